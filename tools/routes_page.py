@@ -111,7 +111,11 @@ def render() -> str:
         "goes to no upstream, whoever sends it: it belongs to the ingest.",
         "",
         "A Bedrock id may be of any publisher: what passes there is kept, as the bytes it was when "
-        "it can't be read. On Vertex the publisher is `anthropic`.",
+        "it can't be read. On Vertex the publisher is `anthropic` or `google`.",
+        "",
+        "Gemini's `v1` and `v1alpha` are as `v1beta`. A WebSocket (`GET` with `Upgrade`) is "
+        "answered 426 to who may ask. A key in the address of Google's API (`?key=`) is "
+        "refused with 400.",
         "",
         "## One spelling",
         "",

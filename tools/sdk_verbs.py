@@ -27,9 +27,21 @@ _CALLS: Final = {
 _DOCUMENTED: Final = (
     ("POST", "/v1/complete"),
     ("GET", "/inference-profiles", "bedrock"),
+    # OpenAI's and Google's APIs without a prefix.
     ("POST", "/v1/responses"),
     ("GET", "/v1/responses/{response_id}"),
+    ("DELETE", "/v1/responses/{response_id}"),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/completions"),
+    ("POST", "/gemini/v1beta/interactions"),
+    ("POST", "/openai/v1/responses", "azure"),
+    ("POST", "/openai/v1/responses/compact", "azure"),
+    ("POST", "/openai/v1/responses/input_tokens", "azure"),
+    ("POST", "/openai/v1/chat/completions", "azure"),
+    ("POST", "/openai/deployments/{deployment}/chat/completions", "azure"),
+    ("POST", "/openai/deployments/{deployment}/embeddings", "azure"),
+    ("POST", "/v1/messages", "foundry"),
+    ("POST", "/v1/messages/count_tokens", "foundry"),
     ("POST", "/v1/embeddings"),
     ("POST", "/v1/metrics"),
     ("POST", "/v1/logs"),
@@ -44,6 +56,7 @@ _VERTEX_VERBS: Final = (
     # What else Vertex AI's REST reference has for the same token.
     ("POST", f"{_VERTEX}/publishers/google/models/{{model}}:generateContent"),
     ("POST", f"{_VERTEX}/publishers/google/models/{{model}}:streamGenerateContent"),
+    ("POST", f"{_VERTEX}/publishers/google/models/{{model}}:countTokens"),
     ("POST", f"{_VERTEX}/endpoints/{{endpoint}}:predict"),
     ("POST", f"{_VERTEX}/endpoints/{{endpoint}}:rawPredict"),
     ("GET", f"{_VERTEX}/endpoints"),
@@ -69,7 +82,11 @@ def verbs() -> list[Verb]:
     Raises:
         ValueError: an SDK makes a request in a way that is not understood here.
     """
-    found = {Verb(_ANTHROPIC, path, method) for method, path in _anthropic()}
+    found = {Verb(_ANTHROPIC, path, method) for method, path in _resources("anthropic")}
+    found |= {
+        Verb("openai SDK", f"/openai/v1{path}", method) for method, path in _resources("openai")
+    }
+    found |= {Verb("google-genai SDK", f"/gemini/v1beta/{path}", m) for m, path in _google()}
     found |= {Verb("Bedrock runtime", "/bedrock" + path, method) for method, path in _bedrock()}
     found |= {Verb("Vertex AI", "/vertex" + path, method) for method, path in _VERTEX_VERBS}
     for method, path, *channel in _DOCUMENTED:
@@ -82,10 +99,10 @@ def filled(path: str) -> str:
     return path.replace("{", "a-").replace("}", "-1")
 
 
-def _anthropic() -> set[tuple[str, str]]:
-    """Of the Python SDK: each call of a resource's, (method, path)."""
+def _resources(package: str) -> set[tuple[str, str]]:
+    """Of a Python SDK: each call of a resource's, (method, path)."""
     found = set()
-    for file in sorted(_folder("anthropic").joinpath("resources").rglob("*.py")):
+    for file in sorted(_folder(package).joinpath("resources").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 method = _CALLS.get(node.func.attr)
@@ -98,6 +115,44 @@ def _anthropic() -> set[tuple[str, str]]:
                     if path is not None:
                         found.add((method, path))
     return found
+
+
+def _google() -> set[tuple[str, str]]:
+    """Of google-genai: each request of a module's, (method, path); a name there has its kind."""
+    found = set()
+    for file in sorted(_folder("google.genai").glob("*.py")):
+        for made in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(made, ast.FunctionDef):
+                continue
+            texts = [
+                _unformatted(one.value)
+                for one in ast.walk(made)
+                if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "path"
+            ]
+            methods = {
+                str(one.args[0].value).upper()
+                for one in ast.walk(made)
+                if isinstance(one, ast.Call)
+                and ast.unparse(one.func).startswith("self._api_client.request")
+                and one.args
+                and isinstance(one.args[0], ast.Constant)
+            }
+            named = _NAMED.get(file.stem, file.stem)
+            for text in filter(None, texts):
+                path = text.replace("{model}", "models/{model}").replace("{name}", f"{named}/{{n}}")
+                path = path.partition("?")[0].lstrip("/")
+                found |= {(method, path) for method in methods}
+    return found
+
+
+_NAMED: Final = {"caches": "cachedContents", "tunings": "tunedModels", "models": "models"}
+
+
+def _unformatted(given: ast.expr) -> str | None:
+    """The text of `'...'` or `'...'.format_map(...)`; None for what is built of others."""
+    if isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute):
+        given = given.func.value
+    return given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else None
 
 
 def _path(given: ast.expr, file: Path) -> str | None:

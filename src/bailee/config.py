@@ -333,6 +333,56 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "SDKs find them.",
     ),
     Setting(
+        "openai.url",
+        str,
+        None,
+        "OpenAI's API, or one like it, for /openai/..., /v1/responses and /v1/chat/completions: "
+        "its address without /v1, or `auto`: OpenAI's own. Not set: `upstream.url` and its key.",
+    ),
+    Setting(
+        "openai.key_env",
+        str,
+        None,
+        "Name of the environment variable that holds its key, sent as `Authorization: Bearer`.",
+    ),
+    Setting(
+        "google.url",
+        str,
+        None,
+        "The Gemini API for /gemini/... and /v1beta/...: its address without /v1beta, or `auto`: "
+        "Google's own. Not set: `upstream.url` and its key.",
+    ),
+    Setting(
+        "google.key_env",
+        str,
+        None,
+        "Name of the environment variable that holds its key, sent as `x-goog-api-key`.",
+    ),
+    Setting(
+        "azure.url",
+        str,
+        None,
+        "An Azure OpenAI resource for /azure/openai/...: https://NAME.openai.azure.com.",
+    ),
+    Setting(
+        "azure.key_env",
+        str,
+        None,
+        "Name of the environment variable that holds its key, sent as `api-key`.",
+    ),
+    Setting(
+        "foundry.url",
+        str,
+        None,
+        "Claude on Foundry for /foundry/v1/messages: https://NAME.services.ai.azure.com/anthropic.",
+    ),
+    Setting(
+        "foundry.key_env",
+        str,
+        None,
+        "Name of the environment variable that holds its key, sent as `x-api-key`.",
+    ),
+    Setting(
         "ledger.witnesses",
         str,
         None,

@@ -44,6 +44,9 @@ CODES: Final[dict[str, Code]] = {
     "forbidden": Code(403, "permission_error", 2, "The key is good but may not do this."),
     "not_found": Code(404, "not_found_error", 2, "There is nothing under this name or address."),
     "method_not_allowed": Code(405, "invalid_request_error", 2, "The address has no such method."),
+    "upgrade_required": Code(
+        426, "invalid_request_error", 2, "The gateway speaks HTTP here, and no other protocol."
+    ),
     "request_timeout": Code(408, "invalid_request_error", 2, "The request did not arrive in time."),
     "request_too_large": Code(413, "request_too_large", 2, "The request is over the size limit."),
     "headers_too_large": Code(

@@ -180,3 +180,21 @@ def test_text_and_picture_tell_the_same(machine: Machine) -> None:
     (metrics,) = (line for line in picture.splitlines() if "Metrics" in line)
     assert "╳" in metrics
     assert "DISABLE_TELEMETRY" in metrics
+
+
+@pytest.mark.row("S7", "D3")
+def test_what_other_agents_send_without_a_switch_is_named(machine: Machine, tmp_path: Path) -> None:
+    """For the programs that are there, in both languages; for none that is not."""
+    assert not [name for name in machine.flows() if name.startswith("agent.")]
+    for name in ("codex", "gemini"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    found = machine.flows(PATH=path, BAILEE_URL="https://bailee.example.com")
+    assert "https://bailee.example.com/openai/v1" == found["agent.codex"]["destination"]
+    assert "remotes" in found["agent.codex"]["carries"]
+    assert "raw.githubusercontent.com" in found["agent.codex.start"]["destination"]
+    assert "play.googleapis.com" in found["agent.gemini.extensions"]["destination"]
+    assert "远程地址" in machine.run("flows", "--lang", "zh", PATH=path).stdout

@@ -18,7 +18,7 @@ import pytest
 from coding_agents import AGENTS, CACHE
 
 from bailee.client import foreign
-from bailee.testing.other_apis import Says
+from bailee.testing.other_apis import Calls, Says
 from bailee.testing.upstream import ScriptedUpstream
 from support.clients import processes
 from support.clients.programs import Bailee, clean_environment
@@ -38,6 +38,9 @@ class Run:
     asked: list[str]
     program: Path
     environment: dict[str, str] = field(repr=False)
+    shown: str = field(repr=False)
+    key: str = field(repr=False)
+    credentials: set[str] = field(repr=False)
 
     @property
     def project(self) -> Path:
@@ -61,17 +64,58 @@ class Run:
         return made
 
 
-# Each asks one thing without a terminal; what it needs besides a key is what its vendor says.
+AGAIN = "And the pearpear trees?"
+
+
+@dataclass(frozen=True)
+class Asks:
+    """How an agent is asked without a terminal, at first and when it takes up its last session;
+    what it needs besides a key is what its vendor says. `read`: the call that reads a file with
+    its own tool, where it has one. `path`: what its requests ask of the upstream.
+    """
+
+    first: list[str]
+    again: list[str]
+    path: str
+    channel: str
+    read: Calls | None = None
+    more: dict[str, str] = field(default_factory=dict)
+
+
+_AIDER = ["--model", "openai/gpt-x", "--no-gitignore", "--yes-always", "--no-show-release-notes",
+          "--no-show-model-warnings"]  # fmt: skip
+_CODEX = ["exec", "-m", "gpt-5.5", "--skip-git-repo-check"]
+_GEMINI = ["-m", "gemini-2.5-flash", "--approval-mode", "yolo"]
 COMMANDS = {
-    "opencode": (["run", PROMPT], {}),
-    "codex": (["exec", "--skip-git-repo-check", PROMPT], {}),
-    "gemini": (
-        ["-m", "gemini-2.5-flash", "-p", PROMPT],
-        {"GEMINI_API_KEY": "dummy", "GEMINI_CLI_TRUST_WORKSPACE": "true"},
+    "opencode": Asks(
+        ["run", "-m", "openai/gpt-5.5", PROMPT],
+        ["run", "-m", "openai/gpt-5.5", "--continue", AGAIN],
+        "/v1/responses",
+        "openai",
+        Calls("read", {"filePath": "orchard.txt"}),
     ),
-    "aider": (["--model", "anthropic/claude-sonnet-4-5", "--no-gitignore", "--yes-always",
-               "--no-show-release-notes", "--message", PROMPT], {}),
-}  # fmt: skip
+    "codex": Asks(
+        [*_CODEX, PROMPT],
+        [*_CODEX, "resume", "--last", AGAIN],
+        "/v1/responses",
+        "openai",
+        Calls("exec_command", {"cmd": "cat orchard.txt"}),
+    ),
+    "gemini": Asks(
+        [*_GEMINI, "-p", PROMPT],
+        [*_GEMINI, "--resume", "latest", "-p", AGAIN],
+        "/v1beta/models/gemini-2.5-flash:streamGenerateContent",
+        "google",
+        Calls("read_file", {"file_path": "orchard.txt"}),
+        {"GEMINI_CLI_TRUST_WORKSPACE": "true"},
+    ),
+    "aider": Asks(
+        [*_AIDER, "--message", PROMPT],
+        [*_AIDER, "--restore-chat-history", "--message", AGAIN],
+        "/v1/chat/completions",
+        "openai",
+    ),
+}
 
 
 @pytest.fixture(scope="module", params=list(COMMANDS))
@@ -97,37 +141,51 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
 def _asked(name: str, program: Path, folder: Path) -> Run:
     home, report = folder / "ann", folder / "report.json"
-    (home / ".gemini").mkdir(parents=True)
-    chosen = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
-    (home / ".gemini/settings.json").write_text(json.dumps(chosen))
     subprocess.run(["git", "init", "-q", str(home / "orchard")], check=True)
     (home / "orchard/orchard.txt").write_text("seven pear trees\n")
-    arguments, more = COMMANDS[name]
+    asks = COMMANDS[name]
+    script = [Says("Seven.")] if asks.read is None else [asks.read, Says("Seven.")]
     bailee = Bailee(folder)
-    with ScriptedUpstream(tools_only=False, after=Says("Seven.")) as model:
+    # opencode asks for a title too, without tools.
+    titles = name == "opencode"
+    with ScriptedUpstream(
+        script, tools_only=titles, aside=Says("Trees"), after=Says("Eight.")
+    ) as model:
         try:
-            ready = bailee.up("--upstream", model.url)
-            if name == "codex":  # its API can't be recorded: it passes for who was named
-                (account,) = bailee.json("account", "list")
-                bailee.json("account", "allow", account["account"], "--unrecorded-routes")
+            ready = bailee.up("--upstream", model.url, "--upstream-key-env", "KEY",
+                              env={"KEY": "sk-the-operators"})  # fmt: skip
             environment = clean_environment(
                 home, SHELL="/bin/bash", BAILEE_URL=ready["gateway"], BAILEE_API_KEY=ready["key"],
-                GOOGLE_GEMINI_BASE_URL=model.url, **more,
+                **asks.more,
             )  # fmt: skip
-            done = processes.run(
-                *("run", "--only-promised", "--report", str(report), "--", str(program)),
-                *arguments,
-                env=environment,
-                folder=home / "orchard",
-                timeout=120,
-            )
-            assert 0 == done.returncode, done.stderr
+            done = []
+            for arguments in (asks.first, asks.again):
+                done.append(processes.run(
+                    *("run", "--only-promised", "--report", str(report), "--", str(program)),
+                    *arguments,
+                    env=environment,
+                    folder=home / "orchard",
+                    timeout=180,
+                ))  # fmt: skip
+                assert 0 == done[-1].returncode, done[-1].stderr
             sessions = bailee.json("sessions", "list")
+            shown = "".join(bailee.run("sessions", "show", one["id"]).stdout for one in sessions)
             said = json.loads(report.read_text())
         finally:
             bailee.close()
     asked = [request.path for request in model.requests if PROMPT.encode() in request.body]
-    return Run(name, home, done, said, sessions, asked, program, environment)
+    assert not any(ready["key"].encode() in request.raw for request in model.requests)
+    assert not any(b"x-bailee" in request.raw.lower() for request in model.requests)
+    credentials = {
+        value
+        for request in model.requests
+        for key, value in request.headers
+        if key.lower() in ("authorization", "x-api-key", "x-goog-api-key")
+    }
+    return Run(
+        name, home, done[0], said, sessions, asked, program, environment, shown, ready["key"],
+        credentials,
+    )  # fmt: skip
 
 
 @pytest.mark.row("S5", "D3", "S7")
@@ -141,28 +199,23 @@ def test_it_answers_and_contacts_loopback_alone(run: Run) -> None:
     assert run.report["kept"]
 
 
-@pytest.mark.row("D3", "R1")
-def test_what_the_gateway_holds_of_it_is_what_is_said(run: Run) -> None:
-    """Opencode and aider speak the Messages API and are held under the terms; Codex' requests pass
-    through the gateway for an account that the operator named, Gemini's do not, and a note says
-    that neither is held.
+@pytest.mark.row("D3", "G4", "R1")
+def test_what_it_says_and_does_is_one_session(run: Run) -> None:
+    """Both questions, the tool that it called, what that gave and both answers are shown, in one
+    session by its own API's channel, though the second question came from another process; the
+    upstream got the operator's key alone, in its own form.
     """
-    expected = {
-        "opencode": (True, "/v1/messages", ""),
-        "aider": (True, "/v1/messages", "refuses it (403) unless the operator"),
-        "codex": (False, "/v1/responses", "refuses it (403) unless the operator"),
-        "gemini": (
-            False,
-            "/v1beta/models/gemini-2.5-flash:streamGenerateContent",
-            "reached directly",
-        ),
-    }
-    held, path, note = expected[run.agent]
-
-    assert {path} == set(run.asked)
-    assert held == bool(run.sessions)
-    assert note in run.done.stderr
-    assert {"retain.commercial"} >= {one["retention"]["clause"] for one in run.sessions}
+    asks = COMMANDS[run.agent]
+    assert {asks.path} == set(run.asked)
+    (session,) = run.sessions
+    assert asks.channel == session["channel"]
+    assert "retain.commercial" == session["retention"]["clause"]
+    expected = [PROMPT, "Seven.", AGAIN, "Eight."]
+    if asks.read is not None:
+        expected += [f"tool_use {asks.read.name}", "seven pear trees"]
+    assert [] == [one for one in expected if one not in run.shown], run.shown[-3000:]
+    form = "sk-the-operators" if asks.channel == "google" else "Bearer sk-the-operators"
+    assert {form} == run.credentials
 
 
 @pytest.mark.row("R3")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bailee.accounts import Account, Accounts, ApiKey
 from bailee.gateway.access import Caller, NothingKept, Passage
-from bailee.gateway.routes import KINDS, Kind
+from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
@@ -36,8 +36,10 @@ class GatewayPolicyAccess:
         return caller
 
     def _caller(self, key: ApiKey, account: Account) -> Caller:
+        # Of those that the document does not name there is no upstream either.
+        named = self._policy.document.labels["channel"]
         terms = {
-            channel: self._terms(key, account, channel) for channel in ("api", "bedrock", "vertex")
+            channel: self._terms(key, account, channel) for channel in CHANNELS if channel in named
         }
         passages = {
             (kind, own): self._passage(key, account, kind, own=own)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from bailee.app.telemetry import listening_at
 from bailee.config import Settings
 from bailee.console import Names, Parts, SignIn
+from bailee.gateway.known_routes import CHANNELS
 from bailee.node.node import Node
 from bailee.policy.diagram import Configuration, ModelService
 from bailee.telemetry.records import FLOWS
@@ -59,7 +60,7 @@ def running(
     """What the data-flow diagram is drawn from: what runs, and what does not."""
     local = settings.text("upstream.url") is None
     upstreams = [ModelService("api", _place(upstream), local)]
-    for channel in ("bedrock", "vertex"):
+    for channel in CHANNELS[1:]:
         url = settings.text(f"{channel}.url")
         if url:
             upstreams.append(ModelService(channel, _place(url)))

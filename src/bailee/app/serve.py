@@ -27,19 +27,12 @@ from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
 from bailee.app.pages import console_parts
+from bailee.app.upstreams import upstreams
 from bailee.app.watch import Watch, to_stderr
 from bailee.app.wiring import ServerWiring
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
-from bailee.gateway.credentials import (
-    Bedrock,
-    Credential,
-    FixedKey,
-    NoCredential,
-    Vertex,
-    default_url,
-)
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.gateway.origins import Origins
 from bailee.gateway.server import Gateway
@@ -49,11 +42,9 @@ from bailee.gateway.settings import (
     GatewayLimits,
     Upstream,
     check_bind,
-    check_upstream,
 )
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.tls import server_context
-from bailee.gateway.way_out import proxy_variables, way_out
 from bailee.home.console_name import console_label
 from bailee.home.control import reachable
 from bailee.home.control_server import ControlServer
@@ -63,7 +54,6 @@ from bailee.node.running import Serving
 from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
-from bailee.outbound.network import Network
 
 _GRACE_SECONDS = 10.0
 _BY_ADDRESS = 128  # connections of one address to console or ingest
@@ -253,16 +243,9 @@ class Server:
 
     async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:
         """The gateway's upstreams, and the first one in words."""
-        out = _way_out(settings)
-        url = settings.text("upstream.url")
+        made = upstreams(settings, self._node.policy)
         config = GatewayConfig(
-            api=(
-                None
-                if url is None
-                else Upstream(check_upstream(url), _api_credential(settings), out)
-            ),
-            bedrock=_bedrock(settings, out),
-            vertex=_vertex(settings, out),
+            **made,
             on_recorder_failure=(
                 "refuse"
                 if self._node.policy.on_recorder_failure == "refuse"
@@ -272,7 +255,7 @@ class Server:
             trusted_proxy=self._proxies.trusts,
             origins=Origins((settings.text("gateway.origins") or "").replace(",", " ").split()),
         )
-        if url is not None:
+        if (url := settings.text("upstream.url")) is not None:
             return config, url
         # Last, when no setting can stop the start any more: a model that is ended at once hangs.
         model = await asyncio.to_thread(LocalModel)
@@ -405,69 +388,6 @@ def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
         )
     check_secret(Path(key))
     return Path(certificate), Path(key)
-
-
-def _bedrock(settings: Settings, out: Network) -> Upstream | None:
-    url, region = settings.text("bedrock.url"), settings.text("bedrock.region")
-    if url is None:
-        return None
-    address = default_url("bedrock", region) if url == "auto" else url
-    return Upstream(check_upstream(address), Bedrock(region, out), out)
-
-
-def _vertex(settings: Settings, out: Network) -> Upstream | None:
-    url = settings.text("vertex.url")
-    if url is None:
-        return None
-    address = default_url("vertex") if url == "auto" else check_upstream(url)
-    return Upstream(address, Vertex(out), out)
-
-
-def _way_out(settings: Settings) -> Network:
-    def file(name: str) -> Path | None:
-        text = settings.text(name)
-        return None if text is None else Path(text)
-
-    return way_out(
-        ca_file=file("upstream.ca_file"),
-        client_cert=file("upstream.client_cert"),
-        client_key=file("upstream.client_key"),
-        passphrase=_secret(settings, "upstream.client_key_passphrase_env") or "",
-        proxies=proxy_variables(
-            settings.text("upstream.proxy") or "env",
-            _secret(settings, "upstream.proxy_login_env"),
-            os.environ,
-        ),
-    )
-
-
-def _secret(settings: Settings, name: str) -> str | None:
-    """What stands in the environment variable that a setting names; None: it names none."""
-    variable = settings.text(name)
-    if variable is None:
-        return None
-    value = os.environ.get(variable)
-    if not value:
-        raise InputError(
-            f"the environment variable {variable} is empty.",
-            code="configuration",
-            hint=f"set it, or take {name} out",
-        )
-    return value
-
-
-def _api_credential(settings: Settings) -> Credential:
-    variable = settings.text("upstream.key_env")
-    if variable is None:
-        return NoCredential()
-    key = os.environ.get(variable)
-    if not key:
-        raise InputError(
-            f"the environment variable {variable} holds no key for the upstream.",
-            code="configuration",
-            hint=f"set {variable}, or name another with --upstream-key-env",
-        )
-    return FixedKey(key)
 
 
 def _host(host: str) -> str:

@@ -11,6 +11,7 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.show import console, print_json, say, write_text
 from bailee.client import files
+from bailee.client.agent_flows import PROGRAMS, agent_flows
 from bailee.client.flows import FlowState, all_flows, where
 from bailee.client.picture import draw
 from bailee.client.settings import ClientSettings
@@ -45,6 +46,8 @@ def flows(
         warn(holding)
         boxed = shutil.which("bwrap") is not None
         found = all_flows(policy, holding, lang, sandboxed=boxed)
+        installed = [name for name in PROGRAMS if shutil.which(name) is not None]
+        found += agent_flows(holding, installed, lang)
         if as_json:
             print_json([flow.as_json() for flow in found])
         elif diagram:

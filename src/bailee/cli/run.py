@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import uuid
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -26,8 +27,16 @@ if TYPE_CHECKING:
     from bailee.client.machine import ClientMachine
 
 _SECRET = frozenset(
-    {"ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OTEL_EXPORTER_OTLP_HEADERS"}
+    {
+        "ANTHROPIC_AUTH_TOKEN",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_FOUNDRY_API_KEY",
+        "GEMINI_API_KEY",
+        "OPENAI_API_KEY",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+    }
 )
+_OWN = frozenset({"GEMINI_CLI_CUSTOM_HEADERS"})  # the person's own headers may be secret
 HOW = {
     "context_settings": {
         "allow_extra_args": True,
@@ -67,6 +76,7 @@ def run(
     from bailee.client import agents
     from bailee.client.egress import EgressWatch
     from bailee.client.machine import ClientMachine
+    from bailee.client.run_session import session_of
     from bailee.client.sender import network
 
     with reporting("agent"):
@@ -78,12 +88,17 @@ def run(
                 "There is no such program.", code="not_found", hint="bailee run -- claude"
             )
         agent = agents.known(command)
+        own = {name: chosen.value for name, chosen in machine.settings.env.items()}
         under = agents.terms(
             machine.policy,
             machine.settings,
             key=machine.credential,
             keep_days=machine.keep_days,
             direct=direct,
+            session=""
+            if show
+            else session_of(machine.data, agent, command[1:], Path.cwd(), str(uuid.uuid4())),
+            environment={**os.environ, **own},
         )
         made = agents.launch(agent, under)
         if show:
@@ -239,8 +254,8 @@ def _show(machine: ClientMachine, agent: str | None, made: Launch, command: list
     from bailee.cli.local import planned
 
     for name in sorted(made.env):
-        secret = name in _SECRET
-        say(f"{name}={'(your bailee key)' if secret else made.env[name]}")
+        value = "(your bailee key)" if name in _SECRET else made.env[name]
+        say(f"{name}={'(your own, and the id of a session)' if name in _OWN else value}")
     for name in sorted(made.without - set(made.env)):
         say(f"unset {name}")
     for variable, content in made.files.values():

@@ -36,6 +36,18 @@ def up(  # noqa: PLR0917 - each is an option
     vertex: Annotated[
         str | None, typer.Option(help="Vertex AI address, or auto; for /vertex/...")
     ] = None,
+    openai: Annotated[
+        str | None, typer.Option(help="OpenAI's API or one like it, or auto; for /openai/...")
+    ] = None,
+    openai_key_env: Annotated[
+        str | None, typer.Option(help="The environment variable with its key.")
+    ] = None,
+    google: Annotated[
+        str | None, typer.Option(help="The Gemini API, or auto; for /gemini/...")
+    ] = None,
+    google_key_env: Annotated[
+        str | None, typer.Option(help="The environment variable with its key.")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     policy: Annotated[
@@ -60,6 +72,10 @@ def up(  # noqa: PLR0917 - each is an option
         "upstream.ca_file": _absolute(upstream_ca),
         "bedrock.url": bedrock,
         "vertex.url": vertex,
+        "openai.url": openai,
+        "openai.key_env": openai_key_env,
+        "google.url": google,
+        "google.key_env": google_key_env,
         "gateway.tls_cert": _absolute(tls_cert),
         "gateway.tls_key": _absolute(tls_key),
         "policy.document": _absolute(policy),

@@ -55,7 +55,8 @@ class Launch:
 @dataclass(frozen=True, slots=True)
 class LaunchTerms:
     """What a launch is made from. `key`: the person's bailee key. `direct`: the model's address is
-    left as it is.
+    left as it is. `session`: an id for what this run says, for agents that send none of their own;
+    `environment`: what is set for the agent otherwise.
     """
 
     gateway: str
@@ -66,6 +67,8 @@ class LaunchTerms:
     switches: Mapping[str, str]
     keep_days: int
     direct: bool = False
+    session: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def terms(
@@ -75,6 +78,8 @@ def terms(
     key: str | None,
     keep_days: int,
     direct: bool = False,
+    session: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> LaunchTerms:
     """The terms that hold on this machine."""
     return LaunchTerms(
@@ -86,6 +91,8 @@ def terms(
         settings.switch_values,
         keep_days,
         direct,
+        session,
+        environment or {},
     )
 
 
@@ -106,10 +113,7 @@ def promised(
     agent: str | None, under: LaunchTerms, policy: Policy, settings: ClientSettings
 ) -> frozenset[str]:
     """The hosts (`host:port`) that an agent may reach under these terms."""
-    if under.direct or agent == "gemini":
-        addresses = _models(agent, policy, settings)
-    else:
-        addresses = [under.gateway]
+    addresses = _models(agent, policy, settings) if under.direct else [under.gateway]
     if agent == "claude" and under.on & {"metrics", "survey"}:
         addresses.append(under.ingest)
     found = set()
@@ -145,6 +149,11 @@ def _claude(made: Launch, under: LaunchTerms) -> None:
                 "ANTHROPIC_BEDROCK_BASE_URL": f"{under.gateway}/bedrock",
                 "CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1",
             }
+        elif under.provider == "foundry":
+            made.env["ANTHROPIC_FOUNDRY_BASE_URL"] = f"{under.gateway}/foundry"
+            made.without.add("ANTHROPIC_FOUNDRY_RESOURCE")
+            if under.key is not None:
+                made.env["ANTHROPIC_FOUNDRY_API_KEY"] = under.key
         elif under.provider == "vertex":
             made.env |= {
                 "ANTHROPIC_VERTEX_BASE_URL": f"{under.gateway}/vertex/v1",
@@ -194,9 +203,9 @@ def _codex(made: Launch, under: LaunchTerms) -> None:
     if under.keep_days == 0:
         made.arguments += ["-c", 'history.persistence="none"']
     if not under.direct:
-        # A provider of its own: the built-in one takes no key from a variable, and tries
-        # WebSockets first.
-        provider = {"name": '"bailee"', "base_url": f'"{under.gateway}/v1"'}
+        # A provider of its own: the built-in one takes no key from a variable, tries WebSockets
+        # first, and has conversations compacted into what its vendor alone can read.
+        provider = {"name": '"bailee"', "base_url": f'"{under.gateway}/openai/v1"'}
         provider |= {"wire_api": '"responses"', "supports_websockets": "false"}
         if under.key is not None:
             made.env["OPENAI_API_KEY"] = under.key
@@ -206,26 +215,42 @@ def _codex(made: Launch, under: LaunchTerms) -> None:
         table = ", ".join(f"{name} = {value}" for name, value in provider.items())
         made.arguments += ["-c", 'model_provider="bailee"']
         made.arguments += ["-c", f"model_providers.bailee={{{table}}}"]
-        made.notes.append(f"the gateway can't record its API, {_REFUSED}")
+    made.notes.append(
+        "with every request it sends the working directory, and of a repository its remotes and "
+        "the last commit; without a command it asks raw.githubusercontent.com at its start, and "
+        "has no switch for either"
+    )
 
 
 def _gemini(made: Launch, under: LaunchTerms) -> None:
-    settings = {
+    settings: dict[str, object] = {
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False, "logPrompts": False},
         "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     }
     made.env["GEMINI_TELEMETRY_ENABLED"] = "false"
+    if not under.direct:
+        made.env["GOOGLE_GEMINI_BASE_URL"] = f"{under.gateway}/gemini"
+        # It names no session: this is all that says which requests belong together.
+        given = under.environment.get(_GEMINI_HEADERS, "")
+        own = f"x-bailee-session: {under.session}" if under.session else ""
+        headers = ", ".join(one for one in (given, own) if one)
+        if headers:
+            made.env[_GEMINI_HEADERS] = headers
+        if under.key is not None:
+            made.env["GEMINI_API_KEY"] = under.key
+            # By these it would go elsewhere, or by another sign-in.
+            made.without |= {"GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"}
+            settings["security"] = {"auth": {"selectedType": "gemini-api-key"}}
     made.files["gemini-settings.json"] = (_GEMINI_SYSTEM, json.dumps(settings))
     made.beneath[_GEMINI_SYSTEM] = "/etc/gemini-cli/settings.json"
-    if not under.direct:
-        made.notes.append("the gateway does not speak its API: the model is reached directly")
+    made.notes.append(
+        "its commands for extensions (`gemini extensions`) send usage statistics to "
+        "play.googleapis.com whatever its setting says: it does not ask the setting there"
+    )
 
 
-_REFUSED: Final = (
-    "and refuses it (403) unless the operator allowed your account unrecorded routes "
-    "(`bailee account allow`)"
-)
+_GEMINI_HEADERS: Final = "GEMINI_CLI_CUSTOM_HEADERS"
 _GEMINI_SYSTEM: Final = "GEMINI_CLI_SYSTEM_SETTINGS_PATH"
 _GOOGLE: Final = ("generativelanguage", "cloudcode-pa", "oauth2", "www", "aiplatform")
 
@@ -243,12 +268,17 @@ def _opencode(made: Launch, under: LaunchTerms) -> None:
     }
     config: dict[str, object] = {"autoupdate": False, "share": "disabled"}
     if not under.direct:
-        options = {"baseURL": f"{under.gateway}/v1"}
-        if under.key is not None:
-            made.env["ANTHROPIC_API_KEY"] = under.key
-            options["apiKey"] = "{env:ANTHROPIC_API_KEY}"
-        config["provider"] = {"anthropic": {"options": options}}
-        config["enabled_providers"] = ["anthropic"]  # its vendor's free models are on by default
+        providers: dict[str, object] = {}
+        for name, path in (
+            ("anthropic", "/v1"), ("openai", "/openai/v1"), ("google", "/gemini/v1beta"),
+        ):  # fmt: skip
+            options = {"baseURL": f"{under.gateway}{path}"}
+            if under.key is not None:
+                made.env["ANTHROPIC_API_KEY"] = under.key
+                options["apiKey"] = "{env:ANTHROPIC_API_KEY}"
+            providers[name] = {"options": options}
+        config["provider"] = providers
+        config["enabled_providers"] = list(providers)  # its vendor's free models are on by default
     made.env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
 
 
@@ -264,14 +294,29 @@ def _aider(made: Launch, under: LaunchTerms) -> None:
     made.fresh[".aider/caches/model_prices_and_context_window.json"] = b'{"": {}}'
     if not under.direct:
         made.env |= {
-            "OPENAI_API_BASE": f"{under.gateway}/v1",
+            "OPENAI_API_BASE": f"{under.gateway}/openai/v1",
             "ANTHROPIC_API_BASE": under.gateway,
+            "GEMINI_API_BASE": f"{under.gateway}/gemini/v1beta",
         }
         if under.key is not None:
-            made.env |= {"OPENAI_API_KEY": under.key, "ANTHROPIC_API_KEY": under.key}
+            keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
+            made.env |= dict.fromkeys(keys, under.key)
+        if _AIDER_MODELS in under.environment:
+            made.notes.append(
+                f"{_AIDER_MODELS} is set: no id of a session is sent, and a conversation that is "
+                "taken up again may be filed as a new one"
+            )
+        elif under.session:
+            headers = {"x-bailee-session": under.session}
+            models = [{"name": "aider/extra_params", "extra_params": {"extra_headers": headers}}]
+            made.files["aider-models.yml"] = (_AIDER_MODELS, json.dumps(models))
         made.notes.append(
-            f"Claude models are held by the gateway; OpenAI's API it can't record, {_REFUSED}"
+            "models of other providers than Anthropic, OpenAI and Google are reached directly, and "
+            "are not recorded"
         )
+
+
+_AIDER_MODELS: Final = "AIDER_MODEL_SETTINGS_FILE"
 
 
 def _any(made: Launch, under: LaunchTerms) -> None:

@@ -150,6 +150,10 @@ def model_address(policy: Policy, settings: ClientSettings) -> str:
             else f"https://{region}-aiplatform.googleapis.com"
         )
         return settings.variable("ANTHROPIC_VERTEX_BASE_URL") or default
+    if provider == "foundry":
+        resource = settings.variable("ANTHROPIC_FOUNDRY_RESOURCE") or "RESOURCE"
+        default = f"https://{resource}.services.ai.azure.com/anthropic"
+        return settings.variable("ANTHROPIC_FOUNDRY_BASE_URL") or default
     address = settings.variable("ANTHROPIC_BASE_URL") or settings.variable("BAILEE_URL")
     if address:
         return address

@@ -1,7 +1,7 @@
 """The answers that the gateway gives itself, as bytes.
 
-Pure. Errors have the Messages API's own shape, as a document or as an event of a stream, so that
-clients show them as they show their upstream's.
+Pure. Errors have the shape of the API that was asked (`error_shapes`), as a document or as an event
+of a stream, so that clients show them as they show their upstream's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Final
 
 import orjson
 
+from bailee.api import Api
 from bailee.errors import BaileeError
+from bailee.gateway.error_shapes import document, event
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -26,6 +28,7 @@ def chunk(payload: bytes) -> bytes:
 def error_answer(
     error: BaileeError,
     request_id: str,
+    api: Api = Api.MESSAGES,
     *,
     close: bool,
     bodiless: bool = False,
@@ -35,19 +38,28 @@ def error_answer(
     """A whole answer that says `error`. `bodiless` for an answer to HEAD; `lines` are header lines
     besides.
     """
-    body = orjson.dumps(error.api_body(request_id))
+    body = orjson.dumps(document(error, request_id, api))
     extra = f"allow: {allow}\r\n" if allow else ""
     if error.code == "over_quota":  # somebody has to act first: SDKs heed this, and show the error
         extra += "retry-after: 300\r\nx-should-retry: false\r\n"
     elif error.http_status in (429, 503, 529):
         extra += "retry-after: 2\r\n"
+    elif error.code == "upgrade_required":  # RFC 9110, 15.5.22
+        extra += "upgrade: HTTP/1.1\r\nconnection: upgrade\r\n"
+    if api in _READS_X_REQUEST_ID:
+        extra += f"x-request-id: {request_id}\r\n"
     extra += lines.decode("ascii")
     return _answer(error.http_status, body, request_id, extra, close=close, bodiless=bodiless)
 
 
-def error_event(error: BaileeError, request_id: str) -> bytes:
+_READS_X_REQUEST_ID: Final = frozenset({Api.RESPONSES, Api.CHAT})
+
+
+def error_event(error: BaileeError, request_id: str, api: Api = Api.MESSAGES) -> bytes:
     """`error` as an event of a stream that has begun."""
-    return b"event: error\ndata: " + orjson.dumps(error.api_body(request_id)) + b"\n\n"
+    name, said = event(error, request_id, api)
+    first = b"event: " + name.encode("ascii") + b"\n" if name else b""
+    return first + b"data: " + orjson.dumps(said) + b"\n\n"
 
 
 def hello(

@@ -16,6 +16,7 @@ import time
 from typing import Final, Protocol, cast
 
 from bailee.admission import Connections, Over, Rounds
+from bailee.api import Api
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.client_course import BODY, BUSY, CLOSING, HEAD, LINGER, ClientCourse, Late
@@ -77,6 +78,7 @@ class ClientConnection(asyncio.Protocol):
         "_pumping",
         "_scanned",
         "account",
+        "api",
         "arriving",
         "carrier",
         "closes",
@@ -94,6 +96,7 @@ class ClientConnection(asyncio.Protocol):
         self._pumping = False
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.carrier: Carrier | None = None  # of what is under way
+        self.api = Api.MESSAGES  # of the last request: the shape of errors
         self.account = ""  # of the last request; the empty name while nobody is known
         self.closes = False  # whether the connection ends with the present answer
         self.gone = False

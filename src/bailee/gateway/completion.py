@@ -18,19 +18,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import Final, Protocol
 
 import orjson
 
-from bailee.gateway.decoding import Decoder, decoder
+from bailee.api import Api
+from bailee.apis.decoding import Decoder, decoder
+from bailee.apis.events import frame_parts
+from bailee.gateway.completion_events import ENDS, HoldEvents
+from bailee.gateway.server_sent import BOUNDARY, LONGEST_BOUNDARY, fields, last_boundary
 
 # The last event of a Messages API stream is small; an event that has grown past this is not it.
 _LONGEST_LAST_EVENT: Final = 64 * 1024
 _MARK: Final = b"message_stop"
-_BOUNDARY: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-_LONGEST_BOUNDARY: Final = 4
-_LINE: Final = re.compile(rb"\r\n|\n|\r")
 _EVENT_STREAM: Final = b"application/vnd.amazon.eventstream"
 _LONGEST_FRAME: Final = 32 * 1024 * 1024
 _LONGEST_LAST_FRAME: Final = 128 * 1024  # its event is in base64
@@ -84,6 +84,33 @@ class HoldLast:
         return free
 
 
+class HoldAll:
+    """For a stream whose end can't be found, and which its client may have before it closes: all of
+    it is held.
+    """
+
+    __slots__ = ("_held", "final")
+
+    def __init__(self) -> None:
+        self.final = False
+        self._held: list[bytes] = []
+
+    @property
+    def holding(self) -> bool:
+        """See `AnswerHold.holding`."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> bytes:
+        """See `AnswerHold.feed`."""
+        self._held.append(data)
+        return b""
+
+    def rest(self) -> bytes:
+        """See `AnswerHold.rest`."""
+        free, self._held = b"".join(self._held), []
+        return free
+
+
 class HoldStop:
     """For server-sent events: `message_stop` and what follows is held."""
 
@@ -113,17 +140,17 @@ class HoldStop:
         event, before = self._event, len(self._event)
         event += data
         # In what was there before is no boundary; one that ends in `data` may begin in it.
-        fresh = max(0, before - _LONGEST_BOUNDARY + 1)
+        fresh = max(0, before - LONGEST_BOUNDARY + 1)
         at = self._mark
         if at < 0:
             at = event.find(_MARK, max(0, before - len(_MARK) + 1))
         start = 0
         while at >= 0:
             # The event that the mark is in begins after the boundary before it.
-            if (boundary := _last_boundary(event, max(start, fresh), at)) >= 0:
+            if (boundary := last_boundary(event, max(start, fresh), at)) >= 0:
                 start = boundary
                 self._oversized = False
-            end = _BOUNDARY.search(event, max(at, fresh))
+            end = BOUNDARY.search(event, max(at, fresh))
             if end is None:
                 if self._oversized or len(event) - start > _LONGEST_LAST_EVENT:
                     break
@@ -158,7 +185,7 @@ class HoldStop:
         """All went on: remembers the event that is unfinished, which begins at `start`, or behind
         a boundary after `fresh`.
         """
-        if (cut := _last_boundary(self._event, fresh, len(self._event))) >= 0:
+        if (cut := last_boundary(self._event, fresh, len(self._event))) >= 0:
             start = cut
             self._oversized = False
         del self._event[:start]
@@ -169,30 +196,13 @@ class HoldStop:
         self._sent, self._mark = len(self._event), -1
 
 
-def _last_boundary(data: bytearray, start: int, end: int) -> int:
-    """Where the event that `data[:end]` ends in begins, or -1 when no boundary is in between."""
-    at = data.rfind(b"\n\n", start, end)
-    found = at + 2 if at >= 0 else -1
-    if data.find(b"\r", max(start, found), end) >= 0:
-        for boundary in _BOUNDARY.finditer(data, max(start, found), end):
-            found = boundary.end()
-    return found
-
-
 def is_last_event(event: bytes) -> bool:
     """Whether one whole server-sent event is the Messages API's `message_stop`."""
-    name, data = b"", []
-    for line in _LINE.split(event):
-        field, colon, value = line.partition(b":")
-        value = value.removeprefix(b" ") if colon else b""
-        if field == b"event":
-            name = value
-        elif field == b"data":
-            data.append(value)
+    name, data = fields(event)
     if name == _MARK:
         return True
     try:
-        parsed = orjson.loads(b"\n".join(data))
+        parsed = orjson.loads(data)
     except orjson.JSONDecodeError:
         return False
     return isinstance(parsed, dict) and parsed.get("type") == "message_stop"
@@ -272,23 +282,6 @@ class HoldFrames:
         return free
 
 
-def frame_parts(frame: bytes) -> tuple[dict[str, str], bytes]:
-    """The string headers and the payload of one frame (`vnd.amazon.eventstream`)."""
-    size = int.from_bytes(frame[4:8], "big")
-    headers: dict[str, str] = {}
-    at, end = 12, min(12 + size, len(frame) - 4)
-    while at < end:
-        name_end = at + 1 + frame[at]
-        name = frame[at + 1 : name_end].decode("latin-1")
-        kind = frame[name_end] if name_end < end else -1
-        if kind != 7:  # all that matter are strings
-            break
-        length = int.from_bytes(frame[name_end + 1 : name_end + 3], "big")
-        at = name_end + 3 + length
-        headers[name] = frame[name_end + 3 : at].decode("utf-8", "replace")
-    return headers, frame[end:-4]
-
-
 def frame_kind(frame: bytes) -> str:
     """What a frame carries: a Messages API event's type, or a Converse event's."""
     headers, payload = frame_parts(frame)
@@ -310,15 +303,17 @@ def frame_event(payload: bytes) -> object:
 
 class HoldDecoded:
     """For an encoded stream: looks at it decoded, and holds the encoded read in which the end is
-    recognised.
+    recognised. A stream that can't be looked at is held like a document from there on; one whose
+    end a client may have before it closes, to its end.
     """
 
-    __slots__ = ("_decoder", "_held", "_inner", "final")
+    __slots__ = ("_blind", "_decoder", "_held", "_inner", "final")
 
     def __init__(self, inner: AnswerHold, decode: Decoder) -> None:
         self.final = False
         self._inner = inner
         self._decoder: Decoder | None = decode
+        self._blind = False  # all that comes is held
         self._held: list[bytes] = []
 
     @property
@@ -328,14 +323,18 @@ class HoldDecoded:
 
     def feed(self, data: bytes) -> bytes:
         """See `AnswerHold.feed`."""
-        if self.final:
+        if self.final or self._blind:
             self._held.append(data)
             return b""
         if not data:  # only the end came
             return b""
         if self._decoder is None or not self._look(data):
-            # Not what it says it is: treated as one document.
+            # Not what it says it is.
             self._decoder = None
+            if isinstance(self._inner, HoldEvents):
+                self._blind = True
+                self._held.append(data)
+                return b""
             free, self._held = b"".join(self._held), [data]
             return free
         self._held.append(data)
@@ -355,6 +354,8 @@ class HoldDecoded:
                     return False
                 if not self._inner.final:
                     self._inner.feed(piece)
+                    if isinstance(self._inner, HoldEvents):
+                        self._inner.forget()
         except ValueError:
             return False
         return True
@@ -365,12 +366,13 @@ class HoldDecoded:
         return free
 
 
-def hold_for(content_type: bytes, content_encoding: bytes) -> AnswerHold:
-    """How the end of an answer of this type (lower-case field values) is held."""
+def hold_for(content_type: bytes, content_encoding: bytes, api: Api = Api.MESSAGES) -> AnswerHold:
+    """How the end of an answer of this type (lower-case field values) in this API is held."""
     kind = content_type.partition(b";")[0].strip()
     inner: AnswerHold
     if kind == b"text/event-stream":
-        inner = HoldStop()
+        end = ENDS.get(api)
+        inner = HoldStop() if end is None else HoldEvents(end)
     elif kind == _EVENT_STREAM:
         inner = HoldFrames()
     else:
@@ -378,4 +380,6 @@ def hold_for(content_type: bytes, content_encoding: bytes) -> AnswerHold:
     if content_encoding in (b"", b"identity"):
         return inner
     decode = decoder(content_encoding)
-    return HoldLast() if decode is None else HoldDecoded(inner, decode)
+    if decode is None:
+        return HoldAll() if isinstance(inner, HoldEvents) else HoldLast()
+    return HoldDecoded(inner, decode)

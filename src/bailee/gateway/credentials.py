@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError, UpstreamError
@@ -54,21 +55,36 @@ class NoCredential:
         return b""
 
 
+class KeyForm(StrEnum):
+    """How a service takes a fixed key."""
+
+    X_API_KEY = "x-api-key:"  # the Messages API
+    BEARER = "Authorization: Bearer"  # OpenAI's, and Bedrock's keys
+    X_GOOG_API_KEY = "x-goog-api-key:"  # the Gemini API
+    API_KEY = "api-key:"  # Azure
+
+
+# A client does not name who pays for the operator's key, nor in which of their projects it is used.
+_PAYERS: Final = {
+    KeyForm.BEARER: frozenset({b"openai-organization", b"openai-project"}),
+    KeyForm.X_GOOG_API_KEY: frozenset({b"x-goog-user-project"}),
+}
+
+
 class FixedKey:
-    """A fixed key, sent as `x-api-key` or as `Authorization: Bearer`."""
+    """A fixed key, sent in one form."""
 
     needs_body = False
-    replaces: frozenset[bytes] = frozenset()
 
-    def __init__(self, key: str, *, bearer: bool = False) -> None:
+    def __init__(self, key: str, form: KeyForm = KeyForm.X_API_KEY) -> None:
         if not key or not key.isascii() or not key.isprintable():
             raise InputError(
                 "The upstream's key is empty or not printable ASCII.",
                 code="configuration",
                 hint="check the environment variable that holds it",
             )
-        name = "Authorization: Bearer" if bearer else "x-api-key:"
-        self.fixed: Lines | None = f"{name} {key}\r\n".encode("ascii")
+        self.fixed: Lines | None = f"{form.value} {key}\r\n".encode("ascii")
+        self.replaces: frozenset[bytes] = _PAYERS.get(form, frozenset())
 
     async def lines(self, method: str, url: str, body: bytes) -> Lines:  # noqa: ARG002
         """See `Credential.lines`."""
@@ -89,7 +105,7 @@ class Bedrock:
         token = os.environ.get("AWS_BEARER_TOKEN_BEDROCK")
         self.fixed: Lines | None = None
         if token:
-            self.fixed = FixedKey(token, bearer=True).fixed
+            self.fixed = FixedKey(token, KeyForm.BEARER).fixed
         self.needs_body = self.fixed is None
         self._region = region
         self._way_out = way_out or Network()

@@ -10,6 +10,7 @@ Rows: G2.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from bailee.errors import InputError, PolicyDenied
 from bailee.gateway.access import Caller, NothingKept, Passage
@@ -30,18 +31,25 @@ def caller_of(
     if (presented := credentials.get(b"x-bailee-key")) is not None:
         return authenticate(presented), True
     found = None
-    if (presented := credentials.get(b"x-api-key")) is not None:
-        found = authenticate(presented)
-    presented = credentials.get(b"authorization")
-    if presented is not None and presented[:7].lower() == b"bearer ":
-        bearer = authenticate(presented[7:].strip(b" "))
-        if found is not None and bearer is not None and bearer.key_id != found.key_id:
+    for name in _KEYS:
+        presented = credentials.get(name)
+        if presented is None:
+            continue
+        if name == b"authorization":
+            if presented[:7].lower() != b"bearer ":
+                continue
+            presented = presented[7:].strip(b" ")
+        caller = authenticate(presented)
+        if found is not None and caller is not None and caller.key_id != found.key_id:
             raise InputError(
-                "x-api-key and Authorization hold two different keys of this gateway.",
-                hint="send one of them",
+                "This request holds two different keys of this gateway.", hint="send one of them"
             )
-        found = found or bearer
+        found = found or caller
     return found, False
+
+
+_KEYS: Final = (b"x-api-key", b"authorization", b"x-goog-api-key", b"api-key")
+"""The fields in which clients of the four APIs send a key."""
 
 
 def kept(caller: Caller, where: GatewayRoute, passage: Passage) -> Keeping | NotKept:
@@ -71,6 +79,27 @@ def not_passed(passage: Passage, caller: Caller, where: GatewayRoute) -> PolicyD
     )
 
 
+def nowhere(where: GatewayRoute) -> InputError:
+    """A request of a channel that has no upstream."""
+    table = "upstream" if where.channel == "api" else where.channel
+    return InputError(
+        f"No {where.channel} upstream is configured.",
+        code="not_found",
+        hint=f"the operator names one in bailee.toml ({table}.url)",
+    )
+
+
+def no_websocket() -> InputError:
+    """Why who asks for a WebSocket gets none. Clients go on over HTTP at this, and at nothing else
+    as quickly.
+    """
+    return InputError(
+        "What passes here is recorded over HTTP; there is no WebSocket.",
+        code="upgrade_required",
+        hint="send the same request by POST, streamed by server-sent events",
+    )
+
+
 def no_credential(head: RequestHead) -> InputError | None:
     """Why a request with x-bailee-key has no credential of its own for the upstream; None: it has.
     A bailee key is none, and no upstream's business.
@@ -83,6 +112,7 @@ def no_credential(head: RequestHead) -> InputError | None:
         "x-bailee-key says that this request has a credential of its own for the upstream, and "
         f"{there}.",
         code="authentication",
-        hint="send your own as Authorization or x-api-key; or, to go on the operator's, send the "
+        hint="send your own as its provider takes it (Authorization, x-api-key, x-goog-api-key, "
+        "api-key); or, to go on the operator's, send the "
         "bailee key there and no x-bailee-key",
     )

@@ -6,6 +6,7 @@ where one event has ended and the next has not begun. Pure.
 
 from __future__ import annotations
 
+from bailee.api import Api
 from bailee.errors import BaileeError
 from bailee.gateway.answers import LAST_CHUNK, PING, chunk, error_event
 from bailee.gateway.http1 import AnswerHead, RequestHead
@@ -23,6 +24,7 @@ class Downlink:
     """
 
     __slots__ = (
+        "_api",
         "_chunked",
         "_head",
         "_last_sent",
@@ -36,9 +38,10 @@ class Downlink:
     )
 
     def __init__(
-        self, request: RequestHead, answer: AnswerHead, *, closes: bool, started: float
+        self, request: RequestHead, answer: AnswerHead, api: Api, *, closes: bool, started: float
     ) -> None:
         self.answer = answer
+        self._api = api
         self.began = False
         self.live = answer.content_type.startswith(b"text/event-stream")
         self.plain = self.live and answer.content_encoding in (b"", b"identity")
@@ -98,7 +101,7 @@ class Downlink:
     def last_word(self, error: BaileeError, request_id: str) -> bytes:
         """The event that says why an answer ends that has begun, where one can be written."""
         if self.plain and self._between_events and (self._chunked or self._may_close):
-            event = error_event(error, request_id)
+            event = error_event(error, request_id, self._api)
             return chunk(event) if self._chunked else event
         return b""
 

@@ -13,7 +13,7 @@ Rules kept here:
 * An exchange that is not kept has no `Keeping`, and nothing here can put its bytes anywhere but
   into the other side's socket.
 * An answer that redirects is an error: whoever followed it would carry prompt and key elsewhere.
-* A failure before the answer began is an answer in the Messages API's error shape. A failure
+* A failure before the answer began is an answer in its API's error shape. A failure
   after that is an error event where the stream allows one, and a connection that closes without
   the answer's proper end.
 
@@ -243,10 +243,12 @@ class Exchange:
             return
         self.uplink.answered()
         closes = self.closes or not self.uplink.whole
-        self._downlink = Downlink(self.head, head, closes=closes, started=self._started)
+        self._downlink = Downlink(
+            self.head, head, self._route.api, closes=closes, started=self._started
+        )
         self.closes = self._downlink.closes
         if self._keeping is not None:
-            self._keeping.hold = hold_for(head.content_type, head.content_encoding)
+            self._keeping.hold = hold_for(head.content_type, head.content_encoding, self._route.api)
 
     def answer_data(self, payload: bytes, done: bool, now: float) -> None:
         """The upstream sent more, transfer coding removed; `done` with the last of it."""
@@ -413,6 +415,7 @@ class Exchange:
             self.down += error_answer(
                 error,
                 self.exchange_id,
+                self._route.api,
                 close=self.closes,
                 bodiless=self.head.method == b"HEAD",
                 lines=self.head.answer_lines,

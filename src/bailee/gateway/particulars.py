@@ -81,6 +81,7 @@ class Particulars:
             request=request_body,
             answer=answer_body,
             consent=caller.consent,
+            api=self.route.api,
         )
 
     def summary(self, *, status: int, error: BaileeError | None, ended: float) -> ExchangeSummary:

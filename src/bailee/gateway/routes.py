@@ -9,136 +9,57 @@ Pure. Rules kept here:
 * A path that ends as a conversation's does, and is not one that is known to be one, goes nowhere:
   it could be a conversation that nobody records.
 * Telemetry goes nowhere from here: the model's provider is not whom it is for.
-* `KNOWN` are the requests that are known; the rest is `other`. What of either passes, and with
-  whose credential, the policy decides by the route's `kind`.
-* A route's label is what logs, metrics and summaries say: it holds no part of a path that a
-  client chose, because a path may carry a name, and a name may be content.
+* Which requests are known says `known_routes`; the rest is `other`. What of either passes, and
+  with whose credential, the policy decides by the route's `kind`.
+* A key in the query of an API that takes one there goes nowhere: a target goes on as it came.
+* A WebSocket asked for on a conversation's path is routed like it, to be refused to who may ask.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
+from urllib.parse import unquote_to_bytes
 
+from bailee.api import Api
 from bailee.errors import InputError
-
-Kind = Literal["conversation", "counting", "models", "other"]
-"""What the policy calls `route`: a conversation that can be recorded; counting its tokens; which
-models there are; anything else."""
-KINDS: Final[tuple[Kind, ...]] = ("conversation", "counting", "models", "other")
-
-_WORD: Final = rb"[A-Za-z0-9](?:[A-Za-z0-9._-]|:|%3A)*"
-_BEDROCK_ID: Final = _WORD + rb"(?:%2F" + _WORD + rb")*"  # a name, or an ARN, which has slashes
-_NAME: Final = rb"[A-Za-z0-9][A-Za-z0-9._:@-]*"
-_PUBLISHER: Final = (
-    rb"/vertex(?:/v1)?/projects/" + _NAME + rb"/locations/[a-z0-9-]+/publishers/anthropic/models/"
+from bailee.gateway.known_routes import (
+    API_OF,
+    CHANNELS,
+    KINDS,
+    KNOWN,
+    OTHERS,
+    PREFIXES,
+    READ,
+    Kind,
+    KnownRoute,
 )
 
+__all__ = [
+    "CHANNELS",
+    "KINDS",
+    "KNOWN",
+    "OTHERS",
+    "PASSED",
+    "AnsweredHere",
+    "GatewayRoute",
+    "Kind",
+    "KnownRoute",
+    "RefusedRoute",
+    "recorded_target",
+    "route",
+]
 
-@dataclass(frozen=True, slots=True)
-class KnownRoute:
-    """A request that is known: what it is, by `method` and `pattern` (of the whole path).
-
-    `pings`: the stream may be kept alive by our own pings. `prompt`: an answer is owed within
-    seconds and may not be a redirect. `example` is for the documentation.
-    """
-
-    label: str
-    channel: str
-    kind: Kind
-    pattern: re.Pattern[bytes]
-    example: str
-    methods: frozenset[bytes] = frozenset({b"POST"})
-    pings: bool = False
-    prompt: bool = False
-
-
-_READ: Final = frozenset({b"GET", b"HEAD"})
-
-
-def _known() -> tuple[KnownRoute, ...]:
-    made = [
-        KnownRoute(
-            "/v1/messages",
-            "api",
-            "conversation",
-            re.compile(rb"/v1/messages"),
-            "/v1/messages?beta=true",
-            pings=True,
-        ),
-        KnownRoute(
-            "/v1/messages/count_tokens",
-            "api",
-            "counting",
-            re.compile(rb"/v1/messages/count_tokens"),
-            "/v1/messages/count_tokens",
-        ),
-        KnownRoute(
-            "/v1/models",
-            "api",
-            "models",
-            re.compile(rb"/v1/models"),
-            "/v1/models?limit=1000",
-            _READ,
-            prompt=True,
-        ),
-        KnownRoute(
-            "/v1/models/*",
-            "api",
-            "models",
-            re.compile(rb"/v1/models/" + _NAME),
-            "/v1/models/claude-sonnet-4-5",
-            _READ,
-            prompt=True,
-        ),
-    ]
-    for verb in ("invoke", "invoke-with-response-stream", "converse", "converse-stream"):
-        made.append(_bedrock(verb, "conversation"))
-    made.append(_bedrock("count-tokens", "counting"))
-    # Counting tokens is spelled as a model of this name, so it comes first.
-    made.append(_vertex(b"count-tokens", "rawPredict", "counting"))
-    for verb in ("rawPredict", "streamRawPredict"):
-        made.append(_vertex(_NAME, verb, "conversation"))
-    return tuple(made)
-
-
-def _bedrock(verb: str, kind: Kind) -> KnownRoute:
-    ends = verb.encode("ascii")
-    return KnownRoute(
-        f"/bedrock/model/*/{verb}",
-        "bedrock",
-        kind,
-        re.compile(rb"/bedrock/model/" + _BEDROCK_ID + rb"/" + ends),
-        f"/bedrock/model/eu.anthropic.claude-sonnet-4-5-v1:0/{verb}",
-    )
-
-
-def _vertex(model: bytes, verb: str, kind: Kind) -> KnownRoute:
-    named = "*" if kind == "conversation" else "count-tokens"
-    return KnownRoute(
-        f"/vertex/*/models/{named}:{verb}",
-        "vertex",
-        kind,
-        re.compile(_PUBLISHER + model + b":" + verb.encode("ascii")),
-        f"/vertex/v1/projects/p/locations/l/publishers/anthropic/models/"
-        f"{'claude-sonnet-4-5@20250929' if kind == 'conversation' else 'count-tokens'}:{verb}",
-        pings=kind == "conversation",
-    )
-
-
-KNOWN: Final = _known()
-CHANNELS: Final = ("api", "bedrock", "vertex")
-OTHERS: Final = {"api": "/v1/*", "bedrock": "/bedrock/*", "vertex": "/vertex/*"}
-"""By channel, the label of what is not known."""
 PASSED: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE"})
 """The methods of what is not known. OPTIONS is for browsers, and answered here."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayRoute:
-    """Where a request goes. `target` is the path and query for the upstream of `channel`; the
-    other fields are as in `KnownRoute`.
+    """Where a request goes. `target` is the path and query for the upstream of `channel`; `api` is
+    the one that it speaks, and errors of ours have the shape of; the other fields are as in
+    `KnownRoute`.
     """
 
     channel: str
@@ -147,6 +68,7 @@ class GatewayRoute:
     kind: Kind
     prompt: bool = False
     pings: bool = False
+    api: Api = Api.MESSAGES
 
     @property
     def recorded(self) -> bool:
@@ -163,37 +85,57 @@ class AnsweredHere:
 
 @dataclass(frozen=True, slots=True)
 class RefusedRoute:
-    """A request that goes nowhere: the error, and the methods for Allow when that was wrong."""
+    """A request that goes nowhere: the error, the methods for Allow when that was wrong, and the
+    API in whose shape it is said.
+    """
 
     label: str
     error: InputError
     allow: str = ""
+    api: Api = Api.MESSAGES
 
 
 # Almost every request is one of these.
 _USUAL: Final = {
-    target: GatewayRoute("api", target, "/v1/messages", "conversation", pings=True)
-    for target in (b"/v1/messages", b"/v1/messages?beta=true")
+    target: GatewayRoute(
+        known.channel,
+        target[known.cut :],
+        known.label,
+        known.kind,
+        pings=known.pings,
+        api=known.api,
+    )
+    for known in KNOWN
+    if known.kind == "conversation" and b"POST" in known.methods and "*" not in known.label
+    for path in (known.label.encode("ascii"),)
+    for target in (path, *([path + b"?beta=true"] if known.api is Api.MESSAGES else []))
 }
-_USUAL_RECORDED: Final = {target: target.decode("ascii") for target in _USUAL}
+_USUAL_RECORDED: Final = {one.target: one.target.decode("ascii") for one in _USUAL.values()}
 _GREETINGS: Final = {path.encode(): path for path in ("/", "/api/hello", "/healthz", "/readyz")}
-_CHANNELS_OF: Final = {b"v1": "api", b"bedrock": "bedrock", b"vertex": "vertex"}
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
-_KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt"})
+_KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt", b"api-version", b"stream", b"starting_after"})
 _ONE_SPELLING: Final = re.compile(rb"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@-]+)+")
 # The last segment of a conversation's path for a tolerant reader: in any case, with a suffix.
 _LIKE_A_CONVERSATION: Final = re.compile(
     rb"(?:messages|invoke|invoke-with-response-stream|converse|converse-stream"
-    rb"|.*:rawpredict|.*:streamrawpredict)(?:[^A-Za-z0-9_-].*)?",
+    rb"|responses|compact|completions"
+    rb"|.*:rawpredict|.*:streamrawpredict|.*:generatecontent|.*:streamgeneratecontent)"
+    rb"(?:[^A-Za-z0-9_-].*)?",
     re.IGNORECASE,
 )
+_LIKE_READING_BACK: Final = re.compile(
+    rb"(?:/azure)?(?:/openai)?/v1/responses/[^/]+", re.IGNORECASE
+)
+_OPENAI_ALONE: Final = re.compile(rb"/v1/(?:responses|chat)/")
 _TELEMETRY: Final = re.compile(
     rb".*/v1(?:development)?/(?:metrics|logs|traces|profiles|log_event|rgstr)", re.IGNORECASE
 )
 
 
-def route(method: bytes, target: bytes) -> GatewayRoute | AnsweredHere | RefusedRoute:
-    """Where `method` on `target` (origin or absolute form) goes."""
+def route(
+    method: bytes, target: bytes, *, websocket: bool = False
+) -> GatewayRoute | AnsweredHere | RefusedRoute:
+    """Where `method` on `target` (origin or absolute form) goes. `websocket`: it asks for one."""
     if method == b"POST" and (usual := _USUAL.get(target)) is not None:
         return usual
     if not target.startswith(b"/"):
@@ -206,22 +148,54 @@ def route(method: bytes, target: bytes) -> GatewayRoute | AnsweredHere | Refused
         return RefusedRoute("*", _two_ways("It has a fragment.", "leave # and what follows out"))
     path, mark, query = target.partition(b"?")
     if (greeting := _GREETINGS.get(path)) is not None:
-        return AnsweredHere(greeting) if method in _READ else _wrong_method(greeting, _READ)
+        return AnsweredHere(greeting) if method in READ else _wrong_method(greeting, READ)
     for known in KNOWN:
         if known.pattern.fullmatch(path) is not None:
-            if method not in known.methods:
-                return _wrong_method(known.label, known.methods)
+            asks = websocket and known.kind == "conversation"
+            if method not in known.methods and not asks:
+                if known.deletes and method == b"DELETE":
+                    label = OTHERS[known.channel]
+                    return GatewayRoute(
+                        known.channel, target[known.cut :], label, "other", api=known.api
+                    )
+                return _wrong_method(known.label, known.methods, known.api)
+            if known.api is Api.GEMINI and _key_in(query):
+                return RefusedRoute(known.label, _key_in_query(), api=known.api)
             return GatewayRoute(
                 known.channel,
-                target[_prefix(known.channel) :],
+                target[known.cut :],
                 known.label,
                 known.kind,
                 prompt=known.prompt,
                 pings=known.pings,
+                api=known.api,
             )
     if _ONE_SPELLING.fullmatch(path) is None:
-        return RefusedRoute("*", _misspelled(path))
+        return RefusedRoute("*", _misspelled(path), api=_api_of(path))
     return _other(method, path, mark + query)
+
+
+def _api_of(path: bytes) -> Api:
+    """The API in whose shape errors are said at a path that is not known."""
+    channel, _ = PREFIXES.get(path[1:].partition(b"/")[0], ("", 0))
+    return API_OF.get(channel, Api.MESSAGES)
+
+
+def _key_in(query: bytes) -> bool:
+    """Whether a query has a parameter in which Google's services take a credential."""
+    return any(
+        unquote_to_bytes(part.partition(b"=")[0]).lower() in _KEYS for part in query.split(b"&")
+    )
+
+
+_KEYS: Final = frozenset({b"key", b"access_token", b"oauth_token", b"$key", b"$access_token"})
+
+
+def _key_in_query() -> InputError:
+    return InputError(
+        "A key stands in the address, which goes on as it came.",
+        hint="send the key as x-goog-api-key, and leave it out of the address",
+    )
 
 
 def recorded_target(target: bytes) -> str:
@@ -240,17 +214,20 @@ def recorded_target(target: bytes) -> str:
 
 def _other(method: bytes, path: bytes, query: bytes) -> GatewayRoute | RefusedRoute:
     """What is not known, spelled well."""
-    channel = _CHANNELS_OF.get(path[1:].partition(b"/")[0])
+    channel, cut = PREFIXES.get(path[1:].partition(b"/")[0], (None, 0))
     if channel is None:
         return RefusedRoute(
             "*",
             InputError(
                 "There is nothing at this path.",
                 code="not_found",
-                hint="the gateway answers /v1/..., /bedrock/... and /vertex/..., in lower case",
+                hint="the gateway answers /v1/..., /v1beta/..., /openai/..., /gemini/..., "
+                "/bedrock/..., /vertex/..., /azure/... and /foundry/..., in lower case",
             ),
         )
-    label = OTHERS[channel]
+    if _OPENAI_ALONE.match(path) is not None:
+        channel = "openai"
+    label, api = OTHERS[channel], API_OF.get(channel, Api.MESSAGES)
     if _TELEMETRY.fullmatch(path) is not None:
         return RefusedRoute(
             label,
@@ -260,24 +237,36 @@ def _other(method: bytes, path: bytes, query: bytes) -> GatewayRoute | RefusedRo
                 hint="send it to the ingest: set OTEL_EXPORTER_OTLP_ENDPOINT to the address that "
                 "`bailee up` prints as ingest (the setting ingest.listen)",
             ),
+            api=api,
         )
-    if _LIKE_A_CONVERSATION.fullmatch(path.rpartition(b"/")[2]) is not None:
+    if (
+        _LIKE_A_CONVERSATION.fullmatch(path.rpartition(b"/")[2]) is not None
+        or _LIKE_READING_BACK.fullmatch(path) is not None
+    ):
         return RefusedRoute(
             label,
             InputError(
                 "This looks like a conversation, but is not spelled like one that can be recorded.",
-                hint="write /v1/messages; /bedrock/model/{id}/invoke, a slash in the id as %2F; or "
-                "/vertex/v1/projects/{p}/locations/{l}/publishers/anthropic/models/{m}:rawPredict",
+                hint=_SPELLINGS.get(channel, _SPELLINGS["api"]),
             ),
+            api=api,
         )
     if method not in PASSED:
-        return _wrong_method(label, PASSED)
-    return GatewayRoute(channel, path[_prefix(channel) :] + query, label, "other")
+        return _wrong_method(label, PASSED, api)
+    if channel == "google" and _key_in(query[1:]):
+        return RefusedRoute(label, _key_in_query(), api=api)
+    return GatewayRoute(channel, path[cut:] + query, label, "other", api=api)
 
 
-def _prefix(channel: str) -> int:
-    """How much of a path says the channel and does not go along."""
-    return 0 if channel == "api" else len(channel) + 1
+_SPELLINGS: Final = {
+    "api": "write /v1/messages, /v1/responses or /v1/chat/completions; "
+    "/bedrock/model/{id}/invoke, a slash in the id as %2F; or "
+    "/vertex/v1/projects/{p}/locations/{l}/publishers/anthropic/models/{m}:rawPredict",
+    "openai": "write /openai/v1/responses or /openai/v1/chat/completions",
+    "google": "write /gemini/v1beta/models/{m}:generateContent or :streamGenerateContent",
+    "azure": "write /azure/openai/v1/responses or /azure/openai/v1/chat/completions",
+    "foundry": "write /foundry/v1/messages",
+}
 
 
 _MISSPELLED: Final = (
@@ -316,9 +305,9 @@ def _two_ways(reason: str, hint: str) -> InputError:
     return InputError(f"This path could be read in two ways. {reason}", hint=hint)
 
 
-def _wrong_method(label: str, allowed: frozenset[bytes]) -> RefusedRoute:
+def _wrong_method(label: str, allowed: frozenset[bytes], api: Api = Api.MESSAGES) -> RefusedRoute:
     names = ", ".join(sorted(name.decode("ascii") for name in allowed))
     error = InputError(
         "This path does not accept this method.", code="method_not_allowed", hint=f"use {names}"
     )
-    return RefusedRoute(label, error, allow=names)
+    return RefusedRoute(label, error, allow=names, api=api)

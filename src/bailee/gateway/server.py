@@ -28,13 +28,21 @@ from bailee.admission import (
     Shares,
     stores,
 )
+from bailee.api import Api
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.access import Access, Caller, Passage
 from bailee.gateway.answers import error_answer, hello, preflight
 from bailee.gateway.carrier import SocketCarrier
 from bailee.gateway.client import ClientConnection, too_large
-from bailee.gateway.deciding import caller_of, kept, no_credential, not_passed
+from bailee.gateway.deciding import (
+    caller_of,
+    kept,
+    no_credential,
+    no_websocket,
+    not_passed,
+    nowhere,
+)
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import RequestHead
@@ -99,8 +107,7 @@ class Gateway:
         self._on_exchange = on_exchange
         self._health = health
         self._disk = disk
-        given = {"api": config.api, "bedrock": config.bedrock, "vertex": config.vertex}
-        upstreams = {channel: one for channel, one in given.items() if one is not None}
+        upstreams = config.upstreams
         self._pools = {
             channel: UpstreamPool(one, config.limits, self) for channel, one in upstreams.items()
         }
@@ -216,7 +223,8 @@ class Gateway:
         if head.method == b"OPTIONS":
             self._preflight(client, head)
             return
-        where = route(head.method, head.target)
+        where = route(head.method, head.target, websocket=head.websocket)
+        client.api = where.api if not isinstance(where, AnsweredHere) else Api.MESSAGES
         caller, passthrough = None, False
         if isinstance(where, GatewayRoute):
             try:
@@ -303,8 +311,11 @@ class Gateway:
             return InputError(
                 "The API key is missing, unknown or revoked.",
                 code="authentication",
-                hint="send a key of this gateway as x-api-key or Authorization: Bearer",
+                hint="send a key of this gateway as x-api-key, Authorization: Bearer or "
+                "x-goog-api-key",
             )
+        if head.websocket:
+            return no_websocket()
         if passthrough and (wrong := no_credential(head)) is not None:
             return wrong
         if not passage.allowed:
@@ -315,11 +326,7 @@ class Gateway:
             return too_large(max_body)
         pool = self._pools.get(where.channel)
         if pool is None:
-            return InputError(
-                f"No {where.channel} upstream is configured.",
-                code="not_found",
-                hint="name one in bailee.toml or with --upstream",
-            )
+            return nowhere(where)
         keeps = kept(caller, where, passage)
         if isinstance(keeps, Keeping):
             if self.refuses_now:
@@ -376,13 +383,20 @@ class Gateway:
     ) -> None:
         """Answers with an error of our own. Nothing goes upstream."""
         request_id = self._new_id()
+        api = client.api if head is not None else Api.MESSAGES
         bodiless = head is not None and head.method == b"HEAD"
         allow = where.allow if isinstance(where, RefusedRoute) else ""
         close = self._closes(client, head)
         lines = head.answer_lines if head is not None else b""
         client.write(
             error_answer(
-                error, request_id, close=close, bodiless=bodiless, allow=allow, lines=lines
+                error,
+                request_id,
+                api,
+                close=close,
+                bodiless=bodiless,
+                allow=allow,
+                lines=lines,
             )
         )
         started = self.clock().timestamp()

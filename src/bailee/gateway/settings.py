@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A service that speaks the Messages API (or Bedrock's, or Vertex's).
+    """A service that models are behind.
 
     `url` may have a path, which comes before every request's. `way_out` is how it is reached.
     """
@@ -91,18 +91,36 @@ class GatewayLimits:
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """The gateway's settings. `on_recorder_failure` comes from the policy. `trusted_proxy` says
-    whether an address is a proxy's that everybody comes from. `origins` are those whose pages may
-    call it from a browser.
+    """The gateway's settings: an upstream for each channel that there is. `on_recorder_failure`
+    comes from the policy. `trusted_proxy` says whether an address is a proxy's that everybody
+    comes from. `origins` are those whose pages may call it from a browser.
     """
 
     api: Upstream | None = None
     bedrock: Upstream | None = None
     vertex: Upstream | None = None
+    openai: Upstream | None = None
+    google: Upstream | None = None
+    azure: Upstream | None = None
+    foundry: Upstream | None = None
     on_recorder_failure: Literal["refuse", "serve_unrecorded"] = "refuse"
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     trusted_proxy: Callable[[str], bool] = lambda _address: False
     origins: Origins = field(default_factory=Origins)
+
+    @property
+    def upstreams(self) -> dict[str, Upstream]:
+        """Those that there are, by channel."""
+        given = {
+            "api": self.api,
+            "bedrock": self.bedrock,
+            "vertex": self.vertex,
+            "openai": self.openai,
+            "google": self.google,
+            "azure": self.azure,
+            "foundry": self.foundry,
+        }
+        return {channel: one for channel, one in given.items() if one is not None}
 
 
 def check_upstream(url: str) -> str:

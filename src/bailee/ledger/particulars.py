@@ -189,7 +189,8 @@ KINDS: Final[Mapping[str, Declared]] = {
     "cloud.expired": _HELD,
     "cloud.erased": _HELD,
     "egress.day": {
-        **{f"{channel}_{what}": _NUMBER for channel in ("api", "bedrock", "vertex")
+        **{f"{channel}_{what}": _NUMBER
+           for channel in ("api", "bedrock", "vertex", "openai", "google", "azure", "foundry")
            for what in ("exchanges", "sent", "received")},
         "cloud_sessions": _NUMBER, **dict.fromkeys(CLOUD_COUNTS, _NUMBER),
     },

@@ -1,14 +1,15 @@
-"""A turn for `ScriptedUpstream` that says one thing in whichever API it is asked: Messages,
-Responses and Chat Completions (OpenAI), generateContent (Gemini). For coding agents of other
-vendors, streamed or not.
+"""Turns for `ScriptedUpstream` that say one thing, or call one tool, in whichever API they are
+asked: Messages, Responses and Chat Completions (OpenAI), generateContent (Gemini). For coding
+agents of other vendors, streamed or not.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bailee.testing.upstream import Part, Received, Reply, Text
+from bailee.testing.upstream import Part, Received, Reply, Text, ToolUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +35,10 @@ class Says:
     def _responses(self) -> list[dict[str, object]]:
         content = {"type": "output_text", "text": self.text, "annotations": []}
         message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
-        usage: dict[str, object] = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
-        usage |= {
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens_details": {"reasoning_tokens": 0},
-        }
         done = {**message, "content": [content]}
         place = {"item_id": "msg_1", "output_index": 0}
-        return [
-            {"type": "response.created", "response": {"id": "resp_1", "output": []}},
-            {**place, "type": "response.output_item.added", "item": {**message, "content": []}},
-            {**place, "type": "response.output_text.delta", "content_index": 0, "delta": self.text},
-            {**place, "type": "response.output_item.done", "item": done},
-            {
-                "type": "response.completed",
-                "response": {
-                    "id": "resp_1",
-                    "object": "response",
-                    "status": "completed",
-                    "output": [done],
-                    "usage": usage,
-                },
-            },
-        ]
+        said = {**place, "type": "response.output_text.delta", "content_index": 0}
+        return _response_events({**message, "content": []}, done, [{**said, "delta": self.text}])
 
     def _completion(self) -> dict[str, object]:
         message = {"role": "assistant", "content": self.text}
@@ -70,28 +52,89 @@ class Says:
         }
 
     def _chunks(self) -> list[dict[str, object]]:
-        said = {"role": "assistant", "content": self.text}
-        return [
-            {
-                "id": "chat_1",
-                "object": "chat.completion.chunk",
-                "created": 1,
-                "model": "scripted-model",
-                "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
-            }
-            for delta, reason in ((said, None), ({}, "stop"))
-        ]
+        said: dict[str, object] = {"role": "assistant", "content": self.text}
+        return [_chunk(said, None), _chunk({}, "stop")]
 
     def _candidate(self) -> dict[str, object]:
-        content = {"role": "model", "parts": [{"text": self.text}]}
-        return {
-            "candidates": [{"content": content, "finishReason": "STOP", "index": 0}],
-            "usageMetadata": {
-                "promptTokenCount": 1,
-                "candidatesTokenCount": 1,
-                "totalTokenCount": 2,
-            },
-        }
+        return _candidates({"role": "model", "parts": [{"text": self.text}]})
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls the tool `name` with `arguments`, or, where it takes a text, with `text`."""
+
+    name: str
+    arguments: dict[str, object]
+    text: str | None = None
+
+    def reply(self, request: Received) -> Reply:
+        """See `bailee.testing.upstream.Turn.reply`."""
+        path = request.path
+        if path.endswith("/responses"):
+            return _streamed([(str(event["type"]), event) for event in self._responses()])
+        if path.endswith("/chat/completions"):
+            return _streamed([(None, one) for one in self._chunks()], end=b"data: [DONE]\n\n")
+        if path.lower().endswith("generatecontent"):
+            return (_streamed if ":stream" in path else _first)([(None, self._candidate())])
+        return ToolUse(self.name, self.arguments).reply(request)
+
+    def _responses(self) -> list[dict[str, object]]:
+        item: dict[str, object] = {"id": "fc_1", "call_id": "call_1", "name": self.name}
+        given = json.dumps(self.arguments) if self.text is None else self.text
+        kind = "function_call" if self.text is None else "custom_tool_call"
+        into = "arguments" if self.text is None else "input"
+        item |= {"type": kind, into: "", "status": "in_progress"}
+        return _response_events(item, {**item, into: given, "status": "completed"}, [])
+
+    def _chunks(self) -> list[dict[str, object]]:
+        function = {"name": self.name, "arguments": json.dumps(self.arguments)}
+        call = {"index": 0, "id": "call_1", "type": "function", "function": function}
+        said = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return [_chunk(said, None), _chunk({}, "tool_calls")]
+
+    def _candidate(self) -> dict[str, object]:
+        call = {"id": "fc_1", "name": self.name, "args": self.arguments}
+        content = {"role": "model", "parts": [{"functionCall": call}]}
+        return _candidates(content)
+
+
+def _response_events(
+    begun: Mapping[str, object], done: Mapping[str, object], between: list[dict[str, object]]
+) -> list[dict[str, object]]:
+    usage: dict[str, object] = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+    usage |= {
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
+    response: dict[str, object] = {"id": "resp_1", "object": "response", "status": "completed"}
+    return [
+        {"type": "response.created", "response": {"id": "resp_1", "output": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": begun},
+        *between,
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+        {"type": "response.completed", "response": {**response, "output": [done], "usage": usage}},
+    ]
+
+
+def _chunk(delta: Mapping[str, object], reason: str | None) -> dict[str, object]:
+    return {
+        "id": "chat_1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "scripted-model",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+    }
+
+
+def _candidates(content: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "candidates": [{"content": content, "finishReason": "STOP", "index": 0}],
+        "usageMetadata": {
+            "promptTokenCount": 1,
+            "candidatesTokenCount": 1,
+            "totalTokenCount": 2,
+        },
+    }
 
 
 def _streamed(events: list[tuple[str | None, dict[str, object]]], end: bytes = b"") -> Reply:

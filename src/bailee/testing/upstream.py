@@ -260,6 +260,7 @@ def _pieces(text: str, size: int = 9) -> list[str]:
 
 _CONVERSATION: Final = re.compile(
     r"/v1/messages$|/model/[^/]+/invoke(-with-response-stream)?$|:(stream)?[rR]awPredict$"
+    r"|/v1/responses$|/chat/completions$|:(stream)?[gG]enerateContent$"
 )
 
 

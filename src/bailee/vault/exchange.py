@@ -11,9 +11,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from bailee.api import Api
 from bailee.policy.facts import Terms
 
-__all__ = ["CapturedExchange", "Outcome", "Terms"]
+__all__ = ["Api", "CapturedExchange", "Outcome", "Terms"]
 
 
 class Outcome(StrEnum):
@@ -34,7 +35,7 @@ class CapturedExchange(NamedTuple):
     `request` and `answer` are the bodies as they crossed the wire (transfer coding removed,
     content coding kept). `status` is 0 when no answer began. `consent` is the number of the owner's
     last choice when the request began, 0 if there was none: by it, and by no clock, the exchange
-    comes before or after a choice.
+    comes before or after a choice. `api` is the one that the request's route speaks.
     """
 
     # A tuple, since one is made for every request: a frozen dataclass takes three times as long.
@@ -55,3 +56,4 @@ class CapturedExchange(NamedTuple):
     request: bytes
     answer: bytes
     consent: int = 0
+    api: Api = Api.MESSAGES

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bailee.api import Api
 from bailee.keyring.wrapping import associated
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import pack, unpack
@@ -33,6 +34,7 @@ MAGIC: Final = b"BLF1"
 _HEADER = struct.Struct(">4sIII")
 _LENGTHS = struct.Struct(">II")
 HEADER_BYTES: Final = _HEADER.size
+_API: Final = 15  # its place in the head
 
 Opener = Callable[[int, memoryview], bytes | None]
 """Gives a frame's plaintext from its sequence and sealed bytes, or None if it does not open."""
@@ -140,7 +142,9 @@ def is_cut(content: bytes, position: int) -> bool:
 
 
 def encode(exchange: CapturedExchange) -> bytes:
-    """An exchange as a frame's plaintext."""
+    """An exchange as a frame's plaintext. The API is said where it is another than the Messages
+    API, so that an older version reads what it can be asked to keep.
+    """
     head = pack(
         [
             exchange.exchange_id,
@@ -158,6 +162,7 @@ def encode(exchange: CapturedExchange) -> bytes:
             [list(pair) for pair in exchange.request_headers],
             [list(pair) for pair in exchange.answer_headers],
             exchange.consent,
+            *([] if exchange.api is Api.MESSAGES else [str(exchange.api)]),
         ]
     )
     lengths = _LENGTHS.pack(len(head), len(exchange.request))
@@ -166,7 +171,7 @@ def encode(exchange: CapturedExchange) -> bytes:
 
 def decode(plain: bytes) -> CapturedExchange:
     """The exchange that `encode` was given. One of an older version has no number of a choice, and
-    counts as from before any.
+    counts as from before any; one that names no API is of the Messages API.
     """
     head_length, request_length = _LENGTHS.unpack_from(plain)
     request_at = _LENGTHS.size + head_length
@@ -176,5 +181,7 @@ def decode(plain: bytes) -> CapturedExchange:
     head[8] = Outcome(head[8])
     for headers in (12, 13):
         head[headers] = tuple((name, value) for name, value in head[headers])
+    if len(head) > _API:
+        head[_API] = Api(head[_API])
     fields: Any = (*head[:14], plain[request_at:answer_at], plain[answer_at:], *head[14:])
     return CapturedExchange(*fields)

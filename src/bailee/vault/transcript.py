@@ -13,11 +13,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bailee.api import Api
 from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
 from bailee.vault.compressing import ExchangeRecord
-from bailee.vault.delta import Messages, Rebuilder, as_message
+from bailee.vault.delta import Messages, Rebuilder
+from bailee.vault.listing import MESSAGES, together
 from bailee.vault.packing import JSON
+from bailee.vault.readable import Readable, has_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class KeptExchange:
     """One exchange. `fields` and `said`: the request's members apart from `messages`, and those;
     `said` is None when it has none, and both when the request is kept raw. `answer`: the
     assistant's message. `beyond`: the bound (`bounds.Beyond`) that what is kept raw has passed, if
-    it was one. Times are Unix seconds.
+    it was one. `api`: the one that it speaks; `at`: where in its request the messages stood; what
+    follows is as in `Interpreted`. Times are Unix seconds.
     """
 
     number: int
@@ -76,13 +80,20 @@ class KeptExchange:
     raw_request: bytes | None
     raw_answer: bytes | None
     beyond: str | None
+    api: Api = Api.MESSAGES
+    at: str = MESSAGES
+    parent: str | None = None
+    title: bool = False
+    after: str | None = None
+    response: str | None = None
+    elsewhere: list[str] = field(default_factory=list)
 
     @property
     def request(self) -> dict[str, JSON] | None:
         """The request's JSON as the client sent it, put together anew; None when it is kept raw."""
         if self.fields is None or self.said is None:
             return self.fields
-        return {**self.fields, "messages": self.said.all()}
+        return together(self.fields, self.said.all(), self.at)
 
     @property
     def messages(self) -> list[JSON]:
@@ -109,21 +120,10 @@ class _Thread:
     last: KeptExchange
     count: int = 1
 
-    def messages(self) -> list[JSON]:
-        """What the thread came to: the last request and its answer."""
-        reply = _reply(self.last.answer)
-        return [*self.last.messages, *([] if reply is None else [reply])]
-
     @property
     def substantial(self) -> bool:
-        return self.count > 1 or bool((self.first.fields or {}).get("tools"))
-
-
-def _reply(answer: JSON) -> JSON:
-    """An answer as a message of the conversation: `as_message`, or that of Bedrock's Converse."""
-    output = answer.get("output") if isinstance(answer, dict) else None
-    message = output.get("message") if isinstance(output, dict) else None
-    return message if isinstance(message, dict) else as_message(answer)
+        """Whether it is more than a question on the side."""
+        return not self.first.title and (self.count > 1 or has_tools(self.first))
 
 
 def rebuild(
@@ -170,6 +170,13 @@ def rebuild(
                 raw_request=record.raw_request,
                 raw_answer=record.raw_answer,
                 beyond=body.get("beyond"),
+                api=Api(body.get("api", Api.MESSAGES)),
+                at=body.get("at", MESSAGES),
+                parent=body.get("parent"),
+                title=body.get("title", False),
+                after=body.get("after"),
+                response=body.get("response"),
+                elsewhere=body.get("elsewhere", []),
             ),
             base[0] if base else None,
         )
@@ -180,13 +187,20 @@ def transcript(
 ) -> Transcript:
     """The session's exchanges and its conversations."""
     exchanges: list[KeptExchange] = []
-    threads: list[_Thread] = []
-    of: dict[int, _Thread] = {}
+    bases: list[int | None] = []
     for exchange, base in rebuilt:
         exchanges.append(exchange)
-        if exchange.said is None or not exchange.said.count:
+        bases.append(base)
+    readable = Readable(exchanges)
+    threads: list[_Thread] = []
+    of: dict[int, _Thread] = {}
+    for exchange, base in zip(exchanges, bases, strict=True):
+        empty = exchange.said is None or not exchange.said.count
+        if empty and not readable.is_apart(exchange):
             continue
-        thread = of.get(base) if base is not None else None
+        earlier = readable.before(exchange)
+        continued = base if earlier is None else earlier.number
+        thread = of.get(continued) if continued is not None else None
         if thread is None or thread.first.agent != exchange.agent:
             thread = _Thread(exchange, exchange)
             threads.append(thread)
@@ -202,11 +216,11 @@ def transcript(
     agents: dict[str, list[JSON]] = {}
     for thread in threads:
         if thread.first.agent is not None:
-            agents.setdefault(thread.first.agent, []).extend(thread.messages())
+            agents.setdefault(thread.first.agent, []).extend(readable.conversation(thread.last))
     return Transcript(
         session=session,
         exchanges=exchanges,
-        main=[message for thread in main for message in thread.messages()],
+        main=[message for thread in main for message in readable.conversation(thread.last)],
         agents=agents,
-        aside=[thread.messages() for thread in aside],
+        aside=[readable.conversation(thread.last) for thread in aside],
     )

@@ -17,6 +17,8 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from bailee.api import Api
+from bailee.vault.conversations import Links
 from bailee.vault.delta import Place
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import JSON, pack
@@ -25,6 +27,7 @@ from bailee.vault.workbench import Apart, How, Missing, Packed, PackingOrder, Pl
 START: Final = struct.Struct(">II")
 _LENGTH: Final = 8
 _DIGEST: Final = 16
+_OF_ONE: Final = 4  # pieces of what is told of an exchange
 _MOST_PIECES: Final = 1 << 16
 _MOST_BYTES: Final = 1 << 30
 
@@ -81,7 +84,7 @@ def take_apart(exchanges: Iterable[CapturedExchange], how: How) -> list[bytes]:
                 one.status,
                 [list(pair) for pair in one.request_headers],
                 [list(pair) for pair in one.answer_headers],
-                *(None, None),
+                *(None, None, one.consent, str(one.api)),
             ]
         )
         bodies += (one.request, one.answer)
@@ -101,6 +104,7 @@ def exchanges_in(header: Any, pieces: Sequence[bytes]) -> tuple[list[CapturedExc
                 answer_headers=tuple((name, value) for name, value in one.answer_headers),
                 request=pieces[2 * number],
                 answer=pieces[2 * number + 1],
+                api=Api(one.api),
             )
         )
     return found, How(header["how"])
@@ -144,11 +148,13 @@ def asks_in(
 def told_apart(found: Iterable[Apart]) -> list[bytes]:
     """The answer to `take_apart`."""
     told: list[JSON] = []
-    chains: list[bytes] = []
+    digests: list[bytes] = []
     for one in found:
         told.append([one.client_session, dict(one.usage), one.values, one.size])
-        chains += (b"".join(one.chain), one.beginning or b"")
-    return message({"apart": told}, chains)
+        links = one.links
+        digests += (b"".join(links.continues), b"".join(links.leaves), b"".join(links.names))
+        digests.append(one.beginning or b"")
+    return message({"apart": told}, digests)
 
 
 def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
@@ -158,16 +164,17 @@ def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
         Misformed: nothing that it answers.
     """
     found: list[Apart] = []
-    if len(pieces) != 2 * len(header["apart"]):
+    if len(pieces) != _OF_ONE * len(header["apart"]):
         raise Misformed
-    for told, links, begins in zip(header["apart"], pieces[::2], pieces[1::2], strict=True):
+    parts = [pieces[at::_OF_ONE] for at in range(_OF_ONE)]
+    for told, continues, leaves, names, begins in zip(header["apart"], *parts, strict=True):
         session, usage, values, size = told
         if not (session is None or isinstance(session, str)):
             raise Misformed
         found.append(
             Apart(
                 session,
-                tuple(_digests(links)),
+                Links(*(tuple(_digests(some)) for some in (continues, leaves, names))),
                 begins or None,
                 {str(name): int(count) for name, count in usage.items()},
                 int(values),

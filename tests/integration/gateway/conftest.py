@@ -18,7 +18,7 @@ import uvloop
 from bailee.admission import OnDisk
 from bailee.clock import system_clock
 from bailee.gateway.access import Caller, NothingKept, Passage
-from bailee.gateway.credentials import FixedKey
+from bailee.gateway.credentials import FixedKey, KeyForm
 from bailee.gateway.routes import Kind
 from bailee.gateway.server import Gateway
 from bailee.gateway.settings import GatewayConfig, GatewayLimits, Upstream
@@ -304,7 +304,14 @@ def serve() -> Iterator[Serve]:
             url = upstream if isinstance(upstream, str) else upstream.url
             there = replace(Upstream(url, FixedKey("sk-upstream")), **(settings or {}))
             made = GatewayConfig(api=there, limits=limits)
-            made = replace(made, bedrock=there, vertex=there, **config)
+            made = replace(made, bedrock=there, vertex=there, foundry=there)
+            made = replace(
+                made,
+                openai=replace(there, credential=FixedKey("sk-upstream", KeyForm.BEARER)),
+                google=replace(there, credential=FixedKey("sk-upstream", KeyForm.X_GOOG_API_KEY)),
+                azure=replace(there, credential=FixedKey("sk-upstream", KeyForm.API_KEY)),
+            )
+            made = replace(made, **config)
             recorded = MemoryRecording() if recording is None else recording
             return stack.enter_context(Serving(made, recorded, context))
 

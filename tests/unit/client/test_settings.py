@@ -26,7 +26,9 @@ from bailee.policy import load
 
 POLICY = load()
 SWITCHES = frozenset(POLICY.document.switches)
-SELECTORS = frozenset({"CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"})
+SELECTORS = frozenset(
+    {"CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"}
+)
 OFFS = SWITCHES - SELECTORS
 FLOWS = tuple(POLICY.document.flows)
 

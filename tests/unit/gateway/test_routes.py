@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sdk_verbs import Verb, filled, verbs
 
+from bailee.api import Api
 from bailee.gateway.routes import (
     CHANNELS,
     KNOWN,
@@ -163,7 +164,8 @@ def test_what_looks_like_a_conversation_and_is_none_goes_nowhere(target: bytes) 
 @st.composite
 def respelled(draw: st.DrawFn) -> bytes:
     """The path of a known conversation, spelled as a tolerant upstream still understands it."""
-    known = draw(st.sampled_from([one for one in KNOWN if one.kind == "conversation"]))
+    posted = [one for one in KNOWN if one.kind == "conversation" and b"POST" in one.methods]
+    known = draw(st.sampled_from(posted))
     path = known.example.partition("?")[0]
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(1, len(path) - 1))
@@ -195,7 +197,7 @@ def plain(path: bytes) -> str:
 def test_no_spelling_of_a_conversation_passes_as_something_else(target: bytes) -> None:
     """It is recorded, or it is refused."""
     examples = {plain(one.example.partition("?")[0].encode()) for one in KNOWN
-                if one.kind == "conversation"}  # fmt: skip
+                if one.kind == "conversation" and b"POST" in one.methods}  # fmt: skip
     found = route(b"POST", target)
     if isinstance(found, GatewayRoute) and not found.recorded:
         assert plain(target) not in examples
@@ -207,17 +209,22 @@ def test_each_known_request_is_routed_as_it_says(known: KnownRoute) -> None:
     """By its example, each of its methods, and no other."""
     for method in (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE"):
         found = route(method, known.example.encode())
+        if known.deletes and method == b"DELETE":
+            assert isinstance(found, GatewayRoute)
+            assert (known.channel, "other") == (found.channel, found.kind)
+            continue
         assert known.label == found.label
         if method in known.methods:
             assert isinstance(found, GatewayRoute)
             assert (known.channel, known.kind) == (found.channel, found.kind)
+            assert (known.api, known.pings) == (found.api, found.pings)
         else:
             assert isinstance(found, RefusedRoute)
             assert "method_not_allowed" == found.error.code
 
 
 @pytest.mark.row("G2")
-@pytest.mark.parametrize("channel", ["", "/bedrock", "/vertex"])
+@pytest.mark.parametrize("channel", ["", "/bedrock", "/vertex", "/openai", "/gemini", "/azure"])
 @pytest.mark.parametrize("name", ["metrics", "logs", "traces"])
 def test_telemetry_goes_to_no_upstream(channel: str, name: str) -> None:
     """Whatever it would prove itself with; the ingest's setting is named."""
@@ -227,7 +234,107 @@ def test_telemetry_goes_to_no_upstream(channel: str, name: str) -> None:
     assert "ingest.listen" in (found.error.hint or "")
 
 
+@pytest.mark.row("G2", "G4")
+@pytest.mark.parametrize(
+    ("method", "target", "channel", "goes_to", "api", "kind"),
+    [
+        ("POST", "/v1/responses", "openai", "/v1/responses", Api.RESPONSES, "conversation"),
+        ("POST", "/openai/v1/responses", "openai", "/v1/responses", Api.RESPONSES, "conversation"),
+        ("GET", "/v1/responses/r_1?stream=true", "openai", "/v1/responses/r_1?stream=true",
+         Api.RESPONSES, "conversation"),
+        ("DELETE", "/v1/responses/r_1", "openai", "/v1/responses/r_1", Api.RESPONSES, "other"),
+        ("GET", "/v1/responses/r_1/input_items", "openai", "/v1/responses/r_1/input_items",
+         Api.RESPONSES, "other"),
+        ("POST", "/openai/v1/chat/completions", "openai", "/v1/chat/completions", Api.CHAT,
+         "conversation"),
+        ("GET", "/openai/v1/models", "openai", "/v1/models", Api.RESPONSES, "models"),
+        ("GET", "/v1/models/m", "api", "/v1/models/m", Api.MESSAGES, "models"),
+        ("POST", "/v1/models/m:generateContent", "google", "/v1/models/m:generateContent",
+         Api.GEMINI, "conversation"),
+        ("POST", "/gemini/v1beta/models/m:streamGenerateContent?alt=sse", "google",
+         "/v1beta/models/m:streamGenerateContent?alt=sse", Api.GEMINI, "conversation"),
+        ("POST", "/gemini/v1beta/models/m:countTokens", "google", "/v1beta/models/m:countTokens",
+         Api.GEMINI, "counting"),
+        ("POST", "/gemini/v1beta/models/m:embedContent", "google", "/v1beta/models/m:embedContent",
+         Api.GEMINI, "other"),
+        ("POST", "/vertex/v1beta1/publishers/google/models/m:generateContent", "vertex",
+         "/v1beta1/publishers/google/models/m:generateContent", Api.GEMINI, "conversation"),
+        ("POST", "/azure/openai/deployments/d/chat/completions?api-version=1", "azure",
+         "/openai/deployments/d/chat/completions?api-version=1", Api.CHAT, "conversation"),
+        ("POST", "/foundry/v1/messages?beta=true", "foundry", "/v1/messages?beta=true",
+         Api.MESSAGES, "conversation"),
+    ],
+)  # fmt: skip
+def test_where_a_request_of_another_api_goes(
+    method: str, target: str, channel: str, goes_to: str, api: Api, kind: str
+) -> None:
+    """By whose service it is; the prefix is left out; the API is the path's."""
+    found = route(method.encode(), target.encode())
+    assert isinstance(found, GatewayRoute)
+    assert (channel, goes_to.encode(), api, kind) == (
+        found.channel, found.target, found.api, found.kind,
+    )  # fmt: skip
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/openai/v1/Responses", "/v1/Responses/r_1", "/v1/responses.json",
+        "/v1/chat/completions:", "/v1/completions", "/openai/v1/Chat/completions",
+        "/gemini/v1beta/models/m:GenerateContent", "/gemini/v1beta/models/m:generatecontent",
+        "/gemini/v1internal:streamGenerateContent", "/openai/responses", "/azure/v1/responses",
+        "/vertex/v1/publishers/Google/models/m:generateContent", "/foundry/anthropic/v1/messages",
+    ],
+)  # fmt: skip
+def test_what_looks_like_one_of_another_api_goes_nowhere(target: str) -> None:
+    """As with the Messages API."""
+    found = route(b"POST", target.encode())
+    assert isinstance(found, RefusedRoute)
+    assert "looks like a conversation" in found.error.message
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("name", ["key", "%6bey", "KEY", "access_token", "%24key"])
+def test_a_key_in_the_address_goes_nowhere(name: str) -> None:
+    """Google's services take one there, and an address goes on as it came."""
+    for path in ("/gemini/v1beta/models/m:generateContent", "/v1beta/files",
+                 "/vertex/v1/publishers/google/models/m:generateContent"):  # fmt: skip
+        found = route(b"POST", f"{path}?alt=sse&{name}=bl_x".encode())
+        assert isinstance(found, RefusedRoute)
+        assert (found.api, "x-goog-api-key" in (found.error.hint or "")) == (Api.GEMINI, True)
+        assert "bl_x" not in f"{found.error.message}{found.error.hint}{found.label}"
+
+
+@pytest.mark.row("G2", "G4")
+def test_a_websocket_is_routed_as_its_conversation() -> None:
+    """So that who may not ask gets 401, and who may gets 426; elsewhere it is a GET."""
+    for path, known in (("/v1/responses", True), ("/v1/messages", True), ("/v1/files", False)):
+        found = route(b"GET", path.encode(), websocket=True)
+        assert isinstance(found, GatewayRoute)
+        assert known == found.recorded
+
+
 CONVERSATIONS = {
+    "GET /v1/responses/{response_id}",
+    "POST /v1/responses",
+    "POST /v1/chat/completions",
+    *(
+        f"POST {prefix}/{path}"
+        for prefix in ("/openai/v1", "/azure/openai/v1")
+        for path in ("responses", "responses/compact", "chat/completions")
+    ),
+    "GET /openai/v1/responses/{response_id}",
+    "POST /azure/openai/deployments/{deployment}/chat/completions",
+    "POST /foundry/v1/messages",
+    *(
+        f"POST {path}/{{model}}:{verb}"
+        for path in (
+            "/gemini/v1beta/models",
+            "/vertex/v1/projects/{project}/locations/{location}/publishers/google/models",
+        )
+        for verb in ("generateContent", "streamGenerateContent")
+    ),
     "POST /bedrock/model/{modelId}/converse",
     "POST /bedrock/model/{modelId}/converse-stream",
     "POST /bedrock/model/{modelId}/invoke",
@@ -239,6 +346,15 @@ CONVERSATIONS = {
     "{model}:streamRawPredict",
 }
 LENT = {
+    "POST /openai/v1/responses/input_tokens",
+    "POST /azure/openai/v1/responses/input_tokens",
+    "POST /foundry/v1/messages/count_tokens",
+    "GET /openai/v1/models",
+    "GET /openai/v1/models/{model}",
+    "GET /gemini/v1beta/models/{n}",
+    "POST /gemini/v1beta/models/{model}:countTokens",
+    "POST /vertex/v1/projects/{project}/locations/{location}/publishers/google/models/"
+    "{model}:countTokens",
     "POST /v1/messages/count_tokens",
     "GET /v1/models",
     "GET /v1/models/{model_id}",

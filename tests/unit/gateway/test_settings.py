@@ -7,7 +7,14 @@ import asyncio
 import pytest
 
 from bailee.errors import InputError
-from bailee.gateway.credentials import Bedrock, FixedKey, NoCredential, default_url, split_url
+from bailee.gateway.credentials import (
+    Bedrock,
+    FixedKey,
+    KeyForm,
+    NoCredential,
+    default_url,
+    split_url,
+)
 from bailee.gateway.settings import check_bind, check_upstream
 
 
@@ -66,7 +73,9 @@ def test_other_upstream_addresses_are_refused(url: str) -> None:
 def test_api_keys_as_header_lines() -> None:
     """As x-api-key or as a bearer; one that would break a header is refused."""
     assert b"x-api-key: k\r\n" == FixedKey("k").fixed
-    assert b"Authorization: Bearer k\r\n" == FixedKey("k", bearer=True).fixed
+    assert b"Authorization: Bearer k\r\n" == FixedKey("k", KeyForm.BEARER).fixed
+    assert b"x-goog-api-key: k\r\n" == FixedKey("k", KeyForm.X_GOOG_API_KEY).fixed
+    assert b"api-key: k\r\n" == FixedKey("k", KeyForm.API_KEY).fixed
     assert b"" == NoCredential().fixed
     for bad in ("", "a\r\nb", "\u00e9"):
         with pytest.raises(InputError):

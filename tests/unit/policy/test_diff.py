@@ -31,7 +31,7 @@ def test_a_longer_period_is_one_line_about_those_it_concerns(policy: Policy, shi
     assert old in shipped.lower()
     document = edited(shipped, (new, 'for = "P90D"\nen = "Commercial'))
     (change,) = compare(policy.document, document).changes
-    assert ("retain", ("keep", "P30D"), ("keep", "P90D"), 270) == (
+    assert ("retain", ("keep", "P30D"), ("keep", "P90D"), 630) == (
         change.action,
         change.before,
         change.after,
@@ -130,5 +130,5 @@ def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str)
         found.clauses_added,
         found.clauses_removed,
     )
-    assert (("retain", "retain.metric", "retain.metrics", 288),) == found.moved
+    assert (("retain", "retain.metric", "retain.metrics", 672),) == found.moved
     assert () == found.changes

@@ -10,7 +10,7 @@ from bailee.policy import Policy
 
 PLANS = ("free", "pro", "max", "team", "enterprise", "api", "third_party", "gov")
 CONSUMER = ("free", "pro", "max")
-CHANNELS = ("api", "bedrock", "vertex")
+CHANNELS = ("api", "bedrock", "vertex", "openai", "google", "azure", "foundry")
 CHOICES = ("allowed", "refused", "none")
 CLASSES = (
     "transcript",
@@ -36,6 +36,7 @@ ALL_OFF = (
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
     "CLAUDE_CODE_USE_BEDROCK",
     "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
 )
 SWITCHES = ("DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "DISABLE_BUG_COMMAND", *ALL_OFF)
 

@@ -117,8 +117,8 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         "'plan' is not a fact of send",
     ),
     "unknown fact value": (
-        'channel = ["bedrock", "vertex"] }\nthen',
-        'channel = ["bedrock", "vortex"] }\nthen',
+        'channel = ["bedrock", "vertex", "openai",',
+        'channel = ["bedrock", "vortex", "openai",',
         'when = { segment = "commercial", partner_programme = true, channel',
         "channel can't be 'vortex'",
     ),
@@ -209,6 +209,8 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
     ),
 }
 
+OTHER_PROVIDERS = '"bedrock", "vertex", "openai", "google", "azure", "foundry"'
+OFF = 'bedrock = "off", openai = "off", google = "off", azure = "off", foundry = "off"'
 UNSOUND: dict[str, tuple[str, str, str, str]] = {
     "gap": (
         'when = { data_class = "cloud_workspace" }\nthen',
@@ -216,14 +218,14 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         '[[retain]]\nid = "retain.cloud-workspace"',
         "No clause of retain decides data_class=cloud_workspace, plan=pro, channel=api, "
         "training_choice=allowed, zero_retention=false, partner_programme=false; "
-        "252 of 2880 combinations are left open.",
+        "588 of 6720 combinations are left open.",
     ),
     "dead clause": (
         "# ── Stated",
         f"{EXTRA_CLAUSE}\n# ── Stated",
         '[[send]]\nid = "send.never"',
-        "send.never never decides: send.use-bedrock, send.use-vertex, send.nonessential, "
-        "send.no-metrics, send.default decide all it matches.",
+        "send.never never decides: send.use-bedrock, send.use-vertex, send.use-foundry, "
+        "send.nonessential, send.no-metrics, send.default decide all it matches.",
     ),
     "shadowed clause": (
         'segment = "consumer", training_choice = "refused" }\nthen = "keep"',
@@ -245,21 +247,20 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 828): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 866): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
-        "zero_retention=false, partner_programme=false, active_since_choice=true; 45 combinations.",
+        "zero_retention=false, partner_programme=false, active_since_choice=true; "
+        "105 combinations.",
     ),
     "invariant about nothing": (
-        'when = { provider = ["bedrock", "vertex"] }\nnever',
+        f"when = {{ provider = [{OTHER_PROVIDERS}] }}\nnever",
         'when = { provider = "api" }\nunless = { provider = ["api", "vertex"] }\nnever',
         '[[invariant]]\nid = "quiet-on-other-providers"',
         "The invariant quiet-on-other-providers covers no combination.",
     ),
     "flow against its defaults": (
-        'default = { api = "on", vertex = "off", bedrock = "off" }\nswitches = [\n'
-        '  "DISABLE_TELEMETRY"',
-        'default = { api = "on", vertex = "on", bedrock = "off" }\nswitches = [\n'
-        '  "DISABLE_TELEMETRY"',
+        f'default = {{ api = "on", vertex = "off", {OFF} }}\nswitches = [\n  "DISABLE_TELEMETRY"',
+        f'default = {{ api = "on", vertex = "on", {OFF} }}\nswitches = [\n  "DISABLE_TELEMETRY"',
         "[flows.metrics]",
         "The flow metrics is off for flow=metrics, provider=vertex, against its defaults",
     ),
@@ -270,10 +271,10 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         "The flow errors is off for flow=errors, provider=api, DISABLE_ERROR_REPORTING=empty",
     ),
     "selected provider that keeps a flow on": (
-        '  "CLAUDE_CODE_USE_VERTEX",\n]\n\n[flows.errors]',
+        '  "CLAUDE_CODE_USE_FOUNDRY",\n]\n\n[flows.errors]',
         "]\n\n[flows.errors]",
         "[flows.metrics]",
-        "so CLAUDE_CODE_USE_VERTEX, which selects it, must turn it off",
+        "so CLAUDE_CODE_USE_FOUNDRY, which selects it, must turn it off",
     ),
     "local transcripts beyond their clause": (
         "max_days = 30",

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bailee.api import Api
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.frames import Damage, Frame, decode, encode, frame_data, header, scan
 from bailee.vault.packing import pack, unpack
@@ -139,3 +140,27 @@ def test_an_exchange_of_an_older_version_counts_as_from_before_every_choice() ->
 
     assert exchange == decode(plain)
     assert exchange._replace(consent=0) == decode(before)
+
+
+@pytest.mark.row("G4")
+@pytest.mark.parametrize("api", Api)
+def test_an_exchange_says_which_api_it_speaks(api: Api) -> None:
+    """It comes back with it; one of an older version speaks the Messages API, and one that does is
+    written as the older version wrote it.
+    """
+    exchange = CapturedExchange(
+        *("x", "o", "k", "pro", "api", Terms("P30D", "c", "d"), 1.0, 2.0, Outcome.COMPLETE),
+        *("POST", "/v1/x", 200, (), (("a", "b"),), b"request", b"answer"),
+        consent=7,
+        api=api,
+    )
+    plain = encode(exchange)
+    length, request_length = struct.unpack_from(">II", plain)
+    head = unpack(plain[8 : 8 + length])
+    assert isinstance(head, list)
+    older = pack(head[:15])
+    before = struct.pack(">II", len(older), request_length) + older + plain[8 + length :]
+
+    assert exchange == decode(plain)
+    assert exchange._replace(api=Api.MESSAGES) == decode(before)
+    assert (api is Api.MESSAGES) == (plain == before)

@@ -43,7 +43,9 @@ HOP_BY_HOP: Final = frozenset(
         b"upgrade",
     }
 )
-CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"x-bailee-key"})
+CREDENTIALS: Final = frozenset(
+    {b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key", b"x-bailee-key"}
+)
 # With these an upstream may take the request for another one than its first line says.
 _SAY_IT_TWICE: Final = frozenset(
     {
@@ -83,9 +85,23 @@ _NOTED_OF_REQUEST: Final = frozenset(
         b"x-claude-code-session-id",
         b"x-claude-code-agent-id",
         b"x-claude-code-parent-agent-id",
+        # Codex, today and in earlier versions.
+        b"session-id",
+        b"session_id",
+        b"thread-id",
+        b"x-codex-parent-thread-id",
+        b"x-openai-subagent",
+        # opencode.
+        b"x-session-id",
+        b"x-parent-session-id",
+        # Any client that `bailee run` starts.
+        b"x-bailee-session",
     }
 )
-_NOTED_OF_ANSWER: Final = frozenset({b"content-type", b"content-encoding", b"request-id"})
+_OURS: Final = b"x-bailee-session"  # noted, and nobody's else
+_NOTED_OF_ANSWER: Final = frozenset(
+    {b"content-type", b"content-encoding", b"request-id", b"x-request-id"}
+)
 _REQUEST_NAMES: Final = (
     _ENDS_HERE | CREDENTIALS | _SAY_IT_TWICE | _NOTED_OF_REQUEST | {b"content-length"}
 )
@@ -100,7 +116,8 @@ class RequestHead:
     this hop and without credentials; `credentials` are those, by lower-case name.
     `credential_lines` are their lines as they came, that of x-bailee-key left out; `noted` are the
     fields that a record notes, (lower-case name, value). `answer_lines` go into every answer to
-    this request; whoever decides on the request sets them.
+    this request; whoever decides on the request sets them. `websocket`: it asks to change to the
+    WebSocket protocol (RFC 6455, 4.1).
     """
 
     __slots__ = (
@@ -116,6 +133,7 @@ class RequestHead:
         "minor",
         "noted",
         "target",
+        "websocket",
     )
 
     def __init__(self, method: bytes, target: bytes, minor: int) -> None:
@@ -131,6 +149,7 @@ class RequestHead:
         self.length: int | None = None
         self.keep_alive = minor == 1
         self.expects_continue = False
+        self.websocket = False
 
     def body(self) -> Body:
         """A new reader of this request's body."""
@@ -233,6 +252,9 @@ def parse_request_head(head: bytes) -> RequestHead:
             if noted and any(name == one for one, _ in noted):
                 raise Malformed("a field that has one value is given twice")
             noted.append((name, value))
+            if name == _OURS:
+                kept.append(head[at:begin])
+                at = end
             continue
         if name == b"content-length":
             _length(request, value)
@@ -252,6 +274,8 @@ def parse_request_head(head: bytes) -> RequestHead:
                 request.credential_lines += head[begin:end]
         elif name == b"connection":
             named += _tokens(value)
+        elif name == b"upgrade":
+            request.websocket = method == b"GET" and b"websocket" in _tokens(value)
         elif name == b"transfer-encoding":
             if request.minor == 0:
                 raise Malformed("HTTP/1.0 has no transfer codings")
@@ -274,6 +298,7 @@ def parse_request_head(head: bytes) -> RequestHead:
         authority = _AUTHORITY.match(target)
         if authority is not None and host is not None and authority[1].lower() != host.lower():
             raise Malformed("Host and target name different hosts")
+    request.websocket = request.websocket and b"upgrade" in named
     if named:
         request.keep_alive = request.keep_alive and b"close" not in named
         request.kept = _without(request.kept, named)
