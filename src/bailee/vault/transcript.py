@@ -1,10 +1,8 @@
 """A session as a person reads it: each exchange as it was, and the conversations merged. Pure.
 
 Clients send several conversations under one session: the main one, those of subagents (which say
-so), and small ones on the side, for example to find a title. Exchanges whose requests continue one
-another make a *thread*. The main conversation is the threads of no agent that use tools or have
-more than one exchange, one after another: there is a second one after the client has compacted its
-history.
+so), and small ones on the side, for example to find a title; turns are taken back, and requests
+sent again. What of it is the main conversation, and what a branch, says `branches`.
 """
 
 from __future__ import annotations
@@ -16,9 +14,11 @@ from datetime import datetime
 from bailee.api import Api
 from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
+from bailee.vault.branches import Branch, Line, branching
 from bailee.vault.compressing import ExchangeRecord
 from bailee.vault.delta import Messages, Rebuilder, as_message
 from bailee.vault.packing import JSON
+from bailee.vault.request_tree import RequestTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,39 +93,47 @@ class KeptExchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
-    """A session's exchanges, its main conversation as messages, those of its subagents by the
-    agent's id, and those on the side.
+class Thread:
+    """A conversation whose requests continue one another: `first` began it, `last` is the one that
+    it came to, `count` are answered in it.
     """
 
-    session: SessionRow
-    exchanges: list[KeptExchange]
-    main: list[JSON]
-    agents: dict[str, list[JSON]] = field(default_factory=dict)
-    aside: list[list[JSON]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Thread:
     first: KeptExchange
     last: KeptExchange
     count: int = 1
 
     def messages(self) -> list[JSON]:
-        """What the thread came to: the last request and its answer."""
-        reply = _reply(self.last.answer)
-        return [*self.last.messages, *([] if reply is None else [reply])]
-
-    @property
-    def substantial(self) -> bool:
-        return self.count > 1 or bool((self.first.fields or {}).get("tools"))
+        """What it came to: the last request and its answer."""
+        return [*self.last.messages, *replies(self.last)]
 
 
-def _reply(answer: JSON) -> JSON:
-    """An answer as a message of the conversation: `as_message`, or that of Bedrock's Converse."""
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A session: its exchanges, its main conversation as messages, and what branched off from it
+    (`branches`), in time. `begins`: where in `main` another conversation begins, as after the
+    client has compacted its history. `threads`: the conversations that make up `main`, its agents'
+    and those in parallel, in the order in which they began.
+    """
+
+    session: SessionRow
+    exchanges: list[KeptExchange]
+    main: list[JSON]
+    begins: list[int] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
+    threads: list[Thread] = field(default_factory=list)
+
+
+def replies(exchange: KeptExchange) -> list[JSON]:
+    """An exchange's answer as the messages by which it goes on: one of the Messages API's, or of
+    Bedrock's Converse. What is neither is a message as it came.
+    """
+    answer = exchange.answer
     output = answer.get("output") if isinstance(answer, dict) else None
     message = output.get("message") if isinstance(output, dict) else None
-    return message if isinstance(message, dict) else as_message(answer)
+    found = message if isinstance(message, dict) else as_message(answer)
+    if found is None:
+        return [] if answer is None else [answer]
+    return [found]
 
 
 def rebuild(
@@ -183,33 +191,33 @@ def transcript(
 ) -> Transcript:
     """The session's exchanges and its conversations."""
     exchanges: list[KeptExchange] = []
-    threads: list[_Thread] = []
-    of: dict[int, _Thread] = {}
-    for exchange, base in rebuilt:
+    answers: list[list[JSON]] = []
+    tree = RequestTree()
+    for exchange, _ in rebuilt:
         exchanges.append(exchange)
-        if exchange.said is None or not exchange.said.count:
-            continue
-        thread = of.get(base) if base is not None else None
-        if thread is None or thread.first.agent != exchange.agent:
-            thread = _Thread(exchange, exchange)
-            threads.append(thread)
-        else:
-            thread.last = exchange
-            thread.count += 1
-        of[exchange.number] = thread
-    own = [thread for thread in threads if thread.first.agent is None]
-    main = [thread for thread in own if thread.substantial]
-    aside = [thread for thread in own if not thread.substantial]
-    if not main:
-        main, aside = aside, []
-    agents: dict[str, list[JSON]] = {}
-    for thread in threads:
-        if thread.first.agent is not None:
-            agents.setdefault(thread.first.agent, []).extend(thread.messages())
-    return Transcript(
-        session=session,
-        exchanges=exchanges,
-        main=[message for thread in main for message in thread.messages()],
-        agents=agents,
-        aside=[thread.messages() for thread in aside],
+        answers.append(replies(exchange))
+        tree.add(exchange, answers[-1])
+    tree.sum_up()
+    found = branching(tree, exchanges, answers)
+    main: list[JSON] = []
+    begins: list[int] = []
+    for line in found.main:
+        begins.append(len(main))
+        main += _messages(tree, line, exchanges)
+    threads = [_thread(tree, line, exchanges) for line in found.conversations]
+    return Transcript(session, exchanges, main, begins[1:], found.branches, threads)
+
+
+def _thread(tree: RequestTree, line: Line, exchanges: list[KeptExchange]) -> Thread:
+    last = tree.nodes[line.nodes[-1]]
+    return Thread(
+        exchanges[tree.nodes[line.nodes[0]].maker],
+        exchanges[last.latest],
+        max(1, len(line.exchanges)),
     )
+
+
+def _messages(tree: RequestTree, line: Line, exchanges: list[KeptExchange]) -> list[JSON]:
+    """A line from its first message on: its last request with its marks, and the answer."""
+    last = exchanges[tree.nodes[line.nodes[-1]].latest]
+    return [*last.messages, *replies(last)]
