@@ -22,7 +22,7 @@ from bailee.vault import bounds
 from bailee.vault.bounds import Beyond, BeyondBound
 from bailee.vault.exchange import CapturedExchange, Outcome
 from bailee.vault.interpreted import Interpreted
-from bailee.vault.structure import read
+from bailee.vault.structure import drops_members, read
 
 _LONGEST_USER: Final = 4096  # characters of a metadata.user_id that is looked into
 
@@ -85,17 +85,18 @@ def _request(raw: bytes, codings: str) -> _Request:
     body = decoded(raw, codings)
     size = len(body or b"")
     parsed, values = (None, 0) if body is None else _json(body, "messages")
-    if not isinstance(parsed, dict):
+    if body is None or not isinstance(parsed, dict):
         return _Request(raw=raw or None)
+    beside = raw if drops_members(body, parsed) else None
     if len(parsed) > bounds.FIELDS:
         raise BeyondBound(Beyond.FIELDS)
     messages = parsed.get("messages")
     if not isinstance(messages, list):
-        return _Request(parsed, values=values, size=size)
+        return _Request(parsed, raw=beside, values=values, size=size)
     if len(messages) > bounds.MESSAGES:
         raise BeyondBound(Beyond.MESSAGES)
     del parsed["messages"]
-    return _Request(parsed, messages, values=values, size=size)
+    return _Request(parsed, messages, raw=beside, values=values, size=size)
 
 
 def _session_of(fields: dict[str, Any]) -> str | None:
@@ -128,11 +129,12 @@ def _answer(raw: bytes, headers: dict[str, str]) -> _Answer:
     parsed, values = _json(body)
     if not isinstance(parsed, dict):
         return _Answer()
+    whole = not drops_members(body, parsed)
     if parsed.get("type") == "error" or isinstance(parsed.get("error"), dict):
-        return _Answer(None, parsed, True, values, len(body))
+        return _Answer(None, parsed, whole, values, len(body))
     if parsed.get("type") == "message" or "role" in parsed or "output" in parsed:
-        return _Answer(parsed, None, True, values, len(body))
-    return _Answer(None, parsed, True, values, len(body))
+        return _Answer(parsed, None, whole, values, len(body))
+    return _Answer(None, parsed, whole, values, len(body))
 
 
 _OF_CONVERSE: Final[Mapping[Any, str]] = {

@@ -27,14 +27,14 @@ def as_lines(session: SessionRow, exchanges: Iterable[KeptExchange]) -> Iterator
         yield _line({"type": "exchange"} | as_object(exchange))
 
 
-def as_object(exchange: KeptExchange, *, messages: bool = True) -> dict[str, object]:
-    """An exchange as JSON values; without the request's `messages` when they are not wanted."""
+def as_object(exchange: KeptExchange) -> dict[str, object]:
+    """An exchange as JSON values."""
     plain = {
         one.name: _plain(getattr(exchange, one.name))
         for one in fields(exchange)
         if one.name not in ("fields", "said")
     }
-    return plain | {"request": exchange.request if messages else exchange.fields}
+    return plain | {"request": exchange.request}
 
 
 def _plain(value: object) -> object:

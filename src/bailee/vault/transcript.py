@@ -110,14 +110,15 @@ class Thread:
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """A session: its exchanges, its main conversation as messages, and what branched off from it
-    (`branches`), in time. `begins`: where in `main` another conversation begins, as after the
-    client has compacted its history. `threads`: the conversations that make up `main`, its agents'
-    and those in parallel, in the order in which they began.
+    (`branches`), in time. `api`: the one that `main` is of. `begins`: where in `main` another
+    conversation begins, as after the client has compacted its history. `threads`: the conversations
+    that make up `main`, its agents' and those in parallel, in the order in which they began.
     """
 
     session: SessionRow
     exchanges: list[KeptExchange]
     main: list[JSON]
+    api: Api = Api.MESSAGES
     begins: list[int] = field(default_factory=list)
     branches: list[Branch] = field(default_factory=list)
     threads: list[Thread] = field(default_factory=list)
@@ -203,9 +204,10 @@ def transcript(
     begins: list[int] = []
     for line in found.main:
         begins.append(len(main))
-        main += _messages(tree, line, exchanges)
+        main += _thread(tree, line, exchanges).messages()
     threads = [_thread(tree, line, exchanges) for line in found.conversations]
-    return Transcript(session, exchanges, main, begins[1:], found.branches, threads)
+    api = threads[0].last.api if threads else Api.MESSAGES
+    return Transcript(session, exchanges, main, api, begins[1:], found.branches, threads)
 
 
 def _thread(tree: RequestTree, line: Line, exchanges: list[KeptExchange]) -> Thread:
@@ -215,9 +217,3 @@ def _thread(tree: RequestTree, line: Line, exchanges: list[KeptExchange]) -> Thr
         exchanges[last.latest],
         max(1, len(line.exchanges)),
     )
-
-
-def _messages(tree: RequestTree, line: Line, exchanges: list[KeptExchange]) -> list[JSON]:
-    """A line from its first message on: its last request with its marks, and the answer."""
-    last = exchanges[tree.nodes[line.nodes[-1]].latest]
-    return [*last.messages, *replies(last)]
