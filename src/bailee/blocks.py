@@ -31,9 +31,8 @@ class Spoken(NamedTuple):
     blocks: list[Block]
 
 
-def spoken(messages: Iterable[object], api: str) -> list[Spoken]:
-    """Messages of an API as people read them. The one place where that is decided."""
-    del api
+def spoken(messages: Iterable[object]) -> list[Spoken]:
+    """Messages as people read them."""
     return [Spoken(role_of(one), blocks_of(one)) for one in messages]
 
 

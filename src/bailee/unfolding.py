@@ -29,8 +29,6 @@ class Folded(Protocol):
     def at(self) -> int: ...  # noqa: D102
     @property
     def messages(self) -> Sequence[object]: ...  # noqa: D102
-    @property
-    def api(self) -> str: ...  # noqa: D102
 
 
 B = TypeVar("B", bound=Folded)
@@ -68,7 +66,6 @@ class _Reading(Generic[B]):
 
 def unfolded(
     messages: Sequence[object],
-    api: str,
     branches: Iterable[B],
     begins: Collection[int] = (),
 ) -> Iterator[Told[B]]:
@@ -76,7 +73,7 @@ def unfolded(
     placed: dict[int | None, dict[int, deque[B]]] = {}
     for one in branches:
         placed.setdefault(one.of, {}).setdefault(one.at, deque()).append(one)
-    reading = [_Reading[B](None, spoken(messages, api), 0, placed.pop(None, {}))]
+    reading = [_Reading[B](None, spoken(messages), 0, placed.pop(None, {}))]
     too_deep: deque[B] = deque()
     starts = frozenset(begins)
     while reading:
@@ -86,7 +83,7 @@ def unfolded(
             too_deep.append(branch)
         elif branch is not None:
             yield Begins(branch)
-            said = spoken(branch.messages, branch.api)
+            said = spoken(branch.messages)
             reading.append(_Reading(branch, said, 0, placed.pop(branch.number, {})))
         elif now.place < len(now.said):
             if now.branch is None and now.place in starts:

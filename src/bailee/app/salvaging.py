@@ -32,7 +32,7 @@ BEARABLE: Final = frozenset(
         *("accounts", "api_keys", "consent_records", "persons", "memberships", "providers"),
         *("identities", "passkeys", "web_sessions", "sign_in_attempts", "answers"),
         *("error_issues", "telemetry_dropped", "survey_counts", "received", "egress_counts"),
-        "receipt_owners",
+        *("receipt_owners", "conversation_links"),
     }
 )
 """Tables of which rows may be lost."""

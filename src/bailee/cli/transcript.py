@@ -52,7 +52,6 @@ class _Branch:
     messages: list[Json]
     error: Json
     ended: str
-    api: str
 
     @classmethod
     def read(cls, one: Fields) -> _Branch:
@@ -67,7 +66,6 @@ class _Branch:
             elements(one["messages"]),
             one["error"],
             f"{one['outcome']}, status {one['status']}",
-            one.text("api"),
         )
 
     @property
@@ -106,7 +104,7 @@ def print_transcript(transcript: Fields, *, whole_of_it: bool = False) -> None:
     branches = [_Branch.read(one) for one in transcript.parts("branches")]
     begins = [whole(one) for one in elements(transcript["begins"])]
     messages = elements(transcript["messages"])
-    _print(out, messages, transcript.text("api"), branches, begins, opened=whole_of_it)
+    _print(out, messages, branches, begins, opened=whole_of_it)
     if whole_of_it:
         out.rule("exchanges", style="dim")
         for one in transcript.parts("exchange_list"):
@@ -133,7 +131,7 @@ def print_branch(transcript: Fields, number: int) -> None:
     out = console()
     out.rule(wanted.title, style="dim")
     inside = [replace(one, of=None) for one in branches if one.of == wanted.number]
-    _print(out, wanted.messages, wanted.api, inside, [], opened=False)
+    _print(out, wanted.messages, inside, [], opened=False)
     _print_end(out, wanted)
 
 
@@ -154,14 +152,13 @@ def _print_head(transcript: Fields) -> None:
 def _print(
     out: Console,
     messages: list[Json],
-    api: str,
     branches: list[_Branch],
     begins: list[int],
     *,
     opened: bool,
 ) -> None:
     depth = 0
-    for one in unfolded(messages, api, branches, begins):
+    for one in unfolded(messages, branches, begins):
         match one:
             case Begins(branch):
                 if opened or depth == 0:

@@ -46,7 +46,7 @@ class ShownSession:
 
 def shown_session(shown: SessionTranscript) -> ShownSession:
     """All of a session, in the order in which it is read."""
-    told = unfolded(shown.messages, shown.api, shown.branches, shown.begins)
+    told = unfolded(shown.messages, shown.branches, shown.begins)
     return ShownSession(
         [_piece(one) for one in told],
         [ShownParticulars(one, as_json(codec.plain(one))) for one in shown.exchange_list],

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from bailee.api import Api
 from bailee.blocks import Block, Spoken, spoken
 from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates
@@ -187,7 +186,7 @@ def readable(content: Mapping[str, object]) -> list[dict[str, object]]:
 def _part(name: str, value: object) -> dict[str, object]:
     if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
         messages, left = [], _LONGEST
-        for role, said in spoken(value, Api.MESSAGES):
+        for role, said in spoken(value):
             if left <= 0:
                 break
             blocks = []

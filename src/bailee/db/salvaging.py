@@ -32,6 +32,7 @@ from bailee.syncing import sync_folder
 FOLLOW: Final = (
     ("exchanges", "session_id", "sessions"),
     ("prefixes", "session_id", "sessions"),
+    ("conversation_links", "session_id", "sessions"),
     ("receipt_segments", "receipt_id", "receipts"),
     ("receipt_owners", "receipt_id", "receipts"),
 )

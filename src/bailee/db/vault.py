@@ -1,7 +1,8 @@
 """Tables of the vault's index: where the ciphertext of each exchange lies and until when.
 
-Nothing here is derived from content, but for `prefixes`, whose digests are keyed by the session's
-own key and become noise with it.
+Nothing here is derived from content, but for digests: those of `prefixes` are keyed by the
+session's own key and become noise with it; those of `conversation_links` and `tombstones` are
+keyed by secrets of the home, and go with the session, or 30 days after they were last met.
 """
 
 from __future__ import annotations
@@ -91,6 +92,18 @@ prefixes = Table(
     sqlite_with_rowid=False,
 )
 """What a session has had: keyed digest → exchange number and position."""
+
+conversation_links = Table(
+    "conversation_links",
+    data,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+"""By what an exchange is known to go on with a session when its client does not say so: keyed
+digests, the latest of all (`vault.conversations`). They decide where an exchange is filed, and
+nothing of what is kept."""
 
 stored = Table(
     "stored",

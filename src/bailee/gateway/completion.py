@@ -23,7 +23,8 @@ from typing import Final, Protocol
 
 import orjson
 
-from bailee.gateway.decoding import Decoder, decoder
+from bailee.apis.decoding import Decoder, decoder
+from bailee.apis.events import frame_parts
 
 # The last event of a Messages API stream is small; an event that has grown past this is not it.
 _LONGEST_LAST_EVENT: Final = 64 * 1024
@@ -270,23 +271,6 @@ class HoldFrames:
         self._data, self._after = bytearray(), []
         self._at, self._stopped = 0, False
         return free
-
-
-def frame_parts(frame: bytes) -> tuple[dict[str, str], bytes]:
-    """The string headers and the payload of one frame (`vnd.amazon.eventstream`)."""
-    size = int.from_bytes(frame[4:8], "big")
-    headers: dict[str, str] = {}
-    at, end = 12, min(12 + size, len(frame) - 4)
-    while at < end:
-        name_end = at + 1 + frame[at]
-        name = frame[at + 1 : name_end].decode("latin-1")
-        kind = frame[name_end] if name_end < end else -1
-        if kind != 7:  # all that matter are strings
-            break
-        length = int.from_bytes(frame[name_end + 1 : name_end + 3], "big")
-        at = name_end + 3 + length
-        headers[name] = frame[name_end + 3 : at].decode("utf-8", "replace")
-    return headers, frame[end:-4]
 
 
 def frame_kind(frame: bytes) -> str:

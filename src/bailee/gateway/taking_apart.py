@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from bailee.gateway.interpret import interpret
+from bailee.apis.reading import interpret
 from bailee.vault.workbench_process import serve
 
 COMMAND: Final = (sys.executable, "-P", "-m", "bailee.gateway.taking_apart")

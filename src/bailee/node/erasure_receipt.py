@@ -58,7 +58,10 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "retention_moves": ("that a choice was followed; it names an account", _ALWAYS),
     "holds": ("that a session was held", _ALWAYS),
     **dict.fromkeys(
-        ("sessions", "exchanges", "prefixes", "feedback_reports", "cloud_holdings", "cloud_pieces"),
+        (
+            *("sessions", "exchanges", "prefixes", "conversation_links"),
+            *("feedback_reports", "cloud_holdings", "cloud_pieces"),
+        ),
         ("a legal hold", "the last hold is released"),
     ),
 }

@@ -20,6 +20,7 @@ from functools import cached_property
 
 from bailee.accounts import PeopleRegistry
 from bailee.accounts.keys import KeyLimits
+from bailee.apis.reading import interpret
 from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
@@ -28,7 +29,6 @@ from bailee.config import Settings
 from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
-from bailee.gateway.interpret import interpret
 from bailee.home import Home
 from bailee.keeping.holds import Holds
 from bailee.keeping.receipts import Receipts

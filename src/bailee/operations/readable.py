@@ -84,7 +84,7 @@ def transcript(session_id: str, shown: Transcript) -> Iterator[str]:
     """
     yield f"# Session {session_id}\n"
     depth = 0
-    for one in unfolded(shown.main, shown.api, shown_branches(shown), shown.begins):
+    for one in unfolded(shown.main, shown_branches(shown), shown.begins):
         match one:
             case Begins(branch):
                 depth += 1

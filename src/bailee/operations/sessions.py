@@ -80,11 +80,10 @@ class SessionSummary:
 @dataclass(frozen=True, slots=True)
 class SessionTranscript(SessionSummary):
     """A session with what was said in it: the main conversation, where in it another one `begins`,
-    and what branched off from it, in time. `api`: the one that its messages are of. `unfiled`: what
-    of its account is perhaps not in here yet.
+    and what branched off from it, in time. `unfiled`: what of its account is perhaps not in
+    here yet.
     """
 
-    api: str
     messages: list[object]
     begins: list[int]
     branches: list[ShownBranch]
@@ -180,7 +179,6 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
     return extended(
         SessionTranscript,
         known,
-        api=shown.api,
         messages=shown.main,
         begins=shown.begins,
         branches=shown_branches(shown),

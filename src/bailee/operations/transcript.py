@@ -37,9 +37,7 @@ class AsBytes:
 
 @dataclass(frozen=True, slots=True)
 class ShownBranch:
-    """What is not in the main conversation: see `vault.branches.Branch`. `api`: the one that its
-    messages are of.
-    """
+    """What is not in the main conversation: see `vault.branches.Branch`."""
 
     number: int
     kind: str
@@ -52,7 +50,6 @@ class ShownBranch:
     error: object
     outcome: str
     status: int
-    api: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +79,10 @@ class ShownExchange:
 
 def shown_branches(transcript: Transcript) -> list[ShownBranch]:
     """The branches of a session, in time."""
-    return [_branch(one, transcript.exchanges) for one in transcript.branches]
+    return [_branch(one) for one in transcript.branches]
 
 
-def _branch(branch: Branch, exchanges: list[KeptExchange]) -> ShownBranch:
-    api = exchanges[branch.exchanges[-1] if branch.exchanges else 0].api
+def _branch(branch: Branch) -> ShownBranch:
     return ShownBranch(
         branch.number,
         branch.kind,
@@ -99,7 +95,6 @@ def _branch(branch: Branch, exchanges: list[KeptExchange]) -> ShownBranch:
         branch.error,
         branch.outcome,
         branch.status,
-        api,
     )
 
 

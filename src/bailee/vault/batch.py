@@ -25,10 +25,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import DbRow
-from bailee.db.vault import exchanges, prefixes, sessions
+from bailee.db.vault import conversation_links, exchanges, prefixes, sessions
 from bailee.errors import IntegrityError
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
@@ -52,6 +53,26 @@ _CHANGE: Final = (
     update(sessions)
     .where(sessions.c.id == bindparam("which"))
     .values({column.name: bindparam(column.name) for column in sessions.c if column.name != "id"})
+)
+
+LINKS: Final = 200
+"""Links that are kept of a session, the latest."""
+_ALL_LINKS: Final = 100_000
+_PUT = upsert(conversation_links)
+_LINK: Final = _PUT.on_conflict_do_update(
+    index_elements=["digest"], set_={"session_id": _PUT.excluded.session_id}
+)
+_OF_SESSION: Final = (
+    select(conversation_links.c.number)
+    .where(conversation_links.c.session_id == bindparam("session"))
+    .order_by(conversation_links.c.number.desc())
+    .limit(-1)
+    .offset(LINKS)
+)
+_UNLINK: Final = delete(conversation_links).where(conversation_links.c.number.in_(_OF_SESSION))
+_UNLINK_ALL: Final = delete(conversation_links).where(
+    conversation_links.c.number
+    <= select(func.max(conversation_links.c.number)).scalar_subquery() - _ALL_LINKS
 )
 
 
@@ -255,7 +276,18 @@ class Batch:
             connection.execute(insert(exchanges), self._rows)
         if self._learned:
             connection.execute(insert(prefixes), self._learned)
+        self._put_links(connection)
         self._sums = self._stored.add(connection, self._grown)
+
+    def _put_links(self, connection: Connection) -> None:
+        """Keep what can be continued, of each session and of all the latest."""
+        rows = [{"digest": link, "session_id": one} for link, one in self._noted.items()]
+        if not rows:
+            return
+        connection.execute(_LINK, rows)
+        for session_id in {*self._noted.values()}:
+            connection.execute(_UNLINK, {"session": session_id})
+        connection.execute(_UNLINK_ALL)
 
     def committed(self) -> None:
         """The transaction has been committed."""
@@ -294,13 +326,21 @@ class Batch:
             owner, client = item.exchange.owner, item.apart.client_session
             if client is not None:
                 self._clients[item.place] = digest_of(self._key, "client", owner, client)
-            elif found := self._conversations.find(item.apart.chain, {}):
+        wanted = {
+            link: None
+            for item in items
+            for link in self._conversations.lacks(item.apart.links.continues)
+        }
+        for link, session_id in lookup.linked(connection, wanted).items():
+            self._conversations.note(link, session_id)
+        for item in items:
+            if found := self._conversations.find(item.apart.links.continues, {}):
                 ids.add(found)
         self._known = lookup.known(connection, ids, set(self._clients.values()))
         uuids = {_uuid(item.apart.client_session) for item in items} - {None}
-        wanted = {digest_of(self._key, "departed", uuid): uuid for uuid in uuids if uuid}
-        self._not_free = lookup.not_free(connection, wanted.values())
-        self._not_free |= {wanted[digest] for digest in lookup.departed(connection, wanted)}
+        names = {digest_of(self._key, "departed", uuid): uuid for uuid in uuids if uuid}
+        self._not_free = lookup.not_free(connection, names.values())
+        self._not_free |= {names[digest] for digest in lookup.departed(connection, names)}
 
     def _session(self, connection: Connection, item: BatchItem) -> Working | None:
         """The session that an exchange belongs to; None if that was deleted."""
@@ -310,17 +350,16 @@ class Batch:
             self._met.update(met)
             return None
         came = min(self._now, moment(item.exchange.ended_at))
+        links = item.apart.links
+        session = None
         if digest is not None:
             session = self._living(self._by_client.get(digest), digest, came)
-            if session is None:
-                session = self._begin(item, digest)
+        if session is None:
+            found = self._conversations.find(links.continues, self._noted)
+            session = self._living(found, None, came) or self._begin(item, digest)
+        if digest is not None and session.values["client_session"] == digest:
             self._by_client[digest] = session.id
-            return session
-        chain = item.apart.chain
-        found = self._conversations.find(chain, self._noted)
-        session = self._living(found, None, came) or self._begin(item, None)
-        if chain:
-            self._noted[chain[-1]] = session.id
+        self._noted.update(dict.fromkeys(links.leaves, session.id))
         return session
 
     def _living(self, session_id: str | None, client: bytes | None, at: datetime) -> Working | None:

@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from bailee.vault.lines import Lines, Said
 from bailee.vault.packing import JSON
+from bailee.vault.readable import answered
 from bailee.vault.request_tree import ROOT, Node, RequestTree
 
 if TYPE_CHECKING:
@@ -77,9 +79,13 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Messages, one after another: the nodes of the tree that have them."""
+    """A conversation: its messages, its first and its last exchange, and those that are answered in
+    it.
+    """
 
-    nodes: list[int]
+    messages: list[JSON]
+    first: int
+    last: int
     exchanges: list[int]
 
 
@@ -108,13 +114,9 @@ class _Draft:
     number: int = 0
 
 
-def branching(
-    tree: RequestTree, exchanges: Sequence[KeptExchange], replies: Sequence[Sequence[JSON]]
-) -> Branching:
-    """The conversations of a tree that is summed up. `replies`: of each exchange, its answer as
-    messages.
-    """
-    return _Branching(tree, exchanges, replies).found()
+def branching(tree: RequestTree, exchanges: Sequence[KeptExchange], lines: Lines) -> Branching:
+    """The conversations of a tree that is summed up."""
+    return _Branching(tree, exchanges, lines).found()
 
 
 @dataclass(slots=True)
@@ -137,11 +139,11 @@ class _Branching:
         self,
         tree: RequestTree,
         exchanges: Sequence[KeptExchange],
-        replies: Sequence[Sequence[JSON]],
+        lines: Lines,
     ) -> None:
         self._tree = tree
         self._exchanges = exchanges
-        self._replies = replies
+        self._lines = lines
         self._drafts: list[_Draft] = []
         self._work: list[_Work] = []
 
@@ -149,7 +151,8 @@ class _Branching:
         threads = self._tree.nodes[ROOT].children
         main = self._main(threads)
         lines = {first: self._tree.line(first) for first in threads}
-        times = self._main_work([lines[first] for first in main])
+        said = {first: self._lines.whole(lines[first]) for first in threads}
+        times = self._main_work([(lines[first], said[first]) for first in main])
         chosen = frozenset(main)
         conversations = list(main)
         for first in threads:
@@ -165,8 +168,8 @@ class _Branching:
             self._without_messages(number, times)
         conversations.sort(key=lambda one: self._tree.nodes[one].maker)
         return Branching(
-            [self._line(lines[first]) for first in main],
-            [self._line(lines[first]) for first in conversations],
+            [self._line(lines[first], said[first]) for first in main],
+            [self._line(lines[first], said[first]) for first in conversations],
             self._numbered(),
         )
 
@@ -178,7 +181,7 @@ class _Branching:
         """
         nodes = self._tree.nodes
         own = [first for first in threads if nodes[first].own]
-        some = [first for first in own if _is_substantial(nodes[first])] or own
+        some = [first for first in own if self._is_substantial(nodes[first])] or own
         taken: list[tuple[int, int, int]] = []  # first exchange, last one, thread; none overlap
         for first in sorted(some, key=lambda one: (-nodes[one].count, nodes[one].maker)):
             span = (nodes[first].maker, nodes[first].latest, first)
@@ -190,6 +193,9 @@ class _Branching:
             insort(taken, span)
         return [first for _, _, first in taken]
 
+    def _is_substantial(self, node: Node) -> bool:
+        return node.count > 1 or (node.tools and not self._exchanges[node.latest].title)
+
     def _kind_beside(self, first: int) -> BranchKind:
         node = self._tree.nodes[first]
         if not node.own:
@@ -199,24 +205,25 @@ class _Branching:
         return self._small(node.latest)
 
     def _small(self, number: int) -> BranchKind:
-        fields = self._exchanges[number].fields or {}
-        if not fields.get("tools") and _asks_for_a_title(fields):
+        one = self._exchanges[number]
+        fields = one.fields or {}
+        if one.title or (not fields.get("tools") and _asks_for_a_title(fields)):
             return BranchKind.TITLE
         return BranchKind.ASIDE
 
-    def _main_work(self, lines: list[list[int]]) -> list[tuple[float, int]]:
+    def _main_work(self, lines: list[tuple[list[int], Said]]) -> list[tuple[float, int]]:
         """Has the main conversation's forks looked at; when each of its messages came."""
         times: list[tuple[float, int]] = []
         latest = (float("-inf"), -1)
         count = 0
-        for nodes in lines:
-            for place in nodes:
+        for nodes, said in lines:
+            places = [count + place for place in said.places]
+            for place, upto in zip(nodes, places, strict=True):
                 node = self._tree.nodes[place]
                 latest = max(latest, (node.time, node.maker))
-                times.append(latest)
-            places = list(range(count + 1, count + len(nodes) + 1))
+                times += [latest] * (upto - len(times))
             self._work.append(_Work(nodes, None, places, None))
-            count += len(nodes)
+            count += len(said.messages)
         return times
 
     # -- what branches off from a line -------------------------------------------------------------
@@ -265,12 +272,7 @@ class _Branching:
         known: Set[bytes] = frozenset(),
     ) -> None:
         """A branch, without the messages that are `known`; none if nothing is left of it."""
-        places: list[int] = []
-        messages: list[JSON] = []
-        for place in nodes:
-            if not known or self._tree.digest(place) not in known:
-                messages.append(self._tree.nodes[place].message)
-            places.append(len(messages))
+        messages, places = self._left(nodes, known)
         agent = None if self._tree.nodes[nodes[0]].own else self._agent(nodes[0])
         if not messages:
             self._work.append(_Work(nodes, of, [at] * len(nodes), agent))
@@ -280,12 +282,25 @@ class _Branching:
             of,
             at,
             self._started(nodes[0])[0],
-            self._line(nodes).exchanges,
+            self._answered(nodes),
             messages,
             (agent or "") if kind is BranchKind.AGENT else "",
         )
         self._drafts.append(draft)
         self._work.append(_Work(nodes, draft, places, agent))
+
+    def _left(self, nodes: list[int], known: Set[bytes]) -> tuple[list[JSON], list[int]]:
+        """What a line says without the messages that are `known`; up to each node, how many."""
+        if not known:
+            said = self._lines.read(nodes)
+            return said.messages, said.places
+        left = [one for one in nodes if self._tree.digest(one) not in known]
+        said = self._lines.read(left)
+        upto = dict(zip(left, said.places, strict=True))
+        places: list[int] = []
+        for one in nodes:
+            places.append(upto.get(one, places[-1] if places else 0))
+        return said.messages, places
 
     def _failed(self, number: int, of: _Draft | None, at: int) -> None:
         started = self._exchanges[number].started
@@ -293,7 +308,7 @@ class _Branching:
 
     def _without_messages(self, number: int, times: list[tuple[float, int]]) -> None:
         one = self._exchanges[number]
-        messages = list(self._replies[number])
+        messages = answered(one)
         if not messages and one.error is None and one.raw_request is not None:
             return  # all of it is bytes, and said to be
         at = bisect_right(times, (one.started, number))
@@ -308,9 +323,12 @@ class _Branching:
     def _agent(self, place: int) -> str | None:
         return self._exchanges[self._tree.nodes[place].latest].agent
 
-    def _line(self, nodes: list[int]) -> Line:
-        answered = [one for place in nodes for one in self._tree.nodes[place].answers]
-        return Line(nodes, sorted(answered))
+    def _answered(self, nodes: list[int]) -> list[int]:
+        return sorted(one for place in nodes for one in self._tree.nodes[place].answers)
+
+    def _line(self, nodes: list[int], said: Said) -> Line:
+        first, last = self._tree.nodes[nodes[0]].maker, self._tree.nodes[nodes[-1]].latest
+        return Line(said.messages, first, last, self._answered(nodes))
 
     def _numbered(self) -> list[Branch]:
         """The branches in time."""
@@ -336,10 +354,6 @@ class _Branching:
                 "" if last is None else last.outcome,
                 0 if last is None else last.status,
             )
-
-
-def _is_substantial(node: Node) -> bool:
-    return node.count > 1 or node.tools
 
 
 def _asks_for_a_title(fields: dict[str, JSON]) -> bool:

@@ -1,12 +1,19 @@
-"""Which session an exchange belongs to when its client does not say.
+"""Which session an exchange belongs to when its client does not say, or says it by a name that is
+not a session's.
 
-A request whose messages of role "user" continue those of an earlier request of the same owner
-belongs to that request's session: of u1..uk, the longest known u1..uj with 1 <= j < k counts.
-Anything else begins a session.
+Each exchange *leaves* links behind, and *continues* what has left one:
 
-Rules kept here: memory only, the least recently used forgotten first, and keyed digests instead of
-messages, under a key that dies with the process. After a restart, a conversation that goes on
-begins a new session. How one began is a digest of its own, under a key that lasts (`tombstones`).
+* what its client's side said (`items.speaking`: the person's words, the results of tools): of
+  u1..uk, the longest known u1..uj with 1 <= j < k counts;
+* the id that the provider gave its answer: a request that names an earlier response continues that;
+* a sub-agent's name: what a sub-agent began goes to its session.
+
+Anything else begins a session. How one began is a digest of its own (`tombstones`).
+
+Rules kept here: links are keyed digests, each of an owner's alone, and nothing else of what was
+said. The latest are in memory, the least recently used forgotten first; the table
+`conversation_links` has them too, so that a conversation goes on after a restart and at another
+gateway. They go with their session.
 """
 
 from __future__ import annotations
@@ -14,9 +21,25 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
+from bailee.api import Api
+from bailee.items.speaking import core, is_by_model, spoken
 from bailee.vault.caching import strip_message
+from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable, digestible
+
+LOOKED_UP: Final = 32
+"""Of what an exchange continues so many links are looked for in the index, the latest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What an exchange continues, the nearest first, and what it leaves to be continued."""
+
+    continues: tuple[bytes, ...] = ()
+    leaves: tuple[bytes, ...] = ()
 
 
 class Conversations:
@@ -26,16 +49,25 @@ class Conversations:
         self._most = most
         self._sessions: OrderedDict[bytes, str] = OrderedDict()
 
-    def find(self, chain: Sequence[bytes], newer: Mapping[bytes, str]) -> str | None:
-        """The session that a request with this chain continues. `newer`: not yet noted links."""
-        for link in reversed(chain[:-1]):
+    def find(self, continues: Iterable[bytes], newer: Mapping[bytes, str]) -> str | None:
+        """The session that an exchange with these links continues. `newer`: not yet noted ones."""
+        for link in continues:
             session = newer.get(link) or self._sessions.get(link)
             if session is not None:
                 return session
         return None
 
+    def lacks(self, continues: Sequence[bytes]) -> Sequence[bytes]:
+        """Of these links those that have to be looked for in the index: those before the first one
+        that is here.
+        """
+        for at, link in enumerate(continues[:LOOKED_UP]):
+            if link in self._sessions:
+                return continues[:at]
+        return continues[:LOOKED_UP]
+
     def note(self, link: bytes, session_id: str) -> None:
-        """A request whose chain ends with `link` belongs to `session_id`."""
+        """What continues `link` belongs to `session_id`."""
         self._sessions[link] = session_id
         self._sessions.move_to_end(link)
         while len(self._sessions) > self._most:
@@ -47,34 +79,56 @@ class Conversations:
             del self._sessions[link]
 
 
-def chain(key: bytes, owner: str, messages: list[JSON] | None) -> list[bytes]:
-    """The states that a request went through: one for each of its user messages."""
-    link = _digest(key, b"owner", owner.encode("utf-8", "surrogatepass"))
-    links: list[bytes] = []
-    for message in messages or []:
-        if isinstance(message, dict) and message.get("role") == "user":
-            try:
-                link = _digest(key, link, digestible(strip_message(message)[0]))
-            except Unpackable:
-                break
-            links.append(link)
-    return links
+def links(key: bytes, owner: str, meaning: Interpreted) -> Links:
+    """The links of an exchange. One whose client names its session has none but for its agents."""
+    begin = _digest(key, b"owner", owner.encode("utf-8", "surrogatepass"))
+    if meaning.client_session is not None:
+        parent, agent = (
+            () if name is None else (_named(key, begin, b"agent", name),)
+            for name in (meaning.parent, meaning.agent)
+        )
+        return Links(parent, agent)
+    after = None if meaning.after is None else _named(key, begin, b"response", meaning.after)
+    said = chain(key, begin if after is None else after, meaning.api, meaning.messages)
+    back = () if after is None else (after,)
+    answered = meaning.response
+    left = () if answered is None else (_named(key, begin, b"response", answered),)
+    return Links((*reversed(said[:-1]), *back), (*said[-1:], *left))
 
 
-def beginning(key: bytes, owner: str, messages: Iterable[JSON] | None) -> bytes | None:
+def chain(key: bytes, begin: bytes, api: Api, items: list[JSON] | None) -> list[bytes]:
+    """The states that a request went through: one for each thing that the client's side said."""
+    link = begin
+    found: list[bytes] = []
+    for item in spoken(api, items or []):
+        try:
+            link = _digest(key, link, digestible(strip_message(item)[0]))
+        except Unpackable:
+            break
+        found.append(link)
+    return found
+
+
+def beginning(
+    key: bytes, owner: str, items: Iterable[JSON] | None, api: Api = Api.MESSAGES
+) -> bytes | None:
     """A keyed digest of an owner's conversation up to its first answer; None if it has none yet, or
     holds what is no message.
     """
     state = hashlib.blake2b(digest_size=16, key=key, person=b"beginning")
     state.update(owner.encode("utf-8", "surrogatepass") + b"\x00")
-    for message in messages or ():
+    for item in items or ():
         try:
-            state.update(digestible(strip_message(message)[0]))
+            state.update(digestible(strip_message(core(api, item))[0]))
         except Unpackable:
             return None
-        if isinstance(message, dict) and message.get("role") == "assistant":
+        if is_by_model(api, item):
             return state.digest()
     return None
+
+
+def _named(key: bytes, begin: bytes, kind: bytes, name: str) -> bytes:
+    return _digest(key, begin, kind, b"\x00", name.encode("utf-8", "surrogatepass"))
 
 
 def _digest(key: bytes, *parts: bytes) -> bytes:

@@ -7,7 +7,8 @@ A client sends the whole conversation again at every turn. Of an exchange only t
 * the other fields of the request: large ones by reference when unchanged, lists (system, tools)
   entry by entry;
 * where the cache marks stood (see `caching`);
-* the answer, which also counts as the next message, so that sending it back costs nothing.
+* the answer, which also counts as the next messages (`items.replies`), so that sending it back
+  costs nothing.
 
 What a session has had is known by digests (BLAKE2b, 128 bits, RFC 7693) keyed with a key that is
 derived from the session's DEK: when that is destroyed, they are noise. Beginnings are digested as a
@@ -23,6 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from bailee.api import Api
+from bailee.items.replies import items_of
 from bailee.vault import bounds
 from bailee.vault.caching import (
     Mark,
@@ -81,19 +84,29 @@ def as_message(answer: JSON) -> JSON:
     return None
 
 
+def replies(api: Api, answer: JSON) -> list[JSON]:
+    """The items by which a client would send `answer` back, without marks."""
+    if api is Api.MESSAGES:
+        reply = as_message(answer)
+        return [] if reply is None else [reply]
+    return [strip_message(one)[0] for one in items_of(api, answer)]
+
+
 def encode(
     number: int,
     fields: dict[str, JSON],
     messages: list[JSON] | None,
     answer: JSON,
     known: KnownPieces,
+    *,
+    api: Api = Api.MESSAGES,
 ) -> Delta:
     """Exchange `number` of a session as a delta. `known` is complete, and left as it is.
 
     Raises:
         Unpackable: a value that is not JSON or nested too deeply.
     """
-    return DeltaDraft(fields, messages, answer, known).delta(number, known)
+    return DeltaDraft(fields, messages, answer, known, api).delta(number, known)
 
 
 class DeltaDraft:
@@ -110,8 +123,10 @@ class DeltaDraft:
         messages: list[JSON] | None,
         answer: JSON,
         known: KnownPieces,
+        api: Api = Api.MESSAGES,
     ) -> None:
         """Raises: Unpackable."""
+        self._replies = replies(api, answer)
         self._answer = answer
         self._marks: list[JSON] = []
         self._messages: list[JSON] | None = None if messages is None else []
@@ -146,8 +161,7 @@ class DeltaDraft:
     def _take_messages(self, messages: list[JSON], known: KnownPieces) -> None:
         assert self._messages is not None
         self._chain.append(known.digest(b"prefix"))
-        reply = as_message(self._answer)
-        for index, message in enumerate([*messages, reply] if reply is not None else messages):
+        for index, message in enumerate([*messages, *self._replies]):
             stripped, found = strip_message(message)
             if index < len(messages):
                 self._messages.append(stripped)
@@ -180,8 +194,9 @@ class DeltaDraft:
         for index in range(count + 1, len(chain)):
             if chain[index] not in known.places:
                 learned[chain[index]] = (number, index)
-        if len(digests) > len(messages) and digests[-1] not in known.places:
-            learned.setdefault(digests[-1], (number, len(messages)))
+        for index in range(len(messages), len(digests)):
+            if digests[index] not in known.places:
+                learned.setdefault(digests[index], (number, index))
 
     def _field(self, name: str, value: JSON, known: KnownPieces) -> _Field:
         label = name.encode("utf-8", "surrogatepass")
@@ -324,12 +339,12 @@ class Rebuilder:
             item["m"] if "m" in item else self._message(number, base, items, *item["r"])
             for item in items
         ]
-        reply = as_message(body["answer"])
-        self._nodes[number] = _Node(base, tail if reply is None else [*tail, reply])
+        back = replies(Api(body.get("api", Api.MESSAGES)), body["answer"])
+        self._nodes[number] = _Node(base, [*tail, *back] if back else tail)
         return marked, Messages(self, (base, tail), by_message)
 
     def first(self, base: Place | None) -> list[JSON]:
-        """The first messages of an exchange, its answer counted as its last."""
+        """The first messages of an exchange, its answer counted as its last ones."""
         parts: list[list[JSON]] = []
         while base is not None:
             node = self._nodes[base[0]]

@@ -40,7 +40,14 @@ from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, Query, reading, storage_errors
 from bailee.db.metadata import Moment
-from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
+from bailee.db.vault import (
+    conversation_links,
+    departed_sessions,
+    exchanges,
+    prefixes,
+    segments,
+    sessions,
+)
 from bailee.errors import BaileeError
 from bailee.keeping.holds import Holds, held_subjects
 from bailee.keeping.receipts import (
@@ -60,7 +67,7 @@ from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
 from bailee.vault.compressing import ExchangeRecord as StoredRecord
-from bailee.vault.delta import as_message
+from bailee.vault.delta import replies
 from bailee.vault.going_round import Round
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
@@ -310,9 +317,9 @@ class Forgetting:
             for exchange, _ in rebuild(
                 (row, self._open(session_id, session.data_class, row, key)) for row in rows
             ):
-                reply = as_message(exchange.answer)
-                messages = [*exchange.messages, *([] if reply is None else [reply])]
-                found.add(self._tombstones.beginning(session.owner, messages))
+                api = exchange.api
+                messages = [*exchange.messages, *replies(api, exchange.answer)]
+                found.add(self._tombstones.beginning(session.owner, messages, api))
         return session.owner, found - {None}
 
     def _open(self, session_id: str, data_class: str, row: DbRow, key: bytes) -> StoredRecord:
@@ -509,7 +516,12 @@ class Forgetting:
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             sums = self._stored.remove(connection, session_ids)
             connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
-            for column in (prefixes.c.session_id, exchanges.c.session_id, sessions.c.id):
+            for column in (
+                conversation_links.c.session_id,
+                prefixes.c.session_id,
+                exchanges.c.session_id,
+                sessions.c.id,
+            ):
                 connection.execute(delete(column.table).where(among(column, session_ids)))
         self._stored.note(sums)
         for session_id in session_ids:

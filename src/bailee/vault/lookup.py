@@ -18,7 +18,7 @@ from sqlalchemy import BindParameter, Connection, Executable, bindparam, select
 
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow
-from bailee.db.vault import departed_sessions, prefixes, sessions
+from bailee.db.vault import conversation_links, departed_sessions, prefixes, sessions
 from bailee.vault.delta import Place
 
 _AT_ONCE: Final = 500  # values in one query
@@ -33,6 +33,10 @@ _TAKEN: Final = select(sessions.c.id).where(sessions.c.id.in_(_WHICH))
 _DEPARTED: Final = select(departed_sessions.c.digest).where(departed_sessions.c.digest.in_(_WHICH))
 _PLACES: Final = select(prefixes.c.digest, prefixes.c.exchange, prefixes.c.position).where(
     prefixes.c.session_id == bindparam("session"), prefixes.c.digest.in_(_WHICH)
+)
+
+_LINKED: Final = select(conversation_links.c.digest, conversation_links.c.session_id).where(
+    conversation_links.c.digest.in_(_WHICH)
 )
 
 Value = TypeVar("Value", str, bytes)
@@ -62,6 +66,11 @@ def not_free(connection: Connection, ids: Collection[str]) -> set[str]:
 def departed(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
     """Of these digests of ids those of sessions that are gone."""
     return {row.digest for row in _rows(connection, _DEPARTED, digests)}
+
+
+def linked(connection: Connection, digests: Collection[bytes]) -> dict[bytes, str]:
+    """Of these links (`conversations`) those that are known, and the session that each leads to."""
+    return {row.digest: row.session_id for row in _rows(connection, _LINKED, digests)}
 
 
 def places(connection: Connection, session: str, digests: Sequence[bytes]) -> dict[bytes, Place]:

@@ -1,7 +1,8 @@
 """A session's requests as one tree of messages. Pure.
 
 Each request is a path from the root: its messages, one after another. The answer follows as the
-next message, or as several. What two requests begin with alike is there once. Nodes are numbered as
+next message, or as several. What two requests begin with alike is there once. A request that goes
+on from an answer by the id that the provider gave it stands after that one. Nodes are numbered as
 they are made, a parent before its children.
 
 Rules kept here:
@@ -18,12 +19,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from bailee.api import Api
+from bailee.items.speaking import is_by_model
+from bailee.json_values import members
+from bailee.vault.listing import WRAPPER
 from bailee.vault.packing import JSON, Unpackable, digestible
 
 if TYPE_CHECKING:
     from bailee.vault.transcript import KeptExchange
 
 ROOT: Final = 0
+_AGAIN: Final = 200
+"""Messages that a request which continues another by its id may say again, as instructions."""
+_TOOLS: Final = "additional_tools"
 
 
 @dataclass(slots=True)
@@ -67,38 +75,55 @@ class RequestTree:
         self.left_out: list[int] = []
         """Exchanges without any message."""
         self._own: list[tuple[int, list[int]]] = []  # of each: where its own nodes begin, and those
+        self._tools: list[bool] = []  # of each: whether its messages name tools
+        self._ends: list[tuple[int, int]] = []  # of each: where its request and its answer end
         self._digests: dict[int, bytes] = {}
         self._by_digest: dict[int, dict[bytes, int]] = {}
 
-    def add(self, exchange: KeptExchange, replies: Sequence[JSON]) -> None:
-        """An exchange with its answer as messages."""
-        number, said = len(self._own), exchange.said
-        if said is None or not (said.count or replies):
-            self._own.append((0, []))
-            self.rewrites.append(False)
-            self.left_out.append(number)
-            return
-        base, tail = said.base, said.tail
-        start = base[1] if base else 0
-        at, made = self._place(base), list[int]()
+    def add(self, exchange: KeptExchange, back: Sequence[JSON], before: int | None = None) -> None:
+        """An exchange. `back`: its answer as messages; `before`: the exchange that it continues by
+        an id of the provider's, or, when it has no messages, whose answer it fetched.
+        """
+        number = len(self._own)
+        start, at, tail = self._begin(exchange, before)
+        if exchange.said is None and exchange.after is None:
+            back = ()  # no conversation
+        tools = self._has_tools(exchange, tail)
+        made: list[int] = []
         known = len(self.nodes)
         for message in tail:
             at = self._follow(at, message, number, exchange.started, answered=False)
             made.append(at)
-        self.rewrites.append(
-            any(by_the_model(one.message) for one in self.nodes[known:])
-        )  # before the answer
+        new = self.nodes[known:]
+        self.rewrites.append(any(is_by_model(exchange.api, one.message) for one in new))
         end = at
-        for message in replies:
+        for message in back:
             at = self._follow(at, message, number, exchange.ended, answered=True)
             made.append(at)
         self._own.append((start, made))
+        self._ends.append((end, at))
+        if at == ROOT:
+            self.left_out.append(number)
+            return
         node = self.nodes[at]
         (node.ends if at == end else node.answers).append(number)
         node.latest = number
         node.count += 1
-        node.tools |= bool((exchange.fields or {}).get("tools"))
+        node.tools |= tools
         node.own |= exchange.agent is None
+
+    def _begin(self, exchange: KeptExchange, before: int | None) -> tuple[int, int, list[JSON]]:
+        """How many of its messages are known, the node after which the others come, and those."""
+        said = exchange.said
+        if said is None:
+            return 0, ROOT if before is None else self._ends[before][0], []
+        base = said.base
+        if before is not None and said.count <= len(said.tail) + _AGAIN:
+            return 0, self._ends[before][1], said.all()
+        if base is None:
+            return 0, ROOT, said.tail
+        start, own = self._own[base[0]]
+        return base[1], own[base[1] - start - 1], said.tail
 
     def sum_up(self) -> None:
         """What each node says of all that follows it."""
@@ -123,11 +148,16 @@ class RequestTree:
             found = self._digests[place] = _digest(self.nodes[place].message, place)
         return found
 
-    def _place(self, base: tuple[int, int] | None) -> int:
-        if base is None:
-            return ROOT
-        start, own = self._own[base[0]]
-        return own[base[1] - start - 1]
+    def _has_tools(self, exchange: KeptExchange, tail: list[JSON]) -> bool:
+        """Whether the model may use tools: Codex says so among its items, Code Assist within."""
+        base = None if exchange.said is None else exchange.said.base
+        named = exchange.api is Api.RESPONSES and (
+            (base is not None and self._tools[base[0]])
+            or any(members(item).get("type") == _TOOLS for item in tail)
+        )
+        self._tools.append(named)
+        fields = members(exchange.fields)
+        return bool(named or fields.get("tools") or members(fields.get(WRAPPER)).get("tools"))
 
     def _follow(
         self, parent: int, message: JSON, maker: int, time: float, *, answered: bool
@@ -146,16 +176,6 @@ class RequestTree:
         self.nodes.append(Node(parent, message, maker, answered, time, above.depth + 1))
         above.children.append(place)
         return place
-
-
-def by_the_model(message: JSON) -> bool:
-    """Whether a message is the model's, in any of the APIs."""
-    if not isinstance(message, dict):
-        return False
-    role, kind = message.get("role"), message.get("type")
-    if isinstance(role, str):
-        return role in ("assistant", "model")
-    return isinstance(kind, str) and (kind == "reasoning" or kind.endswith("_call"))
 
 
 def _digest(message: JSON, place: int) -> bytes:

@@ -29,6 +29,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.api import Api
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import tombstones, unkept
 from bailee.vault.conversations import beginning
@@ -51,9 +52,11 @@ class Tombstones:
             found = connection.execute(select(tombstones.c.owner).distinct()).scalars()
             self._owners = set(found)
 
-    def beginning(self, owner: str, messages: Iterable[JSON] | None) -> bytes | None:
+    def beginning(
+        self, owner: str, messages: Iterable[JSON] | None, api: Api = Api.MESSAGES
+    ) -> bytes | None:
         """See `conversations.beginning`."""
-        return beginning(self._key, owner, messages)
+        return beginning(self._key, owner, messages, api)
 
     def put(
         self, connection: Connection, owner: str, digests: Iterable[bytes], now: datetime

@@ -14,10 +14,13 @@ from datetime import datetime
 from bailee.api import Api
 from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
-from bailee.vault.branches import Branch, Line, branching
+from bailee.vault.branches import Branch, branching
 from bailee.vault.compressing import ExchangeRecord
-from bailee.vault.delta import Messages, Rebuilder, as_message
+from bailee.vault.delta import Messages, Rebuilder
+from bailee.vault.lines import Lines
+from bailee.vault.listing import MESSAGES, together
 from bailee.vault.packing import JSON
+from bailee.vault.readable import Readable, items_back
 from bailee.vault.request_tree import RequestTree
 
 
@@ -55,7 +58,8 @@ class KeptExchange:
     """One exchange. `fields` and `said`: the request's members apart from `messages`, and those;
     `said` is None when it has none, and both when the request is kept raw. `answer`: the
     assistant's message. `beyond`: the bound (`bounds.Beyond`) that what is kept raw has passed, if
-    it was one. `api`: the one that it speaks. Times are Unix seconds.
+    it was one. `api`: the one that it speaks; `at`: where in its request the messages stood; what
+    follows is as in `Interpreted`. Times are Unix seconds.
     """
 
     number: int
@@ -78,13 +82,19 @@ class KeptExchange:
     raw_answer: bytes | None
     beyond: str | None
     api: Api = Api.MESSAGES
+    at: str = MESSAGES
+    parent: str | None = None
+    title: bool = False
+    after: str | None = None
+    response: str | None = None
+    elsewhere: list[str] = field(default_factory=list)
 
     @property
     def request(self) -> dict[str, JSON] | None:
         """The request's JSON as the client sent it, put together anew; None when it is kept raw."""
         if self.fields is None or self.said is None:
             return self.fields
-        return {**self.fields, "messages": self.said.all()}
+        return together(self.fields, self.said.all(), self.at)
 
     @property
     def messages(self) -> list[JSON]:
@@ -95,46 +105,33 @@ class KeptExchange:
 @dataclass(frozen=True, slots=True)
 class Thread:
     """A conversation whose requests continue one another: `first` began it, `last` is the one that
-    it came to, `count` are answered in it.
+    it came to, `count` are answered in it. `said`: its messages.
     """
 
     first: KeptExchange
     last: KeptExchange
-    count: int = 1
+    count: int
+    said: list[JSON]
 
     def messages(self) -> list[JSON]:
-        """What it came to: the last request and its answer."""
-        return [*self.last.messages, *replies(self.last)]
+        """What it came to: the last request and its answer, as messages that can be read."""
+        return self.said
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """A session: its exchanges, its main conversation as messages, and what branched off from it
-    (`branches`), in time. `api`: the one that `main` is of. `begins`: where in `main` another
-    conversation begins, as after the client has compacted its history. `threads`: the conversations
-    that make up `main`, its agents' and those in parallel, in the order in which they began.
+    (`branches`), in time. `begins`: where in `main` another conversation begins, as after the
+    client has compacted its history. `threads`: the conversations that make up `main`, its agents'
+    and those in parallel, in the order in which they began.
     """
 
     session: SessionRow
     exchanges: list[KeptExchange]
     main: list[JSON]
-    api: Api = Api.MESSAGES
     begins: list[int] = field(default_factory=list)
     branches: list[Branch] = field(default_factory=list)
     threads: list[Thread] = field(default_factory=list)
-
-
-def replies(exchange: KeptExchange) -> list[JSON]:
-    """An exchange's answer as the messages by which it goes on: one of the Messages API's, or of
-    Bedrock's Converse. What is neither is a message as it came.
-    """
-    answer = exchange.answer
-    output = answer.get("output") if isinstance(answer, dict) else None
-    message = output.get("message") if isinstance(output, dict) else None
-    found = message if isinstance(message, dict) else as_message(answer)
-    if found is None:
-        return [] if answer is None else [answer]
-    return [found]
 
 
 def rebuild(
@@ -182,6 +179,12 @@ def rebuild(
                 raw_answer=record.raw_answer,
                 beyond=body.get("beyond"),
                 api=Api(body.get("api", Api.MESSAGES)),
+                at=body.get("at", MESSAGES),
+                parent=body.get("parent"),
+                title=body.get("title", False),
+                after=body.get("after"),
+                response=body.get("response"),
+                elsewhere=body.get("elsewhere", []),
             ),
             base[0] if base else None,
         )
@@ -191,29 +194,20 @@ def transcript(
     session: SessionRow, rebuilt: Iterable[tuple[KeptExchange, int | None]]
 ) -> Transcript:
     """The session's exchanges and its conversations."""
-    exchanges: list[KeptExchange] = []
-    answers: list[list[JSON]] = []
+    exchanges = [exchange for exchange, _ in rebuilt]
+    readable = Readable(exchanges)
     tree = RequestTree()
-    for exchange, _ in rebuilt:
-        exchanges.append(exchange)
-        answers.append(replies(exchange))
-        tree.add(exchange, answers[-1])
+    for exchange in exchanges:
+        tree.add(exchange, items_back(exchange), readable.before(exchange))
     tree.sum_up()
-    found = branching(tree, exchanges, answers)
+    found = branching(tree, exchanges, Lines(tree, exchanges, readable))
     main: list[JSON] = []
     begins: list[int] = []
     for line in found.main:
         begins.append(len(main))
-        main += _thread(tree, line, exchanges).messages()
-    threads = [_thread(tree, line, exchanges) for line in found.conversations]
-    api = threads[0].last.api if threads else Api.MESSAGES
-    return Transcript(session, exchanges, main, api, begins[1:], found.branches, threads)
-
-
-def _thread(tree: RequestTree, line: Line, exchanges: list[KeptExchange]) -> Thread:
-    last = tree.nodes[line.nodes[-1]]
-    return Thread(
-        exchanges[tree.nodes[line.nodes[0]].maker],
-        exchanges[last.latest],
-        max(1, len(line.exchanges)),
-    )
+        main += line.messages
+    threads = [
+        Thread(exchanges[one.first], exchanges[one.last], max(1, len(one.exchanges)), one.messages)
+        for one in found.conversations
+    ]
+    return Transcript(session, exchanges, main, begins[1:], found.branches, threads)

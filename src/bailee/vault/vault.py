@@ -176,7 +176,7 @@ class Vault:
         self._ticks = ticking
         self._opened = ticking()
         secret = keyring.secret("vault/tombstones")
-        digest_keys = DigestKeys(keyring.new_key(), secret)
+        digest_keys = DigestKeys(keyring.secret("vault/conversations"), secret)
         tombstones = Tombstones(engine, secret)
         self.stored = Stored(engine)
         self._sealer = Sealer(

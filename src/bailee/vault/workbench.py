@@ -29,10 +29,11 @@ from bailee.api import Api
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
 from bailee.vault.compressing import compress
-from bailee.vault.conversations import beginning, chain
+from bailee.vault.conversations import Links, beginning, links
 from bailee.vault.delta import Delta, DeltaDraft, KnownPieces, Place
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
+from bailee.vault.listing import MESSAGES
 from bailee.vault.packing import JSON, Unpackable
 
 Interpret: TypeAlias = Callable[[CapturedExchange], Interpreted]
@@ -67,12 +68,12 @@ class DigestKeys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What it takes to find an exchange's session. `chain`: empty when its client names one;
-    `beginning`: see `tombstones`.
+    """What it takes to find an exchange's session. `links`: see `conversations`; `beginning`: see
+    `tombstones`.
     """
 
     client_session: str | None
-    chain: tuple[bytes, ...]
+    links: Links
     beginning: bytes | None
     usage: dict[str, int]
     values: int
@@ -212,11 +213,11 @@ class Workbench:
         )
 
     def _apart(self, exchange: CapturedExchange, meaning: Interpreted) -> Apart:
-        owner, named = exchange.owner, meaning.client_session is not None
+        owner = exchange.owner
         return Apart(
             meaning.client_session,
-            () if named else tuple(chain(self._keys.conversations, owner, meaning.messages)),
-            beginning(self._keys.tombstones, owner, meaning.messages),
+            links(self._keys.conversations, owner, meaning),
+            beginning(self._keys.tombstones, owner, meaning.messages, meaning.api),
             {
                 name: count
                 for name in USAGE
@@ -249,7 +250,9 @@ class Workbench:
         if ask.place not in self._drafts:
             meaning = self._held[ask.place][1]
             try:
-                draft = DeltaDraft(meaning.fields, meaning.messages, meaning.answer, known)
+                draft = DeltaDraft(
+                    meaning.fields, meaning.messages, meaning.answer, known, meaning.api
+                )
             except Unpackable:
                 draft = None
             self._drafts[ask.place] = draft
@@ -308,8 +311,17 @@ def _head(exchange: CapturedExchange, meaning: Interpreted, number: int) -> dict
         "error": meaning.error,
         "usage": dict(meaning.usage),
     }
-    if exchange.api is not Api.MESSAGES:
-        head["api"] = str(exchange.api)
+    if meaning.api is not Api.MESSAGES:
+        head["api"] = str(meaning.api)
+    said: dict[str, JSON] = {
+        "at": meaning.at if meaning.at != MESSAGES else None,
+        "parent": meaning.parent,
+        "title": meaning.title,
+        "after": meaning.after,
+        "response": meaning.response,
+        "elsewhere": list(meaning.elsewhere),
+    }
+    head |= {name: value for name, value in said.items() if value}
     if meaning.beyond is not None:
         head["beyond"] = str(meaning.beyond)
     return head

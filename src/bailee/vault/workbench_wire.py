@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bailee.api import Api
+from bailee.vault.conversations import Links
 from bailee.vault.delta import Place
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import JSON, pack
@@ -26,6 +27,7 @@ from bailee.vault.workbench import Apart, How, Missing, Packed, PackingOrder, Pl
 START: Final = struct.Struct(">II")
 _LENGTH: Final = 8
 _DIGEST: Final = 16
+_OF_ONE: Final = 3  # pieces of what is told of an exchange
 _MOST_PIECES: Final = 1 << 16
 _MOST_BYTES: Final = 1 << 30
 
@@ -146,11 +148,12 @@ def asks_in(
 def told_apart(found: Iterable[Apart]) -> list[bytes]:
     """The answer to `take_apart`."""
     told: list[JSON] = []
-    chains: list[bytes] = []
+    digests: list[bytes] = []
     for one in found:
         told.append([one.client_session, dict(one.usage), one.values, one.size])
-        chains += (b"".join(one.chain), one.beginning or b"")
-    return message({"apart": told}, chains)
+        digests += (b"".join(one.links.continues), b"".join(one.links.leaves))
+        digests.append(one.beginning or b"")
+    return message({"apart": told}, digests)
 
 
 def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
@@ -160,16 +163,17 @@ def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
         Misformed: nothing that it answers.
     """
     found: list[Apart] = []
-    if len(pieces) != 2 * len(header["apart"]):
+    if len(pieces) != _OF_ONE * len(header["apart"]):
         raise Misformed
-    for told, links, begins in zip(header["apart"], pieces[::2], pieces[1::2], strict=True):
+    thirds = [pieces[at::_OF_ONE] for at in range(_OF_ONE)]
+    for told, continues, leaves, begins in zip(header["apart"], *thirds, strict=True):
         session, usage, values, size = told
         if not (session is None or isinstance(session, str)):
             raise Misformed
         found.append(
             Apart(
                 session,
-                tuple(_digests(links)),
+                Links(tuple(_digests(continues)), tuple(_digests(leaves))),
                 begins or None,
                 {str(name): int(count) for name, count in usage.items()},
                 int(values),

@@ -8,7 +8,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from bailee.gateway.interpret import interpret
+from bailee.apis.reading import interpret
 from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
 
 pytestmark = pytest.mark.row("D3")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bailee.errors import StorageError
-from bailee.gateway.interpret import interpret
+from bailee.apis.reading import interpret
 from bailee.gateway.taking_apart import COMMAND
 from bailee.vault.bounds import Beyond
 from bailee.vault.workbench import Bench, DigestKeys, How, Missing, PackingOrder, Workbench
@@ -53,7 +53,7 @@ def test_it_holds_no_more_than_it_needs() -> None:
     program = "import sys, bailee.gateway.taking_apart; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=True)
     modules = set(done.stdout.decode().split())
-    assert {"bailee.gateway.interpret", "bailee.vault.workbench"} <= modules
+    assert {"bailee.apis.reading", "bailee.vault.workbench"} <= modules
     foreign = {"asyncio", "bailee.db", "bailee.gateway.server", "bailee.keyring", "cryptography"}
     assert set() == modules & {*foreign, "sqlalchemy", "ssl"}
 

@@ -83,9 +83,22 @@ _NOTED_OF_REQUEST: Final = frozenset(
         b"x-claude-code-session-id",
         b"x-claude-code-agent-id",
         b"x-claude-code-parent-agent-id",
+        # Codex, today and in earlier versions.
+        b"session-id",
+        b"session_id",
+        b"thread-id",
+        b"x-codex-parent-thread-id",
+        b"x-openai-subagent",
+        # opencode.
+        b"x-session-id",
+        b"x-parent-session-id",
+        # Any client that `bailee run` starts.
+        b"x-bailee-session",
     }
 )
-_NOTED_OF_ANSWER: Final = frozenset({b"content-type", b"content-encoding", b"request-id"})
+_NOTED_OF_ANSWER: Final = frozenset(
+    {b"content-type", b"content-encoding", b"request-id", b"x-request-id"}
+)
 _REQUEST_NAMES: Final = (
     _ENDS_HERE | CREDENTIALS | _SAY_IT_TWICE | _NOTED_OF_REQUEST | {b"content-length"}
 )

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bailee.gateway.completion import hold_for
-from bailee.gateway.decoding import PIECE, decoded, decoder
+from bailee.apis.decoding import PIECE, decoded, decoder
 from bailee.vault import bounds
 from bailee.vault.bounds import BeyondBound
 

@@ -12,8 +12,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailee.gateway.decoding import decoded
-from bailee.gateway.interpret import interpret
+from bailee.apis.decoding import decoded
+from bailee.apis.reading import interpret
 from bailee.testing.upstream import AssistantMessage, Received, frame, sse
 from bailee.vault import bounds, structure
 from bailee.vault.bounds import BeyondBound

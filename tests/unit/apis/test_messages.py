@@ -14,9 +14,9 @@ from anthropic.lib.streaming._beta_messages import accumulate_event
 from hypothesis import event as seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.gateway.test_interpret import captured
+from tests.unit.apis.test_reading import captured
 
-from bailee.gateway.interpret import interpret
+from bailee.apis.reading import interpret
 from bailee.testing.upstream import sse
 
 

@@ -1,0 +1,71 @@
+"""Who speaks in an item: the client's side, or the model. Pure.
+
+What the client's side says, its words and the results of its tools, tells one conversation from
+another (`vault.conversations`): a model's words come back changed, and clients leave some out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bailee.api import Api
+from bailee.json_values import Json, JsonObject, elements, members
+
+_MODEL: Final = ("assistant", "model")
+_RESULTS: Final = ("_output", "_response")
+"""How the type of an item ends that is the result of a tool of the client's."""
+_NAMES: Final = ("id", "status", "internal_chat_message_metadata_passthrough")
+"""Members of an item of the Responses API that change while it is the same: a client gives the same
+words new ids after a compaction."""
+
+
+def spoken(api: Api, items: list[Json]) -> list[Json]:
+    """Of these items what the client's side said, as what it is: without the names that a client
+    gives anew.
+    """
+    match api:
+        case Api.RESPONSES:
+            return [core(api, item) for item in items if _is_spoken(item)]
+        case Api.CHAT:
+            roles: tuple[Json, ...] = ("user", "tool", "function")
+        case Api.GEMINI:
+            roles = ("user", "function", None)
+        case Api.MESSAGES | Api.CONVERSE:
+            roles = ("user",)
+    return [item for item in items if isinstance(item, dict) and item.get("role") in roles]
+
+
+def core(api: Api, item: Json) -> Json:
+    """An item as what it says: of the Responses API's without what changes while it is the same."""
+    if api is not Api.RESPONSES or not isinstance(item, dict):
+        return item
+    kept: JsonObject = {
+        name: one for name, one in item.items() if name not in _NAMES and one is not None
+    }
+    if kept.get("type") == "message":
+        del kept["type"]
+    content = elements(kept.get("content"))
+    if len(content) == 1 and {*members(content[0])} == {"type", "text"}:
+        kept["content"] = members(content[0])["text"]  # the same words in the short form
+    return kept
+
+
+def is_by_model(api: Api, item: Json) -> bool:
+    """Whether the model said it: a client sends it back, and one that changes it has changed its
+    history.
+    """
+    if not isinstance(item, dict):
+        return False
+    kind = item.get("type")
+    if api is Api.RESPONSES and "role" not in item and isinstance(kind, str):
+        return kind in ("reasoning", "compaction") or kind.endswith("_call")
+    return item.get("role") in _MODEL
+
+
+def _is_spoken(item: Json) -> bool:
+    if not isinstance(item, dict):
+        return False
+    kind = item.get("type")
+    if kind is None or kind == "message":
+        return item.get("role") == "user"
+    return isinstance(kind, str) and kind.endswith(_RESULTS)
