@@ -158,6 +158,15 @@ def read_session(stage: Stage, path: str) -> Answer:
     )  # fmt: skip
 
 
+def read_bytes(stage: Stage, path: str) -> Answer:
+    """Of another's session, what came as bytes, for a reason."""
+    session = stage.names["session"]
+    return stage.operator.submit(
+        f"/admin/sessions/{session}", path.replace("{session}", session),
+        {"reason": "incident 12, asked by Ada", "exchange": "0", "side": "request"},
+    )  # fmt: skip
+
+
 def release(stage: Stage, path: str) -> Answer:
     """The hold that was placed."""
     hold = stage.bailee.json("hold", "list")[0]["hold"]
@@ -204,6 +213,7 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/settings/sessions/{session}/delete": delete_session,
     "/settings/feedback/{report}/withdraw": withdraw,
     "/admin/sessions/{session}/read": read_session,
+    "/admin/sessions/{session}/bytes": read_bytes,
     "/admin/holds": of_operator("/admin/holds", session="{session}", reason="court order 7"),
     "/admin/holds/release": release,
     "/admin/feedback/{report}/read": on_report(reason="triage of the week"),

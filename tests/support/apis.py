@@ -1,8 +1,8 @@
 """Requests and answers of the other APIs, as real clients sent them and as the reference has them.
 
 `tests/unit/apis/vectors` holds them: observed with Codex CLI 0.171.0, Gemini CLI 0.61.0, opencode
-1.18.33 and aider 0.86.2 against a scripted upstream, their vendors' texts cut; `synthetic-*` are made
-after the API's reference. In each file `note` and `cut` say what it is.
+1.18.33 and aider 0.86.2 against a scripted upstream, their vendors' texts cut; `synthetic-*` are
+made after the API's reference. In each file `note` and `cut` say what it is.
 """
 
 from __future__ import annotations

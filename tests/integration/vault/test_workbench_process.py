@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bailee.errors import StorageError
 from bailee.apis.reading import interpret
+from bailee.errors import StorageError
 from bailee.gateway.taking_apart import COMMAND
 from bailee.vault.bounds import Beyond
 from bailee.vault.workbench import Bench, DigestKeys, How, Missing, PackingOrder, Workbench

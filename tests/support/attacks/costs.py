@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+from bailee.apis.reading import interpret
 from bailee.errors import InputError
 from bailee.gateway.completion import hold_for
 from bailee.gateway.http1 import Malformed, find_head_end, parse_request_head
 from bailee.gateway.http1.bodies import ChunkedBody
-from bailee.apis.reading import interpret
 from bailee.gateway.routes import recorded_target, route
 from bailee.ingest.bodies import unpacked
 from bailee.testing.upstream import frame

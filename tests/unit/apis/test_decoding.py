@@ -13,8 +13,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailee.gateway.completion import hold_for
 from bailee.apis.decoding import PIECE, decoded, decoder
+from bailee.gateway.completion import hold_for
 from bailee.vault import bounds
 from bailee.vault.bounds import BeyondBound
 
