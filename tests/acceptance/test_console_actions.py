@@ -160,7 +160,14 @@ def read_session(stage: Stage, path: str) -> Answer:
 
 def read_bytes(stage: Stage, path: str) -> Answer:
     """Of another's session, what came as bytes, for a reason."""
-    session = stage.names["session"]
+    session = "0d7c3d1c-32a5-4d0c-8f0b-0d7c3d1c1a99"
+    twice = b'{"model":"m","messages":[{"role":"user","content":"plum","content":"pear"}]}'
+    headers = {"x-api-key": stage.names["key"], "x-claude-code-session-id": session}
+    urllib.request.urlopen(
+        urllib.request.Request(stage.bailee.ready["gateway"] + "/v1/messages", twice, headers),
+        timeout=30,
+    ).close()
+    stage.bailee.json("sessions", "list")
     return stage.operator.submit(
         f"/admin/sessions/{session}", path.replace("{session}", session),
         {"reason": "incident 12, asked by Ada", "exchange": "0", "side": "request"},

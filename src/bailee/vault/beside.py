@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from bailee.vault.kept import KeptExchange
 from bailee.vault.packing import JSON, Unpackable, digestible
-from bailee.vault.transcript import KeptExchange
 
 _SMALL: Final = 64
 """Bytes; what is smaller is told again."""

@@ -20,15 +20,13 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from bailee.vault.kept import KeptExchange
 from bailee.vault.lines import Lines, Said
 from bailee.vault.packing import JSON
 from bailee.vault.readable import answered
 from bailee.vault.request_tree import ROOT, Node, RequestTree
-
-if TYPE_CHECKING:
-    from bailee.vault.transcript import KeptExchange
 
 _LOOKED_INTO: Final = 2_000  # characters of a request's instructions that may ask for a title
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from bailee.api import Api
+from bailee.vault.kept import KeptExchange
 from bailee.vault.packing import JSON
 from bailee.vault.readable import Readable, answered, items_back
 from bailee.vault.request_tree import RequestTree
-
-if TYPE_CHECKING:
-    from bailee.vault.transcript import KeptExchange
 
 
 class Said(NamedTuple):

@@ -17,16 +17,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bailee.api import Api
 from bailee.items.speaking import is_by_model
 from bailee.json_values import members
+from bailee.vault.kept import KeptExchange
 from bailee.vault.listing import WRAPPER
 from bailee.vault.packing import JSON, Unpackable, digestible
-
-if TYPE_CHECKING:
-    from bailee.vault.transcript import KeptExchange
 
 ROOT: Final = 0
 _AGAIN: Final = 200
