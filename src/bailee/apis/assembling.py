@@ -51,6 +51,8 @@ class Assembly:
         self.stopped = False
         self.values = 0
         self._held: dict[str, int] = {}
+        self._latest = (b"", 0)  # an event's text, and its values: they are counted once
+        self._charged: bytes | None = None
 
     def take(self, event: JSON, text: bytes) -> None:
         """One event, and its text.
@@ -82,15 +84,30 @@ class Assembly:
         if self.values > bounds.VALUES:
             raise BeyondBound(Beyond.VALUES)
 
+    def spend_event(self, text: bytes) -> None:
+        """Something of an event is kept: it costs what the event has, once.
+
+        Raises:
+            BeyondBound: that is too much.
+        """
+        if self._charged is not text:
+            self._charged = text
+            self.spend(OVERHEAD + self._values_of(text))
+
     def spend_on(self, name: str, text: bytes) -> None:
         """What `text` has is kept in place of what was kept under this name.
 
         Raises:
             BeyondBound: they are too many.
         """
-        values = OVERHEAD + values_in(text)
+        values = OVERHEAD + self._values_of(text)
         before, self._held[name] = self._held.get(name, 0), values
         self.spend(values - before)
+
+    def _values_of(self, text: bytes) -> int:
+        if self._latest[0] is not text:
+            self._latest = (text, values_in(text))
+        return self._latest[1]
 
     def put(self, into: dict[str, JSON], said: Mapping[str, JSON], latest: frozenset[str]) -> None:
         """Members that are said once, or the same again; of those in `latest` the last counts."""

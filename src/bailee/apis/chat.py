@@ -15,13 +15,13 @@ from __future__ import annotations
 from typing import Final
 
 from bailee.apis.assembling import NEW_TEXT, OVERHEAD, Assembly
-from bailee.apis.events import values_in
+from bailee.json_values import objects
 from bailee.vault.packing import JSON
 
 _DONE: Final = b"[DONE]"
 _ONCE: Final = frozenset({"role", "id", "type"})
 """Texts of a delta that are said once and not in pieces."""
-_LATEST: Final = frozenset({"usage", "system_fingerprint", "service_tier"})
+_LATEST: Final = frozenset({"usage", "system_fingerprint"})
 _PADDING: Final = "obfuscation"
 _CHUNK: Final = "chat.completion.chunk"
 _DOCUMENT: Final = "chat.completion"
@@ -50,17 +50,18 @@ class _Growing:
 class _Choice:
     """One of the answers to a request."""
 
-    __slots__ = ("members", "message", "tools")
+    __slots__ = ("listed", "members", "message", "tools")
 
     def __init__(self, index: int) -> None:
         self.members: dict[str, JSON] = {"index": index}
         self.message = _Growing()
         self.tools: dict[int, _Growing] = {}
+        self.listed = False  # there is a list of tool calls, perhaps an empty one
 
     def joined(self) -> dict[str, JSON]:
         """As a document has it."""
         message = self.message.joined()
-        if self.tools:
+        if self.listed:
             message["tool_calls"] = [one.joined() for _, one in sorted(self.tools.items())]
         finish = {"finish_reason": self.members.pop("finish_reason", None)}
         return {**self.members, "message": message, **finish}
@@ -85,7 +86,7 @@ class Chat(Assembly):
             return
         if event.get("error") is not None:
             self.expect(self.error is None)
-            self.spend(OVERHEAD + values_in(text))
+            self.spend_event(text)
             self.error = event
             return
         self._top(event, text)
@@ -93,6 +94,8 @@ class Chat(Assembly):
         if choices is not None and not isinstance(choices, list):
             self.whole = False
             return
+        some = [one.get("index") for one in objects(choices)]
+        self.expect(len(some) < 2 or len({*map(repr, some)}) == len(some))
         for said in choices or ():
             self._choice(said, text)
 
@@ -127,6 +130,7 @@ class Chat(Assembly):
         choice = self._choices.get(index)
         if choice is None:
             self.spend(OVERHEAD + NEW_TEXT)
+            self.expect(index == len(self._choices))  # the SDK takes them by their places
             choice = self._choices[index] = _Choice(index)
         for name, value in said.items():
             if name == "delta":
@@ -135,14 +139,14 @@ class Chat(Assembly):
                 self._logprobs(choice, value, text)
             elif name != "index" and (value is not None or name not in choice.members):
                 if choice.members.get(name) is None:
-                    self.spend(NEW_TEXT if isinstance(value, str | None) else values_in(text))
+                    self._pay(value, text)
                     choice.members[name] = value
                 else:
                     self.expect(choice.members[name] == value)
 
     def _logprobs(self, choice: _Choice, said: dict[str, JSON], text: bytes) -> None:
         """Lists that go on."""
-        self.spend(OVERHEAD + values_in(text))
+        self.spend_event(text)
         known = choice.members.get("logprobs")
         if not isinstance(known, dict):
             choice.members["logprobs"] = {**said}
@@ -164,6 +168,7 @@ class Chat(Assembly):
             return
         for name, value in delta.items():
             if name == "tool_calls" and isinstance(value, list):
+                choice.listed = True
                 for one in value:
                     self._tool(choice, one, text)
             elif name == "content" and isinstance(value, list):
@@ -182,6 +187,7 @@ class Chat(Assembly):
         tool = choice.tools.get(index)
         if tool is None:
             self.spend(_TOOL)
+            self.expect(index == len(choice.tools))
             tool = choice.tools[index] = _Growing()
         for name, value in said.items():
             if name != "index":
@@ -212,11 +218,19 @@ class Chat(Assembly):
         else:
             self._set(into, name, value, text)
 
+    def _pay(self, value: JSON, text: bytes) -> None:
+        if isinstance(value, list | dict):
+            self.spend_event(text)
+        else:
+            self.spend(NEW_TEXT)
+
     def _set(self, into: _Growing, name: str, value: JSON, text: bytes) -> None:
-        """What does not come in pieces: once, or the same again."""
+        """What does not come in pieces."""
         if into.members.get(name) is None:
-            self.spend(NEW_TEXT if isinstance(value, str) else values_in(text))
+            self._pay(value, text)
             self.expect(name not in into.pieces and name not in into.within)
+            self.expect(not any("index" in one for one in objects(value)))  # it merges by it
             into.members[name] = value
         else:
-            self.expect(into.members[name] == value)
+            # The SDK adds them up, names too; a name that is said again is the same one.
+            self.expect(name in _ONCE and into.members[name] == value)

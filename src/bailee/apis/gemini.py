@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Final
 
 from bailee.apis.assembling import NEW_TEXT, OVERHEAD, Assembly
-from bailee.apis.events import values_in
 from bailee.vault.packing import JSON
 
 _LATEST: Final = frozenset({"usageMetadata", "safetyRatings", "tokenCount", "avgLogprobs"})
@@ -65,7 +64,7 @@ class Gemini(Assembly):
             return
         if event.get("error") is not None:
             self.expect(self.error is None)
-            self.spend(OVERHEAD + values_in(text))
+            self.spend_event(text)
             self.error = event
             return
         inner = event.get(_WRAPPED)
@@ -136,7 +135,7 @@ class Gemini(Assembly):
             one.content = {}
         rest = {name: value for name, value in content.items() if name != "parts"}
         if any(one.content.get(name) != value for name, value in rest.items()):
-            self.spend(OVERHEAD + values_in(text))
+            self.spend_event(text)
             self.put(one.content, rest, frozenset())
         parts = content.get("parts")
         if parts is not None and not isinstance(parts, list):
@@ -146,9 +145,11 @@ class Gemini(Assembly):
             if _goes_on(one, part):
                 one.pieces[len(one.parts) - 1].append(part["text"])  # type: ignore[index, call-overload, arg-type]
                 continue
-            self.spend(NEW_TEXT if _is_text(part) else OVERHEAD + values_in(text))
             if _is_text(part):
+                self.spend(NEW_TEXT)
                 one.pieces[len(one.parts)] = [part["text"]]  # type: ignore[index, call-overload, list-item]
+            else:
+                self.spend_event(text)
             one.parts.append(part)
 
 

@@ -133,7 +133,7 @@ class Responses(Assembly):
             for place, item in self._done.items():
                 self.expect(place < len(items) and items[place] == item)
             self._compare(items)
-        elif self._begun is not None or self._added or self._done:
+        elif self._begun is not None or self._added or self._done or self._pieces:
             self.expect(self._done.keys() >= self._added.keys())
             self.document = self._begun if self._begun is not None else {"object": "response"}
             self._join()

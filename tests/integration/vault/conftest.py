@@ -22,6 +22,7 @@ from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.vault import Vault
+from bailee.vault.workbench import Interpret
 
 
 def interpret(exchange: CapturedExchange) -> Interpreted:
@@ -56,6 +57,7 @@ class Bench:
     path: Path
     clock: FakeClock = field(default_factory=FakeClock)
     options: dict[str, Any] = field(default_factory=dict)
+    interpret: Interpret = interpret
     leaves: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
     vault: Vault = field(init=False)
     keyring: Keyring = field(init=False)
@@ -83,7 +85,7 @@ class Bench:
             self.path / "vault",
             keyring=self.keyring,
             clock=self.clock,
-            interpret=interpret,
+            interpret=self.interpret,
             record=record,
             holds=Holds(self.engine, keyring=self.keyring, record=record),
             receipts=Receipts(self.engine, record_all, self.keyring.generation),

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+from bailee.api import Api
 from bailee.apis.reading import interpret
 from bailee.errors import InputError
 from bailee.gateway.completion import hold_for
@@ -20,8 +21,10 @@ from bailee.gateway.http1 import Malformed, find_head_end, parse_request_head
 from bailee.gateway.http1.bodies import ChunkedBody
 from bailee.gateway.routes import recorded_target, route
 from bailee.ingest.bodies import unpacked
+from bailee.items.view import view, view_answer
 from bailee.testing.upstream import frame
-from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode
+from bailee.vault.conversations import links
+from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode, replies
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import Unpackable, unpack
 from bailee.vault.packing import pack as packed_value
@@ -42,34 +45,54 @@ TERMS: Final = Terms("P30D", "c", "0" * 64)
 
 
 def exchange(
-    request: bytes, answer: bytes, kind: str, coding: str = "", asked: str = ""
+    request: bytes,
+    answer: bytes,
+    kind: str,
+    coding: str = "",
+    asked: str = "",
+    api: Api = Api.MESSAGES,
 ) -> CapturedExchange:
     """A captured exchange with these bodies."""
     return CapturedExchange(
         "req_1", "acc", "key", "team", "api", TERMS, 0.0, 1.0, Outcome.COMPLETE, "POST",
         "/v1/messages", 200, (("content-encoding", asked),),
-        (("content-type", kind), ("content-encoding", coding)), request, answer,
+        (("content-type", kind), ("content-encoding", coding)), request, answer, 0, api,
     )  # fmt: skip
 
 
-def kept_and_rebuilt(body: bytes, _size: int) -> None:
-    """A request taken apart, kept as deltas of a session, and put together again."""
-    found = interpret(exchange(body, b"", ""))
+def kept_and_rebuilt(body: bytes, _size: int, api: Api = Api.MESSAGES) -> None:
+    """A request taken apart, kept as deltas of a session, put together again and shown."""
+    found = interpret(exchange(body, b"", "", api=api))
+    links(KNOWN.key, "acc", found)
+    view(api, found.messages or [])
     known = KnownPieces(KNOWN.key)
     rebuilder = Rebuilder()
     for number, messages in enumerate(
         (found.messages, (found.messages or [])[1:], (found.messages or [])[::-1])
     ):
         with contextlib.suppress(Unpackable):
-            delta = encode(number, found.fields, messages, found.answer, known)
+            delta = encode(number, found.fields, messages, found.answer, known, api=api)
             known.places |= delta.learned
-            body_: Any = unpack(packed_value(delta.body))
+            body_: Any = unpack(packed_value({**delta.body, "api": str(api)}))
             rebuilder.add(number, body_)
 
 
-def answered(kind: str) -> Entry:
-    """An answer of this type taken apart."""
-    return lambda body, _size: void(interpret(exchange(b"{}", body, kind)))
+def answered(kind: str, api: Api = Api.MESSAGES) -> Entry:
+    """An answer of this type taken apart, and shown."""
+
+    def run(body: bytes, _size: int) -> None:
+        found = interpret(exchange(b"{}", body, kind, api=api))
+        view_answer(api, found.answer)
+        replies(api, found.answer)
+
+    return run
+
+
+def of_other_apis(body: bytes, size: int) -> None:
+    """A request of each of the other APIs; what is a list of messages is one of items too."""
+    for api, name in ((Api.RESPONSES, b'"input"'), (Api.CHAT, b""), (Api.GEMINI, b'"contents"')):
+        named = body.replace(b'"messages"', name, 1) if name else body
+        kept_and_rebuilt(named, size, api)
 
 
 def held(kind: str) -> Entry:
@@ -129,6 +152,32 @@ EVENTS = [
         ("citations_delta", "citation"), ("quince_delta", "quince"))),
     b'data:{"type":"message_delta","delta":{"a":1},"usage":{"b":2}}\n\n',
 ]  # fmt: skip
+_OF_RESPONSES = '{"type":"response.%s","output_index":0,"content_index":0,"item_id":"i",%s}'
+RESPONSES_EVENTS = [
+    b"data:[DONE]\n\n", b'data:{"type":"response.created","response":{"a":[0,0]}}\n\n',
+    *(b"data:" + (_OF_RESPONSES % pair).encode() + b"\n\n" for pair in (
+        ("output_text.delta", '"delta":"x"'), ("output_text.done", '"text":"x"'),
+        ("output_item.added", '"item":{"type":"message","content":[{}]}'),
+        ("output_item.done", '"item":{"a":[1,2]}'), ("web_search_call.searching", '"a":1'),
+        ("content_part.done", '"part":{"type":"output_text","text":"x"}'))),
+]  # fmt: skip
+CHAT_CHUNKS = [
+    b'data:{"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n',
+    b'data:{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"x"}'
+    b"}]}}]}\n\n",
+    b'data:{"choices":[{"index":0,"delta":{"tool_calls":[{"id":"a","b":{"c":"d"}}]}}]}\n\n',
+    b'data:{"choices":[{"index":0,"logprobs":{"content":[{"a":1}]}}],"usage":{"a":1}}\n\n',
+    b'data:{"choices":[{"delta":{"a":{"b":{"c":[1]}}},"finish_reason":"x"}]}\n\n', b"data:{}\n\n",
+]  # fmt: skip
+GEMINI_CHUNKS = [
+    b'data:{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}\n\n',
+    b'data:{"candidates":[{"content":{"parts":[{"functionCall":{"a":[1,2]}},{}]}}]}\n\n',
+    b'data:{"response":{"candidates":[{"index":1,"finishReason":"x","safetyRatings":[{"a":1}]}]},'
+    b'"usageMetadata":{"a":1}}\n\n',
+    b"data:{}\n\n",
+]
+LONG = b"x" * LONGEST
+LISTED = [b'{"candidates":[{"content":{"parts":[{"text":"x"}]}}]},', b"{},", b"[", b"0,"]
 PIECES = [
     b"0,", b"{},", b"[", b'{"a":', b'"",', b'"\\u0000",', b"\\\\", b"1" * 19 + b",", b" ", b"1e9,",
     b'{"role":"user","content":"x"},', b'{"type":"text","text":"x"},',
@@ -153,6 +202,19 @@ SHAPES: list[tuple[Entry, list[tuple[bytes, bytes]], list[bytes]]] = [
     (answered("application/json"), [(b'{"type":"message","content":[', b"0]}"), (b"", b"")],
      PIECES),
     (answered(SSE), [(START, b'data:{"type":"message_stop"}\n\n'), (b"", b"")], EVENTS),
+    (of_other_apis, MESSAGES, [
+        *PIECES, b'{"type":"function_call_output","output":[{}]},', b'{"type":"x_call"},',
+        b'{"role":"tool","tool_calls":[{}],"parts":[{"functionCall":{}}]},']),
+    (answered(SSE, Api.RESPONSES),
+     [(b"", b'data:{"type":"response.completed","response":{"output":[]}}\n\n'), (b"", b"")],
+     RESPONSES_EVENTS),
+    (answered(SSE, Api.CHAT),
+     [(b"", b"data:[DONE]\n\n"), (b"", b""), (b'data:{"choices":[{"a":"%b"}' % LONG, b"]}\n\n")],
+     [*CHAT_CHUNKS, b',{"index":0,"b":[1]}']),
+    (answered(SSE, Api.GEMINI),
+     [(b"", b""), (b'data:{"candidates":[{"content":{"parts":[{"a":"%b"}' % LONG, b"]}}]}\n\n")],
+     [*GEMINI_CHUNKS, b',{"functionCall":{}}']),
+    (answered("application/json", Api.GEMINI), [(b"[", b"{}]"), (b"", b"")], LISTED),
     (answered(FRAMES), [(b"", b"")], [frame({"type": "ping"}), b"\0\0\0\x10" + b"\0" * 12, b"\0"]),
     (HELD[0], [(b"", b""), (b"data:", b"\n\n"), (b'data:{"type":"message_stop"', b"")], EVENTS),
     (HELD[1],

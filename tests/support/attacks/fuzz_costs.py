@@ -15,7 +15,8 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-with atheris.instrument_imports(include=["bailee.gateway", "bailee.vault", "bailee.ingest"]):
+INCLUDED = ["bailee.apis", "bailee.gateway", "bailee.ingest", "bailee.items", "bailee.vault"]
+with atheris.instrument_imports(include=INCLUDED):
     from support.attacks import costs
 
 
