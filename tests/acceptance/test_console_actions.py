@@ -169,7 +169,7 @@ def read_bytes(stage: Stage, path: str) -> Answer:
     ).close()
     stage.bailee.json("sessions", "list")
     return stage.operator.submit(
-        f"/admin/sessions/{session}", path.replace("{session}", session),
+        f"/admin/sessions/{session}", path.replace(stage.names["session"], session),
         {"reason": "incident 12, asked by Ada", "exchange": "0", "side": "request"},
     )  # fmt: skip
 
