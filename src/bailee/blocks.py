@@ -1,15 +1,20 @@
-"""A message of a conversation as texts with a label each: for every view that people read. Pure.
+"""Messages of a conversation as texts with a label each: for every view that people read. Pure.
 
 Total: a message may be any JSON value, since it is what a client sent or a model answered. Nothing
-of it is left out: a block that is no text is there as its JSON.
+that it says is left out: a block that is no text is there as its JSON, and so is what stands beside
+one. Only what links and marks blocks for programs (ids, signatures, cache marks) is in the export
+alone.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
-_OF_A_TEXT: Final = ("type", "text", "cache_control")
+_MARKS: Final = frozenset(("type", "id", "tool_use_id", "signature", "cache_control"))
+_OF_A_MESSAGE: Final = frozenset(("role", "content"))
+_TOOLS: Final = ("tool_use", "server_tool_use", "mcp_tool_use")
 
 
 class Block(NamedTuple):
@@ -19,6 +24,18 @@ class Block(NamedTuple):
     text: str
 
 
+class Spoken(NamedTuple):
+    """A message: who speaks, and what is said."""
+
+    role: str
+    blocks: list[Block]
+
+
+def spoken(messages: Iterable[object]) -> list[Spoken]:
+    """Messages as people read them."""
+    return [Spoken(role_of(one), blocks_of(one)) for one in messages]
+
+
 def role_of(message: object) -> str:
     """Who speaks; "?" when it isn't said."""
     return str(message.get("role", "?")) if isinstance(message, dict) else "?"
@@ -26,48 +43,60 @@ def role_of(message: object) -> str:
 
 def blocks_of(message: object) -> list[Block]:
     """What is said, in order."""
-    content = message.get("content") if isinstance(message, dict) else message
+    if not isinstance(message, dict):
+        return _blocks(message)
+    if "content" not in message:
+        return [Block(str(message.get("type", "")), as_json(message))]
+    return [*_blocks(message["content"]), *_beside("the message", message, _OF_A_MESSAGE)]
+
+
+def _blocks(content: object) -> list[Block]:
     return [
         part
         for block in (content if isinstance(content, list) else [content])
-        for part in (_block(block), _beside(block))
-        if part is not None
+        for part in _block(block)
     ]
 
 
-def _block(block: object) -> Block:
+def _block(block: object) -> list[Block]:
     if not isinstance(block, dict):
-        return Block("", block if isinstance(block, str) else _json(block))
+        return [Block("", block if isinstance(block, str) else as_json(block))]
     if "type" not in block and len(block) == 1:  # Converse: the kind is the member's name
-        return _of_converse(*next(iter(block.items())))
+        return [_of_converse(*next(iter(block.items())))]
     kind = str(block.get("type", "block"))
     match kind:
         case "text" | "thinking" if isinstance(block.get(kind), str):
-            return Block("" if kind == "text" else kind, block[kind])
-        case "tool_use" | "server_tool_use" | "mcp_tool_use":
-            return Block(f"{kind} {block.get('name')}", _json(block.get("input")))
+            said = Block("" if kind == "text" else kind, block[kind])
+            return [said, *_beside(f"the {kind}", block, (kind,))]
+        case _ if kind in _TOOLS:
+            call = Block(f"{kind} {block.get('name')}", as_json(block.get("input")))
+            return [call, *_beside("the call", block, ("name", "input"))]
         case "tool_result":
             content = block.get("content")
-            return Block(kind, content if isinstance(content, str) else _json(content))
+            text = content if isinstance(content, str) else as_json(content)
+            return [Block(kind, text), *_beside("the result", block, ("content",))]
         case _:
-            return Block(kind, _json(block))
+            return [Block(kind, as_json(block))]
 
 
 def _of_converse(kind: str, value: object) -> Block:
     if isinstance(value, str):
         return Block("" if kind == "text" else kind, value)
     if kind == "toolUse" and isinstance(value, dict):
-        return Block(f"{kind} {value.get('name')}", _json(value.get("input")))
-    return Block(kind, _json(value))
+        return Block(f"{kind} {value.get('name')}", as_json(value.get("input")))
+    return Block(kind, as_json(value))
 
 
-def _beside(block: object) -> Block | None:
-    """What a text has beside it: its citations, and what is not known."""
-    if not isinstance(block, dict) or block.get("type") != "text":
-        return None
-    rest = {name: value for name, value in block.items() if value and name not in _OF_A_TEXT}
-    return Block("beside the text", _json(rest)) if rest else None
+def _beside(what: str, whole: dict[str, object], shown: Collection[str]) -> list[Block]:
+    """What stands beside what is shown: citations, that a tool failed, and what is not known."""
+    rest = {
+        name: value
+        for name, value in whole.items()
+        if value and name not in shown and name not in _MARKS
+    }
+    return [Block(f"beside {what}", as_json(rest))] if rest else []
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """A value as a person reads JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)  # any size of number, half characters

@@ -158,6 +158,22 @@ def read_session(stage: Stage, path: str) -> Answer:
     )  # fmt: skip
 
 
+def read_bytes(stage: Stage, path: str) -> Answer:
+    """Of another's session, what came as bytes, for a reason."""
+    session = "0d7c3d1c-32a5-4d0c-8f0b-0d7c3d1c1a99"
+    twice = b'{"model":"m","messages":[{"role":"user","content":"plum","content":"pear"}]}'
+    headers = {"x-api-key": stage.names["key"], "x-claude-code-session-id": session}
+    urllib.request.urlopen(
+        urllib.request.Request(stage.bailee.ready["gateway"] + "/v1/messages", twice, headers),
+        timeout=30,
+    ).close()
+    stage.bailee.json("sessions", "list")
+    return stage.operator.submit(
+        f"/admin/sessions/{session}", path.replace(stage.names["session"], session),
+        {"reason": "incident 12, asked by Ada", "exchange": "0", "side": "request"},
+    )  # fmt: skip
+
+
 def release(stage: Stage, path: str) -> Answer:
     """The hold that was placed."""
     hold = stage.bailee.json("hold", "list")[0]["hold"]
@@ -204,6 +220,7 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/settings/sessions/{session}/delete": delete_session,
     "/settings/feedback/{report}/withdraw": withdraw,
     "/admin/sessions/{session}/read": read_session,
+    "/admin/sessions/{session}/bytes": read_bytes,
     "/admin/holds": of_operator("/admin/holds", session="{session}", reason="court order 7"),
     "/admin/holds/release": release,
     "/admin/feedback/{report}/read": on_report(reason="triage of the week"),

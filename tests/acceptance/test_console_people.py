@@ -124,7 +124,9 @@ def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
 
 @pytest.mark.row("G3")
 def test_all_that_was_said_is_on_the_page(served: Serve) -> None:
-    """An agent's conversation beside the main one; a tool's input; half a character, escaped."""
+    """An agent's conversation, folded; a tool's input; half a character, escaped. What of a request
+    is kept as bytes is said and can be saved: by the operator for a reason that goes on record.
+    """
     bailee = served(env=SIGN_UP)
     ada = Visitor(bailee.ready["console"])
     sign_up(ada, "ada@example.org", choice="refused")
@@ -138,10 +140,32 @@ def test_all_that_was_said_is_on_the_page(served: Serve) -> None:
             | ({"x-claude-code-agent-id": agent} if agent else {}),
         )
         urllib.request.urlopen(request, timeout=30).close()
+    twice = b'{"model":"m","messages":[{"role":"user","content":"plum","content":"pear"}]}'
+    headers = {"x-api-key": key, "x-claude-code-session-id": session}
+    urllib.request.urlopen(
+        urllib.request.Request(bailee.ready["gateway"] + "/v1/messages", twice, headers), timeout=30
+    ).close()
     bailee.json("sessions", "list")
 
-    page = ada.get(f"/settings/sessions/{session}").text
+    path = f"/settings/sessions/{session}"
+    page = ada.get(path).text
+    operator = Visitor(bailee.ready["console"])
+    operator.get(bailee.ready["sign_in"])
+    asked = {"exchange": "2", "side": "request"}
+    admins, why = f"/admin/sessions/{session}", {"reason": "incident 12, asked by Ada"}
+    form = operator.submit(admins, f"{admins}/read", why).text
 
+    assert f"{path}/bytes/2/request" in page
+    assert "76 bytes are kept as they came" in page
+    assert twice.decode() == ada.get(f"{path}/bytes/2/request").text
+    assert [404, 404, 404] == [
+        ada.get(f"{path}/bytes/{one}").status for one in ("0/request", "9/answer", "2/other")
+    ]
+    assert f'action="{admins}/bytes"' in form
+    assert f'name="reason" value="{why["reason"]}"' in form
+    assert 400 == operator.submit(admins, f"{admins}/bytes", asked).status
+    assert twice.decode() == operator.submit(admins, f"{admins}/bytes", {**asked, **why}).text
+    assert 2 == len(bailee.json("audit", "list", "--kind", "access.read"))
     assert "Agent digger" in page
     assert all(one in page for one in ("the gate", "tool_use ls", "the orchard \\ud83d"))
 

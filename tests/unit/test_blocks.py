@@ -38,11 +38,23 @@ JSONISH = st.recursive(
             [{"type": "text", "text": "so", "citations": [1]}],
             [("", "so"), ("beside the text", '{\n  "citations": [\n    1\n  ]\n}')],
         ),
+        (
+            [{"type": "tool_result", "tool_use_id": "t", "content": "no", "is_error": True}],
+            [("tool_result", "no"), ("beside the result", '{\n  "is_error": true\n}')],
+        ),
     ],
 )
 def test_each_kind(content: Any, blocks: list[tuple[str, str]]) -> None:
     """Text is text, a tool has its name, and what is beside a text is not left out."""
     assert blocks == blocks_of({"role": "user", "content": content})
+
+
+def test_what_is_beside_the_content_is_there() -> None:
+    """A member of a message that nobody knows, and a message without content."""
+    assert [("", "so"), ("beside the message", '{\n  "name": "ann"\n}')] == blocks_of(
+        {"role": "user", "content": "so", "name": "ann"}
+    )
+    assert [("odd", '{\n  "type": "odd",\n  "a": 1\n}')] == blocks_of({"type": "odd", "a": 1})
 
 
 @pytest.mark.row("G3")

@@ -65,6 +65,7 @@ class Messages(Assembly):
         elif kind == "message_delta":
             self._message_delta(event)
         elif kind == "message_stop":
+            self.expect(self.document is not None and not self.stopped)
             self.stopped = True
             self._message_stop(event)
         elif kind == "error":

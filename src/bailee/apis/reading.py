@@ -34,6 +34,7 @@ from bailee.vault.bounds import Beyond, BeyondBound
 from bailee.vault.exchange import CapturedExchange, Outcome
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON
+from bailee.vault.structure import drops_members
 
 _ASSEMBLY: Final[Mapping[Api, Callable[[], Assembly]]] = {
     Api.MESSAGES: Messages,
@@ -117,15 +118,16 @@ def _answer(api: Api, raw: bytes, headers: Mapping[str, str]) -> _Answer:
         return _assembled(_chunks(parsed, values), body)
     if not isinstance(parsed, dict):
         return _Answer()
+    whole = not drops_members(body, parsed)
     failed = isinstance(parsed.get("error"), dict)
     if api is Api.RESPONSES and failed and "output" in parsed:  # a response that failed
         error: JSON = {"type": "response.failed", "error": parsed["error"]}
-        return _Answer(parsed, error, True, values, len(body))
+        return _Answer(parsed, error, whole, values, len(body))
     if parsed.get("type") == "error" or failed:
-        return _Answer(None, parsed, True, values, len(body))
+        return _Answer(None, parsed, whole, values, len(body))
     if parsed.get("type") == "message" or any(name in parsed for name in _ANSWERS[api]):
-        return _Answer(parsed, None, True, values, len(body))
-    return _Answer(None, parsed, True, values, len(body))
+        return _Answer(parsed, None, whole, values, len(body))
+    return _Answer(None, parsed, whole, values, len(body))
 
 
 def _assembled(found: Assembled, body: bytes) -> _Answer:

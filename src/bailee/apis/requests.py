@@ -23,7 +23,7 @@ from bailee.vault import bounds
 from bailee.vault.bounds import Beyond, BeyondBound
 from bailee.vault.listing import IN_REQUEST, TEXT, WRAPPER, as_item
 from bailee.vault.packing import JSON
-from bailee.vault.structure import read
+from bailee.vault.structure import drops_members, read
 
 _LIST: Final = {
     Api.MESSAGES: "messages",
@@ -38,7 +38,8 @@ _LONGEST_ID: Final = 200
 
 @dataclass(slots=True)
 class Request:
-    """A request taken apart; `raw` as far as it could not be. `elsewhere`: what it refers to that
+    """A request taken apart; `raw` as far as it could not be, or when an object in it has a key
+    twice, of which the last is taken. `elsewhere`: what it refers to that
     the provider holds, as `kind id`.
     """
 
@@ -63,14 +64,15 @@ def request_of(api: Api, raw: bytes, codings: str) -> Request:
     body = decoded(raw, codings)
     size = len(body or b"")
     parsed, values = (None, 0) if body is None else json_of(body, name)
-    if not isinstance(parsed, dict):
+    if body is None or not isinstance(parsed, dict):
         return Request(raw=raw or None)
+    beside = raw if drops_members(body, parsed) else None
     if len(parsed) > bounds.FIELDS:
         raise BeyondBound(Beyond.FIELDS)
     at, items = _take_list(api, name, parsed)
     if items is not None and len(items) > bounds.MESSAGES:
         raise BeyondBound(Beyond.MESSAGES)
-    found = Request(parsed, items, at, values=values, size=size)
+    found = Request(parsed, items, at, beside, values=values, size=size)
     if api is Api.RESPONSES:
         found.after = text(parsed.get("previous_response_id"))[:_LONGEST_ID] or None
         found.elsewhere = _elsewhere(parsed, items or [])

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +16,11 @@ import typer
 
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
+from bailee.cli.private_files import write_private
 from bailee.cli.proofs import OutOption, put_proof
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, is_there, operate
 from bailee.cli.show import console, moment, print_json, say, table
-from bailee.errors import InputError, StorageError
+from bailee.errors import InputError
 
 receipts = typer.Typer(help="Receipts of what was destroyed.", no_args_is_help=True)
 ReceiptArgument = Annotated[
@@ -43,28 +44,19 @@ def export(
     with reporting():
         from rich.progress import Progress
 
-        partial = output.with_name(f".{output.name}.{os.getpid()}.part")
-        size = 0
-        try:
-            # For its owner's eyes alone: it holds what the sessions say.
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise StorageError(
-                f"{output} can't be written ({error.strerror}).", hint="choose another with -o"
-            ) from error
-        try:
-            with os.fdopen(descriptor, "wb") as file, Progress(disable=as_json) as progress:
-                task = progress.add_task("sessions", total=None)
+        with Progress(disable=as_json) as progress:
+            task = progress.add_task("sessions", total=None)
+
+            def pieces() -> Iterator[bytes]:
                 for item in operate(home, "person.export", {"id": person}):
                     piece = fields(item)
                     if "data" in piece:
-                        size += file.write(base64.b64decode(piece.text("data")))
+                        yield base64.b64decode(piece.text("data"))
                     else:
                         done, of = piece.number("done"), piece.number("of")
                         progress.update(task, completed=done, total=of)
-            partial.replace(output)
-        finally:
-            partial.unlink(missing_ok=True)
+
+            size = write_private(output, pieces())
         if as_json:
             print_json({"person": person, "file": str(output), "bytes": size})
         else:

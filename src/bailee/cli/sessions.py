@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
+from bailee.cli.private_files import write_private
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several, operate
 from bailee.cli.show import console, moment, note, print_json, say, table, write_text
-from bailee.cli.transcript import being_filed, print_transcript
+from bailee.cli.transcript import being_filed, print_branch, print_transcript, why_as_bytes
+from bailee.errors import InputError
 from bailee.json_values import whole
 
 app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
@@ -76,18 +82,91 @@ def list_sessions(
 @app.command()
 def show(
     session: Session,
+    *,
     reason: ReasonOption = None,
+    branch: Annotated[
+        int | None,
+        typer.Option(help="That branch alone, by its number.", show_default=False),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Branches too, long texts, and what else exchanges say.")
+    ] = False,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """A session's transcript, rebuilt from what is kept. That it was read goes on record."""
+    """A session's transcript, rebuilt from what is kept: the main conversation, and a line for each
+    branch (taken back, repeated, aside, of an agent). That it was read goes on record.
+    """
     with reporting():
         arguments = {"id": session, "reason": reason}
         transcript = ask_one(home, "sessions.show", arguments)
         if as_json:
             print_json(transcript)
+        elif branch is not None:
+            print_branch(transcript, branch)
         else:
-            print_transcript(transcript)
+            print_transcript(transcript, whole_of_it=everything)
+
+
+@app.command()
+def raw(
+    session: Session,
+    exchange: Annotated[
+        int | None,
+        typer.Argument(help="The exchange's number. Without: which there are.", show_default=False),
+    ] = None,
+    *,
+    side: Annotated[
+        str | None,
+        typer.Option(help="request or answer, where both are kept so.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Else standard output, in a pipe.")
+    ] = None,
+    reason: ReasonOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """What of a session was not understood, as the bytes that came: to a file, exactly. That it was
+    read goes on record.
+    """
+    with reporting():
+        if exchange is None:
+            kept = ask_one(home, "sessions.show", {"id": session, "reason": reason})
+            _list_raw(kept.parts("as_bytes"), as_json=as_json)
+            return
+        if output is None and sys.stdout.isatty():
+            raise InputError("bytes are for a file.", hint="name one with -o")
+        asked = {"id": session, "exchange": exchange, "side": side, "reason": reason}
+        pieces = (
+            base64.b64decode(fields(item).text("data"))
+            for item in operate(home, "sessions.raw", asked)
+        )
+        if output is None:
+            sys.stdout.buffer.writelines(pieces)
+            return
+        size = write_private(output, pieces)
+        if as_json:
+            print_json(
+                {"session": session, "exchange": exchange, "file": str(output), "bytes": size}
+            )
+        else:
+            say(f"{output} is written ({size} bytes).")
+
+
+def _list_raw(kept: list[Fields], *, as_json: bool) -> None:
+    if as_json:
+        print_json(kept)
+        return
+    if not kept:
+        say("Everything in it was understood: nothing of it is kept as bytes.")
+        return
+    rows = [
+        (one["number"], ", ".join(one.texts("sides")), one["size"], why_as_bytes(one))
+        for one in kept
+    ]
+    columns = ("exchange", "side", "bytes", "why")
+    console().print(table(columns, rows, right=("exchange", "bytes")))
 
 
 @app.command()

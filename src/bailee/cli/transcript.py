@@ -1,14 +1,19 @@
-"""A transcript as a person reads it in a terminal."""
+"""A transcript as a person reads it in a terminal: the main conversation, and what branched off
+from it where it did, as a line each or opened.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bailee.blocks import blocks_of, role_of
+from bailee.blocks import Spoken, as_json
 from bailee.cli.answers import Fields
 from bailee.cli.show import console, moment, say
-from bailee.json_values import Json, elements
+from bailee.errors import InputError
+from bailee.json_values import Json, elements, whole
 from bailee.shown import line
+from bailee.unfolding import UNANSWERED, Begins, Ends, unfolded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,9 +22,63 @@ _LONGEST = 2_000
 _WHY = {
     "not_understood": "it does not follow the API",
     "in_part": "its answer broke off, or says more than is understood and shown",
+    "key_twice": "an object in it has a key twice, of which the last is shown",
     "ended_the_process": "the server stopped while parsing it",
     "decoded_size": "past the bound on size when unpacked",
 }
+_KINDS = {
+    "taken_back": "taken back, or asked aside",
+    "repeat": "the same request again",
+    "rewritten": "as it was before the client sent it otherwise",
+    "failed": "not answered",
+    "aside": "aside",
+    "title": "a title",
+    "agent": "agent",
+    "parallel": "at the same time",
+    "other": "a request without messages",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """A branch as the answer has it. See `operations.transcript.ShownBranch`."""
+
+    number: int
+    of: int | None
+    at: int
+    kind: str
+    name: str
+    exchanges: list[Json]
+    messages: list[Json]
+    error: Json
+    ended: str
+
+    @classmethod
+    def read(cls, one: Fields) -> _Branch:
+        """It, from an answer."""
+        return cls(
+            one.number("number"),
+            None if one["of"] is None else one.number("of"),
+            one.number("at"),
+            one.text("kind"),
+            one.text("name"),
+            elements(one["exchanges"]),
+            elements(one["messages"]),
+            one["error"],
+            f"{one['outcome']}, status {one['status']}",
+        )
+
+    @property
+    def title(self) -> str:
+        """What it is, in a line."""
+        kind = _KINDS.get(self.kind, self.kind)
+        where = "" if self.of is None else f", of branch {self.of} after its message {self.at}"
+        of = ", ".join(map(str, self.exchanges)) or "none"
+        count = len(self.messages)
+        size = f"{count} message{'' if count == 1 else 's'}" if count else self.ended
+        return line(f"branch {self.number}: {kind} {self.name}".rstrip()) + (
+            f"{where}; {size} (exchanges: {of})"
+        )
 
 
 def being_filed(unfiled: Fields) -> str:
@@ -30,9 +89,53 @@ def being_filed(unfiled: Fields) -> str:
     return " and ".join(part for part in (exchanges, more) if part)
 
 
-def print_transcript(transcript: Fields) -> None:
-    """Print the messages of each conversation of a session, block by block."""
+def why_as_bytes(one: Fields) -> str:
+    """Why an exchange, or a part of it, is kept as the bytes that came."""
+    return _WHY.get(one.text("why"), f"past the bound on {one['why']}")
+
+
+def print_transcript(transcript: Fields, *, whole_of_it: bool = False) -> None:
+    """Print a session's main conversation, block by block, and a line for each branch where it
+    leaves it. `whole_of_it`: branches too, texts of any length, and what else each exchange says.
+    """
+    _print_head(transcript)
     out = console()
+    out.rule("conversation", style="dim")
+    branches = [_Branch.read(one) for one in transcript.parts("branches")]
+    begins = [whole(one) for one in elements(transcript["begins"])]
+    messages = elements(transcript["messages"])
+    _print(out, messages, branches, begins, opened=whole_of_it)
+    if whole_of_it:
+        out.rule("exchanges", style="dim")
+        for one in transcript.parts("exchange_list"):
+            say(f"exchange {one['number']}: {moment(one['started'])}, {one['outcome']}")
+            out.print(as_json(one))
+    elif branches:
+        say(f"One branch: bailee sessions show {transcript['id']} --branch N; all: --all.")
+
+
+def print_branch(transcript: Fields, number: int) -> None:
+    """Print a branch alone, and a line for each that leaves it.
+
+    Raises:
+        InputError: there is none with this number.
+    """
+    branches = [_Branch.read(one) for one in transcript.parts("branches")]
+    wanted = next((one for one in branches if one.number == number), None)
+    if wanted is None:
+        raise InputError(
+            f"the session has no branch {number}.",
+            code="not_found",
+            hint="`bailee sessions show` without --branch says which there are",
+        )
+    out = console()
+    out.rule(wanted.title, style="dim")
+    inside = [replace(one, of=None) for one in branches if one.of == wanted.number]
+    _print(out, wanted.messages, inside, [], opened=False)
+    _print_end(out, wanted)
+
+
+def _print_head(transcript: Fields) -> None:
     say(
         f"session {transcript['id']}, exchanges: {transcript['exchanges']}, "
         f"kept until {moment(transcript['kept_until'])} by {transcript.part('retention')['clause']}"
@@ -40,25 +143,52 @@ def print_transcript(transcript: Fields) -> None:
     if said := being_filed(transcript.part("unfiled")):
         say(f"Of its account, being filed and perhaps not in here yet: {said}.")
     for one in transcript.parts("as_bytes"):
-        why = _WHY.get(one.text("why"), f"past the bound on {one['why']}")
-        out.print(
-            f"exchange {one['number']}: {why}; {one['size']} bytes are kept as they came "
-            f"(bailee sessions export)"
+        say(
+            f"exchange {one['number']}: {why_as_bytes(one)}; {one['size']} bytes are kept as they "
+            f"came (bailee sessions raw {transcript['id']} {one['number']})"
         )
-    parts = {
-        "conversation": transcript["messages"],
-        **{f"agent {name}": messages for name, messages in transcript.part("agents").items()},
-        **{f"aside {n}": messages for n, messages in enumerate(elements(transcript["aside"]), 1)},
-    }
-    for title, messages in parts.items():
-        out.rule(line(title), style="dim")
-        for message in elements(messages):
-            _print_message(out, message)
 
 
-def _print_message(out: Console, message: Json) -> None:
-    role = role_of(message)
-    for label, text in blocks_of(message):
-        out.print(line(f"{role} · {label}" if label else role), style="bold")
-        out.print(text if len(text) <= _LONGEST else text[:_LONGEST] + " …")
+def _print(
+    out: Console,
+    messages: list[Json],
+    branches: list[_Branch],
+    begins: list[int],
+    *,
+    opened: bool,
+) -> None:
+    depth = 0
+    for one in unfolded(messages, branches, begins):
+        match one:
+            case Begins(branch):
+                if opened or depth == 0:
+                    out.rule(branch.title, style="dim", align="left")
+                depth += 1
+            case Ends(branch):
+                depth -= 1
+                if opened:
+                    _print_end(out, branch)
+                    out.rule(f"end of branch {branch.number}", style="dim", align="left")
+            case Spoken() if opened or depth == 0:
+                _print_message(out, one, None if opened else _LONGEST)
+            case Spoken():
+                pass
+            case _:
+                out.rule("another conversation", style="dim")
+
+
+def _print_message(out: Console, message: Spoken, longest: int | None) -> None:
+    for label, text in message.blocks:
+        out.print(line(f"{message.role} · {label}" if label else message.role), style="bold")
+        cut = text if longest is None else text[:longest]
+        out.print(cut)
+        if len(cut) < len(text):
+            out.print(f"… {len(text) - len(cut)} more characters (--all)", style="dim")
         out.print()
+
+
+def _print_end(out: Console, branch: _Branch) -> None:
+    if branch.kind in UNANSWERED:
+        out.print(line(branch.ended))
+    if branch.error is not None:
+        out.print(as_json(branch.error))

@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from bailee.console.asking import Ask
 from bailee.console.calendar import calendar
-from bailee.console.conversations import conversations
+from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
-from bailee.console.privacy import particulars
+from bailee.console.privacy import particulars, raw
 from bailee.operations import accounts, audit, home, keys, receipts, retention, sessions
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
@@ -71,7 +71,7 @@ class Admin:
         """One session's particulars."""
         found = particulars(self._parts, ask)
         return self._frame.page(
-            ask, "admin/session.html", here="sessions", session=found, conversations=None
+            ask, "admin/session.html", here="sessions", session=found, said=None
         )
 
     def read(self, ask: Ask) -> Response:
@@ -83,9 +83,14 @@ class Admin:
             "admin/session.html",
             here="sessions",
             session=session,
-            conversations=conversations(shown),
-            as_bytes=shown.as_bytes,
+            said=shown_session(shown),
+            reason=ask.given("reason"),
         )
+
+    def raw(self, ask: Ask) -> Response:
+        """What of an exchange is kept as bytes, for a reason that goes on record first."""
+        session, _ = particulars(self._parts, ask), ask.given("reason")
+        return raw(self._parts, ask, session.id, ask.given("exchange"), ask.given("side"))
 
     def retention(self, ask: Ask) -> Response:
         """What goes when, as a picture and as a table; and what went, by receipt."""

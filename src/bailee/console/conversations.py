@@ -1,38 +1,67 @@
-"""A session's conversations as a page shows them: the main one, its agents', those aside."""
+"""A session as a page shows it: the main conversation, and what branched off folded in place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from bailee.blocks import Block, blocks_of, role_of
+from bailee.blocks import Block, Spoken, as_json
+from bailee.operations import codec
 from bailee.operations.sessions import SessionTranscript
+from bailee.operations.transcript import AsBytes, ShownBranch, ShownExchange
+from bailee.unfolding import UNANSWERED, Another, Begins, Ends, Told, unfolded
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """A message: who speaks, and what is said."""
+class ShownPiece:
+    """What comes next on a page: a message (`role`, `blocks`), the begin or the end of a fold
+    (`branch`), or another conversation. `ended`: the fold's exchange has no answer, and how it
+    ended is said; `error`: what came instead, as JSON.
+    """
 
-    role: str
-    blocks: list[Block]
+    what: Literal["message", "begins", "ends", "another"]
+    role: str = ""
+    blocks: tuple[Block, ...] = ()
+    branch: ShownBranch | None = None
+    ended: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ShownConversation:
-    """`kind`: `main`, `agent` or `aside`. `name`: the agent's; "" for any other."""
+class ShownParticulars:
+    """An exchange, and as JSON what it says beside its messages."""
 
-    kind: str
-    name: str
-    messages: list[Spoken]
-
-
-def conversations(shown: SessionTranscript) -> list[ShownConversation]:
-    """All of a session, the main conversation first."""
-    return [
-        _conversation("main", "", shown.messages),
-        *(_conversation("agent", name, messages) for name, messages in shown.agents.items()),
-        *(_conversation("aside", "", messages) for messages in shown.aside),
-    ]
+    exchange: ShownExchange
+    text: str
 
 
-def _conversation(kind: str, name: str, messages: list[object]) -> ShownConversation:
-    return ShownConversation(kind, name, [Spoken(role_of(one), blocks_of(one)) for one in messages])
+@dataclass(frozen=True, slots=True)
+class ShownSession:
+    """All that a page has of what was said in a session."""
+
+    pieces: list[ShownPiece]
+    exchanges: list[ShownParticulars]
+    as_bytes: list[AsBytes]
+
+
+def shown_session(shown: SessionTranscript) -> ShownSession:
+    """All of a session, in the order in which it is read."""
+    told = unfolded(shown.messages, shown.branches, shown.begins)
+    return ShownSession(
+        [_piece(one) for one in told],
+        [ShownParticulars(one, as_json(codec.plain(one))) for one in shown.exchange_list],
+        shown.as_bytes,
+    )
+
+
+def _piece(told: Told[ShownBranch]) -> ShownPiece:
+    match told:
+        case Spoken(role, blocks):
+            return ShownPiece("message", role, tuple(blocks))
+        case Begins(branch):
+            return ShownPiece("begins", branch=branch)
+        case Ends(branch):
+            error = "" if branch.error is None else as_json(branch.error)
+            return ShownPiece("ends", branch=branch, ended=branch.kind in UNANSWERED, error=error)
+        case Another():
+            return ShownPiece("another")

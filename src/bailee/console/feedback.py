@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from bailee.blocks import Block, blocks_of, role_of
+from bailee.blocks import Block, Spoken, spoken
 from bailee.console.asking import Ask
-from bailee.console.conversations import Spoken
 from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.console.shares import WeekShares, shares
@@ -187,14 +186,14 @@ def readable(content: Mapping[str, object]) -> list[dict[str, object]]:
 def _part(name: str, value: object) -> dict[str, object]:
     if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
         messages, left = [], _LONGEST
-        for one in value:
+        for role, said in spoken(value):
             if left <= 0:
                 break
             blocks = []
-            for label, text in blocks_of(one):
+            for label, text in said:
                 blocks.append(Block(_clean(label), _clean(text[: max(left, 0)])))
                 left -= len(text)
-            messages.append(Spoken(_clean(role_of(one)), blocks))
+            messages.append(Spoken(_clean(role), blocks))
         return {"name": name, "messages": messages, "text": "", "cut": left < 0}
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
     cut = len(text) > _LONGEST

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from bailee.accounts import Account
 from bailee.accounts.choices import choice_named
 from bailee.console.asking import Ask
-from bailee.console.conversations import conversations
+from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates
 from bailee.console.label import label
 from bailee.console.parts import Parts
@@ -24,9 +24,11 @@ from bailee.operations.erasure import ArchivePiece
 from bailee.operations.receipts import ErasureSummary
 from bailee.operations.retention import MoveSummary
 from bailee.operations.sessions import SessionSummary
+from bailee.operations.transcript import Side
 from bailee.policy.notice import notice
 
 _SHOWN = 200
+_DIGITS = 9  # of an exchange's number
 
 
 class Privacy:
@@ -124,12 +126,16 @@ class Privacy:
             "session.html",
             here="privacy",
             session=session,
-            conversations=conversations(shown),
-            as_bytes=shown.as_bytes,
+            said=shown_session(shown),
             resumed_by=self._parts.node.policy.resumes(
                 session_deleted=True, account_erased=False
             ).clause,
         )
+
+    def raw(self, ask: Ask) -> Response:
+        """What of an exchange of one of the person's own sessions is kept as bytes."""
+        session = self._own_session(ask)
+        return raw(self._parts, ask, session.id, ask.path["exchange"], ask.path["side"])
 
     def delete(self, ask: Ask) -> Response:
         """Delete one of the person's own sessions; the receipt is on the page that follows."""
@@ -203,6 +209,19 @@ def particulars(parts: Parts, ask: Ask, owner: str | None = None) -> SessionSumm
         if error.code != "not_found":
             raise
         raise InputError(ask.words("sessions.gone"), code="not_found") from None
+
+
+def raw(parts: Parts, ask: Ask, session: str, exchange: str, side: str) -> Response:
+    """What of an exchange is kept as bytes, as a file."""
+    if side not in tuple(Side) or not exchange.isdecimal() or len(exchange) > _DIGITS:
+        raise InputError(ask.words("sessions.gone"), code="not_found")
+    pieces = parts.do(ask, sessions.raw, session, int(exchange), Side(side))
+    name = f"{session}-{exchange}-{side}.bin"
+    return StreamingResponse(
+        (one.data for one in pieces),
+        media_type="application/octet-stream",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
 
 
 def archive(parts: Parts, ask: Ask, person: str) -> Response:

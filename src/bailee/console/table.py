@@ -123,6 +123,9 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/settings/erase", person, privacy.erase_page),
         PageRoute("POST", "/settings/erase", person, privacy.erase),
         PageRoute("GET", "/settings/sessions/{session}", person, privacy.session),
+        PageRoute(
+            "GET", "/settings/sessions/{session}/bytes/{exchange}/{side}", person, privacy.raw
+        ),
         PageRoute("POST", "/settings/sessions/{session}/delete", person, privacy.delete),
         PageRoute("GET", "/settings/feedback/{report}", person, feedback.own),
         PageRoute("POST", "/settings/feedback/{report}/withdraw", person, feedback.withdraw),
@@ -179,6 +182,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/admin/sessions", operator, admin.sessions),
         PageRoute("GET", "/admin/sessions/{session}", operator, admin.session),
         PageRoute("POST", "/admin/sessions/{session}/read", operator, admin.read),
+        PageRoute("POST", "/admin/sessions/{session}/bytes", operator, admin.raw),
         PageRoute("GET", "/admin/retention", operator, admin.retention),
         PageRoute("GET", "/admin/audit", operator, admin.audit),
         PageRoute("GET", "/admin/metrics", operator, areas.metrics.page),

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from bailee import json_lines
@@ -42,7 +41,7 @@ from bailee.operations import (
 from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
 from bailee.operations.receipts import receipt
-from bailee.operations.sessions import as_bytes, session, unkept_of
+from bailee.operations.sessions import session, unkept_of
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
 
@@ -121,11 +120,7 @@ def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, 
         return
     # One line at a time: together the lines grow with the square of the session.
     yield f"{name}.jsonl", as_lines(shown.session, shown.exchanges)
-    parts = [("", shown.main)]
-    parts += [(f", agent {agent}", messages) for agent, messages in shown.agents.items()]
-    parts += [(", aside", messages) for messages in shown.aside]
-    pages = (readable.transcript(row.id, messages, title) for title, messages in parts)
-    pieces = chain(chain.from_iterable(pages), readable.unshown(as_bytes(shown.exchanges)))
+    pieces = readable.transcript(row.id, shown)
     yield f"{name}.md", (piece.encode("utf-8", "backslashreplace") for piece in pieces)
 
 

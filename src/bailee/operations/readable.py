@@ -9,13 +9,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from bailee.blocks import blocks_of, role_of
+from bailee.blocks import Spoken, as_json
+from bailee.operations import codec
+from bailee.operations.transcript import (
+    AsBytes,
+    ShownBranch,
+    ShownExchange,
+    as_bytes,
+    shown_branches,
+    shown_exchanges,
+)
 from bailee.shown import html_text as escape
-
-if TYPE_CHECKING:
-    from bailee.operations.sessions import AsBytes
+from bailee.shown import line
+from bailee.unfolding import UNANSWERED, Begins, Ends, unfolded
+from bailee.vault.transcript import Transcript
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -69,17 +78,59 @@ def _plain(value: object) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def transcript(session_id: str, messages: Iterable[object], title: str = "") -> Iterator[str]:
-    """A conversation as Markdown: what every other view shows of it, in the same words."""
-    yield f"# Session {session_id}{title}\n"
-    for message in messages:
-        yield f"\n## {role_of(message)}\n"
-        for label, text in blocks_of(message):
-            yield _fenced(label, text) if label else f"\n{text}\n"
+def transcript(session_id: str, shown: Transcript) -> Iterator[str]:
+    """A session as Markdown: what every other view shows of it, in the same words. What branched
+    off stands where it did, folded.
+    """
+    yield f"# Session {session_id}\n"
+    depth = 0
+    for one in unfolded(shown.main, shown_branches(shown), shown.begins):
+        match one:
+            case Begins(branch):
+                depth += 1
+                yield f"\n<details><summary>{_title(branch)}</summary>\n"
+            case Ends(branch):
+                depth -= 1
+                yield from _ended(branch)
+                yield "\n</details>\n"
+            case Spoken(role, blocks):
+                yield f"\n{'###' if depth else '##'} {role}\n"
+                for label, text in blocks:
+                    # Within a fold no text may end it.
+                    yield _fenced(label, text) if label or depth else f"\n{text}\n"
+            case _:
+                yield "\n---\n"
+    yield from _particulars(shown_exchanges(shown.exchanges))
+    yield from unshown(as_bytes(shown.exchanges))
+
+
+def _title(branch: ShownBranch) -> str:
+    where = "" if branch.of is None else f", of {branch.of} after its message {branch.at}"
+    exchanges = ", ".join(map(str, branch.exchanges)) or "none"
+    name = f" {branch.name}" if branch.name else ""
+    kind = branch.kind.replace("_", " ")
+    return escape(line(f"{branch.number}. {kind}{name}{where} (exchanges: {exchanges})"))
+
+
+def _ended(branch: ShownBranch) -> Iterator[str]:
+    if branch.kind in UNANSWERED:
+        yield _fenced("ended", f"{branch.outcome}, status {branch.status}")
+    if branch.error is not None:
+        yield _fenced("error", as_json(branch.error))
+
+
+def _particulars(exchanges: Iterable[ShownExchange]) -> Iterator[str]:
+    """What requests and answers say beside their messages, each thing once."""
+    yield "\n# Exchanges\n\nInstructions, tools and the like stand where they came first.\n"
+    for one in exchanges:
+        ended = f"{one.outcome}, status {one.status}"
+        yield f"\n<details><summary>{one.number}: {one.started.isoformat()}, {ended}</summary>\n"
+        yield _fenced("beside its messages", as_json(codec.plain(one)))
+        yield "\n</details>\n"
 
 
 def unshown(kept: Sequence[AsBytes]) -> Iterator[str]:
-    """What the conversations above leave out, by place in the JSON lines beside them."""
+    """What is not understood of what is shown above, and where it is whole."""
     if kept:
         yield "\n# Kept as it came\n\nIn the JSON lines beside this page, each whole:\n\n"
     for one in kept:
@@ -87,6 +138,7 @@ def unshown(kept: Sequence[AsBytes]) -> Iterator[str]:
 
 
 def _fenced(label: str, text: str) -> str:
+    named = f"\n*{label}*\n" if label else ""
     longest = max((len(found) for found in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"\n*{label}*\n\n{fence}\n{text}\n{fence}\n"
+    return f"{named}\n{fence}\n{text}\n{fence}\n"

@@ -69,6 +69,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "sessions.find": Route("GET", "/sessions/{id}"),
     "sessions.show": Route("GET", "/sessions/{id}/transcript", content=True),
     "sessions.export": Route("GET", "/sessions/{id}/export", lines=True, content=True),
+    "sessions.raw": Route("GET", "/sessions/{id}/exchanges/{exchange}/bytes", content=True),
     "sessions.delete": Route("DELETE", "/sessions/{id}"),
     # Retention, holds, receipts, the audit record
     "retention.run": Route("POST", "/retention/sweeps"),

@@ -11,7 +11,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -26,11 +26,22 @@ from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
 from bailee.operations.receipts import ReceiptSummary, receipt
+from bailee.operations.transcript import (
+    AsBytes,
+    ShownBranch,
+    ShownExchange,
+    Side,
+    as_bytes,
+    raw_sides,
+    shown_branches,
+    shown_exchanges,
+)
 from bailee.operations.whose import asked_for
 from bailee.vault import unkept as counting
-from bailee.vault.exporting import as_object
 from bailee.vault.sealing_queue import Unfiled
-from bailee.vault.transcript import KeptExchange, SessionRow
+from bailee.vault.transcript import SessionRow
+
+_PIECE: Final = 48 << 10  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +78,25 @@ class SessionSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class AsBytes:
-    """An exchange that no view can show as messages, or only in part, since it is kept as the bytes
-    that came. `why`: a bound (`vault.bounds`), `not_understood`, or `in_part`: its answer is shown
-    as far as it is understood. `size`: of what is kept so, in bytes.
-    """
-
-    number: int
-    why: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class SessionTranscript(SessionSummary):
-    """A session with what was said in it: the main conversation, those of its agents by name, those
-    aside. `unfiled`: what of its account is perhaps not in here yet.
+    """A session with what was said in it: the main conversation, where in it another one `begins`,
+    and what branched off from it, in time. `unfiled`: what of its account is perhaps not in
+    here yet.
     """
 
     messages: list[object]
-    agents: dict[str, list[object]]
-    aside: list[list[object]]
+    begins: list[int]
+    branches: list[ShownBranch]
     as_bytes: list[AsBytes]
     unfiled: Unfiled
-    exchange_list: list[dict[str, object]]
+    exchange_list: list[ShownExchange]
+
+
+@dataclass(frozen=True, slots=True)
+class RawPiece:
+    """Some of the bytes of a request or of an answer."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +180,11 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
         SessionTranscript,
         known,
         messages=shown.main,
-        agents=shown.agents,
-        aside=shown.aside,
+        begins=shown.begins,
+        branches=shown_branches(shown),
         as_bytes=as_bytes(shown.exchanges),
         unfiled=node.vault.unfiled(row.owner),
-        exchange_list=[as_object(exchange, messages=False) for exchange in shown.exchanges],
+        exchange_list=shown_exchanges(shown.exchanges),
     )
 
 
@@ -187,6 +194,29 @@ def export(asks: Asks, node: Node, id: str) -> Iterator[str]:
     node.vault.settle_whole(id)
     _read(asks, node, id)
     return (line.decode() for line in node.vault.export(id, asks.at))
+
+
+@operation()
+def raw(
+    asks: Asks, node: Node, id: str, exchange: int, side: Side | None = None
+) -> Iterator[RawPiece]:
+    """What of an exchange is kept as the bytes that came, exactly: its request, or its answer."""
+    node.vault.settle(session=id)
+    _read(asks, node, id)
+    kept = raw_sides(*node.vault.raw(id, exchange, asks.at))
+    if side is None and len(kept) > 1:
+        raise InputError(
+            "both its request and its answer are kept as bytes.", hint="say which: request, answer"
+        )
+    wanted = next(iter(kept), Side.ANSWER) if side is None else side
+    if wanted not in kept:
+        raise InputError(
+            "nothing of that is kept as bytes: what it says is in the transcript.",
+            code="not_found",
+            hint="the transcript says of which exchanges something is",
+        )
+    found = kept[wanted]
+    return (RawPiece(found[at : at + _PIECE]) for at in range(0, len(found), _PIECE))
 
 
 @operation(makes_room=True)
@@ -223,23 +253,6 @@ def session(node: Node, row: SessionRow, *, held: bool) -> SessionSummary:
 def unkept_of(one: counting.Unkept) -> UnkeptSummary:
     """What was not kept, as it is shown."""
     return UnkeptSummary(one.owner, one.clause, one.exchanges, one.since, one.last)
-
-
-def as_bytes(exchanges: Iterable[KeptExchange]) -> list[AsBytes]:
-    """Those exchanges that are kept as the bytes that came, in whole or in part."""
-    return [
-        AsBytes(one.number, why, len(one.raw_request or b"") + len(one.raw_answer or b""))
-        for one in exchanges
-        if (why := _why(one)) is not None
-    ]
-
-
-def _why(exchange: KeptExchange) -> str | None:
-    if exchange.beyond is not None or exchange.fields is None:
-        return exchange.beyond or "not_understood"
-    if exchange.raw_answer is None:
-        return None
-    return "not_understood" if exchange.answer is None and exchange.error is None else "in_part"
 
 
 def _row(asks: Asks, node: Node, id: str, permission: Permission) -> SessionRow:
@@ -289,5 +302,6 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "sessions.unkept": unkept,
     "sessions.show": show,
     "sessions.export": export,
+    "sessions.raw": raw,
     "sessions.delete": delete,
 }

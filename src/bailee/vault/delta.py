@@ -282,6 +282,16 @@ class Messages:
         base, tail = where
         self.count = (base[1] if base else 0) + len(tail)
 
+    @property
+    def base(self) -> Place | None:
+        """The exchange that has the first of them in its own deltas, and how many those are."""
+        return self._where[0]
+
+    @property
+    def tail(self) -> list[JSON]:
+        """Those after `base`, without marks. They must not be changed."""
+        return self._where[1]
+
     def all(self) -> list[JSON]:
         """All of them, in a list of their own. They share parts and must not be changed."""
         base, tail = self._where

@@ -1,4 +1,5 @@
-"""A session as JSON Lines, for its owner: one object for the session, then one for each exchange.
+"""A session as JSON Lines, for its owner: one object for the session, one for each exchange, then
+one for the main conversation and one for each branch of it, which name exchanges by their numbers.
 
 Bytes that could not be interpreted are given in base64. Text that is not valid Unicode is escaped,
 as RFC 8259 allows. Pure.
@@ -8,13 +9,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 
 import orjson
 
 from bailee import json_lines
-from bailee.vault.transcript import KeptExchange, SessionRow
+from bailee.vault.transcript import KeptExchange, SessionRow, transcript
 
 
 def as_lines(session: SessionRow, exchanges: Iterable[KeptExchange]) -> Iterator[bytes]:
@@ -23,18 +24,31 @@ def as_lines(session: SessionRow, exchanges: Iterable[KeptExchange]) -> Iterator
         field.name: _plain(getattr(session, field.name)) for field in fields(session)
     }
     yield _line(row)
+    told: list[KeptExchange] = []
     for exchange in exchanges:
         yield _line({"type": "exchange"} | as_object(exchange))
+        # Its bytes are not needed again, and may be many.
+        raw = None if exchange.raw_request is None else b""
+        told.append(replace(exchange, raw_request=raw, raw_answer=None))
+    shown = transcript(session, ((one, None) for one in told))
+    branches = shown.branches
+    beside = {number for branch in branches for number in branch.exchanges}
+    main = [one.number for one in told if one.number not in beside]
+    yield _line({"type": "conversation", "exchanges": main})
+    for branch in branches:
+        plain = {one.name: _plain(getattr(branch, one.name)) for one in fields(branch)}
+        del plain["messages"]  # they are their exchanges'
+        yield _line({"type": "branch"} | plain)
 
 
-def as_object(exchange: KeptExchange, *, messages: bool = True) -> dict[str, object]:
-    """An exchange as JSON values; without the request's `messages` when they are not wanted."""
+def as_object(exchange: KeptExchange) -> dict[str, object]:
+    """An exchange as JSON values."""
     plain = {
         one.name: _plain(getattr(exchange, one.name))
         for one in fields(exchange)
         if one.name not in ("fields", "said")
     }
-    return plain | {"request": exchange.request if messages else exchange.fields}
+    return plain | {"request": exchange.request}
 
 
 def _plain(value: object) -> object:

@@ -18,6 +18,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+import orjson
+
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond, BeyondBound
 from bailee.vault.packing import JSON, TooDeep, parse
@@ -71,6 +73,49 @@ def read(text: bytes, name: str | None = None) -> tuple[JSON, int]:
         return _parse(text), found.values  # another member of that name came later
     whole[name] = _entries(text, found.cuts)
     return whole, found.values
+
+
+def drops_members(text: bytes, value: JSON) -> bool:
+    """Whether a JSON text says more than its value that was read: an object in it has a key twice,
+    of which a reader has the last. The text is within the bounds.
+
+    What is written as it was read has no key twice; that is quick to see, and true of most texts.
+    Otherwise the members are counted, in the text and in the value.
+    """
+    if len(text) <= WHOLE:
+        try:
+            if orjson.dumps(value) == text:
+                return False
+        except (TypeError, RecursionError):
+            pass  # what orjson can't write: half characters, numbers over 64 bits
+    return _colons(text) != _members(value)
+
+
+def _colons(text: bytes) -> int:
+    """How many colons stand outside of strings: one for each member of an object."""
+    count, at, inside = 0, 0, 0
+    while at < len(text):
+        end = _safe_end(text, at + _PIECE)
+        plain = text[at:end].replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        parts = plain.split(b'"')
+        count += b"".join(parts[inside::2]).count(b":")
+        inside = (inside + len(parts) - 1) % 2
+        at = end
+    return count
+
+
+def _members(value: JSON) -> int:
+    """How many members the objects of a value have."""
+    count = 0
+    waiting: list[JSON] = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            count += len(one)
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return count
 
 
 def _entries(text: bytes, cuts: list[int]) -> list[JSON]:

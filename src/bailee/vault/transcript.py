@@ -1,129 +1,61 @@
 """A session as a person reads it: each exchange as it was, and the conversations merged. Pure.
 
 Clients send several conversations under one session: the main one, those of subagents (which say
-so), and small ones on the side, for example to find a title. Exchanges whose requests continue one
-another make a *thread*. The main conversation is the threads of no agent that use tools or have
-more than one exchange, one after another: there is a second one after the client has compacted its
-history.
+so), and small ones on the side, for example to find a title; turns are taken back, and requests
+sent again. What of it is the main conversation, and what a branch, says `branches`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from bailee.api import Api
 from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
+from bailee.vault.branches import Branch, branching
 from bailee.vault.compressing import ExchangeRecord
-from bailee.vault.delta import Messages, Rebuilder
-from bailee.vault.listing import MESSAGES, together
+from bailee.vault.delta import Rebuilder
+from bailee.vault.kept import KeptExchange, SessionRow
+from bailee.vault.lines import Lines
+from bailee.vault.listing import MESSAGES
 from bailee.vault.packing import JSON
-from bailee.vault.readable import Readable, has_tools
+from bailee.vault.readable import Readable, items_back
+from bailee.vault.request_tree import RequestTree
+
+__all__ = ["KeptExchange", "SessionRow", "Thread", "Transcript", "rebuild", "transcript"]
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A session in the index. `last_consent`: the number of its owner's last choice before its
-    latest request; `uses`: each `plan/channel` it was used with; `bytes`: of ciphertext;
-    `expires_at`: kept until then.
+class Thread:
+    """A conversation whose requests continue one another: `first` began it, `last` is the one that
+    it came to, `count` are answered in it. `said`: its messages.
     """
 
-    id: str
-    owner: str
-    data_class: str
-    plan: str
-    channel: str
-    key_id: str
-    started: datetime
-    last_activity: datetime
-    last_consent: int
-    uses: str
-    exchanges: int
-    bytes: int
-    expires_at: datetime
-    period: str
-    clause: str
-    document: str
-    input_tokens: int
-    output_tokens: int
-    cache_creation_input_tokens: int
-    cache_read_input_tokens: int
+    first: KeptExchange
+    last: KeptExchange
+    count: int
+    said: list[JSON]
 
-
-@dataclass(frozen=True, slots=True)
-class KeptExchange:
-    """One exchange. `fields` and `said`: the request's members apart from `messages`, and those;
-    `said` is None when it has none, and both when the request is kept raw. `answer`: the
-    assistant's message. `beyond`: the bound (`bounds.Beyond`) that what is kept raw has passed, if
-    it was one. `api`: the one that it speaks; `at`: where in its request the messages stood; what
-    follows is as in `Interpreted`. Times are Unix seconds.
-    """
-
-    number: int
-    exchange_id: str
-    agent: str | None
-    started: float
-    ended: float
-    outcome: str
-    status: int
-    method: str
-    target: str
-    request_headers: list[list[str]]
-    answer_headers: list[list[str]]
-    fields: dict[str, JSON] | None
-    said: Messages | None
-    answer: JSON
-    error: JSON
-    usage: dict[str, int]
-    raw_request: bytes | None
-    raw_answer: bytes | None
-    beyond: str | None
-    api: Api = Api.MESSAGES
-    at: str = MESSAGES
-    parent: str | None = None
-    title: bool = False
-    after: str | None = None
-    response: str | None = None
-    elsewhere: list[str] = field(default_factory=list)
-
-    @property
-    def request(self) -> dict[str, JSON] | None:
-        """The request's JSON as the client sent it, put together anew; None when it is kept raw."""
-        if self.fields is None or self.said is None:
-            return self.fields
-        return together(self.fields, self.said.all(), self.at)
-
-    @property
     def messages(self) -> list[JSON]:
-        """The request's messages, in a new list."""
-        return [] if self.said is None else self.said.all()
+        """What it came to: the last request and its answer, as messages that can be read."""
+        return self.said
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A session's exchanges, its main conversation as messages, those of its subagents by the
-    agent's id, and those on the side.
+    """A session: its exchanges, its main conversation as messages, and what branched off from it
+    (`branches`), in time. `begins`: where in `main` another conversation begins, as after the
+    client has compacted its history. `threads`: the conversations that make up `main`, its agents'
+    and those in parallel, in the order in which they began.
     """
 
     session: SessionRow
     exchanges: list[KeptExchange]
     main: list[JSON]
-    agents: dict[str, list[JSON]] = field(default_factory=dict)
-    aside: list[list[JSON]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Thread:
-    first: KeptExchange
-    last: KeptExchange
-    count: int = 1
-
-    @property
-    def substantial(self) -> bool:
-        """Whether it is more than a question on the side."""
-        return not self.first.title and (self.count > 1 or has_tools(self.first))
+    begins: list[int] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
+    threads: list[Thread] = field(default_factory=list)
 
 
 def rebuild(
@@ -186,41 +118,20 @@ def transcript(
     session: SessionRow, rebuilt: Iterable[tuple[KeptExchange, int | None]]
 ) -> Transcript:
     """The session's exchanges and its conversations."""
-    exchanges: list[KeptExchange] = []
-    bases: list[int | None] = []
-    for exchange, base in rebuilt:
-        exchanges.append(exchange)
-        bases.append(base)
+    exchanges = [exchange for exchange, _ in rebuilt]
     readable = Readable(exchanges)
-    threads: list[_Thread] = []
-    of: dict[int, _Thread] = {}
-    for exchange, base in zip(exchanges, bases, strict=True):
-        empty = exchange.said is None or not exchange.said.count
-        if empty and not readable.is_apart(exchange):
-            continue
-        earlier = readable.before(exchange)
-        continued = base if earlier is None else earlier.number
-        thread = of.get(continued) if continued is not None else None
-        if thread is None or thread.first.agent != exchange.agent:
-            thread = _Thread(exchange, exchange)
-            threads.append(thread)
-        else:
-            thread.last = exchange
-            thread.count += 1
-        of[exchange.number] = thread
-    own = [thread for thread in threads if thread.first.agent is None]
-    main = [thread for thread in own if thread.substantial]
-    aside = [thread for thread in own if not thread.substantial]
-    if not main:
-        main, aside = aside, []
-    agents: dict[str, list[JSON]] = {}
-    for thread in threads:
-        if thread.first.agent is not None:
-            agents.setdefault(thread.first.agent, []).extend(readable.conversation(thread.last))
-    return Transcript(
-        session=session,
-        exchanges=exchanges,
-        main=[message for thread in main for message in readable.conversation(thread.last)],
-        agents=agents,
-        aside=[readable.conversation(thread.last) for thread in aside],
-    )
+    tree = RequestTree()
+    for exchange in exchanges:
+        tree.add(exchange, items_back(exchange), readable.before(exchange))
+    tree.sum_up()
+    found = branching(tree, exchanges, Lines(tree, exchanges, readable))
+    main: list[JSON] = []
+    begins: list[int] = []
+    for line in found.main:
+        begins.append(len(main))
+        main += line.messages
+    threads = [
+        Thread(exchanges[one.first], exchanges[one.last], max(1, len(one.exchanges)), one.messages)
+        for one in found.conversations
+    ]
+    return Transcript(session, exchanges, main, begins[1:], found.branches, threads)

@@ -302,6 +302,22 @@ class Vault:
         session, rows = self._find(session_id, now)
         return as_lines(session, self._exchanges(session, rows, None))
 
+    def raw(
+        self, session_id: str, number: int, now: datetime | None = None
+    ) -> tuple[bytes | None, bytes | None]:
+        """What is kept as the bytes that came, of the request and of the answer of one exchange of
+        a session. Errors as in `show`; also `not_found`: it has no such exchange.
+        """
+        session, rows = self._find(session_id, now)
+        if not 0 <= number < len(rows):
+            raise InputError(
+                f"the session has no exchange {number}.",
+                code="not_found",
+                hint="they are numbered from 0",
+            )
+        ((_, record),) = self._records(session, [rows[number]], None)
+        return record.raw_request, record.raw_answer
+
     def report(self, now: datetime) -> list[Holding]:
         """What is kept at `now`, by class, plan and expiry day."""
         day = func.substr(cast(sessions.c.expires_at, String), 1, 10).label("day")

@@ -25,8 +25,8 @@ OPERATORS = frozenset({"operator", "staff"})
 MIAS: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "sessions.list", "sessions.count", "sessions.unfiled", "sessions.unkept",
-        "sessions.find", "sessions.show", "sessions.export", "retention.receipts",
-        "retention.moves", "sessions.delete",
+        "sessions.find", "sessions.show", "sessions.export", "sessions.raw",
+        "retention.receipts", "retention.moves", "sessions.delete",
     ),
     OPERATORS | {"mia"},
 )  # fmt: skip
@@ -149,7 +149,7 @@ def test_what_is_somebodys_is_theirs(stage: Stage, operation: str, whose: str) -
     the operator; for nobody else is there anything.
     """
     expected = (MIAS if whose == "mia" else ACMES)[operation]
-    values = {"owner": stage.account[whose], "id": stage.session(whose)}
+    values = {"owner": stage.account[whose], "id": stage.session(whose), "exchange": 0}
     assert expected == stage.may(operation, expected, **values)
 
 

@@ -215,11 +215,39 @@ def in_order(blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]]) -> list[
 
 STREAMS = st.lists(st.tuples(BLOCKS, st.lists(DELTAS, max_size=4)), max_size=3).map(in_order)
 ODD = st.lists(EVENTS, max_size=9).map(lambda events: stream(*events))
+MEMBERS = st.sampled_from([{}, {}, {"odd": 1}, {"content": [{"type": "text", "text": "x"}]}])
+STRANGE = st.one_of(
+    EVENTS,
+    st.builds(lambda more: {**stream()[0], **more}, MEMBERS),  # a start anywhere, or another
+    st.builds(
+        lambda more: {"type": "message_start", "message": {**stream()[0]["message"], **more}},
+        MEMBERS,
+    ),
+    st.builds(lambda more: {"type": "message_stop", **more}, MEMBERS),
+    st.builds(lambda i, more: {**start(i, type="text", text="s"), **more}, INDEX, MEMBERS),
+    st.builds(lambda i, more: {**delta(i, "text_delta", text="d"), **more}, INDEX, MEMBERS),
+    st.builds(lambda i, more: {"type": "content_block_stop", "index": i, **more}, INDEX, MEMBERS),
+    st.builds(
+        lambda i: start(i, type="text", text="half \ud83d", citations=[{"cited_text": "x"}]),
+        st.sampled_from([0, 1, -1, 7, True, None, "0"]),
+    ),
+    st.builds(
+        lambda i, kind: delta(i, kind, text="t", thinking="u"),
+        st.sampled_from([0, 1, -1, 7, True, None]),
+        st.sampled_from(["text_delta", "thinking_delta", "smell_delta"]),
+    ),
+    st.builds(
+        lambda value: {"type": "message_delta", "delta": value, "usage": value},
+        st.sampled_from([None, {}, {"output_tokens": 5}, {"content": []}, {"new": [1, None]}, 3]),
+    ),
+)
+ANY_ORDER = st.lists(STRANGE, min_size=1, max_size=10)
+"""Events of any kind in any order: with no start, several, or something after the end."""
 
 
 @pytest.mark.row("G3")
-@settings(max_examples=300, deadline=None)
-@given(STREAMS | ODD)
+@settings(max_examples=400, deadline=None)
+@given(STREAMS | ODD | ANY_ORDER)
 def test_the_message_is_the_sdk_s_or_the_bytes_are_kept(events: list[dict[str, Any]]) -> None:
     """Whatever a stream says: all of the SDK's message is in ours, or it is kept as it came."""
     theirs = of_the_sdk(events)
