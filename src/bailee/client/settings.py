@@ -30,7 +30,6 @@ from typing import Any, Final, NoReturn, TypeGuard
 
 from bailee.client.servers import trouble
 from bailee.client.setting_keys import (
-    ALSO_CALLED,
     KEYS,
     LIKE_SANDBOX,
     LIKE_SERVER,
@@ -86,14 +85,13 @@ class SettingProblem:
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A value with the scope and place that decided. `assumed`: nobody wrote it; it is the
-    private choice for a source that is not understood. `called`: another name of the switch.
+    private choice for a source that is not understood.
     """
 
     value: Any = field(repr=False)
     scope: str
     place: str
     assumed: bool = False
-    called: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +241,13 @@ class _Reading:
             self._problem(source, "env", "must be an object.", 'like {"DISABLE_TELEMETRY": "1"}')
             return
         for name, text in value.items():
-            switch = ALSO_CALLED.get(name, name)
-            if switch in self._known:
-                called = None if switch == name else name
-                chosen = Chosen(text, source.scope, source.place, called=called)
+            if name in self._known:
+                chosen = Chosen(text, source.scope, source.place)
                 if not isinstance(text, str):
                     self._problem(source, f"env.{name}", "must be a text.", f'write "{name}": "1"')
                     chosen = replace(chosen, value="1", assumed=True)
                 if text != "":
-                    self.switches.setdefault(switch, chosen)
+                    self.switches.setdefault(name, chosen)
             elif source.borrowed:
                 continue
             elif not isinstance(text, str):
