@@ -18,6 +18,8 @@ import pytest
 from coding_agents import AGENTS, CACHE
 
 from bailee.client import foreign
+from bailee.client.foreign_places import Place, groups
+from bailee.client.lifetimes import Lifetimes
 from bailee.testing.other_apis import Says
 from bailee.testing.upstream import ScriptedUpstream
 from support.clients import processes
@@ -53,10 +55,13 @@ class Run:
             if path.is_file() and word in path.read_bytes()
         ]
 
+    def places(self) -> list[Place]:
+        """Where it keeps what."""
+        return groups(self.agent, self.home, self.project, self.environment)
+
     def tidied(self, at: datetime) -> foreign.CleaningPlan:
         """Local retention, as it is at a moment; the plan that was carried out."""
-        where = foreign.groups(self.agent, self.home, self.project, {})
-        made = foreign.plan(self.agent, where, 30, at)
+        made = foreign.plan(self.agent, self.places(), Lifetimes(30), at)
         foreign.carry_out(made)
         return made
 

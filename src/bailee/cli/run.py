@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +17,14 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import say, size
+from bailee.cli.surroundings import here
 from bailee.errors import InputError, StorageError
 from bailee.json_values import Json
 
 if TYPE_CHECKING:
     from bailee.client.agents import Launch, LaunchTerms
     from bailee.client.egress import EgressWatch
+    from bailee.client.lifetimes import Due
     from bailee.client.machine import ClientMachine
 
 _SECRET = frozenset(
@@ -70,7 +72,7 @@ def run(
     from bailee.client.sender import network
 
     with reporting("agent"):
-        machine = ClientMachine.open(Path.cwd(), option=settings)
+        machine = ClientMachine.open(here(), option=settings)
         warn(machine.settings)
         program = shutil.which(command[0])
         if program is None and not show:
@@ -93,10 +95,10 @@ def run(
             _say("no bailee key is set (BAILEE_API_KEY): the agent's own credential is passed on")
         for note in made.notes:
             _say(note)
+        _sure_of_the_clock(machine)
         if said := machine.tidy():
             _say(said)
-        if agent is not None:
-            _retain(machine, agent)
+        told = _nothing if agent is None else _retain(machine, agent)
         environment = _environment(machine, made)
         with ExitStack() as held:
             watch = None
@@ -111,7 +113,7 @@ def run(
         if watch is not None:
             _tell(watch, under, report)
         if agent is not None and machine.keep_days == 0:
-            _retain(machine, agent)
+            _delete(machine, agent, told)
     raise typer.Exit(status)
 
 
@@ -206,37 +208,67 @@ def _freshen(path: Path, content: bytes) -> None:
         raise StorageError(f"{path} can't be written ({error.strerror}).") from error
 
 
-def _retain(machine: ClientMachine, agent: str) -> None:
-    """Apply local retention to the agent's own files; announced before the first deletion."""
-    from bailee.cli.local import of_agent, planned
-    from bailee.client import announcing
+def _sure_of_the_clock(machine: ClientMachine) -> None:
+    """Ask at the terminal about a clock that may have jumped; elsewhere each part says so."""
+    from bailee.cli.local_files import clock_is_right
 
-    days = machine.clean_days
-    now = machine.clock()
-    found = planned(machine, agent, days)
-    soonest = now if found.past else found.soonest
-    announced = announcing.read(machine.data, agent)
-    if announcing.to_announce(announced, days, soonest, now):
-        count = len(found.past)
-        when = "at the next run" if count else f"from {(now + timedelta(days=7)).date()} on"
-        what = f"{count} file{'' if count == 1 else 's'}" if count else "files"
+    jumped = machine.clock_in_doubt()
+    if jumped is not None:
+        clock_is_right(machine, jumped)
+
+
+def _retain(machine: ClientMachine, agent: str) -> Callable[[Due], bool]:
+    """Apply local retention to the agent's own files: tell of what goes, and delete what an earlier
+    run has told of. What may go at the end of this one.
+    """
+    from bailee.cli.local_files import doubt, planned
+    from bailee.client.clock_mark import ClockJump
+
+    found = planned(machine, agent)
+    answer = machine.tell_and_choose(agent, found.dues)
+    if isinstance(answer, ClockJump):
+        _say(f"{agent}: {doubt(answer)}")
+        return _nothing
+    news, may = answer
+    if news:
+        now = machine.clock()
+        past = sum(any(due in news for due in one.dues) for one in found.past)
+        going = [one for one in found.sessions if one.due in news and one.due.at > now]
+        coming = [due for due in news if due.at > now]
+        days = max(due.by.days for due in news)
+        older = f"older than {days} day{'' if days == 1 else 's'}"
+        what = []
+        if past:
+            files = f"{past} file{'' if past == 1 else 's'}"
+            what.append(f"{files} of {agent} {older} will be deleted at the next run")
+        if coming:
+            first = min(due.at for due in coming).astimezone().date()
+            some = f"{len(going)} session{'' if len(going) == 1 else 's'}" if going else "files"
+            what.append(f"{some} of {agent} {older} will be deleted from {first} on")
         _say(
-            f"{what} of {agent} older than {days} day{'' if days == 1 else 's'} will be deleted "
-            f"{when}; to see which: bailee local clean --of {agent} --dry-run"
+            f"{'; '.join(what)}; to see which: bailee local list --of {agent}, "
+            f"bailee local clean --of {agent} --dry-run; to keep one: bailee local keep SESSION "
+            f"--of {agent}"
         )
-        try:
-            announcing.write(machine.data, agent, announcing.Announced(days, now.isoformat()))
-        except OSError as error:
-            raise StorageError(f"{machine.data} can't be written ({error.strerror}).") from error
-    elif announcing.may_delete(announced, days):
-        done = of_agent(machine, agent, days, dry_run=False)
-        if done:
-            total = sum(one.size for one in done)
-            _say(f"{len(done)} of {agent}'s files were past {days} days: {size(total)} deleted")
+    _delete(machine, agent, may)
+    return may
+
+
+def _delete(machine: ClientMachine, agent: str, may: Callable[[Due], bool]) -> None:
+    from bailee.cli.local_files import carried_out, planned
+
+    done = carried_out(planned(machine, agent), may, agent)
+    if done:
+        total = sum(one.size for one in done)
+        _say(f"{len(done)} of {agent}'s files were past their time: {size(total)} deleted")
+
+
+def _nothing(_due: Due) -> bool:
+    return False
 
 
 def _show(machine: ClientMachine, agent: str | None, made: Launch, command: list[str]) -> None:
-    from bailee.cli.local import planned
+    from bailee.cli.local_files import planned
 
     for name in sorted(made.env):
         secret = name in _SECRET
@@ -247,7 +279,7 @@ def _show(machine: ClientMachine, agent: str | None, made: Launch, command: list
         say(f"{variable}=(a file with {content})")
     say(" ".join([command[0], *made.arguments, *command[1:]]))
     if agent is not None:
-        for one in planned(machine, agent, machine.clean_days).past:
+        for one in planned(machine, agent).past:
             what = "" if one.records is None else f" ({one.records} records)"
             say(f"past its time: {one.path}{what}")
     for note in made.notes:

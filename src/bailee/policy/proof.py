@@ -216,15 +216,15 @@ def _local_transcripts(document: Document, found: list[ClauseReach]) -> Iterator
         scope = space.where("data_class", (kind,))
         for reach in found:
             period = reach.clause.retention
-            if reach.decides & scope and period is not None:
-                if periods.parse(period).longest_days < days:
-                    yield DocumentProblem(
-                        document.file,
-                        local.line,
-                        f"{said} {days} days, but {reach.clause.id} keeps "
-                        f"{'local transcripts' if kind == 'local_transcript' else 'them'} "
-                        f"{period}.",
-                    )
+            if not reach.decides & scope or period is None:
+                continue
+            if periods.parse(period).longest_days < days:
+                whose = "local transcripts" if kind == "local_transcript" else "them"
+                yield DocumentProblem(
+                    document.file,
+                    local.line,
+                    f"{said} {days} days, but {reach.clause.id} keeps {whose} {period}.",
+                )
 
 
 def _resuming(document: Document, found: list[ClauseReach]) -> Iterator[DocumentProblem]:

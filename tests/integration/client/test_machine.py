@@ -94,7 +94,7 @@ def test_a_typing_error_keeps_nothing_new_and_deletes_nothing(
     here = machine(tmp_path, clock, b'{"cleanupPeriodDays": "7"}')
     here.transcripts().append("s1", {"type": "prompt", "content": "a"})
 
-    assert (0, 30) == (here.keep_days, here.clean_days)
+    assert (0, 30) == (here.keep_days, here.lifetimes.own.days)
     assert not (tmp_path / "data").exists()
 
 

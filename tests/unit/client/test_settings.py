@@ -223,7 +223,7 @@ def test_a_flag_said_twice_takes_the_private_value() -> None:
 @pytest.mark.parametrize(
     ("name", "flow"), [("DO_NOT_TRACK", "metrics"), ("DISABLE_FEEDBACK_COMMAND", "bug_report")]
 )
-def test_the_names_that_other_programs_know_are_switches_of_the_document(name: str, flow: str) -> None:
+def test_names_that_other_programs_know_are_switches_too(name: str, flow: str) -> None:
     """In any scope, with any value; the clause that decided is theirs, as `policy explain` says."""
     for scope in SCOPES:
         settings = holding(source(scope, env={name: "0"}))
