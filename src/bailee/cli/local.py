@@ -44,7 +44,7 @@ def _of(whose: Whose) -> list[str]:
 def in_words(until: datetime, now: datetime, kept: datetime | None = None) -> str:
     """When something is forgotten, as a person says it. `kept`: they keep it until then."""
     if kept is not None and kept >= until:
-        return f"kept by you until {kept.astimezone().date()}"
+        return f"kept by you through {(kept - timedelta(seconds=1)).astimezone().date()}"
     left = until - now
     if left.days >= 2:
         return f"forgotten in {left.days} days"

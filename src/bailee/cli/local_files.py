@@ -80,13 +80,8 @@ def listed(machine: ClientMachine, whose: Sequence[str]) -> list[ListedSession]:
 
 def planned(machine: ClientMachine, agent: str) -> CleaningPlan:
     """What is past of an agent's files, and what is there."""
-    from bailee.client import foreign
-    from bailee.client.files import project_of
-    from bailee.client.foreign_places import groups
-
     with _cleaning(agent):
-        where = groups(agent, Path.home(), project_of(machine.folder), machine.environment)
-        return foreign.plan(agent, where, machine.lifetimes, machine.clock(), machine.kept(agent))
+        return machine.plan(agent)
 
 
 def carried_out(plan: CleaningPlan, may: Callable[[Due], bool], agent: str) -> list[Past]:

@@ -24,6 +24,7 @@ from bailee.json_values import Json
 if TYPE_CHECKING:
     from bailee.client.agents import Launch, LaunchTerms
     from bailee.client.egress import EgressWatch
+    from bailee.client.foreign import CleaningPlan
     from bailee.client.lifetimes import Due
     from bailee.client.machine import ClientMachine
 
@@ -66,6 +67,7 @@ def run(
     settings: SettingsOption = None,
 ) -> None:
     """Run another agent so that it uses the gateway, respects the switches and forgets on time."""
+    from bailee.cli.local_files import planned
     from bailee.client import agents
     from bailee.client.egress import EgressWatch
     from bailee.client.machine import ClientMachine
@@ -113,7 +115,7 @@ def run(
         if watch is not None:
             _tell(watch, under, report)
         if agent is not None and machine.keep_days == 0:
-            _delete(machine, agent, told)
+            _delete(planned(machine, agent), agent, told)
     raise typer.Exit(status)
 
 
@@ -231,33 +233,34 @@ def _retain(machine: ClientMachine, agent: str) -> Callable[[Due], bool]:
         return _nothing
     news, may = answer
     if news:
-        now = machine.clock()
-        past = sum(any(due in news for due in one.dues) for one in found.past)
-        going = [one for one in found.sessions if one.due in news and one.due.at > now]
-        coming = [due for due in news if due.at > now]
-        days = max(due.by.days for due in news)
-        older = f"older than {days} day{'' if days == 1 else 's'}"
-        what = []
-        if past:
-            files = f"{past} file{'' if past == 1 else 's'}"
-            what.append(f"{files} of {agent} {older} will be deleted at the next run")
-        if coming:
-            first = min(due.at for due in coming).astimezone().date()
-            some = f"{len(going)} session{'' if len(going) == 1 else 's'}" if going else "files"
-            what.append(f"{some} of {agent} {older} will be deleted from {first} on")
-        _say(
-            f"{'; '.join(what)}; to see which: bailee local list --of {agent}, "
-            f"bailee local clean --of {agent} --dry-run; to keep one: bailee local keep SESSION "
-            f"--of {agent}"
-        )
-    _delete(machine, agent, may)
+        _say(_told(agent, found, news))
+    _delete(found, agent, may)
     return may
 
 
-def _delete(machine: ClientMachine, agent: str, may: Callable[[Due], bool]) -> None:
-    from bailee.cli.local_files import carried_out, planned
+def _told(agent: str, found: CleaningPlan, news: list[Due]) -> str:
+    """What goes when, and what can be done about it."""
+    past = sum(any(due in news for due in one.dues) for one in found.past)
+    coming = [due for due in news if due.at > found.now]
+    going = [one for one in found.sessions if one.due in coming]
+    what = []
+    if past:
+        files = "1 file" if past == 1 else f"{past} files"
+        what.append(f"{files} of {agent} past their time will be deleted at the next run")
+    if coming:
+        first = min(due.at for due in coming).astimezone().date()
+        some = "1 session" if len(going) == 1 else f"{len(going)} sessions" if going else "files"
+        what.append(f"{some} of {agent} will be deleted from {first} on")
+    return (
+        f"{'; '.join(what)}. To see which: bailee local list --of {agent}, bailee local clean "
+        f"--of {agent} --dry-run. To keep one: bailee local keep SESSION --of {agent}"
+    )
 
-    done = carried_out(planned(machine, agent), may, agent)
+
+def _delete(found: CleaningPlan, agent: str, may: Callable[[Due], bool]) -> None:
+    from bailee.cli.local_files import carried_out
+
+    done = carried_out(found, may, agent)
     if done:
         total = sum(one.size for one in done)
         _say(f"{len(done)} of {agent}'s files were past their time: {size(total)} deleted")

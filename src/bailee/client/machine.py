@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bailee.client import announcing, files
+from bailee.client.agents import NAMES
 from bailee.client.clock_mark import ClockJump, ClockMarks
 from bailee.client.flows import FlowState, permitted
 from bailee.client.going import doubt_in_words, going_in_words
@@ -32,6 +34,9 @@ from bailee.policy.facts import nobodys
 from bailee.policy.period import expires_at
 from bailee.steady import MachineClocks, this_machine
 from bailee.words import words
+
+if TYPE_CHECKING:
+    from bailee.client.foreign import CleaningPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +166,40 @@ class ClientMachine:
         return None if self.clocks is None else ClockMarks(self.data, self.clocks)
 
     def clock_in_doubt(self) -> ClockJump | None:
-        """Whether the clock has jumped, or may have, since this machine was last in use."""
-        return None if self.marks is None else self.marks.jumped()
+        """Whether the clock has jumped, or may have, since this machine was last in use. One that
+        only may have, and by which nothing of anybody's would go, is taken as right.
+
+        Raises:
+            IntegrityError, StorageError: a note can't be read or written.
+        """
+        jumped = None if self.marks is None else self.marks.jumped()
+        if jumped is not None and not jumped.sure and not self._something_is_past():
+            self.note_time()
+            return None
+        return jumped
+
+    def _something_is_past(self) -> bool:
+        now = self.clock()
+        try:
+            dues = [one.due for one in self.transcripts().due()]
+            for agent in NAMES:
+                dues += self.plan(agent).dues
+        except OSError:
+            return True  # what can't be looked at may be
+        return any(due.at <= now for due in dues)
+
+    def plan(self, agent: str) -> CleaningPlan:
+        """What there is of another agent's on this machine, and what of it is past its time.
+
+        Raises:
+            IntegrityError, StorageError: which sessions are kept can't be read.
+            OSError: a folder can't be read.
+        """
+        from bailee.client import foreign
+        from bailee.client.foreign_places import groups
+
+        where = groups(agent, Path.home(), files.project_of(self.folder), self.environment)
+        return foreign.plan(agent, where, self.lifetimes, self.clock(), self.kept(agent))
 
     def note_time(self) -> bool:
         """Note that this machine is in use now; whether it had been noted before."""
@@ -188,9 +225,9 @@ class ClientMachine:
         now = self.clock()
         notes = announcing.read(self.data, whose)
         news = announcing.news(notes, dues, now)
-        past = any(due.at <= now for due in dues)
-        if (jumped := self.clock_in_doubt()) is not None and (news or past):
-            return jumped
+        if (jumped := self.clock_in_doubt()) is not None:
+            going = news or any(due.at <= now for due in dues)
+            return jumped if going else ([], lambda _: False)
         if not dues and not self.data.exists():
             return [], lambda _: False
         noted_before = self.note_time()
