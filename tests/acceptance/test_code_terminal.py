@@ -154,11 +154,13 @@ def test_what_a_model_says_can_not_drive_the_terminal(
     assert b"]0;owned" not in screen.raw.replace(b"\\x1b]0;owned", b"")
 
 
-@pytest.mark.row("R3")
-def test_the_resume_picker_previews_searches_and_deletes(
-    opens: Opens, upstream: ScriptedUpstream
+@pytest.mark.row("R3", "O7")
+def test_the_resume_picker_previews_searches_keeps_exports_and_deletes(
+    opens: Opens, upstream: ScriptedUpstream, root: Path
 ) -> None:
-    """Sessions of this folder, with when they are forgotten; one is deleted, the other resumed."""
+    """Sessions of this folder, with when they are forgotten; one is kept, exported and deleted, the
+    other resumed.
+    """
     for word in ("pears", "quinces"):
         upstream.then(Text(f"On {word}."))
         screen = opens()
@@ -172,6 +174,14 @@ def test_the_resume_picker_previews_searches_and_deletes(
     shown = picker.wait("│ On quinces")
     assert re.search(r"> about quinces +forgotten in (29|30) days", shown)
     assert "about pears" in shown
+    for key, said in (("\x0b", "Kept through"), ("\x05", "Written to"), ("\x05", "already exists")):
+        picker.type(key)
+        picker.wait(said)
+    assert re.search(r"> about quinces +kept by you through", "\n".join(picker.lines))
+    (exported,) = root.glob("session-*.md")
+    assert "On quinces." in exported.read_text()
+    picker.type("\x0b")
+    picker.wait("goes by its own time again")
     picker.type("\x18")
     picker.wait("Delete it")
     picker.type("\x18")

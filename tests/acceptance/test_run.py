@@ -546,7 +546,7 @@ def test_no_surroundings_make_a_traceback_or_delete_anything(
         "full output": (f"exec {_quoted(program)} > /dev/full", {}),
         "closed output": (f"exec {_quoted(program)} >&-", {}),
         "odd folder": (f"cd {_quoted([str(odd)])}; exec {_quoted(program)}", {}),
-        "odd argument": (f"exec {_quoted([*program, os.fsdecode(bytes([0xff]))])}", {}),
+        "odd argument": (f"exec {_quoted([*program, os.fsdecode(bytes([0xFF]))])}", {}),
     }
     for name, (script, more) in cases.items():
         done = subprocess.run(

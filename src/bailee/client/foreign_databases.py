@@ -72,9 +72,7 @@ def look(path: Path, kind: Database, now: datetime) -> list[InDatabase]:
         return []
 
 
-def forget(
-    path: Path, kind: Database, past: Callable[[InDatabase], bool], now: datetime
-) -> int:
+def forget(path: Path, kind: Database, past: Callable[[InDatabase], bool], now: datetime) -> int:
     """Delete what is past; how many sessions or log rows. 0 while somebody has it open."""
     if in_use(path):
         return 0
@@ -125,12 +123,8 @@ def _found(
     where = _folders(opened, kind)
     last = _last_times(opened, kind, now, written)
     first = _families(opened, kind, _tables(opened))
-    found = [
-        InDatabase(id_, at, where.get(id_), first.get(id_, id_)) for id_, at in last.items()
-    ]
-    return found + [
-        InDatabase("", at if at <= now else written) for at in _log_times(opened, kind)
-    ]
+    found = [InDatabase(id_, at, where.get(id_), first.get(id_, id_)) for id_, at in last.items()]
+    return found + [InDatabase("", at if at <= now else written) for at in _log_times(opened, kind)]
 
 
 def _delete(opened: sqlite3.Connection, kind: Database, past: list[InDatabase]) -> int:

@@ -74,9 +74,9 @@ class LastTime:
 def last_time(content: bytes, now: datetime) -> LastTime:
     """The time of the last record in a JSON Lines or JSON file."""
     times = list(_times(content))
-    return LastTime(max((at for at in times if at <= now), default=None), any(
-        at > now for at in times
-    ))
+    return LastTime(
+        max((at for at in times if at <= now), default=None), any(at > now for at in times)
+    )
 
 
 def folder_in(content: bytes) -> str | None:

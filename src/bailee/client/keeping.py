@@ -144,9 +144,7 @@ class KeptSessions:
             ) from error
 
     def _write(self, kept: Sequence[KeptSession]) -> None:
-        write_private(
-            self._file, json.dumps([one.as_json() for one in kept], indent=1).encode()
-        )
+        write_private(self._file, json.dumps([one.as_json() for one in kept], indent=1).encode())
 
 
 def _same(one: KeptSession, other: KeptSession) -> bool:
