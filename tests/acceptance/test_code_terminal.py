@@ -174,7 +174,7 @@ def test_the_resume_picker_previews_searches_keeps_exports_and_deletes(
     shown = picker.wait("│ On quinces")
     assert re.search(r"> about quinces +forgotten in (29|30) days", shown)
     assert "about pears" in shown
-    for key, said in (("\x0b", "Kept through"), ("\x05", "Written to"), ("\x05", "already exists")):
+    for key, said in (("\x0b", "Kept through"), ("\x05", "Written to"), ("\x05", "md already")):
         picker.type(key)
         picker.wait(said)
     assert re.search(r"> about quinces +kept by you through", "\n".join(picker.lines))

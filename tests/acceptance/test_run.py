@@ -511,17 +511,11 @@ SURROUNDED = (
     ("run", "--", "claude"),
     ("local", "list", "--of", "all"),
     ("local", "clean", "--of", "all"),
-    ("local", "keep", "x"),
-    ("local", "release", "x"),
-    ("local", "clock"),
-    ("local", "delete", "x"),
-    ("flows",),
     ("flows", "--json"),
     ("outbox",),
-    ("policy", "check"),
     ("policy", "explain", "send", "flow=metrics", "provider=api"),
     ("sessions", "list"),
-    ("metrics", "summary"),
+    ("metrics", "list"),
 )
 
 
@@ -540,18 +534,17 @@ def test_no_surroundings_make_a_traceback_or_delete_anything(
     path = f"{ann.home / 'bin'}:{os.environ['PATH']}"
     program = [sys.executable, "-m", "bailee", *command]
     cases = {
-        "no home": (f"unset HOME; exec {_quoted(program)}", {}),
-        "relative home": (f"export HOME=here; exec {_quoted(program)}", {}),
-        "folder gone": (f"mkdir {gone}; cd {gone}; rmdir {gone}; exec {_quoted(program)}", {}),
-        "full output": (f"exec {_quoted(program)} > /dev/full", {}),
-        "closed output": (f"exec {_quoted(program)} >&-", {}),
-        "odd folder": (f"cd {_quoted([str(odd)])}; exec {_quoted(program)}", {}),
-        "odd argument": (f"exec {_quoted([*program, os.fsdecode(bytes([0xFF]))])}", {}),
+        "home that is none": f"export HOME=here; exec {_quoted(program)}",
+        "folder gone": f"mkdir {gone}; cd {gone}; rmdir {gone}; exec {_quoted(program)}",
+        "full output": f"exec {_quoted(program)} > /dev/full",
+        "closed output": f"exec {_quoted(program)} >&-",
+        "odd folder": f"cd {_quoted([str(odd)])}; exec {_quoted(program)}",
+        "odd argument": f"exec {_quoted([*program, os.fsdecode(bytes([0xFF]))])}",
     }
-    for name, (script, more) in cases.items():
+    for name, script in cases.items():
         done = subprocess.run(
             ["/bin/bash", "-c", os.fsencode(script)], cwd=ann.project,
-            env=ann.environment(PATH=path, BAILEE_HOME=str(tmp_path / "server"), **more),
+            env=ann.environment(PATH=path, BAILEE_HOME=str(tmp_path / "server")),
             stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         said = done.stderr.decode("utf-8", "replace")

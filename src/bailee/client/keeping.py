@@ -115,6 +115,8 @@ class KeptSessions:
 
     def release(self, of: str, session: str, now: datetime) -> bool:
         """Take it back; whether it was kept. Raises as `keep` does."""
+        if not self._file.exists():
+            return False
         with self._alone():
             found = [
                 replace(one, released=now)
