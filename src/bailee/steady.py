@@ -11,8 +11,8 @@ Rules kept here:
 * A step of more is *held*: the home's time goes on as if there had been none. Nothing is destroyed
   or prolonged by it. When the wall comes back by itself, it is over.
 * A step is followed (`follow`) when somebody has confirmed it. One of a day (`ASKED`) at most is
-  followed, too, when it has lasted `LASTS`; a larger one waits for that word, however long: it would
-  destroy too much if it were wrong.
+  followed, too, when it has lasted `LASTS`; a larger one waits for that word, however long: it
+  would destroy too much if it were wrong.
 * Who reads goes by the later of the two (`latest`): what may be past its time, nobody is shown.
 * At a start the last time that was noted (`SeenTime`) is the reference. Since the same start of the
   machine the unset clock says what has passed; else a machine may have been off for `OFF`.

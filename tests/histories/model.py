@@ -8,8 +8,8 @@ Written from rows T1 to T6 and R1 to R6, and from what issue 11 says of clocks a
 * commercial data is trained on only after an admin's word, the first-party API's alone (T5, T6);
 * past its time nobody reads it, and within the hour nobody can (R5);
 * deleted or erased, it stays so, whatever is under way; a hold defers that and says so (R6);
-* a clock that steps destroys, prolongs and shows again nothing until it is confirmed or, by a day at most,
-  has lasted.
+* a clock that steps destroys, prolongs and shows again nothing until it is confirmed or, by a day
+  at most, has lasted.
 
 Where the mission leaves a choice, the model gives all that is allowed.
 """

@@ -143,6 +143,12 @@ class ClientMachine:
                 code="policy_denied",
                 hint="ask whoever manages this machine, or export it: bailee local export",
             )
+        if "local_transcript_kept" not in self.policy.document.labels["data_class"]:
+            raise InputError(
+                "the policy document has no clause by which a session could be kept.",
+                code="policy_denied",
+                hint="export it: bailee local export",
+            )
         now = self.clock()
         decided = self.policy.retain(
             "local_transcript_kept", nobodys(next(iter(self.policy.plans)))

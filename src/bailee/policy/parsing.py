@@ -320,7 +320,7 @@ def _local_transcripts(table: Table) -> LocalRetention:
         table.text("setting"),
         table.whole("default_days"),
         table.whole("max_days"),
-        table.whole("kept_days"),
+        table.whole("kept_days") if table.has("kept_days") else 0,
         table.line,
     )
     if local.default_days > local.max_days:
