@@ -48,5 +48,8 @@ def open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     held = sys.stdout
     if type(held) is io.TextIOWrapper:
-        encoding, errors, by_line = held.encoding, held.errors, held.line_buffering
-        sys.stdout = WatchedOutput(held.detach(), encoding, errors, line_buffering=by_line)
+        held.flush()
+        written = io.BufferedWriter(io.FileIO(held.fileno(), "w", closefd=False))
+        sys.stdout = WatchedOutput(
+            written, held.encoding, held.errors, line_buffering=held.line_buffering
+        )

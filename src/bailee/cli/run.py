@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +18,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import say, size
 from bailee.cli.surroundings import here
-from bailee.errors import InputError, StorageError
+from bailee.errors import BaileeError, InputError, StorageError
 from bailee.json_values import Json
 
 if TYPE_CHECKING:
@@ -98,9 +98,13 @@ def run(
         for note in made.notes:
             _say(note)
         _sure_of_the_clock(machine)
-        if said := machine.tidy():
-            _say(said)
-        told = _nothing if agent is None else _retain(machine, agent)
+        with _told_of():
+            if said := machine.tidy():
+                _say(said)
+        told: Callable[[Due], bool] = _nothing
+        if agent is not None:
+            with _told_of():
+                told = _retain(machine, agent)
         environment = _environment(machine, made)
         with ExitStack() as held:
             watch = None
@@ -115,7 +119,8 @@ def run(
         if watch is not None:
             _tell(watch, under, report)
         if agent is not None and machine.keep_days == 0:
-            _delete(planned(machine, agent), agent, told)
+            with _told_of():
+                _delete(planned(machine, agent), agent, told)
     raise typer.Exit(status)
 
 
@@ -264,6 +269,17 @@ def _delete(found: CleaningPlan, agent: str, may: Callable[[Due], bool]) -> None
     if done:
         total = sum(one.size for one in done)
         _say(f"{len(done)} of {agent}'s files were past their time: {size(total)} deleted")
+
+
+@contextmanager
+def _told_of() -> Iterator[None]:
+    """What keeps retention from being done is said, and keeps nobody from their work."""
+    try:
+        yield
+    except BaileeError as error:
+        _say(error.message)
+        if error.hint is not None:
+            _say(f"hint: {error.hint}")
 
 
 def _nothing(_due: Due) -> bool:

@@ -260,7 +260,7 @@ class ClientMachine:
         news, may = answer
         if any(map(may, (one.due for one in due))):
             store.forget(may)
-        if self.data.exists() and announcing.read(self.data, "bailee"):
+        if announcing.read(self.data, "bailee") and self.clock_in_doubt() is None:
             self.outbox().forget(max(self.lifetimes.own.days, 1))
         return going_in_words(news, self.clock(), said)
 

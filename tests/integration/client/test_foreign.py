@@ -250,3 +250,13 @@ def test_a_file_dated_ahead_goes_its_days_after_that_was_seen(tmp_path: Path) ->
     assert [] == cleaned(before)
     assert [] == cleaned(before + timedelta(days=29))
     assert [path] == cleaned(before + timedelta(days=31))
+
+
+def test_what_a_killed_cut_left_behind_goes_too(tmp_path: Path) -> None:
+    """A history is written anew beside itself; a process that died there leaves what stayed."""
+    left = write(tmp_path / ".claude/.history.jsonl.0a1b2c3d", NEW)
+    write(tmp_path / ".claude/history.jsonl", NEW)
+
+    assert () == planned("claude", tmp_path).past
+    touched(left)
+    assert [left] == [one.path for one in foreign.carry_out(planned("claude", tmp_path))]

@@ -152,9 +152,11 @@ class Terminal:
             screen.say(told("run.no_sandbox", why=why), "yellow")
         for problem in (*machine.settings.problems, *machine.settings.ignored):
             screen.say(f"{problem} {problem.hint}", "yellow")
-        with suppress(BaileeError):
+        try:
             if (tidied := machine.tidy(told.language)) is not None:
                 screen.say(tidied, "dim")
+        except BaileeError as error:
+            screen.fail(error)
         if background.notice is not None:
             screen.say(background.notice, "yellow")
             background.shown()
