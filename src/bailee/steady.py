@@ -10,7 +10,9 @@ Rules kept here:
   stands still until the wall has come up.
 * A step of more is *held*: the home's time goes on as if there had been none. Nothing is destroyed
   or prolonged by it. When the wall comes back by itself, it is over.
-* A step is followed (`follow`) when somebody has confirmed it, or it has lasted `LASTS`.
+* A step is followed (`follow`) when somebody has confirmed it. One of a day (`ASKED`) at most is
+  followed, too, when it has lasted `LASTS`; a larger one waits for that word, however long: it
+  would destroy too much if it were wrong.
 * Who reads goes by the later of the two (`latest`): what may be past its time, nobody is shown.
 * At a start the last time that was noted (`SeenTime`) is the reference. Since the same start of the
   machine the unset clock says what has passed; else a machine may have been off for `OFF`.
@@ -36,6 +38,7 @@ from bailee.clock import Clock, system_clock
 BOUND: Final = timedelta(minutes=5)
 OFF: Final = timedelta(days=1)
 LASTS: Final = timedelta(hours=24)
+ASKED: Final = timedelta(days=1)
 
 _BOUND: Final = BOUND.total_seconds()
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -88,7 +91,7 @@ class HeldStep:
     @property
     def has_lasted(self) -> bool:
         """Whether it is to be followed without anybody's word."""
-        return self.lasted >= LASTS
+        return self.lasted >= LASTS and abs(self.by) <= ASKED
 
 
 class SteadyClock:

@@ -8,10 +8,13 @@ import re
 import signal
 import termios
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bailee.client.local_key import machine_key
+from bailee.client.transcripts import LocalTranscripts
 from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
 from support.clients.programs import Bailee
 from support.clients.terminal import Opens
@@ -154,11 +157,13 @@ def test_what_a_model_says_can_not_drive_the_terminal(
     assert b"]0;owned" not in screen.raw.replace(b"\\x1b]0;owned", b"")
 
 
-@pytest.mark.row("R3")
-def test_the_resume_picker_previews_searches_and_deletes(
-    opens: Opens, upstream: ScriptedUpstream
+@pytest.mark.row("R3", "O7")
+def test_the_resume_picker_previews_searches_keeps_exports_and_deletes(
+    opens: Opens, upstream: ScriptedUpstream, root: Path
 ) -> None:
-    """Sessions of this folder, with when they are forgotten; one is deleted, the other resumed."""
+    """Sessions of this folder, with when they are forgotten; one is kept, exported and deleted, the
+    other resumed.
+    """
     for word in ("pears", "quinces"):
         upstream.then(Text(f"On {word}."))
         screen = opens()
@@ -172,6 +177,14 @@ def test_the_resume_picker_previews_searches_and_deletes(
     shown = picker.wait("│ On quinces")
     assert re.search(r"> about quinces +forgotten in (29|30) days", shown)
     assert "about pears" in shown
+    for key, said in (("\x0b", "Kept through"), ("\x05", "Written to"), ("\x05", "md already")):
+        picker.type(key)
+        picker.wait(said)
+    assert re.search(r"> about quinces +kept by you through", "\n".join(picker.lines))
+    (exported,) = root.glob("session-*.md")
+    assert "On quinces." in exported.read_text()
+    picker.type("\x0b")
+    picker.wait("goes by its own time again")
     picker.type("\x18")
     picker.wait("Delete it")
     picker.type("\x18")
@@ -183,6 +196,31 @@ def test_the_resume_picker_previews_searches_and_deletes(
 
     assert "about pears" in asked(upstream)
     assert "quinces" not in asked(upstream)
+
+
+@pytest.mark.row("R3", "O7")
+def test_a_start_says_what_goes_and_asks_about_a_clock_in_doubt(opens: Opens, root: Path) -> None:
+    """A week ahead, with what can be done about it; by a clock that jumped nothing goes, and it is
+    said how to say that it is right.
+    """
+    data = root.parent / "person/.local/share/bailee/client"
+    at = datetime.now(UTC) - timedelta(days=26)
+    store = LocalTranscripts(
+        data / "transcripts", lambda: machine_key(data, lambda: None), days=30, clock=lambda: at
+    )
+    store.append("old", {"type": "prompt", "content": [{"type": "text", "text": "pears"}]})
+    store.close()
+    screen = opens(columns=400, until="1 session will be forgotten when it has not been used")
+    screen.wait("Ctrl-K keeps one")
+    screen.wait(r"(?m)^>$")
+    screen.type("\x04")
+    assert 0 == screen.end()
+
+    noted = json.loads((data / "clock.json").read_text())
+    noted["wall"] = (datetime.now(UTC) - timedelta(days=3650)).isoformat()
+    (data / "clock.json").write_text(json.dumps(noted))
+    opens(columns=400, until="3650 days ahead").wait("bailee local clock --confirm")
+    assert (data / "transcripts/old.log").exists()
 
 
 def test_quit_delete_forgets_the_session_here(opens: Opens, upstream: ScriptedUpstream) -> None:

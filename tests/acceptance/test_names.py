@@ -86,6 +86,7 @@ NOT_HERE = {
     "up": "its lines are looked at below", "demo": "names nothing", "code": "tests of its terminal",
     "run": "an agent's own output", "outbox show": "exact bytes, tests of the outbox",
     "outbox send": "acts", "local export": "a file", "local clean": "acts", "local delete": "acts",
+    "local keep": "an id and a day", "local release": "an id", "local clock": "a time",
     "policy decide": "JSON in ASCII", "policy explain": "the document's words",
     "policy diff": "two documents", "policy page": "a document",
     "person create": "an id and a key", "person password": "an id", "person export": "a file",

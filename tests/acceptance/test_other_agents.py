@@ -1,5 +1,6 @@
-"""The real Codex, Gemini CLI, opencode and aider under `bailee run`: unmodified, with an empty
-environment, a home of their own and a dummy key, in front of a model that answers on loopback.
+"""The real Codex, Gemini CLI, opencode and aider under `bailee run`, and what Claude Code leaves:
+unmodified, with an empty environment, a home of their own and a dummy key, in front of a model that
+answers on loopback.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import pytest
 from coding_agents import AGENTS, CACHE
 
 from bailee.client import foreign
+from bailee.client.foreign_places import Place, groups
+from bailee.client.lifetimes import Lifetimes
 from bailee.testing.other_apis import Calls, Says
-from bailee.testing.upstream import ScriptedUpstream
+from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
 from support.clients import processes
 from support.clients.programs import Bailee, clean_environment
 
@@ -41,6 +44,7 @@ class Run:
     shown: str = field(repr=False)
     key: str = field(repr=False)
     credentials: set[str] = field(repr=False)
+    given: frozenset[Path]
 
     @property
     def project(self) -> Path:
@@ -56,12 +60,40 @@ class Run:
             if path.is_file() and word in path.read_bytes()
         ]
 
+    def places(self) -> list[Place]:
+        """Where it keeps what."""
+        return groups(self.agent, self.home, self.project, self.environment)
+
     def tidied(self, at: datetime) -> foreign.CleaningPlan:
         """Local retention, as it is at a moment; the plan that was carried out."""
-        where = foreign.groups(self.agent, self.home, self.project, {})
-        made = foreign.plan(self.agent, where, 30, at)
+        made = foreign.plan(self.agent, self.places(), Lifetimes(30), at)
         foreign.carry_out(made)
         return made
+
+
+def left_by(
+    places: list[Place], home: Path, word: bytes, given: frozenset[Path]
+) -> tuple[list[str], list[str]]:
+    """Files that an agent left in no place of the list; and those that are listed as holding no
+    word of a conversation, and hold one.
+    """
+    forgotten, stays = set[Path](), set[Path]()
+    for place in places:
+        for group in place.kinds:
+            for path in place.folder.glob(group.pattern):
+                forgotten.update((path, *path.rglob("*")))
+                forgotten.update(path.parent.glob(f"{path.name}-*"))  # a database's log
+        for one in place.stays:
+            stays.update(path for path in place.folder.glob(one.pattern) if path.is_file())
+    own = home / ".local/share/bailee"
+    left = [
+        path
+        for path in home.rglob("*")
+        if path.is_file() and path not in given and own not in path.parents
+    ]
+    unknown = [str(path.relative_to(home)) for path in left if path not in forgotten | stays]
+    holding = [path for path in left if path in stays - forgotten and word in path.read_bytes()]
+    return sorted(unknown), [str(path.relative_to(home)) for path in holding]
 
 
 AGAIN = "And the pearpear trees?"
@@ -145,6 +177,8 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
     (home / "orchard/orchard.txt").write_text("seven pear trees\n")
     asks = COMMANDS[name]
     script = [Says("Seven.")] if asks.read is None else [asks.read, Says("Seven.")]
+    (home / "tmp").mkdir()
+    given = frozenset(home.rglob("*"))
     bailee = Bailee(folder)
     # opencode asks for a title too, without tools.
     titles = name == "opencode"
@@ -156,7 +190,7 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
                               env={"KEY": "sk-the-operators"})  # fmt: skip
             environment = clean_environment(
                 home, SHELL="/bin/bash", BAILEE_URL=ready["gateway"], BAILEE_API_KEY=ready["key"],
-                **asks.more,
+                TMPDIR=str(home / "tmp"), **asks.more,
             )  # fmt: skip
             done = []
             for arguments in (asks.first, asks.again):
@@ -184,7 +218,7 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
     }
     return Run(
         name, home, done[0], said, sessions, asked, program, environment, shown, ready["key"],
-        credentials,
+        credentials, given,
     )  # fmt: skip
 
 
@@ -219,6 +253,17 @@ def test_what_it_says_and_does_is_one_session(run: Run) -> None:
 
 
 @pytest.mark.row("R3")
+def test_every_file_that_it_leaves_is_in_the_list(run: Run) -> None:
+    """What it left in an empty environment is forgotten on time, or is known to hold no word of a
+    conversation: a file that is neither is one that nobody thought of.
+    """
+    unknown, wrong = left_by(run.places(), run.home, PROMPT.split()[2].encode(), run.given)
+
+    assert [] == unknown
+    assert [] == wrong
+
+
+@pytest.mark.row("R3")
 def test_after_its_days_no_file_of_its_has_the_prompt(run: Run) -> None:
     """By record time, databases included: on the 29th day all is there, on the 31st the prompt
     is in no file under the home, and the program still works.
@@ -241,3 +286,59 @@ def test_after_its_days_no_file_of_its_has_the_prompt(run: Run) -> None:
     )  # fmt: skip
     assert 0 == done.returncode, done.stderr
     assert "ses_" not in done.stdout
+
+
+@pytest.mark.row("R3")
+def test_what_claude_code_leaves_is_in_the_list_and_goes(claude: Path) -> None:
+    """With commands in the background, a long output, an edit and a list of tasks: every file that
+    it left is known, and after its days no file has a word of it.
+    """
+    CACHE.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="home-", dir=CACHE))
+    try:
+        home, project = folder / "ann", folder / "ann/orchard"
+        (home / "tmp").mkdir(parents=True)
+        project.mkdir()
+        trees = project / "orchard.txt"
+        trees.write_text("seven pear trees\n")
+        given = frozenset(home.rglob("*"))
+        turns = [
+            ToolUse("Bash", {"command": "echo quincequince", "run_in_background": True}),
+            ToolUse("Bash", {"command": "seq 1 20000; echo quincequince"}),
+            ToolUse("Read", {"file_path": str(trees)}),
+            ToolUse("Edit", {"file_path": str(trees), "old_string": "seven", "new_string": "six"}),
+            ToolUse("TaskCreate", {"subject": "quincequince", "description": "count"}),
+            Text("Seven."),
+        ]
+        with ScriptedUpstream(turns) as model:
+            environment = clean_environment(
+                home, SHELL="/bin/bash", ANTHROPIC_BASE_URL=model.url, ANTHROPIC_AUTH_TOKEN="x",
+                TMPDIR=str(home / "tmp"), CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+                CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL="1", DISABLE_AUTOUPDATER="1",
+            )  # fmt: skip
+            done = subprocess.run(
+                [str(claude), "-p", PROMPT, "--allowedTools", "Bash Read Edit TaskCreate"],
+                cwd=project, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                text=True, timeout=120, check=False,
+            )  # fmt: skip
+        assert "Seven." in done.stdout, done.stderr
+        places = groups("claude", home, project, environment)
+        given |= {trees}
+        unknown, wrong = left_by(places, home, b"quincequince", given)
+        assert ([], []) == (unknown, wrong)
+
+        def held() -> set[str]:
+            return {
+                str(path.relative_to(home))
+                for path in home.rglob("*")
+                if path.is_file() and b"quincequince" in path.read_bytes()
+            }
+
+        now = datetime.now(UTC)
+        assert {".claude", "tmp"} == {name.partition("/")[0] for name in held()}
+        early = foreign.plan("claude", places, Lifetimes(30), now + timedelta(days=29))
+        assert () == early.past
+        foreign.carry_out(foreign.plan("claude", places, Lifetimes(30), now + timedelta(days=31)))
+        assert set() == held()
+    finally:
+        shutil.rmtree(folder)

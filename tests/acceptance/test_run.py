@@ -23,6 +23,7 @@ from bailee.client.egress import EgressWatch
 from bailee.testing.upstream import ScriptedUpstream, Text
 from support.clients import processes
 from support.clients.programs import Bailee, clean_environment
+from support.clients.terminal import Screen
 
 
 class Person:
@@ -423,3 +424,135 @@ def test_a_wrong_number_of_days_deletes_nothing(ann: Person) -> None:
 
     assert "cleanupPeriodDays" in done.stderr
     assert {"days": 30, "dry_run": False, "past": []} == json.loads(done.stdout)
+
+
+@pytest.mark.row("R3", "S6")
+def test_a_clones_days_delete_nothing_of_others(ann: Person) -> None:
+    """`cleanupPeriodDays: 0` that came with a clone: the run that tells of it deletes nothing, at
+    its end neither; from the next on what was done there goes with the run, and nothing else does.
+    """
+    now = datetime.now(UTC).isoformat()
+    slug = ".claude/projects"
+    mine = ann.write(f"{slug}/mine/1.jsonl", {"timestamp": now, "cwd": str(ann.home / "mine")})
+    here = {"timestamp": now, "cwd": str(ann.project)}
+    cloned = ann.write(f"{slug}/orchard/2.jsonl", here)
+    (ann.project / ".bailee").mkdir()
+    (ann.project / ".bailee/settings.json").write_text('{"cleanupPeriodDays": 0}')
+    line = json.dumps(here)
+    program = ann.program("claude", f"echo '{line}' > $HOME/{slug}/orchard/$1.jsonl")
+
+    first = ann.run("run", "--", program, "3").stderr
+    assert "will be deleted at the next run" in first
+    assert cloned.exists()
+    assert cloned.with_name("3.jsonl").exists()
+    second = ann.run("run", "--", program, "4").stderr
+
+    assert "deleted" in second
+    assert [] == list(cloned.parent.iterdir())
+    assert mine.exists()
+
+
+@pytest.mark.row("O7")
+def test_an_agents_session_is_kept_exported_and_released(ann: Person) -> None:
+    """`list` says when it goes; kept, it stays past its time; the act can be taken back."""
+    now = datetime.now(UTC)
+    near = (now - timedelta(days=26)).isoformat()
+    path = ann.write(".claude/projects/o/1-a.jsonl", {"timestamp": near, "text": "quince"})
+    of = ("--of", "claude")
+
+    assert "forgotten in 3 days" in ann.run("local", "list", *of).stdout
+    assert "quince" in ann.run("local", "export", "1-a", *of).stdout
+    until = (now + timedelta(days=90)).date()
+    kept = ann.run("local", "keep", "1-a", *of, "--until", str(until))
+    assert f"through {until}, by retain.local-transcript-kept" in kept.stdout, kept.stderr
+    assert f"kept by you through {until}" in ann.run("local", "list", "--of", "all").stdout
+    path.write_text(path.read_text().replace(near, (now - timedelta(days=40)).isoformat()))
+    assert [] == json.loads(ann.run("local", "clean", *of, "--json").stdout)["past"]
+    assert 0 == ann.run("local", "release", "1-a", *of).returncode
+    assert 2 == ann.run("local", "release", "1-a", *of).returncode
+    assert 1 == len(json.loads(ann.run("local", "clean", *of, "--json").stdout)["past"])
+    for wrong in (("keep", "none"), ("keep", "1-a", "--until", "soon"), ("export", "none", *of)):
+        assert 2 == ann.run("local", *wrong).returncode
+
+
+@pytest.mark.row("R3")
+def test_a_clock_in_doubt_is_asked_about_at_the_terminal(ann: Person) -> None:
+    """A run deletes nothing by it, and goes on; whoever is there can say that it is right, and
+    elsewhere a command does.
+    """
+    old = (datetime.now(UTC) - timedelta(days=40)).isoformat()
+    path = ann.write(".claude/projects/o/1-a.jsonl", {"timestamp": old})
+    program = ann.program("claude", "echo it-ran")
+    ann.run("run", "--", program)
+    mark = ann.home / ".local/share/bailee/client/clock.json"
+    noted = json.loads(mark.read_text())
+    noted["wall"] = (datetime.now(UTC) - timedelta(days=3650)).isoformat()
+    mark.write_text(json.dumps(noted))
+
+    said = ann.run("run", "--", program)
+    assert ("it-ran\n", 0) == (said.stdout, said.returncode)
+    assert "3650 days ahead" in said.stderr
+    refused = ann.run("local", "clean", "--of", "claude")
+    assert (2, True) == (refused.returncode, path.exists())
+
+    for answer, there in (("n", True), ("y", False)):
+        screen = Screen(
+            "run", "--", program, folder=ann.project, environment=ann.environment(), columns=200
+        )
+        screen.wait(r"\[y/N\]")
+        screen.type(f"{answer}\r")
+        screen.wait("it-ran")
+        assert 0 == screen.end()
+        assert there == path.exists()
+
+
+SURROUNDED = (
+    ("run", "--dry-run", "--", "claude"),
+    ("run", "--", "claude"),
+    ("local", "list", "--of", "all"),
+    ("local", "clean", "--of", "all"),
+    ("flows", "--json"),
+    ("outbox",),
+    ("policy", "explain", "send", "flow=metrics", "provider=api"),
+    ("sessions", "list"),
+    ("metrics", "list"),
+)
+
+
+@pytest.mark.parametrize("command", SURROUNDED, ids=" ".join)
+def test_no_surroundings_make_a_traceback_or_delete_anything(
+    ann: Person, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """No home, a folder that is gone, a full output, an argument that is no text, a name that is
+    none: a word and an exit status, and what is not past its time is there.
+    """
+    ann.program("claude", "true")
+    here = ann.write(".claude/projects/o/1.jsonl", {"timestamp": datetime.now(UTC).isoformat()})
+    odd = ann.home / os.fsdecode(b"\xff\xfe")
+    (odd / ".git").mkdir(parents=True)
+    gone = tmp_path / "gone"
+    path = f"{ann.home / 'bin'}:{os.environ['PATH']}"
+    program = [sys.executable, "-m", "bailee", *command]
+    cases = {
+        "home that is none": f"export HOME=here; exec {_quoted(program)}",
+        "folder gone": f"mkdir {gone}; cd {gone}; rmdir {gone}; exec {_quoted(program)}",
+        "full output": f"exec {_quoted(program)} > /dev/full",
+        "closed output": f"exec {_quoted(program)} >&-",
+        "odd folder": f"cd {_quoted([str(odd)])}; exec {_quoted(program)}",
+        "odd argument": f"exec {_quoted([*program, os.fsdecode(bytes([0xFF]))])}",
+    }
+    for name, script in cases.items():
+        done = subprocess.run(
+            ["/bin/bash", "-c", os.fsencode(script)], cwd=ann.project,
+            env=ann.environment(PATH=path, BAILEE_HOME=str(tmp_path / "server")),
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+        said = done.stderr.decode("utf-8", "replace")
+        assert "Traceback" not in said, (name, said)
+        assert "Exception ignored" not in said, (name, said)
+        assert done.returncode in {0, 2, 6}, (name, done.returncode, said)
+        assert here.exists(), name
+
+
+def _quoted(words: list[str]) -> str:
+    return " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)

@@ -8,7 +8,8 @@ Written from rows T1 to T6 and R1 to R6, and from what issue 11 says of clocks a
 * commercial data is trained on only after an admin's word, the first-party API's alone (T5, T6);
 * past its time nobody reads it, and within the hour nobody can (R5);
 * deleted or erased, it stays so, whatever is under way; a hold defers that and says so (R6);
-* a clock that steps destroys, prolongs and shows again nothing until it is confirmed or has lasted.
+* a clock that steps destroys, prolongs and shows again nothing until it is confirmed or, by a day
+  at most, has lasted.
 
 Where the mission leaves a choice, the model gives all that is allowed.
 """
@@ -21,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 CHOICE_FROM = datetime(2025, 8, 28, tzinfo=UTC)
 SMALL = timedelta(minutes=5)  # a step of no more is no step
 LASTS = timedelta(hours=24)
+ASKED = timedelta(days=1)
 HOUR = timedelta(hours=1)
 RESUMABLE = timedelta(days=30)  # as long as a client keeps what it can resume (R3)
 
@@ -261,14 +263,18 @@ class Model:
         self._time_ends(before)
 
     @property
+    def _small_enough(self) -> bool:
+        return self.step is not None and abs(self.step) <= ASKED
+
+    @property
     def may_follow(self) -> bool:
         """Whether the step may be followed without anybody's word."""
-        return self.step is not None and self.lasted >= LASTS
+        return self._small_enough and self.lasted >= LASTS
 
     @property
     def must_follow(self) -> bool:
         """Whether it is, by who looks now."""
-        return self.step is not None and self.surely_lasted >= LASTS
+        return self._small_enough and self.surely_lasted >= LASTS
 
     def follow(self) -> None:
         """The clock is taken as it is. What was past its time before is not shown by an earlier."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.steady import BOUND, LASTS, OFF, SteadyClock
+from bailee.steady import ASKED, BOUND, LASTS, OFF, SteadyClock
 from bailee.testing import FakeMachine
 
 SECOND = timedelta(seconds=1)
@@ -82,6 +82,23 @@ def test_another_step_begins_to_last_anew() -> None:
     held = clock.step()
     assert held is not None
     assert LASTS / 2 == held.lasted
+
+
+@pytest.mark.parametrize("step", [ASKED, ASKED + SECOND, -ASKED - SECOND, timedelta(days=3650)])
+def test_a_step_of_more_than_a_day_waits_for_a_word(step: timedelta) -> None:
+    """However long it lasts, and through restarts of the process."""
+    fake = FakeMachine()
+    clock = SteadyClock(fake.machine)
+    start = clock()
+    fake.step(step)
+    clock()
+    fake.passes(100 * LASTS)
+    held = SteadyClock(fake.machine, clock.seen()).step()
+    assert held is not None
+    assert (abs(step) <= ASKED) == held.has_lasted
+    assert start + 100 * LASTS == clock()
+    clock.follow()
+    assert fake.wall() == clock()
 
 
 @pytest.mark.parametrize("step", [timedelta(0), timedelta(hours=2), -timedelta(hours=2)])

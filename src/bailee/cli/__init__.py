@@ -18,7 +18,10 @@ from typing import Annotated, Final
 import typer
 
 from bailee import __version__
+from bailee.cli.errors import report
+from bailee.cli.output import open_streams
 from bailee.cli.show import say, warn_in_lines
+from bailee.errors import BaileeError
 
 _COMMANDS: Final = {
     "up": (
@@ -145,13 +148,20 @@ def whole() -> typer.Typer:
 def main() -> None:
     """Run the command line. A fault of our own is reported where that is on, and stays a fault."""
     first = sys.argv[1:2]
+    if first != ["code"]:  # which has to say itself where an answer can't go
+        open_streams()
     try:
-        if first and first[0] in _COMMANDS:
-            _made(first)()
-        elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
-            listed()()
-        else:
-            whole()()
+        try:
+            _run(first)
+        finally:
+            if sys.stdout is not None and not sys.stdout.closed:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except BaileeError as error:  # outside of what a command reports: its help, its last bytes
+        report(error)
+        sys.exit(error.exit_status)
     except Exception as error:
         from bailee.client.crashes import crashed
 
@@ -159,3 +169,12 @@ def main() -> None:
         if told is not None:
             warn_in_lines(told)
         raise
+
+
+def _run(first: list[str]) -> None:
+    if first and first[0] in _COMMANDS:
+        _made(first)()
+    elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
+        listed()()
+    else:
+        whole()()

@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 
 from bailee.cli.errors import report, reporting
 from bailee.cli.show import say, warn_in_lines, write_text
+from bailee.cli.surroundings import here
 from bailee.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def code(  # noqa: PLR0917 - each is an option
         from bailee.agent.session import Options
 
         options = Options(
-            folder=_here(),
+            folder=here(),
             model=model,
             session=resume or None,
             latest=continue_,
@@ -212,24 +213,6 @@ def _write(text: str, *, as_json: bool) -> None:
         failed = StorageError(f"standard output can't be written: {error.strerror}.")
         report(failed)
         raise typer.Exit(failed.exit_status) from None
-
-
-def _here() -> Path:
-    try:
-        Path.home()
-        here = Path.cwd()
-        here.stat()
-        return here
-    except RuntimeError:
-        raise InputError(
-            "this user has no home folder.", code="configuration", hint="set HOME"
-        ) from None
-    except OSError:
-        raise InputError(
-            "the folder that this was started in is gone, or can't be entered.",
-            code="not_found",
-            hint="cd into one that is there",
-        ) from None
 
 
 def _standard_input(

@@ -10,6 +10,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.show import console, print_json, say, write_text
+from bailee.cli.surroundings import here
 from bailee.client import files
 from bailee.client.agent_flows import PROGRAMS, agent_flows
 from bailee.client.flows import FlowState, all_flows, where
@@ -42,7 +43,7 @@ def flows(
         if as_json and diagram:
             raise InputError("Give --json or --diagram, not both.")
         policy = load(document)
-        holding = files.read(policy, Path.cwd(), option=settings)
+        holding = files.read(policy, here(), option=settings)
         warn(holding)
         boxed = shutil.which("bwrap") is not None
         found = all_flows(policy, holding, lang, sandboxed=boxed)

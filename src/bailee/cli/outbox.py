@@ -6,7 +6,6 @@ import base64
 import hashlib
 import sys
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import console, moment, print_json, say, size, table, write_text
+from bailee.cli.surroundings import here
 from bailee.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ OfflineOption = Annotated[
 def _machine(settings: str | None) -> ClientMachine:
     from bailee.client.machine import ClientMachine
 
-    machine = ClientMachine.open(Path.cwd(), option=settings)
+    machine = ClientMachine.open(here(), option=settings)
     warn(machine.settings)
     return machine
 

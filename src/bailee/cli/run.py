@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import uuid
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,12 +19,15 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import say, size
-from bailee.errors import InputError, StorageError
+from bailee.cli.surroundings import here
+from bailee.errors import BaileeError, InputError, StorageError
 from bailee.json_values import Json
 
 if TYPE_CHECKING:
     from bailee.client.agents import Launch, LaunchTerms
     from bailee.client.egress import EgressWatch
+    from bailee.client.foreign import CleaningPlan
+    from bailee.client.lifetimes import Due
     from bailee.client.machine import ClientMachine
 
 _SECRET = frozenset(
@@ -73,6 +77,7 @@ def run(
     settings: SettingsOption = None,
 ) -> None:
     """Run another agent so that it uses the gateway, respects the switches and forgets on time."""
+    from bailee.cli.local_files import planned
     from bailee.client import agents
     from bailee.client.egress import EgressWatch
     from bailee.client.machine import ClientMachine
@@ -80,7 +85,7 @@ def run(
     from bailee.client.sender import network
 
     with reporting("agent"):
-        machine = ClientMachine.open(Path.cwd(), option=settings)
+        machine = ClientMachine.open(here(), option=settings)
         warn(machine.settings)
         program = shutil.which(command[0])
         if program is None and not show:
@@ -108,10 +113,14 @@ def run(
             _say("no bailee key is set (BAILEE_API_KEY): the agent's own credential is passed on")
         for note in made.notes:
             _say(note)
-        if said := machine.tidy():
-            _say(said)
+        _sure_of_the_clock(machine)
+        with _told_of():
+            if said := machine.tidy():
+                _say(said)
+        told: Callable[[Due], bool] = _nothing
         if agent is not None:
-            _retain(machine, agent)
+            with _told_of():
+                told = _retain(machine, agent)
         environment = _environment(machine, made)
         with ExitStack() as held:
             watch = None
@@ -126,7 +135,8 @@ def run(
         if watch is not None:
             _tell(watch, under, report)
         if agent is not None and machine.keep_days == 0:
-            _retain(machine, agent)
+            with _told_of():
+                _delete(planned(machine, agent), agent, told)
     raise typer.Exit(status)
 
 
@@ -221,37 +231,79 @@ def _freshen(path: Path, content: bytes) -> None:
         raise StorageError(f"{path} can't be written ({error.strerror}).") from error
 
 
-def _retain(machine: ClientMachine, agent: str) -> None:
-    """Apply local retention to the agent's own files; announced before the first deletion."""
-    from bailee.cli.local import of_agent, planned
-    from bailee.client import announcing
+def _sure_of_the_clock(machine: ClientMachine) -> None:
+    """Ask at the terminal about a clock that may have jumped; elsewhere each part says so."""
+    from bailee.cli.local_files import clock_is_right
 
-    days = machine.clean_days
-    now = machine.clock()
-    found = planned(machine, agent, days)
-    soonest = now if found.past else found.soonest
-    announced = announcing.read(machine.data, agent)
-    if announcing.to_announce(announced, days, soonest, now):
-        count = len(found.past)
-        when = "at the next run" if count else f"from {(now + timedelta(days=7)).date()} on"
-        what = f"{count} file{'' if count == 1 else 's'}" if count else "files"
-        _say(
-            f"{what} of {agent} older than {days} day{'' if days == 1 else 's'} will be deleted "
-            f"{when}; to see which: bailee local clean --of {agent} --dry-run"
-        )
-        try:
-            announcing.write(machine.data, agent, announcing.Announced(days, now.isoformat()))
-        except OSError as error:
-            raise StorageError(f"{machine.data} can't be written ({error.strerror}).") from error
-    elif announcing.may_delete(announced, days):
-        done = of_agent(machine, agent, days, dry_run=False)
-        if done:
-            total = sum(one.size for one in done)
-            _say(f"{len(done)} of {agent}'s files were past {days} days: {size(total)} deleted")
+    jumped = machine.clock_in_doubt()
+    if jumped is not None:
+        clock_is_right(machine, jumped)
+
+
+def _retain(machine: ClientMachine, agent: str) -> Callable[[Due], bool]:
+    """Apply local retention to the agent's own files: tell of what goes, and delete what an earlier
+    run has told of. What may go at the end of this one.
+    """
+    from bailee.cli.local_files import doubt, planned
+    from bailee.client.clock_mark import ClockJump
+
+    found = planned(machine, agent)
+    answer = machine.tell_and_choose(agent, found.dues)
+    if isinstance(answer, ClockJump):
+        _say(f"{agent}: {doubt(answer)}")
+        return _nothing
+    news, may = answer
+    if news:
+        _say(_told(agent, found, news))
+    _delete(found, agent, may)
+    return may
+
+
+def _told(agent: str, found: CleaningPlan, news: list[Due]) -> str:
+    """What goes when, and what can be done about it."""
+    past = sum(any(due in news for due in one.dues) for one in found.past)
+    coming = [due for due in news if due.at > found.now]
+    going = [one for one in found.sessions if one.due in coming]
+    what = []
+    if past:
+        files = "1 file" if past == 1 else f"{past} files"
+        what.append(f"{files} of {agent} past their time will be deleted at the next run")
+    if coming:
+        first = min(due.at for due in coming).astimezone().date()
+        some = "1 session" if len(going) == 1 else f"{len(going)} sessions" if going else "files"
+        what.append(f"{some} of {agent} will be deleted from {first} on")
+    return (
+        f"{'; '.join(what)}. To see which: bailee local list --of {agent}, bailee local clean "
+        f"--of {agent} --dry-run. To keep one: bailee local keep SESSION --of {agent}"
+    )
+
+
+def _delete(found: CleaningPlan, agent: str, may: Callable[[Due], bool]) -> None:
+    from bailee.cli.local_files import carried_out
+
+    done = carried_out(found, may, agent)
+    if done:
+        total = sum(one.size for one in done)
+        _say(f"{len(done)} of {agent}'s files were past their time: {size(total)} deleted")
+
+
+@contextmanager
+def _told_of() -> Iterator[None]:
+    """What keeps retention from being done is said, and keeps nobody from their work."""
+    try:
+        yield
+    except BaileeError as error:
+        _say(error.message)
+        if error.hint is not None:
+            _say(f"hint: {error.hint}")
+
+
+def _nothing(_due: Due) -> bool:
+    return False
 
 
 def _show(machine: ClientMachine, agent: str | None, made: Launch, command: list[str]) -> None:
-    from bailee.cli.local import planned
+    from bailee.cli.local_files import planned
 
     for name in sorted(made.env):
         value = "(your bailee key)" if name in _SECRET else made.env[name]
@@ -262,7 +314,7 @@ def _show(machine: ClientMachine, agent: str | None, made: Launch, command: list
         say(f"{variable}=(a file with {content})")
     say(" ".join([command[0], *made.arguments, *command[1:]]))
     if agent is not None:
-        for one in planned(machine, agent, machine.clean_days).past:
+        for one in planned(machine, agent).past:
             what = "" if one.records is None else f" ({one.records} records)"
             say(f"past its time: {one.path}{what}")
     for note in made.notes:

@@ -9,6 +9,9 @@ Rules kept here:
 * Of Claude Code's own settings files the `env` blocks are read, for switches only: who has checked
   `DISABLE_TELEMETRY` into `.claude/settings.json` has said what they want.
 * A project is the folder, or the nearest one above it, that holds `.bailee`, `.claude` or `.git`.
+  It may lie in others: a package in a repository, a submodule in what it belongs to. What their
+  files say about privacy holds in it too. Nothing above the person's home is asked, and nothing
+  that somebody else can have put there.
 
 Rows: S6.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -52,31 +56,76 @@ def project_of(folder: Path) -> Path:
     for place in (folder, *folder.parents):
         if place == home:
             break  # ~/.claude and ~/.bailee are the person's own, not a project's
-        if any((place / mark).exists() for mark in _MARKS):
+        if _marked(place) and (place == folder or not _anybodys(place)):
             return place
     return folder
 
 
+def projects_of(folder: Path) -> tuple[Path, ...]:
+    """The projects that a folder lies in, nearest first: its own, and those around it."""
+    nearest, home = project_of(folder), Path.home()
+    found = [nearest]
+    for place in nearest.parents:
+        if home in (place, nearest):
+            break
+        if _marked(place) and not _anybodys(place):
+            found.append(place)
+    return tuple(found)
+
+
+def _marked(place: Path) -> bool:
+    for mark in _MARKS:
+        with suppress(OSError):  # a folder that can't be entered shows no mark
+            if (place / mark).exists():
+                return True
+    return False
+
+
+def _anybodys(place: Path) -> bool:
+    """Whether everybody puts things of their own into a folder, as into /tmp."""
+    shared = stat.S_IWOTH | stat.S_ISVTX
+    try:
+        return place.stat().st_mode & shared == shared
+    except OSError:
+        return True
+
+
+def project_days(folder: Path, most: int) -> tuple[int, str] | None:
+    """For how many days the files of a folder's projects keep transcripts, and the project that
+    says so: the smallest number counts. What is no such number says nothing here.
+    """
+    found = []
+    for project in projects_of(folder):
+        for name in ("settings.local.json", "settings.json"):
+            with suppress(OSError):
+                content = _content(project / ".bailee" / name)
+                said = parse("project", name, content or b"").values or {}
+                days = said.get("cleanupPeriodDays")
+                if type(days) is int and 0 <= days <= most:
+                    found.append((days, str(project)))
+    return min(found, default=None)
+
+
 def places(folder: Path, environment: Mapping[str, str] = os.environ) -> Places:
     """The places for work in `folder`."""
-    project = project_of(folder)
+    projects = projects_of(folder)
     extra = environment.get("BAILEE_MANAGED_SETTINGS")
     config = user_config_path("bailee", appauthor=False)
     return Places(
         own=(
             ("managed", MANAGED),
             *((("managed", Path(extra)),) if extra else ()),
-            ("project local", project / ".bailee" / "settings.local.json"),
-            ("project", project / ".bailee" / "settings.json"),
+            *(("project local", one / ".bailee" / "settings.local.json") for one in projects),
+            *(("project", one / ".bailee" / "settings.json") for one in projects),
             ("user", config / "settings.json"),
         ),
         borrowed=(
             ("managed", MANAGED_CLAUDE),
-            ("project local", project / ".claude" / "settings.local.json"),
-            ("project", project / ".claude" / "settings.json"),
+            *(("project local", one / ".claude" / "settings.local.json") for one in projects),
+            *(("project", one / ".claude" / "settings.json") for one in projects),
             ("user", Path.home() / ".claude" / "settings.json"),
         ),
-        proposing=(("project", project / ".mcp.json"),),
+        proposing=(("project", projects[0] / ".mcp.json"),),
     )
 
 

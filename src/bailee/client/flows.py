@@ -217,7 +217,7 @@ def _decided(variable: str | None, chosen: Chosen | None, provider: str, said: W
     if chosen.assumed:
         return said("flow.assumed", where=place, name=variable)
     form = "flow.like_no" if chosen.value in _LIKE_NO else "flow.set_in"
-    return said(form, name=chosen.called or variable, where=place)
+    return said(form, name=variable, where=place)
 
 
 _LIKE_NO: Final = frozenset({"0", "false", "False", "FALSE", "no", "off"})

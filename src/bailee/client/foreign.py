@@ -6,195 +6,129 @@ Rules kept here:
   name. A history loses the records that are past, one by one. An agent's own cleanup goes by the
   time of files, which a copy or a touch changes, and leaves histories alone.
 * A database loses its past sessions with all their rows: `foreign_databases`.
-* Where a file's records have no times, the earlier of its two file times counts.
+* How many days, say the settings of where something was done (`lifetimes`); a session that its
+  person keeps stays until then. A session that is running stays, whatever its days.
+* Where a file's records have no times, the earlier of its two file times counts; of a folder the
+  latest of what is in it. One that lies ahead is set to now, once, and counts from there.
 * Below an agent's folder no link is followed; the folder itself may be one, as people who keep
-  their settings in a repository have it. Nothing outside of it is touched.
+  their settings in a repository have it. Nothing outside of it is touched. In a folder that others
+  use too only what is one's own counts.
 * `plan` changes nothing; `carry_out` does exactly what the plan says, and leaves alone what has
   changed since.
 
-Rows: R3.
+What lies where: `foreign_places`.
+Rows: R3, O7.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bailee.client.foreign_databases import Database, forget, look
-from bailee.client.foreign_records import Cut, cut_aider, cut_array, cut_lines, last_time
+from bailee.client.foreign_databases import Database, InDatabase, forget, look
+from bailee.client.foreign_places import FileGroup, Place
+from bailee.client.foreign_records import CutOut, History, folder_in, last_time
+from bailee.client.lifetimes import Due, Lifetimes
 from bailee.client.local_key import write_private
 
 _LARGEST: Final = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class FileGroup:
-    """Files of one kind. `pattern` is below the agent's folder. With `cut`, records are cut out;
-    without, whole files go. `beside`: folders (below the agent's) in which what begins with a
-    forgotten session's name goes too.
-    """
-
-    pattern: str
-    cut: Callable[[bytes, datetime], Cut] | None = None
-    beside: tuple[str, ...] = ()
-    by_file_time: bool = False
+_ID: Final = 36
+_AHEAD: Final = 3600.0  # seconds: file systems' clocks are not the machine's
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_LEFT: Final = FileGroup("", by_file_time=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
     """One thing to be done. `records` None: the file or folder goes; else so many are cut out, or
-    deleted from the database of that kind.
+    deleted from the database of that kind. `dues`: when it was due, by which lifetimes.
     """
 
     agent: str
     path: Path
     last: datetime
     size: int
+    dues: tuple[Due, ...]
     records: int | None = None
     stamp: tuple[int, int] = (0, 0)
     kept: bytes | None = None
     database: Database | None = None
+    sessions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSession:
+    """A session of an agent's that is there. `due`: when it goes; `kept_until`: its person keeps
+    it until then. `path`: its transcript, where that is a file of its own.
+    """
+
+    agent: str
+    session: str
+    folder: str | None
+    last: datetime
+    due: Due
+    kept_until: datetime | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CleaningPlan:
-    """What is past, and when the next thing will be (None: nothing is kept)."""
+    """What is past; when everything else goes; each session that is there; and files whose times
+    lie ahead.
+    """
 
     past: tuple[Past, ...]
-    soonest: datetime | None
-    limit: datetime
+    coming: tuple[Due, ...]
+    sessions: tuple[LocalSession, ...]
+    ahead: tuple[Path, ...]
     now: datetime
 
+    @property
+    def dues(self) -> list[Due]:
+        """When everything that is there goes, or should have gone."""
+        return [*self.coming, *(due for one in self.past for due in one.dues)]
 
-# A folder of an agent's, and what lies below it.
-Place = tuple[Path, tuple[FileGroup | Database, ...]]
-_CLAUDE_BESIDE: Final = ("file-history", "todos", "session-env", "tasks", "debug")
-
-
-def groups(agent: str, home: Path, project: Path, environment: dict[str, str]) -> list[Place]:
-    """The folders of an agent, and what lies in them."""
-    if agent == "claude":
-        folder = Path(environment.get("CLAUDE_CONFIG_DIR") or home / ".claude")
-        return [
-            (
-                folder,
-                (
-                    FileGroup("projects/*/*.jsonl", beside=_CLAUDE_BESIDE),
-                    FileGroup("history.jsonl", cut_lines),
-                    FileGroup("telemetry/*"),
-                    *(FileGroup(f"{name}/*", by_file_time=True) for name in _CLAUDE_BESIDE),
-                    FileGroup("paste-cache/*", by_file_time=True),
-                    FileGroup("shell-snapshots/*", by_file_time=True),
-                ),
-            )
-        ]
-    if agent == "codex":
-        folder = Path(environment.get("CODEX_HOME") or home / ".codex")
-        return [
-            (
-                folder,
-                (
-                    FileGroup("sessions/*/*/*/rollout-*.jsonl"),
-                    FileGroup("archived_sessions/rollout-*.jsonl"),
-                    FileGroup("history.jsonl", cut_lines),
-                    FileGroup("log/*", by_file_time=True),
-                    FileGroup("shell_snapshots/*", by_file_time=True),
-                ),
-            ),
-            (Path(environment.get("CODEX_SQLITE_HOME") or folder), _CODEX_DATABASES),
-        ]
-    if agent == "opencode":
-        data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share") / "opencode"
-        state = Path(environment.get("XDG_STATE_HOME") or home / ".local/state") / "opencode"
-        return [
-            (
-                data,
-                (
-                    _OPENCODE_DATABASE,
-                    FileGroup("storage/session_diff/*", by_file_time=True),
-                    FileGroup("snapshot/*/*", by_file_time=True),
-                    FileGroup("tool-output/*", by_file_time=True),
-                    FileGroup("log/*", by_file_time=True),
-                ),
-            ),
-            (state, (FileGroup("prompt-history.jsonl", by_file_time=True),)),
-        ]
-    if agent == "gemini":
-        return [
-            (
-                home / ".gemini",
-                (
-                    FileGroup("tmp/*/chats/*.jsonl"),
-                    FileGroup("tmp/*/chats/*.json"),
-                    FileGroup("tmp/*/checkpoint*.json", by_file_time=True),
-                    FileGroup("tmp/*/checkpoints/*", by_file_time=True),
-                    FileGroup("tmp/*/logs.json", cut_array),
-                    FileGroup("tmp/*/shell_history", by_file_time=True),
-                ),
-            )
-        ]
-    if agent == "aider":
-        return [
-            (
-                project,
-                (
-                    FileGroup(".aider.chat.history.md", cut_aider),
-                    FileGroup(".aider.input.history", cut_aider),
-                    FileGroup(".aider.llm.history", by_file_time=True),
-                ),
-            )
-        ]
-    return []
+    def where(self, may: Callable[[Due], bool]) -> CleaningPlan:
+        """The plan for what may go."""
+        past = tuple(one for one in self.past if all(map(may, one.dues)))
+        return replace(self, past=past)
 
 
-_THREAD: Final = frozenset({"thread_id", "child_thread_id", "parent_thread_id"})
-_CODEX_DATABASES: Final = (
-    Database("state_*.sqlite", _THREAD, (("threads", "id", "updated_at"),), (("threads", "id"),)),
-    Database("thread_history_*.sqlite", _THREAD, (("thread_items", "thread_id", "created_at_ms"),)),
-    Database("goals_*.sqlite", _THREAD, (("thread_goals", "thread_id", "updated_at_ms"),)),
-    Database("queue_*.sqlite", _THREAD, (("queued_items", "thread_id", "updated_at_ms"),)),
-    Database("memories_*.sqlite", _THREAD, (("stage1_outputs", "thread_id", "source_updated_at"),)),
-    Database("logs_*.sqlite", frozenset(), (), log=("logs", "ts")),
-)
-_OPENCODE_DATABASE: Final = Database(
-    "opencode*.db",
-    frozenset({"session_id", "aggregate_id"}),
-    (
-        ("session", "id", "time_updated"),
-        ("message", "session_id", "time_updated"),
-        ("part", "session_id", "time_updated"),
-        ("session_message", "session_id", "time_updated"),
-    ),
-    (("session", "id"),),
-    parents=("session", "id", "parent_id"),
-)
-
-
-def plan(agent: str, where: list[Place], days: int, now: datetime) -> CleaningPlan:
-    """What is past its time. Raises `OSError` where a folder can't be read."""
-    planning = _Planning(agent, now - timedelta(days=days), now)
-    for folder, kinds in where:
-        for group in kinds:
-            for path in _found(folder, group.pattern):
-                if isinstance(group, Database):
-                    planning.database(path, group)
-                elif group.cut is not None:
-                    planning.history(path, group.cut)
-                else:
-                    planning.whole(path, folder, group)
+def plan(
+    agent: str,
+    where: Iterable[Place],
+    lifetimes: Lifetimes,
+    now: datetime,
+    kept: Mapping[str, datetime] | None = None,
+) -> CleaningPlan:
+    """What is past its time. `kept`: sessions that are kept, and until when. Raises `OSError` where
+    a folder can't be read.
+    """
+    planning = _Planning(agent, lifetimes, now, kept or {})
+    places = list(where)
+    for place in places:
+        planning.look_who_runs(place)
+    for place in places:
+        for group in place.kinds:
+            but = group.but if isinstance(group, FileGroup) else ()
+            for path in _found(place, group.pattern):
+                if path.name not in but:
+                    planning.take(path, place, group)
     seen: dict[Path, Past] = {}
     for one in planning.past:
         seen.setdefault(one.path, one)
-    soonest = min(planning.stays, default=None)
     done = tuple(sorted(seen.values(), key=lambda one: (one.last, str(one.path))))
-    until = None if soonest is None else soonest + timedelta(days=days)
-    return CleaningPlan(done, until, now - timedelta(days=days), now)
+    return CleaningPlan(
+        done, tuple(planning.coming), tuple(planning.sessions), tuple(planning.ahead), now
+    )
 
 
 def carry_out(planned: CleaningPlan) -> list[Past]:
@@ -202,99 +136,238 @@ def carry_out(planned: CleaningPlan) -> list[Past]:
     done = []
     for one in planned.past:
         try:
-            if one.database is not None:
-                before = _size(one.path)
-                count = forget(one.path, one.database, planned.limit, planned.now)
-                if count:
-                    size = max(before - _size(one.path), 0)
-                    done.append(replace(one, records=count, size=size))
-                continue
-            if one.path.is_symlink() or _stamp(one.path) != one.stamp:
-                continue
-            if one.records is None:
-                if one.path.is_dir():
-                    shutil.rmtree(one.path)
-                else:
-                    one.path.unlink()
-            else:
-                assert one.kept is not None
-                mode = stat.S_IMODE(one.path.stat().st_mode)
-                write_private(one.path, one.kept)
-                one.path.chmod(mode)
+            if (made := _carried_out(one, planned.now)) is not None:
+                done.append(made)
         except FileNotFoundError:
             continue
-        done.append(one)
+    for path in planned.ahead:
+        with suppress(OSError):
+            os.utime(path, (planned.now.timestamp(),) * 2, follow_symlinks=False)
     return done
 
 
+def _carried_out(one: Past, now: datetime) -> Past | None:
+    if one.database is not None:
+        before = _size(one.path)
+
+        def past(row: InDatabase) -> bool:
+            return row.last <= one.last and (not row.session or row.session in one.sessions)
+
+        count = forget(one.path, one.database, past, now)
+        return replace(one, records=count, size=max(before - _size(one.path), 0)) if count else None
+    if one.path.is_symlink() or _stamp(one.path) != one.stamp:
+        return None
+    if one.records is None:
+        if one.path.is_dir():
+            shutil.rmtree(one.path)
+        else:
+            one.path.unlink()
+    else:
+        assert one.kept is not None
+        mode = stat.S_IMODE(one.path.stat().st_mode)
+        write_private(one.path, one.kept)
+        one.path.chmod(mode)
+    return one
+
+
+@dataclass(slots=True)
 class _Planning:
-    """Looks at one file after the other."""
+    """Looks at one file after the other. `_living`: sessions that stay, with what is beside them;
+    `_running`: those of processes that run, the first of them `_since`; `_folders`: where sessions
+    were.
+    """
 
-    def __init__(self, agent: str, limit: datetime, now: datetime) -> None:
-        self._agent = agent
-        self._limit = limit
-        self._now = now
-        self._living: set[str] = set()
-        self.past: list[Past] = []
-        self.stays: list[datetime] = []
+    agent: str
+    lifetimes: Lifetimes
+    now: datetime
+    kept: Mapping[str, datetime]
+    past: list[Past] = field(default_factory=list)
+    coming: list[Due] = field(default_factory=list)
+    sessions: list[LocalSession] = field(default_factory=list)
+    ahead: list[Path] = field(default_factory=list)
+    _living: set[str] = field(default_factory=set)
+    _running: set[str] = field(default_factory=set)
+    _folders: dict[str, str | None] = field(default_factory=dict)
+    _since: datetime = _NEVER
 
-    def history(self, path: Path, cut: Callable[[bytes, datetime], Cut]) -> None:
+    def look_who_runs(self, place: Place) -> None:
+        """Claude Code notes its running processes and their sessions."""
+        for path in _found(place, "sessions/*.json") if self.agent == "claude" else ():
+            try:
+                held = json.loads(path.read_bytes())
+                pid, session, since = held["pid"], held["sessionId"], held["startedAt"] / 1000
+                if type(pid) is int and pid > 0 and isinstance(session, str) and session:
+                    os.kill(pid, 0)
+                    self._running.update({session, path.name})
+                    self._since = min(self._since, datetime.fromtimestamp(since, UTC))
+            except (OSError, ValueError, KeyError, TypeError, OverflowError):
+                continue  # it has ended, or its number is somebody else's now
+
+    def take(self, path: Path, place: Place, group: FileGroup | Database) -> None:
+        """One file or folder."""
+        if isinstance(group, Database):
+            self._database(path, group)
+        elif group.cut is not None:
+            self._history(path, group.cut)
+            for left in _left_behind(path):  # by a process that died as it cut this one
+                self._whole(left, place, _LEFT)
+        else:
+            self._whole(path, place, group)
+
+    def _history(self, path: Path, cut: CutOut) -> None:
         """A file of which the past records go."""
         stamp = _stamp(path)
         if not path.is_file() or stamp[0] > _LARGEST:
             return
-        found = cut(path.read_bytes(), self._limit)
+        folder = str(path.parent) if self.agent == "aider" else None
+        history = History(path.read_bytes(), self.now, self._file_time(path), folder)
+
+        def due(at: datetime, where: str | None) -> Due:
+            return Due.after(at, self.lifetimes.of(where))
+
+        found = cut(history, lambda at, where: due(at, where).at <= self.now)
         if found.removed:
             size = stamp[0] - len(found.kept)
+            latest = max(at for at, _ in found.removed)
+            dues = _latest(due(at, where) for at, where in found.removed)
             self.past.append(
-                Past(self._agent, path, self._limit, size, found.removed, stamp, found.kept)
+                Past(self.agent, path, latest, size, dues, len(found.removed), stamp, found.kept)
             )
-        if found.soonest is not None:
-            self.stays.append(found.soonest)
+        self.coming += [due(at, where) for at, where in found.stays]
 
-    def database(self, path: Path, kind: Database) -> None:
+    def _database(self, path: Path, kind: Database) -> None:
         """A database of which the past sessions go. What they took shows when they have gone."""
-        found = look(path, kind, self._limit, self._now)
-        if found.last is not None:
-            self.past.append(Past(self._agent, path, found.last, 0, found.past, database=kind))
-        if found.soonest is not None:
-            self.stays.append(found.soonest)
+        past: list[tuple[InDatabase, Due]] = []
+        for one in look(path, kind, self.now):
+            until = self.kept.get(one.root) or self.kept.get(one.session)
+            folder = one.folder or self._folders.get(one.session)
+            due = Due.after(one.last, self.lifetimes.of(folder), until)
+            if kind.folders is not None and one.session == one.root != "":
+                self._folders[one.session] = folder
+                self.sessions.append(
+                    LocalSession(self.agent, one.session, folder, one.last, due, until)
+                )
+            if due.at <= self.now:
+                past.append((one, due))
+            else:
+                self.coming.append(due)
+        if past:
+            ids = frozenset(one.session for one, _ in past if one.session)
+            last = max(one.last for one, _ in past)
+            dues = _latest(due for _, due in past)
+            self.past.append(
+                Past(self.agent, path, last, 0, dues, len(past), database=kind, sessions=ids)
+            )
 
-    def whole(self, path: Path, folder: Path, group: FileGroup) -> None:
+    def _whole(self, path: Path, place: Place, group: FileGroup) -> None:
         """A file or folder that goes as a whole, with what belongs to it, or stays."""
-        stamp = _stamp(path)
-        last = None
-        if not group.by_file_time and path.is_file() and stamp[0] <= _LARGEST:
-            last = last_time(path.read_bytes(), self._now)
-        if last is None:
-            if any(path.name.startswith(session) for session in self._living):
-                return  # it belongs to a session that is kept
-            status = path.lstat()
-            last = datetime.fromtimestamp(min(status.st_mtime, status.st_ctime), UTC)
-        if last > self._limit:
-            self.stays.append(last)
-            if group.beside:
-                self._living.add(path.stem)
+        last, folder = None, None
+        if not group.by_file_time and path.is_file() and path.lstat().st_size <= _LARGEST:
+            content = path.read_bytes()
+            found = last_time(content, self.now)
+            last, folder = found.at, folder_in(content)
+            if found.ahead:
+                last = max(last or self._file_time(path), self._file_time(path))
+        whose = _session_of(path, self.agent) if group.sessions else None
+        if whose is None and self._lives(path):
             return
-        self._add(path, last)
+        if last is None:
+            last = self._file_time(path)
+            if last >= self._since:
+                return  # it may be of a process that runs
+        until = self.kept.get(whose) if whose else None
+        if self.agent == "aider":
+            folder = str(path.parent)
+        if whose is not None:
+            folder = folder or _root_beside(path)
+            self._folders[whose] = folder
+        else:
+            folder = folder or next(
+                (where for one, where in self._folders.items() if path.name.startswith(one)), None
+            )
+        due = Due.after(last, self.lifetimes.of(folder), until)
+        if whose is not None:
+            made = LocalSession(self.agent, whose, folder, last, due, until, path)
+            self.sessions.append(made)
+        if due.at > self.now or whose in self._running:
+            self.coming.append(due)
+            if whose is not None:
+                self._living.update({whose, path.stem})
+            return
+        self._add(path, last, due)
         companion = path.with_suffix("")
         if path.suffix == ".jsonl" and companion.is_dir() and not companion.is_symlink():
-            self._add(companion, last)
+            self._add(companion, last, due)
         for name in group.beside:
-            for other in _found(folder, f"{name}/*"):
+            for other in _found(place, f"{name}/*"):
                 if other.name.startswith(path.stem):
-                    self._add(other, last)
+                    self._add(other, last, due)
 
-    def _add(self, path: Path, last: datetime) -> None:
-        self.past.append(Past(self._agent, path, last, _size(path), None, _stamp(path)))
+    def _lives(self, path: Path) -> bool:
+        """Whether it belongs to a session that stays."""
+        return any(path.name.startswith(one) for one in (*self._living, *self._running))
+
+    def _add(self, path: Path, last: datetime, due: Due) -> None:
+        self.past.append(Past(self.agent, path, last, _size(path), (due,), None, _stamp(path)))
+
+    def _file_time(self, path: Path) -> datetime:
+        """The earlier of a file's two times; of a folder the latest of what is in it."""
+        latest = 0.0
+        for one in (path, *_below(path)):
+            status = one.lstat()
+            if stat.S_ISDIR(status.st_mode) and one == path and any(path.iterdir()):
+                continue
+            at = min(status.st_mtime, status.st_ctime)
+            if at > self.now.timestamp() + _AHEAD:
+                self.ahead.append(one)
+            latest = max(latest, min(at, self.now.timestamp()))
+        return datetime.fromtimestamp(latest, UTC)
 
 
-def _found(folder: Path, pattern: str) -> Iterator[Path]:
+def _session_of(path: Path, agent: str) -> str:
+    """The id by which a session is known to its agent: Codex puts a moment before it."""
+    return path.stem[-_ID:] if agent == "codex" else path.stem
+
+
+def _root_beside(path: Path) -> str | None:
+    """The folder that a session was in, where it is noted beside it (Gemini CLI)."""
+    with suppress(OSError, ValueError):
+        noted = path.parent.parent / ".project_root"
+        if noted.is_file() and not noted.is_symlink() and noted.stat().st_size < 5000:
+            return noted.read_text("utf-8").strip() or None
+    return None
+
+
+def _latest(dues: Iterable[Due]) -> tuple[Due, ...]:
+    """The latest due of each lifetime."""
+    found: dict[object, Due] = {}
+    for due in dues:
+        if due.by not in found or found[due.by].at < due.at:
+            found[due.by] = due
+    return tuple(found.values())
+
+
+def _found(place: Place, pattern: str) -> Iterator[Path]:
     """Matches below the folder, none of them reached through a link."""
-    for path in sorted(folder.glob(pattern)):
+    for path in sorted(place.folder.glob(pattern)):
         steps = [path, *path.parents]
-        if not any(step.is_symlink() for step in steps[: len(pattern.split("/"))]):
-            yield path
+        if any(step.is_symlink() for step in steps[: len(pattern.split("/"))]):
+            continue
+        with suppress(FileNotFoundError):
+            if not place.shared or path.lstat().st_uid == os.geteuid():
+                yield path
+
+
+def _left_behind(path: Path) -> Iterator[Path]:
+    for left in sorted(path.parent.glob(f".{path.name}.????????")):
+        if not left.is_symlink() and left.is_file():
+            yield left
+
+
+def _below(path: Path) -> Iterator[Path]:
+    if path.is_dir() and not path.is_symlink():
+        for root, folders, files in os.walk(path):
+            yield from (Path(root) / name for name in (*folders, *files))
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -5,6 +5,8 @@ Rules kept here:
 * A session goes, so many days after the last time that any of its rows has, with every row of
   every table that names it, whatever tables a later version adds. What another session began
   stays and goes with that one.
+* A time that lies ahead (a clock that was wrong) does not count. Where all of a session's do, the
+  time of the database's file counts.
 * A database is described by where its sessions and their times stand (`Database`). One that has
   not that form is left alone.
 * Nothing is deleted while another process has the database open: it may hold in memory what would
@@ -18,7 +20,7 @@ Rows: R3.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,8 +36,9 @@ class Database:
     """Databases of one kind. `pattern` is below the agent's folder. `names`: columns that name a
     session, in any table. `sessions`: (table, column) that names it otherwise. `times`: (table,
     column of the session, column of a time in seconds or milliseconds since 1970). `parents`:
-    (table, column of the session, column of the one that began it). `log`: (table, column of a
-    time): rows that go one by one.
+    (table, column of the session, column of the one that began it). `folders`: (table, column of
+    the session, column of the folder that it was in). `log`: (table, column of a time): rows that
+    go one by one.
     """
 
     pattern: str
@@ -43,31 +46,33 @@ class Database:
     times: tuple[tuple[str, str, str], ...]
     sessions: tuple[tuple[str, str], ...] = ()
     parents: tuple[str, str, str] | None = None
+    folders: tuple[str, str, str] | None = None
     log: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What is past in a database: so many sessions (or log rows), the last of them used at `last`;
-    `soonest`: the oldest time that stays.
+class InDatabase:
+    """A session with its last time, its folder (None: not known), and the session that began it or
+    began the one that did; or with the id "" the rows of a log that have that time.
     """
 
-    past: int
-    last: datetime | None
-    soonest: datetime | None
+    session: str
+    last: datetime
+    folder: str | None = None
+    root: str = ""
 
 
-def look(path: Path, kind: Database, limit: datetime, now: datetime) -> Found:
-    """What is past. Changes nothing; a database that can't be read has nothing past."""
+def look(path: Path, kind: Database, now: datetime) -> list[InDatabase]:
+    """What is in it. Changes nothing; a database that can't be read has nothing."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as opened:
             opened.execute("PRAGMA query_only = ON")
-            return _found(opened, kind, limit, now)
-    except sqlite3.Error:
-        return Found(0, None, None)
+            return _found(opened, kind, now, _written(path, now))
+    except (sqlite3.Error, OSError):
+        return []
 
 
-def forget(path: Path, kind: Database, limit: datetime, now: datetime) -> int:
+def forget(path: Path, kind: Database, past: Callable[[InDatabase], bool], now: datetime) -> int:
     """Delete what is past; how many sessions or log rows. 0 while somebody has it open."""
     if in_use(path):
         return 0
@@ -75,14 +80,20 @@ def forget(path: Path, kind: Database, limit: datetime, now: datetime) -> int:
         with closing(sqlite3.connect(path, timeout=_SECONDS, isolation_level=None)) as opened:
             opened.execute("PRAGMA secure_delete = ON")
             with _transaction(opened):
-                count = _delete(opened, kind, limit, now)
+                found = _found(opened, kind, now, _written(path, now))
+                count = _delete(opened, kind, [one for one in found if past(one)])
             if count:
                 with suppress(sqlite3.Error):  # the rows are overwritten in any case
                     opened.execute("VACUUM")
             opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return count
-    except sqlite3.Error:  # locked, damaged, or of another form: the next run tries again
+    except (sqlite3.Error, OSError):  # locked, damaged, or of another form: the next run tries
         return 0
+
+
+def _written(path: Path, now: datetime) -> datetime:
+    times = [one.stat().st_mtime for one in (path, Path(f"{path}-wal")) if one.exists()]
+    return min(datetime.fromtimestamp(max(times, default=0), UTC), now)
 
 
 def in_use(path: Path) -> bool:
@@ -106,55 +117,71 @@ def in_use(path: Path) -> bool:
     return False
 
 
-def _found(opened: sqlite3.Connection, kind: Database, limit: datetime, now: datetime) -> Found:
-    past: list[datetime] = []
-    stays: list[datetime] = []
-    for at in (*_last_times(opened, kind, now).values(), *_log_times(opened, kind)):
-        (past if at <= limit else stays).append(at)
-    return Found(len(past), max(past, default=None), min(stays, default=None))
+def _found(
+    opened: sqlite3.Connection, kind: Database, now: datetime, written: datetime
+) -> list[InDatabase]:
+    where = _folders(opened, kind)
+    last = _last_times(opened, kind, now, written)
+    first = _families(opened, kind, _tables(opened))
+    found = [InDatabase(id_, at, where.get(id_), first.get(id_, id_)) for id_, at in last.items()]
+    return found + [InDatabase("", at if at <= now else written) for at in _log_times(opened, kind)]
 
 
-def _delete(opened: sqlite3.Connection, kind: Database, limit: datetime, now: datetime) -> int:
+def _delete(opened: sqlite3.Connection, kind: Database, past: list[InDatabase]) -> int:
     tables = _tables(opened)
-    count = 0
-    ids = [id_ for id_, at in _last_times(opened, kind, now).items() if at <= limit]
+    ids = [one.session for one in past if one.session]
     places = [(t, c) for t, columns in tables.items() for c in columns & kind.names]
     places += [(t, c) for t, c in kind.sessions if c in tables.get(t, ())]
     for table, column in places if ids else ():
         # Names of tables and columns come from the schema, and are quoted.
         query = f"DELETE FROM {_name(table)} WHERE {_name(column)} = ?"  # noqa: S608
         opened.executemany(query, [(id_,) for id_ in ids])
-    count += len(ids)
-    if kind.log is not None and kind.log[1] in tables.get(kind.log[0], ()):
+    count = len(ids)
+    rows = [one.last for one in past if not one.session]
+    if rows and kind.log is not None:
         table, column = map(_name, kind.log)
         query = f"DELETE FROM {table} WHERE {column} <= {_IN_ITS_UNIT.format(column)}"  # noqa: S608
-        done = opened.execute(query, _in_units(limit))
-        count += done.rowcount
+        count += opened.execute(query, _in_units(max(rows))).rowcount
     return count
 
 
-def _last_times(opened: sqlite3.Connection, kind: Database, now: datetime) -> dict[str, datetime]:
-    """Each session's last time: that of the family it belongs to. What lies ahead of `now` does
-    not count.
-    """
+def _last_times(
+    opened: sqlite3.Connection, kind: Database, now: datetime, written: datetime
+) -> dict[str, datetime]:
+    """Each session's last time: that of the family it belongs to."""
     tables = _tables(opened)
     last: dict[str, datetime] = {}
     for table, session, time in kind.times:
         if {session, time} <= tables.get(table, frozenset()):
-            query = (
-                f"SELECT {_name(session)}, max({_name(time)}) FROM {_name(table)} "  # noqa: S608
-                f"WHERE {_name(time)} <= {_IN_ITS_UNIT.format(_name(time))} GROUP BY 1"
-            )
-            for id_, value in opened.execute(query, _in_units(now)):
+            name, column = _name(session), _name(time)
+            every = f"SELECT {name}, max({column}) FROM {_name(table)}"  # noqa: S608
+            counts = f"{every} WHERE {column} <= {_IN_ITS_UNIT.format(column)} GROUP BY 1"
+            for id_, value in opened.execute(counts, _in_units(now)):
                 at = _moment(value)
                 if isinstance(id_, str) and at is not None:
                     last[id_] = max(at, last.get(id_, at))
+    for table, session, time in kind.times:
+        if {session, time} <= tables.get(table, frozenset()):
+            query = f"SELECT DISTINCT {_name(session)} FROM {_name(table)}"  # noqa: S608
+            query += f" WHERE {_name(time)} IS NOT NULL"
+            for (id_,) in opened.execute(query):
+                if isinstance(id_, str):
+                    last.setdefault(id_, written)
     first = _families(opened, kind, tables)
     family: dict[str, datetime] = {}
     for id_, at in last.items():
         root = first.get(id_, id_)
         family[root] = max(at, family.get(root, at))
     return {id_: family[first.get(id_, id_)] for id_ in last}
+
+
+def _folders(opened: sqlite3.Connection, kind: Database) -> dict[str, str]:
+    tables = _tables(opened)
+    if kind.folders is None or not set(kind.folders[1:]) <= tables.get(kind.folders[0], set()):
+        return {}
+    table, session, folder = map(_name, kind.folders)
+    rows = opened.execute(f"SELECT {session}, {folder} FROM {table}")  # noqa: S608
+    return {id_: at for id_, at in rows if isinstance(id_, str) and isinstance(at, str)}
 
 
 def _families(

@@ -60,10 +60,5 @@ OF_SANDBOX: Final = {
 """The lists of `sandbox`: the form of what stands in each, and what to say where it has another."""
 LIKE_SANDBOX: Final = 'like {"network": ["pypi.org"], "read": ["~/data"], "environment": ["FOO"]}'
 LIKE_SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
-# Other names of switches, which people set once for many programs or know from later clients.
-ALSO_CALLED: Final = {
-    "DO_NOT_TRACK": "DISABLE_TELEMETRY",
-    "DISABLE_FEEDBACK_COMMAND": "DISABLE_BUG_COMMAND",
-}
 # Besides the switches, what a project's `env` block may set.
 OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})

@@ -9,7 +9,8 @@ Rules kept here:
   empty counts, `0` too.
 * For everything else the nearest scope wins.
 * A project's files (checked in or not: they come with the folder) can only make things more
-  private. They can't turn a flow on, allow a command, or say where the model's traffic goes.
+  private, in that project: for how long other projects' transcripts are kept is not theirs to say.
+  They can't turn a flow on, allow a command, or say where the model's traffic goes.
 * A source that is not wholly understood counts as a wish for privacy: every switch that turns a
   flow off is taken as set until the source is mended.
 * Another program's settings file is read for switches only; what else it holds is its own.
@@ -30,7 +31,6 @@ from typing import Any, Final, NoReturn, TypeGuard
 
 from bailee.client.servers import trouble
 from bailee.client.setting_keys import (
-    ALSO_CALLED,
     KEYS,
     LIKE_SANDBOX,
     LIKE_SERVER,
@@ -86,14 +86,13 @@ class SettingProblem:
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A value with the scope and place that decided. `assumed`: nobody wrote it; it is the
-    private choice for a source that is not understood. `called`: another name of the switch.
+    private choice for a source that is not understood.
     """
 
     value: Any = field(repr=False)
     scope: str
     place: str
     assumed: bool = False
-    called: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +103,8 @@ class ClientSettings:
     other keys, only where somebody set them. `rules`: allow, ask and deny rules with their source.
     `problems` made the private choice necessary; `ignored` was understood and is not allowed there.
     `servers`: MCP servers by name, as they were written; `proposed`: what a project would like.
+    `own_days`: the `cleanupPeriodDays` that holds for what is no project's; `managed_days`: that of
+    who manages the machine.
     """
 
     switches: Mapping[str, Chosen]
@@ -114,6 +115,8 @@ class ClientSettings:
     ignored: tuple[SettingProblem, ...]
     servers: Mapping[str, Chosen] = field(default_factory=dict)
     proposed: Mapping[str, Chosen] = field(default_factory=dict)
+    own_days: Chosen | None = None
+    managed_days: Chosen | None = None
 
     @property
     def switch_values(self) -> dict[str, str]:
@@ -189,6 +192,8 @@ def merge(
         tuple(reading.ignored),
         reading.servers,
         reading.proposed,
+        reading.own_days,
+        reading.managed_days,
     )
 
 
@@ -205,6 +210,8 @@ class _Reading:
         self._lists: dict[str, list[tuple[SettingSource, tuple[str, ...]]]] = {}
         self.servers: dict[str, Chosen] = {}
         self.proposed: dict[str, Chosen] = {}
+        self.own_days: Chosen | None = None
+        self.managed_days: Chosen | None = None
         self.problems: list[SettingProblem] = []
         self.ignored: list[SettingProblem] = []
 
@@ -243,15 +250,13 @@ class _Reading:
             self._problem(source, "env", "must be an object.", 'like {"DISABLE_TELEMETRY": "1"}')
             return
         for name, text in value.items():
-            switch = ALSO_CALLED.get(name, name)
-            if switch in self._known:
-                called = None if switch == name else name
-                chosen = Chosen(text, source.scope, source.place, called=called)
+            if name in self._known:
+                chosen = Chosen(text, source.scope, source.place)
                 if not isinstance(text, str):
                     self._problem(source, f"env.{name}", "must be a text.", f'write "{name}": "1"')
                     chosen = replace(chosen, value="1", assumed=True)
                 if text != "":
-                    self.switches.setdefault(switch, chosen)
+                    self.switches.setdefault(name, chosen)
             elif source.borrowed:
                 continue
             elif not isinstance(text, str):
@@ -272,10 +277,11 @@ class _Reading:
             chosen = Chosen(0, source.scope, source.place, assumed=True)
         else:
             chosen = Chosen(value, source.scope, source.place)
-        held = self.values.get(name)
-        # Of two that say the same, the one that was written, and then the nearer, decides.
-        if held is None or (chosen.value, chosen.assumed) < (held.value, held.assumed):
-            self.values[name] = chosen
+        self.values[name] = _fewer(self.values.get(name), chosen)
+        if source.scope not in OF_A_PROJECT:
+            self.own_days = _fewer(self.own_days, chosen)
+        if source.scope == "managed":
+            self.managed_days = _fewer(self.managed_days, chosen)
 
     def _flag(self, source: SettingSource, key: SettingKey, value: object) -> None:
         if not isinstance(value, bool):
@@ -384,6 +390,13 @@ class _Reading:
                 "a project can only make things more private; put it into your own settings",
             )
         )
+
+
+def _fewer(held: Chosen | None, chosen: Chosen) -> Chosen:
+    """Of two that say the same, the one that was written, and then the nearer, decides."""
+    if held is None or (chosen.value, chosen.assumed) < (held.value, held.assumed):
+        return chosen
+    return held
 
 
 class _Refused(ValueError):

@@ -8,13 +8,14 @@ transcripts/<session>.key   the session's own key, wrapped under the machine's
 Rules kept here:
 
 * A record is durable when `append` returns; a crash in the middle of one loses that one alone.
-* A session is forgotten so many days after its last **record**, whatever the file's own times say.
-  It can't be read from that moment on, whether or not anything has cleaned up.
+* A session is forgotten so many days after its last **record**, whatever the file's own times say:
+  as many as hold where it was (`lifetimes`), and not before the day until which its person keeps
+  it. It can't be read from that moment on, whether or not anything has cleaned up.
 * Forgetting overwrites and removes the key, then the file.
 * With 0 days nothing is written.
 * One process at a time writes a session; another one is told so.
 
-Rows: R3.
+Rows: R3, O7.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from bailee.client import frames
+from bailee.client.lifetimes import Due, Lifetimes
 from bailee.client.local_key import (
     KEY_BYTES,
     make_private,
@@ -61,20 +63,33 @@ class KeptTranscript:
     forgotten_at: str | None = None
     records: int = 0
     size: int = 0
+    kept_until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DueTranscript:
-    """A session and when it is forgotten; known without any key."""
+    """A session, and when and by what it is forgotten. `kept_until`: its person keeps it.
+    `ahead`: all of its times lie ahead of now.
+    """
 
     session: str
     last_activity: datetime
-    forgotten_at: datetime
+    due: Due
     size: int
+    kept_until: datetime | None = None
+    ahead: bool = False
+
+    @property
+    def forgotten_at(self) -> datetime:
+        """When it is forgotten."""
+        return self.due.at
 
 
 class LocalTranscripts:
-    """The store in one folder. `days`: 0 keeps nothing. `key` is asked for when first needed."""
+    """The store in one folder. `days`: for how many new records are kept; 0 keeps nothing.
+    `lifetimes`: how long what is there is kept; None: `days`. `kept`: sessions that their person
+    keeps, and until when. `key` is asked for when first needed.
+    """
 
     def __init__(
         self,
@@ -82,11 +97,15 @@ class LocalTranscripts:
         key: Callable[[], bytes],
         *,
         days: int,
+        lifetimes: Lifetimes | None = None,
+        kept: Callable[[], Mapping[str, datetime]] = dict,
         clock: Clock = system_clock,
     ) -> None:
         self._folder: Final = folder
         self._key: Final = key
         self._days: Final = days
+        self._lifetimes: Final = lifetimes or Lifetimes(days)
+        self._kept: Final = kept
         self._clock: Final = clock
         self._open: dict[str, _Writing] = {}
 
@@ -128,7 +147,10 @@ class LocalTranscripts:
             found = frames.layout(content)
             if not found.sound:
                 raise IntegrityError(f"The transcript {session} is not a transcript.")
-            if not found.frames or self._past(found):
+            if not found.frames:
+                return []
+            due = self._due(session, content, self._kept())
+            if due.forgotten_at <= self._clock():
                 return []
             key = self._session_key(session)
             return [json.loads(_record(content, frame, session, key)) for frame in found.frames]
@@ -144,18 +166,15 @@ class LocalTranscripts:
                     kept.append(self._described(due))
         return sorted(kept, key=lambda one: one.last_activity, reverse=True)
 
-    def due(self, days: int | None = None) -> Sequence[DueTranscript]:
-        """Every session with the moment at which it is forgotten, soonest first; needs no key."""
-        span = timedelta(days=self._days if days is None else days)
-        found = []
-        for path in sorted(self._folder.glob("*.log")):
-            content = path.read_bytes()
-            held = frames.layout(content)
-            if held.frames:
-                last = self._last(held)
-            else:
-                last = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
-            found.append(DueTranscript(path.stem, last, last + span, len(content)))
+    def due(self) -> Sequence[DueTranscript]:
+        """Every session with the moment at which it is forgotten, soonest first. Where its project
+        can't be told, its key not being there, it goes by its person's own settings.
+        """
+        kept = self._kept()
+        found = [
+            self._due(path.stem, path.read_bytes(), kept)
+            for path in sorted(self._folder.glob("*.log"))
+        ]
         return sorted(found, key=lambda one: one.forgotten_at)
 
     def delete(self, session: str) -> bool:
@@ -173,10 +192,15 @@ class LocalTranscripts:
                 sync_folder(self._folder)
             return was
 
-    def forget(self, days: int | None = None) -> Sequence[DueTranscript]:
-        """Forget every session that is past its time; which ones."""
+    def forget(self, may: Callable[[Due], bool] = lambda _: True) -> Sequence[DueTranscript]:
+        """Forget every session that is past its time and `may` go; which ones."""
         with reaching(self._folder):
-            past = [one for one in self.due(days) if one.forgotten_at <= self._clock()]
+            now = self._clock()
+            every = self.due()
+            for one in every:
+                if one.ahead:  # from now on its file's time counts
+                    os.utime(self._log(one.session), (now.timestamp(), now.timestamp()))
+            past = [one for one in every if one.forgotten_at <= now and may(one.due)]
         for one in past:
             self.delete(one.session)
         return past
@@ -207,17 +231,33 @@ class LocalTranscripts:
             due.forgotten_at.isoformat(),
             len(held.frames),
             due.size,
+            None if due.kept_until is None else due.kept_until.isoformat(),
         )
 
-    def _past(self, held: frames.Layout) -> bool:
-        return self._last(held) + timedelta(days=self._days) <= self._clock()
-
-    def _last(self, held: frames.Layout) -> datetime:
-        """The last record's time. One that lies ahead (a clock that was wrong, a damaged byte)
-        does not keep a session for ever.
-        """
+    def _due(self, session: str, content: bytes, kept: Mapping[str, datetime]) -> DueTranscript:
+        held = frames.layout(content)
         now = self._clock()
-        return max((frame.at for frame in held.frames if frame.at <= now), default=now)
+        # A time that lies ahead (a clock that was wrong, a damaged byte) keeps nothing for ever.
+        last = max((frame.at for frame in held.frames if frame.at <= now), default=None)
+        ahead = False
+        if last is None:
+            written = datetime.fromtimestamp(self._log(session).stat().st_mtime, tz=UTC)
+            ahead, last = written > now, min(written, now)
+        until = kept.get(session)
+        due = Due.after(last, self._lifetimes.of(self._folder_of(session, content, held)), until)
+        return DueTranscript(session, last, due, len(content), until, ahead)
+
+    def _folder_of(self, session: str, content: bytes, held: frames.Layout) -> str | None:
+        """Where a session was; None where that can't be told."""
+        try:
+            key = self._session_key(session) if held.frames else b""
+            for frame in held.frames[:8]:
+                record = json.loads(_record(content, frame, session, key))
+                if isinstance(record, dict) and isinstance(record.get("folder"), str):
+                    return str(record["folder"])
+        except (BaileeError, ValueError, OSError):
+            pass
+        return None
 
     def _content(self, session: str) -> bytes:
         try:

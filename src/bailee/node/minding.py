@@ -3,6 +3,7 @@ somebody has confirmed it or it has lasted.
 
 Rules kept here:
 
+* A step of more than a day is followed at somebody's word alone (`bailee clock confirm`).
 * While a step is held, what is due is due by the home's time (`bailee.steady`), and what may be
   read goes by the later of the two.
 * Before a step back is followed, all that has come to its time is destroyed, so that the earlier
@@ -25,7 +26,7 @@ from sqlalchemy import Engine
 from bailee.db import home_clock
 from bailee.errors import InputError
 from bailee.ledger import Ledger
-from bailee.steady import BOUND, LASTS, HeldStep, MachineClocks, SteadyClock
+from bailee.steady import ASKED, BOUND, LASTS, HeldStep, MachineClocks, SteadyClock
 
 _log = logging.getLogger(__name__)
 _SUBJECT: Final = "wall clock"
@@ -93,9 +94,12 @@ def in_words(seconds: float) -> str:
     """What a step of the clock is, and what to do about it."""
     way = "ahead of" if seconds > 0 else "behind"
     hours = LASTS.total_seconds() / 3600
+    until = f"it has lasted {hours:.0f} hours"
+    if abs(seconds) > ASKED.total_seconds():
+        until = "somebody says that it is right"
     return (
         f"the machine's clock is {_roughly(abs(seconds))} {way} this home's time. Nothing is "
-        f"destroyed or kept longer by that until it has lasted {hours:.0f} hours. "
+        f"destroyed or kept longer by that until {until}. "
         "Set it right; or, if it is right, say so with `bailee clock confirm`."
     )
 

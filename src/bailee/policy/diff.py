@@ -169,7 +169,7 @@ def _settings(old: Document, new: Document) -> Iterator[tuple[str, str, str]]:
         before, after = str(getattr(old, name)), str(getattr(new, name))
         if before != after:
             yield name, before, after
-    for name in ("setting", "default_days", "max_days"):
+    for name in ("setting", "default_days", "max_days", "kept_days"):
         before = str(getattr(old.local_transcripts, name))
         after = str(getattr(new.local_transcripts, name))
         if before != after:

@@ -117,11 +117,15 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class LocalRetention:
-    """The client's own copies: the setting's name, its default and its largest value, in days."""
+    """The client's own copies: the setting's name, its default and its largest value, in days;
+    `kept_days`: for how long one is kept that a person chose to keep and named no day for; 0 in a
+    document that does not say.
+    """
 
     setting: str
     default_days: int
     max_days: int
+    kept_days: int
     line: int
 
 

@@ -317,7 +317,11 @@ def _invariant(table: Table, spaces: Mapping[str, Space], ids: set[str]) -> Inva
 
 def _local_transcripts(table: Table) -> LocalRetention:
     local = LocalRetention(
-        table.text("setting"), table.whole("default_days"), table.whole("max_days"), table.line
+        table.text("setting"),
+        table.whole("default_days"),
+        table.whole("max_days"),
+        table.whole("kept_days") if table.has("kept_days") else 0,
+        table.line,
     )
     if local.default_days > local.max_days:
         table.refuse("default_days", "default_days is more than max_days.")

@@ -11,7 +11,7 @@ Rules kept here: a document is refused for
   all that the earlier, laxer clause decides lies inside the later one (an exception to a rule);
 * a **broken invariant**, and one that covers no combination at all;
 * a **broken flow**: a flow that is not on or off exactly as its defaults and switches say;
-* **local transcripts** that the setting could keep longer than the clauses do;
+* **local transcripts** that the setting, or a person's word, could keep longer than the clauses do;
 * **resuming what is gone**: a clause that keeps what goes on with a session that was deleted, or an
   account that was erased. No document brings that back.
 
@@ -206,19 +206,24 @@ def _flows(document: Document, found: list[ClauseReach]) -> Iterator[DocumentPro
 
 def _local_transcripts(document: Document, found: list[ClauseReach]) -> Iterator[DocumentProblem]:
     space, local = document.spaces["retain"], document.local_transcripts
-    if "local_transcript" not in space.domains["data_class"]:
-        return
-    scope = space.where("data_class", ("local_transcript",))
-    for reach in found:
-        period = reach.clause.retention
-        if reach.decides & scope and period is not None:
-            longest = periods.parse(period).longest_days
-            if longest < local.max_days:
+    kinds = (
+        ("local_transcript", f"{local.setting} can be", local.max_days),
+        ("local_transcript_kept", "kept_days is", local.kept_days),
+    )
+    for kind, said, days in kinds:
+        if kind not in space.domains["data_class"]:
+            continue
+        scope = space.where("data_class", (kind,))
+        for reach in found:
+            period = reach.clause.retention
+            if not reach.decides & scope or period is None:
+                continue
+            if periods.parse(period).longest_days < days:
+                whose = "local transcripts" if kind == "local_transcript" else "them"
                 yield DocumentProblem(
                     document.file,
                     local.line,
-                    f"{local.setting} can be {local.max_days} days, "
-                    f"but {reach.clause.id} keeps local transcripts {period}.",
+                    f"{said} {days} days, but {reach.clause.id} keeps {whose} {period}.",
                 )
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from bailee.client import foreign
 from bailee.client.foreign_databases import in_use
+from bailee.client.foreign_places import groups
+from bailee.client.lifetimes import Lifetimes
 
 NOW = datetime.now(UTC)
 OLD = int((NOW - timedelta(days=40)).timestamp() * 1000)
@@ -52,8 +54,8 @@ def kept(path: Path) -> list[str]:
 
 def tidy(agent: str, home: Path, days: int = 30) -> list[foreign.Past]:
     """Local retention, planned and carried out."""
-    where = foreign.groups(agent, home, home / "orchard", {})
-    return foreign.carry_out(foreign.plan(agent, where, days, NOW))
+    where = groups(agent, home, home / "orchard", {"TMPDIR": str(home / "tmp")})
+    return foreign.carry_out(foreign.plan(agent, where, Lifetimes(days), NOW))
 
 
 @pytest.mark.row("R3")

@@ -110,3 +110,63 @@ def test_what_only_looks_broken_is_read(settings: Path) -> None:
     assert () == held.problems
     assert (False, True) == (flows["metrics"].on, flows["errors"].on)
     assert ("project", str(settings)) == (flows["metrics"].scope, flows["metrics"].place)
+
+
+@pytest.mark.row("S6")
+@pytest.mark.parametrize("inner", [".claude", ".bailee", ".git"])
+@pytest.mark.parametrize("whose", [".bailee", ".claude"])
+def test_a_roots_word_about_privacy_holds_in_what_lies_in_it(
+    settings: Path, inner: str, whose: str
+) -> None:
+    """In a package with settings of its own, and in a submodule (whose `.git` is a file)."""
+    root = settings.parents[1]
+    (root / ".git").mkdir()
+    said = root / whose / "settings.json"
+    said.parent.mkdir(exist_ok=True)
+    said.write_text('{"env": {"DISABLE_TELEMETRY": "1"}, "cleanupPeriodDays": 7}')
+    package = root / "packages/pears"
+    package.mkdir(parents=True)
+    if inner == ".git":
+        (package / ".git").write_text("gitdir: ../../.git/modules/pears\n")
+    else:
+        (package / inner).mkdir()
+        (package / inner / "settings.json").write_text('{"model": "m"}')
+    held = files.read(POLICY, package, environment={})
+    (metrics,) = [flow for flow in all_flows(POLICY, held) if flow.name == "metrics"]
+
+    assert (False, str(said)) == (metrics.on, metrics.place)
+    if whose == ".bailee":
+        assert 7 == held.keep_days.value if held.keep_days else None
+        assert (7, str(root)) == files.project_days(package / "deeper", 30)
+
+
+@pytest.mark.row("S6")
+def test_the_nearest_project_decides_what_is_not_about_privacy(settings: Path) -> None:
+    """And nothing is read from the home itself as if it were a project, nor above it."""
+    root = settings.parents[1]
+    settings.write_text('{"model": "root"}')
+    package = root / "pears/.bailee/settings.json"
+    package.parent.mkdir(parents=True)
+    package.write_text('{"model": "package"}')
+    for above in (root.parent, root.parents[1]):
+        (above / ".bailee").mkdir()
+        (above / ".bailee/settings.json").write_text('{"cleanupPeriodDays": 0}')
+    held = files.read(POLICY, root / "pears", environment={})
+
+    assert "package" == held.values["model"].value
+    assert (root / "pears", root) == files.projects_of(root / "pears")
+    assert None is held.keep_days
+
+
+def test_what_somebody_put_into_a_shared_folder_decides_nothing(tmp_path: Path) -> None:
+    """As in /tmp, where everybody may put files: a mark there makes no project of it."""
+    shared = tmp_path / "tmp"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / ".bailee").mkdir()
+    (shared / ".bailee/settings.json").write_text('{"cleanupPeriodDays": 0}')
+    (shared / "mine/.git").mkdir(parents=True)
+
+    for folder in (shared / "mine", shared / "loose"):
+        assert (folder,) == files.projects_of(folder)
+        assert None is files.project_days(folder, 30)

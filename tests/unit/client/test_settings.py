@@ -225,11 +225,15 @@ def test_a_flag_said_twice_takes_the_private_value() -> None:
 @pytest.mark.parametrize(
     ("name", "flow"), [("DO_NOT_TRACK", "metrics"), ("DISABLE_FEEDBACK_COMMAND", "bug_report")]
 )
-def test_a_switchs_other_name_counts_as_the_switch(name: str, flow: str) -> None:
-    """In any scope, with any value; what decided is shown under the name that was set."""
+def test_names_that_other_programs_know_are_switches_too(name: str, flow: str) -> None:
+    """In any scope, with any value; the clause that decided is theirs, as `policy explain` says."""
     for scope in SCOPES:
         settings = holding(source(scope, env={name: "0"}))
         found = permitted(POLICY, settings, flow)
+        facts = {"flow": flow, "provider": "api", "env": {name: "0"}}
+
+        assert POLICY.decide("send", facts).clause == found.clause
+        assert found.clause != "send.default"
 
         assert (False, True) == (found.on, found.decided_by.startswith(f"{name} in {scope}"))
         assert [flow] == [one for one in FLOWS if not permitted(POLICY, settings, one).on]

@@ -12,7 +12,12 @@ from bailee.policy.loading import content, from_bytes
 
 SHIPPED = content().decode()
 OTHER_EFFECT = {"allow": "deny", "deny": "allow", "ask": "skip", "skip": "ask", "drop": "keep"}
-OTHER_PERIOD = {"P5Y": ("P30D", "P0D"), "P30D": ("P5Y", "P0D", "P31D"), "P0D": ("P30D", "P1D")}
+OTHER_PERIOD = {
+    "P5Y": ("P30D", "P0D"),
+    "P1Y": ("P5Y", "P0D", "P30D"),
+    "P30D": ("P5Y", "P0D", "P31D"),
+    "P0D": ("P30D", "P1D"),
+}
 ACTIONS = "choose|train|retain|send|pass|resume"
 CLAUSE = re.compile(
     rf"^\[\[({ACTIONS})\]\]\nid = \"(.*?)\"\n.*?(?=^\[|^#)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import chain, product
 
 import pytest
 
@@ -19,6 +19,7 @@ CLASSES = (
     "metric",
     "error_event",
     "local_transcript",
+    "local_transcript_kept",
     "cloud_workspace",
     "cloud_output",
     "cloud_diff",
@@ -26,11 +27,11 @@ CLASSES = (
 )
 LIKE_A_TRANSCRIPT = ("transcript", "cloud_output", "cloud_diff")
 YES_NO = (True, False)
-SWITCH_OF = {
-    "metrics": "DISABLE_TELEMETRY",
-    "errors": "DISABLE_ERROR_REPORTING",
-    "bug_report": "DISABLE_BUG_COMMAND",
-    "survey": None,
+SWITCHES_OF = {
+    "metrics": ("DISABLE_TELEMETRY", "DO_NOT_TRACK"),
+    "errors": ("DISABLE_ERROR_REPORTING",),
+    "bug_report": ("DISABLE_BUG_COMMAND", "DISABLE_FEEDBACK_COMMAND"),
+    "survey": (),
 }
 ALL_OFF = (
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
@@ -38,7 +39,7 @@ ALL_OFF = (
     "CLAUDE_CODE_USE_VERTEX",
     "CLAUDE_CODE_USE_FOUNDRY",
 )
-SWITCHES = ("DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "DISABLE_BUG_COMMAND", *ALL_OFF)
+SWITCHES = (*chain.from_iterable(SWITCHES_OF.values()), *ALL_OFF)
 
 
 def kept(data_class: str, plan: str, choice: str, zero: bool) -> str:
@@ -49,6 +50,8 @@ def kept(data_class: str, plan: str, choice: str, zero: bool) -> str:
         return "P5Y" if plan in CONSUMER and choice == "allowed" else "P30D"
     if data_class in ("feedback_report", "survey_rating"):
         return "P5Y"
+    if data_class == "local_transcript_kept":
+        return "P1Y"
     if data_class == "egress_record" and zero:
         return "P0D"
     return "P0D" if data_class == "cloud_workspace" else "P30D"
@@ -69,7 +72,7 @@ def sent(flow: str, provider: str, env: dict[str, str]) -> bool:
     """Whether a flow may leave the machine."""
     if provider != "api" or any(env.get(name) for name in ALL_OFF):
         return False
-    return not env.get(SWITCH_OF[flow] or "")
+    return not any(env.get(name) for name in SWITCHES_OF[flow])
 
 
 @pytest.mark.row("R1", "R2", "F1", "F3", "P1", "C4")
@@ -130,7 +133,7 @@ def test_sending_is_what_was_promised(policy: Policy, set_to: str) -> None:
     """For every combination of switches absent, empty or set to anything, flows are on or off."""
     count = 0
     for flow, provider, states in product(
-        SWITCH_OF, CHANNELS, product((None, "", set_to), repeat=len(SWITCHES))
+        SWITCHES_OF, CHANNELS, product((None, "", set_to), repeat=len(SWITCHES))
     ):
         env = {
             name: state for name, state in zip(SWITCHES, states, strict=True) if state is not None

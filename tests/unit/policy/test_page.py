@@ -92,10 +92,14 @@ def test_the_provider_matrix_is_the_published_one(
     ]
     (matrix,) = grids
     rows = [row[1:] for row in matrix.rows]
-    for row, switch in zip(
-        rows, ("DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "DISABLE_BUG_COMMAND"), strict=False
-    ):
-        assert on.format(switch, everything) == row[0]
+    comma = ", " if language == "en" else "、"
+    switches = (
+        ("DISABLE_TELEMETRY", "DO_NOT_TRACK"),
+        ("DISABLE_ERROR_REPORTING",),
+        ("DISABLE_BUG_COMMAND", "DISABLE_FEEDBACK_COMMAND"),
+    )
+    for row, named in zip(rows, switches, strict=False):
+        assert on.format(comma.join(named), everything) == row[0]
     assert everything in rows[3][0]
     for row in rows:
         assert row[1].startswith(off) and "CLAUDE_CODE_USE_VERTEX=1" in row[1]

@@ -19,6 +19,7 @@ from bailee.agent.terminal import picking, prompting, servers, status
 from bailee.agent.terminal.attaching import content_of
 from bailee.agent.terminal.commands import COMMANDS, there
 from bailee.agent.terminal.drawing import DrawnScreen
+from bailee.agent.terminal.keeping import PersonKeeps
 from bailee.agent.terminal.sitting import Sitting
 from bailee.agent.terminal.training import TrainingQuestion
 from bailee.client.machine import ClientMachine
@@ -65,7 +66,8 @@ class Terminal:
         if choose:
             folder = options.folder.resolve()
             found = resumable(sitting.transcripts, str(folder))
-            chosen = await picking.pick(screen, found, sitting.transcripts, folder, sitting.now())
+            keeps = PersonKeeps(sitting.machine, sitting.transcripts, folder, screen.words)
+            chosen = await picking.pick(screen, found, keeps, folder, sitting.now())
             if chosen is None:
                 return 0
             options = sitting.options = replace(options, session=chosen)
@@ -150,9 +152,11 @@ class Terminal:
             screen.say(told("run.no_sandbox", why=why), "yellow")
         for problem in (*machine.settings.problems, *machine.settings.ignored):
             screen.say(f"{problem} {problem.hint}", "yellow")
-        with suppress(BaileeError):
+        try:
             if (tidied := machine.tidy(told.language)) is not None:
                 screen.say(tidied, "dim")
+        except BaileeError as error:
+            screen.fail(error)
         if background.notice is not None:
             screen.say(background.notice, "yellow")
             background.shown()

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from bailee.agent.conversation import text_of
 from bailee.agent.permissions import parse_rules
-from bailee.agent.ports import Message
 from bailee.agent.session import resumable
 from bailee.agent.terminal import picking, reporting
+from bailee.agent.terminal.keeping import PersonKeeps, as_markdown
 from bailee.agent.terminal.sitting import Sitting
 from bailee.client.flows import all_flows
 from bailee.client.machine import ClientMachine
 from bailee.errors import InputError, StorageError
-from bailee.words import Words
 
 Command = Callable[[Sitting, str], Awaitable[None]]
 
@@ -51,7 +48,8 @@ async def _resume(sitting: Sitting, which: str) -> None:
         session = sitting.session
         root = session.workspace.root
         found = [k for k in resumable(session.transcripts, str(root)) if k.session != session.id]
-        chosen = await picking.pick(sitting.screen, found, session.transcripts, root, sitting.now())
+        keeps = PersonKeeps(sitting.machine, session.transcripts, root, sitting.screen.words)
+        chosen = await picking.pick(sitting.screen, found, keeps, root, sitting.now())
     if chosen is not None:
         await sitting.open(replace(sitting.options, session=chosen, latest=False))
         sitting.show_last()
@@ -202,26 +200,3 @@ COMMANDS: Final[dict[str, Command]] = {
     "/cost": _cost,
     "/quit": _quit,
 }
-
-
-def as_markdown(messages: list[Message], words: Words) -> str:
-    """A conversation for people to read. Pure."""
-    parts = []
-    for message in messages:
-        if text := text_of(message["content"]):
-            who = words("command.you" if message["role"] == "user" else "command.agent")
-            parts.append(f"## {who}\n\n{text}")
-        for block in message["content"]:
-            if block["type"] == "tool_use":
-                arguments = json.dumps(block["input"], ensure_ascii=False, indent=1)
-                parts.append(f"### {block['name']}\n\n```json\n{arguments}\n```")
-            elif block["type"] == "tool_result":
-                said = block["content"]
-                shown = said if isinstance(said, str) else words("command.not_text")
-                fence = "`" * max(3, *(len(r) + 1 for r in _runs(shown)), 3)
-                parts.append(f"{fence}\n{shown}\n{fence}")
-    return "\n\n".join(parts) + "\n"
-
-
-def _runs(text: str) -> list[str]:
-    return re.findall("`+", text) or [""]

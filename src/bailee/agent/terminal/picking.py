@@ -1,12 +1,16 @@
-"""Choosing a session to resume: this folder's first; search, preview, delete in place."""
+"""Choosing a session to resume: this folder's first; search, preview; delete, keep or export it.
+
+Rows: O7.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from bailee.agent.conversation import Conversation
 from bailee.agent.ports import ResumableSession, Transcripts
@@ -21,14 +25,36 @@ _PREVIEW: Final = 5
 _MOVES: Final = {"up": -1, "down": 1, "c-p": -1, "c-n": 1, "pageup": -_ROWS, "pagedown": _ROWS}
 
 
+class Acts(Protocol):
+    """What a person does to a session beside opening it; each may raise a `BaileeError`."""
+
+    store: Transcripts
+
+    def kept(self) -> dict[str, datetime]:
+        """Which sessions the person keeps, and until when."""
+        ...
+
+    def keep(self, session: str) -> datetime:
+        """Keep one; until when."""
+        ...
+
+    def release(self, session: str) -> None:
+        """Take it back."""
+        ...
+
+    def export(self, session: str) -> Path:
+        """Write one into a file."""
+        ...
+
+
 @dataclass(slots=True)
 class Picking:
-    """A `screen.ScreenPage`: the sessions, what was typed, where the cursor is. It deletes from
-    `store` what the person deletes, and reads previews from it.
+    """A `screen.ScreenPage`: the sessions, what was typed, where the cursor is. It does by `acts`
+    what the person presses, and reads previews from its store. `said`: what came of it.
     """
 
     sessions: list[ResumableSession]
-    store: Transcripts
+    acts: Acts
     folder: str
     now: datetime
     words: Words
@@ -37,6 +63,8 @@ class Picking:
     sure: bool = False
     done: bool = False
     picked: str | None = None
+    said: str = ""
+    kept: dict[str, datetime] = field(default_factory=dict)
     _previews: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -54,6 +82,7 @@ class Picking:
     def press(self, key: str) -> None:
         """See `screen.ScreenPage`."""
         chosen = self.chosen
+        self.said = ""
         if key in ("escape", "c-c", "c-d"):
             self.done = True
         elif key == "enter":
@@ -65,9 +94,12 @@ class Picking:
             if not self.sure:
                 self.sure = True
                 return
-            self.store.delete(chosen.session)
+            self.acts.store.delete(chosen.session)
             self.sessions.remove(chosen)
             self._move(0)
+        elif key in ("c-k", "c-e"):
+            if chosen is not None:
+                self._act(key, chosen.session)
         elif key in _MOVES:
             self._move(_MOVES[key])
         elif key == "backspace":
@@ -91,7 +123,24 @@ class Picking:
         if chosen is not None:
             preview = visible(self._preview(chosen.session)).split("\n")[-_PREVIEW:]
             made += [("", ""), *(("", cut(f"  │ {line}", width)) for line in preview)]
-        return [*made, ("", cut(words("resume.sure" if self.sure else "resume.keys"), width))]
+        last = self.said or words("resume.sure" if self.sure else "resume.keys")
+        return [*made, ("", cut(last, width))]
+
+    def _act(self, key: str, session: str) -> None:
+        words = self.words
+        self.sure = False
+        try:
+            if key == "c-e":
+                self.said = words("resume.exported", file=visible(str(self.acts.export(session))))
+            elif session in self.acts.kept():
+                self.acts.release(session)
+                self.said = words("resume.released")
+            else:
+                until = self.acts.keep(session)
+                self.said = words("resume.kept_now", day=_through(until))
+            self.kept = self.acts.kept()
+        except BaileeError as error:
+            self.said = words.of_error(error)
 
     def _move(self, by: int) -> None:
         self.at = max(0, min(self.at + by, len(self.found) - 1))
@@ -103,7 +152,7 @@ class Picking:
     def _preview(self, session: str) -> str:
         if session not in self._previews:
             try:
-                text = Conversation(self.store.load(session)).last_text
+                text = Conversation(self.acts.store.load(session)).last_text
             except BaileeError as error:
                 text = self.words.what(error)
             self._previews[session] = text
@@ -113,6 +162,8 @@ class Picking:
         words = self.words
         where = "" if kept.folder == self.folder else words("resume.elsewhere", folder=kept.folder)
         when = until(kept.forgotten_at, self.now, words)
+        if kept.session in self.kept:
+            when = words("resume.kept", day=_through(self.kept[kept.session]))
         title = visible(kept.title) or words("resume.untitled")
         room = max(10, width - columns(when) - 2)
         row = cut(f"{'>' if here else ' '} {title}{visible(where)}", room)
@@ -122,7 +173,7 @@ class Picking:
 async def pick(
     screen: Screen,
     sessions: Sequence[ResumableSession],
-    store: Transcripts,
+    acts: Acts,
     folder: Path,
     now: datetime,
 ) -> str | None:
@@ -130,9 +181,16 @@ async def pick(
     if not sessions:
         screen.say(screen.words("resume.none_other"), "dim")
         return None
-    picking = Picking(list(sessions), store, str(folder), now, screen.words)
+    picking = Picking(list(sessions), acts, str(folder), now, screen.words)
+    with suppress(BaileeError):  # pressing the key says what is wrong
+        picking.kept = acts.kept()
     await screen.page(picking)
     return picking.picked
+
+
+def _through(until: datetime) -> str:
+    """The last day on which something is kept, where the person is."""
+    return str((until - timedelta(seconds=1)).astimezone().date())
 
 
 def until(moment: str | None, now: datetime, words: Words) -> str:
