@@ -9,7 +9,8 @@ from shutil import rmtree
 
 import pytest
 
-from bailee.backup.creating import verified
+from bailee.backup.checking import verified
+from bailee.backup.places import FolderPlace
 from bailee.errors import InputError, StorageError
 from bailee.node import Node
 from support.homes.backed_up import BackedUp, rows
@@ -63,7 +64,7 @@ def test_a_second_backup_copies_only_what_is_new(place: BackedUp) -> None:
     place.say(account, "medlar")
     place.node.vault.ship()
     progress = place.ask("backup.create", folder=str(place.data))
-    manifest, _, wrong = verified(place.data)
+    manifest, _, wrong = verified(FolderPlace(place.data))
     assert [] == wrong
     assert 0 < progress[-1]["copied"] < progress[-1]["bytes"] == manifest.size
     now = {one: one.stat().st_ino for one in (place.data / "kept").rglob("*") if one.is_file()}
@@ -151,17 +152,17 @@ def test_what_can_not_be_written_leaves_the_backup_that_was_there(place: BackedU
     place.say(account, "medlar")
     place.node.vault.ship()
     (segment,) = {one for one in (place.home.vault / "segments").rglob("*") if one.is_file()} - {
-        place.home.path / one.path for one in verified(place.data)[0].files
+        place.home.path / one.path for one in verified(FolderPlace(place.data))[0].files
     }
     in_the_way = place.data / "kept" / segment.relative_to(place.home.path)
     in_the_way.with_name(in_the_way.name + ".new").mkdir(parents=True)
     with pytest.raises(StorageError, match="can't be read or written"):
         place.back_up(keys=False)
     assert before == (place.data / "manifest.json").read_bytes()
-    assert [] == verified(place.data)[2]
+    assert [] == verified(FolderPlace(place.data))[2]
     in_the_way.with_name(in_the_way.name + ".new").rmdir()
     place.back_up(keys=False)
-    assert [] == verified(place.data)[2]
+    assert [] == verified(FolderPlace(place.data))[2]
 
 
 @pytest.mark.row("P4")

@@ -11,7 +11,8 @@ import pytest
 
 from bailee.accounts import OPERATOR
 from bailee.backup import replaying
-from bailee.backup.creating import verified
+from bailee.backup.checking import verified
+from bailee.backup.places import FolderPlace
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.home import Home
 from bailee.ledger.particulars import KINDS
@@ -356,4 +357,4 @@ def flipped(content: bytes) -> bytes:
 
 def wrong(place: BackedUp) -> list[tuple[str, str]]:
     """What `bailee backup verify` says is wrong."""
-    return verified(place.data)[2]
+    return verified(FolderPlace(place.data))[2]

@@ -1,0 +1,42 @@
+"""Taking a snapshot of a home's keys, for a time (`keeping.snapshots`). It lies in a folder: in a
+bucket nothing can be overwritten, and what is deleted may live on as a version.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from bailee.backup import folder as files
+from bailee.backup.manifest import Snapshot, snapshot_bytes
+from bailee.keeping.snapshots import KEYRING, ROOT, SAYS, KeySnapshot
+from bailee.keyring import FileRoot, signing
+from bailee.node import Node
+
+
+def take_keys(node: Node, target: Path, hours: int) -> KeySnapshot:
+    """Take a snapshot of the keyring, into a folder of its own below `target`, which lives so long.
+
+    It is on record before its first byte is written; a crash in between leaves one that opens
+    nothing, and goes at its time.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    now = node.clock()
+    name = "keys_" + os.urandom(8).hex()
+    place = target.resolve() / name
+    until = now + timedelta(hours=hours)
+    try:
+        files.made_folder(place)
+    except OSError as error:
+        raise files.failed(place, error) from error
+    noted = KeySnapshot(name, str(place), node.keyring.generation(), now, until)
+    node.snapshots.note(noted)
+    leaves = node.sequencer.run()
+    node.keyring.copy(FileRoot(place / ROOT), place / KEYRING)
+    _, sha256 = files.hashed(place / KEYRING)
+    said = Snapshot(name, node.marks.home_id, now, until, noted.generation, sha256, leaves)
+    files.written(place / SAYS, snapshot_bytes(said, node.keyring.secret(signing.NAME)))
+    return noted
