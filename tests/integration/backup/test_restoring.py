@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from shutil import rmtree
+from shutil import copytree, rmtree
 
 import pytest
 
@@ -15,7 +15,9 @@ from bailee.backup.checking import verified
 from bailee.backup.places import FolderPlace
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.home import Home
+from bailee.ledger import signing as log_signing
 from bailee.ledger.particulars import KINDS
+from bailee.ledger.tlog.tree import Frontier, leaf_hash
 from bailee.node import Node
 from bailee.operations import table
 from support.homes.backed_up import START, BackedUp
@@ -240,6 +242,14 @@ def test_parts_of_the_old_home_are_none_of_the_restored_one(place: BackedUp) -> 
     place.node = Node.open(Home(place.folder / "another"), clock=place.clock)
 
 
+def forked(place: BackedUp, checkpoint: bytes) -> bytes:
+    """A checkpoint that the log's own key signed over another tree of the same size."""
+    size = int(checkpoint.split(b"\n")[1])
+    signers = log_signing.signers(place.node.marks.home_id, place.node.keyring.secret)
+    other = Frontier().grown([leaf_hash(bytes([one % 251])) for one in range(size)])
+    return log_signing.signed(signers, other)
+
+
 class TestRefused:
     """What can't be replayed, or does not fit, is refused by name, and nothing is restored."""
 
@@ -275,6 +285,34 @@ class TestRefused:
         place.back_up()
         with pytest.raises(BaileeError, match="the log"):
             place.restore()
+
+    @pytest.mark.row("R5", "R6", "P4")
+    def test_a_log_that_does_not_come_to_a_checkpoint_that_is_remembered(
+        self, place: BackedUp
+    ) -> None:
+        """It is newer than the backup, and not new enough; or it is another one from there on; or
+        the checkpoint is no checkpoint of it. With one that it comes to, it is taken.
+        """
+        planted(place)
+        place.back_up()
+        place.take_log()
+        copytree(place.home.ledger, place.folder / "old")
+        kept = (place.log / "checkpoint").read_bytes()
+        place.node.vault.delete(place.sessions["damson"], place.clock())
+        place.take_log()
+        remembered = (place.log / "checkpoint").read_bytes()
+        for ledger, checkpoint, said in (
+            (place.folder / "old", remembered, "rolled back"),
+            (place.log, forked(place, remembered), "forked"),
+            (place.log, remembered.replace(b"bailee/", b"bailey/"), ""),
+            (place.log, b"no checkpoint", ""),
+        ):
+            with pytest.raises(BaileeError) as refused:
+                place.restore(ledger=ledger, checkpoint=checkpoint)
+            assert said in refused.value.message
+            assert not (place.folder / "restored").exists()
+        place.restore("first", checkpoint=kept)
+        place.restore("second", checkpoint=remembered)
 
     def test_a_log_with_a_changed_file(self, place: BackedUp) -> None:
         """A tile, the checkpoint, the history: each is named."""
