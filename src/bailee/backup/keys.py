@@ -8,8 +8,12 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import select
+
 from bailee.backup import folder as files
 from bailee.backup.manifest import Snapshot, snapshot_bytes
+from bailee.db.accounts import accounts
+from bailee.db.engine import reading, storage_errors
 from bailee.keeping.snapshots import KEYRING, ROOT, SAYS, KeySnapshot
 from bailee.keyring import FileRoot, signing
 from bailee.node import Node
@@ -32,6 +36,7 @@ def take_keys(node: Node, target: Path, hours: int) -> KeySnapshot:
         files.made_folder(place)
     except OSError as error:
         raise files.failed(place, error) from error
+    _make_holders(node)
     noted = KeySnapshot(name, str(place), node.keyring.generation(), now, until)
     node.snapshots.note(noted)
     leaves = node.sequencer.run()
@@ -40,3 +45,16 @@ def take_keys(node: Node, target: Path, hours: int) -> KeySnapshot:
     said = Snapshot(name, node.marks.home_id, now, until, noted.generation, sha256, leaves)
     files.written(place / SAYS, snapshot_bytes(said, node.keyring.secret(signing.NAME)))
     return noted
+
+
+def _make_holders(node: Node) -> None:
+    """Have each account's key in the snapshot: what is decided later about its sessions lies under
+    it in the log, and a restore has to open that. A person's is made with them.
+    """
+    query = select(accounts.c.id).where(accounts.c.person_id.is_(None))
+    with storage_errors("the accounts"), reading(node.data) as connection:
+        found = connection.execute(query).scalars().all()
+    known = {*node.keyring.subjects("acc_")} if found else set()
+    for account in found:
+        if account not in known:
+            node.ledger.sealing.seal(account, b"", b"")

@@ -143,6 +143,7 @@ def restore(
         if not home.data_database.exists():
             yield from _copy(sources, home, environment)
         done = _replay(sources, home, environment, clock)
+        files.remove(_begun_root(home))
         parts.write_own(home, sources.manifest.home, Stage.WHOLE)
     yield Restored(
         str(home.path),
@@ -194,9 +195,11 @@ def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str]) -> 
     """The snapshot's keys, under a root of the home's own. That begins where the old home's was, so
     that what was noted by its generations stays true.
     """
+    begun = _begun_root(home)
     for place in (home.keyring_database.parent, home.root_key_file.parent):
         for path in files.files_in(place):
-            files.remove(path)
+            if path != begun:
+                files.remove(path)
     settings = config.load(home.settings_file, environment, {})
     root = _new_root(home, settings, environment)
     while root.generations()[-1] <= sources.snapshot.generation:
@@ -208,15 +211,17 @@ def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str]) -> 
 
 
 def _new_root(home: Home, settings: Settings, environment: Mapping[str, str]) -> Root:
-    """A root of the home's own, without generations from before.
+    """A root of the home's own, without generations from before; or the one that a restore which
+    was broken off has begun, which says so before it makes it.
 
     Raises:
         InputError: the one that is set is somebody's already: the old home's, as a rule, whose
             generations this home would destroy.
     """
     where = settings.text("keyring.root") or "file"
-    file = home.root_key_file
-    if driver_of(where) not in (FileRoot.driver, EnvironmentRoot.driver):
+    file, begun = home.root_key_file, _begun_root(home)
+    own = begun.exists() and begun.read_bytes() == where.encode()
+    if not own and driver_of(where) not in (FileRoot.driver, EnvironmentRoot.driver):
         with suppress(IntegrityError):
             open_root(where, file, settings, environment, may_make=False)
             raise InputError(
@@ -225,7 +230,13 @@ def _new_root(home: Home, settings: Settings, environment: Mapping[str, str]) ->
                 hint="name a new one for the restored home, with BAILEE_KEYRING_ROOT; what its "
                 "driver needs besides is set in the same way",
             )
+        files.written(begun, where.encode())
     return open_root(where, file, settings, environment, may_make=True)
+
+
+def _begun_root(home: Home) -> Path:
+    """Which root this restore has begun to make in a service, until it is done."""
+    return home.root_key_file.with_name("made-by-restore")
 
 
 def _copy_log(sources: Sources, home: Home) -> None:
@@ -264,7 +275,7 @@ def _replay(
                 hint="take another backup; this one is not served",
             )
         done = Applied()
-        apply_to_data(ground.data, sources.plan, done)
+        apply_to_data(ground.data, sources.plan, done, ground.ledger.sealing)
         ground.keyring.destroy(ground.keyring.subjects(file_subject("")))  # of no file there is
         node = Node.over(wiring)
         sources.plan.snapshots.pop(own.snapshot, None)  # it may end when all is done, not before

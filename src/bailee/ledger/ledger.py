@@ -14,6 +14,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +28,7 @@ from bailee.db.among import among
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import BaileeError, InputError, IntegrityError
-from bailee.ledger.particulars import Body, divide, sealed_names
+from bailee.ledger.particulars import Body, again_names, divide, sealed_names
 
 _AT_ONCE: Final = 500
 _ENTRIES: Final = select(audit, audit_leaves.c.leaf).outerjoin(
@@ -197,6 +198,10 @@ class Ledger:
         if hidden:
             if whose is None:
                 raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
+            for name in again_names(kind):
+                if name in hidden:
+                    plain[name] = seal_again(self.sealing, whose, kind, subject, hidden.pop(name))
+        if hidden and whose is not None:
             holder, sealed = self.sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
         return {
             "at": self._clock(),
@@ -247,6 +252,8 @@ class Ledger:
 
     def _leaf(self, row: Any) -> Leaf:
         body = orjson.loads(row.body)
+        for name in again_names(row.kind):
+            body.pop(name, None)  # ciphertext, for who restores
         erased: tuple[str, ...] = ()
         if row.whose is not None:
             opened = self._opened(row)
@@ -261,6 +268,26 @@ class Ledger:
             return None
         plain = self.sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
         return None if plain is None else orjson.loads(plain)
+
+
+def seal_again(sealing: Sealing, whose: str, kind: str, subject: str, text: str) -> str | None:
+    """What a restore needs of somebody's, as it stands in an entry; None: they were erased."""
+    _, sealed = sealing.seal(whose, text.encode(), _bound_again(kind, subject))
+    return None if sealed is None else base64.urlsafe_b64encode(sealed).decode()
+
+
+def open_again(sealing: Sealing, holder: str, kind: str, subject: str, value: str) -> str | None:
+    """What stands in an entry for a restore; None: the holder's key is not there any more.
+
+    Raises:
+        IntegrityError: it was changed.
+    """
+    plain = sealing.open(holder, base64.urlsafe_b64decode(value), _bound_again(kind, subject))
+    return None if plain is None else plain.decode()
+
+
+def _bound_again(kind: str, subject: str) -> bytes:
+    return bound(kind, subject) + b"\x00again"
 
 
 def _matching(kind: str | None, subject: str | None) -> Select[Any]:

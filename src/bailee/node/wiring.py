@@ -187,6 +187,7 @@ class Wiring:
             interpret=interpret,
             bench=self._bench,
             record=at.ledger.append,
+            append_owned=at.ledger.append,
             holds=self.holds,
             receipts=self.receipts,
             present=self.deciding.present,

@@ -21,6 +21,7 @@ from bailee.ledger.tlog.tree import Frontier, leaf_hash
 from bailee.node import Node
 from bailee.operations import table
 from support.homes.backed_up import START, BackedUp
+from support.homes.captured import begun, end
 
 
 @pytest.fixture
@@ -137,6 +138,74 @@ def test_what_was_chosen_since_holds(place: BackedUp) -> None:
         assert now.keys() == long.keys()
         said = place.sessions["greengage"]
         assert now[said] < long[said] - timedelta(days=365)
+
+
+@pytest.mark.row("R5", "R6")
+def test_what_goes_on_with_a_session_that_was_deleted_since_is_not_kept(place: BackedUp) -> None:
+    """One that is in the backup, and one that began after it; of a person's account and of one
+    that is nobody's. What they begin anew is kept. What was noted of it opens no more once its
+    owner is erased, and names no word.
+    """
+    of_ola = str(place.person("ola@x.example")["account"])
+    of_nobody = str(place.ask("key.create", plan="pro", name="any")["account"])
+    of_mia = str(place.person("mia@x.example")["account"])
+    place.say(of_ola, "quince")
+    place.back_up()
+    for account, word in ((of_ola, "damson"), (of_nobody, "medlar"), (of_mia, "sloe")):
+        place.say(account, word)
+    for word in ("quince", "damson", "medlar", "sloe"):
+        place.node.vault.delete(place.sessions[word], place.clock())
+    entries = [*place.node.ledger.entries(kind="session.buried")]
+    assert {place.sessions[word] for word in ("quince", "damson", "medlar", "sloe")} == {
+        one.subject for one in entries
+    }
+    assert all("again" not in one.body for one in entries)
+    place.ask("person.erase", id="mia@x.example")
+    place.take_log()
+    done = place.restore()
+    assert () == done.look
+    with place.restored() as restored:
+        node = restored.node
+        for account, word in ((of_ola, "quince"), (of_ola, "damson"), (of_nobody, "medlar")):
+            end(node, begun(node, account, f"session of {word}", word))
+            node.vault.flush()
+            assert [] == [*node.vault.sessions(place.clock(), account)], word
+        end(node, begun(node, of_nobody, "session of hazel", "hazel"))
+        node.vault.flush()
+        assert 1 == len([*node.vault.sessions(place.clock(), of_nobody)])
+
+
+@pytest.mark.row("C3", "R6")
+def test_what_a_network_list_said_last_holds(place: BackedUp) -> None:
+    """Denied, allowed, removed since; by its owner's key. What an older version noted without the
+    host is held on the safe side, and somebody is told.
+    """
+    account = str(place.person("ola@x.example")["account"])
+
+    def ask(what: str, entry: str) -> str:
+        return str(place.ask(f"cloud.network.{what}", account=account, entry=entry)["id"])
+
+    ask("allow", "a.example")
+    gone = ask("deny", "b.example")
+    ask("allow", "c.example")
+    place.back_up()
+    ask("deny", "a.example")
+    place.ask("cloud.network.remove", id=gone)
+    ask("allow", "d.example")
+    place.take_log()
+    assert () == place.restore().look
+    said = {("a.example", "deny"), ("c.example", "allow"), ("d.example", "allow")}
+    with place.restored() as restored:
+        assert said == {(one.entry, one.side) for one in restored.node.network_lists.all(account)}
+
+    body = {"entry": "e.example", "verdict": "deny", "by": "operator"}
+    place.node.ledger.append("cloud_network.added", account, body, whose=account)
+    place.take_log()
+    (told,) = place.restore("later").look
+    assert account in told
+    with place.restored("later") as restored:
+        sides = [one.side for one in restored.node.network_lists.all(account)]
+        assert ["deny"] == sides  # what was denied before the backup
 
 
 @pytest.mark.row("G1", "R6")
