@@ -31,6 +31,8 @@ from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.ledger.particulars import Body, again_names, divide, sealed_names
 
 _AT_ONCE: Final = 500
+# By the driver itself: to bind values one by one costs more than to insert them.
+_INSERT: Final = "INSERT INTO audit (at, kind, subject, body) VALUES (?, ?, ?, ?)"
 _ENTRIES: Final = select(audit, audit_leaves.c.leaf).outerjoin(
     audit_leaves, audit_leaves.c.number == audit.c.number
 )
@@ -131,10 +133,19 @@ class Ledger:
         """Add entries of one kind, each a subject and a body, all or none. Nothing in them is
         anybody's. Errors as in `append`.
         """
-        rows = [self._row(kind, subject, body, None) for subject, body in entries]
+        at = self._clock()
+        rows = []
+        for subject, body in entries:
+            plain, hidden = divide(kind, subject, body)
+            if hidden:
+                raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
+            rows.append((kind, subject, orjson.dumps(plain).decode()))
         if rows:
             with storage_errors("the audit record"), self._engine.begin() as connection:
-                connection.execute(insert(audit), rows)
+                of_it = audit.c.at.type.dialect_impl(connection.dialect)
+                as_stored = of_it.bind_processor(connection.dialect)
+                stored = as_stored(at) if as_stored is not None else at
+                connection.exec_driver_sql(_INSERT, [(stored, *row) for row in rows])
             self._appended()
 
     def entries(

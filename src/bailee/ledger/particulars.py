@@ -197,6 +197,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "egress.day": {
         **{f"{channel}_{what}": _NUMBER for channel in ("api", "bedrock", "vertex")
            for what in ("exchanges", "sent", "received")},
+        "telemetry_exchanges": _NUMBER, "telemetry_sent": _NUMBER,
         "cloud_sessions": _NUMBER, **dict.fromkeys(CLOUD_COUNTS, _NUMBER),
     },
     # the machine's clock
