@@ -35,7 +35,7 @@ from typing import Final
 from bailee.backup import folder as files
 from bailee.backup.manifest import KEPT, BackedFile, Manifest, digest, manifest_bytes, manifest_of
 from bailee.backup.places import MANIFEST, UNFINISHED, FolderPlace, Place, read
-from bailee.backup.taking import Taking, Wanted
+from bailee.backup.taking import Taking, WantedFile
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import signing
 from bailee.ledger.folder import CHECKPOINT
@@ -184,7 +184,7 @@ class Creating:
 
     # -- what belongs to it ----------------------------------------------------------------------
 
-    def _database(self, taking: Taking) -> tuple[int, list[Wanted]]:
+    def _database(self, taking: Taking) -> tuple[int, list[WantedFile]]:
         """Take the database as it is at one moment: how many leaves it has, and what else belongs
         to the backup by its index.
         """
@@ -218,26 +218,26 @@ class Creating:
                 hint="check the disk's free space; the backup that was there before holds",
             ) from error
 
-    def _telemetry(self) -> Iterator[Wanted]:
+    def _telemetry(self) -> Iterator[WantedFile]:
         vault = self._node.home.vault
         for name in ("days", "journal"):
             for path in files.files_in(vault / "telemetry" / name):
-                yield Wanted(str(path.relative_to(self._node.home.path)), (path,), kept=False)
+                yield WantedFile(str(path.relative_to(self._node.home.path)), (path,), kept=False)
 
-    def _segments(self, copy: sqlite3.Connection) -> Iterator[Wanted]:
+    def _segments(self, copy: sqlite3.Connection) -> Iterator[WantedFile]:
         vault = self._node.home.vault
         for name, data_class, day, length, state in copy.execute(_SEGMENTS):
             opened = vault / "open" / name
             shipped = f"vault/segments/{data_class}/{day}/{name}"
             if state == "open":
                 sources = (opened, self._node.home.path / shipped)
-                yield Wanted(f"vault/open/{name}", sources, length, kept=False)
+                yield WantedFile(f"vault/open/{name}", sources, length, kept=False)
             else:
-                yield Wanted(shipped, (self._node.home.path / shipped,), length)
+                yield WantedFile(shipped, (self._node.home.path / shipped,), length)
 
-    def _reports(self, copy: sqlite3.Connection) -> Iterator[Wanted]:
+    def _reports(self, copy: sqlite3.Connection) -> Iterator[WantedFile]:
         for (name,) in copy.execute(_REPORTS):
-            yield Wanted(f"vault/reports/{name}", (self._node.home.vault / "reports" / name,))
+            yield WantedFile(f"vault/reports/{name}", (self._node.home.vault / "reports" / name,))
 
     def _remove_old(self, some: Sequence[BackedFile]) -> None:
         """Remove what the manifest does not have. What can't be removed goes the next time."""

@@ -11,8 +11,7 @@ Rules kept here:
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Final, Protocol
 
 from bailee.backup import folder as files
 from bailee.backup.manifest import BackedFile
-from bailee.errors import InputError, IntegrityError
+from bailee.errors import IntegrityError
 
 MANIFEST: Final = "manifest.json"
 UNFINISHED: Final = "unfinished.json"
@@ -159,25 +158,6 @@ class FolderPlace:
                 path.unlink(missing_ok=True)
                 while (path := path.parent) != self._path:
                     path.rmdir()
-
-
-def place_of(given: str, environment: Mapping[str, str] = os.environ) -> Place:
-    """The place that somebody named: a folder, or `s3://BUCKET/PREFIX`.
-
-    Raises:
-        InputError: code `configuration`, it is none, or can't be used with this environment.
-    """
-    if "://" not in given:
-        return FolderPlace(Path(given))
-    if not given.startswith("s3://"):
-        raise InputError(
-            "a backup goes into a folder or a bucket.",
-            code="configuration",
-            hint="name a folder, or s3://BUCKET/PREFIX",
-        )
-    from bailee.backup.bucket import Bucket
-
-    return Bucket(given, environment)
 
 
 def read(place: Place, name: str, most: int = MOST_BYTES) -> bytes | None:

@@ -30,7 +30,7 @@ _TOGETHER: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedFile:
     """A file that belongs to a backup: its path in the home, where it may lie, how much of it.
     `kept`: it never changes.
     """
@@ -75,7 +75,7 @@ class Taking:
         self.files: list[BackedFile] = []
         self.size = self.copied = self.mended = 0
 
-    def all(self, some: Sequence[Wanted]) -> Iterator[None]:
+    def all(self, some: Sequence[WantedFile]) -> Iterator[None]:
         """Take these, and give after each. One that is nowhere was destroyed: it is left out.
 
         Raises:
@@ -96,9 +96,9 @@ class Taking:
 
     def one(self, path: str, source: Path) -> None:
         """Take a file that changes. Errors as in `all`."""
-        self._add(self._take(Wanted(path, (source,), kept=False)))
+        self._add(self._take(WantedFile(path, (source,), kept=False)))
 
-    def _take(self, wanted: Wanted) -> _Taken | None:
+    def _take(self, wanted: WantedFile) -> _Taken | None:
         folder = KEPT if wanted.kept else self._own
         name, mended = f"{folder}/{wanted.path}", False
         if wanted.kept and (known := self._known.get(wanted.path)) is not None:

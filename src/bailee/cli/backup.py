@@ -86,7 +86,7 @@ def verify(folder: PlaceArgument, as_json: JsonOption = False) -> None:
     """
     with reporting():
         from bailee.backup.checking import verified
-        from bailee.backup.places import place_of
+        from bailee.backup.naming import place_of
         from bailee.keyring.signing import fingerprint
 
         made, key, wrong = verified(place_of(folder))
@@ -193,7 +193,7 @@ def restore(
 def _restored(
     folder: str, keys: Path, home: Path, ledger: Path | None, checkpoint: Path | None
 ) -> Restored:
-    from bailee.backup.places import place_of
+    from bailee.backup.naming import place_of
     from bailee.backup.restoring import Restored, restore
     from bailee.home import find
 

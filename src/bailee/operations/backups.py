@@ -14,7 +14,8 @@ from typing import Final
 from bailee.accounts.roles import Permission
 from bailee.backup.creating import BackupProgress, Creating, check_apart
 from bailee.backup.keys import take_keys
-from bailee.backup.places import FolderPlace, Place, place_of
+from bailee.backup.naming import place_of
+from bailee.backup.places import FolderPlace, Place
 from bailee.errors import InputError
 from bailee.keeping.snapshots import KeySnapshot
 from bailee.node import Node

@@ -12,7 +12,8 @@ import pytest
 
 from bailee.backup.checking import verified
 from bailee.backup.manifest import manifest_bytes, manifest_of
-from bailee.backup.places import MANIFEST, place_of, read
+from bailee.backup.naming import place_of
+from bailee.backup.places import MANIFEST, read
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.keyring import signing
 from bailee.testing.store import Fault

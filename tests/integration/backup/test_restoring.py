@@ -22,6 +22,7 @@ from bailee.node import Node
 from bailee.operations import table
 from support.homes.backed_up import START, BackedUp
 from support.homes.captured import begun, end
+from support.roots.places import RootPlaces
 
 
 @pytest.fixture
@@ -317,6 +318,35 @@ def forked(place: BackedUp, checkpoint: bytes) -> bytes:
     signers = log_signing.signers(place.node.marks.home_id, place.node.keyring.secret)
     other = Frontier().grown([leaf_hash(bytes([one % 251])) for one in range(size)])
     return log_signing.signed(signers, other)
+
+
+@pytest.mark.row("R5")
+def test_a_root_that_a_broken_restore_made_in_a_service_is_gone_on_with(
+    place: BackedUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command takes it; a restore of another home, and one after it is done, does not."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "")  # put back at the end
+    (place.folder / "roots").mkdir()
+    places = RootPlaces(place.folder / "roots")
+    root = places.make("aws-kms")
+    environment = {**root.environment, "BAILEE_KEYRING_ROOT": root.where}
+    planted(place)
+    place.back_up()
+    place.take_log()
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="killed"):
+        broken.setattr("bailee.keyring.copying.copy", killed)
+        place.restore(environment=environment)
+    with pytest.raises(InputError, match="in use"):
+        place.restore("another", environment=environment)
+    place.restore(environment=environment)
+    assert not (place.folder / "restored" / "root" / "made-by-restore").exists()
+    places.close()
+
+
+def killed(*_: object) -> None:
+    """It ends here."""
+    raise OSError("killed")
 
 
 class TestRefused:

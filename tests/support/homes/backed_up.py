@@ -131,9 +131,10 @@ class BackedUp:
 
     def restore(self, name: str = "restored", **given: Any) -> Restored:
         """Restore into a new home, by the log that was taken last."""
-        places = {"place": FolderPlace(self.data), "keys": self.keys, "ledger": self.log} | given
+        places: dict[str, Any] = {"place": FolderPlace(self.data), "environment": {}}
+        places |= {"keys": self.keys, "ledger": self.log} | given
         new = Home(self.folder / name)
-        *_, done = restore(home=new, environment={}, clock=self.clock, **places)
+        *_, done = restore(home=new, clock=self.clock, **places)
         assert isinstance(done, Restored)
         return done
 
