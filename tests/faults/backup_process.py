@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bailee.accounts import OPERATOR
+from bailee.backup.places import FolderPlace
 from bailee.backup.restoring import restore
 from bailee.home import Home
 from bailee.node import Node
@@ -35,7 +36,7 @@ def main() -> None:
     else:
         die_at(sys.argv[3], int(sys.argv[4]), sys.argv[5])
         new = Home(place / "restored")
-        of = (place / "data", place / "keys", new, place / "log")
+        of = (FolderPlace(place / "data"), place / "keys", new, place / "log")
         for _ in restore(*of, environment={}, clock=clock):
             pass
 

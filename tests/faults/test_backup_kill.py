@@ -8,7 +8,8 @@ from shutil import copytree
 
 import pytest
 
-from bailee.backup.creating import verified
+from bailee.backup.checking import verified
+from bailee.backup.places import FolderPlace
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
@@ -32,8 +33,8 @@ RESTORING = [
     ("bailee.home.parts:write_own", 1),
     ("bailee.backup.restoring:_copy_keys", 1),
     ("bailee.backup.restoring:_copy_log", 1),
-    ("bailee.backup.folder:copied", 2),
-    ("bailee.backup.folder:copied", 4),
+    ("bailee.backup.folder:saved", 2),
+    ("bailee.backup.folder:saved", 4),
     ("bailee.backup.restoring:put_back", 1),
     ("bailee.backup.restoring:apply_to_data", 1),
     ("bailee.vault.vault:Vault.delete", 1),
@@ -93,12 +94,12 @@ def test_a_backup_that_was_broken_off(place: BackedUp, point: str, count: int, w
     anything is on record, and the next backup is good.
     """
     assert killed(place, "create", point, str(count), when)
-    assert [] == verified(place.data)[2]
+    assert [] == verified(FolderPlace(place.data))[2]
     place.node = Node.open(place.home, clock=place.clock)
     known = {Path(one.place).name for one in place.node.snapshots.living()}
     assert {one.parent.name for one in place.keys.rglob("root.json")} <= known
     place.back_up()
-    manifest, _, wrong = verified(place.data)
+    manifest, _, wrong = verified(FolderPlace(place.data))
     assert [] == wrong
     assert {"kept", "manifest.json", manifest.backup} == {one.name for one in place.data.iterdir()}
     place.take_log()

@@ -42,8 +42,8 @@ class Staff:
         self._ledger.append("access.read", subject, {"by": actor.name, "reason": said}, whose=whose)
 
 
-def worded(reason: str) -> str:
-    """A reason as it goes on record.
+def worded(reason: str, what: str = "reading someone's content") -> str:
+    """A reason as it goes on record. `what` is it that needs one.
 
     Raises:
         InputError: it is none worth the name, or too long.
@@ -51,7 +51,7 @@ def worded(reason: str) -> str:
     said = " ".join(reason.split())
     if len(said) < SHORTEST_REASON or not is_plain(said):
         raise InputError(
-            "reading someone's content needs a reason.",
+            f"{what} needs a reason of at least {SHORTEST_REASON} characters, in plain text.",
             hint="say in a few words what it is for; it is recorded",
         )
     if len(said) > LONGEST_REASON:

@@ -5,6 +5,7 @@ Each function can be repeated: what is done already is not done twice.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,16 +17,18 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts import OPERATOR
-from bailee.backup.replaying import RecordedChoice, ReplayPlan
+from bailee.backup.replaying import OwnedEntry, RecordedChoice, ReplayPlan
 from bailee.db.accounts import accounts, consent_records
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, passkeys, persons, providers, web_sessions
 from bailee.db.vault import sessions
-from bailee.errors import InputError
+from bailee.errors import InputError, IntegrityError
 from bailee.keeping.keeper import Keeper
 from bailee.keeping.snapshots import KeySnapshot
+from bailee.ledger import Sealing
+from bailee.ledger.ledger import open_again
 from bailee.ledger.sequencing import Committed
 from bailee.node import Node
 from bailee.vault.record import subject_of
@@ -58,9 +61,9 @@ def put_back(engine: Engine, rows: Sequence[Committed]) -> None:
             connection.execute(insert(audit_leaves).values(leaf).on_conflict_do_nothing())
 
 
-def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied) -> None:
+def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Sealing) -> None:
     """What is said by rows alone: who may come in, and who chose what. In one transaction, before a
-    store reads them.
+    store reads them. `sealing`: whoever opens what is somebody's.
     """
     with storage_errors(_WHAT), engine.begin() as connection:
         connection.execute(delete(web_sessions))
@@ -102,16 +105,51 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied) -> None:
                     f"{person}: a passkey of theirs was removed since, and all are; they add "
                     "theirs again."
                 )
-        for account in plan.networks:
-            of_it = network_entries.c.account_id == account
-            allows = network_entries.c.verdict == "allow"
-            connection.execute(delete(network_entries).where(of_it, allows))
-            done.look.append(
-                f"{account}: its list of hosts for cloud sessions was changed since; it allows no "
-                "more than the operator's does, and what was denied since has to be denied again."
-            )
+        for account, entries in plan.networks.items():
+            _list_hosts(connection, account, entries, sealing, done)
         done.undone += len(plan.providers) + len(plan.passwords) + len(plan.passkeys)
         done.undone += len(plan.networks)
+
+
+def _list_hosts(
+    connection: Connection,
+    account: str,
+    entries: Sequence[OwnedEntry],
+    sealing: Sealing,
+    done: Applied,
+) -> None:
+    """Have an account's list of hosts say what it said last. Where that can't be read any more, it
+    allows nothing.
+    """
+    there = select(accounts.c.person_id).where(accounts.c.id == account)
+    row = connection.execute(there).first()
+    if row is None:
+        return
+    of_it = network_entries.c.account_id == account
+    hosts = [opened(one, row.person_id or account, sealing) for one in entries]
+    if None in hosts:
+        allows = network_entries.c.verdict == "allow"
+        connection.execute(delete(network_entries).where(of_it, allows))
+        done.look.append(
+            f"{account}: its list of hosts for cloud sessions was changed since; it allows no "
+            "more than the operator's does, and what was denied since has to be denied again."
+        )
+        return
+    for one, host in zip(entries, hosts, strict=True):
+        connection.execute(delete(network_entries).where(of_it, network_entries.c.entry == host))
+        if one.kind == "cloud_network.added":
+            made = {"id": f"net_{os.urandom(8).hex()}", "account_id": account, "entry": host}
+            about = {"verdict": one.verdict, "created_at": datetime.now(UTC), "created_by": _SOURCE}
+            connection.execute(insert(network_entries).values(made | about))
+
+
+def opened(one: OwnedEntry, holder: str, sealing: Sealing) -> str | None:
+    """What an entry says of somebody's; None: it can't be read any more, or never could."""
+    if one.again is None:
+        return None
+    with suppress(IntegrityError, ValueError):
+        return open_again(sealing, holder, one.kind, one.subject, one.again)
+    return None
 
 
 def _choose(
@@ -202,6 +240,7 @@ def apply_to_node(node: Node, plan: ReplayPlan, done: Applied) -> None:
         if hold.id in plan.released and hold.state in ("placing", "placed", "releasing"):
             node.holds.release(hold.id, now)
             done.undone += 1
+    _bury(node, plan, now, done)
     _forget_unknown(node)
     for name, (until, generation) in plan.snapshots.items():
         at = datetime.fromtimestamp(until, UTC)
@@ -223,6 +262,28 @@ def _hold(node: Node, plan: ReplayPlan, done: Applied) -> None:
             done.undone += placed
             if placed:
                 done.look.append(f"{name}: placed again on {subject}; its reason is lost.")
+
+
+def _bury(node: Node, plan: ReplayPlan, now: datetime, done: Applied) -> None:
+    """Let nothing be kept that goes on with a session which was deleted since; that of one which
+    the backup does not have too. Who was erased has no key any more, and nothing is kept of them.
+    """
+    with storage_errors(_WHAT), reading(node.data) as connection:
+        query = select(accounts.c.id, accounts.c.person_id)
+        holders = {row.id: row.person_id or row.id for row in connection.execute(query)}
+    lost = 0
+    for one in plan.buried:
+        if one.account in holders and not node.erasures.rows.is_gone(one.account):
+            text = opened(one, holders[one.account], node.ledger.sealing)
+            if text is None:
+                lost += 1
+                continue
+            node.vault.tombstones.put_back(one.account, text, now)
+    if lost:
+        done.look.append(
+            f"{lost} sessions were deleted since that a client may go on with as new ones: "
+            "their owners' keys are younger than these keys."
+        )
 
 
 def _end(

@@ -1,24 +1,31 @@
-"""The files of a backup: copied whole or not at all, each with its hash, and checked.
-
-Buckets (S3) are not there yet.
-"""
+"""Files of a backup in a folder: copied whole or not at all, each with its hash."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from bailee.backup.manifest import BackedFile
 from bailee.errors import StorageError
-from bailee.syncing import sync_folder
+from bailee.syncing import sync_file, sync_folder
 
-MANIFEST: Final = "manifest.json"
 _PIECE: Final = 1 << 20
 _NEW: Final = ".new"
+
+
+def pieces(reading: BinaryIO, length: int | None = None) -> Iterator[bytes]:
+    """A file's bytes, or its first `length`, a piece at a time.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    read = 0
+    while piece := reading.read(_PIECE if length is None else min(_PIECE, length - read)):
+        read += len(piece)
+        yield piece
 
 
 def copied(source: Path, target: Path, length: int | None = None) -> tuple[int, str]:
@@ -31,25 +38,29 @@ def copied(source: Path, target: Path, length: int | None = None) -> tuple[int, 
     """
     with source.open("rb") as reading:
         try:
-            made_folder(target.parent)
-            beside = target.with_name(target.name + _NEW)
-            descriptor = os.open(
-                beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-            )
-            found, size = hashlib.sha256(), 0
-            with os.fdopen(descriptor, "wb") as writing:
-                while length is None or size < length:
-                    piece = reading.read(_PIECE if length is None else min(_PIECE, length - size))
-                    if not piece:
-                        break
-                    writing.write(piece)
-                    found.update(piece)
-                    size += len(piece)
-                writing.flush()
-                os.fsync(writing.fileno())
-            beside.replace(target)
+            return saved(pieces(reading, length), target)
         except OSError as error:
             raise failed(target, error) from error
+
+
+def saved(content: Iterable[bytes], target: Path) -> tuple[int, str]:
+    """Write a file of some pieces, as `copied` does; size and SHA-256.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    made_folder(target.parent)
+    beside = target.with_name(target.name + _NEW)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    found, size = hashlib.sha256(), 0
+    with os.fdopen(descriptor, "wb") as writing:
+        for piece in content:
+            writing.write(piece)
+            found.update(piece)
+            size += len(piece)
+        writing.flush()
+        os.fsync(writing.fileno())
+    beside.replace(target)
     return size, found.hexdigest()
 
 
@@ -87,24 +98,18 @@ def hashed(path: Path) -> tuple[int, str]:
     Raises:
         OSError: it can't be read.
     """
-    found = hashlib.sha256()
-    size = 0
+    found, size = hashlib.sha256(), 0
     with path.open("rb") as reading:
-        while piece := reading.read(_PIECE):
+        for piece in pieces(reading):
             found.update(piece)
             size += len(piece)
     return size, found.hexdigest()
 
 
-def wrong(folder: Path, file: BackedFile) -> str | None:
-    """What is wrong with a file of a backup; None: nothing."""
-    try:
-        size, sha256 = hashed(folder / file.folder / file.path)
-    except FileNotFoundError:
-        return "it is not there."
-    except OSError as error:
-        return f"it can't be read ({error.strerror})."
-    return None if (size, sha256) == (file.size, file.sha256) else "it is not what was written."
+def synced(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of a file that is durable then, but for its name."""
+    sync_file(path)
+    return hashed(path)
 
 
 def settled(folder: Path) -> None:

@@ -4,6 +4,7 @@ Rules kept here:
 
 * It is signed with the key of the home's receipts (`keyring.signing`), and its hash is in the
   audit record. So one that was changed is found by whoever has the home's keys, or its log.
+* While a backup is made, a list of what it has so far is signed too: the next one goes on from it.
 * Files that never change once written lie in `kept/`, and the next backup into the same folder has
   them too. All else is in a folder by the backup's own id.
 * A path is one of the home, and leads nowhere else.
@@ -25,6 +26,7 @@ from bailee.keyring import signing
 
 KEPT: Final = "kept"
 _TYPE: Final = "bailee/backup/1"
+_UNFINISHED: Final = "bailee/unfinished-backup/1"
 _SNAPSHOT: Final = "bailee/key-snapshot/1"
 
 
@@ -32,12 +34,17 @@ _SNAPSHOT: Final = "bailee/key-snapshot/1"
 class BackedFile:
     """A file of a home, by its path there; the folder of the backup in which it lies below; its
     size in bytes and SHA-256, hexadecimal.
+
+    `mark`: what the place said of it then, and says for as long as nobody changes it. `read`: the
+    day on which all of it was read last, or written.
     """
 
     path: str
     folder: str
     size: int
     sha256: str
+    mark: str = ""
+    read: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +81,11 @@ class Snapshot:
     leaves: int
 
 
-def manifest_bytes(manifest: Manifest, seed: bytes) -> bytes:
-    """A manifest as it is written. `seed`: the private key."""
-    return _signed(_TYPE, asdict(manifest), seed)
+def manifest_bytes(manifest: Manifest, seed: bytes, *, unfinished: bool = False) -> bytes:
+    """A manifest as it is written, or the list of what a backup has so far. `seed`: the private
+    key.
+    """
+    return _signed(_UNFINISHED if unfinished else _TYPE, asdict(manifest), seed)
 
 
 def snapshot_bytes(snapshot: Snapshot, seed: bytes) -> bytes:
@@ -84,13 +93,13 @@ def snapshot_bytes(snapshot: Snapshot, seed: bytes) -> bytes:
     return _signed(_SNAPSHOT, asdict(snapshot), seed)
 
 
-def manifest_of(raw: bytes, what: str) -> tuple[Manifest, str]:
+def manifest_of(raw: bytes, what: str, *, unfinished: bool = False) -> tuple[Manifest, str]:
     """The manifest, and the public key that signed it. `what` names it in the error.
 
     Raises:
         IntegrityError: it is none, or was changed.
     """
-    said, key = _opened(_TYPE, raw, what)
+    said, key = _opened(_UNFINISHED if unfinished else _TYPE, raw, what)
     try:
         files = tuple(BackedFile(**one) for one in said.pop("files"))  # type: ignore[attr-defined]
         made = Manifest(**_moments(said), files=files)  # type: ignore[arg-type]

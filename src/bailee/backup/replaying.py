@@ -33,6 +33,18 @@ class Entry(NamedTuple):
     body: Mapping[str, Value]
 
 
+class OwnedEntry(NamedTuple):
+    """What an entry says of an account's that only its owner's key opens: kind and subject, whose
+    it is, and the ciphertext (`ledger.open_again`); None: an older version's, which has none.
+    """
+
+    kind: str
+    subject: str
+    account: str
+    verdict: str
+    again: str | None
+
+
 class RecordedChoice(NamedTuple):
     """A choice that was recorded: the record's id, when, what it was and is, who chose, and the
     number of its entry.
@@ -53,8 +65,9 @@ class ReplayPlan:
     `choices`: by account and purpose, in order. `holds`: placed and not released, each with what it
     is on and since when; `released`: those that are over. `roles`: by organisation and person, None
     where there is none any more. `providers`: organisations whose sign-in was changed. `networks`:
-    accounts whose network lists were. `snapshots`: of keys, taken since and not gone: until when
-    (Unix seconds), and the root's generation then.
+    by account, what was done to its network list, in order. `buried`: what no client may go on
+    with. `snapshots`: of keys, taken since and not gone: until when (Unix seconds), and the root's
+    generation then.
     """
 
     sessions: dict[str, None] = field(default_factory=dict)
@@ -73,7 +86,8 @@ class ReplayPlan:
     passwords: dict[str, None] = field(default_factory=dict)
     passkeys: dict[str, None] = field(default_factory=dict)
     git: dict[str, None] = field(default_factory=dict)
-    networks: dict[str, None] = field(default_factory=dict)
+    networks: dict[str, list[OwnedEntry]] = field(default_factory=dict)
+    buried: list[OwnedEntry] = field(default_factory=list)
     snapshots: dict[str, tuple[int, int]] = field(default_factory=dict)
     ended: dict[str, None] = field(default_factory=dict)
 
@@ -153,6 +167,20 @@ def _limit(made: ReplayPlan, entry: Entry) -> None:
     made.limits[entry.subject] = None if mb is None else int(mb)
 
 
+def _network(made: ReplayPlan, entry: Entry) -> None:
+    made.networks.setdefault(entry.subject, []).append(_owned(entry, entry.subject))
+
+
+def _buried(made: ReplayPlan, entry: Entry) -> None:
+    made.buried.append(_owned(entry, str(entry.body["account"])))
+
+
+def _owned(entry: Entry, account: str) -> OwnedEntry:
+    again, verdict = entry.body.get("again"), str(entry.body.get("verdict"))
+    text = None if again is None else str(again)
+    return OwnedEntry(entry.kind, entry.subject, account, verdict, text)
+
+
 def _snapshot(made: ReplayPlan, entry: Entry) -> None:
     until, generation = entry.body["until"], entry.body["generation"]
     made.snapshots[entry.subject] = (int(until or 0), int(generation or 0))
@@ -186,8 +214,9 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "person.passkey_removed": _into("passkeys"),
     "person.taken_over": _taken_over,
     "git_connection.removed": _into("git"),
-    "cloud_network.added": _into("networks"),
-    "cloud_network.removed": _into("networks"),
+    "cloud_network.added": _network,
+    "cloud_network.removed": _network,
+    "session.buried": _buried,
     "backup.keys_taken": _snapshot,
     "backup.keys_gone": _snapshot_gone,
 }

@@ -33,21 +33,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from bailee import config
 from bailee.backup import folder as files
 from bailee.backup.applying import Applied, apply_to_data, apply_to_node, put_back
-from bailee.backup.creating import check_apart, verified
-from bailee.backup.folder import MANIFEST
-from bailee.backup.manifest import BackedFile, Manifest, Snapshot, digest, snapshot_of
-from bailee.backup.replaying import Entry, ReplayPlan, plan
+from bailee.backup.creating import check_apart
+from bailee.backup.manifest import BackedFile
+from bailee.backup.places import Place
+from bailee.backup.sources import Sources, checked
 from bailee.clock import Clock, system_clock
 from bailee.config import Settings
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock, parts
 from bailee.home.belonging import Mark, Stage
-from bailee.keeping.snapshots import KEYRING, ROOT, SAYS, KeySnapshot
+from bailee.keeping.snapshots import KEYRING, ROOT, KeySnapshot
 from bailee.keyring import (
     EnvironmentRoot,
     FileRoot,
@@ -55,17 +53,10 @@ from bailee.keyring import (
     copying,
     driver_of,
     open_root,
-    signing,
 )
 from bailee.ledger import Folder
-from bailee.ledger import history as histories
 from bailee.ledger import signing as log_signing
 from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT
-from bailee.ledger.history import History
-from bailee.ledger.sequencing import Committed
-from bailee.ledger.signing import trusting
-from bailee.ledger.tlog.tiles import Tiles
-from bailee.ledger.tlog.trust import Trust
 from bailee.ledger.verifying import Check, copied
 from bailee.node import Node
 from bailee.node.wiring import Wiring
@@ -97,39 +88,20 @@ class Copying:
     of: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Sources:
-    """What a restore is made from, all of it checked."""
-
-    target: Path
-    manifest: Manifest
-    manifest_digest: str
-    place: Path
-    snapshot: Snapshot
-    ledger: Folder
-    note: bytes
-    trust: Trust
-    rows: tuple[Committed, ...]
-    plan: ReplayPlan
-
-    @property
-    def which(self) -> str:
-        """By what a restore that was broken off is known again."""
-        return f"{self.manifest_digest} {self.snapshot.snapshot} {digest(self.note)}"
-
-
 def restore(
-    target: Path,
+    place: Place,
     keys: Path,
     home: Home,
     ledger: Path | None,
     *,
+    checkpoint: bytes | None = None,
     environment: Mapping[str, str],
     clock: Clock | None = None,
 ) -> Iterator[Copying | Restored]:
-    """Restore the backup in `target` with the newest snapshot in `keys` into `home`, which is new;
-    `ledger`: a copy of the home's log that is newer than the backup, or of the home. Gives how far
-    it is, and last what was done.
+    """Restore the backup in `place` with the newest snapshot in `keys` into `home`, which is new;
+    `ledger`: a copy of the home's log that is newer than the backup, or of the home;
+    `checkpoint`: one of this log that somebody remembers, which that copy must have come to.
+    Gives how far it is, and last what was done.
 
     Raises:
         InputError: something is not there, or the home is in use or not new.
@@ -137,9 +109,9 @@ def restore(
             replayed.
         StorageError: something can't be read or written; the same command goes on.
     """
-    check_apart(target, keys, home.path)
+    check_apart(place, keys, home.path)
     now = (clock or system_clock)()
-    sources = _checked(target, keys, ledger)
+    sources = checked(place, keys, ledger, checkpoint)
     last = max((row.at for row in sources.rows), default=sources.manifest.at)
     if now < last - _BEHIND:
         raise InputError(
@@ -171,6 +143,7 @@ def restore(
         if not home.data_database.exists():
             yield from _copy(sources, home, environment)
         done = _replay(sources, home, environment, clock)
+        files.remove(_begun_root(home))
         parts.write_own(home, sources.manifest.home, Stage.WHOLE)
     yield Restored(
         str(home.path),
@@ -182,151 +155,10 @@ def restore(
     )
 
 
-# -- what it is made from ------------------------------------------------------------------------
-
-
-def _checked(target: Path, keys: Path, ledger: Path | None) -> _Sources:
-    manifest, signed_by, wrong = verified(target)
-    if wrong:
-        named = "; ".join(f"{where}: {what}" for where, what in wrong[:_NAMED])
-        raise IntegrityError(
-            f"{len(wrong)} files of the backup are wrong. {named}",
-            hint="take another backup; nothing was restored",
-        )
-    place, snapshot, key_signed_by = _snapshot(keys)
-    if manifest.home != snapshot.home:
-        raise IntegrityError(
-            "data and keys are of two homes.",
-            code="home_parts",
-            hint="name the keys that belong to this data; nothing was restored",
-        )
-    if snapshot.leaves <= manifest.leaves:  # its own entry is among them
-        raise IntegrityError(
-            "the keys are older than the data: what was recorded last would open no more.",
-            code="home_parts",
-            hint="name keys that were taken with this backup, or after it; nothing was restored",
-        )
-    with copied(place / KEYRING) as engine:
-        root = FileRoot(place / ROOT, may_make=False)
-
-        def secret(name: str) -> bytes:
-            return copying.secret_of(engine, root, name)
-
-        own = signing.public_key(secret(signing.NAME))
-        if {own} != {signed_by, key_signed_by}:
-            raise IntegrityError(
-                "the backup was not signed by the home that the keys are of.",
-                hint="it was changed by somebody, or is another home's; nothing was restored",
-            )
-        trust = trusting([one.key for one in log_signing.signers(manifest.home, secret)])
-        raw = (target / MANIFEST).read_bytes()
-        folder, note, rows = _log(ledger, trust, manifest, secret(histories.NAME))
-    _check_newer(rows, manifest, digest(raw), snapshot)
-    entries = [
-        Entry(row.number, row.at, row.kind, row.subject, orjson.loads(row.body)) for row in rows
-    ]
-    return _Sources(
-        target,
-        manifest,
-        digest(raw),
-        place,
-        snapshot,
-        folder,
-        note,
-        trust,
-        rows,
-        plan(entries),
-    )
-
-
-def _snapshot(keys: Path) -> tuple[Path, Snapshot, str]:
-    """The newest snapshot in a folder, or that folder itself: its place, what it says, who signed
-    it. Its file of keys is what was written.
-    """
-    found = []
-    for says in (keys / SAYS, *keys.glob(f"*/{SAYS}")):
-        with suppress(FileNotFoundError):
-            found.append((says.parent, *snapshot_of(says.read_bytes(), f"{says}")))
-    if not found:
-        raise InputError(
-            f"there is no snapshot of keys in {keys}.",
-            code="not_found",
-            hint="name the folder that bailee backup create was given with --keys. Snapshots end "
-            "after some time, and without one nothing of the backup can be read",
-        )
-    place, snapshot, key = max(found, key=lambda one: (one[1].leaves, one[1].at))
-    try:
-        _, sha256 = files.hashed(place / KEYRING)
-    except OSError as error:
-        raise files.failed(place / KEYRING, error) from error
-    if sha256 != snapshot.sha256:
-        raise IntegrityError(
-            f"{place / KEYRING} is not what was written.",
-            hint="take another snapshot of keys; nothing was restored",
-        )
-    return place, snapshot, key
-
-
-def _log(
-    given: Path | None, trust: Trust, manifest: Manifest, secret: bytes
-) -> tuple[Folder, bytes, tuple[Committed, ...]]:
-    """The log, its checkpoint, and its entries since the backup. All of it is checked."""
-    if given is None:
-        raise _not_newer("no log was named")
-    folder = Folder(given / "ledger" if (given / "ledger").is_dir() else given)
-    note = folder.read(CHECKPOINT)
-    if note is None:
-        raise _not_newer(f"there is no log in {given}")
-    remembered = manifest.checkpoint.encode() or None
-    damaged = Check(folder, trust, remembered).run().damaged
-    if damaged:
-        named = "; ".join(f"{one.where}: {one.what}" for one in damaged[:_NAMED])
-        raise IntegrityError(
-            f"the log in {folder.path} can't be believed. {named}",
-            hint="take another copy of ledger/; nothing was restored",
-        )
-    signed = log_signing.opened(note, trust)
-    if signed.size <= manifest.leaves:
-        raise _not_newer(f"the log in {folder.path} is as old as the backup")
-    log = Tiles(signed.size, signed.root_hash, folder.fetch)
-    history = History(folder, lambda: secret)
-    return folder, note, tuple(history.entries(manifest.leaves, log, signed.size))
-
-
-def _check_newer(
-    rows: tuple[Committed, ...], manifest: Manifest, manifest_digest: str, snapshot: Snapshot
-) -> None:
-    made = {row.subject: orjson.loads(row.body) for row in rows if row.kind == "backup.created"}
-    if manifest.backup not in made:
-        raise _not_newer("the log does not know of this backup")
-    if made[manifest.backup].get("manifest") != manifest_digest:
-        raise IntegrityError(
-            "the backup's manifest is not the one that the log has.",
-            hint="it was changed since, or is another one; nothing was restored",
-        )
-    if not any((row.kind, row.subject) == ("backup.keys_taken", snapshot.snapshot) for row in rows):
-        raise _not_newer("the log does not know of these keys")
-    if len({row.number for row in rows}) != len(rows):
-        raise IntegrityError(
-            "an older copy of the home's data was accepted since this backup: what that undid "
-            "can't be told from what was decided.",
-            hint="take a backup that was made after that; nothing was restored",
-        )
-
-
-def _not_newer(why: str) -> InputError:
-    return InputError(
-        f"{why}: what was deleted, revoked and chosen since the backup is not known.",
-        code="not_found",
-        hint="name a copy of the home's ledger/ that is newer than the backup, with --ledger: that "
-        "of the old home is best. Without one nothing is restored",
-    )
-
-
 # -- the files -----------------------------------------------------------------------------------
 
 
-def _copy(sources: _Sources, home: Home, environment: Mapping[str, str]) -> Iterator[Copying]:
+def _copy(sources: Sources, home: Home, environment: Mapping[str, str]) -> Iterator[Copying]:
     """Everything but what is done with it. Begun anew, it replaces what it left."""
     wanted = sorted(sources.manifest.files, key=lambda one: one.path == "data/data.db")
     settings = [one for one in wanted if one.path == home.settings_file.name]
@@ -345,46 +177,51 @@ def _copy(sources: _Sources, home: Home, environment: Mapping[str, str]) -> Iter
     yield Copying(len(wanted), len(wanted))
 
 
-def _copy_file(sources: _Sources, home: Home, file: BackedFile) -> None:
-    source = sources.target / file.folder / file.path
+def _copy_file(sources: Sources, home: Home, file: BackedFile) -> None:
+    name, target = f"{file.folder}/{file.path}", home.path / file.path
     try:
-        found = files.copied(source, home.path / file.path)
+        found = files.saved(sources.place.pieces(name), target)
     except OSError as error:
-        raise files.failed(source, error) from error
+        raise files.failed(target, error) from error
     if found != (file.size, file.sha256):
-        files.remove(home.path / file.path)
+        files.remove(target)
         raise IntegrityError(
-            f"{source} is not what was written.", hint="take another backup; nothing is served"
+            f"{sources.place.named}/{name} is not what was written.",
+            hint="take another backup; nothing is served",
         )
 
 
-def _copy_keys(sources: _Sources, home: Home, environment: Mapping[str, str]) -> None:
+def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str]) -> None:
     """The snapshot's keys, under a root of the home's own. That begins where the old home's was, so
     that what was noted by its generations stays true.
     """
+    begun = _begun_root(home)
     for place in (home.keyring_database.parent, home.root_key_file.parent):
         for path in files.files_in(place):
-            files.remove(path)
+            if path != begun:
+                files.remove(path)
     settings = config.load(home.settings_file, environment, {})
     root = _new_root(home, settings, environment)
     while root.generations()[-1] <= sources.snapshot.generation:
         root.add()
         root.destroy(root.generations()[0])
-    with copied(sources.place / KEYRING) as engine:
-        old = FileRoot(sources.place / ROOT, may_make=False)
+    with copied(sources.keys / KEYRING) as engine:
+        old = FileRoot(sources.keys / ROOT, may_make=False)
         copying.copy(engine, old, root, home.keyring_database)
 
 
 def _new_root(home: Home, settings: Settings, environment: Mapping[str, str]) -> Root:
-    """A root of the home's own, without generations from before.
+    """A root of the home's own, without generations from before; or the one that a restore which
+    was broken off has begun, which says so before it makes it.
 
     Raises:
         InputError: the one that is set is somebody's already: the old home's, as a rule, whose
             generations this home would destroy.
     """
     where = settings.text("keyring.root") or "file"
-    file = home.root_key_file
-    if driver_of(where) not in (FileRoot.driver, EnvironmentRoot.driver):
+    file, begun = home.root_key_file, _begun_root(home)
+    own = begun.exists() and begun.read_bytes() == where.encode()
+    if not own and driver_of(where) not in (FileRoot.driver, EnvironmentRoot.driver):
         with suppress(IntegrityError):
             open_root(where, file, settings, environment, may_make=False)
             raise InputError(
@@ -393,10 +230,16 @@ def _new_root(home: Home, settings: Settings, environment: Mapping[str, str]) ->
                 hint="name a new one for the restored home, with BAILEE_KEYRING_ROOT; what its "
                 "driver needs besides is set in the same way",
             )
+        files.written(begun, where.encode())
     return open_root(where, file, settings, environment, may_make=True)
 
 
-def _copy_log(sources: _Sources, home: Home) -> None:
+def _begun_root(home: Home) -> Path:
+    """Which root this restore has begun to make in a service, until it is done."""
+    return home.root_key_file.with_name("made-by-restore")
+
+
+def _copy_log(sources: Sources, home: Home) -> None:
     """The log as it was checked: what came to it since is left."""
     size = log_signing.opened(sources.note, sources.trust).size
     files.remove(home.ledger)
@@ -417,7 +260,7 @@ def _copy_log(sources: _Sources, home: Home) -> None:
 
 
 def _replay(
-    sources: _Sources, home: Home, environment: Mapping[str, str], clock: Clock | None
+    sources: Sources, home: Home, environment: Mapping[str, str], clock: Clock | None
 ) -> Applied:
     wiring = Wiring(home, clock=clock, environment=environment, restoring=True)
     ground, own = wiring.ground, sources.snapshot
@@ -432,12 +275,12 @@ def _replay(
                 hint="take another backup; this one is not served",
             )
         done = Applied()
-        apply_to_data(ground.data, sources.plan, done)
+        apply_to_data(ground.data, sources.plan, done, ground.ledger.sealing)
         ground.keyring.destroy(ground.keyring.subjects(file_subject("")))  # of no file there is
         node = Node.over(wiring)
         sources.plan.snapshots.pop(own.snapshot, None)  # it may end when all is done, not before
         apply_to_node(node, sources.plan, done)
-        at = (str(sources.place.resolve()), own.generation, own.at, own.until)
+        at = (str(sources.keys.resolve()), own.generation, own.at, own.until)
         node.snapshots.note(KeySnapshot(own.snapshot, *at))
         node.vault.rotate(node.clock())
         said = {

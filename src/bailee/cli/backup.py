@@ -12,7 +12,7 @@ from bailee.cli.answers import fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, operate
 from bailee.cli.show import console, moment, print_json, progress, say, size, table
-from bailee.errors import CODES
+from bailee.errors import CODES, InputError
 
 if TYPE_CHECKING:
     from bailee.backup.restoring import Restored
@@ -21,7 +21,13 @@ _DAMAGED: Final = CODES["tampered"].exit_status
 
 app = typer.Typer(help="Backups: data, and keys apart from it; restoring.", no_args_is_help=True)
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
+PlaceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR|s3://BUCKET/PREFIX",
+        help="The backup's folder or bucket; credentials are found as the AWS SDKs find them.",
+    ),
+]
 
 
 @app.callback()
@@ -31,24 +37,26 @@ def _group() -> None:
 
 @app.command()
 def create(
-    folder: FolderArgument,
+    folder: PlaceArgument,
     keys: Annotated[
-        Path | None,
-        typer.Option(help="Take a snapshot of the keys too, into this folder: never the same."),
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Take a snapshot of the keys too, into this folder: never the same."
+        ),
     ] = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Back up a home's data, with a server that runs or without. Into a folder that has a backup of
-    this home already, only what is new is copied.
+    """Back up a home's data, with a server that runs or without. Into a place that has a backup of
+    this home already, only what is new is copied. A bucket is reached by the server, if one runs.
 
     The data may be kept as long as you like: without keys it opens nothing. A snapshot of keys ends
     after `backup.keys_hours`; what is destroyed meanwhile can be read again with it, until then.
     """
     with reporting():
         arguments = {
-            "folder": str(folder.absolute()),
-            "keys": None if keys is None else str(keys.absolute()),
+            "folder": folder if "://" in folder else str(Path(folder).absolute()),
+            "keys": None if keys is None else keys if "://" in keys else str(Path(keys).absolute()),
         }
         last, snapshot = None, None
         for item in map(fields, operate(home, "backup.create", arguments)):
@@ -64,21 +72,24 @@ def create(
         if last is not None:
             copied = size(last.number("copied"))
             say(f"{folder} has the home's data: {size(last.number('bytes'))}, {copied} of it new.")
+            if mended := last.number("mended"):
+                say(f"{mended} files there were not what had been written, and are again.")
         if snapshot is not None:
             say(f"{snapshot['place']} has its keys, until {moment(snapshot['until'])}.")
         say("To restore it, a copy of ledger/ is needed that is newer than this: copy it often.")
 
 
 @app.command()
-def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
+def verify(folder: PlaceArgument, as_json: JsonOption = False) -> None:
     """Read a backup whole, and compare each file with its hash. It takes no home and no keys. Exits
     with 5 if anything is wrong.
     """
     with reporting():
-        from bailee.backup.creating import verified
+        from bailee.backup.checking import verified
+        from bailee.backup.naming import place_of
         from bailee.keyring.signing import fingerprint
 
-        made, key, wrong = verified(folder)
+        made, key, wrong = verified(place_of(folder))
         if as_json:
             print_json(
                 {
@@ -141,12 +152,21 @@ def end(
 
 @app.command()
 def restore(
-    folder: FolderArgument,
+    folder: PlaceArgument,
+    *,
     keys: Annotated[Path, typer.Option(help="The folder with the snapshot of keys.")],
     home: Annotated[Path, typer.Option(help="The new home. Nothing is in it yet.")],
     ledger: Annotated[
         Path | None,
         typer.Option(help="A copy of ledger/ that is newer than the backup, or the old home."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A checkpoint of the log that you or a witness remember: a log that is older, or "
+            "another one, is refused.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -157,7 +177,7 @@ def restore(
     one that does not fit, nothing is restored. After a crash the same command goes on.
     """
     with reporting():
-        done = _restored(folder, keys, home, ledger)
+        done = _restored(folder, keys, home, ledger, checkpoint)
         if as_json:
             from bailee.operations.codec import plain
 
@@ -170,12 +190,22 @@ def restore(
         say("Every sign-in has ended. Never start the old home again: both would write the log.")
 
 
-def _restored(folder: Path, keys: Path, home: Path, ledger: Path | None) -> Restored:
+def _restored(
+    folder: str, keys: Path, home: Path, ledger: Path | None, checkpoint: Path | None
+) -> Restored:
+    from bailee.backup.naming import place_of
     from bailee.backup.restoring import Restored, restore
     from bailee.home import find
 
+    remembered = None
+    if checkpoint is not None:
+        try:
+            remembered = checkpoint.read_bytes()
+        except OSError as error:
+            raise InputError(f"{checkpoint} can't be read ({error.strerror}).") from error
     done = None
-    for done in restore(folder, keys, find(home), ledger, environment=os.environ):
+    given = (place_of(folder), keys, find(home), ledger)
+    for done in restore(*given, checkpoint=remembered, environment=os.environ):
         if not isinstance(done, Restored):
             progress(f"{done.done} of {done.of} files")
     progress("")

@@ -60,20 +60,22 @@ class History:
             IntegrityError: one that is there is damaged.
             StorageError: it can't be read.
         """
-        made: dict[str, bytes] = {}
-        cipher = AESGCM(self._secret())
-        for row in rows:
-            name = name_of(row.leaf)
-            if name not in made:
-                made[name] = b"".join(
+        made: dict[str, list[bytes]] = {}
+        cipher, group = AESGCM(self._secret()), -1
+        nonces = os.urandom(_NONCE_BYTES * len(rows))
+        for place, row in enumerate(rows):
+            if row.leaf // WIDTH != group:
+                group = row.leaf // WIDTH
+                name = name_of(row.leaf)
+                made[name] = parts = [
                     _HEAD.pack(leaf, len(sealed)) + sealed
                     for leaf, sealed in self._framed(name)
                     if leaf < row.leaf
-                )
-            nonce = os.urandom(_NONCE_BYTES)
-            sealed = nonce + cipher.encrypt(nonce, _packed(row), _bound(row.leaf))
-            made[name] += _HEAD.pack(row.leaf, len(sealed)) + sealed
-        return made
+                ]
+            nonce = nonces[place * _NONCE_BYTES : (place + 1) * _NONCE_BYTES]
+            sealed = cipher.encrypt(nonce, _packed(row), _bound(row.leaf))
+            parts += (_HEAD.pack(row.leaf, _NONCE_BYTES + len(sealed)), nonce, sealed)
+        return {name: b"".join(parts) for name, parts in made.items()}
 
     def entries(self, first: int, log: Tiles, size: int) -> Iterator[Committed]:
         """The entries of the leaves from `first` on, of a log of `size` leaves, in order: each is

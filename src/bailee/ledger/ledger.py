@@ -14,6 +14,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +28,11 @@ from bailee.db.among import among
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import BaileeError, InputError, IntegrityError
-from bailee.ledger.particulars import Body, divide, sealed_names
+from bailee.ledger.particulars import Body, again_names, divide, sealed_names
 
 _AT_ONCE: Final = 500
+# By the driver itself: to bind values one by one costs more than to insert them.
+_INSERT: Final = "INSERT INTO audit (at, kind, subject, body) VALUES (?, ?, ?, ?)"
 _ENTRIES: Final = select(audit, audit_leaves.c.leaf).outerjoin(
     audit_leaves, audit_leaves.c.number == audit.c.number
 )
@@ -130,10 +133,19 @@ class Ledger:
         """Add entries of one kind, each a subject and a body, all or none. Nothing in them is
         anybody's. Errors as in `append`.
         """
-        rows = [self._row(kind, subject, body, None) for subject, body in entries]
+        at = self._clock()
+        rows = []
+        for subject, body in entries:
+            plain, hidden = divide(kind, subject, body)
+            if hidden:
+                raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
+            rows.append((kind, subject, orjson.dumps(plain).decode()))
         if rows:
             with storage_errors("the audit record"), self._engine.begin() as connection:
-                connection.execute(insert(audit), rows)
+                of_it = audit.c.at.type.dialect_impl(connection.dialect)
+                as_stored = of_it.bind_processor(connection.dialect)
+                stored = as_stored(at) if as_stored is not None else at
+                connection.exec_driver_sql(_INSERT, [(stored, *row) for row in rows])
             self._appended()
 
     def entries(
@@ -197,6 +209,10 @@ class Ledger:
         if hidden:
             if whose is None:
                 raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
+            for name in again_names(kind):
+                if name in hidden:
+                    plain[name] = seal_again(self.sealing, whose, kind, subject, hidden.pop(name))
+        if hidden and whose is not None:
             holder, sealed = self.sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
         return {
             "at": self._clock(),
@@ -247,6 +263,8 @@ class Ledger:
 
     def _leaf(self, row: Any) -> Leaf:
         body = orjson.loads(row.body)
+        for name in again_names(row.kind):
+            body.pop(name, None)  # ciphertext, for who restores
         erased: tuple[str, ...] = ()
         if row.whose is not None:
             opened = self._opened(row)
@@ -261,6 +279,26 @@ class Ledger:
             return None
         plain = self.sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
         return None if plain is None else orjson.loads(plain)
+
+
+def seal_again(sealing: Sealing, whose: str, kind: str, subject: str, text: str) -> str | None:
+    """What a restore needs of somebody's, as it stands in an entry; None: they were erased."""
+    _, sealed = sealing.seal(whose, text.encode(), _bound_again(kind, subject))
+    return None if sealed is None else base64.urlsafe_b64encode(sealed).decode()
+
+
+def open_again(sealing: Sealing, holder: str, kind: str, subject: str, value: str) -> str | None:
+    """What stands in an entry for a restore; None: the holder's key is not there any more.
+
+    Raises:
+        IntegrityError: it was changed.
+    """
+    plain = sealing.open(holder, base64.urlsafe_b64decode(value), _bound_again(kind, subject))
+    return None if plain is None else plain.decode()
+
+
+def _bound_again(kind: str, subject: str) -> bytes:
+    return bound(kind, subject) + b"\x00again"
 
 
 def _matching(kind: str | None, subject: str | None) -> Select[Any]:

@@ -7,6 +7,8 @@ Rules kept here:
 * What names a person, or leads to one outside of bailee, is `SEALED`: it is kept under the key of
   whoever the entry is about, and is unreadable from the moment that key is destroyed. So is every
   text that somebody wrote.
+* What is somebody's and has to be done again by a restore (`AGAIN`) stands in the entry as
+  ciphertext under their key, so that the log has it too. With the key it is gone from both.
 * What is not sealed must look like what it is declared as. No address of a person is an id or a
   word of ours, so none gets into an entry by mistake.
 
@@ -37,16 +39,18 @@ class Form(Enum):
     NUMBER = "number"  # a count, a size, a time, a truth value
     SETTING = "setting"  # text that the operator configured, of an organisation or a release
     SEALED = "sealed"  # names a person or leads to one, or was written by one
+    AGAIN = "again"  # the same, and a restore needs it: the log has it, under their key
 
 
 _ID, _WORD, _NUMBER = Form.ID, Form.WORD, Form.NUMBER
-_SETTING, _SEALED = Form.SETTING, Form.SEALED
+_SETTING, _SEALED, _AGAIN = Form.SETTING, Form.SEALED, Form.AGAIN
 
 _SHAPES: Final[Mapping[Form, re.Pattern[str]]] = {
     Form.ID: re.compile(r"[A-Za-z0-9_:.\-]{0,100}|cloud session's end"),
     Form.WORD: re.compile(r"[A-Za-z0-9_:.+/ \-]{0,100}"),
     Form.SETTING: re.compile(r"[^\x00-\x1f\x7f]{0,300}"),
     Form.SEALED: re.compile(r".{0,300}", re.DOTALL),
+    Form.AGAIN: re.compile(r".{0,300}", re.DOTALL),
 }
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9_:.~/ \-]{1,200}")
 
@@ -56,7 +60,7 @@ _NOTHING: Final[Declared] = {}
 _BY: Final[Declared] = {"by": _ID}
 _PLACE: Final[Declared] = {"offset": _NUMBER, "length": _NUMBER}
 _GIT: Final[Declared] = {"kind": _WORD, "place": _SEALED, "by": _ID}
-_HOST: Final[Declared] = {"entry": _SEALED, "verdict": _WORD, "by": _ID}
+_HOST: Final[Declared] = {"entry": _SEALED, "verdict": _WORD, "by": _ID, "again": _AGAIN}
 _HOLD: Final[Declared] = {"hold": _ID}
 _HELD: Final[Declared] = {"data_class": _WORD, "clause": _WORD}
 _ERASED: Final[Declared] = {
@@ -142,6 +146,8 @@ KINDS: Final[Mapping[str, Declared]] = {
     "backup.keys_gone": {"by": _ID, "said": _NUMBER},
     "home.restored": {"since": _NUMBER, "entries": _NUMBER, "undone": _NUMBER},
     "session.deletion_asked": _BY,
+    # by which digests is told what goes on with a deleted session
+    "session.buried": {"account": _ID, "again": _AGAIN},
     "hold.placing_asked": _BY,
     "hold.release_asked": _BY,
     "hold.read": {"hold": _ID, "by": _ID},
@@ -192,6 +198,7 @@ KINDS: Final[Mapping[str, Declared]] = {
         **{f"{channel}_{what}": _NUMBER
            for channel in ("api", "bedrock", "vertex", "openai", "google", "azure", "foundry")
            for what in ("exchanges", "sent", "received")},
+        "telemetry_exchanges": _NUMBER, "telemetry_sent": _NUMBER,
         "cloud_sessions": _NUMBER, **dict.fromkeys(CLOUD_COUNTS, _NUMBER),
     },
     # the machine's clock
@@ -206,6 +213,11 @@ KINDS: Final[Mapping[str, Declared]] = {
 def sealed_names(kind: str) -> tuple[str, ...]:
     """The particulars of a kind that are somebody's."""
     return tuple(n for n, form in KINDS.get(kind, _NOTHING).items() if form is Form.SEALED)
+
+
+def again_names(kind: str) -> tuple[str, ...]:
+    """The particulars of a kind that are somebody's, and that a restore needs."""
+    return tuple(n for n, form in KINDS.get(kind, _NOTHING).items() if form is Form.AGAIN)
 
 
 SEALED_KINDS: Final = tuple(kind for kind in KINDS if sealed_names(kind))
@@ -233,7 +245,7 @@ def divide(kind: str, subject: str, body: Body) -> tuple[dict[str, Value], dict[
             raise _undeclared(f"{kind} declares no particular {name!r}.")
         if not _fits(form, value):
             raise _undeclared(f"the particular {name!r} of {kind} is no {form.value}.")
-        if form is Form.SEALED and value:
+        if form in (Form.SEALED, Form.AGAIN) and value:
             hidden[name] = str(value)
             plain[name] = None
         else:

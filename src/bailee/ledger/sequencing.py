@@ -29,7 +29,7 @@ from itertools import takewhile
 from typing import Final, NamedTuple
 
 import orjson
-from sqlalchemy import Engine, bindparam, func, insert, select
+from sqlalchemy import Engine, bindparam, func, select
 
 from bailee.db.audit import UNSEALED, audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
@@ -45,6 +45,7 @@ from bailee.ledger.tlog.tree import Frontier
 
 _WHAT: Final = "the audit record's tree"
 _PORTION: Final = 8192
+_OF_ENTRY: Final = 7  # of a `Committed`, what is the entry's
 ACCEPTED: Final = ("home.older_accepted", "data")
 """Kind and subject of the entry that says that an older copy of the data holds."""
 
@@ -58,6 +59,10 @@ _WAITING: Final = (
     .where(audit.c.number > bindparam("above"))
     .order_by(audit.c.number)
     .limit(_PORTION)
+)
+# By the driver itself: to bind values one by one costs more than to insert them.
+_INSERT: Final = (
+    "INSERT INTO audit_leaves (leaf, number, salt, digest, sealed_salt) VALUES (?, ?, ?, ?, ?)"
 )
 LEAVES: Final = (
     select(audit, *(one for one in audit_leaves.c if one.name != "number"))
@@ -152,9 +157,9 @@ class Sequencer:
             self._new.clear()
             try:
                 self._edge = self._edge or self._read_edge()
-                while self._assign(self._edge.size):
+                while self._publish(self._left()) == _PORTION:
                     pass
-                while self._publish():
+                while self._publish(self._assigned(self._edge.size)) == _PORTION:
                     pass
             except BaseException:
                 self._edge = None
@@ -178,8 +183,15 @@ class Sequencer:
 
     # -- the steps -------------------------------------------------------------------------------
 
-    def _assign(self, published: int) -> bool:
-        """Give entries that have none their leaves, a portion; whether there may be more."""
+    def _left(self) -> Sequence[Committed]:
+        """A portion of the leaves that were given, and that the checkpoint does not have."""
+        assert self._edge is not None
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            asked = {"first": self._edge.size, "most": _PORTION}
+            return [Committed(*row) for row in connection.execute(LEAVES, asked)]
+
+    def _assigned(self, published: int) -> Sequence[Committed]:
+        """Give entries that have none their leaves, a portion; these."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
             last, number = connection.execute(_LAST).one()
             found = (Committed(*row) for row in connection.execute(_WAITING, {"above": number}))
@@ -193,20 +205,27 @@ class Sequencer:
                         hint="put back the data that was there last; nothing was signed",
                     )
                 first = published
-            if rows:
-                made = [self._leaf(first + place, row) for place, row in enumerate(rows)]
-                connection.execute(insert(audit_leaves), made)
-        return len(rows) == _PORTION
+            random = os.urandom(SALT_BYTES * len(rows))
+            salts = [random[at : at + SALT_BYTES] for at in range(0, len(random), SALT_BYTES)]
+            made = [
+                self._leaf(leaf, row, salt)
+                for leaf, (row, salt) in enumerate(zip(rows, salts, strict=True), first)
+            ]
+            if made:
+                values = [
+                    (one.leaf, one.number, one.salt, one.digest, one.sealed_salt) for one in made
+                ]
+                connection.exec_driver_sql(_INSERT, values)
+        return made
 
-    def _leaf(self, leaf: int, row: Committed) -> dict[str, object]:
-        made = {"leaf": leaf, "number": row.number, "salt": os.urandom(SALT_BYTES)}
+    def _leaf(self, leaf: int, row: Committed, salt: bytes) -> Committed:
         digest = sealed = None
         hidden = self._hidden(row)
         if hidden is not None and row.whose is not None:
-            salt = os.urandom(SALT_BYTES)
-            digest = digest_of(salt, hidden)
-            _, sealed = self._sealing.seal(row.whose, salt, salt_bound(row.kind, row.subject))
-        return made | {"digest": digest, "sealed_salt": sealed}
+            own = os.urandom(SALT_BYTES)
+            digest = digest_of(own, hidden)
+            _, sealed = self._sealing.seal(row.whose, own, salt_bound(row.kind, row.subject))
+        return Committed(*row[:_OF_ENTRY], leaf, salt, digest, sealed)
 
     def _hidden(self, row: Committed) -> dict[str, str] | None:
         """What is sealed of an entry; None: nothing is, or it can't be read any more."""
@@ -218,15 +237,10 @@ class Sequencer:
             return None
         return None if plain is None else orjson.loads(plain)
 
-    def _publish(self) -> bool:
-        """Write a portion of the leaves that the checkpoint does not have, and sign it with them;
-        whether there may be more.
-        """
+    def _publish(self, rows: Sequence[Committed]) -> int:
+        """Write leaves that the checkpoint does not have, and sign it with them; how many."""
         assert self._edge is not None
         before = self._edge
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            asked = {"first": before.size, "most": _PORTION}
-            rows = [Committed(*row) for row in connection.execute(LEAVES, asked)]
         if [row.leaf for row in rows] != [*range(before.size, before.size + len(rows))]:
             raise IntegrityError(
                 f"the audit record misses leaves from {before.size} on.",
@@ -248,7 +262,7 @@ class Sequencer:
             for tile in made:
                 if tile.width == WIDTH:
                     self.folder.remove_all(tile.partials)
-        return len(rows) == _PORTION
+        return len(rows)
 
     def _read_edge(self) -> Frontier:
         """The edge of what is signed, verified; by now with each of our keys."""

@@ -93,19 +93,20 @@ class Check:
         self,
         files: LogFiles,
         trust: Trust,
-        remembered: bytes | None = None,
+        remembered: bytes | Sequence[bytes] | None = None,
         engine: Engine | None = None,
         sealing: Sealing | None = None,
         *,
         history: History | None = None,
     ) -> None:
-        """`trust`: whose log it is. `remembered`: an earlier checkpoint of it. `engine`: the
-        database with the entries, if it is there; `sealing`: whoever can open what is sealed of
-        them. `history`: the log's, with whoever can open it.
+        """`trust`: whose log it is. `remembered`: an earlier checkpoint of it, or several.
+        `engine`: the database with the entries, if it is there; `sealing`: whoever can open what
+        is sealed of them. `history`: the log's, with whoever can open it.
         """
         self._files = files
         self._trust = trust
-        self._remembered = remembered
+        some = [remembered] if isinstance(remembered, bytes) else remembered
+        self._remembered = [] if some is None else [*some]
         self._engine = engine
         self._sealing = sealing
         self._history = history
@@ -120,18 +121,18 @@ class Check:
             StorageError: a file or the database can't be read at all.
             IntegrityError: what is remembered is no checkpoint that the log signed.
         """
-        remembered, own = self._remembered, trusting(self._trust.logs)
-        before = None if remembered is None else opened(remembered, own)
+        own = trusting(self._trust.logs)
+        before = [opened(one, own) for one in self._remembered]
         # In this order: the latest may become later in between, and never smaller.
         witnessed, signed = self._checkpoint(WITNESSED), self._checkpoint(CHECKPOINT)
-        if not self._damaged and signed is None and (before or witnessed) is not None:
+        if not self._damaged and signed is None and (before or witnessed is not None):
             self._bad(CHECKPOINT, "there is none, and there was one: the log was rolled back.")
         seen = None if self._trust.quorum == NONE or signed is None else self._seen()
         log = None if signed is None else self._log(signed)
         waiting = 0
         if signed is not None and log is not None:
-            self._compare(before, signed, log)
-            self._compare(witnessed, signed, log)
+            for one in (*before, witnessed):
+                self._compare(one, signed, log)
             self._walk(log, signed.size)
             if self._history is not None:
                 for error in self._history.wrong(log, signed.size):

@@ -2,8 +2,10 @@
 
 Rules kept here:
 
-* Numbers alone: exchanges, connections and bytes, by the channel to the models and by the kind of
-  proxy of cloud sessions. Neither whose they were nor where they went.
+* Numbers alone: exchanges, connections and bytes, by the channel to the models, by the kind of
+  proxy of cloud sessions, and of telemetry that is passed on. Neither whose they were nor where
+  they went.
+* Of telemetry each request counts that was sent, answered or not; what comes back is not counted.
 * A day (UTC) is summed up once, by the first sweep after it: its entry and the end of its counts
   are one transaction. What is counted later, because the clock went back, belongs to the next day.
 * What the gateway sent is counted in memory and written by each sweep and at the end; a crash costs
@@ -32,6 +34,8 @@ from bailee.ledger import Ledger
 from bailee.ledger.particulars import CLOUD_COUNTS
 
 KIND: Final = "egress.day"
+TELEMETRY: Final = "telemetry"
+"""What is passed on, as a channel of its own."""
 _WHAT: Final = "what left"
 _COUNTED: Final = ("exchanges", "sent", "received")
 
@@ -106,7 +110,8 @@ class EgressDays:
         query = select(egress_counts).where(egress_counts.c.day < str(today))
         for row in connection.execute(query):
             for name in _COUNTED:
-                found[row.day][f"{row.channel}_{name}"] += getattr(row, name)
+                if (row.channel, name) != (TELEMETRY, "received"):
+                    found[row.day][f"{row.channel}_{name}"] += getattr(row, name)
         ended = select(audit.c.at, audit.c.body).where(
             audit.c.kind == "cloud.session_ended",
             audit.c.at >= _moment(self._after(connection)),

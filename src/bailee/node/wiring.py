@@ -34,7 +34,7 @@ from bailee.keeping.holds import Holds
 from bailee.keeping.receipts import Receipts
 from bailee.keeping.snapshots import KeySnapshots
 from bailee.node.deciding import Deciding
-from bailee.node.egress import EgressDays
+from bailee.node.egress import TELEMETRY, EgressDays
 from bailee.node.erasing import Erasures
 from bailee.node.erasure_rows import ErasureRows
 from bailee.node.following import Following
@@ -187,6 +187,7 @@ class Wiring:
             interpret=interpret,
             bench=self._bench,
             record=at.ledger.append,
+            append_owned=at.ledger.append,
             holds=self.holds,
             receipts=self.receipts,
             present=self.deciding.present,
@@ -269,7 +270,7 @@ class Wiring:
     @cached_property
     def telemetry(self) -> Telemetry:
         """Metrics and errors."""
-        at = self.ground
+        at, egress = self.ground, self.egress  # made first: it writes what was sent up to the end
         made = Telemetry(
             at.data,
             at.home.vault / "telemetry",
@@ -279,6 +280,7 @@ class Wiring:
             record=at.ledger.append,
             alert=self.webhook or (lambda *_: None),
             survey=by_telemetry(self.survey),
+            left=lambda sent: egress.add(TELEMETRY, sent, 0),
             files=FilesWithin(at.room.ready),
         )
         self._closing.callback(made.close)

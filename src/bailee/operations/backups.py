@@ -1,6 +1,6 @@
 """What can be asked of a home about its backups. Restoring makes another home: it is no operation.
 
-Folders are those of the machine that the home is on.
+Folders are those of the machine that the home is on, and so is the way to a bucket.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from bailee.accounts.roles import Permission
-from bailee.backup.creating import BackupProgress, Creating, check_apart, take_keys
+from bailee.backup.creating import BackupProgress, Creating, check_apart
+from bailee.backup.keys import take_keys
+from bailee.backup.naming import place_of
+from bailee.backup.places import FolderPlace, Place
 from bailee.errors import InputError
 from bailee.keeping.snapshots import KeySnapshot
 from bailee.node import Node
@@ -47,19 +50,27 @@ class Backups:
 def create(
     asks: Asks, node: Node, *, folder: str, keys: str | None = None
 ) -> Iterator[BackupProgress | KeySnapshot]:
-    """Back up the home's data into a folder, and a snapshot of its keys into another, if asked."""
+    """Back up the home's data into a folder or a bucket (s3://BUCKET/PREFIX), and a snapshot of its
+    keys into another folder, if asked.
+    """
     asks.require(node, Permission.BACKUP_CREATE)
-    target, apart = Path(folder), None if keys is None else Path(keys)
-    if not target.is_absolute() or (apart is not None and not apart.is_absolute()):
+    place, apart = place_of(folder), None if keys is None else Path(keys)
+    if keys is not None and "://" in keys:
+        raise InputError(
+            "keys go into a folder.",
+            hint="what a bucket deletes may live on as a version, and then nothing would be gone",
+        )
+    here = [Path(place.named)] if isinstance(place, FolderPlace) else []
+    if not all(one.is_absolute() for one in (*here, *([] if apart is None else [apart]))):
         raise InputError("a backup's folder is named from the root of the file system.")
-    check_apart(target, apart, node.home.path)
-    return _create(asks, node, target, apart)
+    check_apart(place, apart, node.home.path)
+    return _create(asks, node, place, apart)
 
 
 def _create(
-    asks: Asks, node: Node, target: Path, apart: Path | None
+    asks: Asks, node: Node, place: Place, apart: Path | None
 ) -> Iterator[BackupProgress | KeySnapshot]:
-    yield from Creating(node, target, asks.actor.name).run()
+    yield from Creating(node, place, asks.actor.name).run()
     if apart is not None:
         yield take_keys(node, apart, node.settings.number("backup.keys_hours"))
         node.marks.catch_up()

@@ -73,11 +73,12 @@ def search(
         wanted = remains.of_session(node, session, words)
     else:
         raise InputError("name a person, or a session.")
+    said = worded(reason, "a search for what remains of somebody")
     subject = wanted.subject or NOBODY
     node.ledger.append(
         "remains.search_begun",
         subject,
-        {"by": asks.actor.name, "reason": worded(reason), "folders": len([*backups, *logs])},
+        {"by": asks.actor.name, "reason": said, "folders": len([*backups, *logs])},
         whose=NOBODY,
     )
     node.sequencer.run()

@@ -79,13 +79,15 @@ class Forwarder:
         clock: Clock,
         common: frozenset[str],
         record: Callable[[str, str, dict[str, str | int]], object],
+        left: Callable[[int], object] = lambda _: None,
         files: Files | None = None,
         post: Post | None = None,
         pause: float = 1.0,
         most_waiting: int = _MOST_WAITING,
     ) -> None:
         """`folder` has one for each class; `common`: the fields that are a resource's; `pause`:
-        seconds before the second try; `most_waiting`: bytes that may wait (`admission.together`).
+        seconds before the second try; `left` is told the bytes of each request before it is sent,
+        taken or not; `most_waiting`: bytes that may wait (`admission.together`).
         """
         self.data_class: Final = data_class
         self.to: Final = to
@@ -95,6 +97,7 @@ class Forwarder:
         self._clock = clock
         self._common = common
         self._record = record
+        self._left = left
         self._post = post or _posted
         self._pause = pause
         self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -226,6 +229,7 @@ class Forwarder:
     def _sent(self, request: outward.OutwardRequest, until: datetime) -> bool:
         pause = self._pause
         while not self._stopping.is_set() and self._clock() < until:
+            self._left(len(request.body))
             status, after = self._post(request)
             self.state.status = status
             if 200 <= status < 300:

@@ -97,10 +97,13 @@ class Telemetry:
         record: Callable[[str, str, dict[str, str | int]], object],
         alert: Alert = lambda *_: None,
         survey: Survey = lambda *_: None,
+        left: Callable[[int], object] = lambda _: None,
         files: Files | None = None,
         file_bytes: int = 8 << 20,
     ) -> None:
-        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`."""
+        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`. `left`:
+        see `Forwarder`.
+        """
         self._keyring = keyring
         self._clock = clock
         self.registry = registry
@@ -129,6 +132,7 @@ class Telemetry:
             clock=clock,
             common=registry.common,
             record=record,
+            left=left,
             files=files,
         )
         self._streams = Streams(int(clock().timestamp() * 1e9))

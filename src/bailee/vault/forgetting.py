@@ -293,8 +293,8 @@ class Forgetting:
                 connection.execute(
                     update(sessions).where(among(sessions.c.id, names)).values(expires_at=_PAST)
                 )
-                for owner, some in digests.values():
-                    self._tombstones.put(connection, owner, some, now)
+                for name, (owner, some) in digests.items():
+                    self._tombstones.bury_session(connection, name, owner, some, now)
             self.receipts.advance_all(asked, INACCESSIBLE, now)
 
     def _digests_of(self, session_id: str) -> tuple[str, set[bytes]]:

@@ -11,6 +11,8 @@ policy's clause on resuming says so; how many these were is counted (`unkept`).
 Rules kept here:
 
 * A tombstone is on disk with the word that nobody reads the session any more, in one transaction.
+* The audit record has it too, under the owner's key, in the same transaction: after a restore of an
+  older backup it holds all the same (`put_back`).
 * No word of the session is in it: keyed digests alone, which go `LASTS` after they were last met:
   a conversation that goes on would bring everything back on the day after.
 * Who has deleted nothing pays nothing: only their exchanges are compared who have.
@@ -22,9 +24,10 @@ Rows: R5.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
@@ -32,6 +35,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 from bailee.api import Api
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import tombstones, unkept
+from bailee.ledger.particulars import Body
 from bailee.vault.conversations import beginning
 from bailee.vault.packing import JSON
 
@@ -39,15 +43,26 @@ LASTS: Final = timedelta(days=30)
 """As long as a client keeps what it can resume, and the spool what is not sealed."""
 
 _WHAT: Final = "the vault's index"
+_TOGETHER: Final = 4  # digests in one entry
+
+
+class AppendOwned(Protocol):
+    """`Ledger.append`, of what is somebody's, within a transaction."""
+
+    def __call__(
+        self, kind: str, subject: str, body: Body, *, whose: str, connection: Connection
+    ) -> object:
+        """See `Ledger.append`."""
 
 
 class Tombstones:
     """The tombstones of one vault. The caller holds the vault's lock."""
 
-    def __init__(self, engine: Engine, key: bytes) -> None:
-        """Raises: StorageError."""
+    def __init__(self, engine: Engine, key: bytes, append: AppendOwned | None = None) -> None:
+        """`append` adds to the audit record; None: there is none. Raises: StorageError."""
         self._engine = engine
         self._key = key
+        self._append = append
         with storage_errors(_WHAT), reading(engine) as connection:
             found = connection.execute(select(tombstones.c.owner).distinct()).scalars()
             self._owners = set(found)
@@ -57,6 +72,41 @@ class Tombstones:
     ) -> bytes | None:
         """See `conversations.beginning`."""
         return beginning(self._key, owner, messages, api)
+
+    def bury_session(
+        self,
+        connection: Connection,
+        session_id: str,
+        owner: str,
+        digests: Collection[bytes],
+        now: datetime,
+    ) -> None:
+        """Let nothing be kept that goes on with a session of an owner's, which `digests` name; on
+        record.
+        """
+        self.put(connection, owner, digests, now)
+        if self._append is not None:
+            some = sorted(digests)
+            for start in range(0, len(some), _TOGETHER):
+                together = some[start : start + _TOGETHER]
+                again = ",".join(base64.b64encode(one).decode() for one in together)
+                self._append(
+                    "session.buried",
+                    session_id,
+                    {"account": owner, "again": again},
+                    whose=owner,
+                    connection=connection,
+                )
+
+    def put_back(self, owner: str, again: str, now: datetime) -> None:
+        """Let hold what an entry of the audit record says, after a restore.
+
+        Raises:
+            ValueError: it is none of ours.
+        """
+        digests = [base64.b64decode(one, validate=True) for one in again.split(",")]
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            self.put(connection, owner, digests, now)
 
     def put(
         self, connection: Connection, owner: str, digests: Iterable[bytes], now: datetime

@@ -70,7 +70,7 @@ from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.steps import Steps
 from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms, unknown
-from bailee.vault.tombstones import Tombstones
+from bailee.vault.tombstones import AppendOwned, Tombstones
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, rebuild, transcript
 from bailee.vault.unkept import Unkept, counted
 from bailee.vault.verifying import Verifying
@@ -126,6 +126,7 @@ class Vault:
         interpret: Interpret,
         bench: Callable[[DigestKeys], Bench] | None = None,
         record: Record,
+        append_owned: AppendOwned | None = None,
         holds: Holds,
         receipts: Receipts,
         present: PresentTerms = unknown,
@@ -144,7 +145,7 @@ class Vault:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
         `interpret` takes exchanges apart, at `bench` when it is given: made with the keys of its
-        digests. `record` appends to the audit record; `present`
+        digests. `record` appends to the audit record, and so does `append_owned`; `present`
         says on what terms an owner's sessions are kept now; `deleted_by` is the clause by which
         what goes on with a deleted session is not. `objects` is where sealed segments go
         (default: a folder); `ship_bytes`, `ship_age`: when. `room` is entered for writing what was
@@ -177,7 +178,7 @@ class Vault:
         self._opened = ticking()
         secret = keyring.secret("vault/tombstones")
         digest_keys = DigestKeys(keyring.secret("vault/conversations"), secret)
-        tombstones = Tombstones(engine, secret)
+        tombstones = self.tombstones = Tombstones(engine, secret, append_owned)
         self.stored = Stored(engine)
         self._sealer = Sealer(
             engine,

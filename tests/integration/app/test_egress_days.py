@@ -55,6 +55,7 @@ def test_a_day_is_one_entry_however_often_the_home_is_opened_and_swept(place: Pl
         place.open()
         sweep(place)
     place.node.egress.add("bedrock", 5, 6)
+    place.node.egress.add("telemetry", 7, 0)
     cloud_session_ended(place, 1000)
     cloud_session_ended(place, 1)
     sweep(place)
@@ -68,6 +69,7 @@ def test_a_day_is_one_entry_however_often_the_home_is_opened_and_swept(place: Pl
     expected = {
         "api_exchanges": 2, "api_sent": 30, "api_received": 200,
         "bedrock_exchanges": 1, "bedrock_sent": 5, "bedrock_received": 6,
+        "telemetry_exchanges": 1, "telemetry_sent": 7,
         "cloud_sessions": 2, "egress_connections": 6, "egress_sent": 1001, "git_operations": 4,
     }  # fmt: skip
     ((day, numbers),) = entered(place)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from shutil import rmtree
 
 import pytest
 
-from bailee.backup.creating import verified
-from bailee.errors import InputError, StorageError
+from bailee.backup import taking
+from bailee.backup.checking import verified
+from bailee.backup.creating import Creating
+from bailee.backup.manifest import BackedFile, manifest_bytes
+from bailee.backup.places import FolderPlace
+from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.node import Node
 from support.homes.backed_up import BackedUp, rows
 
@@ -63,7 +69,7 @@ def test_a_second_backup_copies_only_what_is_new(place: BackedUp) -> None:
     place.say(account, "medlar")
     place.node.vault.ship()
     progress = place.ask("backup.create", folder=str(place.data))
-    manifest, _, wrong = verified(place.data)
+    manifest, _, wrong = verified(FolderPlace(place.data))
     assert [] == wrong
     assert 0 < progress[-1]["copied"] < progress[-1]["bytes"] == manifest.size
     now = {one: one.stat().st_ino for one in (place.data / "kept").rglob("*") if one.is_file()}
@@ -85,6 +91,67 @@ def test_keys_never_lie_with_data(place: BackedUp, data: str, keys: str | None) 
     with pytest.raises(InputError, match="same place"):
         place.ask("backup.create", folder=str(place.folder / data), **given)
     assert not (place.folder / "one").exists()
+
+
+def test_what_was_changed_in_its_place_is_copied_anew(place: BackedUp) -> None:
+    """Though it is as long and as old as it was: another change of it is later. What is gone is
+    there again, what was only moved is read and stays.
+    """
+    place.back_up(keys=False)
+    path = next(one for one in (place.data / "kept").rglob("*") if one.is_file())
+    before, about = path.read_bytes(), path.stat()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    (last,) = (one for one in place.ask("backup.create", folder=str(place.data))[-1:])
+    assert (1, before) == (last["mended"], path.read_bytes())
+    path.unlink()
+    assert 1 == place.ask("backup.create", folder=str(place.data))[-1]["mended"]
+    assert before == path.read_bytes()
+    path.rename(path.with_name("elsewhere"))
+    path.with_name("elsewhere").rename(path)
+    assert 0 == place.ask("backup.create", folder=str(place.data))[-1]["mended"]
+    assert [] == verified(FolderPlace(place.data))[2]
+
+
+def test_a_disk_that_forgets_is_found_within_sixteen_backups(tmp_path: Path) -> None:
+    """Its marks say that nothing was changed. What was unread the longest is read first, a
+    sixteenth of all in each backup.
+    """
+    at, source = FolderPlace(tmp_path / "place"), tmp_path / "source"
+    source.write_bytes(b"as it was")
+    known = {}
+    for number in range(32):
+        put = at.take(f"kept/{number}", source)
+        days = f"2026-03-{number // 2 + 1:02}"
+        size = taking._LEAST // 2  # each counts as this long
+        known[f"{number}"] = BackedFile(f"{number}", "kept", size, "0" * 64, put.mark, days)
+    backup = taking.Taking(at, "bak_1", known, "2026-04-01", lambda _: None)
+    assert {"0", "1"} == backup._due
+    todays = {name: replace(one, read="2026-04-01") for name, one in known.items()}
+    assert not taking.Taking(at, "bak_1", todays, "2026-04-01", lambda _: None)._due
+
+
+def test_two_at_once_are_refused(place: BackedUp) -> None:
+    """Each would remove what the other has put; the first goes on."""
+    making = Creating(place.node, FolderPlace(place.data), "operator").run()
+    next(making)
+    with pytest.raises(InputError, match="already"):
+        place.back_up(keys=False)
+    assert [*making]
+    assert [] == verified(FolderPlace(place.data))[2]
+    place.back_up(keys=False)
+
+
+@pytest.mark.row("R5")
+def test_a_backup_that_another_home_signed_is_left_alone(place: BackedUp) -> None:
+    """Whoever writes a list of their own can't have their files taken for ours."""
+    place.back_up(keys=False)
+    at = FolderPlace(place.data)
+    manifest, _, wrong = verified(at)
+    assert [] == wrong
+    at.write("manifest.json", manifest_bytes(manifest, bytes(32)))
+    with pytest.raises(IntegrityError, match="not signed by this home"):
+        place.back_up(keys=False)
 
 
 def states(place: BackedUp) -> set[str]:
@@ -151,17 +218,17 @@ def test_what_can_not_be_written_leaves_the_backup_that_was_there(place: BackedU
     place.say(account, "medlar")
     place.node.vault.ship()
     (segment,) = {one for one in (place.home.vault / "segments").rglob("*") if one.is_file()} - {
-        place.home.path / one.path for one in verified(place.data)[0].files
+        place.home.path / one.path for one in verified(FolderPlace(place.data))[0].files
     }
     in_the_way = place.data / "kept" / segment.relative_to(place.home.path)
     in_the_way.with_name(in_the_way.name + ".new").mkdir(parents=True)
     with pytest.raises(StorageError, match="can't be read or written"):
         place.back_up(keys=False)
     assert before == (place.data / "manifest.json").read_bytes()
-    assert [] == verified(place.data)[2]
+    assert [] == verified(FolderPlace(place.data))[2]
     in_the_way.with_name(in_the_way.name + ".new").rmdir()
     place.back_up(keys=False)
-    assert [] == verified(place.data)[2]
+    assert [] == verified(FolderPlace(place.data))[2]
 
 
 @pytest.mark.row("P4")

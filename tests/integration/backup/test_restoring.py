@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from shutil import rmtree
+from shutil import copytree, rmtree
 
 import pytest
 
 from bailee.accounts import OPERATOR
 from bailee.backup import replaying
-from bailee.backup.creating import verified
+from bailee.backup.checking import verified
+from bailee.backup.places import FolderPlace
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.home import Home
+from bailee.ledger import signing as log_signing
 from bailee.ledger.particulars import KINDS
+from bailee.ledger.tlog.tree import Frontier, leaf_hash
 from bailee.node import Node
 from bailee.operations import table
 from support.homes.backed_up import START, BackedUp
+from support.homes.captured import begun, end
+from support.roots.places import RootPlaces
 
 
 @pytest.fixture
@@ -136,6 +141,74 @@ def test_what_was_chosen_since_holds(place: BackedUp) -> None:
         assert now[said] < long[said] - timedelta(days=365)
 
 
+@pytest.mark.row("R5", "R6")
+def test_what_goes_on_with_a_session_that_was_deleted_since_is_not_kept(place: BackedUp) -> None:
+    """One that is in the backup, and one that began after it; of a person's account and of one
+    that is nobody's. What they begin anew is kept. What was noted of it opens no more once its
+    owner is erased, and names no word.
+    """
+    of_ola = str(place.person("ola@x.example")["account"])
+    of_nobody = str(place.ask("key.create", plan="pro", name="any")["account"])
+    of_mia = str(place.person("mia@x.example")["account"])
+    place.say(of_ola, "quince")
+    place.back_up()
+    for account, word in ((of_ola, "damson"), (of_nobody, "medlar"), (of_mia, "sloe")):
+        place.say(account, word)
+    for word in ("quince", "damson", "medlar", "sloe"):
+        place.node.vault.delete(place.sessions[word], place.clock())
+    entries = [*place.node.ledger.entries(kind="session.buried")]
+    assert {place.sessions[word] for word in ("quince", "damson", "medlar", "sloe")} == {
+        one.subject for one in entries
+    }
+    assert all("again" not in one.body for one in entries)
+    place.ask("person.erase", id="mia@x.example")
+    place.take_log()
+    done = place.restore()
+    assert () == done.look
+    with place.restored() as restored:
+        node = restored.node
+        for account, word in ((of_ola, "quince"), (of_ola, "damson"), (of_nobody, "medlar")):
+            end(node, begun(node, account, f"session of {word}", word))
+            node.vault.flush()
+            assert [] == [*node.vault.sessions(place.clock(), account)], word
+        end(node, begun(node, of_nobody, "session of hazel", "hazel"))
+        node.vault.flush()
+        assert 1 == len([*node.vault.sessions(place.clock(), of_nobody)])
+
+
+@pytest.mark.row("C3", "R6")
+def test_what_a_network_list_said_last_holds(place: BackedUp) -> None:
+    """Denied, allowed, removed since; by its owner's key. What an older version noted without the
+    host is held on the safe side, and somebody is told.
+    """
+    account = str(place.person("ola@x.example")["account"])
+
+    def ask(what: str, entry: str) -> str:
+        return str(place.ask(f"cloud.network.{what}", account=account, entry=entry)["id"])
+
+    ask("allow", "a.example")
+    gone = ask("deny", "b.example")
+    ask("allow", "c.example")
+    place.back_up()
+    ask("deny", "a.example")
+    place.ask("cloud.network.remove", id=gone)
+    ask("allow", "d.example")
+    place.take_log()
+    assert () == place.restore().look
+    said = {("a.example", "deny"), ("c.example", "allow"), ("d.example", "allow")}
+    with place.restored() as restored:
+        assert said == {(one.entry, one.side) for one in restored.node.network_lists.all(account)}
+
+    body = {"entry": "e.example", "verdict": "deny", "by": "operator"}
+    place.node.ledger.append("cloud_network.added", account, body, whose=account)
+    place.take_log()
+    (told,) = place.restore("later").look
+    assert account in told
+    with place.restored("later") as restored:
+        sides = [one.side for one in restored.node.network_lists.all(account)]
+        assert ["deny"] == sides  # what was denied before the backup
+
+
 @pytest.mark.row("G1", "R6")
 def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
     """A key that was revoked, a sign-in, a role, an operator, a limit."""
@@ -239,6 +312,43 @@ def test_parts_of_the_old_home_are_none_of_the_restored_one(place: BackedUp) -> 
     place.node = Node.open(Home(place.folder / "another"), clock=place.clock)
 
 
+def forked(place: BackedUp, checkpoint: bytes) -> bytes:
+    """A checkpoint that the log's own key signed over another tree of the same size."""
+    size = int(checkpoint.split(b"\n")[1])
+    signers = log_signing.signers(place.node.marks.home_id, place.node.keyring.secret)
+    other = Frontier().grown([leaf_hash(bytes([one % 251])) for one in range(size)])
+    return log_signing.signed(signers, other)
+
+
+@pytest.mark.row("R5")
+def test_a_root_that_a_broken_restore_made_in_a_service_is_gone_on_with(
+    place: BackedUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command takes it; a restore of another home, and one after it is done, does not."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "")  # put back at the end
+    (place.folder / "roots").mkdir()
+    places = RootPlaces(place.folder / "roots")
+    root = places.make("aws-kms")
+    environment = {**root.environment, "BAILEE_KEYRING_ROOT": root.where}
+    planted(place)
+    place.back_up()
+    place.take_log()
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="killed"):
+        broken.setattr("bailee.keyring.copying.copy", killed)
+        place.restore(environment=environment)
+    with pytest.raises(InputError, match="in use"):
+        place.restore("another", environment=environment)
+    place.restore(environment=environment)
+    assert not (place.folder / "restored" / "root" / "made-by-restore").exists()
+    places.close()
+
+
+def killed(*_: object) -> None:
+    """It ends here."""
+    raise OSError("killed")
+
+
 class TestRefused:
     """What can't be replayed, or does not fit, is refused by name, and nothing is restored."""
 
@@ -274,6 +384,34 @@ class TestRefused:
         place.back_up()
         with pytest.raises(BaileeError, match="the log"):
             place.restore()
+
+    @pytest.mark.row("R5", "R6", "P4")
+    def test_a_log_that_does_not_come_to_a_checkpoint_that_is_remembered(
+        self, place: BackedUp
+    ) -> None:
+        """It is newer than the backup, and not new enough; or it is another one from there on; or
+        the checkpoint is no checkpoint of it. With one that it comes to, it is taken.
+        """
+        planted(place)
+        place.back_up()
+        place.take_log()
+        copytree(place.home.ledger, place.folder / "old")
+        kept = (place.log / "checkpoint").read_bytes()
+        place.node.vault.delete(place.sessions["damson"], place.clock())
+        place.take_log()
+        remembered = (place.log / "checkpoint").read_bytes()
+        for ledger, checkpoint, said in (
+            (place.folder / "old", remembered, "rolled back"),
+            (place.log, forked(place, remembered), "forked"),
+            (place.log, remembered.replace(b"bailee/", b"bailey/"), ""),
+            (place.log, b"no checkpoint", ""),
+        ):
+            with pytest.raises(BaileeError) as refused:
+                place.restore(ledger=ledger, checkpoint=checkpoint)
+            assert said in refused.value.message
+            assert not (place.folder / "restored").exists()
+        place.restore("first", checkpoint=kept)
+        place.restore("second", checkpoint=remembered)
 
     def test_a_log_with_a_changed_file(self, place: BackedUp) -> None:
         """A tile, the checkpoint, the history: each is named."""
@@ -356,4 +494,4 @@ def flipped(content: bytes) -> bytes:
 
 def wrong(place: BackedUp) -> list[tuple[str, str]]:
     """What `bailee backup verify` says is wrong."""
-    return verified(place.data)[2]
+    return verified(FolderPlace(place.data))[2]

@@ -302,9 +302,10 @@ def test_a_file_that_breaks_the_sending_holds_up_no_other(bench: Bench) -> None:
 
     address = destination(ERROR, "otlp:http://127.0.0.1:9", "e").address
     assert address is not None
+    left: list[int] = []
     forwarder = Forwarder(
         ERROR, address, bench.path / "onward", keyring=bench.keyring, clock=bench.clock,
-        common=frozenset(), record=lambda *_: None, post=post,
+        common=frozenset(), record=lambda *_: None, post=post, left=left.append,
     )  # fmt: skip
     row = [CaughtError(1, "0" * 16, "ValueError", "error", "python", None, None, None, [], {})]
     forwarder.append_now([(ERROR, "P30D", as_json(row))])
@@ -317,6 +318,7 @@ def test_a_file_that_breaks_the_sending_holds_up_no_other(bench: Bench) -> None:
     forwarder.close()
 
     assert 1 == forwarder.state.delivered
+    assert [len(one.body) for one in sent] == left  # what failed too
     assert forwarder.waiting > 0
 
 

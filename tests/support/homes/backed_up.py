@@ -13,6 +13,7 @@ from shutil import copytree
 from typing import Any
 
 from bailee.accounts import Account
+from bailee.backup.places import FolderPlace
 from bailee.backup.restoring import Restored, restore
 from bailee.cloud.sessions.states import SessionState
 from bailee.cloud.sessions.store import SessionRecord
@@ -130,9 +131,10 @@ class BackedUp:
 
     def restore(self, name: str = "restored", **given: Any) -> Restored:
         """Restore into a new home, by the log that was taken last."""
-        places = {"target": self.data, "keys": self.keys, "ledger": self.log} | given
+        places: dict[str, Any] = {"place": FolderPlace(self.data), "environment": {}}
+        places |= {"keys": self.keys, "ledger": self.log} | given
         new = Home(self.folder / name)
-        *_, done = restore(home=new, environment={}, clock=self.clock, **places)
+        *_, done = restore(home=new, clock=self.clock, **places)
         assert isinstance(done, Restored)
         return done
 

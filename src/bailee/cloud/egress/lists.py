@@ -140,7 +140,7 @@ class NetworkLists:
                     created_by=by,
                 )
             )
-            body = {"entry": made.entry, "verdict": side, "by": by}
+            body = {"entry": made.entry, "verdict": side, "by": by, "again": made.entry}
             self._ledger.append(
                 "cloud_network.added", account_id, body, whose=account_id, connection=connection
             )
@@ -155,7 +155,7 @@ class NetworkLists:
         gone = self.get(entry_id)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(delete(network_entries).where(network_entries.c.id == entry_id))
-            body = {"entry": gone.entry, "verdict": gone.side, "by": by}
+            body = {"entry": gone.entry, "verdict": gone.side, "by": by, "again": gone.entry}
             self._ledger.append(
                 "cloud_network.removed",
                 gone.account_id,

@@ -267,13 +267,9 @@ def _rows(tile: Tile, data: bytes) -> _Rows:
         raise refused(f"{tile.path} does not hold {tile.width} hashes.")
     rows = [_hashes(data)]
     for _ in range(HEIGHT):
-        pairs = iter(rows[-1])
-        rows.append(
-            [
-                sha256(b"\x01" + left + right).digest()
-                for left, right in zip(pairs, pairs, strict=False)
-            ]
-        )
+        below = rows[-1]
+        pairs = zip(below[::2], below[1::2], strict=False)  # an odd one at the end is in no pair
+        rows.append([sha256(b"\x01" + left + right).digest() for left, right in pairs])
     return rows
 
 
