@@ -10,7 +10,7 @@ history.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from bailee.db.engine import DbRow
@@ -47,6 +47,26 @@ class SessionRow:
     output_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedExchange:
+    """What the index says of one exchange, apart from where its record lies. `id`: of the record;
+    times are Unix seconds.
+    """
+
+    id: str
+    session_id: str
+    number: int
+    started: float
+    ended: float
+    outcome: str
+    status: int
+
+    @classmethod
+    def of(cls, row: DbRow) -> IndexedExchange:
+        """The same of a row of the index."""
+        return cls(*(getattr(row, one.name) for one in fields(cls)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +147,7 @@ def _reply(answer: JSON) -> JSON:
 
 
 def rebuild(
-    records: Iterable[tuple[DbRow, ExchangeRecord]],
+    records: Iterable[tuple[DbRow | IndexedExchange, ExchangeRecord]],
 ) -> Iterable[tuple[KeptExchange, int | None]]:
     """Exchanges from the index's rows and their records, in order of number; with each, the number
     of the exchange that it continues.

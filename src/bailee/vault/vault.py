@@ -71,7 +71,15 @@ from bailee.vault.steps import Steps
 from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.tombstones import Tombstones
-from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, rebuild, transcript
+from bailee.vault.sealed import SealedSession
+from bailee.vault.transcript import (
+    IndexedExchange,
+    KeptExchange,
+    SessionRow,
+    Transcript,
+    rebuild,
+    transcript,
+)
 from bailee.vault.unkept import Unkept, counted
 from bailee.vault.verifying import Verifying
 from bailee.vault.workbench import Bench, DigestKeys, Interpret, Workbench
@@ -301,6 +309,22 @@ class Vault:
         """A session as JSON Lines: the session, then each exchange. Errors as in `show`."""
         session, rows = self._find(session_id, now)
         return as_lines(session, self._exchanges(session, rows, None))
+
+    def sealed(self, session_id: str, now: datetime | None = None) -> SealedSession:
+        """A session as it lies: its exchanges' places in the index, its records as they are read,
+        unopened, and the key that opens them. Whoever has it needs neither index nor keyring.
+
+        Raises:
+            InputError: `not_found`: there is no such session, or no more.
+            IntegrityError: its index rows are not what was written, or its key is gone.
+        """
+        session, rows = self._find(session_id, now)
+        found = self._keyring.some([subject_of(session.id)])[subject_of(session.id)]
+        if isinstance(found, IntegrityError):
+            raise found
+        places = tuple(IndexedExchange.of(row) for row in rows)
+        records = (self._segments.read(row.segment_id, row.offset, row.length) for row in rows)
+        return SealedSession(session, places, records, found.key)
 
     def report(self, now: datetime) -> list[Holding]:
         """What is kept at `now`, by class, plan and expiry day."""
