@@ -36,15 +36,17 @@ training_shards = Table(
     data,
     Column("export", ForeignKey("training_exports.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("first", String, nullable=False),
+    Column("after", String, nullable=False),
     Column("last", String, nullable=False),
     Column("state", String, nullable=False),
     Column("sha256", String),
     Column("facts", String),
+    Column("unreadable", Integer, nullable=False, server_default="0"),
 )
-"""The sessions of a shard have ids from `first` to `last`, both in it; both are empty once the
+"""The sessions of a shard have ids that come after `after`, up to `last`; both are empty once the
 export is signed. `state`: `planned` or `written`. `sha256`: of its file as a worker left it, and
-`facts`: of what the worker says of its rows."""
+`facts`: of what the worker says of its rows. `unreadable`: how many sessions could not
+be read."""
 
 training_sessions = Table(
     "training_sessions",

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, exists, select
 
 from bailee.db.accounts import accounts, consent_records
 from bailee.db.among import among
+from bailee.db.audit import audit
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow
 from bailee.db.vault import erasures, sessions
@@ -56,11 +57,16 @@ _LIVING: Final = (
         sessions.c.owner.not_in(
             select(erasures.c.account_id).where(erasures.c.account_id.is_not(None))
         ),
+        # It is on record before anything is done, and done a moment later.
+        ~exists().where(audit.c.subject == sessions.c.id, audit.c.kind == "erasure.requested"),
     )
 )
 _PAGE: Final = (
     _LIVING.where(
-        sessions.c.id > bindparam("after"), sessions.c.last_activity >= bindparam("since")
+        sessions.c.id > bindparam("after"),
+        sessions.c.id <= bindparam("last"),
+        sessions.c.last_activity >= bindparam("since"),
+        sessions.c.started <= bindparam("until"),
     )
     .order_by(sessions.c.id)
     .limit(_PORTION)
@@ -95,13 +101,35 @@ def allowed(
     return {one.session: one for one in found if one is not None}
 
 
-def candidates(
-    connection: Connection, policy: Policy, after: str, since: datetime, now: datetime
-) -> tuple[str, list[str]]:
-    """The next sessions in order of id that may be trained on: how far was looked ("": there is no
-    more), and their ids.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which sessions are looked at: with ids after `after` up to `last`, active since `since`,
+    begun by `until`.
     """
-    page = {"now": now, "after": after, "since": since}
+
+    after: str
+    last: str
+    since: datetime
+    until: datetime
+
+
+LAST: Final = "\U0010ffff"
+"""No session has an id that comes after it."""
+
+
+def candidates(
+    connection: Connection, policy: Policy, span: Span, now: datetime
+) -> tuple[str, list[str]]:
+    """The next sessions of a span in order of id that may be trained on at `now`: how far was
+    looked ("": there are no more), and their ids.
+    """
+    page = {
+        "now": now,
+        "after": span.after,
+        "last": span.last,
+        "since": span.since,
+        "until": span.until,
+    }
     rows = connection.execute(_PAGE, page).all()
     ids = [row.id for row in rows if _decide(policy, row) is not None]
     return (rows[-1].id if len(rows) == _PORTION else ""), ids

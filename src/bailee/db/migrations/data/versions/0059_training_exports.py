@@ -28,11 +28,12 @@ def upgrade() -> None:
         "training_shards",
         sa.Column("export", sa.ForeignKey("training_exports.id"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("first", sa.String, nullable=False),
+        sa.Column("after", sa.String, nullable=False),
         sa.Column("last", sa.String, nullable=False),
         sa.Column("state", sa.String, nullable=False),
         sa.Column("sha256", sa.String),
         sa.Column("facts", sa.String),
+        sa.Column("unreadable", sa.Integer, nullable=False, server_default="0"),
     )
     op.create_table(
         "training_sessions",
