@@ -90,21 +90,12 @@ class KeptExchange:
         return [] if self.said is None else self.said.all()
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """A session's exchanges, its main conversation as messages, those of its subagents by the
-    agent's id, and those on the side.
+@dataclass(slots=True)
+class Thread:
+    """Exchanges whose requests continue one another: `count` of them, the `first` and the `last`
+    that was made.
     """
 
-    session: SessionRow
-    exchanges: list[KeptExchange]
-    main: list[JSON]
-    agents: dict[str, list[JSON]] = field(default_factory=dict)
-    aside: list[list[JSON]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Thread:
     first: KeptExchange
     last: KeptExchange
     count: int = 1
@@ -116,7 +107,23 @@ class _Thread:
 
     @property
     def substantial(self) -> bool:
+        """Whether it is more than a small one on the side."""
         return self.count > 1 or bool((self.first.fields or {}).get("tools"))
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A session's exchanges, its main conversation as messages, those of its subagents by the
+    agent's id, and those on the side. `threads`: what the main conversation and the subagents' are
+    made of, in the order in which they began.
+    """
+
+    session: SessionRow
+    exchanges: list[KeptExchange]
+    main: list[JSON]
+    agents: dict[str, list[JSON]] = field(default_factory=dict)
+    aside: list[list[JSON]] = field(default_factory=list)
+    threads: list[Thread] = field(default_factory=list)
 
 
 def _reply(answer: JSON) -> JSON:
@@ -180,15 +187,15 @@ def transcript(
 ) -> Transcript:
     """The session's exchanges and its conversations."""
     exchanges: list[KeptExchange] = []
-    threads: list[_Thread] = []
-    of: dict[int, _Thread] = {}
+    threads: list[Thread] = []
+    of: dict[int, Thread] = {}
     for exchange, base in rebuilt:
         exchanges.append(exchange)
         if exchange.said is None or not exchange.said.count:
             continue
         thread = of.get(base) if base is not None else None
         if thread is None or thread.first.agent != exchange.agent:
-            thread = _Thread(exchange, exchange)
+            thread = Thread(exchange, exchange)
             threads.append(thread)
         else:
             thread.last = exchange
@@ -209,4 +216,5 @@ def transcript(
         main=[message for thread in main for message in thread.messages()],
         agents=agents,
         aside=[thread.messages() for thread in aside],
+        threads=[one for one in threads if not any(one is other for other in aside)],
     )
