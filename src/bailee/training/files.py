@@ -47,19 +47,19 @@ class WrittenFile:
     bytes: int
 
 
-def name(number: int, of: int, format: Format) -> str:  # noqa: A002
+def name(number: int, of: int, form: Format) -> str:
     """The name of a file, as loaders expect it: `train-00000-of-00012.parquet`."""
-    return f"train-{number:05}-of-{of:05}.{format.value}"
+    return f"train-{number:05}-of-{of:05}.{form.value}"
 
 
-def write(path: Path, rows: Iterable[Row], format: Format) -> WrittenFile:  # noqa: A002
+def write(path: Path, rows: Iterable[Row], form: Format) -> WrittenFile:
     """Write the rows to `path`, in their order, in place of what is there.
 
     Raises:
         StorageError: the file can't be written. What was at `path` is as it was.
     """
     other = path.with_name(f".{path.name}.part")
-    put = _parquet if format is Format.PARQUET else _lines
+    put = _parquet if form is Format.PARQUET else _lines
     try:
         with other.open("wb") as file:
             counted = _Counted(file)
