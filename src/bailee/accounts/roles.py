@@ -43,6 +43,7 @@ class Permission(StrEnum):
     SESSIONS_READ = "sessions.read"
     SESSIONS_DELETE = "sessions.delete"
     TRAINING_CHOOSE = "training.choose"
+    TRAINING_EXPORT = "training.export"
     PARTNER_CHANGE = "partner.change"
     KEY_CREATE = "key.create"
     KEY_CREATE_OWN = "key.create_own"
@@ -93,6 +94,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.SESSIONS_READ: frozenset({"self", "holder", "owner", "admin", "service"}),
     Permission.SESSIONS_DELETE: frozenset({"operator", "self", "holder", "owner", "admin"}),
     Permission.TRAINING_CHOOSE: frozenset({"self", "holder"}),
+    Permission.TRAINING_EXPORT: frozenset({"operator"}),
     Permission.PARTNER_CHANGE: frozenset({"owner", "admin"}),
     Permission.KEY_CREATE: frozenset({"operator", "self", "owner", "admin"}),
     Permission.KEY_CREATE_OWN: frozenset({"operator", "self", "owner", "admin", "member"}),

@@ -159,6 +159,11 @@ KINDS: Final[Mapping[str, Declared]] = {
     "watch.restored": _NOTHING,
     "watch.revived": _NOTHING,
     "work.set_aside": {"as": _SETTING},
+    # training exports, by their id; a manifest by its SHA-256
+    "training.export_begun": {"by": _ID, "reason": _SEALED, "format": _WORD, "policy": _ID},
+    "training.exported": {
+        "by": _ID, "document": _ID, "policy": _ID, "sessions": _NUMBER, "rows": _NUMBER,
+    },
     # feedback and telemetry
     "report.received": {"clause": _WORD, "for": _WORD},
     "report.changed": {"state": _WORD, "by": _ID, "issue": _SEALED},

@@ -51,6 +51,9 @@ ROUTES: Final[Mapping[str, Route]] = {
     "privacy.show": Route("GET", "/privacy/training"),
     "privacy.choose": Route("PUT", "/privacy/training"),
     "privacy.history": Route("GET", "/privacy/training/history"),
+    "privacy.exports": Route("GET", "/privacy/training/exports"),
+    # Training exports
+    "training.exports": Route("GET", "/training/exports"),
     # Accounts and keys
     "account.list": Route("GET", "/accounts"),
     "account.show": Route("GET", "/accounts/{id}"),

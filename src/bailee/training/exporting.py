@@ -25,7 +25,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -203,20 +202,19 @@ def prepared(place: Path) -> Path:
     return staging
 
 
-def check_place(place: Path, home: Path, export: Export | None, now: datetime) -> None:
+def check_place(place: Path, home: Path, export: Export | None) -> None:
     """Whether an export may go into a folder. `export`: the latest that did.
 
     Raises:
         InputError: it may not: it lies in the home, or has something else in it.
     """
-    del now
     if not place.is_absolute():
         raise InputError("a dataset's folder is named from the root of the file system.")
     if place == home or home in place.resolve().parents or place.resolve() == home.resolve():
         raise InputError(
             "a dataset can't lie in the home.", hint="name a folder elsewhere; nothing was written"
         )
-    goes_on = export is not None and export.document is None
+    goes_on = export is not None and not (place / manifest.PROOF).exists()
     if not goes_on and place.exists() and any(place.iterdir()):
         raise InputError(
             "there is something in this folder already.",

@@ -380,8 +380,8 @@ class Exports:
     def sign(
         self, export: Export, document: str, mark: int, counts: Mapping[str, int], now: datetime
     ) -> int | None:
-        """Put a manifest (its SHA-256) on record, unless something that concerns the export has come
-        since the entry `mark`: the number of the entry; None: something has.
+        """Put a manifest (its SHA-256) on record, unless something that concerns the export has
+        come since the entry `mark`: the number of the entry; None: something has.
         """
         with storage_errors(_WHAT), self._engine.begin() as connection:
             if self._has_changed(connection, export, mark, now):

@@ -115,7 +115,7 @@ class Finishing:
         marks = self._marks(shards, staging, without, seen)
         rows = []
         for shard in shards:
-            rows.append(self._final(export, shard, place, staging, without, marks))
+            rows.append(self._final(export, shard, (place, staging), without, marks))
         duplicates, unreadable = len(marks), self._exports.unreadable(export.id)
         made = Manifest(
             export=export.id,
@@ -192,12 +192,12 @@ class Finishing:
         self,
         export: Export,
         shard: Shard,
-        place: Path,
-        staging: Path,
+        folders: tuple[Path, Path],
         without: set[str],
         marks: Mapping[str, str],
     ) -> DatasetFile:
         """A shard's file in its place."""
+        place, staging = folders
         name = f"{manifest.DATA}/{final_file(shard.number, export.shards, export.format)}"
         source, target = staging / shard_file(shard.number, export.format), place / name
         theirs = {

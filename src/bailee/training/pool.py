@@ -14,7 +14,7 @@ import os
 import queue
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Final
@@ -45,7 +45,7 @@ class LocalEngine:
         self._command = tuple(command)
         self._environment = {name: environment[name] for name in _STARTS if name in environment}
 
-    def run(self, tasks: Iterable[ShardTask]) -> Iterator[ShardResult]:
+    def run(self, tasks: Iterable[ShardTask]) -> Generator[ShardResult, None, None]:
         """See `Engine`."""
         shared = _Shared(iter(tasks))
         results: queue.Queue[ShardResult | Exception | None] = queue.Queue()

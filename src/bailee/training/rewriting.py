@@ -1,4 +1,4 @@
-"""A file of rows written once more: without what was taken out, with what is nearly the same marked.
+"""A file of rows written once more: without what was taken out, near duplicates marked.
 
 It reads what `files` wrote, a group of rows at a time, and writes it as that does, so that equal
 rows are equal bytes.

@@ -14,7 +14,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,10 +53,10 @@ class ShardResult:
 class Engine(Protocol):
     """Spreads shards over workers. The export calls it once, on one thread; it decides nothing."""
 
-    def run(self, tasks: Iterable[ShardTask]) -> Iterator[ShardResult]:
+    def run(self, tasks: Iterable[ShardTask]) -> Generator[ShardResult, None, None]:
         """The results of all tasks, as they come, in any order. A task is taken when a worker is
         free for it: its token counts from then. A worker that ends costs its task, which is given
-        back as `failed`.
+        back as `failed`. Closing it ends the workers.
         """
         ...
 

@@ -61,6 +61,7 @@ from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.recovery import WAITS, Left, Recovery, RecoveryReport
+from bailee.vault.sealed import SealedSession
 from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Unfiled
 from bailee.vault.segments import Segments
@@ -71,7 +72,6 @@ from bailee.vault.steps import Steps
 from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.tombstones import Tombstones
-from bailee.vault.sealed import SealedSession
 from bailee.vault.transcript import (
     IndexedExchange,
     KeptExchange,

@@ -26,7 +26,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "training_shards",
-        sa.Column("export", sa.ForeignKey("training_exports.id"), primary_key=True),
+        sa.Column("export", sa.String, sa.ForeignKey("training_exports.id"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("after", sa.String, nullable=False),
         sa.Column("last", sa.String, nullable=False),
@@ -37,7 +37,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "training_sessions",
-        sa.Column("export", sa.ForeignKey("training_exports.id"), primary_key=True),
+        sa.Column("export", sa.String, sa.ForeignKey("training_exports.id"), primary_key=True),
         sa.Column("session", sa.String, primary_key=True),
         sa.Column("owner", sa.String, nullable=False),
         sa.Column("shard", sa.Integer, nullable=False),
