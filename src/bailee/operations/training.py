@@ -34,7 +34,7 @@ from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
 from bailee.training import manifest
 from bailee.training.checking import Checked, Dataset, WithdrawnRow, WrongPart
-from bailee.training.exporting import Exporting, ExportProgress, check_place
+from bailee.training.exporting import SHARD, Exporting, ExportProgress, check_place
 from bailee.training.exports import SIGNED, Export
 from bailee.training.finishing import Finished, put
 from bailee.training.pool import LocalEngine
@@ -120,7 +120,7 @@ def export(
                 hint="give the same --format and --since; if the policy is another since, remove "
                 "the folder and name a new one. Nothing was changed",
             )
-        return _export(node, known, made)
+        return carry_out(node, known, made)
     begun = node.exports.begin(
         place=folder,
         format=format,
@@ -130,10 +130,13 @@ def export(
         since=since,
         now=asks.due,
     )
-    return _export(node, begun, made)
+    return carry_out(node, begun, made)
 
 
-def _export(node: Node, known: Export, engine: Engine) -> Iterator[ExportProgress | Finished]:
+def carry_out(
+    node: Node, known: Export, engine: Engine, shard: int = SHARD
+) -> Iterator[ExportProgress | Finished]:
+    """An export that is on record, with an engine, in shards of so many sessions."""
     node.vault.settle()
     exporting = Exporting(
         node.exports,
@@ -144,6 +147,7 @@ def _export(node: Node, known: Export, engine: Engine) -> Iterator[ExportProgres
         names=lambda owner: _names(node, owner),
         home=node.sequencer.signer.name,
         policy_version=node.policy.version,
+        shard=shard,
     )
     for item in exporting.run(known) if known.state != SIGNED else ():
         if isinstance(item, Finished):

@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
 from bailee.vault.compressing import ExchangeRecord
 from bailee.vault.delta import Messages, Rebuilder, as_message
 from bailee.vault.packing import JSON
+
+if TYPE_CHECKING:  # who opens sessions elsewhere has no database
+    from bailee.db.engine import DbRow
 
 
 @dataclass(frozen=True, slots=True)
