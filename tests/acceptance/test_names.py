@@ -107,6 +107,8 @@ NOT_HERE = {
     "witness": "keys, and names in known-logs that have no control characters",
     "keyring move": "a driver",
     "backup create": "folders that were just typed", "backup verify": "paths and ids",
+    "training export": "folders that were just typed, and counts",
+    "training verify": "paths and ids", "training withdrawals": "ids and paths",
     "backup end": "an id", "backup restore": "folders that were just typed, and ids",
     "home accept-older": "names of folders", "home salvage": "names of tables, and ids",
 }  # fmt: skip

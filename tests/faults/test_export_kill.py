@@ -1,4 +1,4 @@
-"""A training export whose driver or worker is killed: it goes on, with no row twice and none lost."""
+"""A training export whose driver or worker is killed goes on, with no row twice and none lost."""
 
 from __future__ import annotations
 

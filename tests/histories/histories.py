@@ -204,9 +204,7 @@ class Histories(RuleBasedStateMachine):
 
     # -- what is trained on ------------------------------------------------------------------------
 
-    @rule(
-        who=NUMBERS, act=st.sampled_from(ACTS)
-    )
+    @rule(who=NUMBERS, act=st.sampled_from(ACTS))
     def export(self, who: int, act: str = "nothing") -> None:
         """Staff export what may be trained on, and meanwhile somebody thinks again."""
         self.exports += 1

@@ -14,6 +14,7 @@ Rows: T4 to T8.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
 from bailee.training import manifest
 from bailee.training.checking import Checked, Dataset, WithdrawnRow, WrongPart
-from bailee.training.exporting import SHARD, Exporting, ExportProgress, check_place
+from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
 from bailee.training.exports import SIGNED, Export
 from bailee.training.finishing import Finished, put
 from bailee.training.pool import LocalEngine
@@ -159,12 +160,16 @@ def carry_out(
 
 
 def _seal(node: Node, known: Export) -> None:
-    """Write the home's signature of a manifest that is on record, and the proof that it is."""
+    """Write the home's signature of a manifest that is on record, and the proof that it is; what
+    was needed on the way is removed.
+    """
     place = Path(known.place)
     signer = node.sequencer.signer
     text = manifest.statement(signer.name, known.id, str(known.document))
     entry = node.ledger.latest(1, kind="training.exported", subject=known.id)[0]
     try:
+        if (place / STAGING).exists():
+            shutil.rmtree(place / STAGING)
         put(place / manifest.SIGNATURE, notes.signed(text, [signer], 0).data)
         put(place / manifest.PROOF, proved(node, entry.number).proof.encode())
     except OSError as error:

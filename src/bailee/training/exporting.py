@@ -21,7 +21,6 @@ Rows: T4 to T8.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -175,7 +174,6 @@ class Exporting:
                 export, made.document, mark, {"rows": made.rows, "sessions": made.sessions}, now
             )
             if entry is not None:
-                shutil.rmtree(staging, ignore_errors=True)
                 return made
         raise StorageError(
             "people choose faster than this export can be signed.",
