@@ -28,7 +28,8 @@ _SEALED: Final = frozenset(
         "redactedContent",
     }
 )
-_FREE: Final = frozenset({"input", "input_schema", "json", "inputSchema"})
+FREE: Final = frozenset({"input", "input_schema", "json", "inputSchema"})
+"""Members of a block in which no name has a meaning that is known."""
 _CALLS: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _FILES: Final = frozenset({"image", "document", "video", "audio"})
 
@@ -87,7 +88,7 @@ def looked_into(value: object, deep: int = 0, *, free: bool = False) -> Json:
         made: JsonObject = {}
         for name, one in value.items():
             if free or not _opaque(value, name):
-                below = free or name in _FREE
+                below = free or name in FREE
                 made[well_formed(str(name))] = looked_into(one, deep + 1, free=below)
             else:
                 made[name] = f"[{_size(one)} bytes]"

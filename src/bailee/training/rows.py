@@ -80,7 +80,7 @@ def _row(session: ExportedSession, identifier: str, parent: str, thread: Thread)
         document=session.document,
         consent=session.consent,
         messages=messages,
-        tools=as_json([_tool(members(one)) for one in elements(declared)]),
+        tools=declared_tools(declared),
         blocks=as_json({name: value for name, value in blocks.items() if value is not None}),
     )
 
@@ -94,6 +94,11 @@ def _model(thread: Thread) -> str:
         after = [place + 1 for place, part in enumerate(path) if part in ("model", "models")]
         named = path[after[-1]].partition(":")[0] if after and after[-1] < len(path) else ""
     return well_formed(named)
+
+
+def declared_tools(declared: Json) -> str:
+    """Tools as JSON text, as functions with a schema."""
+    return as_json([_tool(members(one)) for one in elements(declared)])
 
 
 def _tool(declared: JsonObject) -> Json:
