@@ -30,7 +30,7 @@ def _group() -> None:
 
 
 @app.command()
-def export(
+def export(  # noqa: PLR0917 (Typer reads the options off it)
     to: Annotated[Path, typer.Option(metavar="DIR", help="A new folder, for the dataset.")],
     since: Annotated[
         str | None,
@@ -41,9 +41,7 @@ def export(
     workers: Annotated[
         int | None, typer.Option(help="How many processes (else one for each processor).")
     ] = None,
-    reason: Annotated[
-        str | None, typer.Option(help="What it is for. It goes on record.")
-    ] = None,
+    reason: Annotated[str | None, typer.Option(help="What it is for. It goes on record.")] = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:

@@ -13,6 +13,7 @@ Rows: T4 to T8.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,7 @@ from bailee.training.pool import LocalEngine
 from bailee.training.shards import Engine
 
 _MOST_WORKERS: Final = 256
+_EXTRA: Final = ("ahocorasick_rs", "betterleaks", "py3langid", "pyarrow", "rensa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def export(
     del reason  # it is among what asks
     asks.require(node, Permission.TRAINING_EXPORT)
     why = worded(asks.why)
+    _check_installed()
     made = engine_named(engine, workers)
     place = Path(folder)
     known = node.exports.at(folder)
@@ -206,6 +209,17 @@ def list_(asks: Asks, node: Node) -> list[ExportSummary]:
     """The exports that were made: when, by whom, for what. The newest first."""
     asks.require(node, Permission.TRAINING_EXPORT)
     return [_summary(node, one) for one in node.exports.all()]
+
+
+def _check_installed() -> None:
+    """Raises: InputError, what masks rows and marks duplicates is not installed."""
+    missing = [one for one in _EXTRA if importlib.util.find_spec(one) is None]
+    if missing:
+        raise InputError(
+            f"a training export needs what is not installed: {', '.join(missing)}.",
+            code="configuration",
+            hint="install the extra: pip install 'bailee[training]'. Nothing was exported",
+        )
 
 
 def _summary(node: Node, one: Export) -> ExportSummary:

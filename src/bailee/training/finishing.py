@@ -21,7 +21,7 @@ import orjson
 from bailee.errors import IntegrityError, StorageError
 from bailee.json_values import JsonObject, elements, members, text
 from bailee.syncing import sync_folder
-from bailee.training import manifest
+from bailee.training import duplicates, manifest
 from bailee.training.exports import Export, Exports, Shard
 from bailee.training.files import Format
 from bailee.training.manifest import Counts, DatasetFile, Manifest
@@ -249,9 +249,10 @@ def _facts(staging: Path, shard: Shard) -> Iterator[JsonObject]:
 
 
 def _marked(signatures: Iterator[tuple[str, bytes]]) -> Mapping[str, str]:
-    for _ in signatures:
-        pass
-    return {}
+    try:
+        return duplicates.mark(signatures)
+    except ValueError as error:
+        raise _not_whole("what is known of the rows") from error
 
 
 def _digest(path: Path) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import queue
 import subprocess
+import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,8 +24,8 @@ import orjson
 
 from bailee.json_values import members
 from bailee.training.shards import ShardResult, ShardTask
-from bailee.training.working import COMMAND
 
+COMMAND: Final = (sys.executable, "-P", "-m", "bailee.training.working")
 _STARTS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 _ENDED: Final = "WorkerEnded"
 

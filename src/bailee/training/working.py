@@ -26,6 +26,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -33,12 +34,12 @@ import orjson
 
 from bailee.errors import BaileeError
 from bailee.json_values import JsonObject, members
-from bailee.training import files, rows, wire
+from bailee.training import duplicates, files, rows, scrubbing, wire
 from bailee.training.dataset import Row
+from bailee.training.finding import Finder
 from bailee.training.shards import ShardResult, ShardTask, facts_file, shard_file
 from bailee.training.wire import Leased
 
-COMMAND: Final = (sys.executable, "-P", "-m", "bailee.training.working")
 _NICE: Final = 5
 
 
@@ -110,7 +111,14 @@ def _rows(connection: socket.socket, written: _Written) -> Iterator[Row]:
 
 def made_of(leased: Leased) -> list[Row]:
     """The rows of a session, masked."""
-    return rows.conversation(leased.exported())
+    finder = _finder(leased.names)
+    return [scrubbing.masked(row, finder)[0] for row in rows.conversation(leased.exported())]
+
+
+@lru_cache(maxsize=64)
+def _finder(names: tuple[str, ...]) -> Finder:
+    """Of the same owner the same: it remembers, by digests, texts in which there is nothing."""
+    return Finder(names)
 
 
 def facts_of(row: Row) -> JsonObject:
@@ -127,7 +135,7 @@ def facts_of(row: Row) -> JsonObject:
         "model": row.model,
         "tools": [*sorted({call.name for said in row.messages for call in said.tool_calls})],
         "masked": dict(masked),
-        "signature": base64.b64encode(b"").decode(),
+        "signature": base64.b64encode(duplicates.signature(row)).decode(),
     }
 
 
