@@ -1,4 +1,4 @@
-"""A dataset as a trainer meets it: loaded by `datasets`, described by Croissant, without network."""
+"""A dataset as a trainer meets it: loaded by `datasets`, described by Croissant, offline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ import datasets, json, sys
 rows = datasets.load_dataset(sys.argv[1], split="train")
 blocks = datasets.load_dataset(sys.argv[1], "blocks", split="train")
 stream = datasets.load_dataset(sys.argv[1], split="train", streaming=True)
-print(json.dumps({"rows": list(rows), "blocks": list(blocks), "streamed": len(list(stream))}))
+print(json.dumps({"rows": list(rows), "blocks": list(blocks), "streamed": len(list(stream))},
+    default=str))
 """
 CROISSANT = """
 import json, sys, warnings
@@ -37,7 +38,7 @@ issues = dataset.metadata.ctx.issues
 print(json.dumps({
     "errors": list(issues.errors), "warnings": list(issues.warnings),
     "records": [
-        {name: value.decode() if isinstance(value, bytes) else str(value)
+        {name.rpartition("/")[2]: value.decode() if isinstance(value, bytes) else str(value)
          for name, value in one.items()}
         for name in ("train-00000-of-00002", "train-00001-of-00002")
         for one in dataset.records(name)

@@ -115,14 +115,14 @@ def croissant(dataset: DatasetSummary) -> str:
         "name": dataset.name,
         "description": f"Conversations with coding agents that may be trained on. {dataset.reason}",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "citeAs": f"@misc{{{dataset.name}, title={{{dataset.name}}}, year={{{dataset.published[:4]}}}}}",
+        "citeAs": f"@misc{{{dataset.name}, title={{{dataset.name}}}}}, {dataset.published}",
         "license": dataset.license,
         "version": dataset.version,
         "datePublished": dataset.published,
         "creator": {"@type": "Organization", "name": dataset.publisher},
         "url": f"urn:bailee:{dataset.name}",
         "distribution": [_file(dataset, one) for one in dataset.files],
-        "recordSet": [_record_set(dataset, one) for one in dataset.files],
+        "recordSet": [_record_set(one) for one in dataset.files],
     }
     return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
 
@@ -139,7 +139,7 @@ def _file(dataset: DatasetSummary, file: DatasetFile) -> Json:
     }
 
 
-def _record_set(dataset: DatasetSummary, file: DatasetFile) -> Json:
+def _record_set(file: DatasetFile) -> Json:
     """The columns of one file: a set of files can be described only inside an archive."""
     name = file.path.rpartition("/")[2].partition(".")[0]
     return {
@@ -147,23 +147,18 @@ def _record_set(dataset: DatasetSummary, file: DatasetFile) -> Json:
         "@id": name,
         "name": name,
         "description": f"One conversation a record; {file.rows} records.",
-        "field": [_field(dataset, file, name, *column) for column in _COLUMNS.items()],
+        "field": [_field(file, name, *column) for column in _COLUMNS.items()],
     }
 
 
-def _field(
-    dataset: DatasetSummary, file: DatasetFile, record_set: str, column: str, description: str
-) -> Json:
-    at: JsonObject = (
-        {"column": column} if dataset.form == "parquet" else {"jsonPath": f"$.{column}"}
-    )
+def _field(file: DatasetFile, record_set: str, column: str, description: str) -> Json:
     return {
         "@type": "cr:Field",
         "@id": f"{record_set}/{column}",
         "name": column,
         "description": description,
         "dataType": "sc:Text",
-        "source": {"fileObject": {"@id": file.path}, "extract": at},
+        "source": {"fileObject": {"@id": file.path}, "extract": {"column": column}},
     }
 
 
