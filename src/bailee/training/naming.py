@@ -45,7 +45,6 @@ def by_model(folder: Path, language: str = "en") -> Names:
             hint="name the folder of a model that has its config.cfg; nothing is downloaded",
         )
     try:
-        import spacy
         from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
         from presidio_analyzer.nlp_engine import NlpEngineProvider
         from presidio_analyzer.predefined_recognizers import SpacyRecognizer
@@ -54,7 +53,6 @@ def by_model(folder: Path, language: str = "en") -> Names:
             f"names can't be found without {error.name}, which is not installed.",
             hint='install the presidio part: pip install "bailee[presidio]"',
         ) from error
-    del spacy
     models = [{"lang_code": language, "model_name": str(folder)}]
     configuration = {"nlp_engine_name": "spacy", "models": models}
     registry = RecognizerRegistry(recognizers=[], supported_languages=[language])
