@@ -43,7 +43,15 @@ from bailee.training.pool import LocalEngine
 from bailee.training.shards import Engine
 
 _MOST_WORKERS: Final = 256
-_EXTRA: Final = ("ahocorasick_rs", "betterleaks", "py3langid", "pyarrow", "rensa")
+_EXTRA: Final = (
+    "ahocorasick_rs",
+    "betterleaks",
+    "py3langid",
+    "pyarrow",
+    "pygal",
+    "rensa",
+    "stdnum",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,7 @@ def carry_out(
         names=lambda owner: _names(node, owner),
         home=node.sequencer.signer.name,
         policy_version=node.policy.version,
+        reason=_reason(node, known),
         shard=shard,
     )
     for item in exporting.run(known) if known.state != SIGNED else ():

@@ -71,16 +71,21 @@ class Exporting:
         names: Callable[[str], tuple[str, ...]],
         home: str,
         policy_version: str,
+        reason: str,
         shard: int = SHARD,
     ) -> None:
-        """`key`: of the commitments. `names`: what names an account's owner, to be masked."""
+        """`key`: of the commitments. `names`: what names an account's owner, to be masked;
+        `home`: the name of its log; `reason`: what the export is for.
+        """
         self._exports = exports
         self._vault = vault
         self._engine = engine
         self._key = key
         self._clock = clock
         self._names = names
-        self._finishing = Finishing(exports, key, home, policy_version)
+        self._finishing = Finishing(
+            exports, key, home=home, policy_version=policy_version, reason=reason
+        )
         self._shard = shard
         self._unreadable = 0
 

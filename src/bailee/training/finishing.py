@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -19,12 +19,14 @@ from typing import Final
 import orjson
 
 from bailee.errors import IntegrityError, StorageError
-from bailee.json_values import JsonObject, elements, members, text
+from bailee.json_values import JsonObject, members, text
 from bailee.syncing import sync_folder
-from bailee.training import duplicates, manifest
+from bailee.training import describing, duplicates, manifest
+from bailee.training.counting import Counts, from_json
+from bailee.training.describing import DatasetSummary
 from bailee.training.exports import Export, Exports, Shard
 from bailee.training.files import Format
-from bailee.training.manifest import Counts, DatasetFile, Manifest
+from bailee.training.manifest import DatasetFile, Manifest
 from bailee.training.rewriting import rewrite
 from bailee.training.shards import facts_file, final_file, shard_file
 
@@ -46,49 +48,15 @@ class Finished:
     bytes: int
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What the facts of all rows come to."""
-
-    plans: Counter[str]
-    clauses: Counter[str]
-    languages: Counter[str]
-    models: Counter[str]
-    tools: Counter[str]
-    masked: Counter[str]
-
-    def add(self, fact: JsonObject) -> None:
-        """Count a row."""
-        self.plans[text(fact.get("plan"))] += 1
-        self.clauses[text(fact.get("clause"))] += 1
-        self.languages[text(fact.get("language"))] += 1
-        self.models[text(fact.get("model"))] += 1
-        self.tools.update(text(one) for one in elements(fact.get("tools")))
-        for rule, count in members(fact.get("masked")).items():
-            self.masked[rule] += count if isinstance(count, int) else 0
-
-    def counts(self) -> Counts:
-        """In the order of their names, so that the same rows say the same."""
-        return Counts(
-            *(
-                dict(sorted(one.items()))
-                for one in (
-                    self.plans,
-                    self.clauses,
-                    self.languages,
-                    self.models,
-                    self.tools,
-                    self.masked,
-                )
-            )
-        )
-
-
 class Finishing:
     """Writes the files of an export for good. `Exporting` calls it on its thread."""
 
-    def __init__(self, exports: Exports, key: bytes, home: str, policy_version: str) -> None:
+    def __init__(
+        self, exports: Exports, key: bytes, *, home: str, policy_version: str, reason: str
+    ) -> None:
+        """`home`: the name of its log; `reason`: what the dataset is for."""
         self._exports = exports
+        self._reason = reason
         self._key = key
         self._home = home
         self._policy_version = policy_version
@@ -111,12 +79,29 @@ class Finishing:
     def _write(self, export: Export, place: Path, staging: Path, now: datetime) -> Finished:
         without, left, sessions = self._sessions(export, place)
         shards = self._exports.shards(export.id)
-        seen = _Seen(*(Counter[str]() for _ in range(6)))
+        seen = Counts()
         marks = self._marks(shards, staging, without, seen)
         rows = []
         for shard in shards:
             rows.append(self._final(export, shard, (place, staging), without, marks))
-        duplicates, unreadable = len(marks), self._exports.unreadable(export.id)
+        unreadable = self._exports.unreadable(export.id)
+        dataset = DatasetSummary(
+            name=f"bailee-{export.id}",
+            version="1.0.0",
+            published=now.date().isoformat(),
+            publisher=self._home,
+            reason=self._reason,
+            document=export.policy,
+            form=export.format,
+            files=tuple(
+                describing.DatasetFile(one.path, one.sha256, one.bytes, one.rows or 0)
+                for one in rows
+            ),
+            sessions=sessions,
+            counts=seen,
+            near_duplicates=len(marks),
+        )
+        described = [*_describe(place, dataset)]
         made = Manifest(
             export=export.id,
             home=self._home,
@@ -129,11 +114,11 @@ class Finishing:
             since=None if export.since is None else export.since.isoformat(),
             sessions=sessions,
             rows=sum(one.rows or 0 for one in rows),
-            duplicates=duplicates,
+            duplicates=len(marks),
             taken_out=dict(sorted(left.items())),
             unreadable=unreadable,
-            counts=seen.counts(),
-            files=(*rows, _described(place, manifest.SESSIONS)),
+            counts=seen.as_json(),
+            files=(*rows, *described, _described(place, manifest.SESSIONS)),
         )
         raw = manifest.as_bytes(made)
         put(place / manifest.MANIFEST, raw)
@@ -173,7 +158,7 @@ class Finishing:
         return without, left, count
 
     def _marks(
-        self, shards: list[Shard], staging: Path, without: set[str], seen: _Seen
+        self, shards: list[Shard], staging: Path, without: set[str], seen: Counts
     ) -> Mapping[str, str]:
         """Which rows are nearly the same as an earlier one. All that is known of rows is counted
         in `seen` on the way.
@@ -183,7 +168,7 @@ class Finishing:
             for shard in shards:
                 for fact in _facts(staging, shard):
                     if text(fact.get("session")) not in without:
-                        seen.add(fact)
+                        _count(seen, from_json(fact.get("counts")))
                         yield text(fact.get("row")), base64.b64decode(text(fact.get("signature")))
 
         return _marked(signatures())
@@ -221,6 +206,30 @@ class Finishing:
             sync_folder(target.parent)
         wanted = self._exports.rows_of(export.id, shard.number)
         return DatasetFile(name, str(shard.sha256), target.stat().st_size, wanted)
+
+
+def _count(seen: Counts, more: Counts) -> None:
+    """Add what is known of a row to what is known of all."""
+    for one in fields(Counts):
+        held, added = getattr(seen, one.name), getattr(more, one.name)
+        if isinstance(held, Counter):
+            held.update(added)
+        else:
+            setattr(seen, one.name, held + added)
+
+
+def _describe(place: Path, dataset: DatasetSummary) -> Iterator[DatasetFile]:
+    """Write what the dataset says of itself to people and loaders."""
+    texts = {
+        "README.md": describing.readme(dataset),
+        "DATASHEET.md": describing.datasheet(dataset),
+        "croissant.json": describing.croissant(dataset),
+        **describing.drawn(dataset),
+    }
+    for name, text_ in texts.items():
+        (place / name).parent.mkdir(exist_ok=True)
+        put(place / name, text_.encode())
+        yield _described(place, name)
 
 
 def put(path: Path, raw: bytes) -> None:

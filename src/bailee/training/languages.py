@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 UNDETERMINED: Final = "und"
-_SURE: Final = 0.9
+_SURE: Final = 0.6
 _LEAST: Final = 12
 _MOST: Final = 4_000
 _FENCED: Final = re.compile(
-    r"```.{0,200000}?(?:```|\Z)|<[a-z-]{1,40}>.{0,200000}?</[a-z-]{1,40}>", re.S
+    r"```.{0,200000}?(?:```|\Z)|<[a-z-]{1,40}>.{0,200000}?</[a-z-]{1,40}>", re.DOTALL
 )
 _CODE: Final = re.compile(r"[{};=<>|\\_/$#]|::|\(\)|https?:")
 

@@ -2,6 +2,7 @@
 
     DIR/data/train-00000-of-00002.parquet    the rows
     DIR/sessions.jsonl                       each session: its commitment, clause, consent record
+    DIR/README.md, DATASHEET.md, croissant.json, plots/    what it is, for people and loaders
     DIR/manifest.json                        what is here, with the hash of each file
     DIR/manifest.sig                         the home's signature of that, a signed note
     DIR/manifest.proof                       that it is on record, a proof of the log
@@ -20,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -50,22 +51,11 @@ class DatasetFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many rows there are of what, each by its name."""
-
-    plans: dict[str, int] = field(default_factory=dict)
-    clauses: dict[str, int] = field(default_factory=dict)
-    languages: dict[str, int] = field(default_factory=dict)
-    models: dict[str, int] = field(default_factory=dict)
-    tools: dict[str, int] = field(default_factory=dict)
-    masked: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
     """A dataset. `home`: the name of the home's log; `policy`, `policy_version`: the document that
     decided; `since`: of sessions active since; `taken_out`: sessions that were written and may not
-    be in it any more, by why; `unreadable`: sessions that could not be read.
+    be in it any more, by why; `unreadable`: sessions that could not be read; `counts`: rows by what
+    they are, as `counting` has them.
     """
 
     export: str
@@ -82,7 +72,7 @@ class Manifest:
     duplicates: int
     taken_out: dict[str, int]
     unreadable: int
-    counts: Counts
+    counts: JsonObject
     files: tuple[DatasetFile, ...]
 
 
@@ -112,7 +102,7 @@ def of_bytes(raw: bytes) -> Manifest:
             DatasetFile(**members(one))  # type: ignore[arg-type]
             for one in elements(said.pop("files"))
         )
-        counts = Counts(**members(said.pop("counts")))  # type: ignore[arg-type]
+        counts = members(said.pop("counts"))
         made = Manifest(**said, counts=counts, files=files)  # type: ignore[arg-type]
         if not all(_leads_inside(one.path) for one in files):
             raise ValueError("a path leads elsewhere")

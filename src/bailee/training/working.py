@@ -23,7 +23,6 @@ import resource
 import signal
 import socket
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -35,6 +34,7 @@ import orjson
 from bailee.errors import BaileeError
 from bailee.json_values import JsonObject, members
 from bailee.training import duplicates, files, rows, scrubbing, wire
+from bailee.training.counting import Counts
 from bailee.training.dataset import Row
 from bailee.training.finding import Finder
 from bailee.training.shards import ShardResult, ShardTask, facts_file, shard_file
@@ -123,18 +123,12 @@ def _finder(names: tuple[str, ...]) -> Finder:
 
 def facts_of(row: Row) -> JsonObject:
     """What is known of a row, without what it says."""
-    masked: Counter[str] = Counter()
-    for one in row.masked:
-        masked[one.rule] += one.count
+    counts = Counts()
+    counts.add(row)
     return {
         "row": row.id,
         "session": row.session,
-        "plan": row.plan,
-        "clause": row.clause,
-        "language": row.language,
-        "model": row.model,
-        "tools": [*sorted({call.name for said in row.messages for call in said.tool_calls})],
-        "masked": dict(masked),
+        "counts": counts.as_json(),
         "signature": base64.b64encode(duplicates.signature(row)).decode(),
     }
 
