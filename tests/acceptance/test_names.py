@@ -54,6 +54,7 @@ SHOWS: dict[str, list[str]] = {
     "organisation partner join": ["{organisation}", "--confirm", NASTY, "--key", "{key}"],
     "organisation partner leave": ["{organisation}", "--key", "{key}"],
     "privacy show": ["--key", "{key}"], "privacy history": ["--key", "{key}"],
+    "privacy exports": ["--key", "{key}"], "training exports": [], "person trainer": ["{person}"],
     "account list": [], "account show": ["{account}"],
     "account allow": ["{account}", "--unrecorded-routes"],
     "account forbid": ["{account}", "--unrecorded-routes"],

@@ -21,6 +21,10 @@ app = typer.Typer(
     help="Datasets of what may be trained on, and who has left them.", no_args_is_help=True
 )
 
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", help="A trainer's own API key (else the operator asks)."),
+]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The dataset's folder.")]
 
 
@@ -42,6 +46,7 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
         int | None, typer.Option(help="How many processes (else one for each processor).")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="What it is for. It goes on record.")] = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -56,6 +61,7 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
             "engine": engine,
             "workers": workers,
             "reason": reason,
+            **_by(key),
         }
         last = None
         for item in map(fields, operate(home, "training.export", arguments)):
@@ -68,6 +74,11 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
             print_json(last)
         elif last is not None:
             _say(last)
+
+
+def _by(key: str | None) -> dict[str, object]:
+    """Who asks, if it is not the operator."""
+    return {} if key is None else {"key": key}
 
 
 def _moment(since: str) -> datetime:
@@ -84,12 +95,17 @@ def _say(done: Fields) -> None:
 
 
 @app.command()
-def verify(folder: FolderArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
+def verify(
+    folder: FolderArgument,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """Check a dataset against its manifest, the home's log and policy. Exits with 5 if anything is
     wrong.
     """
     with reporting():
-        found = ask_one(home, "training.verify", {"folder": str(folder.absolute())})
+        found = ask_one(home, "training.verify", {"folder": str(folder.absolute()), **_by(key)})
         wrong = found.parts("wrong")
         if as_json:
             print_json(found)
@@ -106,13 +122,18 @@ def verify(folder: FolderArgument, as_json: JsonOption = False, home: PlaceOptio
 
 @app.command()
 def withdrawals(
-    folder: FolderArgument, as_json: JsonOption = False, home: PlaceOption = None
+    folder: FolderArgument,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
 ) -> None:
     """List the rows of people who withdrew, deleted or were erased since, and write their ids into
     a file, by which they are dropped.
     """
     with reporting():
-        found = ask_one(home, "training.withdrawals", {"folder": str(folder.absolute())})
+        found = ask_one(
+            home, "training.withdrawals", {"folder": str(folder.absolute()), **_by(key)}
+        )
         rows = found.parts("rows")
         if as_json:
             print_json(found)
@@ -125,10 +146,10 @@ def withdrawals(
 
 
 @app.command()
-def exports(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+def exports(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """What was exported, when, by whom, for what."""
     with reporting():
-        found = ask_several(home, "training.exports")
+        found = ask_several(home, "training.exports", _by(key))
         if as_json:
             print_json(found)
             return

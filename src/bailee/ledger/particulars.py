@@ -103,6 +103,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "provider.bound": {"domain": _SETTING, "issuer": _SETTING, "by": _ID},
     "person.created": {"by": _ID, "operator": _NUMBER},
     "person.operator": {"operator": _NUMBER, "by": _ID},
+    "person.trainer": {"trainer": _NUMBER, "by": _ID},
     "person.erased": _BY,
     "person.passkey_added": _BY,
     "person.passkey_removed": _BY,

@@ -39,6 +39,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "person.export": Route("GET", "/people/{id}/export"),
     "person.erase": Route("DELETE", "/people/{id}"),
     "person.password": Route("PUT", "/password"),
+    "person.trainer": Route("PUT", "/people/{id}/trainer"),
     "organisation.list": Route("GET", "/organisations"),
     "organisation.create": Route("POST", "/organisations"),
     "organisation.show": Route("GET", "/organisations/{organisation}"),

@@ -308,5 +308,4 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "training.exports": list_,
     "training.verify": verify,
     "training.withdrawals": withdrawals,
-    "privacy.exports": mine,
 }

@@ -542,6 +542,14 @@ CREATE TABLE training_sessions (
 	CONSTRAINT fk_training_sessions_export_training_exports FOREIGN KEY(export) REFERENCES training_exports (id)
 );
 
+CREATE TABLE trainers (
+	person_id VARCHAR NOT NULL, 
+	since DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_trainers PRIMARY KEY (person_id), 
+	CONSTRAINT fk_trainers_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -662,5 +670,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0059');
+INSERT INTO alembic_version VALUES ('0060');
 
