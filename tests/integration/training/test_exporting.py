@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +125,52 @@ def test_one_session_that_cannot_be_read_stops_no_other(place: Place, tmp_path: 
     done = _export(place, tmp_path / "d")
     manifest = json.loads((tmp_path / "d" / "manifest.json").read_bytes())
     assert (3, 1, 1) == (done["rows"], done["unreadable"], manifest["unreadable"])
+
+
+@pytest.mark.row("T7")
+def test_a_trainer_exports_and_nobody_else(place: Place, tmp_path: Path) -> None:
+    """By the key of their own account, while the operator lets them; it is on record by whom."""
+    tess = place.person("tess@x.example")
+    with pytest.raises(InputError, match="may not do this"):
+        _export(place, tmp_path / "a", key=tess["key"])
+    place.ask("person.trainer", id=tess["person"])
+    done = _export(place, tmp_path / "a", key=tess["key"], reason="asked for by the lab")
+    made = {one["export"]: one for one in place.ask("training.exports", key=tess["key"])}
+    assert (tess["person"], "asked for by the lab") == (
+        made[done["export"]]["by"],
+        made[done["export"]]["reason"],
+    )
+    with pytest.raises(InputError, match="may not do this"):
+        place.ask("audit.list", key=tess["key"])
+    place.ask("person.trainer", id=tess["person"], trainer=False)
+    with pytest.raises(InputError, match="may not do this"):
+        place.ask("training.exports", key=tess["key"])
+
+
+@pytest.mark.row("T7")
+def test_loaders_read_it_as_it_lies(place: Place, tmp_path: Path) -> None:
+    """By its folder alone, both forms of its rows; and what is masked is not in it."""
+    ola = place.node.accounts.authenticate(place.ola.encode())
+    assert ola is not None
+    secret = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vW7xY9zA1cD3eF5"
+    session = place.say(ola[1].account_id, f"the token is {secret}, write to OLA@x.example")
+    _export(place, tmp_path / "d")
+    os.environ["HF_DATASETS_OFFLINE"] = "1"
+    load = importlib.import_module("datasets").load_dataset
+    cache = str(tmp_path / "cache")
+    rows = load(str(tmp_path / "d"), split="train", cache_dir=cache)
+    blocks = load(str(tmp_path / "d"), "blocks", split="train", cache_dir=cache)
+    assert rows["id"][:] == blocks["id"][:]
+    said = " ".join(one[0]["content"] for one in rows["messages"])
+    assert "the token is [" in said
+    assert secret not in said + " ".join(blocks["blocks"][:])
+    assert "ola@x.example" not in (said + " ".join(blocks["blocks"][:])).lower()
+    place.node.vault.delete(session, place.clock())
+    (row,) = place.ask("training.withdrawals", folder=str(tmp_path / "d"))["rows"]
+    assert ("deleted", f"{row['row']}\n") == (
+        row["why"],
+        (tmp_path / "d" / "withdrawn.txt").read_text(),
+    )
 
 
 @pytest.mark.row("T7")
