@@ -74,10 +74,11 @@ def _all(text: str) -> Iterator[Secret]:
         yield Secret("AWS access key", match[0])
     for kind, value in by_own_patterns(text):
         yield Secret(kind, value)
-    yield from _by_betterleaks(text)
+    yield from by_betterleaks(text)
 
 
-def _by_betterleaks(text: str) -> Iterator[Secret]:
+def by_betterleaks(text: str) -> Iterator[Secret]:
+    """What betterleaks finds."""
     from betterleaks import scan_string
 
     for piece in _pieces(text):
