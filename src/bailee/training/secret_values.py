@@ -5,8 +5,8 @@ Rules kept here:
 * Both look at every text, and what one of them finds is a secret.
 * betterleaks is a library in Go: it reads a text up to its first NUL, and its time grows with the
   square of what it finds. So it is given pieces of bounded size, without NUL and each line once;
-  where a text holds more than `MOST` secrets, nobody goes on: `TooManySecrets` says that the text must go
-  as a whole.
+  where a text holds more than `MOST` secrets, nobody goes on: by `TooManySecrets` the text goes as
+  a whole.
 * A secret that is broken over lines is found when its beginning is one of `_BEGINNINGS`.
 * betterleaks can ask vendors whether a key is valid; here it asks nobody (a test holds that).
 """
