@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bailee.training import files
-from bailee.training.dataset import MaskCount, RowMessage, Row, ToolCall, columns
+from bailee.training.dataset import MaskCount, Row, RowMessage, ToolCall, columns
 from bailee.training.files import Format
 
 
