@@ -54,6 +54,7 @@ SHOWS: dict[str, list[str]] = {
     "organisation partner join": ["{organisation}", "--confirm", NASTY, "--key", "{key}"],
     "organisation partner leave": ["{organisation}", "--key", "{key}"],
     "privacy show": ["--key", "{key}"], "privacy history": ["--key", "{key}"],
+    "privacy exports": ["--key", "{key}"], "training exports": [], "person trainer": ["{person}"],
     "account list": [], "account show": ["{account}"],
     "account allow": ["{account}", "--unrecorded-routes"],
     "account forbid": ["{account}", "--unrecorded-routes"],
@@ -109,6 +110,8 @@ NOT_HERE = {
     "witness": "keys, and names in known-logs that have no control characters",
     "keyring move": "a driver",
     "backup create": "folders that were just typed", "backup verify": "paths and ids",
+    "training export": "folders that were just typed, and counts",
+    "training verify": "paths and ids", "training withdrawals": "ids and paths",
     "backup end": "an id", "backup restore": "folders that were just typed, and ids",
     "home accept-older": "names of folders", "home salvage": "names of tables, and ids",
 }  # fmt: skip

@@ -29,6 +29,7 @@ from histories.model import (
     Session,
 )
 from histories.product import START, Product, client_id, step_of
+from support.homes.exporting import rows_of
 
 WORDS = {"erasure", "held_expiry"}  # the kinds of receipts that are about one session
 STATES = {
@@ -50,6 +51,7 @@ MOMENTS = [
 ]
 STEPS = [-800 * DAY, -40 * DAY, -DAY, -timedelta(hours=3), timedelta(hours=3), 20 * DAY, 400 * DAY]
 NUDGES = 10  # which together are no step
+ACTS = ["nothing", "refuse", "leave", "delete", "erase", "end"]
 NUMBERS = st.integers(0, 1 << 16)
 
 
@@ -74,7 +76,8 @@ class Histories(RuleBasedStateMachine):
         )
         self.captured: dict[Said, CapturedExchange] = {}
         self.clients: dict[str, list[str]] = {}
-        self.made = self.nudges = 0
+        self.made = self.nudges = self.exports = 0
+        self.exported: dict[str, list[tuple[Session, int]]] = {}
 
     def teardown(self) -> None:
         """The home is no more."""
@@ -198,6 +201,60 @@ class Histories(RuleBasedStateMachine):
         """The operator rotates the root."""
         self.product.ask("keyring.rotate")
         self.model.rotate()
+
+    # -- what is trained on ------------------------------------------------------------------------
+
+    @rule(who=NUMBERS, act=st.sampled_from(ACTS))
+    def export(self, who: int, act: str = "nothing") -> None:
+        """Staff export what may be trained on, and meanwhile somebody thinks again."""
+        self.exports += 1
+        folder = self.folder / f"dataset {self.exports}"
+        self.product.export(folder, lambda: self._meanwhile(act, who))
+        found = self._exported_words(folder)
+        may = [one for one in self.model.readable if one.is_eligible]
+        # What a choice is worth before there is one, nobody has promised.
+        must = [one for one in may if self.model.may_choose or not one.owner.consumer]
+        texts = {one: tuple(said.text for said in one.said) for one in may}
+        assert {texts[one] for one in must} <= set(found) <= set(texts.values())
+        assert len(set(found)) == len(found)
+        wrong = self.product.ask("training.verify", folder=str(folder))["wrong"]
+        assert [] == wrong
+        self.exported[str(folder)] = [
+            (one, len(one.owner.records)) for one in may if texts[one] in found
+        ]
+
+    def _meanwhile(self, act: str, who: int) -> None:
+        if act == "refuse":
+            self.choose(who, "refused")
+        elif act == "leave":
+            self.partner("left")
+        elif act == "delete" and self.model.readable:
+            self.delete(who)
+        elif act == "erase":
+            self.erase(who)
+        elif act == "end":
+            self.passes(31 * DAY)
+
+    def _exported_words(self, folder: Path) -> list[tuple[str, ...]]:
+        """What was said in each session of a dataset."""
+        of: dict[str, list[str]] = {}
+        for row in rows_of(folder):
+            said = [one["content"] for one in row["messages"] if one["role"] == "user"]
+            of.setdefault(row["session"], []).extend(said)
+        return [tuple(said) for said in of.values()]
+
+    @precondition(lambda self: self.exported)
+    @rule(which=NUMBERS)
+    def leave(self, which: int) -> None:
+        """Staff ask who has left a dataset."""
+        folder, sessions = list(self.exported.items())[which % len(self.exported)]
+        found = self.product.ask("training.withdrawals", folder=folder)["rows"]
+        wanted = 0
+        for session, records in sessions:
+            said_no = any(new in ("refused", "left") for _, new in session.owner.records[records:])
+            still = session.is_eligible and self.model.is_readable(session)
+            wanted += session.deleted or session.owner.erased or (said_no and not still)
+        assert wanted == len({row["session"] for row in found})
 
     # -- time ------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import base64
 import io
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,11 +22,13 @@ from bailee.home import Home, HomeLock
 from bailee.keeping.holds import key_name
 from bailee.keeping.receipts import Receipt
 from bailee.node.node import Node
+from bailee.operations import training
 from bailee.testing import FakeMachine
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.record import subject_of
 from support.clients.asking import perform
 from support.homes.captured import begun, end
+from support.homes.exporting import InThisProcess
 
 START = datetime.fromisoformat("2026-01-01T12:10:00+00:00")
 ORGANISATION = "Acme"
@@ -146,6 +148,25 @@ class Product:
         """What the schedule does."""
         done = self.node.sweep(self.node.clock())
         assert {} == done.failures
+
+    def export(self, folder: Path, meanwhile: Callable[[], None]) -> str:
+        """A training export in shards of two sessions; `meanwhile` is done when the first is
+        written. Its id.
+        """
+        begun = self.node.exports.begin(
+            place=str(folder),
+            format="jsonl",
+            by="operator",
+            reason="a history",
+            whose="nobody",
+            since=None,
+            now=self.node.clock(),
+        )
+        engine = InThisProcess(meanwhile)
+        for _ in training.carry_out(self.node, begun, engine, shard=2):
+            pass
+        assert engine.done or not self.node.exports.shards(begun.id)
+        return begun.id
 
     # -- what is seen ----------------------------------------------------------------------------
 

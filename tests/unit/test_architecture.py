@@ -37,7 +37,10 @@ ACTS = {
 HARMLESS = {"urllib.parse", "http"}
 MOST_ANY = 184
 # Compute and nothing else, but do not come with Python.
-PURE_PACKAGES = {"orjson", "msgspec", "zstandard", "brotli", "cryptography", "lz4"}
+PURE_PACKAGES = {
+    *("orjson", "msgspec", "zstandard", "brotli", "cryptography", "lz4"),
+    *("ahocorasick_rs", "stdnum"),
+}
 
 
 def sources() -> dict[str, Path]:

@@ -15,7 +15,7 @@ from bailee.accounts.roles import Actor, Permission, Role, Standing, require
 from bailee.db.accounts import accounts
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
-from bailee.db.people import memberships, persons
+from bailee.db.people import memberships, persons, trainers
 from bailee.errors import InputError
 
 
@@ -119,6 +119,8 @@ class Authority:
         found: set[Standing] = set()
         if actor.operator:
             found.add("operator")
+        if account is None and self._is_trainer(actor):
+            found.add("trainer")
         if account is None or not self._reaches(actor, account):
             return frozenset(found)
         if actor.person_id is not None:
@@ -131,6 +133,20 @@ class Authority:
         elif actor.account_id == account.account_id:
             found.add("holder" if account.organisation_id is None else "service")
         return frozenset(found)
+
+    def _is_trainer(self, actor: Actor) -> bool:
+        """Whether a person makes training exports. A key of an organisation's does not say so."""
+        if actor.person_id is None:
+            return False
+        if actor.account_id is not None:
+            own = self._accounts.of_person(actor.person_id)
+            if own is None or own.account_id != actor.account_id:
+                return False
+        query = select(trainers.c.person_id).where(
+            trainers.c.person_id == actor.person_id, sound(trainers)
+        )
+        with storage_errors("the people"), reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
 
     def _reaches(self, actor: Actor, account: Account) -> bool:
         """Whether what the actor proved counts for this account. A key of a person's own account is

@@ -27,7 +27,7 @@ from bailee.accounts.roles import Actor, Permission
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.pages import cut, following, place
-from bailee.db.people import identities, memberships, passkeys, persons, web_sessions
+from bailee.db.people import identities, memberships, passkeys, persons, trainers, web_sessions
 from bailee.errors import InputError, IntegrityError
 
 _WHAT = "the people"
@@ -225,6 +225,28 @@ class People:
                 connection=connection,
             )
 
+    def set_trainer(self, person_id: str, trainer: bool, *, by: Actor) -> None:
+        """Let a person make training exports, or no longer.
+
+        Raises:
+            InputError: `not_found`, or `forbidden`.
+        """
+        self._authority.require(by, Permission.PERSON_CREATE)
+        if self.get(person_id).erased_at is not None:
+            raise InputError("this person was erased.", code="not_found")
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(delete(trainers).where(trainers.c.person_id == person_id))
+            if trainer:
+                connection.execute(
+                    insert(trainers).values(person_id=person_id, since=self._clock())
+                )
+            self._ledger.append(
+                "person.trainer",
+                person_id,
+                {"trainer": trainer, "by": by.name},
+                connection=connection,
+            )
+
     def forget(self, person_id: str, *, by: Actor) -> None:
         """Remove what names a person and every way to sign in, and revoke the keys that speak for
         them. Their account, its consent records and the audit record stay, under ids that lead to
@@ -245,7 +267,7 @@ class People:
             self._engine.begin() as connection,
         ):
             end_keys(connection)
-            for table in (passkeys, identities, web_sessions, memberships):
+            for table in (passkeys, identities, web_sessions, memberships, trainers):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(
                 update(persons)

@@ -27,10 +27,11 @@ from bailee.errors import InputError
 Role = Literal["owner", "admin", "member"]
 ROLES: Final[tuple[Role, ...]] = ("owner", "admin", "member")
 
-Standing = Literal["operator", "self", "holder", "owner", "admin", "member", "service"]
-"""`self`: the account is the person's own. `holder`: the account is nobody's, and its key is
-presented. `owner`, `admin`, `member`: of the organisation whose account it is. `service`: a key of
-an organisation's account that speaks for nobody."""
+Standing = Literal["operator", "trainer", "self", "holder", "owner", "admin", "member", "service"]
+"""`trainer`: a person whom the operator lets make training exports. `self`: the account is the
+person's own. `holder`: the account is nobody's, and its key is presented. `owner`, `admin`,
+`member`: of the organisation whose account it is. `service`: a key of an organisation's account
+that speaks for nobody."""
 
 
 class Permission(StrEnum):
@@ -43,6 +44,7 @@ class Permission(StrEnum):
     SESSIONS_READ = "sessions.read"
     SESSIONS_DELETE = "sessions.delete"
     TRAINING_CHOOSE = "training.choose"
+    TRAINING_EXPORT = "training.export"
     PARTNER_CHANGE = "partner.change"
     KEY_CREATE = "key.create"
     KEY_CREATE_OWN = "key.create_own"
@@ -93,6 +95,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.SESSIONS_READ: frozenset({"self", "holder", "owner", "admin", "service"}),
     Permission.SESSIONS_DELETE: frozenset({"operator", "self", "holder", "owner", "admin"}),
     Permission.TRAINING_CHOOSE: frozenset({"self", "holder"}),
+    Permission.TRAINING_EXPORT: frozenset({"operator", "trainer"}),
     Permission.PARTNER_CHANGE: frozenset({"owner", "admin"}),
     Permission.KEY_CREATE: frozenset({"operator", "self", "owner", "admin"}),
     Permission.KEY_CREATE_OWN: frozenset({"operator", "self", "owner", "admin", "member"}),
@@ -174,6 +177,7 @@ def require(permission: Permission, standings: Iterable[Standing]) -> None:
             "self": "the person themselves",
             "holder": "whoever holds the account's key",
             "operator": "the operator",
+            "trainer": "a trainer",
             "owner": "an owner of the organisation",
             "admin": "an admin of the organisation",
             "member": "a member of the organisation",

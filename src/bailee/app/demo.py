@@ -33,11 +33,12 @@ from bailee.home import Home, HomeLock
 from bailee.home.searching import Trace, search
 from bailee.keyring import signing
 from bailee.node.node import Node
-from bailee.operations import erasure, retention, sessions
+from bailee.operations import erasure, retention, sessions, training
 from bailee.operations.asks import Asks, Via, asked_by
 from bailee.operations.retention import SweepResult
 from bailee.operations.sessions import SessionSummary
 from bailee.operations.table import perform
+from bailee.training.finishing import Finished
 from bailee.vault.record import subject_of
 
 _START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -184,6 +185,42 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[De
             [{"files searched": _count(node.home.path), "found": len(remains)}],
         )
     yield await asyncio.to_thread(_erase, node)
+    for person in PEOPLE:
+        await asyncio.to_thread(_talk, running.gateway, keys[person.name], person)
+    with tempfile.TemporaryDirectory(prefix="bailee-demo-dataset-") as folder:
+        yield await asyncio.to_thread(_export, node, _account(node, keys["ada"]), Path(folder))
+        await asyncio.to_thread(_choose, running.console_api, keys["ada"], "refused")
+        yield await asyncio.to_thread(_withdrawn, node, Path(folder))
+
+
+def _export(node: Node, ada: str, folder: Path) -> DemoStep:
+    """A dataset of what may be trained on now."""
+    *_, done = training.export(_operator(node), node, folder=str(folder), workers=1)
+    assert isinstance(done, Finished)
+    checked = training.verify(_operator(node), node, folder=str(folder))
+    theirs = training.exports_of(node, ada)
+    return DemoStep(
+        "all said something again: a training export holds exactly ada's session, and is signed",
+        (done.sessions, done.rows, len(theirs)) == (1, 1, 1) and not checked.wrong,
+        [
+            {
+                "sessions": done.sessions,
+                "rows": done.rows,
+                "leaf of the log": checked.on_record,
+                "wrong": len(checked.wrong),
+            }
+        ],
+    )
+
+
+def _withdrawn(node: Node, folder: Path) -> DemoStep:
+    """Who has left the dataset since."""
+    left = training.withdrawals(_operator(node), node, folder=str(folder)).rows
+    return DemoStep(
+        "ada turns training off: whoever has the dataset is told which row to drop",
+        [one.why for one in left] == ["withdrawn"],
+        [{"row": f"{one.row[:12]}…{one.row[-2:]}", "why": one.why} for one in left],
+    )
 
 
 def _erase(node: Node) -> DemoStep:

@@ -22,7 +22,7 @@ from bailee.db.accounts import accounts, consent_records
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
-from bailee.db.people import memberships, passkeys, persons, providers, web_sessions
+from bailee.db.people import memberships, passkeys, persons, providers, trainers, web_sessions
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.keeping.keeper import Keeper
@@ -80,6 +80,10 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
         for person, operator in plan.operators.items():
             change = update(persons).where(persons.c.id == person).values(operator=operator)
             done.undone += connection.execute(change).rowcount
+        for person, trainer in plan.trainers.items():
+            gone = delete(trainers).where(trainers.c.person_id == person)
+            if not trainer:  # who was made one since is made one again by the operator
+                done.undone += connection.execute(gone).rowcount
         for account, allowed in plan.routes.items():
             change = update(accounts).where(accounts.c.id == account)
             done.undone += connection.execute(change.values(unrecorded_routes=allowed)).rowcount

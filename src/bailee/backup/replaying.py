@@ -80,6 +80,7 @@ class ReplayPlan:
     released: dict[str, None] = field(default_factory=dict)
     roles: dict[tuple[str, str], str | None] = field(default_factory=dict)
     operators: dict[str, bool] = field(default_factory=dict)
+    trainers: dict[str, bool] = field(default_factory=dict)
     routes: dict[str, bool] = field(default_factory=dict)
     limits: dict[str, int | None] = field(default_factory=dict)
     providers: dict[str, None] = field(default_factory=dict)
@@ -154,6 +155,10 @@ def _operator(made: ReplayPlan, entry: Entry) -> None:
     made.operators[entry.subject] = bool(entry.body["operator"])
 
 
+def _trainer(made: ReplayPlan, entry: Entry) -> None:
+    made.trainers[entry.subject] = bool(entry.body["trainer"])
+
+
 def _taken_over(made: ReplayPlan, entry: Entry) -> None:
     made.passwords[entry.subject] = made.passkeys[entry.subject] = None
 
@@ -207,6 +212,7 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "member.role": _role,
     "member.removed": _role,
     "person.operator": _operator,
+    "person.trainer": _trainer,
     "account.unrecorded_routes": _routes,
     "account.stored_limit": _limit,
     "provider.bound": _into("providers"),
@@ -267,6 +273,8 @@ _NOTHING: Final = frozenset(
         "telemetry.alert_failed",
         *("clock.stepped", "clock.set_right", "clock.followed"),
         *("policy.activated", "backup.created"),
+        # its dataset names it, and this home says that it does not know it
+        *("training.export_begun", "training.exported"),
         # how far somebody has come with a report or an error
         *("report.changed", "error_issue.changed"),
     }

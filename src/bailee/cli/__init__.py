@@ -74,6 +74,7 @@ _COMMANDS: Final = {
     "clock": ("clock:app", "The time of a home."),
     "keyring": ("keyring:app", "The keyring."),
     "backup": ("backup:app", "Backups: data, and keys apart from it; restoring."),
+    "training": ("training:app", "Datasets of what may be trained on, and who has left them."),
     "home": ("home:app", "The home as a whole."),
     "audit": ("audit:app", "The audit record."),
     "witness": (

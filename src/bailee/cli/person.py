@@ -66,6 +66,22 @@ def create(  # noqa: PLR0917 - each is an option
 
 
 @app.command()
+def trainer(
+    person: Annotated[str, typer.Argument(help="Who: their email or id.")],
+    no_longer: Annotated[bool, typer.Option("--no-longer", help="Take it back.")] = False,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Let a person make training exports (bailee training) with a key of their own account."""
+    with reporting():
+        made = ask_one(home, "person.trainer", {"id": person, "trainer": not no_longer})
+        if as_json:
+            print_json(made)
+        else:
+            say(f"{made['person']}: trainer, {'yes' if made['trainer'] else 'no longer'}.")
+
+
+@app.command()
 def password(
     key: Annotated[
         str | None,

@@ -66,6 +66,22 @@ def refuse(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption
 
 
 @app.command()
+def exports(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """The training datasets that your sessions are in."""
+    with reporting():
+        found = fields_of(elements(_ask("privacy.exports", key, {}, home)))
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (one["export"], moment(one["finished"]), one["reason"], one["sessions"], one["rows"])
+            for one in found
+        ]
+        columns = ("export", "made", "for", "sessions", "rows")
+        console().print(table(columns, rows, right=("sessions", "rows")))
+
+
+@app.command()
 def history(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every choice you made: when, on which notice, from what to what."""
     with reporting():

@@ -19,7 +19,16 @@ from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
-from bailee.operations import accounts, choices, erasure, feedback, receipts, retention, sessions
+from bailee.operations import (
+    accounts,
+    choices,
+    erasure,
+    feedback,
+    receipts,
+    retention,
+    sessions,
+    training,
+)
 from bailee.operations.erasure import ArchivePiece
 from bailee.operations.receipts import ErasureSummary
 from bailee.operations.retention import MoveSummary
@@ -45,6 +54,7 @@ class Privacy:
         account = ask.person.account
         label_of = account or self._organisation_account(ask)
         latest, history, destroyed, move, asked, unfiled, unkept = [], [], [], None, None, None, []
+        exported = []
         total, disk = 0, None
         reports = self._do(ask, feedback.list_, limit=_SHOWN).items
         if account is not None:
@@ -54,6 +64,7 @@ class Privacy:
             unfiled = self._do(ask, sessions.unfiled, owner)
             unkept = self._do(ask, sessions.unkept, owner)
             history = self._do(ask, choices.history)
+            exported = self._do(ask, training.mine)
             destroyed = self._do(ask, receipts.list_, owner=owner, limit=_SHOWN).items
             move = self._move(ask, account)
             disk = self._do(ask, accounts.show)
@@ -75,6 +86,7 @@ class Privacy:
             total=total,
             reports=reports,
             history=history[::-1],
+            exported=exported,
             receipts=destroyed,
             move=move,
             unfiled=unfiled,

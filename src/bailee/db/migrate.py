@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from bailee.db import accounts, checks, cloud, feedback, people, snapshots, vault
+from bailee.db import accounts, checks, cloud, feedback, people, snapshots, training, vault
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
 
@@ -40,6 +40,8 @@ DECIDING: Final = (
     accounts.api_keys,
     accounts.consent_records,
     snapshots.key_snapshots,
+    training.training_exports,
+    training.training_sessions,
     *people.CHECKED,
 )
 """The tables whose rows are checked (`checks`)."""

@@ -112,5 +112,14 @@ sign_in_attempts = Table(
 )
 """Failed attempts to sign in, by a keyed digest of the account's email or of the address."""
 
-CHECKED: Final = (persons, memberships, providers, identities, passkeys, web_sessions)
+trainers = Table(
+    "trainers",
+    data,
+    Column("person_id", ForeignKey("persons.id"), primary_key=True),
+    Column("since", Moment, nullable=False),
+    check(),
+)
+"""Who may export what may be trained on, and see what was exported, without being an operator."""
+
+CHECKED: Final = (persons, memberships, providers, identities, passkeys, web_sessions, trainers)
 """What says who somebody is, and lets them in."""

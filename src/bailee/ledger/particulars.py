@@ -107,6 +107,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "provider.bound": {"domain": _SETTING, "issuer": _SETTING, "by": _ID},
     "person.created": {"by": _ID, "operator": _NUMBER},
     "person.operator": {"operator": _NUMBER, "by": _ID},
+    "person.trainer": {"trainer": _NUMBER, "by": _ID},
     "person.erased": _BY,
     "person.passkey_added": _BY,
     "person.passkey_removed": _BY,
@@ -165,6 +166,11 @@ KINDS: Final[Mapping[str, Declared]] = {
     "watch.restored": _NOTHING,
     "watch.revived": _NOTHING,
     "work.set_aside": {"as": _SETTING},
+    # training exports, by their id; a manifest by its SHA-256
+    "training.export_begun": {"by": _ID, "reason": _SEALED, "format": _WORD, "policy": _ID},
+    "training.exported": {
+        "by": _ID, "document": _ID, "policy": _ID, "sessions": _NUMBER, "rows": _NUMBER,
+    },
     # feedback and telemetry
     "report.received": {"clause": _WORD, "for": _WORD},
     "report.changed": {"state": _WORD, "by": _ID, "issue": _SEALED},

@@ -57,6 +57,7 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "cloud_sessions": ("that a session ran and when; nothing of what was asked or done", _ALWAYS),
     "retention_moves": ("that a choice was followed; it names an account", _ALWAYS),
     "holds": ("that a session was held", _ALWAYS),
+    "training_sessions": ("it tells which datasets have rows to be dropped", _ALWAYS),
     **dict.fromkeys(
         (
             *("sessions", "exchanges", "prefixes", "conversation_links"),

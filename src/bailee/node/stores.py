@@ -21,6 +21,7 @@ from bailee.node.ground import Ground
 from bailee.node.once import Once
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
+from bailee.training.exports import Exports
 from bailee.vault.vault import Vault
 
 
@@ -44,6 +45,7 @@ class Stores(Ground):
     webhook: Webhook | None
     telemetry: Telemetry
     egress: EgressDays
+    exports: Exports
 
     @property
     def accounts(self) -> Accounts:

@@ -48,6 +48,7 @@ from bailee.registry import load as load_registry
 from bailee.steady import MachineClocks
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
+from bailee.training.exports import Exports
 from bailee.vault.files import FilesWithin
 from bailee.vault.objects import FolderObjects
 from bailee.vault.vault import Vault
@@ -299,6 +300,11 @@ class Wiring:
         return made
 
     @cached_property
+    def exports(self) -> Exports:
+        """The training exports."""
+        return Exports(self.ground.data, self.ground.policy, self.ground.ledger)
+
+    @cached_property
     def stores(self) -> Stores:
         """All of them."""
         return Stores(
@@ -317,6 +323,7 @@ class Wiring:
             webhook=self.webhook,
             telemetry=self.telemetry,
             egress=self.egress,
+            exports=self.exports,
         )
 
     # -- services --------------------------------------------------------------------------------

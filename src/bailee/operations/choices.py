@@ -23,6 +23,7 @@ from bailee.operations.asks import Asks, Via
 from bailee.operations.codec import Function
 from bailee.operations.key_terms import Effect
 from bailee.operations.operation import operation
+from bailee.operations.training import mine
 from bailee.operations.whose import own_account
 from bailee.policy.document import Language
 
@@ -136,4 +137,5 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "privacy.show": show,
     "privacy.choose": choose,
     "privacy.history": history,
+    "privacy.exports": mine,
 }

@@ -37,6 +37,7 @@ from bailee.operations import (
     organisations,
     people,
     readable,
+    training,
 )
 from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
@@ -151,6 +152,7 @@ def _tables(
         "passkeys": [],
         "signed-in": [],
         "consent": [],
+        "training-exports": [],
         "git-connections": [],
         "network-lists": [],
         _SESSIONS: [_session_entry(node, row, row.id in held, now) for row in rows],
@@ -190,6 +192,9 @@ def _tables(
         tables["consent"] = [
             _row(choices.consent_of(record))
             for record in node.accounts.consent_records(own.account_id)
+        ]
+        tables["training-exports"] = [
+            _row(one) for one in training.exports_of(node, own.account_id)
         ]
         tables["git-connections"] = [
             _row(cloud_git.shown(one)) for one in node.git_connections.all(own.account_id)

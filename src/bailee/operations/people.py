@@ -68,6 +68,14 @@ class PasswordSet:
     person: str
 
 
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """Whether a person makes training exports."""
+
+    person: str
+    trainer: bool
+
+
 @operation()
 def create(
     asks: Asks,
@@ -171,9 +179,19 @@ def web_session_of(session: accounts.WebSession) -> WebSessionSummary:
     )
 
 
+@operation()
+def trainer(asks: Asks, node: Node, id: str, trainer: bool = True) -> Trainer:
+    """Let a person make training exports, or no longer."""
+    asks.require(node, Permission.PERSON_CREATE)
+    person = find_person(asks, node, id)
+    node.registry.people.set_trainer(person.person_id, trainer, by=asks.actor)
+    return Trainer(person.person_id, trainer)
+
+
 OPERATIONS: Final[Mapping[str, Function]] = {
     "person.create": create,
     "person.list": list_,
     "person.show": show,
     "person.password": password,
+    "person.trainer": trainer,
 }

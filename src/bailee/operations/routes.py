@@ -39,6 +39,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "person.export": Route("GET", "/people/{id}/export"),
     "person.erase": Route("DELETE", "/people/{id}"),
     "person.password": Route("PUT", "/password"),
+    "person.trainer": Route("PUT", "/people/{id}/trainer"),
     "organisation.list": Route("GET", "/organisations"),
     "organisation.create": Route("POST", "/organisations"),
     "organisation.show": Route("GET", "/organisations/{organisation}"),
@@ -51,6 +52,9 @@ ROUTES: Final[Mapping[str, Route]] = {
     "privacy.show": Route("GET", "/privacy/training"),
     "privacy.choose": Route("PUT", "/privacy/training"),
     "privacy.history": Route("GET", "/privacy/training/history"),
+    "privacy.exports": Route("GET", "/privacy/training/exports"),
+    # Training exports
+    "training.exports": Route("GET", "/training/exports"),
     # Accounts and keys
     "account.list": Route("GET", "/accounts"),
     "account.show": Route("GET", "/accounts/{id}"),

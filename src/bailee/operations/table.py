@@ -37,6 +37,7 @@ from bailee.operations import (
     retention,
     sessions,
     telemetry,
+    training,
 )
 from bailee.operations.asks import PROOFS, Via, asked_by
 
@@ -81,6 +82,7 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **people.OPERATIONS,
     **organisations.OPERATIONS,
     **choices.OPERATIONS,
+    **training.OPERATIONS,
     **accounts.OPERATIONS,
     **keys.OPERATIONS,
     **holds.OPERATIONS,

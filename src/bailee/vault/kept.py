@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from bailee.api import Api
 from bailee.vault.delta import Messages
 from bailee.vault.listing import MESSAGES, together
 from bailee.vault.packing import JSON
+
+if TYPE_CHECKING:  # who opens sessions elsewhere has no database
+    from bailee.db.engine import DbRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,26 @@ class SessionRow:
     output_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedExchange:
+    """What the index says of one exchange, apart from where its record lies. `id`: of the record;
+    times are Unix seconds.
+    """
+
+    id: str
+    session_id: str
+    number: int
+    started: float
+    ended: float
+    outcome: str
+    status: int
+
+    @classmethod
+    def of(cls, row: DbRow) -> IndexedExchange:
+        """The same of a row of the index."""
+        return cls(*(getattr(row, one.name) for one in fields(cls)))
 
 
 @dataclass(frozen=True, slots=True)

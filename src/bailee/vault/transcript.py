@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bailee.api import Api
-from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
 from bailee.vault.branches import Branch, branching
 from bailee.vault.compressing import ExchangeRecord
 from bailee.vault.delta import Rebuilder
-from bailee.vault.kept import KeptExchange, SessionRow
+from bailee.vault.kept import IndexedExchange, KeptExchange, SessionRow
 from bailee.vault.lines import Lines
 from bailee.vault.listing import MESSAGES
 from bailee.vault.packing import JSON
 from bailee.vault.readable import Readable, items_back
 from bailee.vault.request_tree import RequestTree
+
+if TYPE_CHECKING:  # who opens sessions elsewhere has no database
+    from bailee.db.engine import DbRow
 
 __all__ = ["KeptExchange", "SessionRow", "Thread", "Transcript", "rebuild", "transcript"]
 
@@ -59,7 +62,7 @@ class Transcript:
 
 
 def rebuild(
-    records: Iterable[tuple[DbRow, ExchangeRecord]],
+    records: Iterable[tuple[DbRow | IndexedExchange, ExchangeRecord]],
 ) -> Iterable[tuple[KeptExchange, int | None]]:
     """Exchanges from the index's rows and their records, in order of number; with each, the number
     of the exchange that it continues.

@@ -61,6 +61,7 @@ from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.recovery import WAITS, Left, Recovery, RecoveryReport
+from bailee.vault.sealed import SealedSession
 from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Unfiled
 from bailee.vault.segments import Segments
@@ -70,6 +71,7 @@ from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.steps import Steps
 from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms, unknown
+from bailee.vault.kept import IndexedExchange
 from bailee.vault.tombstones import AppendOwned, Tombstones
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, rebuild, transcript
 from bailee.vault.unkept import Unkept, counted
@@ -318,6 +320,22 @@ class Vault:
             )
         ((_, record),) = self._records(session, [rows[number]], None)
         return record.raw_request, record.raw_answer
+
+    def sealed(self, session_id: str, now: datetime | None = None) -> SealedSession:
+        """A session as it lies: its exchanges' places in the index, its records as they are read,
+        unopened, and the key that opens them. Whoever has it needs neither index nor keyring.
+
+        Raises:
+            InputError: `not_found`: there is no such session, or no more.
+            IntegrityError: its index rows are not what was written, or its key is gone.
+        """
+        session, rows = self._find(session_id, now)
+        found = self._keyring.some([subject_of(session.id)])[subject_of(session.id)]
+        if isinstance(found, IntegrityError):
+            raise found
+        places = tuple(IndexedExchange.of(row) for row in rows)
+        records = (self._segments.read(row.segment_id, row.offset, row.length) for row in rows)
+        return SealedSession(session, places, records, found.key)
 
     def report(self, now: datetime) -> list[Holding]:
         """What is kept at `now`, by class, plan and expiry day."""

@@ -27,6 +27,7 @@ MAY: Mapping[str, set[str]] = {
     "person.list": {"operator"},
     "person.show": {"operator", "mia"},
     "person.password": {"owner", "admin", "mia", "stranger"},  # each their own
+    "person.trainer": {"operator"},
     "organisation.create": {"operator"},
     "organisation.list": {"operator"},
     "organisation.show": {"operator", "owner", "admin", "mia"},
@@ -43,6 +44,7 @@ MAY: Mapping[str, set[str]] = {
     "privacy.show": WITH_A_KEY,
     "privacy.choose": WITH_A_KEY - {"bare"},  # each for their own account: see below
     "privacy.history": WITH_A_KEY,
+    "privacy.exports": WITH_A_KEY,
 }
 
 
@@ -79,6 +81,7 @@ class Stage:
             "person.list": {},
             "person.show": {"id": self.person["mia"]},
             "person.password": {"new": "seven pear trees in a row"},
+            "person.trainer": {"id": self.person["mia"]},
             "organisation.create": {"name": "New", "plan": "api"},
             "organisation.list": {},
             "organisation.show": {"organisation": self.organisation},
@@ -111,6 +114,7 @@ class Stage:
             "privacy.show": {},
             "privacy.choose": {"choice": "allowed"},
             "privacy.history": {},
+            "privacy.exports": {},
         }
 
     def ask(self, who: str, operation: str, **arguments: object) -> Any:

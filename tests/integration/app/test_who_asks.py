@@ -42,6 +42,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
         "keyring.rotate", "clock.show", "clock.confirm",
         "backup.create", "backup.list", "backup.end",
+        "training.export", "training.exports", "training.verify", "training.withdrawals",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
         "audit.witness",
         "audit.remains",

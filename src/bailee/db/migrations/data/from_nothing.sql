@@ -505,6 +505,59 @@ CREATE TABLE conversation_links (
 	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
+CREATE TABLE training_exports (
+	id VARCHAR NOT NULL, 
+	place VARCHAR NOT NULL, 
+	format VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	began_at DATETIME NOT NULL, 
+	finished_at DATETIME, 
+	"by" VARCHAR NOT NULL, 
+	policy VARCHAR NOT NULL, 
+	since DATETIME, 
+	shards INTEGER NOT NULL, 
+	entry INTEGER NOT NULL, 
+	document VARCHAR, 
+	mac BLOB, 
+	CONSTRAINT pk_training_exports PRIMARY KEY (id)
+);
+
+CREATE TABLE training_shards (
+	export VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	"after" VARCHAR NOT NULL, 
+	last VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	sha256 VARCHAR, 
+	facts VARCHAR, 
+	unreadable INTEGER DEFAULT '0' NOT NULL, 
+	CONSTRAINT pk_training_shards PRIMARY KEY (export, number), 
+	CONSTRAINT fk_training_shards_export_training_exports FOREIGN KEY(export) REFERENCES training_exports (id)
+);
+
+CREATE TABLE training_sessions (
+	export VARCHAR NOT NULL, 
+	session VARCHAR NOT NULL, 
+	owner VARCHAR NOT NULL, 
+	shard INTEGER NOT NULL, 
+	rows INTEGER NOT NULL, 
+	clause VARCHAR NOT NULL, 
+	consent VARCHAR NOT NULL, 
+	word INTEGER NOT NULL, 
+	"left" VARCHAR, 
+	mac BLOB, 
+	CONSTRAINT pk_training_sessions PRIMARY KEY (export, session), 
+	CONSTRAINT fk_training_sessions_export_training_exports FOREIGN KEY(export) REFERENCES training_exports (id)
+);
+
+CREATE TABLE trainers (
+	person_id VARCHAR NOT NULL, 
+	since DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_trainers PRIMARY KEY (person_id), 
+	CONSTRAINT fk_trainers_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -614,6 +667,10 @@ CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
 CREATE INDEX ix_telemetry_files_shelf ON telemetry_files (shelf);
 
 CREATE INDEX ix_tombstones_owner ON tombstones (owner);
+
+CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
+
+CREATE INDEX ix_training_sessions_session ON training_sessions (session);
 
 CREATE INDEX ix_web_sessions_person_id ON web_sessions (person_id);
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0062"
-down_revision = "0058"
+down_revision = "0060"
 
 
 def upgrade() -> None:

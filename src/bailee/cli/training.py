@@ -1,0 +1,170 @@
+"""`bailee training`: what may be trained on, as a dataset, and who has left it since."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from bailee.cli.answers import Fields, fields
+from bailee.cli.errors import reporting
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
+from bailee.cli.show import console, moment, print_json, progress, say, size, table
+from bailee.clock import parse_moment
+from bailee.errors import CODES
+
+_WRONG: Final = CODES["tampered"].exit_status
+
+app = typer.Typer(
+    help="Datasets of what may be trained on, and who has left them.", no_args_is_help=True
+)
+
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", help="A trainer's own API key (else the operator asks)."),
+]
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The dataset's folder.")]
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def export(  # noqa: PLR0917 (Typer reads the options off it)
+    to: Annotated[Path, typer.Option(metavar="DIR", help="A new folder, for the dataset.")],
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="Only sessions that were active since, as 2026-01-31."),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="parquet, or jsonl.")] = "parquet",
+    engine: Annotated[str, typer.Option(help="Where the work is done: local.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="How many processes (else one for each processor).")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="What it is for. It goes on record.")] = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Write every session that may be trained on into a folder, each decided when it is written.
+    One that was broken off goes on when it is asked for again.
+    """
+    with reporting():
+        arguments = {
+            "folder": str(to.absolute()),
+            "since": None if since is None else _moment(since).isoformat(),
+            "format": form,
+            "engine": engine,
+            "workers": workers,
+            "reason": reason,
+            **_by(key),
+        }
+        last = None
+        for item in map(fields, operate(home, "training.export", arguments)):
+            if "document" in item:
+                last = item
+            else:
+                progress(f"{item['done']} of {item['of']} shards, {item['sessions']} sessions")
+        progress("")
+        if as_json:
+            print_json(last)
+        elif last is not None:
+            _say(last)
+
+
+def _by(key: str | None) -> dict[str, object]:
+    """Who asks, if it is not the operator."""
+    return {} if key is None else {"key": key}
+
+
+def _moment(since: str) -> datetime:
+    return parse_moment(since, name="--since")
+
+
+def _say(done: Fields) -> None:
+    say(f"{done['place']} has {done['rows']} rows of {done['sessions']} sessions.")
+    if done.number("taken_out"):
+        say(f"Taken out again, since they were withdrawn meanwhile: {done['taken_out']} sessions.")
+    if done.number("unreadable"):
+        say(f"Could not be read, and are not in it: {done['unreadable']} sessions (bailee verify).")
+    say(f"It is {done['export']}, {size(done.number('bytes'))}; its manifest is signed.")
+
+
+@app.command()
+def verify(
+    folder: FolderArgument,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Check a dataset against its manifest, the home's log and policy. Exits with 5 if anything is
+    wrong.
+    """
+    with reporting():
+        found = ask_one(home, "training.verify", {"folder": str(folder.absolute()), **_by(key)})
+        wrong = found.parts("wrong")
+        if as_json:
+            print_json(found)
+        else:
+            for one in wrong:
+                say(f"{one['where']}: {one['what']}")
+            say(f"{len(wrong) or 'Nothing'} wrong. Read: {found['files']} files.")
+            say(f"It is {found['export']}: {found['rows']} rows of {found['sessions']} sessions.")
+            if found["on_record"] is not None:
+                say(f"Its manifest is leaf {found['on_record']} of the log.")
+    if wrong:
+        raise typer.Exit(_WRONG)
+
+
+@app.command()
+def withdrawals(
+    folder: FolderArgument,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """List the rows of people who withdrew, deleted or were erased since, and write their ids into
+    a file, by which they are dropped.
+    """
+    with reporting():
+        found = ask_one(
+            home, "training.withdrawals", {"folder": str(folder.absolute()), **_by(key)}
+        )
+        rows = found.parts("rows")
+        if as_json:
+            print_json(found)
+            return
+        if rows:
+            columns = ("row", "file", "why")
+            listed = [(one["row"], one["file"], one["why"]) for one in rows]
+            console().print(table(columns, listed))
+        say(f"{len(rows) or 'No'} rows are to be dropped. {found['filter']} has their ids.")
+
+
+@app.command()
+def exports(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """What was exported, when, by whom, for what."""
+    with reporting():
+        found = ask_several(home, "training.exports", _by(key))
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (
+                one["export"],
+                one["state"],
+                moment(one["began"]),
+                one["by"],
+                one["reason"],
+                one["sessions"],
+                one["rows"],
+                one["place"],
+            )
+            for one in found
+        ]
+        columns = ("export", "state", "begun", "by", "for", "sessions", "rows", "folder")
+        console().print(table(columns, rows, right=("sessions", "rows")))

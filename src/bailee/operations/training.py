@@ -1,0 +1,311 @@
+"""What can be asked of a home about training exports: to make one, what is in it, who has left it.
+
+Folders are those of the machine that the home is on.
+
+Rules kept here:
+
+* An export is an act of staff, for a reason that goes on record before anything is read.
+* What is allowed is decided for each session when it is written, and by nobody here.
+* A person is told in which exports their own sessions are, and nothing of others'.
+
+Rows: T4 to T8.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from bailee.accounts.roles import Permission
+from bailee.accounts.staff import worded
+from bailee.errors import InputError, StorageError
+from bailee.ledger.tlog import notes
+from bailee.node import Node
+from bailee.node.old_entries import NOBODY
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function, extended
+from bailee.operations.operation import operation
+from bailee.operations.receipts import proved
+from bailee.operations.whose import own_account
+from bailee.training import manifest
+from bailee.training.checking import CheckedDataset, Dataset, WithdrawnRow, WrongPart
+from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
+from bailee.training.exports import SIGNED, Export
+from bailee.training.finishing import Finished, put
+from bailee.training.pool import LocalEngine
+from bailee.training.shards import Engine
+
+_MOST_WORKERS: Final = 256
+_EXTRA: Final = (
+    "ahocorasick_rs",
+    "betterleaks",
+    "py3langid",
+    "pyarrow",
+    "pygal",
+    "rensa",
+    "stdnum",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """An export: when, by whom, for what, and how much is in it. `state`: `planning`, `writing` or
+    `signed`; `document`: SHA-256 of its manifest.
+    """
+
+    export: str
+    state: str
+    began: datetime
+    finished: datetime | None
+    by: str
+    reason: str
+    place: str
+    format: str
+    policy: str
+    sessions: int
+    rows: int
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportWithYours:
+    """An export with sessions of whoever asks: how many of theirs, when, and what it is for."""
+
+    export: str
+    finished: datetime
+    sessions: int
+    rows: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedDataset(CheckedDataset):
+    """`on_record`: the leaf of the log that has the manifest's hash; None: there is none."""
+
+    on_record: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawals:
+    """The rows of a dataset whose owners have withdrawn, deleted or were erased since. `filter`:
+    the file with the ids of these rows, a line each.
+    """
+
+    export: str
+    rows: list[WithdrawnRow]
+    filter: str
+
+
+@operation()
+def export(
+    asks: Asks,
+    node: Node,
+    *,
+    folder: str,
+    reason: str | None = None,
+    since: datetime | None = None,
+    format: Literal["parquet", "jsonl"] = "parquet",
+    engine: str = "local",
+    workers: int | None = None,
+) -> Iterator[ExportProgress | Finished]:
+    """Write what may be trained on into a folder. One that was broken off goes on."""
+    del reason  # it is among what asks
+    asks.require(node, Permission.TRAINING_EXPORT)
+    why = worded(asks.why)
+    _check_installed()
+    made = engine_named(engine, workers)
+    place = Path(folder)
+    known = node.exports.at(folder)
+    check_place(place, node.home.path, known)
+    if known is not None and (known.document is None or not (place / manifest.PROOF).exists()):
+        same = known.format == format and known.since == since
+        if known.document is None and not (same and known.policy == node.policy.sha256):
+            raise InputError(
+                "the export into this folder was begun on other terms.",
+                hint="give the same --format and --since; if the policy is another since, remove "
+                "the folder and name a new one. Nothing was changed",
+            )
+        return carry_out(node, known, made)
+    begun = node.exports.begin(
+        place=folder,
+        format=format,
+        by=asks.actor.name,
+        reason=why,
+        whose=NOBODY,
+        since=since,
+        now=asks.due,
+    )
+    return carry_out(node, begun, made)
+
+
+def carry_out(
+    node: Node, known: Export, engine: Engine, shard: int = SHARD
+) -> Iterator[ExportProgress | Finished]:
+    """An export that is on record, with an engine, in shards of so many sessions."""
+    node.vault.settle()
+    exporting = Exporting(
+        node.exports,
+        node.vault,
+        engine,
+        key=node.keyring.secret(manifest.KEY),
+        clock=node.latest,
+        names=lambda owner: _names(node, owner),
+        home=node.sequencer.signer.name,
+        policy_version=node.policy.version,
+        reason=_reason(node, known),
+        shard=shard,
+    )
+    for item in exporting.run(known) if known.state != SIGNED else ():
+        if isinstance(item, Finished):
+            _seal(node, node.exports.get(known.id))
+        yield item
+    if known.state == SIGNED:
+        _seal(node, known)
+        yield Dataset(Path(known.place)).finished()
+
+
+def _seal(node: Node, known: Export) -> None:
+    """Write the home's signature of a manifest that is on record, and the proof that it is; what
+    was needed on the way is removed.
+    """
+    place = Path(known.place)
+    signer = node.sequencer.signer
+    text = manifest.statement(signer.name, known.id, str(known.document))
+    entry = node.ledger.latest(1, kind="training.exported", subject=known.id)[0]
+    try:
+        if (place / STAGING).exists():
+            shutil.rmtree(place / STAGING)
+        put(place / manifest.SIGNATURE, notes.signed(text, [signer], 0).data)
+        put(place / manifest.PROOF, proved(node, entry.number).proof.encode())
+    except OSError as error:
+        raise StorageError(
+            f"the manifest's signature can't be written ({error.strerror}).",
+            hint="check the folder's permissions and room, and run it again",
+        ) from error
+
+
+def _names(node: Node, owner: str) -> tuple[str, ...]:
+    """What names an account's person: their email, if there is a person."""
+    with suppress(InputError):
+        person = node.accounts.get(owner).person_id
+        email = None if person is None else node.registry.people.get(person).email
+        return () if email is None else (email,)
+    return ()
+
+
+def engine_named(engine: str, workers: int | None) -> Engine:
+    """The engine that is meant.
+
+    Raises:
+        InputError: there is none such, or a number of workers that can't be.
+    """
+    if workers is not None and not 1 <= workers <= _MOST_WORKERS:
+        raise InputError(f"there are 1 to {_MOST_WORKERS} workers.")
+    if engine == "local":
+        return LocalEngine(workers or os.cpu_count() or 1)
+    raise InputError(f"there is no engine {engine[:40]!r}.", hint="use local")
+
+
+@operation()
+def list_(asks: Asks, node: Node) -> list[ExportSummary]:
+    """The exports that were made: when, by whom, for what. The newest first."""
+    asks.require(node, Permission.TRAINING_EXPORT)
+    return [_summary(node, one) for one in node.exports.all()]
+
+
+def _check_installed() -> None:
+    """Raises: InputError, what masks rows and marks duplicates is not installed."""
+    missing = [one for one in _EXTRA if importlib.util.find_spec(one) is None]
+    if missing:
+        raise InputError(
+            f"a training export needs what is not installed: {', '.join(missing)}.",
+            code="configuration",
+            hint="install the extra: pip install 'bailee[training]'. Nothing was exported",
+        )
+
+
+def _summary(node: Node, one: Export) -> ExportSummary:
+    sessions, rows = node.exports.counts(one.id)
+    return ExportSummary(
+        one.id,
+        one.state,
+        one.began_at,
+        one.finished_at,
+        one.by,
+        _reason(node, one),
+        one.place,
+        one.format,
+        one.policy,
+        sessions,
+        rows,
+        one.document,
+    )
+
+
+def _reason(node: Node, one: Export) -> str:
+    return str(node.ledger.get(one.entry).body.get("reason") or "")
+
+
+@operation()
+def mine(asks: Asks, node: Node) -> list[ExportWithYours]:
+    """The training exports that your own sessions are in."""
+    return exports_of(node, own_account(asks, node).account_id)
+
+
+def exports_of(node: Node, account: str) -> list[ExportWithYours]:
+    """The exports that an account's sessions are in, as its own page shows them."""
+    return [
+        ExportWithYours(one.id, one.finished_at, sessions, rows, _reason(node, one))
+        for one, sessions, rows in node.exports.of_owner(account)
+        if one.finished_at is not None
+    ]
+
+
+@operation()
+def verify(asks: Asks, node: Node, *, folder: str) -> VerifiedDataset:
+    """Check a dataset against its manifest, the home's log and policy."""
+    asks.require(node, Permission.TRAINING_EXPORT)
+    dataset = Dataset(Path(folder))
+    policies = {leaf.subject for leaf in node.ledger.entries(kind="policy.activated")}
+    checked = dataset.check(
+        node.sequencer.keys[0], {one.id: one for one in node.exports.all()}, policies
+    )
+    node.sequencer.run()
+    entries = node.ledger.latest(1, kind="training.exported", subject=checked.export)
+    found = [one for one in entries if one.body.get("document") == checked.document]
+    if not found:
+        said = WrongPart(manifest.MANIFEST, "the audit record has no such manifest")
+        checked = replace(checked, wrong=[*checked.wrong, said])
+    return extended(VerifiedDataset, checked, on_record=found[0].leaf if found else None)
+
+
+@operation()
+def withdrawals(asks: Asks, node: Node, *, folder: str) -> Withdrawals:
+    """The rows of a dataset whose owners withdrew, deleted or were erased since, and a file that
+    drops them.
+    """
+    asks.require(node, Permission.TRAINING_EXPORT)
+    dataset = Dataset(Path(folder))
+    known = node.exports.get(dataset.manifest().export)
+    key = node.keyring.secret(manifest.KEY)
+    gone = {
+        manifest.commitment(key, known.id, one.session): why
+        for one, why in node.exports.withdrawn(known, asks.at)
+    }
+    rows = list(dataset.rows_of(gone))
+    return Withdrawals(known.id, rows, dataset.write_filter(rows))
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "training.export": export,
+    "training.exports": list_,
+    "training.verify": verify,
+    "training.withdrawals": withdrawals,
+}

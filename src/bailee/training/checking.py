@@ -1,0 +1,264 @@
+"""A dataset as it lies in its folder: whether it is what was signed, and whose rows are where.
+
+It reads the columns that say whose a row is, and no other. What it finds wrong it names, and goes
+on: one bad file hides no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import orjson
+
+from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
+from bailee.json_values import members, text
+from bailee.ledger.tlog import notes
+from bailee.training import manifest
+from bailee.training.exports import Export
+from bailee.training.files import Format
+from bailee.training.finishing import Finished, put
+from bailee.training.manifest import DatasetManifest, SignedFile
+
+FILTER: Final = "withdrawn.txt"
+_BLOCK: Final = 1 << 20
+_BATCH: Final = 1000
+
+
+class RowOwner(NamedTuple):
+    """Of a row its id, the commitment of its session, and what allowed it."""
+
+    row: str
+    session: str
+    clause: str
+    consent: str
+    document: str
+
+
+_SAID: Final = RowOwner._fields[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class WrongPart:
+    """A part of a dataset that is not as it was signed, and what is wrong with it."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawnRow:
+    """A row that is to be dropped. `why`: `withdrawn`, `deleted` or `erased`."""
+
+    row: str
+    session: str
+    file: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDataset:
+    """What a check came to. `document`: SHA-256 of the manifest."""
+
+    export: str
+    document: str
+    policy: str
+    sessions: int
+    rows: int
+    files: int
+    wrong: list[WrongPart]
+
+
+class Dataset:
+    """One dataset's folder. An operation makes it, on its thread; it changes no file but the
+    filter's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises: InputError, the folder is not named from the root."""
+        if not folder.is_absolute():
+            raise InputError("a dataset's folder is named from the root of the file system.")
+        self._folder = folder
+
+    def manifest(self) -> DatasetManifest:
+        """What the dataset says of itself.
+
+        Raises:
+            InputError: code `not_found`, there is no dataset.
+            IntegrityError: its manifest is none.
+        """
+        return manifest.of_bytes(self._raw(manifest.MANIFEST))
+
+    def finished(self) -> Finished:
+        """The dataset, as the export gives it at its end. Errors as in `manifest`."""
+        raw = self._raw(manifest.MANIFEST)
+        made = manifest.of_bytes(raw)
+        rows = [one for one in made.files if one.rows is not None]
+        return Finished(
+            made.export,
+            str(self._folder),
+            manifest.digest(raw),
+            made.sessions,
+            made.rows,
+            sum(made.taken_out.values()),
+            made.unreadable,
+            len(rows),
+            sum(one.bytes for one in rows),
+        )
+
+    def check(
+        self, key: notes.Key, exports: Mapping[str, Export], policies: Collection[str]
+    ) -> CheckedDataset:
+        """Compare all of it with what was signed. `key`: the home's; `exports`: those it knows;
+        `policies`: the hashes of the documents that have held there. Errors as in `manifest`.
+        """
+        raw = self._raw(manifest.MANIFEST)
+        made, document = manifest.of_bytes(raw), manifest.digest(raw)
+        wrong = [*self._signed(key, made, document)]
+        known = exports.get(made.export)
+        if known is None or known.document != document:
+            wrong.append(WrongPart(manifest.MANIFEST, "this home did not sign it"))
+        if made.policy not in policies:
+            wrong.append(WrongPart(manifest.MANIFEST, "its policy has never held in this home"))
+        wrong += self._files(made)
+        wrong += self._rows(made)
+        return CheckedDataset(
+            made.export, document, made.policy, made.sessions, made.rows, len(made.files), wrong
+        )
+
+    def rows_of(self, sessions: Mapping[str, str]) -> Iterator[WithdrawnRow]:
+        """The rows of some sessions, each with the word that stands by its session."""
+        for file in self.manifest().files:
+            if file.rows is None or not sessions:
+                continue
+            for one in self._owned(file):
+                if one.session in sessions:
+                    yield WithdrawnRow(one.row, one.session, file.path, sessions[one.session])
+
+    def write_filter(self, rows: Collection[WithdrawnRow]) -> str:
+        """Write the file with the ids of the rows to be dropped; its path.
+
+        Raises:
+            StorageError: it can't be written.
+        """
+        path = self._folder / FILTER
+        try:
+            put(path, "".join(f"{one.row}\n" for one in rows).encode())
+        except OSError as error:
+            raise StorageError(
+                f"the filter can't be written ({error.strerror}).",
+                hint="check that the folder is writable; --json lists the rows all the same",
+            ) from error
+        return str(path)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _raw(self, name: str) -> bytes:
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            raise InputError(
+                f"there is no dataset in this folder: it has no {name}.", code="not_found"
+            ) from None
+        except OSError as error:
+            raise StorageError(
+                f"{name} can't be read ({error.strerror}).", hint="check the folder's permissions"
+            ) from error
+
+    def _signed(self, key: notes.Key, made: DatasetManifest, document: str) -> Iterator[WrongPart]:
+        try:
+            note = notes.read(self._raw(manifest.SIGNATURE))
+            if note.text != manifest.statement(key.name, made.export, document):
+                raise IntegrityError("it is of another manifest or home.")
+            if not note.verified([key]):
+                raise IntegrityError("it is by another key.")
+        except BaileeError as error:
+            yield WrongPart(manifest.SIGNATURE, error.message)
+
+    def _files(self, made: DatasetManifest) -> Iterator[WrongPart]:
+        listed = {one.path for one in made.files}
+        for path in sorted((self._folder / manifest.DATA).glob("*")):
+            name = f"{manifest.DATA}/{path.name}"
+            if name not in listed:
+                yield WrongPart(name, "the manifest does not know it")
+        for one in made.files:
+            try:
+                if _digest(self._folder / one.path) != one.sha256:
+                    yield WrongPart(one.path, "it is not what was signed")
+            except OSError as error:
+                yield WrongPart(one.path, f"it can't be read ({error.strerror})")
+
+    def _rows(self, made: DatasetManifest) -> Iterator[WrongPart]:
+        """Whether the rows are those of the sessions that are listed, each by what allowed it."""
+        try:
+            listed = self._sessions()
+        except (OSError, IntegrityError, ValueError):
+            yield WrongPart(manifest.SESSIONS, "it can't be read")
+            return
+        found: Counter[str] = Counter()
+        for file in made.files:
+            if file.rows is None:
+                continue
+            number = 0
+            try:
+                for one in self._owned(file):
+                    number += 1
+                    found[one.session] += 1
+                    allowed = listed.get(one.session)
+                    if allowed is None or allowed[1:] != (one.clause, one.consent):
+                        yield WrongPart(file.path, f"row {number} is of no session that is listed")
+                    elif one.document != made.policy:
+                        yield WrongPart(file.path, f"row {number} was decided by another policy")
+            except IntegrityError as error:
+                yield WrongPart(file.path, error.message)
+            if number != file.rows:
+                yield WrongPart(file.path, f"it has {number} rows, and {file.rows} were signed")
+        short = sum(found[name] != rows for name, (rows, *_) in listed.items())
+        if short:
+            yield WrongPart(manifest.SESSIONS, f"{short} sessions have more rows, or fewer")
+
+    def _sessions(self) -> dict[str, tuple[int, str, str]]:
+        """Of each session that is in: how many rows it has, its clause and consent record."""
+        found = {}
+        with (self._folder / manifest.SESSIONS).open("rb") as lines:
+            for line in lines:
+                said = members(orjson.loads(line))
+                if "left" not in said:
+                    name, rows = manifest.session_of(line)
+                    found[name] = (rows, text(said.get("clause")), text(said.get("consent")))
+        return found
+
+    def _owned(self, file: SignedFile) -> Iterator[RowOwner]:
+        try:
+            yield from _owned(self._folder / file.path)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise IntegrityError("it is no file of rows.") from error
+
+
+def _owned(path: Path) -> Iterator[RowOwner]:
+    if path.suffix == f".{Format.JSONL.value}":
+        with path.open("rb") as lines:
+            for line in lines:
+                said = members(orjson.loads(line))
+                yield RowOwner(
+                    text(said["id"]), *(text(said[name]) for name in RowOwner._fields[1:])
+                )
+        return
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as parquet:
+        for batch in parquet.iter_batches(_BATCH, columns=["id", *_SAID]):
+            for said in batch.to_pylist():
+                yield RowOwner(said["id"], *(said[name] for name in _SAID))
+
+
+def _digest(path: Path) -> str:
+    made = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            made.update(block)
+    return made.hexdigest()

@@ -1,0 +1,492 @@
+"""The exports of a home: their rows in the data database.
+
+Rules kept here:
+
+* A shard is committed with the sessions in it, in one transaction that holds the write lock and
+  decides each of them again: what changed since it was lent is noted as taken out.
+* The manifest's hash is committed with its entry of the audit record, if nothing that concerns the
+  export has been put on record since it was looked at.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Table,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from bailee.db.accounts import accounts, consent_records
+from bailee.db.among import among
+from bailee.db.audit import audit
+from bailee.db.checks import MAC, sound
+from bailee.db.engine import reading, storage_errors
+from bailee.db.training import training_exports, training_sessions, training_shards
+from bailee.db.vault import erasures, sessions
+from bailee.errors import InputError
+from bailee.ledger import Ledger
+from bailee.policy import Policy
+from bailee.training import standings
+from bailee.training.shards import ShardResult
+from bailee.training.standings import Allowed, SessionSpan
+
+WRITING: Final = "writing"
+PLANNING: Final = "planning"
+SIGNED: Final = "signed"
+WITHDRAWN: Final = "withdrawn"
+DELETED: Final = "deleted"
+ERASED: Final = "erased"
+EXPIRED: Final = "expired"
+NOT_ALLOWED: Final = "not_allowed"
+_NO: Final = ("refused", "left")
+_CONCERN: Final = (
+    *("consent.recorded", "erasure.requested", "person.erasure_requested", "person.erased"),
+)
+_WHAT: Final = "the training exports"
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export as it stands. See `db.training`."""
+
+    id: str
+    place: str
+    format: str
+    state: str
+    began_at: datetime
+    finished_at: datetime | None
+    by: str
+    policy: str
+    since: datetime | None
+    shards: int
+    entry: int
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard of an export, and where its sessions are. `sha256`, `facts`: of its files as the
+    worker left them; None: they are not written.
+    """
+
+    number: int
+    after: str
+    last: str
+    sha256: str | None
+    facts: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRows:
+    """A session that an export has rows of. `left`: why it was taken out; None: it is in."""
+
+    export: str
+    session: str
+    owner: str
+    shard: int
+    rows: int
+    clause: str
+    consent: str
+    word: int
+    left: str | None
+
+
+class Exports:
+    """The rows of all exports of one home. Operations and the export itself call it, on any thread.
+    It opens no session and writes no file.
+    """
+
+    def __init__(self, engine: Engine, policy: Policy, ledger: Ledger) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._ledger = ledger
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def all(self) -> list[Export]:
+        """Every export, the newest first."""
+        query = select(*_columns(training_exports)).where(sound(training_exports))
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(training_exports.c.entry.desc()))
+            return [Export(*row) for row in rows]
+
+    def get(self, export: str) -> Export:
+        """One of them.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        found = [one for one in self.all() if one.id == export]
+        if not found:
+            raise InputError(
+                "this home knows no such export.",
+                code="not_found",
+                hint="another home made it, or this one was restored from a backup from before",
+            )
+        return found[0]
+
+    def at(self, place: str) -> Export | None:
+        """The latest export into a folder."""
+        return next((one for one in self.all() if one.place == place), None)
+
+    def shards(self, export: str) -> list[Shard]:
+        """The shards of an export, in order."""
+        c = training_shards.c
+        query = select(c.number, c.after, c.last, c.sha256, c.facts).where(c.export == export)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [Shard(*row) for row in connection.execute(query.order_by(c.number))]
+
+    def sessions(self, export: str) -> Iterator[ExportedRows]:
+        """The sessions of an export in order of shard and id, in portions."""
+        c = training_sessions.c
+        shard, after = 0, ""
+        while True:
+            query = (
+                select(*_columns(training_sessions))
+                .where(c.export == export, sound(training_sessions))
+                .where(or_(c.shard > shard, (c.shard == shard) & (c.session > after)))
+                .order_by(c.shard, c.session)
+                .limit(1000)
+            )
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                found = [ExportedRows(*row) for row in connection.execute(query)]
+            yield from found
+            if not found:
+                return
+            shard, after = found[-1].shard, found[-1].session
+
+    def counts(self, export: str) -> tuple[int, int]:
+        """How many sessions and rows are in an export."""
+        c = training_sessions.c
+        query = select(func.count(), func.coalesce(func.sum(c.rows), 0))
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(query.where(c.export == export, c.left.is_(None))).one()
+            return int(row[0]), int(row[1])
+
+    def rows_of(self, export: str, shard: int) -> int:
+        """How many rows a shard has that are in the export."""
+        c = training_sessions.c
+        query = select(func.coalesce(func.sum(c.rows), 0)).where(c.export == export)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            found = connection.execute(query.where(c.shard == shard, c.left.is_(None))).scalar()
+            return int(found or 0)
+
+    def unreadable(self, export: str) -> int:
+        """How many sessions could not be read."""
+        c = training_shards.c
+        query = select(func.coalesce(func.sum(c.unreadable), 0)).where(c.export == export)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return int(connection.execute(query).scalar() or 0)
+
+    def of_owner(self, owner: str) -> list[tuple[Export, int, int]]:
+        """The exports that have an account's sessions: how many sessions and rows each."""
+        c = training_sessions.c
+        query = (
+            select(c.export, func.count(), func.sum(c.rows))
+            .where(c.owner == owner, c.left.is_(None))
+            .group_by(c.export)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            counts = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(query)}
+        signed = [one for one in self.all() if one.id in counts and one.state == SIGNED]
+        return [(one, *counts[one.id]) for one in signed]
+
+    # -- planning --------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        *,
+        place: str,
+        format: str,  # noqa: A002
+        by: str,
+        reason: str,
+        whose: str,
+        since: datetime | None,
+        now: datetime,
+    ) -> Export:
+        """A new export, on record before anything is read.
+
+        Raises:
+            StorageError: it can't be recorded.
+        """
+        export = "exp_" + secrets.token_hex(8)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            entry = self._ledger.append(
+                "training.export_begun",
+                export,
+                {"by": by, "reason": reason, "format": format, "policy": self._policy.sha256},
+                whose=whose,
+                connection=connection,
+            )
+            connection.execute(
+                insert(training_exports).values(
+                    id=export,
+                    place=place,
+                    format=format,
+                    state=PLANNING,
+                    began_at=now,
+                    by=by,
+                    policy=self._policy.sha256,
+                    since=since,
+                    shards=0,
+                    entry=entry,
+                )
+            )
+        return self.get(export)
+
+    def plan(self, export: Export, size: int, now: datetime) -> Export:
+        """Freeze the plan of an export: its shards, of so many sessions each.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        ends = [*self._ends(export, size, now)]
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            of_it = training_shards.c.export == export.id
+            connection.execute(delete(training_shards).where(of_it))
+            for number, last in enumerate(ends):
+                connection.execute(
+                    insert(training_shards).values(
+                        export=export.id,
+                        number=number,
+                        after=ends[number - 1] if number else "",
+                        last=last,
+                        state="planned",
+                    )
+                )
+            self._set(connection, export.id, state=WRITING, shards=len(ends))
+        return self.get(export.id)
+
+    def _ends(self, export: Export, size: int, now: datetime) -> Iterator[str]:
+        count, last = 0, ""
+        for session in self._candidates(export, "", standings.LAST, now):
+            count, last = count + 1, session
+            if count == size:
+                yield last
+                count = 0
+        if count:
+            yield last
+
+    def planned(self, export: Export, shard: Shard, now: datetime) -> tuple[str, ...]:
+        """The sessions of a shard that may be trained on now, by id, in order."""
+        return tuple(self._candidates(export, shard.after, shard.last, now))
+
+    def _candidates(self, export: Export, after: str, last: str, now: datetime) -> Iterator[str]:
+        going = True
+        while going:
+            span = SessionSpan(after, last, export.since or _EVER, export.began_at)
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                after, ids = standings.candidates(connection, self._policy, span, now)
+            yield from ids
+            going = bool(after)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def allowed_now(self, session: str, now: datetime) -> Allowed | None:
+        """What allows a session now; None: nothing does."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return standings.allowed(connection, self._policy, [session], now).get(session)
+
+    def commit(
+        self,
+        export: Export,
+        result: ShardResult,
+        lent: Mapping[str, Allowed],
+        now: datetime,
+        unreadable: int,
+    ) -> None:
+        """A shard is written. `lent`: what its worker was given, by commitment; `unreadable`: how
+        many of its sessions could not be read.
+        """
+        rows = result.rows or {}
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            gone = training_sessions.c
+            connection.execute(
+                delete(training_sessions).where(
+                    gone.export == export.id, gone.shard == result.number
+                )
+            )
+            written = [(lent[name], count) for name, count in rows.items() if name in lent]
+            left = self._left(connection, [one for one, _ in written], now)
+            for one, count in written:
+                connection.execute(
+                    insert(training_sessions).values(
+                        export=export.id,
+                        session=one.session,
+                        owner=one.owner,
+                        shard=result.number,
+                        rows=count,
+                        clause=one.clause,
+                        consent=one.consent,
+                        word=one.word,
+                        left=left.get(one.session),
+                    )
+                )
+            connection.execute(
+                update(training_shards)
+                .where(training_shards.c.export == export.id)
+                .where(training_shards.c.number == result.number)
+                .values(
+                    state="written",
+                    sha256=result.sha256,
+                    facts=result.facts,
+                    unreadable=unreadable,
+                )
+            )
+
+    def take_out(self, export: Export, now: datetime) -> set[int]:
+        """Note which sessions of an export may not be in it any more; the shards they are in."""
+        touched: set[int] = set()
+        for some in _in_portions(one for one in self.sessions(export.id) if one.left is None):
+            known = [
+                Allowed(one.session, one.owner, one.clause, export.policy, one.consent, one.word)
+                for one in some
+            ]
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                left = self._left(connection, known, now)
+            if not left:
+                continue
+            touched.update(one.shard for one in some if one.session in left)
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                for session, why in left.items():
+                    connection.execute(
+                        update(training_sessions)
+                        .where(training_sessions.c.export == export.id)
+                        .where(training_sessions.c.session == session)
+                        .values(left=why)
+                    )
+        return touched
+
+    def mark(self) -> int:
+        """The number of the latest entry of the audit record."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return int(connection.execute(select(func.max(audit.c.number))).scalar() or 0)
+
+    def sign(
+        self, export: Export, document: str, mark: int, counts: Mapping[str, int], now: datetime
+    ) -> int | None:
+        """Put a manifest (its SHA-256) on record, unless something that concerns the export has
+        come since the entry `mark`: the number of the entry; None: something has.
+        """
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            if self._has_changed(connection, export, mark, now):
+                return None
+            entry = self._ledger.append(
+                "training.exported",
+                export.id,
+                {"by": export.by, "document": document, "policy": export.policy, **counts},
+                connection=connection,
+            )
+            self._set(connection, export.id, state=SIGNED, finished_at=now, document=document)
+            connection.execute(
+                update(training_shards)
+                .where(training_shards.c.export == export.id)
+                .values(after="", last="")
+            )
+        return entry
+
+    def _has_changed(
+        self, connection: Connection, export: Export, mark: int, now: datetime
+    ) -> bool:
+        mine = training_sessions.c
+        of_it = (mine.export == export.id, mine.left.is_(None))
+        owners, ids = select(mine.owner).where(*of_it), select(mine.session).where(*of_it)
+        people = select(accounts.c.person_id).where(accounts.c.id.in_(owners))
+        entries = exists().where(
+            audit.c.number > mark,
+            audit.c.kind.in_(_CONCERN),
+            or_(audit.c.subject.in_(owners), audit.c.subject.in_(ids), audit.c.subject.in_(people)),
+        )
+        over = exists().where(sessions.c.id.in_(ids), sessions.c.expires_at <= now)
+        return bool(connection.execute(select(or_(entries, over))).scalar())
+
+    # -- since -----------------------------------------------------------------------------------
+
+    def _left(self, connection: Connection, some: list[Allowed], now: datetime) -> dict[str, str]:
+        """Which of these are not allowed now as they were then, and why."""
+        present = standings.allowed(connection, self._policy, [one.session for one in some], now)
+        changed = [one for one in some if not _is_same(one, present.get(one.session))]
+        return {one.session: why_not(connection, one) for one in changed}
+
+    def withdrawn(self, export: Export, now: datetime) -> Iterator[tuple[ExportedRows, str]]:
+        """The sessions in an export whose owner has withdrawn, deleted or was erased since, and
+        which of these it was. One that was allowed and resumed again since is none.
+        """
+        for some in _in_portions(one for one in self.sessions(export.id) if one.left is None):
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                ids = [one.session for one in some]
+                present = standings.allowed(connection, self._policy, ids, now)
+                for one in some:
+                    if one.session in present:
+                        continue
+                    then = Allowed(
+                        one.session, one.owner, one.clause, export.policy, one.consent, one.word
+                    )
+                    why = why_not(connection, then)
+                    if why in (WITHDRAWN, DELETED, ERASED):
+                        yield one, why
+
+    def _set(self, connection: Connection, export: str, **values: object) -> None:
+        connection.execute(
+            update(training_exports).where(training_exports.c.id == export).values(**values)
+        )
+
+
+def why_not(connection: Connection, one: Allowed) -> str:
+    """Why a session that was allowed is not, as far as it is on record."""
+    gone = select(erasures.c.id).where(erasures.c.account_id == one.owner)
+    if connection.execute(gone).first() is not None:
+        return ERASED
+    asked = select(audit.c.number).where(
+        audit.c.subject == one.session, audit.c.kind == "erasure.requested"
+    )
+    if connection.execute(asked).first() is not None:
+        return DELETED
+    word = select(consent_records.c.number).where(
+        consent_records.c.account_id == one.owner,
+        consent_records.c.number > one.word,
+        consent_records.c.new.in_(_NO),
+    )
+    if connection.execute(word).first() is not None:
+        return WITHDRAWN
+    there = select(sessions.c.id).where(among(sessions.c.id, [one.session]))
+    return NOT_ALLOWED if connection.execute(there).first() is not None else EXPIRED
+
+
+def _is_same(then: Allowed, now: Allowed | None) -> bool:
+    """Whether a session is allowed by the same clause and word as it was."""
+    return now is not None and (then.clause, then.consent, then.word) == (
+        now.clause,
+        now.consent,
+        now.word,
+    )
+
+
+def _in_portions(some: Iterable[ExportedRows]) -> Iterator[list[ExportedRows]]:
+    portion: list[ExportedRows] = []
+    for one in some:
+        portion.append(one)
+        if len(portion) == 500:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
+
+
+def _columns(table: Table) -> list[Column[Any]]:
+    return [column for column in table.c if column.name != MAC]

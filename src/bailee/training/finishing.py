@@ -1,0 +1,284 @@
+"""The end of an export: its files as they stay, and the manifest that says what they are.
+
+It can be done again, from whatever a crash left: a shard's file is in the staging folder, or in its
+place already.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from bailee.errors import IntegrityError, StorageError
+from bailee.json_values import JsonObject, members, text
+from bailee.syncing import sync_folder
+from bailee.training import describing, duplicates, manifest
+from bailee.training.counting import Counts, from_json
+from bailee.training.describing import DatasetSummary
+from bailee.training.exports import Export, Exports, Shard
+from bailee.training.files import Format
+from bailee.training.manifest import DatasetManifest, SignedFile
+from bailee.training.rewriting import rewrite
+from bailee.training.shards import facts_file, final_file, shard_file
+
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A dataset whose files are written. `document`: SHA-256 of its manifest."""
+
+    export: str
+    place: str
+    document: str
+    sessions: int
+    rows: int
+    taken_out: int
+    unreadable: int
+    files: int
+    bytes: int
+
+
+class Finishing:
+    """Writes the files of an export for good. `Exporting` calls it on its thread."""
+
+    def __init__(
+        self, exports: Exports, key: bytes, *, home: str, policy_version: str, reason: str
+    ) -> None:
+        """`home`: the name of its log; `reason`: what the dataset is for."""
+        self._exports = exports
+        self._reason = reason
+        self._key = key
+        self._home = home
+        self._policy_version = policy_version
+
+    def write(self, export: Export, place: Path, staging: Path, now: datetime) -> Finished:
+        """Write all of a dataset but its signature, without the sessions that were taken out.
+
+        Raises:
+            IntegrityError: a file is not what was written.
+            StorageError: a file can't be read or written.
+        """
+        try:
+            return self._write(export, place, staging, now)
+        except OSError as error:
+            raise StorageError(
+                f"the dataset can't be written ({error.strerror or type(error).__name__}).",
+                hint="check the folder's permissions and room, and run it again: it goes on",
+            ) from error
+
+    def _write(self, export: Export, place: Path, staging: Path, now: datetime) -> Finished:
+        without, left, sessions = self._sessions(export, place)
+        shards = self._exports.shards(export.id)
+        seen = Counts()
+        marks = self._marks(shards, staging, without, seen)
+        rows = []
+        for shard in shards:
+            rows.append(self._final(export, shard, (place, staging), without, marks))
+        unreadable = self._exports.unreadable(export.id)
+        dataset = DatasetSummary(
+            name=f"bailee-{export.id}",
+            version="1.0.0",
+            published=now.date().isoformat(),
+            publisher=self._home,
+            reason=self._reason,
+            document=export.policy,
+            form=export.format,
+            files=tuple(
+                describing.DatasetFile(one.path, one.sha256, one.bytes, one.rows or 0)
+                for one in rows
+            ),
+            sessions=sessions,
+            counts=seen,
+            near_duplicates=len(marks),
+        )
+        described = [*_describe(place, dataset)]
+        made = DatasetManifest(
+            export=export.id,
+            home=self._home,
+            policy=export.policy,
+            policy_version=self._policy_version,
+            began=export.began_at.isoformat(),
+            finished=now.isoformat(),
+            by=export.by,
+            format=export.format,
+            since=None if export.since is None else export.since.isoformat(),
+            sessions=sessions,
+            rows=sum(one.rows or 0 for one in rows),
+            duplicates=len(marks),
+            taken_out=dict(sorted(left.items())),
+            unreadable=unreadable,
+            counts=seen.as_json(),
+            files=(*rows, *described, _described(place, manifest.SESSIONS)),
+        )
+        raw = manifest.as_bytes(made)
+        put(place / manifest.MANIFEST, raw)
+        return Finished(
+            export.id,
+            export.place,
+            manifest.digest(raw),
+            made.sessions,
+            made.rows,
+            sum(left.values()),
+            unreadable,
+            len(rows),
+            sum(one.bytes for one in rows),
+        )
+
+    def _sessions(self, export: Export, place: Path) -> tuple[set[str], Counter[str], int]:
+        """Write the list of sessions: those taken out, how many by why, and how many are in."""
+        without: set[str] = set()
+        left: Counter[str] = Counter()
+        count = 0
+        part = place / f".{manifest.SESSIONS}.part"
+        with part.open("wb") as out:
+            for one in self._exports.sessions(export.id):
+                committed = manifest.commitment(self._key, export.id, one.session)
+                if one.left is None:
+                    count += 1
+                    why = {"clause": one.clause, "consent": one.consent}
+                else:
+                    without.add(committed)
+                    left[one.left] += 1
+                    why = {"left": one.left}
+                out.write(manifest.session_line(committed, one.shard, one.rows, why))
+            out.flush()
+            os.fsync(out.fileno())
+        part.rename(place / manifest.SESSIONS)
+        sync_folder(place)
+        return without, left, count
+
+    def _marks(
+        self, shards: list[Shard], staging: Path, without: set[str], seen: Counts
+    ) -> Mapping[str, str]:
+        """Which rows are nearly the same as an earlier one. All that is known of rows is counted
+        in `seen` on the way.
+        """
+
+        def signatures() -> Iterator[tuple[str, bytes]]:
+            for shard in shards:
+                for fact in _facts(staging, shard):
+                    if text(fact.get("session")) not in without:
+                        _count(seen, from_json(fact.get("counts")))
+                        yield text(fact.get("row")), base64.b64decode(text(fact.get("signature")))
+
+        return _marked(signatures())
+
+    def _final(
+        self,
+        export: Export,
+        shard: Shard,
+        folders: tuple[Path, Path],
+        without: set[str],
+        marks: Mapping[str, str],
+    ) -> SignedFile:
+        """A shard's file in its place."""
+        place, staging = folders
+        name = f"{manifest.DATA}/{final_file(shard.number, export.shards, export.format)}"
+        source, target = staging / shard_file(shard.number, export.format), place / name
+        theirs = {
+            text(fact.get("session")): None
+            for fact in _facts(staging, shard)
+            if text(fact.get("session")) in without or text(fact.get("row")) in marks
+        }
+        kept = source if source.exists() else target
+        if kept is source and _digest(source) != shard.sha256:
+            raise _not_whole(source.name)
+        if theirs or _digest(kept) != shard.sha256:
+            made = rewrite(kept, target, Format(export.format), without, marks)
+            if source.exists():
+                source.unlink()
+            wanted = self._exports.rows_of(export.id, shard.number)
+            if made.rows != wanted:
+                raise _not_whole(name)
+            return SignedFile(name, made.sha256, made.bytes, made.rows)
+        if kept is source:
+            source.rename(target)
+            sync_folder(target.parent)
+        wanted = self._exports.rows_of(export.id, shard.number)
+        return SignedFile(name, str(shard.sha256), target.stat().st_size, wanted)
+
+
+def _count(seen: Counts, more: Counts) -> None:
+    """Add what is known of a row to what is known of all."""
+    for one in fields(Counts):
+        held, added = getattr(seen, one.name), getattr(more, one.name)
+        if isinstance(held, Counter):
+            held.update(added)
+        else:
+            setattr(seen, one.name, held + added)
+
+
+def _describe(place: Path, dataset: DatasetSummary) -> Iterator[SignedFile]:
+    """Write what the dataset says of itself to people and loaders."""
+    texts = {
+        "README.md": describing.readme(dataset),
+        "DATASHEET.md": describing.datasheet(dataset),
+        "croissant.json": describing.croissant(dataset),
+        **describing.drawn(dataset),
+    }
+    for name, text_ in texts.items():
+        (place / name).parent.mkdir(exist_ok=True)
+        put(place / name, text_.encode())
+        yield _described(place, name)
+
+
+def put(path: Path, raw: bytes) -> None:
+    """Write a file whole, durable, in place of what is there. Raises: OSError."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as out:
+        out.write(raw)
+        out.flush()
+        os.fsync(out.fileno())
+    part.rename(path)
+    sync_folder(path.parent)
+
+
+def _facts(staging: Path, shard: Shard) -> Iterator[JsonObject]:
+    """What is known of the rows of a shard.
+
+    Raises:
+        IntegrityError: it is not what its worker wrote.
+    """
+    path = staging / facts_file(shard.number)
+    if _digest(path) != shard.facts:
+        raise _not_whole(path.name)
+    with path.open("rb") as lines:
+        for line in lines:
+            yield members(orjson.loads(line))
+
+
+def _marked(signatures: Iterator[tuple[str, bytes]]) -> Mapping[str, str]:
+    try:
+        return duplicates.mark(signatures)
+    except ValueError as error:
+        raise _not_whole("what is known of the rows") from error
+
+
+def _digest(path: Path) -> str:
+    made = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            made.update(block)
+    return made.hexdigest()
+
+
+def _described(place: Path, name: str) -> SignedFile:
+    path = place / name
+    return SignedFile(name, _digest(path), path.stat().st_size)
+
+
+def _not_whole(name: str) -> IntegrityError:
+    return IntegrityError(
+        f"{name} is not what was written.",
+        hint="remove the folder and export again into a new one; the home was not changed",
+    )

@@ -1,0 +1,167 @@
+"""`python -m bailee.training.working`: one shard after another, made into files.
+
+`carry_out` is the one function of an export that runs elsewhere: from a task to two files and a
+result. It leases each session of its shard from the home, opens it, makes rows of it, masks them
+and writes them.
+
+Rules kept here:
+
+* A session's rows are in the file all or not at all. One that can't be read is named, and the
+  others go on.
+* A key is in memory while its session is written. Nothing of a session is printed, logged or in an
+  error; what ends a worker says its kind alone.
+* The process is given a socket's path, a token and a folder. It has no home, no database and no
+  keyring, and leaves no core.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import orjson
+
+from bailee.errors import BaileeError
+from bailee.json_values import JsonObject, members
+from bailee.training import duplicates, files, rows, scrubbing, wire
+from bailee.training.counting import Counts
+from bailee.training.dataset import Row
+from bailee.training.finding import Finder
+from bailee.training.shards import ShardResult, ShardTask, facts_file, shard_file
+from bailee.training.wire import Leased
+
+_NICE: Final = 5
+
+
+class NotLeasedError(Exception):
+    """The home lends nothing for this token, or not any more."""
+
+
+@dataclass(slots=True)
+class _Written:
+    """What has been written of a shard so far."""
+
+    facts: BinaryIO
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    rows: dict[str, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+    def note(self, row: Row) -> None:
+        """Write down what is known of a row, without what it says."""
+        line = orjson.dumps(facts_of(row)) + b"\n"
+        self.facts.write(line)
+        self.digest.update(line)
+
+
+def carry_out(task: ShardTask) -> ShardResult:
+    """Make the files of a shard, anew if they are there.
+
+    Raises:
+        NotLeasedError: the token is not good.
+        OSError, EOFError, ValueError: the home can't be reached.
+        StorageError: a file can't be written.
+    """
+    folder = Path(task.folder)
+    facts = folder / facts_file(task.number)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, facts.open("wb") as out:
+        connection.connect(task.address)
+        wire.send(connection, {"token": task.token})
+        if wire.receive(connection)[0].get("shard") != task.number:
+            raise NotLeasedError
+        written = _Written(out)
+        file = files.write(
+            folder / shard_file(task.number, task.format),
+            _rows(connection, written),
+            files.Format(task.format),
+        )
+        out.flush()
+        os.fsync(out.fileno())
+    return ShardResult(
+        task.export,
+        task.number,
+        file.sha256,
+        written.digest.hexdigest(),
+        written.rows,
+        tuple(written.unreadable),
+    )
+
+
+def _rows(connection: socket.socket, written: _Written) -> Iterator[Row]:
+    for leased in _sessions(connection):
+        try:
+            made = made_of(leased)
+        except (BaileeError, ValueError, TypeError, LookupError, AttributeError):
+            written.unreadable.append(leased.commitment)
+            continue
+        written.rows[leased.commitment] = len(made)
+        for row in made:
+            written.note(row)
+            yield row
+
+
+def made_of(leased: Leased) -> list[Row]:
+    """The rows of a session, masked."""
+    finder = _finder(leased.names)
+    return [scrubbing.masked(row, finder)[0] for row in rows.conversation(leased.exported())]
+
+
+@lru_cache(maxsize=64)
+def _finder(names: tuple[str, ...]) -> Finder:
+    """Of the same owner the same: it remembers, by digests, texts in which there is nothing."""
+    return Finder(names)
+
+
+def facts_of(row: Row) -> JsonObject:
+    """What is known of a row, without what it says."""
+    counts = Counts()
+    counts.add(row)
+    return {
+        "row": row.id,
+        "session": row.session,
+        "counts": counts.as_json(),
+        "signature": base64.b64encode(duplicates.signature(row)).decode(),
+    }
+
+
+def _sessions(connection: socket.socket) -> Iterator[Leased]:
+    while True:
+        wire.send(connection, {})
+        said, key = wire.receive(connection)
+        if "end" in said:
+            return
+        if "skip" in said:
+            continue
+        if "refused" in said:
+            raise NotLeasedError
+        of = len(said.get("exchanges") or ())  # type: ignore[arg-type]
+        yield wire.as_leased(said, key, [wire.receive(connection)[1] for _ in range(of)])
+
+
+def main() -> None:
+    """Answer tasks on standard input, a line each, until it is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(_NICE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for line in sys.stdin.buffer:
+        task = ShardTask(**members(orjson.loads(line)))  # type: ignore[arg-type]
+        try:
+            result = carry_out(task)
+        except Exception as error:
+            result = ShardResult(task.export, task.number, failed=type(error).__name__)
+        sys.stdout.buffer.write(orjson.dumps(asdict(result)) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

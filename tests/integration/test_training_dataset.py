@@ -1,0 +1,165 @@
+"""A dataset as a trainer meets it: loaded by `datasets`, described by Croissant, offline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bailee.training import describing, duplicates, files
+from bailee.training.counting import Counts, from_json, total
+from bailee.training.dataset import Row
+from bailee.training.describing import DatasetFile, DatasetSummary
+from bailee.training.files import Format
+from bailee.training.rows import conversation
+from bailee.training.scrubbing import masked
+from bailee.vault.packing import JSON
+from support.homes.conversations import Asked, answered, exported, text, user
+
+FIELDS: dict[str, JSON] = {"tools": [{"name": "Bash", "input_schema": {"type": "object"}}]}
+LOAD = """
+import datasets, json, sys
+rows = datasets.load_dataset(sys.argv[1], split="train")
+blocks = datasets.load_dataset(sys.argv[1], "blocks", split="train")
+stream = datasets.load_dataset(sys.argv[1], split="train", streaming=True)
+print(json.dumps({"rows": list(rows), "blocks": list(blocks), "streamed": len(list(stream))},
+    default=str))
+"""
+CROISSANT = """
+import json, sys, warnings
+warnings.simplefilter("error", UserWarning)
+import mlcroissant
+dataset = mlcroissant.Dataset(jsonld=sys.argv[1])
+issues = dataset.metadata.ctx.issues
+print(json.dumps({
+    "errors": list(issues.errors), "warnings": list(issues.warnings),
+    "records": [
+        {name.rpartition("/")[2]: value.decode() if isinstance(value, bytes) else str(value)
+         for name, value in one.items()}
+        for name in ("train-00000-of-00002", "train-00001-of-00002")
+        for one in dataset.records(name)
+    ],
+}))
+"""
+
+
+def a_row(number: int) -> Row:
+    """A masked row with a call and an address in it."""
+    call: JSON = {
+        "type": "tool_use",
+        "id": "t1",
+        "name": "Bash",
+        "input": {"command": f"ls {number}"},
+    }
+    first = [user(f"Please look at what is in the folder number {number}, for ada@lovelace.org.")]
+    then: list[JSON] = [
+        *first,
+        {"role": "assistant", "content": [call]},
+        user([{"type": "tool_result", "tool_use_id": "t1", "content": "a.py"}]),
+    ]
+    made = exported(Asked(then, answered(text("One.")), FIELDS), commitment=f"{number:064x}")
+    return masked(conversation(made)[0])[0]
+
+
+def dataset(folder: Path, form: Format) -> DatasetSummary:
+    """Two files of rows with all that describes them."""
+    (folder / "data").mkdir()
+    (folder / "plots").mkdir()
+    parts = []
+    counts = []
+    for number in range(2):
+        made = [a_row(10 * number + one) for one in range(3)]
+        path = folder / "data" / files.name(number, 2, form)
+        written = files.write(path, made, form)
+        at = str(path.relative_to(folder))
+        parts.append(DatasetFile(at, written.sha256, written.bytes, written.rows))
+        counted = Counts()
+        for row in made:
+            counted.add(row)
+        counts.append(from_json(json.loads(json.dumps(counted.as_json()))))
+    summary = DatasetSummary(
+        *("town", "1.0.0", "2026-11-29", "The Town", "To learn to look.", "sha256:d", form.value),
+        *(tuple(parts), 6, total(counts), 5),
+    )
+    (folder / "README.md").write_text(describing.readme(summary))
+    (folder / "DATASHEET.md").write_text(describing.datasheet(summary))
+    (folder / "croissant.json").write_text(describing.croissant(summary))
+    for name, drawn in describing.drawn(summary).items():
+        (folder / name).write_text(drawn)
+    return summary
+
+
+def alone(program: str, argument: Path, home: Path) -> dict[str, list[dict[str, JSON]]]:
+    """What a program of a trainer prints, run without network where that can be had."""
+    cut = ["unshare", "--net"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*cut, sys.executable, "-c", program, str(argument)],
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr[-2000:]
+    read: dict[str, list[dict[str, JSON]]] = json.loads(done.stdout.splitlines()[-1])
+    return read
+
+
+@pytest.mark.row("T7")
+@pytest.mark.parametrize("form", Format)
+def test_a_dataset_loads_and_describes_itself(tmp_path: Path, form: Format) -> None:
+    """Both configurations, streamed too; the description is valid and gives back every record."""
+    folder, home = tmp_path / "town", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    summary = dataset(folder, form)
+
+    loaded = alone(LOAD, folder, home)
+    described = alone(CROISSANT, folder / "croissant.json", home)
+
+    assert 6 == len(loaded["rows"]) == len(loaded["blocks"]) == loaded["streamed"]
+    row = loaded["rows"][0]
+    said = row["messages"]
+    assert isinstance(said, list)
+    assert ["user", "assistant", "tool", "assistant"] == [one["role"] for one in said]  # type: ignore[call-overload,index]
+    assert "[EMAIL_1]" in str(said[0])
+    assert isinstance(json.loads(str(row["tools"])), list)
+    assert "messages" in json.loads(str(loaded["blocks"][0]["blocks"]))
+    assert [] == described["errors"] == described["warnings"]
+    assert [one["id"] for one in loaded["rows"]] == [one["id"] for one in described["records"]]
+    sheet = (folder / "DATASHEET.md").read_text()
+    assert "| en | 6 |" in sheet
+    assert "| Bash | 6 |" in sheet
+    assert "| email | 6 |" in sheet
+    for drawn in describing.drawn(summary).values():
+        assert "<svg" in drawn
+        assert "<script" not in drawn
+        assert "href=" not in drawn
+
+
+@pytest.mark.row("T7")
+def test_near_duplicates_name_the_first() -> None:
+    """A conversation with a word changed is one; another with the same tools is not."""
+    long = " ".join(f"word{one}" for one in range(300))
+
+    def row(number: int, said: str) -> Row:
+        made = exported(
+            Asked([user(said)], answered(text("Good.")), FIELDS), commitment=f"c{number}"
+        )
+        return conversation(made)[0]
+
+    rows = [
+        row(1, long),
+        row(2, "Something else entirely, about the weather of tomorrow and the day after it."),
+        row(3, long.replace("word150", "changed")),
+        row(4, long + " and more"),
+        row(5, " ".join(f"other{one}" for one in range(300))),
+    ]
+    found = duplicates.mark((one.id, duplicates.signature(one)) for one in rows)
+
+    assert {"c3-1": "c1-1", "c4-1": "c1-1"} == found
+    assert duplicates.signature(rows[0]) == duplicates.signature(rows[0])
