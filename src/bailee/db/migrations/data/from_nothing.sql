@@ -497,14 +497,6 @@ CREATE TABLE receipt_owners (
 	CONSTRAINT fk_receipt_owners_receipt_id_receipts FOREIGN KEY(receipt_id) REFERENCES receipts (id)
 );
 
-CREATE TABLE conversation_links (
-	number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
-	digest BLOB NOT NULL, 
-	session_id VARCHAR NOT NULL, 
-	CONSTRAINT uq_conversation_links_digest UNIQUE (digest), 
-	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
-);
-
 CREATE TABLE training_exports (
 	id VARCHAR NOT NULL, 
 	place VARCHAR NOT NULL, 
@@ -556,6 +548,14 @@ CREATE TABLE trainers (
 	mac BLOB, 
 	CONSTRAINT pk_trainers PRIMARY KEY (person_id), 
 	CONSTRAINT fk_trainers_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
+CREATE TABLE conversation_links (
+	number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	digest BLOB NOT NULL, 
+	session_id VARCHAR NOT NULL, 
+	CONSTRAINT uq_conversation_links_digest UNIQUE (digest), 
+	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
