@@ -22,8 +22,8 @@ import orjson
 
 from bailee.json_values import JsonObject, elements, members, text
 from bailee.training.dataset import ExportedSession
+from bailee.vault.kept import IndexedExchange, SessionRow
 from bailee.vault.sealed import SealedSession
-from bailee.vault.transcript import IndexedExchange, SessionRow
 
 _LENGTHS: Final = struct.Struct(">II")
 _MOST: Final = (64 << 20, 1 << 30)

@@ -57,6 +57,7 @@ from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, Lag, SweepReport
+from bailee.vault.kept import IndexedExchange
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.record import open_record, subject_of
@@ -71,7 +72,6 @@ from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.steps import Steps
 from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms, unknown
-from bailee.vault.kept import IndexedExchange
 from bailee.vault.tombstones import AppendOwned, Tombstones
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, rebuild, transcript
 from bailee.vault.unkept import Unkept, counted
