@@ -497,6 +497,14 @@ CREATE TABLE receipt_owners (
 	CONSTRAINT fk_receipt_owners_receipt_id_receipts FOREIGN KEY(receipt_id) REFERENCES receipts (id)
 );
 
+CREATE TABLE conversation_links (
+	number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	digest BLOB NOT NULL, 
+	session_id VARCHAR NOT NULL, 
+	CONSTRAINT uq_conversation_links_digest UNIQUE (digest), 
+	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -530,6 +538,8 @@ CREATE INDEX ix_cloud_sessions_owner ON cloud_sessions (owner);
 CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
 
 CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
+
+CREATE INDEX ix_conversation_links_session_id ON conversation_links (session_id);
 
 CREATE INDEX ix_erasures_requested_at ON erasures (requested_at DESC, id);
 
@@ -613,5 +623,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0058');
+INSERT INTO alembic_version VALUES ('0062');
 
