@@ -102,8 +102,7 @@ conversation_links = Table(
     sqlite_autoincrement=True,
 )
 """By what an exchange is known to go on with a session when its client does not say so: keyed
-digests, the latest of all (`vault.conversations`). They decide where an exchange is filed, and
-nothing of what is kept."""
+digests, the latest of all (`vault.conversations`). They decide where an exchange is filed."""
 
 stored = Table(
     "stored",

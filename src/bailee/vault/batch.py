@@ -346,7 +346,8 @@ class Batch:
         """The session that an exchange belongs to; None if that was deleted."""
         owner = item.exchange.owner
         digest = self._clients.get(item.place)
-        if met := self._tombstones.bury(connection, owner, digest, item.apart.beginning):
+        begins = (item.apart.beginning, *item.apart.links.names)
+        if met := self._tombstones.bury(connection, owner, digest, begins):
             self._met.update(met)
             return None
         came = min(self._now, moment(item.exchange.ended_at))

@@ -36,10 +36,13 @@ LOOKED_UP: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What an exchange continues, the nearest first, and what it leaves to be continued."""
+    """What an exchange continues, the nearest first, and what it leaves to be continued. `names`:
+    of the first those that name what they continue, and can mean nothing else.
+    """
 
     continues: tuple[bytes, ...] = ()
     leaves: tuple[bytes, ...] = ()
+    names: tuple[bytes, ...] = ()
 
 
 class Conversations:
@@ -87,13 +90,13 @@ def links(key: bytes, owner: str, meaning: Interpreted) -> Links:
             () if name is None else (_named(key, begin, b"agent", name),)
             for name in (meaning.parent, meaning.agent)
         )
-        return Links(parent, agent)
+        return Links(parent, agent, parent)
     after = None if meaning.after is None else _named(key, begin, b"response", meaning.after)
     said = chain(key, begin if after is None else after, meaning.api, meaning.messages)
     back = () if after is None else (after,)
     answered = meaning.response
     left = () if answered is None else (_named(key, begin, b"response", answered),)
-    return Links((*reversed(said[:-1]), *back), (*said[-1:], *left))
+    return Links((*reversed(said[:-1]), *back), (*said[-1:], *left), back)
 
 
 def chain(key: bytes, begin: bytes, api: Api, items: list[JSON] | None) -> list[bytes]:

@@ -95,6 +95,9 @@ _REMOVED_AT_ONCE = 2000
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
+_LINKED = select(conversation_links.c.digest).where(
+    conversation_links.c.session_id == bindparam("session")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +299,8 @@ class Forgetting:
 
     def _digests_of(self, session_id: str) -> tuple[str, set[bytes]]:
         """Whose a session is, and the digests by which is told what goes on with it: of its
-        client's id, and of how its first conversations began, as far as they can be read.
+        client's id, of how its first conversations began, as far as they can be read, and of what
+        can be continued by name.
         """
         query = select(sessions.c.owner, sessions.c.client_session, sessions.c.data_class).where(
             sessions.c.id == session_id
@@ -309,9 +313,10 @@ class Forgetting:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             session = connection.execute(query).first()
             rows = connection.execute(first).all()
+            linked = connection.execute(_LINKED, {"session": session_id}).scalars().all()
         if session is None:
             return "", set()
-        found = {session.client_session}
+        found = {session.client_session, *linked}
         with suppress(BaileeError):  # damaged: its id alone tells what goes on with it
             key = self._keyring.get(subject_of(session_id)).key
             for exchange, _ in rebuild(

@@ -3,10 +3,10 @@ last that did.
 
 A client sends the whole conversation again at every turn. So a turn that was under way when its
 session was deleted, and one that comes later, bring the deleted words back. A tombstone says which
-conversation that was: by the id that its client gave it, and by how its conversations began, up to
-their first answer. An exchange of the same owner with that id, or with such a beginning, is not
-kept, whenever it began. The policy's clause on resuming says so; how many these were is counted
-(`unkept`).
+conversation that was: by the id that its client gave it, by how its conversations began, up to
+their first answer, and by the ids of its answers and sub-agents. An exchange of the same owner with
+that id or such a beginning, or that names one of those, is not kept, whenever it began. The
+policy's clause on resuming says so; how many these were is counted (`unkept`).
 
 Rules kept here:
 
@@ -78,15 +78,15 @@ class Tombstones:
         connection: Connection,
         owner: str,
         client: bytes | None,
-        begins: bytes | None,
+        begins: Iterable[bytes | None],
     ) -> list[bytes]:
         """The digests by which an exchange goes on with what its owner deleted; none: it does not.
         `client`: the digest of the id that its client gave the session; `begins`: how the
-        conversation began (`beginning`).
+        conversation began (`beginning`), and what it names of it (`conversations.Links`).
         """
         if owner not in self._owners:
             return []
-        digests = [one for one in (client, begins) if one is not None]
+        digests = [one for one in (client, *begins) if one is not None]
         query = select(tombstones.c.digest).where(tombstones.c.digest.in_(digests))
         return list(connection.execute(query).scalars())
 

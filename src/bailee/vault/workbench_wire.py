@@ -27,7 +27,7 @@ from bailee.vault.workbench import Apart, How, Missing, Packed, PackingOrder, Pl
 START: Final = struct.Struct(">II")
 _LENGTH: Final = 8
 _DIGEST: Final = 16
-_OF_ONE: Final = 3  # pieces of what is told of an exchange
+_OF_ONE: Final = 4  # pieces of what is told of an exchange
 _MOST_PIECES: Final = 1 << 16
 _MOST_BYTES: Final = 1 << 30
 
@@ -151,7 +151,8 @@ def told_apart(found: Iterable[Apart]) -> list[bytes]:
     digests: list[bytes] = []
     for one in found:
         told.append([one.client_session, dict(one.usage), one.values, one.size])
-        digests += (b"".join(one.links.continues), b"".join(one.links.leaves))
+        links = one.links
+        digests += (b"".join(links.continues), b"".join(links.leaves), b"".join(links.names))
         digests.append(one.beginning or b"")
     return message({"apart": told}, digests)
 
@@ -165,15 +166,15 @@ def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
     found: list[Apart] = []
     if len(pieces) != _OF_ONE * len(header["apart"]):
         raise Misformed
-    thirds = [pieces[at::_OF_ONE] for at in range(_OF_ONE)]
-    for told, continues, leaves, begins in zip(header["apart"], *thirds, strict=True):
+    parts = [pieces[at::_OF_ONE] for at in range(_OF_ONE)]
+    for told, continues, leaves, names, begins in zip(header["apart"], *parts, strict=True):
         session, usage, values, size = told
         if not (session is None or isinstance(session, str)):
             raise Misformed
         found.append(
             Apart(
                 session,
-                Links(tuple(_digests(continues)), tuple(_digests(leaves))),
+                Links(*(tuple(_digests(some)) for some in (continues, leaves, names))),
                 begins or None,
                 {str(name): int(count) for name, count in usage.items()},
                 int(values),

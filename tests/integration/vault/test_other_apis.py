@@ -182,3 +182,26 @@ def test_another_account_s_names_lead_nowhere(apis: Bench) -> None:
     assert {"ada": 1, "bob": 1} == {
         row.owner: row.exchanges for row in apis.vault.sessions(apis.clock())
     }
+
+
+@pytest.mark.row("R5", "G4")
+def test_what_names_a_deleted_session_is_not_kept(apis: Bench) -> None:
+    """A request that continues an answer of it by the provider's id, though it repeats no word of
+    it; and a sub-agent of its sub-agent. Another conversation that begins with the same words is.
+    """
+    some = conversations("synthetic-responses-previous-id")
+    keep(apis, some[:1])
+    agents = conversations("opencode-subagent")[0]
+    keep(apis, [replace(agents, headers=[["x-session-id", "root"]])])
+    keep(apis, [replace(agents, headers=[["x-session-id", "a"], ["x-parent-session-id", "root"]])])
+    for one in shown(apis):
+        apis.vault.delete(one.session.id, apis.clock(), by="test")
+    apis.vault.sweep(apis.clock())
+
+    keep(apis, some[1:2])
+    keep(apis, [replace(agents, headers=[["x-session-id", "b"], ["x-parent-session-id", "a"]])])
+    assert [] == shown(apis)
+
+    fresh = {**some[0].body, "input": [*some[0].body["input"], some[0].body["input"][0]]}
+    keep(apis, [replace(some[0], body=fresh)])
+    assert [1] == [len(one.exchanges) for one in shown(apis)]
