@@ -132,7 +132,7 @@ def test_subagents_apart(bench: Bench) -> None:
     assert 4 == len(shown.exchanges)
     agent, title_call = shown.branches
     assert ("a1", turn("find it")) == (agent.name, agent.messages[0])
-    assert (BranchKind.ASIDE, turn("title?")) == (title_call.kind, title_call.messages[0])
+    assert ("aside", turn("title?")) == (title_call.kind, title_call.messages[0])
     assert 4 == len(shown.main)
 
 
