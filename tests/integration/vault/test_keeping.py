@@ -75,12 +75,16 @@ def test_shown_as_sent(bench: Bench) -> None:
 
 
 def test_exported(bench: Bench) -> None:
-    """The export is JSON Lines with the session first and each exchange after it."""
+    """The export is JSON Lines with the session first, each exchange after it, and what of them is
+    the main conversation.
+    """
     sent = conversation(bench, 2, session=SESSION)
     bench.keep(*sent)
     lines = [json.loads(line) for line in bench.vault.export(SESSION)]
-    assert ["session", "exchange", "exchange"] == [line["type"] for line in lines]
-    assert [json.loads(x.request) for x in sent] == [line["request"] for line in lines[1:]]
+    kinds = ["session", "exchange", "exchange", "conversation"]
+    assert kinds == [line["type"] for line in lines]
+    assert [json.loads(x.request) for x in sent] == [line["request"] for line in lines[1:3]]
+    assert [0, 1] == lines[3]["exchanges"]
 
 
 def test_ids_are_not_shared(bench: Bench) -> None:
@@ -126,8 +130,9 @@ def test_subagents_apart(bench: Bench) -> None:
     bench.keep(main[0], sub, title, main[1])
     shown = bench.vault.show(SESSION)
     assert 4 == len(shown.exchanges)
-    assert [turn("find it")] == shown.agents["a1"][:1]
-    assert [[turn("title?")]] == [thread[:1] for thread in shown.aside]
+    agent, title_call = shown.branches
+    assert ("a1", turn("find it")) == (agent.name, agent.messages[0])
+    assert ("aside", turn("title?")) == (title_call.kind, title_call.messages[0])
     assert 4 == len(shown.main)
 
 
