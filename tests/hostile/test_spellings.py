@@ -40,7 +40,10 @@ ERRANDS = [
     ("POST", "/vertex/v1/projects/p/locations/l/customJobs"),
     ("GET", "/vertex/v1/projects/p/locations/l/endpoints"),
     ("POST", "/vertex/v1/projects/p/locations/l/endpoints/e:rawPredict"),
-    ("POST", "/vertex/v1/projects/p/locations/l/publishers/google/models/m:generateContent"),
+    ("POST", "/vertex/v1/projects/p/locations/l/publishers/google/models/m:predict"),
+    ("GET", "/v1/chat/completions"), ("DELETE", "/v1/responses/r1"),
+    ("GET", "/v1/responses/r1/input_items"), ("POST", "/openai/v1/files"),
+    ("POST", "/gemini/v1beta/interactions"), ("GET", "/gemini/v1beta/files"),
     ("DELETE", "/vertex/v1/projects/p/locations/l/models/m"),
     ("POST", f"{VERTEX}:fetchPredictOperation"),
 ]  # fmt: skip
