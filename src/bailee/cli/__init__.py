@@ -18,7 +18,6 @@ from typing import Annotated, Final
 import typer
 
 from bailee import __version__
-from bailee.cli.errors import report
 from bailee.cli.output import open_streams
 from bailee.cli.show import say, warn_in_lines
 from bailee.errors import BaileeError
@@ -161,6 +160,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except BaileeError as error:  # outside of what a command reports: its help, its last bytes
+        from bailee.cli.errors import report
+
         report(error)
         sys.exit(error.exit_status)
     except Exception as error:

@@ -17,7 +17,7 @@ from bailee.json_values import JsonObject
 if TYPE_CHECKING:
     from bailee.client.clock_mark import ClockJump
     from bailee.client.foreign import CleaningPlan, Past
-    from bailee.client.lifetimes import Due
+    from bailee.client.lifetimes import LocalDue
     from bailee.client.machine import ClientMachine
 
 
@@ -84,7 +84,7 @@ def planned(machine: ClientMachine, agent: str) -> CleaningPlan:
         return machine.plan(agent)
 
 
-def carried_out(plan: CleaningPlan, may: Callable[[Due], bool], agent: str) -> list[Past]:
+def carried_out(plan: CleaningPlan, may: Callable[[LocalDue], bool], agent: str) -> list[Past]:
     """Delete what is past and may go; what was deleted."""
     from bailee.client import foreign
 

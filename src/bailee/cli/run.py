@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bailee.client.agents import Launch, LaunchTerms
     from bailee.client.egress import EgressWatch
     from bailee.client.foreign import CleaningPlan
-    from bailee.client.lifetimes import Due
+    from bailee.client.lifetimes import LocalDue
     from bailee.client.machine import ClientMachine
 
 _SECRET = frozenset(
@@ -116,7 +116,7 @@ def run(
         with _told_of():
             if said := machine.tidy():
                 _say(said)
-        told: Callable[[Due], bool] = _nothing
+        told: Callable[[LocalDue], bool] = _nothing
         if agent is not None:
             with _told_of():
                 told = _retain(machine, agent)
@@ -239,7 +239,7 @@ def _sure_of_the_clock(machine: ClientMachine) -> None:
         clock_is_right(machine, jumped)
 
 
-def _retain(machine: ClientMachine, agent: str) -> Callable[[Due], bool]:
+def _retain(machine: ClientMachine, agent: str) -> Callable[[LocalDue], bool]:
     """Apply local retention to the agent's own files: tell of what goes, and delete what an earlier
     run has told of. What may go at the end of this one.
     """
@@ -258,7 +258,7 @@ def _retain(machine: ClientMachine, agent: str) -> Callable[[Due], bool]:
     return may
 
 
-def _told(agent: str, found: CleaningPlan, news: list[Due]) -> str:
+def _told(agent: str, found: CleaningPlan, news: list[LocalDue]) -> str:
     """What goes when, and what can be done about it."""
     past = sum(any(due in news for due in one.dues) for one in found.past)
     coming = [due for due in news if due.at > found.now]
@@ -277,7 +277,7 @@ def _told(agent: str, found: CleaningPlan, news: list[Due]) -> str:
     )
 
 
-def _delete(found: CleaningPlan, agent: str, may: Callable[[Due], bool]) -> None:
+def _delete(found: CleaningPlan, agent: str, may: Callable[[LocalDue], bool]) -> None:
     from bailee.cli.local_files import carried_out
 
     done = carried_out(found, may, agent)
@@ -297,7 +297,7 @@ def _told_of() -> Iterator[None]:
             _say(f"hint: {error.hint}")
 
 
-def _nothing(_due: Due) -> bool:
+def _nothing(_due: LocalDue) -> bool:
     return False
 
 

@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from bailee.client.lifetimes import Due, Lifetime
+from bailee.client.lifetimes import Lifetime, LocalDue
 from bailee.client.local_key import make_private, write_private
 
 AHEAD: Final = timedelta(days=7)
@@ -50,7 +50,7 @@ def ahead(by: Lifetime) -> timedelta:
     return min(AHEAD, timedelta(days=by.days) / 2)
 
 
-def told(notes: Notes, due: Due) -> bool:
+def told(notes: Notes, due: LocalDue) -> bool:
     """Whether what goes then has been told of, so that it may go."""
     note = notes.get(name(due.by))
     if note is None or due.by.days < note.days:
@@ -58,7 +58,7 @@ def told(notes: Notes, due: Due) -> bool:
     return due.at <= note.until or due.by.days <= AHEAD.days
 
 
-def news(notes: Notes, dues: Iterable[Due], now: datetime) -> list[Due]:
+def news(notes: Notes, dues: Iterable[LocalDue], now: datetime) -> list[LocalDue]:
     """What is to be told of now, soonest first."""
     found = []
     for due in dues:
@@ -71,7 +71,7 @@ def news(notes: Notes, dues: Iterable[Due], now: datetime) -> list[Due]:
     return sorted(found, key=lambda due: due.at)
 
 
-def noted(notes: Notes, dues: Iterable[Due], now: datetime) -> dict[str, Announced]:
+def noted(notes: Notes, dues: Iterable[LocalDue], now: datetime) -> dict[str, Announced]:
     """The notes when these have been told of."""
     made = dict(notes)
     for due in dues:

@@ -35,8 +35,8 @@ from typing import Final
 
 from bailee.client.foreign_databases import Database, InDatabase, forget, look
 from bailee.client.foreign_places import FileGroup, Place
-from bailee.client.foreign_records import CutOut, History, folder_in, last_time
-from bailee.client.lifetimes import Due, Lifetimes
+from bailee.client.foreign_records import CutOut, ForeignHistory, folder_in, last_time
+from bailee.client.lifetimes import Lifetimes, LocalDue
 from bailee.client.local_key import write_private
 
 _LARGEST: Final = 1 << 30
@@ -56,7 +56,7 @@ class Past:
     path: Path
     last: datetime
     size: int
-    dues: tuple[Due, ...]
+    dues: tuple[LocalDue, ...]
     records: int | None = None
     stamp: tuple[int, int] = (0, 0)
     kept: bytes | None = None
@@ -74,7 +74,7 @@ class LocalSession:
     session: str
     folder: str | None
     last: datetime
-    due: Due
+    due: LocalDue
     kept_until: datetime | None = None
     path: Path | None = None
 
@@ -86,17 +86,17 @@ class CleaningPlan:
     """
 
     past: tuple[Past, ...]
-    coming: tuple[Due, ...]
+    coming: tuple[LocalDue, ...]
     sessions: tuple[LocalSession, ...]
     ahead: tuple[Path, ...]
     now: datetime
 
     @property
-    def dues(self) -> list[Due]:
+    def dues(self) -> list[LocalDue]:
         """When everything that is there goes, or should have gone."""
         return [*self.coming, *(due for one in self.past for due in one.dues)]
 
-    def where(self, may: Callable[[Due], bool]) -> CleaningPlan:
+    def where(self, may: Callable[[LocalDue], bool]) -> CleaningPlan:
         """The plan for what may go."""
         past = tuple(one for one in self.past if all(map(may, one.dues)))
         return replace(self, past=past)
@@ -182,7 +182,7 @@ class _Planning:
     now: datetime
     kept: Mapping[str, datetime]
     past: list[Past] = field(default_factory=list)
-    coming: list[Due] = field(default_factory=list)
+    coming: list[LocalDue] = field(default_factory=list)
     sessions: list[LocalSession] = field(default_factory=list)
     ahead: list[Path] = field(default_factory=list)
     _living: set[str] = field(default_factory=set)
@@ -220,10 +220,10 @@ class _Planning:
         if not path.is_file() or stamp[0] > _LARGEST:
             return
         folder = str(path.parent) if self.agent == "aider" else None
-        history = History(path.read_bytes(), self.now, self._file_time(path), folder)
+        history = ForeignHistory(path.read_bytes(), self.now, self._file_time(path), folder)
 
-        def due(at: datetime, where: str | None) -> Due:
-            return Due.after(at, self.lifetimes.of(where))
+        def due(at: datetime, where: str | None) -> LocalDue:
+            return LocalDue.after(at, self.lifetimes.of(where))
 
         found = cut(history, lambda at, where: due(at, where).at <= self.now)
         if found.removed:
@@ -237,11 +237,11 @@ class _Planning:
 
     def _database(self, path: Path, kind: Database) -> None:
         """A database of which the past sessions go. What they took shows when they have gone."""
-        past: list[tuple[InDatabase, Due]] = []
+        past: list[tuple[InDatabase, LocalDue]] = []
         for one in look(path, kind, self.now):
             until = self.kept.get(one.root) or self.kept.get(one.session)
             folder = one.folder or self._folders.get(one.session)
-            due = Due.after(one.last, self.lifetimes.of(folder), until)
+            due = LocalDue.after(one.last, self.lifetimes.of(folder), until)
             if kind.folders is not None and one.session == one.root != "":
                 self._folders[one.session] = folder
                 self.sessions.append(
@@ -285,7 +285,7 @@ class _Planning:
             folder = folder or next(
                 (where for one, where in self._folders.items() if path.name.startswith(one)), None
             )
-        due = Due.after(last, self.lifetimes.of(folder), until)
+        due = LocalDue.after(last, self.lifetimes.of(folder), until)
         if whose is not None:
             made = LocalSession(self.agent, whose, folder, last, due, until, path)
             self.sessions.append(made)
@@ -307,7 +307,7 @@ class _Planning:
         """Whether it belongs to a session that stays."""
         return any(path.name.startswith(one) for one in (*self._living, *self._running))
 
-    def _add(self, path: Path, last: datetime, due: Due) -> None:
+    def _add(self, path: Path, last: datetime, due: LocalDue) -> None:
         self.past.append(Past(self.agent, path, last, _size(path), (due,), None, _stamp(path)))
 
     def _file_time(self, path: Path) -> datetime:
@@ -338,9 +338,9 @@ def _root_beside(path: Path) -> str | None:
     return None
 
 
-def _latest(dues: Iterable[Due]) -> tuple[Due, ...]:
+def _latest(dues: Iterable[LocalDue]) -> tuple[LocalDue, ...]:
     """The latest due of each lifetime."""
-    found: dict[object, Due] = {}
+    found: dict[object, LocalDue] = {}
     for due in dues:
         if due.by not in found or found[due.by].at < due.at:
             found[due.by] = due

@@ -38,7 +38,7 @@ Judge = Callable[[datetime, str | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class ForeignHistory:
     """A history to be cut. `now`: a later time does not count; `written`: the file's own time;
     `folder`: where all of its records are from, if that is known.
     """
@@ -60,7 +60,7 @@ class Cut:
     stays: tuple[tuple[datetime, str | None], ...]
 
 
-CutOut = Callable[[History, Judge], Cut]
+CutOut = Callable[[ForeignHistory, Judge], Cut]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def folder_in(content: bytes) -> str | None:
     return None
 
 
-def cut_lines(history: History, past: Judge) -> Cut:
+def cut_lines(history: ForeignHistory, past: Judge) -> Cut:
     """A JSON Lines history without what is past."""
 
     def pieces() -> Iterator[_Piece]:
@@ -99,7 +99,7 @@ def cut_lines(history: History, past: Judge) -> Cut:
     return _cut(pieces(), history, past)
 
 
-def cut_array(history: History, past: Judge) -> Cut:
+def cut_array(history: ForeignHistory, past: Judge) -> Cut:
     """A JSON array without the records that are past; what is no array stays as it is."""
     records = _parsed(history.content)
     if not isinstance(records, list):
@@ -113,7 +113,7 @@ def cut_array(history: History, past: Judge) -> Cut:
     return Cut(text, tuple(found.removed), tuple(found.stays))
 
 
-def cut_aider(history: History, past: Judge) -> Cut:
+def cut_aider(history: ForeignHistory, past: Judge) -> Cut:
     """Aider's chat or input history without the sections that are past. Its times are those of the
     machine, without a zone.
     """
@@ -144,13 +144,13 @@ class _SortedOut:
     stays: list[tuple[datetime, str | None]] = field(default_factory=list)
 
 
-def _cut(pieces: Iterable[_Piece], history: History, past: Judge) -> Cut:
+def _cut(pieces: Iterable[_Piece], history: ForeignHistory, past: Judge) -> Cut:
     found = _sorted_out(list(pieces), history, past)
     kept = b"".join(piece.content for piece in found.kept)
     return Cut(kept, tuple(found.removed), tuple(found.stays))
 
 
-def _sorted_out(pieces: list[_Piece], history: History, past: Judge) -> _SortedOut:
+def _sorted_out(pieces: list[_Piece], history: ForeignHistory, past: Judge) -> _SortedOut:
     counts: list[datetime | None] = []
     following = min(history.written, history.now)
     for piece in reversed(pieces):

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bailee.client.clock_mark import ClockJump
-from bailee.client.lifetimes import Due
+from bailee.client.lifetimes import LocalDue
 from bailee.words import Words
 
 
-def going_in_words(news: Sequence[Due], now: datetime, said: Words) -> str | None:
+def going_in_words(news: Sequence[LocalDue], now: datetime, said: Words) -> str | None:
     """One line for what a person is told of now; None: nothing."""
     past = [due for due in news if due.at <= now]
     coming = [due for due in news if due.at > now]

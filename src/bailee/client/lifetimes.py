@@ -54,14 +54,14 @@ class Lifetimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class LocalDue:
     """When something is forgotten, and by which lifetime."""
 
     at: datetime
     by: Lifetime
 
     @classmethod
-    def after(cls, last: datetime, by: Lifetime, kept_until: datetime | None = None) -> Due:
+    def after(cls, last: datetime, by: Lifetime, kept_until: datetime | None = None) -> LocalDue:
         """Of what had its last record then; `kept_until`: the person keeps it until then."""
         try:
             at = last + timedelta(days=by.days)

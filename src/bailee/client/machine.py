@@ -19,7 +19,7 @@ from bailee.client.clock_mark import ClockJump, ClockMarks
 from bailee.client.flows import FlowState, permitted
 from bailee.client.going import doubt_in_words, going_in_words
 from bailee.client.keeping import KeptSession, KeptSessions
-from bailee.client.lifetimes import Due, Lifetimes
+from bailee.client.lifetimes import Lifetimes, LocalDue
 from bailee.client.local_key import machine_key
 from bailee.client.outbox import Outbox, OutboxItem
 from bailee.client.payloads import Payload
@@ -222,8 +222,8 @@ class ClientMachine:
         self.note_time()
 
     def tell_and_choose(
-        self, whose: str, dues: Sequence[Due]
-    ) -> tuple[list[Due], Callable[[Due], bool]] | ClockJump:
+        self, whose: str, dues: Sequence[LocalDue]
+    ) -> tuple[list[LocalDue], Callable[[LocalDue], bool]] | ClockJump:
         """What of a program's the person is to be told of now, which is noted as told; and what of
         it may go, since an earlier start told of it. Or: the clock is in doubt, and something would
         go by it.

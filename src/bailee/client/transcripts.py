@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from bailee.client import frames
-from bailee.client.lifetimes import Due, Lifetimes
+from bailee.client.lifetimes import Lifetimes, LocalDue
 from bailee.client.local_key import (
     KEY_BYTES,
     make_private,
@@ -74,7 +74,7 @@ class DueTranscript:
 
     session: str
     last_activity: datetime
-    due: Due
+    due: LocalDue
     size: int
     kept_until: datetime | None = None
     ahead: bool = False
@@ -192,7 +192,7 @@ class LocalTranscripts:
                 sync_folder(self._folder)
             return was
 
-    def forget(self, may: Callable[[Due], bool] = lambda _: True) -> Sequence[DueTranscript]:
+    def forget(self, may: Callable[[LocalDue], bool] = lambda _: True) -> Sequence[DueTranscript]:
         """Forget every session that is past its time and `may` go; which ones."""
         with reaching(self._folder):
             now = self._clock()
@@ -244,7 +244,9 @@ class LocalTranscripts:
             written = datetime.fromtimestamp(self._log(session).stat().st_mtime, tz=UTC)
             ahead, last = written > now, min(written, now)
         until = kept.get(session)
-        due = Due.after(last, self._lifetimes.of(self._folder_of(session, content, held)), until)
+        due = LocalDue.after(
+            last, self._lifetimes.of(self._folder_of(session, content, held)), until
+        )
         return DueTranscript(session, last, due, len(content), until, ahead)
 
     def _folder_of(self, session: str, content: bytes, held: frames.Layout) -> str | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bailee.client.foreign_records import (
     Cut,
     CutOut,
-    History,
+    ForeignHistory,
     cut_aider,
     cut_array,
     cut_lines,
@@ -29,7 +29,7 @@ OLD, NEW = NOW - timedelta(days=31), NOW - timedelta(days=1)
 
 def cut(how: CutOut, content: bytes, written: datetime = NOW) -> Cut:
     """A history without what is past its 30 days."""
-    return how(History(content, NOW, written), lambda at, _: at <= LIMIT)
+    return how(ForeignHistory(content, NOW, written), lambda at, _: at <= LIMIT)
 
 
 def lines(*records: Any) -> bytes:
