@@ -50,9 +50,9 @@ class StreamTransport(asyncio.Transport):
             others = [task for task in (pump, self._draining) if task is not None]
             for task in others:
                 task.cancel()
-            self._protocol.connection_lost(error)
             with contextlib.suppress(OSError):
                 self._writer.close()
+            self._protocol.connection_lost(error)
             await asyncio.gather(*others, return_exceptions=True)
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
