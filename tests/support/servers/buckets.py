@@ -48,7 +48,7 @@ def seaweedfs(folder: Path) -> Iterator[str]:
             *(program, "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
             *(f"-dir={folder / 'data'}", "-filer", "-s3", f"-s3.config={folder / 's3.json'}"),
             *("-volume.max=60", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"),
-            *("-s3.port.iceberg=0", "-s3.iam=false"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false"),
             *(f"-{name}.port={ports[2 * place]}" for place, name in enumerate(names)),
             *(f"-{name}.port.grpc={ports[2 * place + 1]}" for place, name in enumerate(names)),
         ],
