@@ -9,17 +9,15 @@ provider alone holds is said to be there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bailee.api import Api
 from bailee.items.view import view, view_answer
 from bailee.json_values import members
 from bailee.vault.delta import as_message
+from bailee.vault.kept import KeptExchange
 from bailee.vault.listing import WRAPPER
 from bailee.vault.packing import JSON
-
-if TYPE_CHECKING:
-    from bailee.vault.transcript import KeptExchange
 
 HELD: Final = "held_by_the_provider"
 """The type of a block that says what is not here: `what` are its kinds and ids."""

@@ -11,94 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from bailee.api import Api
 from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
 from bailee.vault.compressing import ExchangeRecord
-from bailee.vault.delta import Messages, Rebuilder
-from bailee.vault.listing import MESSAGES, together
+from bailee.vault.delta import Rebuilder
+from bailee.vault.kept import KeptExchange, SessionRow
+from bailee.vault.listing import MESSAGES
 from bailee.vault.packing import JSON
 from bailee.vault.readable import Readable, has_tools
 
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A session in the index. `last_consent`: the number of its owner's last choice before its
-    latest request; `uses`: each `plan/channel` it was used with; `bytes`: of ciphertext;
-    `expires_at`: kept until then.
-    """
-
-    id: str
-    owner: str
-    data_class: str
-    plan: str
-    channel: str
-    key_id: str
-    started: datetime
-    last_activity: datetime
-    last_consent: int
-    uses: str
-    exchanges: int
-    bytes: int
-    expires_at: datetime
-    period: str
-    clause: str
-    document: str
-    input_tokens: int
-    output_tokens: int
-    cache_creation_input_tokens: int
-    cache_read_input_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeptExchange:
-    """One exchange. `fields` and `said`: the request's members apart from `messages`, and those;
-    `said` is None when it has none, and both when the request is kept raw. `answer`: the
-    assistant's message. `beyond`: the bound (`bounds.Beyond`) that what is kept raw has passed, if
-    it was one. `api`: the one that it speaks; `at`: where in its request the messages stood; what
-    follows is as in `Interpreted`. Times are Unix seconds.
-    """
-
-    number: int
-    exchange_id: str
-    agent: str | None
-    started: float
-    ended: float
-    outcome: str
-    status: int
-    method: str
-    target: str
-    request_headers: list[list[str]]
-    answer_headers: list[list[str]]
-    fields: dict[str, JSON] | None
-    said: Messages | None
-    answer: JSON
-    error: JSON
-    usage: dict[str, int]
-    raw_request: bytes | None
-    raw_answer: bytes | None
-    beyond: str | None
-    api: Api = Api.MESSAGES
-    at: str = MESSAGES
-    parent: str | None = None
-    title: bool = False
-    after: str | None = None
-    response: str | None = None
-    elsewhere: list[str] = field(default_factory=list)
-
-    @property
-    def request(self) -> dict[str, JSON] | None:
-        """The request's JSON as the client sent it, put together anew; None when it is kept raw."""
-        if self.fields is None or self.said is None:
-            return self.fields
-        return together(self.fields, self.said.all(), self.at)
-
-    @property
-    def messages(self) -> list[JSON]:
-        """The request's messages, in a new list."""
-        return [] if self.said is None else self.said.all()
+__all__ = ["KeptExchange", "SessionRow", "Transcript", "rebuild", "transcript"]
 
 
 @dataclass(frozen=True, slots=True)
