@@ -14,7 +14,8 @@ from support.attacks import costs
 
 pytestmark = pytest.mark.row("G1")
 PROGRAM = Path(__file__).parents[1] / "support/attacks/fuzz_costs.py"
-NAMES = ["request", "json", "events", "other apis", "responses", "chat", "gemini", "gemini list",
+NAMES = ["request", "json", "events", "responses asked", "chat asked", "gemini asked", "responses",
+         "chat", "gemini", "gemini list",
          "frames", "held events", "held frames", "head", "chunks",
          "path", "packed"]  # fmt: skip
 

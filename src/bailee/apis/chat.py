@@ -67,7 +67,7 @@ class _Choice:
         return {**self.members, "message": message, **finish}
 
 
-class Chat(Assembly):
+class ChatStream(Assembly):
     """A completion being assembled. Called as any `Assembly`."""
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ class _Candidate:
         return {"content": content, **self.members}
 
 
-class Gemini(Assembly):
+class GeminiStream(Assembly):
     """A response being assembled. Called as any `Assembly`."""
 
     def __init__(self) -> None:

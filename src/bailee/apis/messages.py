@@ -25,7 +25,7 @@ _HINTS: Final = ("estimated_tokens",)
 """What a delta says for a progress bar alone: rounded, in no document, and said exactly later."""
 
 
-class Messages(Assembly):
+class MessageStream(Assembly):
     """A message being assembled from events, one call of `take` for each, in order. Blocks lie in
     the order in which they began, as the vendor's SDK has them. Called as any `Assembly`.
     """

@@ -19,14 +19,14 @@ from typing import Final
 
 from bailee.api import Api
 from bailee.apis.assembling import Assembled, Assembly, assemble
-from bailee.apis.chat import Chat
+from bailee.apis.chat import ChatStream
 from bailee.apis.decoding import decoded
 from bailee.apis.events import Event, frame_events, sse_events
-from bailee.apis.gemini import Gemini
-from bailee.apis.messages import Messages
+from bailee.apis.gemini import GeminiStream
+from bailee.apis.messages import MessageStream
 from bailee.apis.naming import named
-from bailee.apis.requests import Request, json_of, request_of
-from bailee.apis.responses import Responses
+from bailee.apis.requests import AskedParts, json_of, request_of
+from bailee.apis.responses import ResponseStream
 from bailee.apis.using import usage
 from bailee.json_values import members, text
 from bailee.vault import bounds
@@ -37,11 +37,11 @@ from bailee.vault.packing import JSON
 from bailee.vault.structure import drops_members
 
 _ASSEMBLY: Final[Mapping[Api, Callable[[], Assembly]]] = {
-    Api.MESSAGES: Messages,
-    Api.CONVERSE: Messages,
-    Api.RESPONSES: Responses,
-    Api.CHAT: Chat,
-    Api.GEMINI: Gemini,
+    Api.MESSAGES: MessageStream,
+    Api.CONVERSE: MessageStream,
+    Api.RESPONSES: ResponseStream,
+    Api.CHAT: ChatStream,
+    Api.GEMINI: GeminiStream,
 }
 _ANSWERS: Final[Mapping[Api, tuple[str, ...]]] = {
     Api.MESSAGES: ("role", "output"),
@@ -73,7 +73,7 @@ def interpret(exchange: CapturedExchange) -> Interpreted:
     try:
         request = request_of(api, exchange.request, headers.get("content-encoding", ""))
     except BeyondBound as error:
-        request = Request(raw=exchange.request, beyond=error.bound)
+        request = AskedParts(raw=exchange.request, beyond=error.bound)
     try:
         answer = _answer(api, exchange.answer, dict(exchange.answer_headers))
     except BeyondBound as error:
@@ -146,7 +146,7 @@ def _chunks(chunks: list[JSON], values: int) -> Assembled:
     def events() -> Iterator[Event]:
         return ((one, b"") for one in chunks)
 
-    found = assemble(Gemini(), events())
+    found = assemble(GeminiStream(), events())
     return Assembled(found.document, found.error, found.whole, values + found.values)
 
 

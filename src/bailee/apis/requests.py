@@ -37,7 +37,7 @@ _LONGEST_ID: Final = 200
 
 
 @dataclass(slots=True)
-class Request:
+class AskedParts:
     """A request taken apart; `raw` as far as it could not be, or when an object in it has a key
     twice, of which the last is taken. `elsewhere`: what it refers to that
     the provider holds, as `kind id`.
@@ -54,7 +54,7 @@ class Request:
     elsewhere: tuple[str, ...] = ()
 
 
-def request_of(api: Api, raw: bytes, codings: str) -> Request:
+def request_of(api: Api, raw: bytes, codings: str) -> AskedParts:
     """What a body says.
 
     Raises:
@@ -65,14 +65,14 @@ def request_of(api: Api, raw: bytes, codings: str) -> Request:
     size = len(body or b"")
     parsed, values = (None, 0) if body is None else json_of(body, name)
     if body is None or not isinstance(parsed, dict):
-        return Request(raw=raw or None)
+        return AskedParts(raw=raw or None)
     beside = raw if drops_members(body, parsed) else None
     if len(parsed) > bounds.FIELDS:
         raise BeyondBound(Beyond.FIELDS)
     at, items = _take_list(api, name, parsed)
     if items is not None and len(items) > bounds.MESSAGES:
         raise BeyondBound(Beyond.MESSAGES)
-    found = Request(parsed, items, at, beside, values=values, size=size)
+    found = AskedParts(parsed, items, at, beside, values=values, size=size)
     if api is Api.RESPONSES:
         found.after = text(parsed.get("previous_response_id"))[:_LONGEST_ID] or None
         found.elsewhere = _elsewhere(parsed, items or [])

@@ -74,7 +74,7 @@ class _Place(NamedTuple):
     part: int
 
 
-class Responses(Assembly):
+class ResponseStream(Assembly):
     """A response being assembled. Called as any `Assembly`."""
 
     def __init__(self) -> None:

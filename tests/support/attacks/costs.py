@@ -88,11 +88,13 @@ def answered(kind: str, api: Api = Api.MESSAGES) -> Entry:
     return run
 
 
-def of_other_apis(body: bytes, size: int) -> None:
-    """A request of each of the other APIs; what is a list of messages is one of items too."""
-    for api, name in ((Api.RESPONSES, b'"input"'), (Api.CHAT, b""), (Api.GEMINI, b'"contents"')):
-        named = body.replace(b'"messages"', name, 1) if name else body
-        kept_and_rebuilt(named, size, api)
+def of_api(api: Api, name: bytes) -> Entry:
+    """A request of another API; what is a list of messages is one of items too."""
+
+    def run(body: bytes, size: int) -> None:
+        kept_and_rebuilt(body.replace(b'"messages"', name, 1), size, api)
+
+    return run
 
 
 def held(kind: str) -> Entry:
@@ -202,9 +204,11 @@ SHAPES: list[tuple[Entry, list[tuple[bytes, bytes]], list[bytes]]] = [
     (answered("application/json"), [(b'{"type":"message","content":[', b"0]}"), (b"", b"")],
      PIECES),
     (answered(SSE), [(START, b'data:{"type":"message_stop"}\n\n'), (b"", b"")], EVENTS),
-    (of_other_apis, MESSAGES, [
-        *PIECES, b'{"type":"function_call_output","output":[{}]},', b'{"type":"x_call"},',
-        b'{"role":"tool","tool_calls":[{}],"parts":[{"functionCall":{}}]},']),
+    (of_api(Api.RESPONSES, b'"input"'), MESSAGES, [
+        *PIECES, b'{"type":"function_call_output","output":[{}]},', b'{"type":"x_call"},']),
+    (of_api(Api.CHAT, b'"messages"'), MESSAGES, [*PIECES, b'{"role":"tool","tool_calls":[{}]},']),
+    (of_api(Api.GEMINI, b'"contents"'), MESSAGES, [
+        *PIECES, b'{"role":"user","parts":[{"functionCall":{}}]},']),
     (answered(SSE, Api.RESPONSES),
      [(b"", b'data:{"type":"response.completed","response":{"output":[]}}\n\n'), (b"", b"")],
      RESPONSES_EVENTS),
