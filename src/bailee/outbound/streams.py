@@ -1,4 +1,4 @@
-"""The half of a stream that is written to, whoever made it. Pure."""
+"""The half of a stream that is written to, whoever made it; and both halves of a connection."""
 
 from __future__ import annotations
 
