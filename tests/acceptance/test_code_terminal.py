@@ -225,7 +225,7 @@ def test_a_start_says_what_goes_and_asks_about_a_clock_in_doubt(opens: Opens, ro
     (data / "clock.json").write_text(json.dumps(noted))
     keep("past", 40)
     opens(columns=400, until="3650 days ahead").wait("bailee local clock --confirm")
-    assert {"old.log", "past.log"} == {one.name for one in (data / "transcripts").glob("*.log")}
+    assert {"old.log", "past.log"} <= {one.name for one in (data / "transcripts").glob("*.log")}
 
 
 def test_quit_delete_forgets_the_session_here(opens: Opens, upstream: ScriptedUpstream) -> None:
