@@ -204,12 +204,16 @@ def test_a_start_says_what_goes_and_asks_about_a_clock_in_doubt(opens: Opens, ro
     said how to say that it is right.
     """
     data = root.parent / "person/.local/share/bailee/client"
-    at = datetime.now(UTC) - timedelta(days=26)
-    store = LocalTranscripts(
-        data / "transcripts", lambda: machine_key(data, lambda: None), days=30, clock=lambda: at
-    )
-    store.append("old", {"type": "prompt", "content": [{"type": "text", "text": "pears"}]})
-    store.close()
+
+    def keep(session: str, days: int) -> None:
+        at = datetime.now(UTC) - timedelta(days=days)
+        store = LocalTranscripts(
+            data / "transcripts", lambda: machine_key(data, lambda: None), days=30, clock=lambda: at
+        )
+        store.append(session, {"type": "prompt", "content": [{"type": "text", "text": "pears"}]})
+        store.close()
+
+    keep("old", 26)
     screen = opens(columns=400, until="1 session will be forgotten when it has not been used")
     screen.wait("Ctrl-K keeps one")
     screen.wait(r"(?m)^>$")
@@ -219,8 +223,9 @@ def test_a_start_says_what_goes_and_asks_about_a_clock_in_doubt(opens: Opens, ro
     noted = json.loads((data / "clock.json").read_text())
     noted["wall"] = (datetime.now(UTC) - timedelta(days=3650)).isoformat()
     (data / "clock.json").write_text(json.dumps(noted))
+    keep("past", 40)
     opens(columns=400, until="3650 days ahead").wait("bailee local clock --confirm")
-    assert (data / "transcripts/old.log").exists()
+    assert {"old.log", "past.log"} <= {one.name for one in (data / "transcripts").glob("*.log")}
 
 
 def test_quit_delete_forgets_the_session_here(opens: Opens, upstream: ScriptedUpstream) -> None:

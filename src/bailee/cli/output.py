@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import Final
 
 from bailee.errors import StorageError
+
+_REPLACED: Final[list[io.TextIOWrapper]] = []
 
 
 class WatchedOutput(io.TextIOWrapper):
@@ -49,6 +52,7 @@ def open_streams() -> None:
     held = sys.stdout
     if type(held) is io.TextIOWrapper:
         held.flush()
+        _REPLACED.append(held)  # else it would close the descriptor
         written = io.BufferedWriter(io.FileIO(held.fileno(), "w", closefd=False))
         sys.stdout = WatchedOutput(
             written, held.encoding, held.errors, line_buffering=held.line_buffering

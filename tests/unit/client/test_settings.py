@@ -48,12 +48,12 @@ def model_of(flow: str, set_somewhere: set[str]) -> bool:
     if set_somewhere & SELECTORS or "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC" in set_somewhere:
         return False
     own = {
-        "metrics": "DISABLE_TELEMETRY",
-        "errors": "DISABLE_ERROR_REPORTING",
-        "bug_report": "DISABLE_BUG_COMMAND",
-        "survey": None,
+        "metrics": {"DISABLE_TELEMETRY", "DO_NOT_TRACK"},
+        "errors": {"DISABLE_ERROR_REPORTING"},
+        "bug_report": {"DISABLE_BUG_COMMAND", "DISABLE_FEEDBACK_COMMAND"},
+        "survey": set[str](),
     }[flow]
-    return own not in set_somewhere
+    return not own & set_somewhere
 
 
 def test_provider_switches_scopes_enumerated() -> None:
