@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ahocorasick_rs import BytesAhoCorasick
 
 from bailee.errors import InputError, StorageError
 from bailee.operations import training
@@ -23,6 +24,7 @@ from support.homes.exporting import rows_of
 from support.servers.ray_cluster import RayCluster
 
 SESSIONS = 24
+_PART = 1 << 20
 
 
 @dataclass
@@ -73,26 +75,28 @@ def _said(folder: Path) -> list[tuple[str, str]]:
 
 
 def _memory(pid: int) -> Iterator[bytes]:
-    """What a process has in memory that can be read, in parts of some MB that overlap."""
+    """What a process has in memory that it can write, in parts that overlap; no page it never had."""
     try:
         maps = Path(f"/proc/{pid}/maps").read_text()
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+        pages = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
     except OSError:
         return
-    try:
-        for start, end in re.findall(r"(?m)^([0-9a-f]+)-([0-9a-f]+) rw", maps):
-            at, last = int(start, 16), int(end, 16)
-            while at < last:
-                try:
-                    part = os.pread(memory, min(8 << 20, last - at), at)
-                except (OSError, OverflowError):
-                    break
-                if not part:
-                    break
-                yield part
-                at += len(part) - 64 if at + len(part) < last else len(part)
-    finally:
-        os.close(memory)
+    for start, end in re.findall(r"(?m)^([0-9a-f]+)-([0-9a-f]+) rw", maps):
+        first, last = int(start, 16), int(end, 16)
+        for at in range(first, last, _PART):
+            count = min(_PART, last - at)
+            try:
+                if any(os.pread(pages, count // 512, at // 512)):
+                    yield os.pread(memory, min(count + 64, last - at), at)
+            except OSError:
+                continue
+    os.close(memory)
+    os.close(pages)
+
+
+def _found(search: BytesAhoCorasick, content: bytes) -> set[int]:
+    return {which for which, *_ in search.find_matches_as_indexes(content)}
 
 
 def _beside(cluster: RayCluster) -> list[int]:
@@ -120,19 +124,19 @@ def test_the_rows_are_those_of_local_and_no_key_is_in_ray(
     for session in place.sessions.values():
         wanted += [place.node.keyring.get(subject_of(session)).key, session.encode()]
     token = (cluster.folder / "token").read_bytes()
+    search = BytesAhoCorasick([*wanted, token])
     beside: set[int] = set()
     found_token = False
     for item in place.export(tmp_path / "ray", _engine(cluster)):
         if isinstance(item, ExportProgress) and item.done < 3:
             beside.update(_beside(cluster))
-        if not isinstance(item, ExportProgress) or item.done in (1, 4):
-            for pid in cluster.processes():
-                for part in _memory(pid):
-                    found_token = found_token or token in part
-                    assert not [one for one in wanted if one in part], cluster.processes()[pid]
+        if not isinstance(item, ExportProgress) or item.done == 2:
+            for pid, said in cluster.processes().items():
+                found = {one for part in _memory(pid) for one in _found(search, part)}
+                found_token = found_token or len(wanted) in found
+                assert not found - {len(wanted)}, said
             for path in cluster.files():
-                content = path.read_bytes()
-                assert not [one for one in wanted if one in content], path
+                assert not _found(search, path.read_bytes()) - {len(wanted)}, path
     assert found_token
     assert 2 == len(beside)
     list(place.export(tmp_path / "local", LocalEngine(2)))

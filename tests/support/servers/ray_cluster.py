@@ -1,4 +1,4 @@
-"""A real Ray cluster of one machine with two workers, started as the guide says."""
+"""A real Ray cluster of one machine, started as the guide says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.clients.programs import clean_environment
 class RayCluster:
     """The cluster, which a module of tests starts and ends. `environment`: for its clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 2) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
         token = self.folder / "token"
         token.write_text(secrets.token_hex(32))
@@ -34,7 +34,7 @@ class RayCluster:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
-                *("--node-ip-address=127.0.0.1", f"--port={self.port}", "--num-cpus=2"),
+                *("--node-ip-address=127.0.0.1", f"--port={self.port}", f"--num-cpus={workers}"),
                 *(f"--ray-client-server-port={client}", "--include-dashboard=false"),
                 *("--disable-usage-stats", "--object-store-memory=80000000"),
                 f"--temp-dir={self.folder / 't'}",
