@@ -75,7 +75,7 @@ def _said(folder: Path) -> list[tuple[str, str]]:
 
 
 def _memory(pid: int) -> Iterator[bytes]:
-    """What a process has in memory that it can write, in parts that overlap; no page it never had."""
+    """What a process has in memory that it can write, in parts that overlap."""
     try:
         maps = Path(f"/proc/{pid}/maps").read_text()
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
