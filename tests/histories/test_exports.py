@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from bailee.training.exports import Exports
 from histories.histories import Histories
 
 ADA, BOB, ACME = 0, 1, 2
@@ -92,6 +93,19 @@ def ended(history: Histories) -> Iterable[object]:
 @pytest.mark.parametrize("acts", [withdrawn, resumed, left, deleted, erased, ended])
 def test_a_dataset_has_exactly_what_the_model_allows(acts: Acts) -> None:
     """At its end, whatever happened while it was written; and who left since is listed."""
+    _tell(acts)
+
+
+@pytest.mark.row("T7")
+@pytest.mark.parametrize("acts", [withdrawn, erased])
+def test_what_is_not_taken_out_is_found(monkeypatch: pytest.MonkeyPatch, acts: Acts) -> None:
+    """A product that decides when it lends, and not again, does not agree with the model."""
+    monkeypatch.setattr(Exports, "_left", lambda *_: {})
+    with pytest.raises(AssertionError):
+        _tell(acts)
+
+
+def _tell(acts: Acts) -> None:
     history = Histories()
     try:
         for _ in acts(history):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bailee.training import files
-from bailee.training.dataset import MaskCount, Message, Row, ToolCall, columns
+from bailee.training.dataset import MaskCount, Row, RowMessage, ToolCall, columns
 from bailee.training.files import Format
 
 
@@ -20,10 +20,10 @@ def row(number: int, size: int = 20) -> Row:
     """A row with a call, a result and a count."""
     said = f"{number} " + "word " * size
     messages = (
-        Message("user", said),
-        Message("assistant", "", "I look.", (ToolCall("t1", "Bash", '{"command":"ls"}'),)),
-        Message("tool", "a.py", tool_call_id="t1", name="Bash"),
-        Message("assistant", "One."),
+        RowMessage("user", said),
+        RowMessage("assistant", "", "I look.", (ToolCall("t1", "Bash", '{"command":"ls"}'),)),
+        RowMessage("tool", "a.py", tool_call_id="t1", name="Bash"),
+        RowMessage("assistant", "One."),
     )
     return Row(
         *(f"c-{number}", "c", "", "2026-11-29", "pro", "api", "model-1", "en", "t1", "d", "k"),

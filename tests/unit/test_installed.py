@@ -29,7 +29,7 @@ for found in pkgutil.walk_packages(bailee.__path__, "bailee."):
     if not found.name.startswith(LEFT_OUT):
         importlib.import_module(found.name)
 """
-_EXTRAS = {"", "server", "agent", "keyring", "cloud", "local-model", "ray"}
+_EXTRAS = {"", "server", "agent", "keyring", "cloud", "local-model", "ray", "training"}
 
 
 def _closure(name: str, extras: set[str], found: set[tuple[str, str]]) -> None:

@@ -35,7 +35,7 @@ from bailee.operations.operation import operation
 from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
 from bailee.training import manifest
-from bailee.training.checking import Checked, Dataset, WithdrawnRow, WrongPart
+from bailee.training.checking import CheckedDataset, Dataset, WithdrawnRow, WrongPart
 from bailee.training.cluster import RayEngine, cluster_address
 from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
 from bailee.training.exports import SIGNED, Export
@@ -87,7 +87,7 @@ class ExportWithYours:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedDataset(Checked):
+class VerifiedDataset(CheckedDataset):
     """`on_record`: the leaf of the log that has the manifest's hash; None: there is none."""
 
     on_record: int | None

@@ -22,14 +22,14 @@ from bailee.training import manifest
 from bailee.training.exports import Export
 from bailee.training.files import Format
 from bailee.training.finishing import Finished, put
-from bailee.training.manifest import DatasetFile, Manifest
+from bailee.training.manifest import DatasetManifest, SignedFile
 
 FILTER: Final = "withdrawn.txt"
 _BLOCK: Final = 1 << 20
 _BATCH: Final = 1000
 
 
-class Owned(NamedTuple):
+class RowOwner(NamedTuple):
     """Of a row its id, the commitment of its session, and what allowed it."""
 
     row: str
@@ -37,6 +37,9 @@ class Owned(NamedTuple):
     clause: str
     consent: str
     document: str
+
+
+_SAID: Final = RowOwner._fields[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class WithdrawnRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedDataset:
     """What a check came to. `document`: SHA-256 of the manifest."""
 
     export: str
@@ -81,7 +84,7 @@ class Dataset:
             raise InputError("a dataset's folder is named from the root of the file system.")
         self._folder = folder
 
-    def manifest(self) -> Manifest:
+    def manifest(self) -> DatasetManifest:
         """What the dataset says of itself.
 
         Raises:
@@ -109,7 +112,7 @@ class Dataset:
 
     def check(
         self, key: notes.Key, exports: Mapping[str, Export], policies: Collection[str]
-    ) -> Checked:
+    ) -> CheckedDataset:
         """Compare all of it with what was signed. `key`: the home's; `exports`: those it knows;
         `policies`: the hashes of the documents that have held there. Errors as in `manifest`.
         """
@@ -123,7 +126,7 @@ class Dataset:
             wrong.append(WrongPart(manifest.MANIFEST, "its policy has never held in this home"))
         wrong += self._files(made)
         wrong += self._rows(made)
-        return Checked(
+        return CheckedDataset(
             made.export, document, made.policy, made.sessions, made.rows, len(made.files), wrong
         )
 
@@ -166,7 +169,7 @@ class Dataset:
                 f"{name} can't be read ({error.strerror}).", hint="check the folder's permissions"
             ) from error
 
-    def _signed(self, key: notes.Key, made: Manifest, document: str) -> Iterator[WrongPart]:
+    def _signed(self, key: notes.Key, made: DatasetManifest, document: str) -> Iterator[WrongPart]:
         try:
             note = notes.read(self._raw(manifest.SIGNATURE))
             if note.text != manifest.statement(key.name, made.export, document):
@@ -176,7 +179,7 @@ class Dataset:
         except BaileeError as error:
             yield WrongPart(manifest.SIGNATURE, error.message)
 
-    def _files(self, made: Manifest) -> Iterator[WrongPart]:
+    def _files(self, made: DatasetManifest) -> Iterator[WrongPart]:
         listed = {one.path for one in made.files}
         for path in sorted((self._folder / manifest.DATA).glob("*")):
             name = f"{manifest.DATA}/{path.name}"
@@ -189,7 +192,7 @@ class Dataset:
             except OSError as error:
                 yield WrongPart(one.path, f"it can't be read ({error.strerror})")
 
-    def _rows(self, made: Manifest) -> Iterator[WrongPart]:
+    def _rows(self, made: DatasetManifest) -> Iterator[WrongPart]:
         """Whether the rows are those of the sessions that are listed, each by what allowed it."""
         try:
             listed = self._sessions()
@@ -229,26 +232,28 @@ class Dataset:
                     found[name] = (rows, text(said.get("clause")), text(said.get("consent")))
         return found
 
-    def _owned(self, file: DatasetFile) -> Iterator[Owned]:
+    def _owned(self, file: SignedFile) -> Iterator[RowOwner]:
         try:
             yield from _owned(self._folder / file.path)
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise IntegrityError("it is no file of rows.") from error
 
 
-def _owned(path: Path) -> Iterator[Owned]:
+def _owned(path: Path) -> Iterator[RowOwner]:
     if path.suffix == f".{Format.JSONL.value}":
         with path.open("rb") as lines:
             for line in lines:
                 said = members(orjson.loads(line))
-                yield Owned(text(said["id"]), *(text(said[name]) for name in Owned._fields[1:]))
+                yield RowOwner(
+                    text(said["id"]), *(text(said[name]) for name in RowOwner._fields[1:])
+                )
         return
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as parquet:
-        for batch in parquet.iter_batches(_BATCH, columns=["id", *Owned._fields[1:]]):
+        for batch in parquet.iter_batches(_BATCH, columns=["id", *_SAID]):
             for said in batch.to_pylist():
-                yield Owned(said["id"], *(said[name] for name in Owned._fields[1:]))
+                yield RowOwner(said["id"], *(said[name] for name in _SAID))
 
 
 def _digest(path: Path) -> str:

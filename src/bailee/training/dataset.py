@@ -42,7 +42,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class RowMessage:
     """One message. `role`: system, user, assistant or tool. `thinking`: what the model thought
     before it answered, "" for nothing. `tool_call_id`, `name`: of a tool's result, which call it
     answers and whose.
@@ -85,7 +85,7 @@ class Row:
     clause: str
     document: str
     consent: str
-    messages: tuple[Message, ...]
+    messages: tuple[RowMessage, ...]
     tools: str
     blocks: str
     masked: tuple[MaskCount, ...] = ()
@@ -168,7 +168,7 @@ def columns(row: Row) -> Columns:
     }
 
 
-def _message(message: Message) -> MessageColumns:
+def _message(message: RowMessage) -> MessageColumns:
     return {
         "role": message.role,
         "content": message.content,

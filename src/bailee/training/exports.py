@@ -42,7 +42,7 @@ from bailee.ledger import Ledger
 from bailee.policy import Policy
 from bailee.training import standings
 from bailee.training.shards import ShardResult
-from bailee.training.standings import Allowed, Span
+from bailee.training.standings import Allowed, SessionSpan
 
 WRITING: Final = "writing"
 PLANNING: Final = "planning"
@@ -289,7 +289,7 @@ class Exports:
     def _candidates(self, export: Export, after: str, last: str, now: datetime) -> Iterator[str]:
         going = True
         while going:
-            span = Span(after, last, export.since or _EVER, export.began_at)
+            span = SessionSpan(after, last, export.since or _EVER, export.began_at)
             with storage_errors(_WHAT), reading(self._engine) as connection:
                 after, ids = standings.candidates(connection, self._policy, span, now)
             yield from ids

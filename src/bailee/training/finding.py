@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from bailee.training.encodings import DEEPEST, encoded_runs, readings
-from bailee.training.personal import EMAIL, Found, personal_in
-from bailee.training.secret_values import TooMany, secrets_in
+from bailee.training.personal import EMAIL, PersonalValue, personal_in
+from bailee.training.secret_values import TooManySecrets, secrets_in
 
 SECRET: Final = "SECRET"  # noqa: S105 -- a kind of value
 OPAQUE: Final = "OPAQUE"
@@ -31,7 +31,7 @@ _GIVEN: Final = tuple(
 _REMEMBERED: Final = 8_192
 _WORTH_REMEMBERING: Final = 256
 
-Names: TypeAlias = Callable[[str], Iterable[Found]]
+Names: TypeAlias = Callable[[str], Iterable[PersonalValue]]
 """Names of people and places in a text."""
 
 
@@ -63,7 +63,7 @@ class Finder:
         """What is to be masked in a text.
 
         Raises:
-            TooMany: so much that the text must go as a whole.
+            TooManySecrets: so much that the text must go as a whole.
         """
         if len(text) < _WORTH_REMEMBERING:
             return tuple(self._in(text, 0))
@@ -112,4 +112,4 @@ def as_masks(rule: str, value: str) -> Iterator[ToMask]:
         yield ToMask(SECRET, rule, value, before, alone=True)
 
 
-__all__ = ["OPAQUE", "SECRET", "Finder", "Names", "ToMask", "TooMany", "as_masks"]
+__all__ = ["OPAQUE", "SECRET", "Finder", "Names", "ToMask", "TooManySecrets", "as_masks"]

@@ -26,7 +26,7 @@ from bailee.training.counting import Counts, from_json
 from bailee.training.describing import DatasetSummary
 from bailee.training.exports import Export, Exports, Shard
 from bailee.training.files import Format
-from bailee.training.manifest import DatasetFile, Manifest
+from bailee.training.manifest import DatasetManifest, SignedFile
 from bailee.training.rewriting import rewrite
 from bailee.training.shards import facts_file, final_file, shard_file
 
@@ -102,7 +102,7 @@ class Finishing:
             near_duplicates=len(marks),
         )
         described = [*_describe(place, dataset)]
-        made = Manifest(
+        made = DatasetManifest(
             export=export.id,
             home=self._home,
             policy=export.policy,
@@ -180,7 +180,7 @@ class Finishing:
         folders: tuple[Path, Path],
         without: set[str],
         marks: Mapping[str, str],
-    ) -> DatasetFile:
+    ) -> SignedFile:
         """A shard's file in its place."""
         place, staging = folders
         name = f"{manifest.DATA}/{final_file(shard.number, export.shards, export.format)}"
@@ -200,12 +200,12 @@ class Finishing:
             wanted = self._exports.rows_of(export.id, shard.number)
             if made.rows != wanted:
                 raise _not_whole(name)
-            return DatasetFile(name, made.sha256, made.bytes, made.rows)
+            return SignedFile(name, made.sha256, made.bytes, made.rows)
         if kept is source:
             source.rename(target)
             sync_folder(target.parent)
         wanted = self._exports.rows_of(export.id, shard.number)
-        return DatasetFile(name, str(shard.sha256), target.stat().st_size, wanted)
+        return SignedFile(name, str(shard.sha256), target.stat().st_size, wanted)
 
 
 def _count(seen: Counts, more: Counts) -> None:
@@ -218,7 +218,7 @@ def _count(seen: Counts, more: Counts) -> None:
             setattr(seen, one.name, held + added)
 
 
-def _describe(place: Path, dataset: DatasetSummary) -> Iterator[DatasetFile]:
+def _describe(place: Path, dataset: DatasetSummary) -> Iterator[SignedFile]:
     """Write what the dataset says of itself to people and loaders."""
     texts = {
         "README.md": describing.readme(dataset),
@@ -272,9 +272,9 @@ def _digest(path: Path) -> str:
     return made.hexdigest()
 
 
-def _described(place: Path, name: str) -> DatasetFile:
+def _described(place: Path, name: str) -> SignedFile:
     path = place / name
-    return DatasetFile(name, _digest(path), path.stat().st_size)
+    return SignedFile(name, _digest(path), path.stat().st_size)
 
 
 def _not_whole(name: str) -> IntegrityError:

@@ -41,7 +41,7 @@ DATA: Final = "data"
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetFile:
+class SignedFile:
     """A file of a dataset. `path`: from the dataset's folder; `rows`: None where it has none."""
 
     path: str
@@ -51,7 +51,7 @@ class DatasetFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class DatasetManifest:
     """A dataset. `home`: the name of the home's log; `policy`, `policy_version`: the document that
     decided; `since`: of sessions active since; `taken_out`: sessions that were written and may not
     be in it any more, by why; `unreadable`: sessions that could not be read; `counts`: rows by what
@@ -73,7 +73,7 @@ class Manifest:
     taken_out: dict[str, int]
     unreadable: int
     counts: JsonObject
-    files: tuple[DatasetFile, ...]
+    files: tuple[SignedFile, ...]
 
 
 def commitment(key: bytes, export: str, session: str) -> str:
@@ -82,13 +82,13 @@ def commitment(key: bytes, export: str, session: str) -> str:
     return hmac.digest(key, said, "sha256").hex()
 
 
-def as_bytes(manifest: Manifest) -> bytes:
+def as_bytes(manifest: DatasetManifest) -> bytes:
     """A manifest as it is written."""
     said = {"type": TYPE, **asdict(manifest)}
     return orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
 
 
-def of_bytes(raw: bytes) -> Manifest:
+def of_bytes(raw: bytes) -> DatasetManifest:
     """The manifest that was written.
 
     Raises:
@@ -99,11 +99,11 @@ def of_bytes(raw: bytes) -> Manifest:
         if said.pop("type", None) != TYPE:
             raise ValueError("another type")
         files = tuple(
-            DatasetFile(**members(one))  # type: ignore[arg-type]
+            SignedFile(**members(one))  # type: ignore[arg-type]
             for one in elements(said.pop("files"))
         )
         counts = members(said.pop("counts"))
-        made = Manifest(**said, counts=counts, files=files)  # type: ignore[arg-type]
+        made = DatasetManifest(**said, counts=counts, files=files)  # type: ignore[arg-type]
         if not all(_leads_inside(one.path) for one in files):
             raise ValueError("a path leads elsewhere")
     except (KeyError, TypeError, ValueError) as error:

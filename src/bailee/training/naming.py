@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from bailee.errors import InputError
 from bailee.training.finding import Names
-from bailee.training.personal import Found
+from bailee.training.personal import PersonalValue
 
 _KINDS: Final = {"PERSON": "PERSON", "LOCATION": "PLACE", "NRP": "GROUP"}
 _PIECE: Final = 50_000
@@ -63,7 +63,7 @@ def by_model(folder: Path, language: str = "en") -> Names:
         supported_languages=[language],
     )
 
-    def names(text: str) -> Iterator[Found]:
+    def names(text: str) -> Iterator[PersonalValue]:
         for start in range(0, len(text), _PIECE):
             piece = text[start : start + _PIECE]
             results: list[_Result] = engine.analyze(
@@ -72,6 +72,6 @@ def by_model(folder: Path, language: str = "en") -> Names:
             for one in results:
                 value = piece[one.start : one.end].strip()
                 if len(value) >= _SHORTEST and "\n" not in value:
-                    yield Found(_KINDS[one.entity_type], value)
+                    yield PersonalValue(_KINDS[one.entity_type], value)
 
     return names

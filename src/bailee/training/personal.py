@@ -65,7 +65,7 @@ _NOBODY: Final = frozenset(
 )
 
 
-class Found(NamedTuple):
+class PersonalValue(NamedTuple):
     """A value and its kind. `before`: it is masked only where this stands before it."""
 
     kind: str
@@ -73,42 +73,42 @@ class Found(NamedTuple):
     before: str = ""
 
 
-def personal_in(text: str) -> Iterator[Found]:
+def personal_in(text: str) -> Iterator[PersonalValue]:
     """What is personal in a text, the same value perhaps more than once."""
     if "@" in text:
         yield from _emails(text)
     for match in _PATH.finditer(text):
         if match["s"] not in _NOBODY and not match["s"].startswith(("$", "{", "[", "*")):
-            yield Found(USER, match["s"], match[0][: -len(match["s"])])
+            yield PersonalValue(USER, match["s"], match[0][: -len(match["s"])])
     if any(character.isdigit() for character in text[:4096]) or re.search(r"\d", text):
         yield from _numbers(text)
 
 
-def _emails(text: str) -> Iterator[Found]:
+def _emails(text: str) -> Iterator[PersonalValue]:
     for match in _DOMAIN.finditer(text):
         local = _LOCAL.search(text[max(0, match.start() - 64) : match.start()])
         if local is not None and local[0] not in _NOT_PEOPLE:
-            yield Found(EMAIL, local[0].lstrip(".-+") + match[0])
+            yield PersonalValue(EMAIL, local[0].lstrip(".-+") + match[0])
 
 
-def _numbers(text: str) -> Iterator[Found]:
+def _numbers(text: str) -> Iterator[PersonalValue]:
     for match in _IBAN.finditer(text):
         # What follows may look as if it belonged to it.
         for end in range(len(match[0]), 14, -1):
             if iban.is_valid(match[0][:end].rstrip()):
-                yield Found(IBAN, match[0][:end].rstrip())
+                yield PersonalValue(IBAN, match[0][:end].rstrip())
                 break
     for match in _CARD.finditer(text):
         digits = re.sub(r"\D", "", match[0])
         if _BRANDS.match(digits) and luhn.is_valid(digits):
-            yield Found(CARD, match[0])
+            yield PersonalValue(CARD, match[0])
     for match in (*_IPV4.finditer(text), *_IPV6.finditer(text)):
         try:
             address = ipaddress.ip_address(match[0])
         except ValueError:
             continue
         if address.is_global and not address.is_multicast:
-            yield Found(IP, match[0])
+            yield PersonalValue(IP, match[0])
     for pattern in _PHONES:
         for match in pattern.finditer(text):
-            yield Found(PHONE, match["s"] if "s" in pattern.groupindex else match[0])
+            yield PersonalValue(PHONE, match["s"] if "s" in pattern.groupindex else match[0])

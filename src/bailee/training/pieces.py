@@ -34,19 +34,19 @@ _CALLS: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _FILES: Final = frozenset({"image", "document", "video", "audio"})
 
 
-class Text(NamedTuple):
+class TextPiece(NamedTuple):
     """What was said."""
 
     text: str
 
 
-class Thought(NamedTuple):
+class ThoughtPiece(NamedTuple):
     """What the model thought."""
 
     text: str
 
 
-class Call(NamedTuple):
+class CallPiece(NamedTuple):
     """A tool is called; `arguments`: JSON text."""
 
     id: str
@@ -54,14 +54,14 @@ class Call(NamedTuple):
     arguments: str
 
 
-class Result(NamedTuple):
+class ResultPiece(NamedTuple):
     """What a call gave; `id`: of the call."""
 
     id: str
     text: str
 
 
-Piece: TypeAlias = Text | Thought | Call | Result
+Piece: TypeAlias = TextPiece | ThoughtPiece | CallPiece | ResultPiece
 
 
 def as_json(value: Json) -> str:
@@ -118,10 +118,10 @@ def pieces_of(message: Json) -> Iterator[Piece]:
 
 def _pieces(block: Json) -> Iterator[Piece]:
     if isinstance(block, str):
-        yield Text(block)
+        yield TextPiece(block)
     elif not isinstance(block, dict):
         if block is not None:
-            yield Text(as_json(block))
+            yield TextPiece(as_json(block))
     elif "type" not in block and len(block) == 1:  # Converse: the kind is the member's name
         yield from _of_converse(*next(iter(block.items())), block)
     else:
@@ -131,45 +131,45 @@ def _pieces(block: Json) -> Iterator[Piece]:
 def _of_messages(kind: str, block: JsonObject) -> Iterator[Piece]:
     if kind in ("text", "thinking") and isinstance(block.get(kind), str):
         said = text(block[kind])
-        yield Text(said) if kind == "text" else Thought(said)
+        yield TextPiece(said) if kind == "text" else ThoughtPiece(said)
     elif kind == "redacted_thinking":
-        yield Thought("[redacted]")
+        yield ThoughtPiece("[redacted]")
     elif kind in _CALLS:
         yield _call(block.get("id"), block.get("name"), block.get("input"))
     elif kind.endswith("tool_result"):
-        yield Result(text(block.get("tool_use_id")), _told(block.get("content")))
+        yield ResultPiece(text(block.get("tool_use_id")), _told(block.get("content")))
     elif kind in _FILES:
         yield from _file(kind, members(block.get("source")))
     else:
-        yield Text(as_json(block))
+        yield TextPiece(as_json(block))
 
 
 def _of_converse(kind: str, value: Json, block: JsonObject) -> Iterator[Piece]:
     inner = members(value)
     if kind == "text" and isinstance(value, str):
-        yield Text(value)
+        yield TextPiece(value)
     elif kind == "toolUse":
         yield _call(inner.get("toolUseId"), inner.get("name"), inner.get("input"))
     elif kind == "toolResult":
-        yield Result(text(inner.get("toolUseId")), _told(inner.get("content")))
+        yield ResultPiece(text(inner.get("toolUseId")), _told(inner.get("content")))
     elif kind == "reasoningContent":
         said = text(members(inner.get("reasoningText")).get("text"))
-        yield Thought(said or "[redacted]")
+        yield ThoughtPiece(said or "[redacted]")
     elif kind in _FILES:
         size = text(members(inner.get("source")).get("bytes")).strip("[]")
-        yield Text(_placeholder(kind, text(inner.get("format")), size))
+        yield TextPiece(_placeholder(kind, text(inner.get("format")), size))
     elif kind == "json":
-        yield Text(as_json(value))
+        yield TextPiece(as_json(value))
     elif kind != "cachePoint":
-        yield Text(as_json(block))
+        yield TextPiece(as_json(block))
 
 
-def _call(identifier: Json, name: Json, arguments: Json) -> Call:
+def _call(identifier: Json, name: Json, arguments: Json) -> CallPiece:
     # Arguments that are not an object broke off while they were streamed: kept as what they are.
     known: JsonObject = members(arguments)
     if arguments is not None and not isinstance(arguments, dict):
         known = {"arguments": arguments}
-    return Call(text(identifier) or "call", text(name) or "tool", as_json(known))
+    return CallPiece(text(identifier) or "call", text(name) or "tool", as_json(known))
 
 
 def _told(content: Json) -> str:
@@ -179,22 +179,26 @@ def _told(content: Json) -> str:
     said: list[str] = []
     for block in elements(content) if isinstance(content, list) else [content]:
         for piece in _pieces(block):
-            said.append(piece.text if isinstance(piece, Text | Thought | Result) else piece.name)
+            said.append(
+                piece.text
+                if isinstance(piece, TextPiece | ThoughtPiece | ResultPiece)
+                else piece.name
+            )
     return "\n".join(said)
 
 
 def _file(kind: str, source: JsonObject) -> Iterator[Piece]:
     match text(source.get("type")):
         case "text":
-            yield Text(text(source.get("data")))
+            yield TextPiece(text(source.get("data")))
         case "content":
             for block in elements(source.get("content")):
                 yield from _pieces(block)
         case "base64":
             size = text(source.get("data")).strip("[]")
-            yield Text(_placeholder(kind, text(source.get("media_type")), size))
+            yield TextPiece(_placeholder(kind, text(source.get("media_type")), size))
         case other:
-            yield Text(_placeholder(kind, f"by {other or 'nothing'}", ""))
+            yield TextPiece(_placeholder(kind, f"by {other or 'nothing'}", ""))
 
 
 def _placeholder(kind: str, form: str, size: str) -> str:

@@ -15,7 +15,7 @@ import orjson
 
 from bailee.errors import IntegrityError
 from bailee.training import files
-from bailee.training.dataset import Columns, MaskCount, Message, MessageColumns, Row, ToolCall
+from bailee.training.dataset import Columns, MaskCount, MessageColumns, Row, RowMessage, ToolCall
 from bailee.training.files import Format, WrittenFile
 
 _BATCH: Final = 64
@@ -93,9 +93,9 @@ def _row(said: Columns) -> Row:
     )
 
 
-def _message(said: MessageColumns) -> Message:
+def _message(said: MessageColumns) -> RowMessage:
     calls = said["tool_calls"] or ()
-    return Message(
+    return RowMessage(
         said["role"],
         said["content"],
         said["thinking"] or "",

@@ -21,13 +21,13 @@ from typing import Final
 
 from bailee.json_values import Json, JsonObject, elements, members, text, well_formed
 from bailee.training import languages
-from bailee.training.dataset import ExportedSession, Message, Row, ToolCall
+from bailee.training.dataset import ExportedSession, Row, RowMessage, ToolCall
 from bailee.training.pieces import (
-    Call,
+    CallPiece,
     Piece,
-    Result,
-    Text,
-    Thought,
+    ResultPiece,
+    TextPiece,
+    ThoughtPiece,
     as_json,
     looked_into,
     pieces_of,
@@ -115,12 +115,12 @@ def _tool(declared: JsonObject) -> Json:
     }
 
 
-def as_messages(instructions: Json, said: Iterable[Json]) -> tuple[Message, ...]:
+def as_messages(instructions: Json, said: Iterable[Json]) -> tuple[RowMessage, ...]:
     """Messages of the Messages API or of Converse, looked into, as messages that trainers take."""
     making = _Making()
     system = _texts(pieces_of(instructions))
     if system:
-        making.made.append(Message("system", system))
+        making.made.append(RowMessage("system", system))
     for message in said:
         role = text(members(message).get("role"))
         if role == "assistant":
@@ -136,9 +136,9 @@ def _texts(pieces: Iterable[Piece]) -> str:
 
 def _plain(piece: Piece) -> str:
     match piece:
-        case Call():
+        case CallPiece():
             return f"{piece.name} {piece.arguments}"
-        case Result():
+        case ResultPiece():
             return _ORPHAN + piece.text
         case _:
             return piece.text
@@ -150,7 +150,7 @@ class _Making:
     `text`, `thinking`, `asked`: of the answer that is being put together.
     """
 
-    made: list[Message] = field(default_factory=list)
+    made: list[RowMessage] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     thinking: list[str] = field(default_factory=list)
@@ -162,17 +162,17 @@ class _Making:
         self._settle()
         for piece in pieces:
             match piece:
-                case Result() if self._awaited(piece):
+                case ResultPiece() if self._awaited(piece):
                     self._result(piece)
-                case Text() | Result():
+                case TextPiece() | ResultPiece():
                     if self.text and not self.beside:
                         self.text.append("\n\n")
                     self.text.append(_plain(piece))
                     self.beside = True
-                case Thought():
+                case ThoughtPiece():
                     self.thinking.append(piece.text)
                     self.beside = False
-                case Call():
+                case CallPiece():
                     self.asked.append(ToolCall(piece.id, piece.name, piece.arguments))
                     self.beside = False
 
@@ -180,7 +180,7 @@ class _Making:
         """A person's message, or what stands for one: results first, then what is said."""
         left: list[Piece] = []
         for piece in pieces:
-            if isinstance(piece, Result) and self._awaited(piece):
+            if isinstance(piece, ResultPiece) and self._awaited(piece):
                 self._result(piece)
             else:
                 left.append(piece)
@@ -191,38 +191,38 @@ class _Making:
         self._settle()
         last = self.made[-1] if self.made else None
         if last is not None and last.role == role == "user":
-            self.made[-1] = Message(role, f"{last.content}\n\n{said}")
+            self.made[-1] = RowMessage(role, f"{last.content}\n\n{said}")
         else:
-            self.made.append(Message(role, said))
+            self.made.append(RowMessage(role, said))
 
-    def end(self) -> tuple[Message, ...]:
+    def end(self) -> tuple[RowMessage, ...]:
         """All of it."""
         self._close()
         if self.made and self.made[-1].role == "tool":
             self._settle()
         return tuple(self.made)
 
-    def _awaited(self, result: Result) -> bool:
+    def _awaited(self, result: ResultPiece) -> bool:
         return any(one.id == result.id for one in (*self.calls, *self.asked))
 
-    def _result(self, result: Result) -> None:
+    def _result(self, result: ResultPiece) -> None:
         """A result of a call that waits."""
         self._close()
         place = next(place for place, one in enumerate(self.calls) if one.id == result.id)
         call = self.calls.pop(place)
-        self.made.append(Message("tool", result.text, tool_call_id=call.id, name=call.name))
+        self.made.append(RowMessage("tool", result.text, tool_call_id=call.id, name=call.name))
 
     def _settle(self) -> None:
         """Give every call that still waits a result: the conversation goes on without."""
         for call in self.calls:
-            self.made.append(Message("tool", NO_RESULT, tool_call_id=call.id, name=call.name))
+            self.made.append(RowMessage("tool", NO_RESULT, tool_call_id=call.id, name=call.name))
         self.calls.clear()
 
     def _close(self) -> None:
         """End the answer that is being put together, if there is one."""
         if self.text or self.thinking or self.asked:
             self.made.append(
-                Message(
+                RowMessage(
                     "assistant",
                     "".join(self.text),
                     "\n\n".join(self.thinking),

@@ -30,7 +30,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 from bailee.json_values import Json, JsonObject, elements, members
 from bailee.training.dataset import MaskCount, Row
 from bailee.training.encodings import readings, spellings
-from bailee.training.finding import SECRET, Finder, ToMask, TooMany, as_masks
+from bailee.training.finding import SECRET, Finder, ToMask, TooManySecrets, as_masks
 from bailee.training.pieces import FREE, as_json
 from bailee.training.rows import as_messages, declared_tools
 
@@ -70,7 +70,7 @@ def masked(row: Row, finder: Finder | None = None) -> tuple[Row, Counter[str]]:
         try:
             for one in finder.find(text):
                 masks.add(one)
-        except TooMany:
+        except TooManySecrets:
             whole.add(text)
     for value in dict.fromkeys(_given(blocks)):
         for one in as_masks(_GIVEN_RULE, value):

@@ -5,8 +5,8 @@ Rules kept here:
 * Both look at every text, and what one of them finds is a secret.
 * betterleaks is a library in Go: it reads a text up to its first NUL, and its time grows with the
   square of what it finds. So it is given pieces of bounded size, without NUL and each line once;
-  where a text holds more than `MOST` secrets, nobody goes on: `TooMany` says that the text must go
-  as a whole.
+  where a text holds more than `MOST` secrets, nobody goes on: by `TooManySecrets` the text goes as
+  a whole.
 * A secret that is broken over lines is found when its beginning is one of `_BEGINNINGS`.
 * betterleaks can ask vendors whether a key is valid; here it asks nobody (a test holds that).
 """
@@ -39,22 +39,22 @@ _ACCESS_KEY: Final = re.compile(
 )
 
 
-class Secret(NamedTuple):
+class SecretValue(NamedTuple):
     """A value that looks like a secret, and the rule that says so."""
 
     rule: str
     value: str
 
 
-class TooMany(Exception):
+class TooManySecrets(Exception):
     """A text holds more secrets than anybody has use for."""
 
 
-def secrets_in(text: str) -> Iterator[Secret]:
+def secrets_in(text: str) -> Iterator[SecretValue]:
     """The secrets in a text, the same value perhaps more than once.
 
     Raises:
-        TooMany: there are more than `MOST`.
+        TooManySecrets: there are more than `MOST`.
     """
     seen: set[str] = set()
     for secret in _all(text):
@@ -62,27 +62,28 @@ def secrets_in(text: str) -> Iterator[Secret]:
         if len(value) < _SHORTEST or value in seen:
             continue
         if len(seen) == MOST:
-            raise TooMany
+            raise TooManySecrets
         seen.add(value)
-        yield Secret(secret.rule, value)
+        yield SecretValue(secret.rule, value)
 
 
-def _all(text: str) -> Iterator[Secret]:
+def _all(text: str) -> Iterator[SecretValue]:
     for match in _BROKEN.finditer(text):
-        yield Secret("broken over lines", match[0])
+        yield SecretValue("broken over lines", match[0])
     for match in _ACCESS_KEY.finditer(text):
-        yield Secret("AWS access key", match[0])
+        yield SecretValue("AWS access key", match[0])
     for kind, value in by_own_patterns(text):
-        yield Secret(kind, value)
-    yield from _by_betterleaks(text)
+        yield SecretValue(kind, value)
+    yield from by_betterleaks(text)
 
 
-def _by_betterleaks(text: str) -> Iterator[Secret]:
+def by_betterleaks(text: str) -> Iterator[SecretValue]:
+    """What betterleaks finds."""
     from betterleaks import scan_string
 
     for piece in _pieces(text):
         for finding in scan_string(piece):
-            yield Secret(f"betterleaks {finding.rule_id}", finding.match.value)
+            yield SecretValue(f"betterleaks {finding.rule_id}", finding.match.value)
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -102,7 +102,7 @@ def allowed(
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SessionSpan:
     """Which sessions are looked at: with ids after `after` up to `last`, active since `since`,
     begun by `until`.
     """
@@ -118,7 +118,7 @@ LAST: Final = "\U0010ffff"
 
 
 def candidates(
-    connection: Connection, policy: Policy, span: Span, now: datetime
+    connection: Connection, policy: Policy, span: SessionSpan, now: datetime
 ) -> tuple[str, list[str]]:
     """The next sessions of a span in order of id that may be trained on at `now`: how far was
     looked ("": there are no more), and their ids.

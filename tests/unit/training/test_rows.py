@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.training.dataset import Message, Row
+from bailee.training.dataset import Row, RowMessage
 from bailee.training.rows import NO_RESULT, conversation
 from bailee.vault.packing import JSON
 from support.homes.conversations import Asked, answered, exported, text, user
@@ -56,7 +56,7 @@ def test_a_conversation_with_tools_is_one_row() -> None:
     assert [("t1", "Bash", {"command": "ls"})] == [
         (one.id, one.name, json.loads(one.arguments)) for one in spoken.tool_calls
     ]
-    assert Message("tool", "a.py\nb.py", tool_call_id="t1", name="Bash") == row.messages[3]
+    assert RowMessage("tool", "a.py\nb.py", tool_call_id="t1", name="Bash") == row.messages[3]
     assert ["Bash", "web_search"] == [one["function"]["name"] for one in json.loads(row.tools)]
     assert ("model-1", "2026-11-29", "t1", "consent-1") == (
         *(row.model, row.day, row.clause, row.consent),
