@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,14 @@ from pathlib import Path
 import pytest
 from ahocorasick_rs import BytesAhoCorasick
 
+from bailee import __version__
 from bailee.errors import InputError, StorageError
 from bailee.operations import training
 from bailee.training.cluster import RayEngine, cluster_address
 from bailee.training.exporting import ExportProgress
 from bailee.training.pool import LocalEngine
 from bailee.training.shards import Engine
+from bailee.training.spreading import OTHER_VERSION, UNGUARDED, unfit
 from bailee.vault.record import subject_of
 from support.homes.backed_up import BackedUp
 from support.homes.exporting import rows_of
@@ -29,7 +33,7 @@ _PART = 1 << 20
 
 @dataclass
 class Place(BackedUp):
-    """A home with sessions that may be trained on. `keys_of`: those that an export lends."""
+    """A home with sessions that may be trained on."""
 
     def export(self, folder: Path, engine: Engine) -> Iterator[object]:
         """Go on with an export into a folder, or begin it; four sessions a shard."""
@@ -146,24 +150,25 @@ def test_the_rows_are_those_of_local_and_no_key_is_in_ray(
 
 
 @pytest.mark.row("T8")
-@pytest.mark.parametrize("which", ["worker", "driver"])
 def test_whoever_is_killed_costs_its_shards_alone(
-    place: Place, cluster: RayCluster, tmp_path: Path, which: str
+    place: Place, cluster: RayCluster, tmp_path: Path
 ) -> None:
-    """By SIGKILL, while it goes on: nothing is twice or lost."""
-    killed = 0
+    """Workers, then the driver, by SIGKILL, while it goes on: nothing is twice or lost."""
+    killed = dict.fromkeys(("ray::carried_out", "training.driving"), 0)
+    waiting = [*killed]
     for item in place.export(tmp_path / "d", _engine(cluster)):
-        if isinstance(item, ExportProgress) and item.done == 1 and not killed:
+        if waiting and isinstance(item, ExportProgress) and item.done:
+            which = waiting.pop(0)
             for pid, said in cluster.processes().items():
-                if ("ray::" if which == "worker" else "training.driving") in said:
+                if which in said:
                     os.kill(pid, signal.SIGKILL)
-                    killed += 1
-    assert killed
-    assert (
-        SESSIONS
-        == len(rows_of(tmp_path / "d"))
-        == len({row["id"] for row in rows_of(tmp_path / "d")})
-    )
+                    killed[which] += 1
+    assert all(killed.values()), killed
+    rows = rows_of(tmp_path / "d")
+    assert SESSIONS == len(rows) == len({row["id"] for row in rows})
+    assert sorted(f"word {number}" for number in range(SESSIONS)) == [
+        said for said, _ in _said(tmp_path / "d")
+    ]
 
 
 @pytest.mark.row("T8")
@@ -189,13 +194,17 @@ def test_a_cluster_reaches_nobody_else(cluster: RayCluster, place: Place) -> Non
 
 @pytest.mark.row("T8")
 def test_a_cluster_that_is_not_to_be_used_is_said(
-    cluster: RayCluster, place: Place, tmp_path: Path
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that gets no token, or another, is not reached; what is no address is refused."""
-    bare = {**cluster.environment, "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
-    (tmp_path / "token").write_text("0" * 64)
-    with pytest.raises(StorageError, match="cluster can't be used"):
-        list(place.export(tmp_path / "d", RayEngine(cluster.address, None, environment=bare)))
+    """One whose workers know of no token, or of another bailee; and what is no address."""
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    assert UNGUARDED == unfit(__version__)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    assert (None, OTHER_VERSION) == (unfit(__version__), unfit("0"))
+    said = f"print({json.dumps({'why': UNGUARDED})!r})"
+    engine = RayEngine("auto", None, command=(sys.executable, "-c", said))
+    with pytest.raises(StorageError, match=f"can't be used .{UNGUARDED}"):
+        list(place.export(tmp_path / "d", engine))
     for wrong in ("ray:", "ray://", "ray://x", "ray://a b:1", "ray://x:1/y"):
         with pytest.raises(InputError):
             cluster_address(wrong)
