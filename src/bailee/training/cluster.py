@@ -142,8 +142,8 @@ def _room(said: JsonObject) -> int:
     why = text(said.get("why")) or ENDED
     raise StorageError(
         f"the Ray cluster can't be used ({why[:60]}).",
-        hint="does it run, with the same versions of Python, Ray and bailee as here, and is its "
-        "token in RAY_AUTH_TOKEN_PATH? Nothing was lost: the same command goes on",
+        hint="does it run, with the same Python, Ray and bailee as here? Its token is named by "
+        "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH. Nothing was lost: the same command goes on",
     )
 
 
