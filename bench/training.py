@@ -181,6 +181,7 @@ def _on_ray(node: Node, folder: Path, cores: int, local: float) -> list[Line]:
 
     cluster = RayCluster(cores)
     try:
+        cluster.wait()
         engine = RayEngine(cluster.address, None, environment=cluster.environment)
         _export(node, folder / "first", engine)  # Ray starts its workers
         speed = _export(node, folder / "ray", engine)

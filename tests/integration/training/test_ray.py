@@ -65,6 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, cluster: RayCluster) -> Iter
     made.ask("privacy.choose", key=person["key"], choice="allowed")
     for number in range(SESSIONS):
         made.say(str(person["account"]), f"word {number}")
+    cluster.wait()
     yield made
     made.node.close()
 

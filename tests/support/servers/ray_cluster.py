@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from support.clients.programs import clean_environment
@@ -44,6 +45,24 @@ class RayCluster:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def wait(self) -> None:
+        """Until it listens to clients.
+
+        Raises:
+            OSError: it has ended, or does not begin.
+        """
+        port = int(self.address.rpartition(":")[2])
+        for _ in range(1200):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                if self._process.poll() is not None:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+        raise OSError("the cluster does not begin")
 
     def processes(self) -> dict[int, str]:
         """Its own, with their command lines; not what a worker has beside it."""
