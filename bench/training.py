@@ -1,15 +1,16 @@
 """What a training export costs: sessions a second, and memory, however many there are.
 
 Side by side in one run, over the same home: the export with one worker and with one for each
-processor, against a plain loop over the vault in this process (open, make rows, mask, write; it
-decides, lends and commits nothing), and against pyarrow reading the finished dataset. A session is
-two exchanges of some 3 KB of code. Memory: the highest of any worker, and by how much this process
-has grown, at 500 sessions and at four times as many.
+processor, in processes and on a Ray cluster, against a plain loop over the vault in this process
+(open, make rows, mask, write; it decides, lends and commits nothing), and against pyarrow reading
+the finished dataset. A session is two exchanges of some 3 KB of code. Memory: the highest of any
+worker, and by how much this process has grown, at 500 sessions and at four times as many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import resource
 import sysconfig
@@ -27,11 +28,13 @@ from bailee.node import Node
 from bailee.operations import training
 from bailee.testing import FakeClock
 from bailee.training import files, rows, scrubbing
+from bailee.training.cluster import RayEngine
 from bailee.training.dataset import ExportedSession
 from bailee.training.exports import Export
 from bailee.training.finding import Finder
 from bailee.training.finishing import Finished
 from bailee.training.pool import LocalEngine
+from bailee.training.shards import Engine
 from bailee.vault.exchange import CapturedExchange, Outcome
 from bench.result import Line
 
@@ -127,18 +130,18 @@ def _begin(node: Node, folder: Path) -> Export:
     )
 
 
-def _export(node: Node, folder: Path, workers: int) -> float:
+def _export(node: Node, folder: Path, engine: Engine) -> float:
     began = ticks()
-    *_, done = training.carry_out(node, _begin(node, folder), LocalEngine(workers))
+    *_, done = training.carry_out(node, _begin(node, folder), engine)
     assert isinstance(done, Finished)
     taken = ticks() - began
-    print(f"{done.sessions} sessions, {workers} workers: {taken:.1f} s")
+    print(f"{done.sessions} sessions into {folder.name}: {taken:.1f} s")
     return done.sessions / taken
 
 
 def _memory(node: Node, folder: Path) -> tuple[float, float]:
     before = _resident()
-    _export(node, folder, 1)
+    _export(node, folder, LocalEngine(1))
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return children, _resident() - before
 
@@ -153,7 +156,8 @@ def _speeds(node: Node, folder: Path) -> list[Line]:
 
     cores = os.cpu_count() or 1
     plain = _plain(node, folder / "plain.parquet")
-    one, all_of_them = _export(node, folder / "one", 1), _export(node, folder / "all", cores)
+    one = _export(node, folder / "one", LocalEngine(1))
+    all_of_them = _export(node, folder / "all", LocalEngine(cores))
     began = ticks()
     read = sum(pq.read_table(path).num_rows for path in (folder / "all" / "data").iterdir())
     alone = read / (ticks() - began)
@@ -164,6 +168,31 @@ def _speeds(node: Node, folder: Path) -> list[Line]:
             f"{all_of_them:,.0f} sessions/s",
             f"pyarrow reading alone {alone:,.0f} rows/s",
         ),
+        *_on_ray(node, folder, cores, all_of_them),
+    ]
+
+
+def _on_ray(node: Node, folder: Path, cores: int, local: float) -> list[Line]:
+    """Beside it on a cluster of as many workers, if there is Ray; its start is not counted."""
+    if importlib.util.find_spec("ray") is None:
+        print("Ray is not installed: left out")
+        return []
+    from support.servers.ray_cluster import RayCluster
+
+    cluster = RayCluster(cores)
+    try:
+        cluster.wait()
+        engine = RayEngine(cluster.address, None, environment=cluster.environment)
+        _export(node, folder / "first", engine)  # Ray starts its workers
+        speed = _export(node, folder / "ray", engine)
+    finally:
+        cluster.close()
+    return [
+        (
+            f"training export on Ray, {cores} workers",
+            f"{speed:,.0f} sessions/s",
+            f"processes {local:,.0f}",
+        )
     ]
 
 

@@ -41,9 +41,12 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
         typer.Option(metavar="MOMENT", help="Only sessions that were active since, as 2026-01-31."),
     ] = None,
     form: Annotated[str, typer.Option("--format", help="parquet, or jsonl.")] = "parquet",
-    engine: Annotated[str, typer.Option(help="Where the work is done: local.")] = "local",
+    engine: Annotated[
+        str,
+        typer.Option(help="Where the work is done: local, ray://HOST:PORT, or ray (this machine)."),
+    ] = "local",
     workers: Annotated[
-        int | None, typer.Option(help="How many processes (else one for each processor).")
+        int | None, typer.Option(help="How many at once (else one for each processor).")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="What it is for. It goes on record.")] = None,
     key: KeyOption = None,

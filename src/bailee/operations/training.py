@@ -36,6 +36,7 @@ from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
 from bailee.training import manifest
 from bailee.training.checking import CheckedDataset, Dataset, WithdrawnRow, WrongPart
+from bailee.training.cluster import RayEngine, cluster_address
 from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
 from bailee.training.exports import SIGNED, Export
 from bailee.training.finishing import Finished, put
@@ -210,7 +211,18 @@ def engine_named(engine: str, workers: int | None) -> Engine:
         raise InputError(f"there are 1 to {_MOST_WORKERS} workers.")
     if engine == "local":
         return LocalEngine(workers or os.cpu_count() or 1)
-    raise InputError(f"there is no engine {engine[:40]!r}.", hint="use local")
+    address = cluster_address(engine)
+    if address is None:
+        raise InputError(
+            f"there is no engine {engine[:40]!r}.", hint="use local, ray or ray://HOST:PORT"
+        )
+    if importlib.util.find_spec("ray") is None:
+        raise InputError(
+            "Ray is not installed.",
+            code="configuration",
+            hint="install the extra: pip install 'bailee[ray]'. Nothing was exported",
+        )
+    return RayEngine(address, workers)
 
 
 @operation()

@@ -87,7 +87,7 @@ class Exporting:
             exports, key, home=home, policy_version=policy_version, reason=reason
         )
         self._shard = shard
-        self._unreadable = 0
+        self._failed = ""
 
     def run(self, export: Export) -> Iterator[ExportProgress | Finished]:
         """Carry it out, from wherever it is. The last of what it gives is what was finished.
@@ -108,8 +108,9 @@ class Exporting:
             yield from self._write(export, waiting, staging)
         else:
             raise StorageError(
-                "the workers of this export end before they are done.",
-                hint="check memory and room on the disk, and run it again: it goes on from here",
+                f"the workers of this export end before they are done ({self._failed[:40]}).",
+                hint="check memory and room on the disk; workers of a cluster must be on this "
+                "machine, under this user. Run it again: it goes on from here",
             )
         yield self._finish(export, place, staging)
 
@@ -162,6 +163,7 @@ class Exporting:
     def _commit(self, export: Export, result: ShardResult, leases: KeyLeases) -> bool:
         grant = leases.take(result.number)
         if result.failed is not None or grant is None or result.rows is None:
+            self._failed = result.failed or "no result"
             return False
         unreadable = len(grant.unreadable) + len(result.unreadable)
         self._exports.commit(export, result, grant.lent, self._clock(), unreadable)

@@ -26,8 +26,10 @@ from bailee.json_values import members
 from bailee.training.shards import ShardResult, ShardTask
 
 COMMAND: Final = (sys.executable, "-P", "-m", "bailee.training.working")
-_STARTS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-_ENDED: Final = "WorkerEnded"
+STARTS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+"""What of the environment starts Python: all that a worker gets."""
+ENDED: Final = "WorkerEnded"
+"""What is given back as `failed` when a worker has ended."""
 
 
 class LocalEngine:
@@ -44,13 +46,13 @@ class LocalEngine:
     ) -> None:
         self._workers = workers
         self._command = tuple(command)
-        self._environment = {name: environment[name] for name in _STARTS if name in environment}
+        self._environment = environment
 
     def run(self, tasks: Iterable[ShardTask]) -> Generator[ShardResult, None, None]:
         """See `Engine`."""
         shared = _Shared(iter(tasks))
         results: queue.Queue[ShardResult | Exception | None] = queue.Queue()
-        workers = [_Worker(self._command, self._environment) for _ in range(self._workers)]
+        workers = [WorkerProcess(self._command, self._environment) for _ in range(self._workers)]
         threads = [
             threading.Thread(target=_work, args=(worker, shared, results), daemon=True)
             for worker in workers
@@ -93,12 +95,18 @@ class _Shared:
         self._ended = True
 
 
-class _Worker:
-    """One process at a time. `ask` is called on one thread, `end` on any."""
+class WorkerProcess:
+    """A worker: one process at a time, started when it is needed. An engine has it, or a task on a
+    cluster. `ask` is called on one thread, `end` on any.
+    """
 
-    def __init__(self, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: tuple[str, ...] = COMMAND,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         self._command = command
-        self._environment = environment
+        self._environment = {name: environment[name] for name in STARTS if name in environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, task: ShardTask) -> ShardResult:
@@ -112,7 +120,7 @@ class _Worker:
             return ShardResult(**members(orjson.loads(process.stdout.readline())))  # type: ignore[arg-type]
         except (OSError, ValueError, TypeError):
             self.end()
-            return ShardResult(task.export, task.number, failed=_ENDED)
+            return ShardResult(task.export, task.number, failed=ENDED)
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(  # noqa: S603
@@ -138,7 +146,7 @@ class _Worker:
 
 
 def _work(
-    worker: _Worker,
+    worker: WorkerProcess,
     shared: _Shared,
     results: queue.Queue[ShardResult | Exception | None],
 ) -> None:

@@ -11,12 +11,15 @@ Rules kept here:
 * A key is in memory while its session is written. Nothing of a session is printed, logged or in an
   error; what ends a worker says its kind alone.
 * The process is given a socket's path, a token and a folder. It has no home, no database and no
-  keyring, and leaves no core.
+  keyring, and leaves no core. It dies with who started it.
+* One process at a time writes a shard: another waits until it lets go.
 """
 
 from __future__ import annotations
 
 import base64
+import ctypes
+import fcntl
 import hashlib
 import os
 import resource
@@ -41,6 +44,7 @@ from bailee.training.shards import ShardResult, ShardTask, facts_file, shard_fil
 from bailee.training.wire import Leased
 
 _NICE: Final = 5
+_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG
 
 
 class NotLeasedError(Exception):
@@ -73,7 +77,9 @@ def carry_out(task: ShardTask) -> ShardResult:
     """
     folder = Path(task.folder)
     facts = folder / facts_file(task.number)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, facts.open("wb") as out:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, facts.open("ab") as out:
+        fcntl.flock(out, fcntl.LOCK_EX)  # who had this shard before is refused, and lets go
+        out.truncate(0)
         connection.connect(task.address)
         wire.send(connection, {"token": task.token})
         if wire.receive(connection)[0].get("shard") != task.number:
@@ -153,6 +159,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     for line in sys.stdin.buffer:
         task = ShardTask(**members(orjson.loads(line)))  # type: ignore[arg-type]
         try:
