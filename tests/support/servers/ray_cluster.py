@@ -29,6 +29,7 @@ class RayCluster:
             RAY_AUTH_MODE="token",
             RAY_AUTH_TOKEN_PATH=str(token),
             RAY_USAGE_STATS_ENABLED="0",
+            RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S="120",  # 30 are few beside other work
         )
         self.port, client = _free(), _free()
         self.address = f"ray://127.0.0.1:{client}"
