@@ -176,6 +176,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                 "person": person,
                 "tile": "tile/0/000",
                 "session": "no-such-session",
+                "exchange": "0",
+                "side": "request",
                 "report": "no-such-report",
                 "reference": "no-such-receipt",
                 "measure": "no.such.measure",
