@@ -200,6 +200,7 @@ def test_what_the_agent_measured_is_what_the_service_shows(
     upstream.then(*[Failure(529, "overloaded_error")] * 6)
     assert 4 == run(folder, held, "-m", "bailee", "code", "-p", "go").returncode
 
+    run(folder, held, "-m", "bailee", "outbox", "send")  # what its end had no time for
     listed = run(folder, held, "-m", "bailee", "outbox", "--json")
     assert {"sent"} == {one["state"] for one in json.loads(listed.stdout)}
     shown = bailee.json("metrics", "list")
