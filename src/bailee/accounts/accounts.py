@@ -65,7 +65,12 @@ _SEALED = "sealed:"
 
 
 class Accounts:
-    """The accounts of a home."""
+    """The accounts and keys of a home: their rows, and a copy of them in memory.
+
+    `PeopleRegistry` makes one for each open home. Its methods may be called from any thread;
+    `authenticate` is called on the event loops of gateway and ingest too, so it only looks up. It
+    never decides whether an actor may ask: `authority` does that, before.
+    """
 
     def __init__(
         self,

@@ -70,7 +70,11 @@ class Visit:
 
 
 class Visits:
-    """The visits to providers that are under way."""
+    """The visits to providers that are under way, counted by provider.
+
+    `ProviderSignIn` owns it; called from any thread that may wait for another's server. It never
+    keeps an answer.
+    """
 
     def __init__(
         self,

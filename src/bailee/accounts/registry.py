@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
 
 class PeopleRegistry:
-    """The people of a home: who they are, what they may, what they chose, how they sign in."""
+    """The people of a home: who they are, what they may, what they chose, how they sign in.
+
+    A home's wiring makes one, and hands its parts out as attributes; they may be used from any
+    thread. `passkeys` and `providers` are made when they are first asked for. It does nothing
+    itself but wire.
+    """
 
     def __init__(
         self,

@@ -23,7 +23,9 @@ PARTS: Final = 256
 
 
 class Together:
-    """What all take of one bound, by whose it is."""
+    """What all take of one bound, by whose it is. Who enforces the bound owns it: a door, a
+    journal, what passes rows on. Any thread. It refuses nobody: `over` says, and the owner refuses.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -29,7 +29,12 @@ Told = Callable[[NodeSweep], None]
 
 
 class Schedule:
-    """Sweeps from `start` to `stop`."""
+    """Sweeps from `start` to `stop`.
+
+    It owns the thread `sweep`, and sweeps on it; `told` is called there after each sweep. The watch
+    owns it and starts, hurries and stops it, from any thread. It does not sweep itself: `Sweeping`
+    does, one at a time.
+    """
 
     def __init__(
         self, sweeping: Sweeping, clock: Clock, every: float, told: Told, *, ticking: Ticks = ticks

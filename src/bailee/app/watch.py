@@ -40,7 +40,12 @@ def to_stderr(text: str) -> None:
 
 
 class Watch:
-    """Watches a node and its schedule, from `start` to `stop`. `health` is for any thread."""
+    """Watches a node and its schedule, from `start` to `stop`.
+
+    The server owns it. It looks on the thread `watch`, and is told of each sweep on the schedule's;
+    `health` is for any thread. It ends nothing that works and stops no request: it has sweeps made,
+    ended threads begun anew, and says so.
+    """
 
     def __init__(
         self,

@@ -28,7 +28,10 @@ _SECONDS: Final = 20.0
 
 
 class Outside:
-    """A few threads. `run` is called on the event loop's thread."""
+    """A few threads for work that waits for another's server. The site owns it and calls `run` on
+    its event loop's thread, which never waits for a free thread. It ends no work: that has a time
+    limit of its own.
+    """
 
     def __init__(self, threads: int = _THREADS, seconds: float = _SECONDS) -> None:
         """`seconds`: how long a visitor waits."""
