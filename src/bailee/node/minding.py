@@ -33,7 +33,11 @@ _SUBJECT: Final = "wall clock"
 
 
 class Minding:
-    """The clock of one open home. `settle` destroys all that has come to its time at a moment."""
+    """The clock of one open home. `settle` destroys all that has come to its time at a moment.
+
+    The ground owns it; the sweep has it look, an operation confirms, from any thread, one at a
+    time. `clock` is what everything else goes by. It never sets the machine's clock.
+    """
 
     def __init__(self, engine: Engine, machine: MachineClocks) -> None:
         """Raises: StorageError."""

@@ -27,7 +27,9 @@ _ERASURE: Final = select(erasures.c.id).where(erasures.c.person_id == bindparam(
 
 
 class KeyringPersonKeys:
-    """`bailee.accounts.PersonKeys` over a keyring."""
+    """`bailee.accounts.PersonKeys` over a keyring. Any thread. It holds no key, and destroys
+    none.
+    """
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring

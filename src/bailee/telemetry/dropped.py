@@ -35,7 +35,9 @@ class DroppedCount:
 
 
 class DroppedCounts:
-    """The counts of one home."""
+    """The counts of one home. Whoever takes what senders sent adds to them, the sweep and the end
+    write them; from any thread. It never has a name that the registry does not know.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -58,7 +58,9 @@ Post = Callable[[outward.OutwardRequest], tuple[int, str | None]]
 
 @dataclass(slots=True)
 class ForwardingState:
-    """How it goes. `failing_since`: when an attempt first failed since the last that did not."""
+    """How it goes. `failing_since`: when an attempt first failed since the last that did not. The
+    forwarder's thread writes it; any thread may read it.
+    """
 
     delivered: int = 0
     refused: int = 0
@@ -67,7 +69,12 @@ class ForwardingState:
 
 
 class Forwarder:
-    """Passes the rows of one class on to one address, from opening to `close`."""
+    """Passes the rows of one class on to one address, from opening to `close`.
+
+    `Telemetry` owns it and calls it: `append` on the ingest's event loop, the rest from any other
+    thread. It owns its journal and a thread, which alone sends. It never sees what the guard
+    dropped, and stores nothing for good.
+    """
 
     def __init__(
         self,

@@ -42,7 +42,12 @@ Alert = Callable[[str, Issue, CaughtError], None]
 
 
 class Issues:
-    """The issues of one home."""
+    """The issues of one home: their rows, and a copy of them in memory.
+
+    `Telemetry` owns it. Events are noted on its worker's thread and at a start, operations decide
+    on theirs; any thread may call it. `alert` is called inside its lock, so it must not wait. It
+    never reads what an event says beyond when, and of which release, it was.
+    """
 
     def __init__(self, engine: Engine, alert: Alert) -> None:
         self._engine = engine

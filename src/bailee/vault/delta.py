@@ -45,8 +45,8 @@ _SMALL = 64  # bytes; a reference to something smaller saves nothing
 
 @dataclass(slots=True)
 class KnownPieces:
-    """What a session has had: digest → place, under the session's own digest key. `complete`:
-    what is not in `places` the session has not had; otherwise it must be looked up.
+    """What a session has had: digest → place, under the session's own digest key. `complete`: what
+    is not in `places` the session has not had; otherwise it must be looked up. A workbench owns it.
     """
 
     key: bytes
@@ -304,8 +304,9 @@ class Messages:
 class Rebuilder:
     """Gives back requests from a session's deltas, fed in order of their numbers.
 
-    To feed it costs what the delta is long, and it holds what the deltas hold. What it gives
-    shares parts with what it keeps: it must not be changed.
+    Whoever shows a session makes one, for one thread. To feed it costs what the delta is long, and
+    it holds what the deltas hold. What it gives shares parts with what it keeps: it must not be
+    changed.
     """
 
     def __init__(self) -> None:

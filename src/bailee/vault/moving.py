@@ -99,7 +99,12 @@ class Move:
 
 
 class Moving:
-    """The queue of moves of one vault."""
+    """The queue of moves of one vault.
+
+    The vault makes it. Whoever heard of a choice calls `request`, the mover's thread or a sweep
+    `run`; from any thread, of which one carries out moves at a time. It owns the queue's rows. It
+    decides no terms: it asks for those that hold when it moves.
+    """
 
     def __init__(
         self,

@@ -63,7 +63,12 @@ _POSITION: Final = select(spool_positions.c.next, spool_positions.c.ahead).where
 
 
 class Sealer:
-    """Implements the spool's `Receiver`."""
+    """Implements the spool's `Receiver`.
+
+    The vault makes it and closes it. It owns the thread `sealer`, on which all sealing is done, and
+    the queue. The spool calls `kept` and `closed` as it writes, the gateway's loop `unsealed`. It
+    loses no exchange for want of understanding it, and never writes to a spool file.
+    """
 
     def __init__(
         self,

@@ -72,8 +72,11 @@ class _File:
 
 
 class SealingQueue:
-    """Its methods may be called from any thread; `batch`, `done` and `failed` from the sealer's
-    alone. What is queued has numbers: frames, files of an earlier process, and releases.
+    """What waits to be sealed, in memory up to a limit and as places on disk beyond.
+
+    The sealer owns it. Its methods may be called from any thread; `batch`, `done` and `failed` from
+    the sealer's alone. What is queued has numbers: frames, files of an earlier process, and
+    releases. It reads no file and commits nothing.
     """
 
     def __init__(self, most_held: int, most_spent: int = _MOST_SPENT) -> None:

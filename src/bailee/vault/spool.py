@@ -87,7 +87,12 @@ class _Order:
 
 
 class Spool:
-    """Writes exchanges to files in `folder`. Implements the gateway's port `Recording`."""
+    """Writes exchanges to files in `folder`. Implements the gateway's port `Recording`.
+
+    The vault makes it and closes it. `submit` and what the port asks are for the event loop's
+    thread; `flush`, `roll` and `close` for any other, since they wait. It owns a thread for each
+    lane. It never reads back what it wrote, and takes nothing of an exchange apart.
+    """
 
     def __init__(
         self,

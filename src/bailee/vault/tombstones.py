@@ -47,7 +47,9 @@ _TOGETHER: Final = 4  # digests in one entry
 
 
 class AppendOwned(Protocol):
-    """`Ledger.append`, of what is somebody's, within a transaction."""
+    """`Ledger.append`, of what is somebody's, within a transaction. Called with the vault's lock
+    held.
+    """
 
     def __call__(
         self, kind: str, subject: str, body: Body, *, whose: str, connection: Connection

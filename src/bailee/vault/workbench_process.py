@@ -57,7 +57,10 @@ class WorkerEnded(Exception):
 
 
 class WorkbenchProcess:
-    """The sealer's end. Not thread-safe, but for `forget`."""
+    """The sealer's end of a workbench in a process of its own, which it owns, starts anew and ends.
+    Used by the sealer's thread, but for `forget`, which is for any. It reads nothing of what it
+    passes.
+    """
 
     def __init__(
         self,

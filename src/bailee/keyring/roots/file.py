@@ -38,7 +38,9 @@ from bailee.syncing import sync_folder
 
 
 class FileRoot(Root):
-    """Root generations in a file of their own."""
+    """Root generations in a file of their own. The keyring's store has it, and calls it from any
+    thread; it alone writes the file, under its lock. It has the keys in memory, and hands out none.
+    """
 
     driver = "file"
 
