@@ -95,6 +95,7 @@ class Accounts:
         self._ledger = ledger
         self._random = random
         self._key_limits = key_limits
+        # Held by whoever changes a key or an account that is there, until memory agrees.
         self._changing = threading.Lock()
         # Other threads read these while one changes them: never gone through but by way of a copy
         # that is made in one step.

@@ -54,7 +54,7 @@ class Passwords:
     def __init__(self, hasher: Hasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
-        self._making = threading.Lock()
+        self._making = threading.Lock()  # while `_nobodys` is made, once
         self._nobodys: str | None = None
 
     def digest(self, password: str) -> str:

@@ -30,7 +30,7 @@ class Pending(Generic[Held]):
     def __init__(self, clock: Clock, random: Callable[[int], bytes]) -> None:
         self._clock = clock
         self._random = random
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_held` is read or changed
         self._held: OrderedDict[bytes, tuple[datetime, Held]] = OrderedDict()
 
     def put(self, held: Held) -> str:

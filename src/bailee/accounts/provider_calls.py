@@ -88,7 +88,7 @@ class Visits:
         self._at_once = at_once
         self._seconds = seconds
         self._environment = environment
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_under_way` is read or changed
         self._under_way: Counter[str] = Counter()
 
     @contextlib.contextmanager

@@ -96,7 +96,7 @@ class PeopleRegistry:
         )
         self._backing = backing
         self._environment = environment
-        self._making = threading.Lock()
+        self._making = threading.Lock()  # while a way in is made, or asked for
         self._passkeys: PasskeySignIn | None = None
         self._providers: ProviderSignIn | None = None
 

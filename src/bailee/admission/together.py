@@ -30,7 +30,7 @@ class Together:
     def __init__(self, most: int) -> None:
         self._most = most
         self._little = max(1, most // PARTS)
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # who changes these two; they are read without
         self._of: Counter[str] = Counter()
         self._all = 0
 

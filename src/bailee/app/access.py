@@ -22,6 +22,7 @@ class GatewayPolicyAccess:
     def __init__(self, accounts: Accounts, policy: Policy) -> None:
         self._accounts = accounts
         self._policy = policy
+        # The gateway's loop's alone.
         self._callers: dict[str, tuple[ApiKey, Account, Caller]] = {}
 
     def authenticate(self, presented: bytes) -> Caller | None:

@@ -71,7 +71,7 @@ class DurableQueue:
         self._clock = clock
         self._record = record
         self._say = say
-        self._starting = threading.Lock()
+        self._starting = threading.Lock()  # while DBOS starts, once; `_lead` is there then
         self._lead: Any = None
 
     def check(self) -> None:

@@ -103,7 +103,7 @@ class Own:
         self._period = period
         self._sums: dict[_Alike, _Sum] = {}
         self._periods: dict[str, str | None] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever these two are read or changed
         self._stopping = threading.Event()
         self.thread = Lasting("measuring", self._run)
 

@@ -47,8 +47,8 @@ class Schedule:
         self._ticks = ticking
         self._wake = threading.Event()
         self._ending = threading.Event()
-        self._failed = 0
-        self._next = ticking()
+        self._failed = 0  # the schedule's thread's alone
+        self._next = ticking()  # set by whoever wants a sweep soon, too
         self.thread = Lasting("sweep", self._run)
 
     def start(self) -> None:

@@ -28,6 +28,7 @@ class TelemetryPolicyAccess:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        # The ingest's loop's alone.
         self._senders: dict[str, tuple[ApiKey, Account, TelemetrySender]] = {}
 
     def sender(self, key: bytes) -> TelemetrySender | None:

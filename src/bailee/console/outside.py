@@ -38,7 +38,7 @@ class Outside:
         self._threads = threads
         self._seconds = seconds
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="outside")
-        self._under_way = 0
+        self._under_way = 0  # the event loop's thread's alone
 
     async def run(self, work: Callable[[], T]) -> T:
         """Carry it out, and give what it gives.

@@ -52,7 +52,7 @@ class Marks:
         self._restoring = standing.stage is Stage.RESTORING
         if self._restoring:
             self._number = (standing.newest // RESTORED + 1) * RESTORED
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # while a mark is written; who is noted sets `_due` without
         self._due = False
         self.home_id = standing.home or uuid4().hex
         if standing.home is None:

@@ -42,7 +42,7 @@ class Minding:
     def __init__(self, engine: Engine, machine: MachineClocks) -> None:
         """Raises: StorageError."""
         self._engine = engine
-        self._one = threading.Lock()
+        self._one = threading.Lock()  # while the clock is looked at, or a step followed
         seen, self._told = home_clock.last_seen(engine)
         self.clock = SteadyClock(machine, seen)
 

@@ -41,7 +41,7 @@ class DroppedCounts:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_counts` are read or changed
         self._counts: Counter[tuple[str, str, str, str, str]] = Counter()
 
     def add(self, day: date, protocol: str, service: str, refusals: Refusals) -> None:

@@ -110,7 +110,7 @@ class Forwarder:
         self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._sizes: dict[str, int] = {}
         self._waiting = Together(most_waiting)
-        self._counting = threading.Lock()
+        self._counting = threading.Lock()  # while `_since` grows, or is given to a file
         self._since: Counter[str] = Counter()  # of whom, since a file was last closed
         self._parts: dict[str, Counter[str]] = {}  # of whom, by file
         self._dirty = threading.Event()

@@ -52,7 +52,7 @@ class Issues:
     def __init__(self, engine: Engine, alert: Alert) -> None:
         self._engine = engine
         self._alert = alert
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # who changes `_known` or a row; `get` reads without
         with storage_errors(_WHAT), reading(engine) as connection:
             self._known = {row.id: Issue(*row) for row in connection.execute(select(error_issues))}
 

@@ -103,7 +103,7 @@ class Journal:
         self._closed = closed
         self._files = files or Files()
         self._file_bytes = file_bytes
-        self._open: dict[Shelf, _File] = {}
+        self._open: dict[Shelf, _File] = {}  # the journal's thread's alone
         self._queue: SimpleQueue[_Waiting | _Order] = SimpleQueue()
         self._waiting = Together(_MOST_WAITING)
         self.thread = Lasting("telemetry", self._run)

@@ -143,7 +143,7 @@ class Telemetry:
         self._streams = Streams(int(clock().timestamp() * 1e9))
         self._guard = Guard(registry, clock().date())
         self._issue_key = keyring.secret("telemetry/issues")
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # while OTLP or named events are read: `_streams` are theirs
         self.metrics = MetricQueries(self._days, registry)
         self.summaries = Summaries(self._days, self.metrics, registry)
         self.errors = ErrorQueries(self._days, self.issues)

@@ -124,7 +124,7 @@ class Moving:
         self._present = present
         self._damages = damages or Damages()
         self._portion = portion
-        self._running = threading.Lock()
+        self._running = threading.Lock()  # who carries out moves, outside of the vault's lock
 
     def request(self, owner: str, choice_at: datetime | None, now: datetime) -> None:
         """Queue a move of the owner's sessions, unless one for this choice was queued before.

@@ -45,7 +45,9 @@ class Objects(Protocol):
 
 
 class StoredObjects:
-    """Objects in any store that obstore knows (S3, GCS, Azure, memory)."""
+    """Objects in any store that obstore knows (S3, GCS, Azure, memory). It holds nothing but the
+    store, and may be called from any thread.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store

@@ -107,6 +107,7 @@ class Sealer:
         self._stored = stored
         self._room = room
         self._retry_seconds = retry_seconds
+        # The sealer's thread's alone.
         self._in_doubt = False  # whether the last batch may have been committed after all
         self.queue = SealingQueue(most_held)
         self.thread = Lasting("sealer", self._run)

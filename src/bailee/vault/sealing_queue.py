@@ -105,7 +105,7 @@ class SealingQueue:
         self._stop = False
         self._failure: StorageError | None = None
         self._moved = time.monotonic()  # when something was done, or came when nothing waited
-        self._change = threading.Condition()
+        self._change = threading.Condition()  # who changes any of these; a few are read without
 
     # -- from any thread -------------------------------------------------------------------------
 

@@ -138,6 +138,7 @@ class Spool:
         self._most_waiting = most_waiting
         self._probe_seconds = probe_seconds
         self._quick_seconds = quick_seconds
+        # Held by whoever writes: `_writer`, `_failure` and `_probed` are theirs to change.
         self._turn = threading.Lock()
         self._waiting: deque[Submitted] = deque()  # for the end of the loop's turn
         self._queue: SimpleQueue[Submitted | _Order] = SimpleQueue()  # for the spool's thread

@@ -62,7 +62,7 @@ class Owned:
 
 class SealingTurns:
     """What waits of each owner, and whose turn is next. A frame is put, then taken, then done. The
-    queue owns it, and calls it inside its own lock. It holds no file, and drops nothing.
+    queue owns it, and changes it inside its own lock alone. It holds no file, and drops nothing.
     """
 
     def __init__(self) -> None:

@@ -166,6 +166,7 @@ class Vault:
         self._clock = clock
         self._record = record
         self.damages = damages or Damages()
+        # Held by whoever changes the index, the segments or what is known of them.
         self.lock = threading.RLock()
         self.receipts = receipts
         self._segments = Segments(

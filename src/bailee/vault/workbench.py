@@ -152,6 +152,7 @@ class Workbench:
         self._size = 0
         self._drafts: dict[int, DeltaDraft | None] = {}
         self._gone: set[str] = set()
+        # Held whenever `_gone` is read or changed; the rest is one thread's.
         self._lock = threading.Lock()
 
     def take_apart(self, exchanges: Sequence[CapturedExchange], how: How) -> list[Apart]:

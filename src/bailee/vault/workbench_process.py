@@ -81,7 +81,7 @@ class WorkbenchProcess:
         self._socket: socket.socket | None = None
         self._ready = False
         self._gone: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_gone` is read or changed
         with suppress(StorageError):  # said when it is needed
             self._start()
 

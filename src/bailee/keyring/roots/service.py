@@ -108,7 +108,7 @@ class ServiceRoot(Root):
             StorageError: code `root_unreachable`.
         """
         self._patience = ServicePatience(ticking)
-        self._changing = threading.RLock()
+        self._changing = threading.RLock()  # while generations are made or ended, and read anew
         self._pool = ThreadPoolExecutor(_AT_ONCE, "root")  # its threads begin when they are needed
         self._living: tuple[int, ...] = ()
         self._read()
