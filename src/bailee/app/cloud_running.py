@@ -46,8 +46,8 @@ class Cloud:
 
     A server's wiring makes it; the server calls `start`, `begin`, `end` and `stop`, in this order.
     These, `stop_owned` and `call` are called from any other thread than its own: they wait for what
-    is done there. What is in `sessions` runs on the loop alone, by `call`. It never touches the
-    gateway's loop.
+    is done there. The coroutines of `sessions` run on that loop alone; `events` may be followed on
+    any. It never touches the gateway's loop.
     """
 
     def __init__(self, stores: Stores) -> None:

@@ -12,7 +12,7 @@ from bailee.node.wiring import Wiring
 
 
 class ServerWiring(Wiring):
-    """Has what works beside a home's services: movers, sequencer, witnesses, cloud sessions. A
+    """Has what works beside a home's services: mover, sequencer, witnesses, cloud sessions. A
     process that serves makes one, as `Wiring` says. The server starts and stops what it hands out.
     """
 

@@ -40,8 +40,7 @@ _MOST_DECODED: Final = 4 * 1024 * 1024
 
 class AnswerHold(Protocol):
     """Holds back the end of an answer. The exchange owns it, from the answer's head on, and calls
-    it on the gateway's thread. It never changes a byte, and is done once it is `final` and its rest
-    was taken.
+    it on the gateway's thread. It never changes a byte.
     """
 
     final: bool

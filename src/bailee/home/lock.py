@@ -24,7 +24,7 @@ _FILE: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 class HomeLock:
     """Holds a home from `acquire` until `release` or the end of the process. Whoever opens a home
-    owns it, before anything in it is touched; used on one thread. It never waits for another
+    owns it, before anything in it is opened; used on one thread. It never waits for another
     holder, and never ends one.
     """
 

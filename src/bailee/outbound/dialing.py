@@ -96,7 +96,8 @@ async def through(
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Connects to hosts.
+    """Connects to hosts. Whoever lets others' programs out, or connects for them, has one, and
+    awaits it in any loop; names are looked up on threads of this module. It keeps no connection.
 
     `private`: networks that may be reached although they are not public; the operator's alone to
     set. `denied`: networks that may not be reached although they are public. `seconds`: how long

@@ -46,7 +46,7 @@ class Issues:
 
     `Telemetry` owns it. Events are noted on its worker's thread and at a start, operations decide
     on theirs; any thread may call it. `alert` is called inside its lock, so it must not wait. It
-    never reads what an event says beyond when, and of which release, it was.
+    keeps nothing of an event but when it came.
     """
 
     def __init__(self, engine: Engine, alert: Alert) -> None:

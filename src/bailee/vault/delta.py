@@ -111,7 +111,8 @@ def encode(
 
 class DeltaDraft:
     """An exchange on its way to a delta, so that who has the session's places on disk can look up
-    those that matter: `wanted` says which, `delta` decides.
+    those that matter: `wanted` says which, `delta` decides. A workbench owns it, between its two
+    calls.
 
     What it makes takes a digest for each message, field and entry of a list; of entries there are
     at most `bounds.ENTRIES`.
@@ -265,7 +266,7 @@ class _Node:
 
 class Messages:
     """The messages of a rebuilt request, put together when they are asked for: a session's requests
-    share almost all of theirs.
+    share almost all of theirs. It belongs to its `Rebuilder`'s thread, and keeps that alive.
     """
 
     __slots__ = ("_marks", "_rebuilder", "_where", "count")
