@@ -114,7 +114,7 @@ class Dialer:
         """The addresses of a host, all of them checked.
 
         Raises:
-            Refused: one of them may not be connected to.
+            AddressRefused: one of them may not be connected to.
             Unreachable: it has none.
         """
         if host.address is not None:
@@ -134,7 +134,7 @@ class Dialer:
         """Whether an address may be connected to.
 
         Raises:
-            Refused: it may not.
+            AddressRefused: it may not.
         """
         if self.denied and (within(embedded(address), self.denied) or within(address, self.denied)):
             raise AddressRefused(
@@ -165,7 +165,7 @@ class Dialer:
         such a one is to the proxy itself, for plain requests.
 
         Raises:
-            Refused: one of its addresses may not be connected to.
+            AddressRefused: one of its addresses may not be connected to.
             Unreachable: it has no address, or no connection was to be had.
             InputError: code `configuration`; the network's settings can't be.
         """
@@ -205,7 +205,7 @@ class Dialer:
         is on the way (`connect`). Whoever asks ends it after `seconds`.
 
         Raises:
-            Refused: one of its addresses may not be connected to.
+            AddressRefused: one of its addresses may not be connected to.
             Unreachable: it has no address, or no connection was to be had.
             InputError: code `configuration`; the network's settings can't be.
         """

@@ -89,7 +89,7 @@ class WorkbenchProcess:
         """See `Bench`.
 
         Raises:
-            Ended: the process did.
+            WorkerEnded: the process did.
             StorageError: it can't be started.
         """
         return self._ask(wire.take_apart(exchanges, how), wire.apart_in)
@@ -100,7 +100,7 @@ class WorkbenchProcess:
         """See `Bench`.
 
         Raises:
-            Ended: the process did.
+            WorkerEnded: the process did.
             StorageError: it can't be started.
         """
         with self._lock:
