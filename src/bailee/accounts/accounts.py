@@ -65,7 +65,12 @@ _SEALED = "sealed:"
 
 
 class Accounts:
-    """The accounts of a home."""
+    """The accounts and keys of a home: their rows, and a copy of them in memory.
+
+    `PeopleRegistry` makes one for each open home. Its methods may be called from any thread;
+    `authenticate` is called on the event loops of gateway and ingest too, so it only looks up. It
+    never decides whether an actor may ask: `authority` does that, before.
+    """
 
     def __init__(
         self,
@@ -90,6 +95,7 @@ class Accounts:
         self._ledger = ledger
         self._random = random
         self._key_limits = key_limits
+        # Held by whoever changes a key or an account that is there, until memory agrees.
         self._changing = threading.Lock()
         # Other threads read these while one changes them: never gone through but by way of a copy
         # that is made in one step.

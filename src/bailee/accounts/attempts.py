@@ -77,7 +77,11 @@ def digest_of(identifiers: Identifiers, kind: str, text: str) -> bytes:
 
 
 class Attempts:
-    """Counts attempts and refuses those that come too soon."""
+    """Counts attempts and refuses those that come too soon.
+
+    The ways in (`password_sign_in`, `passkey_sign_in`) call it, on any thread. It owns the rows and
+    has nothing in memory. It never compares a secret, and never sees one.
+    """
 
     def __init__(self, backing: Backing) -> None:
         self._engine = backing.engine

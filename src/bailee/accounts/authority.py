@@ -35,7 +35,11 @@ def place_here() -> ColumnElement[bool]:
 
 
 class Authority:
-    """Answers "may this actor do that?" from what the database holds."""
+    """Answers "may this actor do that?" from what the database holds.
+
+    The other classes of the package and the operations call it, on any thread. It owns no rows,
+    keeps no answer for the next question, and changes nothing.
+    """
 
     def __init__(self, engine: Engine, accounts: Accounts) -> None:
         self._engine = engine

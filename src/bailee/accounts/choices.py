@@ -29,7 +29,11 @@ Arrival = Literal["new", "existing"]
 
 
 class Choices:
-    """The choices of a home's people and organisations, each asked for by an actor."""
+    """The choices of a home's people and organisations, each asked for by an actor.
+
+    Console and operations call it, on any thread. It holds nothing: the records are those of
+    `Accounts`, which it calls once the actor may. It never chooses for anybody, and has no default.
+    """
 
     def __init__(
         self,

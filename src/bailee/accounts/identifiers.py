@@ -24,7 +24,9 @@ _NONCE = 12
 
 
 class PersonKeys(Protocol):
-    """Where the keys are (32 bytes each)."""
+    """Where the keys are (32 bytes each). `node.person_keys` implements it over the keyring. Called
+    from any thread; `index_key` once, when `Identifiers` is made.
+    """
 
     def make(self, person_id: str) -> bytes:
         """A person's key, made if there is none."""
@@ -40,7 +42,11 @@ class PersonKeys(Protocol):
 
 
 class Identifiers:
-    """Seals, opens and finds identifiers."""
+    """Seals, opens and finds identifiers.
+
+    The stores of the package hold one and call it, on any thread. It owns the key of the digests,
+    and asks for a person's key each time. It writes nothing: rows are those of who calls.
+    """
 
     def __init__(self, keys: PersonKeys, random: Callable[[int], bytes]) -> None:
         self._keys = keys

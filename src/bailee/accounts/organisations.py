@@ -60,7 +60,12 @@ _Of = TypeVar("_Of", Organisation, Membership)
 
 
 class Organisations:
-    """The organisations of a home."""
+    """The organisations of a home, and who is in them in which role.
+
+    Console and operations call it, on any thread. It owns these rows, and has nothing in memory; an
+    organisation's account and keys are those of `Accounts`. Reading asks nobody: who may is the
+    operations' to say.
+    """
 
     def __init__(self, backing: Backing, accounts: Accounts, authority: Authority) -> None:
         self._engine = backing.engine

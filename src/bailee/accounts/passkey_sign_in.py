@@ -56,7 +56,11 @@ class _Challenge:
 
 
 class PasskeySignIn:
-    """The passkeys of a home's people."""
+    """The passkeys of a home's people.
+
+    The console calls it, on any thread. It owns their rows and, in memory, the challenges that wait
+    for an answer. It begins no web session: it says whose passkey answered.
+    """
 
     def __init__(
         self, backing: Backing, *, people: People, authority: Authority, attempts: Attempts

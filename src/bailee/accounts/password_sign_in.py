@@ -43,7 +43,12 @@ _WHAT = "the people"
 
 
 class PasswordSignIn:
-    """Emails and passwords of a home's people."""
+    """Emails and passwords of a home's people.
+
+    The console calls it, on any thread; a call may wait for its turn to hash (`Passwords`). It has
+    nothing in memory but for which plans sign-up is open. It begins no web session: it says who a
+    person is. It never keeps a password, only its digest.
+    """
 
     def __init__(
         self,

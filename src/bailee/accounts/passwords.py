@@ -27,7 +27,9 @@ _AT_ONCE: Final = 2
 
 
 class Hasher(Protocol):
-    """What of argon2 is used; `argon2.PasswordHasher` is one."""
+    """What of argon2 is used; `argon2.PasswordHasher` is one. `Passwords` calls it, on a few
+    threads at once. Each call takes as long as a hash, but for `check_needs_rehash`.
+    """
 
     def hash(self, password: str) -> str:
         """The password's digest, with salt and parameters."""
@@ -43,12 +45,16 @@ class Hasher(Protocol):
 
 
 class Passwords:
-    """Digests of passwords, and comparing with them."""
+    """Digests of passwords, and comparing with them.
+
+    `PasswordSignIn` owns it. Called from any thread; it blocks for a hash, and before that until
+    few enough others are under way, so never on an event loop. It stores nothing.
+    """
 
     def __init__(self, hasher: Hasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
-        self._making = threading.Lock()
+        self._making = threading.Lock()  # while `_nobodys` is made, once
         self._nobodys: str | None = None
 
     def digest(self, password: str) -> str:

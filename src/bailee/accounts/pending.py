@@ -21,12 +21,16 @@ Held = TypeVar("Held")
 
 
 class Pending(Generic[Held]):
-    """Things that wait, each under a token that only whoever began it knows."""
+    """Things that wait, each under a token that only whoever began it knows.
+
+    A way in owns one. `put` and `take` may be called from any thread. It never gives a thing twice,
+    and none that is older than its time.
+    """
 
     def __init__(self, clock: Clock, random: Callable[[int], bytes]) -> None:
         self._clock = clock
         self._random = random
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_held` is read or changed
         self._held: OrderedDict[bytes, tuple[datetime, Held]] = OrderedDict()
 
     def put(self, held: Held) -> str:

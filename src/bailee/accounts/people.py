@@ -46,7 +46,12 @@ class Person:
 
 
 class People:
-    """The persons of a home, and the keys they make."""
+    """The persons of a home, and the keys they make.
+
+    Console, operations and erasures call it, on any thread. It owns the persons' rows and has
+    nothing in memory. Reading asks nobody: who may is the operations' to say. It makes no choice
+    for anybody, and destroys no key of the keyring: an erasure does that (`node.erasing`).
+    """
 
     def __init__(self, backing: Backing, accounts: Accounts, authority: Authority) -> None:
         self._engine = backing.engine

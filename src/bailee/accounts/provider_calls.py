@@ -70,7 +70,11 @@ class Visit:
 
 
 class Visits:
-    """The visits to providers that are under way."""
+    """The visits to providers that are under way, counted by provider.
+
+    `ProviderSignIn` owns it; called from any thread that may wait for another's server. It never
+    keeps an answer.
+    """
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class Visits:
         self._at_once = at_once
         self._seconds = seconds
         self._environment = environment
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_under_way` is read or changed
         self._under_way: Counter[str] = Counter()
 
     @contextlib.contextmanager

@@ -86,7 +86,12 @@ class _Begun:
 
 
 class ProviderSignIn:
-    """The OpenID providers of a home's organisations."""
+    """The OpenID providers of a home's organisations.
+
+    The console calls it: `begin` and `finish`, which ask the provider, on threads that may wait for
+    another's server; the rest on any. It owns the bindings' rows and, in memory, who was sent to a
+    provider and is not back. It begins no web session, and keeps no token of a provider's.
+    """
 
     def __init__(
         self,

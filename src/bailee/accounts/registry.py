@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
 
 class PeopleRegistry:
-    """The people of a home: who they are, what they may, what they chose, how they sign in."""
+    """The people of a home: who they are, what they may, what they chose, how they sign in.
+
+    A home's wiring makes one, and hands its parts out as attributes; they may be used from any
+    thread. `passkeys` and `providers` are made when they are first asked for. It does nothing
+    itself but wire.
+    """
 
     def __init__(
         self,
@@ -91,7 +96,7 @@ class PeopleRegistry:
         )
         self._backing = backing
         self._environment = environment
-        self._making = threading.Lock()
+        self._making = threading.Lock()  # while a way in is made, or asked for
         self._passkeys: PasskeySignIn | None = None
         self._providers: ProviderSignIn | None = None
 

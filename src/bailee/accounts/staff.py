@@ -22,7 +22,11 @@ LONGEST_REASON: Final = 300
 
 
 class Staff:
-    """Puts accesses on record."""
+    """Puts accesses on record.
+
+    Operations call it before they read what is somebody else's, on any thread. It reads no content
+    itself, and has nothing in memory.
+    """
 
     def __init__(self, backing: Backing, authority: Authority) -> None:
         self._ledger = backing.ledger

@@ -60,7 +60,12 @@ class WebSession:
 
 
 class WebSessions:
-    """The sessions of a home's console."""
+    """The sessions of a home's console.
+
+    The console asks it for each request with a cookie, on its worker threads; ways in and erasures
+    begin and end sessions. It owns their rows and has nothing in memory: a session that was ended
+    is over for the next request. It never keeps a cookie, only its digest.
+    """
 
     def __init__(self, backing: Backing, authority: Authority) -> None:
         self._engine = backing.engine

@@ -52,7 +52,9 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """The networks whose word about clients counts."""
+    """The networks whose word about clients counts. A listener asks it of each connection and
+    request, on its event loop's thread; it is never changed.
+    """
 
     networks: tuple[Network, ...] = ()
 

@@ -38,8 +38,12 @@ Go = Callable[[], None]
 
 
 class Rounds:
-    """See the module. All methods are called on one event loop's thread. Who is not known is one
-    account, of the empty name.
+    """Whose request begins next, and whose connection is read from: what waits, and what each
+    account had of the present turn of the loop.
+
+    The gateway owns it. All methods are called on its event loop's thread, and each `go` from
+    there. Who is not known is one account, of the empty name. It refuses nobody, and never reads a
+    request.
     """
 
     def __init__(

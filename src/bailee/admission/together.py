@@ -23,12 +23,14 @@ PARTS: Final = 256
 
 
 class Together:
-    """What all take of one bound, by whose it is."""
+    """What all take of one bound, by whose it is. Who enforces the bound owns it: a door, a
+    journal, what passes rows on. Any thread. It refuses nobody: `over` says, and the owner refuses.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._little = max(1, most // PARTS)
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # who changes these two; they are read without
         self._of: Counter[str] = Counter()
         self._all = 0
 

@@ -13,13 +13,16 @@ from bailee.policy.facts import Terms
 class GatewayPolicyAccess:
     """The gateway's `Access`: keys from `accounts`, terms from `policy`.
 
-    A caller is made once for each state of an account, with its terms, and what passes for it,
+    The server makes it; the gateway calls it on its event loop's thread, so it only looks up. A
+    caller is made once for each state of an account, with its terms, and what passes for it,
     decided; a change of the account (a choice, a revoked key) makes a new one at the next request.
+    It never keeps what was presented.
     """
 
     def __init__(self, accounts: Accounts, policy: Policy) -> None:
         self._accounts = accounts
         self._policy = policy
+        # The gateway's loop's alone.
         self._callers: dict[str, tuple[ApiKey, Account, Caller]] = {}
 
     def authenticate(self, presented: bytes) -> Caller | None:

@@ -42,7 +42,13 @@ _PASSED_ON: Final = (
 
 
 class Cloud:
-    """The cloud sessions of a running server."""
+    """The cloud sessions of a running server, with the thread and event loop that they live on.
+
+    A server's wiring makes it; the server calls `start`, `begin`, `end` and `stop`, in this order.
+    These, `stop_owned` and `call` are called from any other thread than its own: they wait for what
+    is done there. The coroutines of `sessions` run on that loop alone; `events` may be followed on
+    any. It never touches the gateway's loop.
+    """
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -135,7 +141,9 @@ class Cloud:
 
 
 class SessionKeys:
-    """The gateway's keys of cloud sessions: `around.SessionTokens`."""
+    """The gateway's keys of cloud sessions: `around.SessionTokens`. Called on the sessions' thread.
+    The keys are those of `Accounts`; it holds none.
+    """
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts

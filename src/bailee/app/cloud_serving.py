@@ -69,7 +69,12 @@ class NetworkReach:
 
 
 class CloudServing:
-    """Makes what serves a session; `serve` is a `around.Serve`."""
+    """Makes what serves a session; `serve` is a `around.Serve`.
+
+    `Cloud` owns it, and has it called on the sessions' thread. It has what all sessions share: the
+    gateway's socket, the settings' networks, where credentials and lists are looked up. It holds
+    nothing of any session.
+    """
 
     def __init__(
         self,
@@ -99,7 +104,10 @@ class CloudServing:
 
 
 class SessionServices:
-    """See `around.Served`."""
+    """What serves one session: see `around.Served`. The session owns it and calls it on the
+    sessions' thread, on which its streams run, too. It shows the machine no credential but the
+    session's own.
+    """
 
     def __init__(
         self, serving: CloudServing, record: SessionRecord, asked: Asked, end: Callable[[End], None]

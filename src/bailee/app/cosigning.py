@@ -23,6 +23,9 @@ _LOOK: Final = 30.0
 class AskingWitnesses:
     """Has a home's log cosigned from `start` to `stop`; where no witness is named, it does nothing.
     The home stays open until `stop` has returned.
+
+    It owns the thread `witnesses`, and asks on it; the server starts and stops it. It signs
+    nothing.
     """
 
     def __init__(self, sequencer: Sequencer, cosigning: Cosigning, say: Say = to_stderr) -> None:

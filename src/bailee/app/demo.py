@@ -79,6 +79,8 @@ class DemoStep:
 
 
 class _Clock:
+    """The demo's clock: its author moves `now` on, the home asks it on any thread."""
+
     def __init__(self) -> None:
         self.now = _START
 

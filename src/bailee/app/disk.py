@@ -28,8 +28,10 @@ def room_on(folder: Path) -> tuple[int, int]:
 
 
 class Disk:
-    """Asked on the gateway's loop for each request that is recorded: a look-up, and once a second
-    a look at the file systems.
+    """How an account stands with the disk.
+
+    The gateway owns it and asks it on its event loop's thread, for each request that is recorded: a
+    look-up, and once a second a look at the file systems. It refuses nobody, and removes nothing.
     """
 
     def __init__(

@@ -49,7 +49,12 @@ class CloudQueue:
 
 
 class DurableQueue:
-    """The queue of one server, from `check` to `stop`; for any thread."""
+    """The queue of one server, from `check` to `stop`; for any thread.
+
+    The server calls `check` and `stop`, the cloud sessions `enqueue`. It owns the file, and DBOS's
+    threads once a session has needed them; these run a session by waiting for the sessions' own
+    loop. It knows ids, and no content.
+    """
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class DurableQueue:
         self._clock = clock
         self._record = record
         self._say = say
-        self._starting = threading.Lock()
+        self._starting = threading.Lock()  # while DBOS starts, once; `_lead` is there then
         self._lead: Any = None
 
     def check(self) -> None:

@@ -17,7 +17,10 @@ from bailee.operations.feedback import whose
 
 
 class ReportPolicyAccess:
-    """The receiver's `Access`: keys from `accounts`, terms from `policy`."""
+    """The receiver's `Access`: keys from `accounts`, terms from `policy`. Called on the ingest's
+    event loop's thread, and once more from the receiver's own while a report is kept. It keeps
+    nothing.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node

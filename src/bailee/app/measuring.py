@@ -86,7 +86,12 @@ _Alike = tuple[str | None, str, str, str, str | None]
 
 
 class Own:
-    """Measures one server, from `start` to `stop`."""
+    """Measures one server, from `start` to `stop`.
+
+    The server owns it. `exchange` is called on the gateway's loop; each minute the thread
+    `measuring` writes what was added up, and `keep` and `settle` do so from any thread. It never
+    learns what was said, and whose an exchange was goes into no figure.
+    """
 
     def __init__(
         self, telemetry: Telemetry, clock: Clock, channels: frozenset[str], period: Period
@@ -98,7 +103,7 @@ class Own:
         self._period = period
         self._sums: dict[_Alike, _Sum] = {}
         self._periods: dict[str, str | None] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever these two are read or changed
         self._stopping = threading.Event()
         self.thread = Lasting("measuring", self._run)
 
@@ -252,7 +257,11 @@ def _switches(policy: Policy, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Defects:
-    """Reports defects of the server's own into its own store: class and own frames, no message."""
+    """Reports defects of the server's own into its own store: class and own frames, no message.
+
+    The console calls it on its worker threads, several at once. It counts lately kept ones without
+    a lock: two at the same moment may be one more than the bound. It never raises.
+    """
 
     def __init__(self, telemetry: Telemetry, clock: Clock, period: str | None) -> None:
         """`period`: how long they are kept; None: not at all."""

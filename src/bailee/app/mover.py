@@ -19,7 +19,11 @@ _AGAIN_SECONDS = 30.0
 
 
 class Mover:
-    """Carries out a node's moves from `start` to `stop`."""
+    """Carries out a node's moves from `start` to `stop`.
+
+    It owns the thread `mover`, and moves on it; the server starts and stops it, a choice calls
+    `wake` on its own thread. It decides nothing: where a session moves to is said by the vault.
+    """
 
     def __init__(self, stores: Stores, again_seconds: float = _AGAIN_SECONDS) -> None:
         self._stores = stores

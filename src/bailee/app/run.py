@@ -245,7 +245,8 @@ def _training(summary: ExchangeSummary, node: Node) -> str:
 class _Lines:
     """Lines to standard output, written by a thread: a reader that stands still stops nothing.
 
-    When more than a thousand lines wait, further ones are counted and left out.
+    `put` is for any thread, and never waits. When more than a thousand lines wait, further ones are
+    counted and left out.
     """
 
     def __init__(self) -> None:

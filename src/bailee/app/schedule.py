@@ -29,7 +29,12 @@ Told = Callable[[NodeSweep], None]
 
 
 class Schedule:
-    """Sweeps from `start` to `stop`."""
+    """Sweeps from `start` to `stop`.
+
+    It owns the thread `sweep`, and sweeps on it; `told` is called there after each sweep. The watch
+    owns it and starts, hurries and stops it, from any thread. It does not sweep itself: `Sweeping`
+    does, one at a time.
+    """
 
     def __init__(
         self, sweeping: Sweeping, clock: Clock, every: float, told: Told, *, ticking: Ticks = ticks
@@ -42,8 +47,8 @@ class Schedule:
         self._ticks = ticking
         self._wake = threading.Event()
         self._ending = threading.Event()
-        self._failed = 0
-        self._next = ticking()
+        self._failed = 0  # the schedule's thread's alone
+        self._next = ticking()  # set by whoever wants a sweep soon, too
         self.thread = Lasting("sweep", self._run)
 
     def start(self) -> None:

@@ -21,7 +21,11 @@ _LOOK: Final = 60.0
 
 
 class Sequencing:
-    """Runs a home's sequencer from `start` to `stop`; what comes after is taken up by its close."""
+    """Runs a home's sequencer from `start` to `stop`; what comes after is taken up by its close.
+
+    It owns the thread `sequencer`, and runs it there; the server starts and stops it. It signs
+    nothing itself, and nobody waits for it.
+    """
 
     def __init__(
         self, sequencer: Sequencer, say: Say = to_stderr, again_seconds: float = _AGAIN

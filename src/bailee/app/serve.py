@@ -90,7 +90,12 @@ class Running:
 
 
 class Server:
-    """The server over an open node; use it as an asynchronous context."""
+    """The server over an open node; use it as an asynchronous context.
+
+    Whoever runs a server enters and leaves it on one event loop, which is then that of gateway,
+    console, ingest and control socket. It owns what it starts, and stops it in the reverse order.
+    It opens no home and closes none: the node is its caller's.
+    """
 
     def __init__(
         self,

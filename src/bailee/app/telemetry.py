@@ -21,12 +21,14 @@ from bailee.telemetry.records import ERROR, METRIC, DataClass
 
 
 class TelemetryPolicyAccess:
-    """The ingest's `Access`: keys from `accounts`, periods from `policy`. Nothing of either goes on
-    into what is kept.
+    """The ingest's `Access`: keys from `accounts`, periods from `policy`. Called on the ingest's
+    event loop's thread. It keeps, for each key, what was decided for the present state of its
+    account. Nothing of either goes on into what is kept.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        # The ingest's loop's alone.
         self._senders: dict[str, tuple[ApiKey, Account, TelemetrySender]] = {}
 
     def sender(self, key: bytes) -> TelemetrySender | None:

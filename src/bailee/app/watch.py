@@ -40,7 +40,12 @@ def to_stderr(text: str) -> None:
 
 
 class Watch:
-    """Watches a node and its schedule, from `start` to `stop`. `health` is for any thread."""
+    """Watches a node and its schedule, from `start` to `stop`.
+
+    The server owns it. It looks on the thread `watch`, and is told of each sweep on the schedule's;
+    `health` is for any thread. It ends nothing that works and stops no request: it has sweeps made,
+    ended threads begun anew, and says so.
+    """
 
     def __init__(
         self,
@@ -60,13 +65,14 @@ class Watch:
         self._ticks = ticking
         self.schedule = Schedule(node.sweeping, node.clock, every, self._swept, ticking=ticking)
         self._began = ticking()
-        self._begun = False
+        self._begun = False  # set by the watch's thread or the schedule's, whichever sees it first
+        # These are the watch's thread's to change; `health` reads them on any.
         self._rotation_since: float | None = None
         self._threads: list[Lasting] = []
         self._ended: set[str] = set()  # threads that had ended when last looked at
         self._again: set[str] = set()  # those that had the time before, too
         self._reasons: tuple[Reason, ...] = ()
-        self._said: dict[str, str] = {}
+        self._said: dict[str, str] = {}  # the schedule's thread's alone
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 

@@ -12,7 +12,9 @@ from bailee.node.wiring import Wiring
 
 
 class ServerWiring(Wiring):
-    """Has what works beside a home's services. The server starts and stops it."""
+    """Has what works beside a home's services: mover, sequencer, witnesses, cloud sessions. A
+    process that serves makes one, as `Wiring` says. The server starts and stops what it hands out.
+    """
 
     @cached_property
     def mover(self) -> Mover:

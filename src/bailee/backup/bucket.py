@@ -167,7 +167,10 @@ class Bucket:
 
 
 class _Credentials:
-    """What a store is asked with, as the AWS SDKs find it and renew it."""
+    """What a store is asked with, as the AWS SDKs find it and renew it. The bucket owns it; its
+    store calls it whenever it needs credentials, on whichever thread it asks from. It shows them to
+    nobody else.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises: InputError, code `configuration`: there are none."""

@@ -85,7 +85,10 @@ def check_apart(data: Place, keys: Path | None, home: Path) -> None:
 
 
 class Creating:
-    """One backup of a home's data. Made for it, and used by one thread."""
+    """One backup of a home's data. An operation makes it for that, and it is used by one thread,
+    for which others put files (`taking`). It holds no key out of the keyring but the one that
+    signs, and never stops the home from being served.
+    """
 
     def __init__(self, node: Node, place: Place, by: str) -> None:
         self._node = node

@@ -88,7 +88,9 @@ class Place(Protocol):
 
 
 class FolderPlace:
-    """A folder of this machine."""
+    """A folder of this machine, of which one file is taken at a time (`at_once`). It owns the path
+    alone, and keeps no file open.
+    """
 
     at_once = 1
 

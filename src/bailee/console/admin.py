@@ -28,7 +28,10 @@ _SHOWN = 200
 
 
 class Admin:
-    """The handlers; each takes an `Ask`."""
+    """The operator's handlers, each of which takes an `Ask`. The site calls them on its worker
+    threads, several at once. It keeps nothing between requests. Who may read what is decided by the
+    operations that it asks.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

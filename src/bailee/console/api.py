@@ -44,7 +44,10 @@ _NOTHING_MORE: Final = object()
 
 
 class ApiHandlers:
-    """The handlers: one for each route, and the API's description."""
+    """The handlers: one for each route, and the API's description. The site calls them on its
+    worker threads, several at once. It keeps the description once it was made, and of requests
+    nothing.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

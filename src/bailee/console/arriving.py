@@ -13,7 +13,10 @@ _LASTS = 14 * 86_400
 
 
 class Arriving:
-    """Begins sessions, and says where to go first."""
+    """Begins sessions, and says where to go first. The handlers that have found out who somebody is
+    call it, on the site's worker threads. It never checks a password or a key itself, and keeps
+    nothing.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

@@ -30,8 +30,8 @@ LARGEST_TASK = 1_000_000
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A request. `form`: the fields that were sent, the last of each name. `body`: raw, and
-    `actor`:
-    who asks, for the HTTP API. `path`: the parts of the address.
+    `actor`: who asks, for the HTTP API. `path`: the parts of the address. The site makes it, for
+    one handler.
     """
 
     request: Request

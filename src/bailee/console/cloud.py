@@ -33,7 +33,10 @@ _KEEP_ALIVE_SECONDS: Final = 15.0
 
 
 class CloudPages:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of cloud sessions, each of which takes an `Ask`. The site calls them on its
+    worker threads, several at once. It keeps nothing between requests, and decides nothing about
+    whose a session is.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

@@ -25,7 +25,9 @@ _SHOWN: Final = 200
 
 
 class ErrorIssues:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of error issues, each of which takes an `Ask`. The site calls them on its worker
+    threads, several at once. It keeps nothing between requests; all it shows comes from operations.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._do = parts.do

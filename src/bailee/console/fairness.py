@@ -34,7 +34,12 @@ RETRY_AFTER: Final = 1
 
 
 class Fairness:
-    """The shares of all visitors of one site. Called on its event loop's thread."""
+    """The shares of all visitors of one site: what each has under way, and how fast they change
+    things.
+
+    The site owns it and calls it on its event loop's thread. It never makes anybody wait, and reads
+    nothing of a request but who asks.
+    """
 
     def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds

@@ -28,7 +28,10 @@ _STATES = ("open", "linked", "closed")
 
 
 class FeedbackPages:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of reports and of the survey, each of which takes an `Ask`. The site calls them
+    on its worker threads, several at once; `file`, which waits for another's server, on those for
+    that. It keeps nothing between requests.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

@@ -28,7 +28,10 @@ _PAGES: Final = _FOLDER / "pages"
 
 
 class PageTemplates:
-    """Renders the templates of `pages/`."""
+    """Renders the templates of `pages/`. The site makes one; handlers call it on any thread. It
+    owns the templates and the console's own files, read once. It reads no store: a page has what
+    its handler gives.
+    """
 
     def __init__(
         self,

@@ -35,7 +35,10 @@ _HEADERS = {
 
 
 class Guarded:
-    """Answers only to its own names, and adds the headers that every answer has."""
+    """Answers only to its own names, and adds the headers that every answer has. It stands before
+    the site as its ASGI application, on the event loop's thread. It reads no body, and knows
+    nobody.
+    """
 
     def __init__(self, app: ASGIApp, names: Names) -> None:
         self._app = app

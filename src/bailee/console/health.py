@@ -13,7 +13,9 @@ from bailee.health import ALIVE, Ask
 
 
 class Healthy:
-    """An application, and before it these two addresses."""
+    """An application, and before it these two addresses. Called on the event loop's thread, where
+    `ask` must not wait. It asks nobody who they are, and says nothing but codes.
+    """
 
     def __init__(self, app: ASGIApp, ask: Ask) -> None:
         self._app = app

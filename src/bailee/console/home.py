@@ -10,7 +10,9 @@ from bailee.console.asking import Ask
 
 
 class HomePage:
-    """The handler; it takes an `Ask`."""
+    """The handler of the first page; it takes an `Ask`, on the site's worker threads. It shows
+    nothing itself: it calls another handler, or sends the visitor on.
+    """
 
     def __init__(self, arriving: Arriving, admin: Admin) -> None:
         self._arriving = arriving

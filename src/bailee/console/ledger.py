@@ -25,7 +25,10 @@ _FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
 
 
 class LedgerPages:
-    """The handlers; each takes an `Ask`. The prefix of the log is `/ledger`."""
+    """The handlers of the log's files, each of which takes an `Ask`. The prefix of the log is
+    `/ledger`. The site calls them on its worker threads, several at once. It reads files that are
+    public, and nothing else.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

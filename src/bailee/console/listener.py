@@ -75,7 +75,9 @@ class _Accepted:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to whoever runs the process, and accepting to the listener."""
+    """Leaves the signals to whoever runs the process, and accepting to the listener, which owns
+    it.
+    """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -87,7 +89,12 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """Serves an ASGI application on a bound socket, from `start` to `close`."""
+    """Serves an ASGI application on a bound socket, from `start` to `close`.
+
+    The server makes one for the console and one for the ingest, a witness one. It owns the socket,
+    the connections that it accepted and uvicorn's server, all on one event loop. It reads no
+    request: `connection` does, and the application.
+    """
 
     def __init__(
         self,

@@ -65,7 +65,9 @@ RANGES: Final[Mapping[str, Range]] = {
 
 
 class Metrics:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of metrics, each of which takes an `Ask`. The site calls them on its worker
+    threads, several at once. It keeps nothing between requests; all it shows comes from operations.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._do = parts.do

@@ -23,7 +23,10 @@ from bailee.policy.document import Clause
 
 
 class OrganisationPages:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of one organisation's page, each of which takes an `Ask`. The site calls them on
+    its worker threads, several at once. It keeps nothing between requests, and decides nobody's
+    role.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

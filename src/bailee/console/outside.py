@@ -28,14 +28,17 @@ _SECONDS: Final = 20.0
 
 
 class Outside:
-    """A few threads. `run` is called on the event loop's thread."""
+    """A few threads for work that waits for another's server. The site owns it and calls `run` on
+    its event loop's thread, which never waits for a free thread. It ends no work: that has a time
+    limit of its own.
+    """
 
     def __init__(self, threads: int = _THREADS, seconds: float = _SECONDS) -> None:
         """`seconds`: how long a visitor waits."""
         self._threads = threads
         self._seconds = seconds
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="outside")
-        self._under_way = 0
+        self._under_way = 0  # the event loop's thread's alone
 
     async def run(self, work: Callable[[], T]) -> T:
         """Carry it out, and give what it gives.

@@ -27,7 +27,10 @@ from bailee.policy.notice import notice
 
 
 class PeoplePages:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of signing up, in and out and of one's own account, each of which takes an
+    `Ask`. The site calls them on its worker threads, several at once. It keeps nothing between
+    requests, least of all a password or a key.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates, arriving: Arriving) -> None:
         self._parts = parts

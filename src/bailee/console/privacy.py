@@ -41,7 +41,10 @@ _DIGITS = 9  # of an exchange's number
 
 
 class Privacy:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of a person's privacy, each of which takes an `Ask`. The site calls them on its
+    worker threads, several at once. It keeps nothing between requests. It chooses nothing for
+    anybody, and shows a person what is theirs alone.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

@@ -24,7 +24,10 @@ _FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
 
 
 class Public:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of what everyone may see, each of which takes an `Ask`. The site calls them on
+    its worker threads, several at once. It reads the policy and what runs, and nothing of
+    anybody's.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

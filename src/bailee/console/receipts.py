@@ -30,7 +30,10 @@ _NOBODY: Final = Actor()
 
 
 class ReceiptPages:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of receipts, each of which takes an `Ask`. The site calls them on its worker
+    threads, several at once. It keeps nothing between requests, and does not ask who comes: the
+    reference opens a receipt.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

@@ -17,7 +17,11 @@ LINK_LASTS = timedelta(minutes=15)
 
 
 class SignIn:
-    """Links given out."""
+    """The links that were given out and not used.
+
+    The server makes it and gives out links; the console redeems them on its worker threads. It owns
+    their digests, in memory alone, and begins no session.
+    """
 
     def __init__(self, clock: Clock, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._clock = clock

@@ -88,7 +88,12 @@ class _Coming:
 
 
 class Site:
-    """The routes over the parts."""
+    """The routes over the parts, and what holds for all of them; `app` is the ASGI side.
+
+    Made once for a console. Requests begin on the event loop's thread; who asks is found out, and a
+    handler called, on Starlette's worker threads, or on `outside`'s where the table says so. It
+    knows no store: handlers ask operations.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

@@ -21,7 +21,10 @@ _SHOWN = 200
 
 
 class StaffPages:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of people, organisations and holds, each of which takes an `Ask`. The site calls
+    them on its worker threads, several at once. It keeps nothing between requests. Whether somebody
+    may is asked in the operations.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts

@@ -26,7 +26,10 @@ _TEN_MINUTES = 600
 
 
 class WaysIn:
-    """The handlers; each takes an `Ask`."""
+    """The handlers of passkeys and providers, each of which takes an `Ask`. The site calls them on
+    its worker threads, and those that wait for a provider on `outside`'s. What waits for an answer
+    is kept by `accounts`; here is nothing.
+    """
 
     def __init__(self, parts: Parts, frame: PageTemplates, arriving: Arriving) -> None:
         self._parts = parts

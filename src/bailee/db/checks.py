@@ -45,7 +45,10 @@ _NAMED: Final = re.compile(r'NEW\."(\w+)"')
 
 
 class RowKey:
-    """The key of an engine's checks, and the function that the database calls. Any thread."""
+    """The key of an engine's checks, and the function that the database calls, on whichever thread
+    has the connection. The engine owns it; whoever opens the home sets the key once. It makes a
+    row's `mac`, and compares none: that is SQL's.
+    """
 
     def __init__(self) -> None:
         self._key = bytes(32)

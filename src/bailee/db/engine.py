@@ -38,7 +38,8 @@ _CACHE: Final = 16 << 20  # of pages, each connection; with SQLite's 2 MiB a lar
 
 class Room(Protocol):
     """Room on the disk that who writes may have, from the beginning of a transaction until its
-    connection is let go.
+    connection is let go. `home.reserve` implements it. Called on the thread whose transaction it
+    is, several at once.
     """
 
     def borrow(self) -> None:

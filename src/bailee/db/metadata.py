@@ -24,7 +24,9 @@ keys = MetaData(naming_convention=_NAMES)
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware UTC `datetime`; kept as UTC where the database knows no time zone (SQLite)."""
+    """An aware UTC `datetime`; kept as UTC where the database knows no time zone (SQLite).
+    SQLAlchemy calls it, on whichever thread has the connection.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True

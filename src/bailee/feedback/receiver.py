@@ -90,14 +90,21 @@ class ReportSender:
 
 
 class ReportAccess(Protocol):
-    """Looks up API keys."""
+    """Looks up API keys. The server wires it in. Called on the listener's event loop's thread, and
+    on the receiver's own while a report is kept, so it only looks up.
+    """
 
     def sender(self, key: bytes) -> ReportSender | None:
         """Whose key this is, or None."""
 
 
 class ReportReceiver:
-    """The addresses over one home's reports and survey."""
+    """The addresses over one home's reports and survey.
+
+    The server makes it and closes it; its routes are called on the ingest's event loop. It owns its
+    doors and the thread `reports`, on which bodies are read and kept. It decides nobody's terms,
+    and shows no report.
+    """
 
     def __init__(
         self,

@@ -133,6 +133,9 @@ class Report:
 class Reports:
     """The reports of one home, a `keeping.keeper.Keeper`. Its methods may be called from any
     thread.
+
+    A home's wiring makes it. It owns their rows, their sealed bytes and their keys. It asks nobody
+    whether an actor may: operations do that, before; and it decides no terms.
     """
 
     name: Final = "reports"
@@ -160,7 +163,7 @@ class Reports:
         self._ending = Ending(
             self, frozenset({WITHDRAWAL, ERASURE, EXPIRY}), keyring, holds, receipts
         )
-        self.lock = threading.RLock()
+        self.lock = threading.RLock()  # while a report is written, or destroyed
         holds.register(self)
         self.received: Final = ReceivedCounts(engine, DATA_CLASS, clock(), self._resting)
         self._sent_key = keyring.secret("feedback/sent")

@@ -52,6 +52,9 @@ _TELLING: Final = "claude-code"  # whose events carry ratings
 class Survey:
     """The counts of one home. `answers`: those there are, as the policy lists them; `period`: how
     long a count is kept, now.
+
+    A home's wiring makes it. The receiver, telemetry and the sweep call it, on any thread but an
+    event loop's: counting writes. It has nothing in memory, and never learns who answered.
     """
 
     name: Final = "survey"

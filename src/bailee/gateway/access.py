@@ -53,7 +53,9 @@ class Caller:
 
 
 class Access(Protocol):
-    """Finds callers by the key they present."""
+    """Finds callers by the key they present. The server wires it in; the gateway calls it on its
+    event loop's thread, for each request, so it only looks up.
+    """
 
     def authenticate(self, presented: bytes) -> Caller | None:
         """The caller whose key this is, or None when it is unknown or revoked."""

@@ -39,7 +39,9 @@ _MOST_DECODED: Final = 4 * 1024 * 1024
 
 
 class AnswerHold(Protocol):
-    """Holds back the end of an answer."""
+    """Holds back the end of an answer. The exchange owns it, from the answer's head on, and calls
+    it on the gateway's thread. It never changes a byte.
+    """
 
     final: bool
 

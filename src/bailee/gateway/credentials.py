@@ -23,11 +23,12 @@ Lines = bytes  # complete header lines, each ending in CRLF
 
 
 class Credential(Protocol):
-    """Proves the gateway to an upstream.
+    """Proves the gateway to an upstream. The upstream's pool has one; a carrier asks it on the
+    gateway's loop, several at once. It must not block that: what waits does so on another thread.
 
     `fixed` are the header lines when they are the same for every request, else None; `needs_body`
-    whether a request must be there whole to be signed; `replaces` the client's header names
-    (lower case) that a signature would contradict.
+    whether a request must be there whole to be signed; `replaces` the client's header names (lower
+    case) that a signature would contradict.
     """
 
     fixed: Lines | None
@@ -94,7 +95,9 @@ class FixedKey:
 class Bedrock:
     """AWS's standard credential chain, signing with Signature Version 4.
 
-    `AWS_BEARER_TOKEN_BEDROCK`, when set, is sent instead of a signature, as the SDKs do.
+    `lines` is called on the gateway's loop, and signs on the loop's executor, where the chain may
+    ask for credentials. `AWS_BEARER_TOKEN_BEDROCK`, when set, is sent instead of a signature, as
+    the SDKs do.
     """
 
     replaces = frozenset(
@@ -195,7 +198,9 @@ def _in_memory(*files: Path) -> int:
 class Vertex:
     """Google's application default credentials, refreshed before they expire.
 
-    A client does not name who pays for the operator's quota, nor brings a key beside the token.
+    `lines` is called on the gateway's loop; of those that find no valid token one refreshes it, on
+    the loop's executor. A client does not name who pays for the operator's quota, nor brings a key
+    beside the token.
     """
 
     fixed: Lines | None = None

@@ -22,7 +22,10 @@ _THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 
 class LocalModel:
-    """A running embedded model; `url` is its loopback address. It ends with `close`."""
+    """A running embedded model; `url` is its loopback address. It ends with `close`. The server
+    makes one on a worker thread, since loading takes long; its own threads answer. It keeps nothing
+    of what it is asked.
+    """
 
     def __init__(self) -> None:
         """Load the model; takes about a second.

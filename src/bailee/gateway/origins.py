@@ -37,7 +37,9 @@ _HEADER_NAMES: Final = re.compile(rb"[A-Za-z0-9, _-]{0,4096}")
 
 
 class Origins:
-    """The origins that were named, such as `https://app.example.com`."""
+    """The origins that were named, such as `https://app.example.com`. The gateway asks it of each
+    request, on its thread; it is never changed.
+    """
 
     def __init__(self, named: Iterable[str] = ()) -> None:
         """Raises:

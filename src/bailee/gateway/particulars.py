@@ -17,7 +17,9 @@ from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
 
 class Particulars:
-    """Who, where, since when (Unix seconds), how many bytes, on what terms, and how it ended."""
+    """Who, where, since when (Unix seconds), how many bytes, on what terms, and how it ended. The
+    exchange owns it, and counts in it on the gateway's thread.
+    """
 
     __slots__ = (
         "bytes_in",

@@ -21,7 +21,9 @@ from bailee.vault.exchange import CapturedExchange, Terms
 
 
 class Recording(Protocol):
-    """Makes exchanges durable."""
+    """Makes exchanges durable. The vault's spool implements it; the gateway asks all of it on its
+    event loop's thread, so none of it waits for the disk.
+    """
 
     def submit(
         self, exchange: CapturedExchange, done: Callable[[StorageError | None], None]

@@ -58,9 +58,9 @@ _log = logging.getLogger("bailee.gateway")
 
 
 class Gateway:
-    """See the module. It owns what all connections share: their numbers, shares, turns, upstreams.
-    The server starts and closes it; connections and carriers call it, all on one event loop. It
-    reads no content, and keeps none.
+    """The listener of one server, and what all its connections share: their numbers, shares, turns,
+    upstreams. The server starts and closes it; connections and carriers call it, all on one event
+    loop. It reads no content, and keeps none.
 
     `on_exchange` is called with a summary after every exchange, refused ones included. `disk` says
     how an account stands with the disk.

@@ -22,7 +22,9 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class _Asked(asyncio.Protocol):
-    """Reads the proxy's answer; `status` is there once its head has come."""
+    """Reads the proxy's answer, on the loop's thread; `status` is there once its head has come. It
+    has the connection until TLS with the upstream begins on it.
+    """
 
     def __init__(self) -> None:
         self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()

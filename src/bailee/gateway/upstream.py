@@ -229,7 +229,9 @@ class Time(Protocol):
 
 
 class UpstreamPool:
-    """The connections to one upstream. The gateway owns it; all on its loop's thread."""
+    """The connections to one upstream, those that wait for a request. The gateway owns it; all on
+    its loop's thread. It never lends one to two at once, and reads no answer.
+    """
 
     def __init__(self, upstream: Upstream, limits: GatewayLimits, time: Time) -> None:
         tls, self.host, self.port, base = split_url(upstream.url)

@@ -40,7 +40,13 @@ async def listen(
 
 
 class ControlServer:
-    """Serves a home's operations, one after the other: one writer, no interleaving."""
+    """Serves a home's operations, one after the other: one writer, no interleaving.
+
+    The server starts and closes it on its event loop, on which requests are read and answered. It
+    owns the thread `control`, on which operations run; items that may be long in coming are waited
+    for on the loop. It knows no operation, and asks nobody who they are: the socket is its owner's
+    alone.
+    """
 
     def __init__(self, path: Path, run: Operation) -> None:
         self._path = path

@@ -23,7 +23,10 @@ _FILE: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class HomeLock:
-    """Holds a home from `acquire` until `release` or the end of the process."""
+    """Holds a home from `acquire` until `release` or the end of the process. Whoever opens a home
+    owns it, before anything in it is opened; used on one thread. It never waits for another
+    holder, and never ends one.
+    """
 
     def __init__(self, home: Home) -> None:
         self._home = home

@@ -65,7 +65,7 @@ def contents(path: Path, kind: str) -> Iterator[IO[bytes]]:
 
 
 class _Bound:
-    """Counts what is read of all streams of a file."""
+    """Counts what is read of all streams of one file, for whoever reads that."""
 
     def __init__(self) -> None:
         self._left = MOST

@@ -57,7 +57,7 @@ class Reserve:
         Raises:
             StorageError: a folder can't be looked at.
         """
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever borrowers are counted or places looked at
         self._borrowers = 0
         self._deleting = threading.local()
         found: dict[int, _Place] = {}

@@ -121,7 +121,7 @@ class Door(Generic[S]):
 
         Raises:
             InputError: `authentication`, `request_too_large` or `request_timeout`.
-            Refused: too much at once.
+            TooMuch: too much at once.
         """
         now = self._seconds()
         sender = self._sender(request, key, now)
@@ -151,7 +151,7 @@ class Door(Generic[S]):
         """The body of who needs no key, of `most` bytes; bounded by address alone.
 
         Raises:
-            InputError, Refused: as `admitted`.
+            InputError, TooMuch: as `admitted`.
         """
         address = _address(request)
         self._take(self._addresses, address, 1, self._seconds())

@@ -28,7 +28,9 @@ class _Bucket:
 
 @dataclass(slots=True)
 class Quota:
-    """Buckets by sender, at most `most` of them."""
+    """Buckets by sender, at most `most` of them. Who admits owns it, and calls it on one thread: it
+    has no lock.
+    """
 
     rate: Rate
     most: int = 10_000

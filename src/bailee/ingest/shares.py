@@ -82,7 +82,7 @@ class ReceivedCounts:
         self._engine = engine
         self._class = data_class
         self._resting = resting
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # who changes any of these; `of` reads them without
         self._unwritten: dict[_Key, tuple[int, int]] = {}
         self._since: Counter[str] = Counter()
         self._rest: Mapping[str, int] | None = None

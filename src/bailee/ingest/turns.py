@@ -25,7 +25,7 @@ class SenderTurns:
 
     def __init__(self, name: str) -> None:
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
-        self._change = threading.Condition()
+        self._change = threading.Condition()  # whenever these two are read or changed
         self._closed = False
         self.thread = Lasting(name, self._run)
         self.thread.start()

@@ -37,7 +37,9 @@ from bailee.keyring import Keyring
 
 
 class Shelves(Protocol):
-    """What a store does with the things that receipts are of. Each can be done twice."""
+    """What a store does with the things that receipts are of. Each can be done twice. `Ending`
+    calls it, inside the store's lock.
+    """
 
     def key_of(self, receipt: Receipt) -> str:
         """The keyring's name of a thing's key."""

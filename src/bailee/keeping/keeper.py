@@ -33,7 +33,9 @@ class Owner:
 
 
 class Swept(Protocol):
-    """A store from which goes what is past its time."""
+    """A store from which goes what is past its time. `Sweeping` calls it, on whichever thread
+    sweeps, one sweep at a time.
+    """
 
     @property
     def name(self) -> str:

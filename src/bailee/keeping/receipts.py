@@ -124,7 +124,11 @@ class Receipt:
 
 
 class Receipts:
-    """The receipts of one home, of all that it keeps. Any thread."""
+    """The receipts of one home, of all that it keeps. Any thread.
+
+    A home's wiring makes it; stores note on it what they have destroyed, the sweep what a rotation
+    and emptied segments have made of that. It owns the rows, and destroys nothing itself.
+    """
 
     def __init__(
         self,
@@ -140,7 +144,7 @@ class Receipts:
         self._generation = generation
         self._reached = reached
         self._record_all = record_all
-        self._noting = threading.Lock()
+        self._noting = threading.Lock()  # while a step is looked for, entered and noted
 
     def request(
         self,

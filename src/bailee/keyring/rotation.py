@@ -81,7 +81,7 @@ class _Aside:
 
 
 def rotate(store: KeyStore) -> Rotation:
-    """Do or finish a rotation. See the module for the steps.
+    """Do or finish a rotation, by the steps at the head of this module.
 
     Raises:
         IntegrityError: code `home_parts`: nothing opens under the root.

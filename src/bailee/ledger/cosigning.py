@@ -129,7 +129,7 @@ class Cosigning:
         self._policy = policy
         self._ask = ask
         self._ticks = ticking
-        self._one = threading.Lock()
+        self._one = threading.Lock()  # during a round: it alone changes what is below
         self._lacking: float | None = None  # since when, by `ticking`; None: nothing does
         asked: dict[str, _Asked] = {}
         for key in policy.witnesses.values():

@@ -56,7 +56,8 @@ class Leaf:
 
 
 class Sealing(Protocol):
-    """The keys under which particulars lie. A holder is who has such a key: a person's id, or that
+    """The keys under which particulars lie. `node.person_keys` implements it; the ledger calls it
+    on the thread that appends or reads, any. A holder is who has such a key: a person's id, or that
     of an account that is no person's.
     """
 
@@ -83,7 +84,12 @@ class Append(Protocol):
 
 
 class Ledger:
-    """The audit record in the data database."""
+    """The audit record in the data database.
+
+    Whatever opens a home has one, and everything that happens is appended by it, on the thread on
+    which it happens. It owns the table, and has nothing in memory. It never changes an entry, gives
+    no leaf and signs nothing: that is the sequencer's.
+    """
 
     def __init__(
         self,

@@ -114,7 +114,7 @@ class Sequencer:
         """The tree's files, to be read."""
         self._signers = signers
         self._beside = beside
-        self._one = threading.Lock()
+        self._one = threading.Lock()  # while the tree grows, or a checkpoint is published
         self._edge: Frontier | None = None  # the checkpoint's; None: to be read from the files
         self._new = threading.Event()
         self.signed: Final = threading.Event()

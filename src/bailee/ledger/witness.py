@@ -65,7 +65,7 @@ class Witness:
             StorageError: it can't be read or written.
         """
         self._folder = folder or Folder(path)
-        self._one = threading.Lock()
+        self._one = threading.Lock()  # while what was cosigned last is compared and replaced
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

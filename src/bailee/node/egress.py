@@ -51,7 +51,7 @@ class EgressDays:
         self._engine = engine
         self._ledger = ledger
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_counts` are read or changed
         self._counts: dict[str, tuple[int, int, int]] = {}
         self._summed: date | None = None  # the day on which all before it were summed up
 

@@ -75,7 +75,7 @@ class Erasures:
         self._ledger = stores.ledger
         self._git_connections = stores.git_connections
         self._network_lists = stores.network_lists
-        self._one = threading.RLock()
+        self._one = threading.RLock()  # while an erasure is driven: one at a time
 
     def request(self, named: str, now: datetime, *, by: Actor) -> Erasure:
         """Erase a person (id or email), or whoever holds an account's key (the account's id).

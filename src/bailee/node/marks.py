@@ -34,7 +34,10 @@ _KEYS: Final = _putting(keys_identity, "home", "mark")
 
 
 class Marks:
-    """Writes an open home's marks. Its methods may be called from any thread."""
+    """Writes an open home's marks. The ground of an open home owns it; the ledger tells it of
+    entries, the end of an operation or a sweep has it write. Its methods may be called from any
+    thread. It judges no part: that was done before it was made (`home.belonging`).
+    """
 
     def __init__(self, home: Home, standing: HomeStanding) -> None:
         """A home that stands so (`parts.examine`). One that is new, or from before there were ids,
@@ -49,7 +52,7 @@ class Marks:
         self._restoring = standing.stage is Stage.RESTORING
         if self._restoring:
             self._number = (standing.newest // RESTORED + 1) * RESTORED
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # while a mark is written; who is noted sets `_due` without
         self._due = False
         self.home_id = standing.home or uuid4().hex
         if standing.home is None:

@@ -33,12 +33,16 @@ _SUBJECT: Final = "wall clock"
 
 
 class Minding:
-    """The clock of one open home. `settle` destroys all that has come to its time at a moment."""
+    """The clock of one open home. `settle` destroys all that has come to its time at a moment.
+
+    The ground owns it; the sweep has it look, an operation confirms, from any thread, one at a
+    time. `clock` is what everything else goes by. It never sets the machine's clock.
+    """
 
     def __init__(self, engine: Engine, machine: MachineClocks) -> None:
         """Raises: StorageError."""
         self._engine = engine
-        self._one = threading.Lock()
+        self._one = threading.Lock()  # while the clock is looked at, or a step followed
         seen, self._told = home_clock.last_seen(engine)
         self.clock = SteadyClock(machine, seen)
 

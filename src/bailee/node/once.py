@@ -39,8 +39,11 @@ _WHAT: Final = "what was answered"
 
 
 class Once:
-    """The answers of a day. Its methods may be called from any thread. `secret` gives a key for
-    keyed digests and sealing, by name.
+    """The answers of a day. `secret` gives a key for keyed digests and sealing, by name.
+
+    The console's API asks by it, an erasure forgets, the sweep removes; from any thread. `do`
+    carries the work out on the thread that calls. It owns the rows, has nothing in memory, and
+    knows no operation.
     """
 
     name: Final = "answers"

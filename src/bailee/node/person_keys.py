@@ -27,7 +27,9 @@ _ERASURE: Final = select(erasures.c.id).where(erasures.c.person_id == bindparam(
 
 
 class KeyringPersonKeys:
-    """`bailee.accounts.PersonKeys` over a keyring."""
+    """`bailee.accounts.PersonKeys` over a keyring. Any thread. It holds no key, and destroys
+    none.
+    """
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
@@ -50,7 +52,8 @@ class KeyringPersonKeys:
 
 
 class Holders:
-    """`bailee.ledger.Sealing`: particulars of the audit record under their holder's key.
+    """`bailee.ledger.Sealing`: particulars of the audit record under their holder's key. Any
+    thread. It holds no key, and destroys none.
 
     A holder is a person, or an account that is no person's. What is of a person's account is under
     the person's key.

@@ -14,7 +14,9 @@ T = TypeVar("T")
 
 
 class RunningCloud(Protocol):
-    """The cloud sessions of a running server, on the thread that they live on."""
+    """The cloud sessions of a running server, on the thread that they live on. Operations call it
+    from any other; `app.cloud_running` implements it.
+    """
 
     @property
     def sessions(self) -> CloudSessions:

@@ -71,7 +71,7 @@ class Sweeping:
         self._stores = stores
         self._erasures = erasures
         self._ticks = ticking
-        self._one = threading.Lock()
+        self._one = threading.Lock()  # during a sweep: it alone writes these, but for `ending`
         self._since = ticking()
         self.failing: Mapping[str, BaileeError] = {}
         """What failed the last time; replaced as a whole."""

@@ -14,7 +14,9 @@ import orjson
 
 
 class _Sink:
-    """What a ZipFile writes to; holds what was not taken yet."""
+    """What a ZipFile writes to; holds what was not taken yet. One archive's own, on the thread that
+    streams it.
+    """
 
     def __init__(self) -> None:
         self._held = bytearray()

@@ -37,7 +37,12 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """`reason`: what they gave for it, where something is read or held that is another's."""
+    """Who asks, when, and by which way: the first argument of each operation.
+
+    `at`: what may be read goes by it, the later of the machine's time and the home's. `due`: the
+    home's time, by which is decided what is due, and noted when. `reason`: what they gave for it,
+    where something is read or held that is another's.
+    """
 
     actor: Actor
     at: datetime

@@ -96,7 +96,8 @@ async def through(
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Connects to hosts.
+    """Connects to hosts. Whoever lets others' programs out, or connects for them, has one, and
+    awaits it in any loop; names are looked up on threads of this module. It keeps no connection.
 
     `private`: networks that may be reached although they are not public; the operator's alone to
     set. `denied`: networks that may not be reached although they are public. `seconds`: how long
@@ -113,7 +114,7 @@ class Dialer:
         """The addresses of a host, all of them checked.
 
         Raises:
-            Refused: one of them may not be connected to.
+            AddressRefused: one of them may not be connected to.
             Unreachable: it has none.
         """
         if host.address is not None:
@@ -133,7 +134,7 @@ class Dialer:
         """Whether an address may be connected to.
 
         Raises:
-            Refused: it may not.
+            AddressRefused: it may not.
         """
         if self.denied and (within(embedded(address), self.denied) or within(address, self.denied)):
             raise AddressRefused(
@@ -164,7 +165,7 @@ class Dialer:
         such a one is to the proxy itself, for plain requests.
 
         Raises:
-            Refused: one of its addresses may not be connected to.
+            AddressRefused: one of its addresses may not be connected to.
             Unreachable: it has no address, or no connection was to be had.
             InputError: code `configuration`; the network's settings can't be.
         """
@@ -204,7 +205,7 @@ class Dialer:
         is on the way (`connect`). Whoever asks ends it after `seconds`.
 
         Raises:
-            Refused: one of its addresses may not be connected to.
+            AddressRefused: one of its addresses may not be connected to.
             Unreachable: it has no address, or no connection was to be had.
             InputError: code `configuration`; the network's settings can't be.
         """

@@ -27,7 +27,7 @@ class GoogleCredential:
     def __init__(self, way_out: Network) -> None:
         self._way_out = way_out
         self._credentials: Any = None
-        self._refreshing = threading.Lock()
+        self._refreshing = threading.Lock()  # who fetches a token; `held` reads without
 
     @property
     def held(self) -> str | None:

@@ -32,7 +32,10 @@ _HOP: Final = frozenset(
 
 
 class Http1Connection:
-    """One end of an HTTP/1.1 connection; `role` is `h11.SERVER` or `h11.CLIENT`."""
+    """One end of an HTTP/1.1 connection; `role` is `h11.SERVER` or `h11.CLIENT`. Whoever has the
+    stream makes it, and uses it in one loop, one call of `next` and of `send` at a time. `received`
+    and `sent` are in bytes, heads included.
+    """
 
     def __init__(self, role: type[h11.SERVER] | type[h11.CLIENT], reader: Any, writer: Writer):
         self.http: Final = h11.Connection(role, max_incomplete_event_size=LONGEST_HEAD)

@@ -9,7 +9,7 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Writer(Protocol):
-    """The half of a stream that is written to; `asyncio.StreamWriter` is one."""
+    """The half of a stream that is written to; `asyncio.StreamWriter` is one. Used in its loop."""
 
     def write(self, data: bytes) -> None:
         """Queue bytes."""

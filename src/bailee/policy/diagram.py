@@ -205,7 +205,9 @@ def draw(policy: Policy, running: Configuration, language: Language, layout: Lay
 
 
 class _Content:
-    """What the diagram says: asked of the policy, read from the configuration."""
+    """What the diagram says: asked of the policy, read from the configuration. Made for one
+    picture.
+    """
 
     def __init__(self, policy: Policy, running: Configuration, language: Language) -> None:
         self.policy = policy

@@ -74,7 +74,9 @@ class _Placed:
 
 
 class _Drawing:
-    """Boxes given places, and lines between them."""
+    """Boxes given places, and lines between them. Made for one picture; nobody changes it
+    afterwards.
+    """
 
     def __init__(self, story: Story, layout: Layout) -> None:
         self.story = story

@@ -145,6 +145,10 @@ def page(policy: Policy, language: Language) -> PolicyPage:
 
 
 class _Maker:
+    """Makes the page, a block at a time, by asking the policy. Made for one page in one
+    language.
+    """
+
     def __init__(self, policy: Policy, language: Language) -> None:
         self.policy = policy
         self.document = policy.document

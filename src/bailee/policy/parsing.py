@@ -122,7 +122,9 @@ def read(content: bytes, file: str | PurePath) -> Document:
 
 
 class _Words:
-    """The names a document defines: what facts can be, and how each is called."""
+    """The names a document defines: what facts can be, and how each is called. Made for one reading
+    of one document; the clauses are read against it.
+    """
 
     def __init__(self, root: Table) -> None:
         self.labels: dict[str, dict[Value, Text]] = {}

@@ -79,7 +79,12 @@ class Explanation:
 
 
 class Policy:
-    """The decisions of a document that `prove` has found sound; `load` makes it."""
+    """The decisions of a document that `prove` has found sound; `load` makes it.
+
+    Everything that decides has the same one, and asks it from any thread. It never changes what it
+    decides: its tables only come to hold what was worked out before, and two that work out the same
+    at once come to the same. It reads no clock, no environment and no file.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document: Final = document

@@ -37,6 +37,8 @@ def lines(text: str) -> dict[Path, int]:
 
 
 class _Walk:
+    """One walk over one document: where it is, and which line each value was found on."""
+
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0

@@ -54,7 +54,9 @@ class Unsound(InputError):
 
 @dataclass(slots=True)
 class DocumentSource:
-    """A document's file name (for messages) and the line of each of its values."""
+    """A document's file name (for messages) and the line of each of its values. All its tables
+    share it.
+    """
 
     file: str
     lines: Mapping[positions.Path, int]
@@ -100,7 +102,9 @@ def parse(content: bytes, file: str | PurePath) -> Table:
 
 @dataclass(slots=True)
 class Table:
-    """One table, read key by key; `finish` refuses what was not read."""
+    """One table, read key by key; `finish` refuses what was not read. The reading of one document
+    owns it. `known`: the keys that were asked for so far.
+    """
 
     values: Mapping[str, object]
     path: positions.Path

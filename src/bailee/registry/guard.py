@@ -48,7 +48,12 @@ class Refusals:
 
 
 class Guard:
-    """Holds payloads to a registry, as it stands on one day."""
+    """Holds payloads to a registry, as it stands on one day.
+
+    Whoever takes payloads makes one and another when the day changes. It is never changed, and may
+    be asked from any thread; what it counts is the caller's (`Refusals`). It keeps nothing of what
+    it lets through or drops.
+    """
 
     def __init__(self, registry: Registry, today: date) -> None:
         self.registry: Final = registry

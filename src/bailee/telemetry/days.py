@@ -58,7 +58,11 @@ class ShelfHolding:
 
 
 class Days:
-    """The files of one home's telemetry. Its methods may be called from any thread."""
+    """The files of one home's telemetry. Its methods may be called from any thread.
+
+    `Telemetry` owns it. It owns `days/` and, of `journal/`, the files that are closed; those that
+    are open are the journal's. It answers no sender.
+    """
 
     def __init__(
         self,

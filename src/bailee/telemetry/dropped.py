@@ -35,11 +35,13 @@ class DroppedCount:
 
 
 class DroppedCounts:
-    """The counts of one home."""
+    """The counts of one home. Whoever takes what senders sent adds to them, the sweep and the end
+    write them; from any thread. It never has a name that the registry does not know.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_counts` are read or changed
         self._counts: Counter[tuple[str, str, str, str, str]] = Counter()
 
     def add(self, day: date, protocol: str, service: str, refusals: Refusals) -> None:

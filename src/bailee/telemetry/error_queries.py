@@ -70,7 +70,9 @@ class WholeIssue(SeenIssue):
 
 
 class ErrorQueries:
-    """Questions to the error events."""
+    """Questions to the error events. Operations ask, on any thread; each question reads the files
+    anew. It keeps nothing, and changes no issue.
+    """
 
     def __init__(self, days: Days, issues: Issues) -> None:
         self._days = days

@@ -58,7 +58,9 @@ Post = Callable[[outward.OutwardRequest], tuple[int, str | None]]
 
 @dataclass(slots=True)
 class ForwardingState:
-    """How it goes. `failing_since`: when an attempt first failed since the last that did not."""
+    """How it goes. `failing_since`: when an attempt first failed since the last that did not. The
+    forwarder's thread writes it; any thread may read it.
+    """
 
     delivered: int = 0
     refused: int = 0
@@ -67,7 +69,12 @@ class ForwardingState:
 
 
 class Forwarder:
-    """Passes the rows of one class on to one address, from opening to `close`."""
+    """Passes the rows of one class on to one address, from opening to `close`.
+
+    `Telemetry` owns it and calls it: `append` on the ingest's event loop, the rest from any other
+    thread. It owns its journal and a thread, which alone sends. It never sees what the guard
+    dropped, and stores nothing for good.
+    """
 
     def __init__(
         self,
@@ -103,7 +110,7 @@ class Forwarder:
         self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._sizes: dict[str, int] = {}
         self._waiting = Together(most_waiting)
-        self._counting = threading.Lock()
+        self._counting = threading.Lock()  # while `_since` grows, or is given to a file
         self._since: Counter[str] = Counter()  # of whom, since a file was last closed
         self._parts: dict[str, Counter[str]] = {}  # of whom, by file
         self._dirty = threading.Event()

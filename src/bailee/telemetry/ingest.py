@@ -65,14 +65,21 @@ class TelemetrySender:
 
 
 class TelemetryAccess(Protocol):
-    """Looks up API keys."""
+    """Looks up API keys. The server wires it in. Called on the listener's event loop's thread, so
+    it only looks up.
+    """
 
     def sender(self, key: bytes) -> TelemetrySender | None:
         """Whose key this is, or None."""
 
 
 class Ingest:
-    """The application over one home's telemetry; `app` is the ASGI side."""
+    """The application over one home's telemetry; `app` is the ASGI side.
+
+    The server makes it and closes it; `app` is called on the ingest's event loop. It owns its door
+    and the thread `telemetry-bodies`, on which bodies are unpacked, read and guarded. It never
+    hands a key or an account on to what is kept.
+    """
 
     def __init__(
         self,

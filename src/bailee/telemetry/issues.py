@@ -42,12 +42,17 @@ Alert = Callable[[str, Issue, CaughtError], None]
 
 
 class Issues:
-    """The issues of one home."""
+    """The issues of one home: their rows, and a copy of them in memory.
+
+    `Telemetry` owns it. Events are noted on its worker's thread and at a start, operations decide
+    on theirs; any thread may call it. `alert` is called inside its lock, so it must not wait. It
+    keeps nothing of an event but when it came.
+    """
 
     def __init__(self, engine: Engine, alert: Alert) -> None:
         self._engine = engine
         self._alert = alert
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # who changes `_known` or a row; `get` reads without
         with storage_errors(_WHAT), reading(engine) as connection:
             self._known = {row.id: Issue(*row) for row in connection.execute(select(error_issues))}
 

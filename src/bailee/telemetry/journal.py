@@ -80,7 +80,12 @@ def _data(name: str, sequence: int) -> bytes:
 
 
 class Journal:
-    """Appends batches to files in `folder`; `closed` is told each file's name when it is full."""
+    """Appends batches to files in `folder`; `closed` is told each file's name when it is full.
+
+    `Telemetry` and each `Forwarder` own one. `append` is called on an event loop, the rest from any
+    other thread. It owns the thread that alone writes, and on which `closed` is called. It never
+    reads a file, and removes none that holds anything.
+    """
 
     def __init__(
         self,
@@ -98,7 +103,7 @@ class Journal:
         self._closed = closed
         self._files = files or Files()
         self._file_bytes = file_bytes
-        self._open: dict[Shelf, _File] = {}
+        self._open: dict[Shelf, _File] = {}  # the journal's thread's alone
         self._queue: SimpleQueue[_Waiting | _Order] = SimpleQueue()
         self._waiting = Together(_MOST_WAITING)
         self.thread = Lasting("telemetry", self._run)

@@ -228,7 +228,9 @@ class Streams:
 
 
 class Reader:
-    """Takes what one request holds through the guard."""
+    """Takes what one request holds through the guard. Made for one request, and used on the thread
+    that reads it. It keeps nothing that the guard has not let through.
+    """
 
     def __init__(self, guard: Guard, refusals: Refusals, now_ms: int, streams: Streams) -> None:
         self._guard = guard

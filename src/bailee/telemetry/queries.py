@@ -103,7 +103,9 @@ class Figures:
 
 
 class MetricQueries:
-    """Questions to the figures."""
+    """Questions to the figures. Operations and summaries ask, on any thread; each question reads
+    the files anew. It keeps nothing, and never says whose a figure was.
+    """
 
     def __init__(self, days: Days, registry: Registry) -> None:
         self._days = days

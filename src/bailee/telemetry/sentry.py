@@ -124,7 +124,9 @@ def discarded(item: bytes) -> int:
 
 
 class Events:
-    """Takes events through the guard."""
+    """Takes events through the guard. Made for one envelope, and used on the thread that reads it.
+    What is not on the allow-list is dropped unread.
+    """
 
     def __init__(self, guard: Guard, symbols: Symbols, key: bytes) -> None:
         """`key` makes issue ids: a keyed digest of what is kept of the stack."""

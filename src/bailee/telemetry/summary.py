@@ -179,7 +179,9 @@ class _Requests:
 
 
 class Summaries:
-    """Summaries of one home's figures."""
+    """Summaries of one home's figures. Operations ask, on any thread; each summary reads the files
+    anew. It keeps nothing.
+    """
 
     def __init__(self, days: Days, metrics: MetricQueries, registry: Registry) -> None:
         self._days = days

@@ -82,6 +82,11 @@ class Taken:
 class Telemetry:
     """The metrics and errors of one home. They are nobody's, and go by the day: swept, and neither
     held nor erased.
+
+    A home's wiring makes it and closes it. `keep` and `over` are called on the ingest's event loop,
+    the rest from any other thread; OTLP and named events are read by one at a time. It owns the
+    journal's and the forwarders' threads, and the worker that turns closed files into days. It
+    never asks who sent: terms come with what is taken.
     """
 
     name: Final = "telemetry"
@@ -138,7 +143,7 @@ class Telemetry:
         self._streams = Streams(int(clock().timestamp() * 1e9))
         self._guard = Guard(registry, clock().date())
         self._issue_key = keyring.secret("telemetry/issues")
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # while OTLP or named events are read: `_streams` are theirs
         self.metrics = MetricQueries(self._days, registry)
         self.summaries = Summaries(self._days, self.metrics, registry)
         self.errors = ErrorQueries(self._days, self.issues)

@@ -28,7 +28,12 @@ _PAUSES: Final = (0.0, 1.0, 5.0)
 
 
 class Webhook:
-    """Tells one address, from `start` to `close`. An `Alert` of `issues`."""
+    """Tells one address, from `start` to `close`. An `Alert` of `issues`.
+
+    A home's wiring makes it and closes it. It is called inside the lock of `Issues`, from any
+    thread, and only queues; its own thread tells. It says of an event what a list of issues shows,
+    and nothing else.
+    """
 
     def __init__(self, url: str, failed: Callable[[], None]) -> None:
         """`failed` is called for the first alert of a row that was given up."""

@@ -265,7 +265,8 @@ _CONVERSATION: Final = re.compile(
 
 
 class ScriptedUpstream:
-    """See the module. Use as a context manager, or `start` and `stop`.
+    """An upstream that answers by a script, on a port of this machine. Use as a context manager, or
+    `start` and `stop`.
 
     `requests` are all requests in the order of their arrival; `conversations` those that carry
     messages. `port` 0 takes one that is free.

@@ -114,7 +114,12 @@ def moment(seconds: float) -> datetime:
 
 
 class Batch:
-    """Exchanges that are committed together."""
+    """Exchanges that are committed together.
+
+    The sealer makes one for each, and calls it on its thread, with the vault's lock held: `place`,
+    `encode`, `put_rows`, and `committed` once that is so. It commits nothing, and calls no API's
+    reading: the workbench has done that.
+    """
 
     def __init__(
         self,

@@ -131,7 +131,9 @@ class _Work:
 
 
 class _Branching:
-    """One session's."""
+    """One session's branches being found: drafts, and lines whose forks are still to be looked at.
+    Made for one call of `found`.
+    """
 
     def __init__(
         self,

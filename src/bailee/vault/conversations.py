@@ -46,7 +46,11 @@ class Links:
 
 
 class Conversations:
-    """The latest conversations: at most `most` of their states."""
+    """The latest conversations: at most `most` of their states.
+
+    The vault makes it, batches use it and what erases has it forget, all with the vault's lock
+    held. It is a copy of what the index has, and never the only one.
+    """
 
     def __init__(self, most: int = 100_000) -> None:
         self._most = most

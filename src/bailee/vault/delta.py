@@ -45,8 +45,8 @@ _SMALL = 64  # bytes; a reference to something smaller saves nothing
 
 @dataclass(slots=True)
 class KnownPieces:
-    """What a session has had: digest → place, under the session's own digest key. `complete`:
-    what is not in `places` the session has not had; otherwise it must be looked up.
+    """What a session has had: digest → place, under the session's own digest key. `complete`: what
+    is not in `places` the session has not had; otherwise it must be looked up. A workbench owns it.
     """
 
     key: bytes
@@ -111,7 +111,8 @@ def encode(
 
 class DeltaDraft:
     """An exchange on its way to a delta, so that who has the session's places on disk can look up
-    those that matter: `wanted` says which, `delta` decides.
+    those that matter: `wanted` says which, `delta` decides. A workbench owns it, between its two
+    calls.
 
     What it makes takes a digest for each message, field and entry of a list; of entries there are
     at most `bounds.ENTRIES`.
@@ -265,7 +266,7 @@ class _Node:
 
 class Messages:
     """The messages of a rebuilt request, put together when they are asked for: a session's requests
-    share almost all of theirs.
+    share almost all of theirs. It belongs to its `Rebuilder`'s thread, and keeps that alive.
     """
 
     __slots__ = ("_marks", "_rebuilder", "_where", "count")
@@ -304,8 +305,9 @@ class Messages:
 class Rebuilder:
     """Gives back requests from a session's deltas, fed in order of their numbers.
 
-    To feed it costs what the delta is long, and it holds what the deltas hold. What it gives
-    shares parts with what it keeps: it must not be changed.
+    Whoever shows a session makes one, for one thread. To feed it costs what the delta is long, and
+    it holds what the deltas hold. What it gives shares parts with what it keeps: it must not be
+    changed.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,9 @@ _ZEROS = bytes(1 << 20)
 
 
 class Files:
-    """The real disk."""
+    """The real disk. It holds nothing, and may be called from any thread; who has a descriptor sees
+    to it that one thread writes to it at a time.
+    """
 
     def make(self, path: Path, size: int) -> int:
         """A new file of `size` zeros, durable, its name included; its descriptor.

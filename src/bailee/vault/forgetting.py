@@ -142,7 +142,12 @@ class _Done:
 
 
 class Forgetting:
-    """Erasure and expiry in one vault."""
+    """Erasure and expiry in one vault.
+
+    The vault owns it and calls it, from any thread; of sweeps and rotations one goes on at a time.
+    It never decides whether something may be erased, has holds take their keys before it destroys
+    any, and never waits for the sealer.
+    """
 
     def __init__(
         self,

@@ -21,7 +21,8 @@ class Said(NamedTuple):
 
 class Lines:
     """Reads a tree's lines. Items become messages in runs, since those of one speaker may be one
-    message: a run ends where the exchange changes, and where something branches off.
+    message: a run ends where the exchange changes, and where something branches off. Made once for
+    a session, by the thread that shows it; it changes nothing of the tree.
     """
 
     def __init__(

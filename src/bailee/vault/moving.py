@@ -99,7 +99,12 @@ class Move:
 
 
 class Moving:
-    """The queue of moves of one vault."""
+    """The queue of moves of one vault.
+
+    The vault makes it. Whoever heard of a choice calls `request`, the mover's thread or a sweep
+    `run`; from any thread, of which one carries out moves at a time. It owns the queue's rows. It
+    decides no terms: it asks for those that hold when it moves.
+    """
 
     def __init__(
         self,
@@ -119,7 +124,7 @@ class Moving:
         self._present = present
         self._damages = damages or Damages()
         self._portion = portion
-        self._running = threading.Lock()
+        self._running = threading.Lock()  # who carries out moves, outside of the vault's lock
 
     def request(self, owner: str, choice_at: datetime | None, now: datetime) -> None:
         """Queue a move of the owner's sessions, unless one for this choice was queued before.

@@ -18,7 +18,9 @@ _HINT = "check the object store's free space, permissions and connection"
 
 
 class Objects(Protocol):
-    """Immutable objects by name."""
+    """Immutable objects by name. Whoever keeps something in it owns the names that it puts there.
+    Called from any thread; each call waits for the store.
+    """
 
     def put(self, name: str, content: bytes) -> None:
         """Keep `content` as `name`; the same again is not an error.
@@ -43,7 +45,9 @@ class Objects(Protocol):
 
 
 class StoredObjects:
-    """Objects in any store that obstore knows (S3, GCS, Azure, memory)."""
+    """Objects in any store that obstore knows (S3, GCS, Azure, memory). It holds nothing but the
+    store, and may be called from any thread.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """See the module."""
+    """What is done, of things that are numbered from 0. A value: `plus` gives another."""
 
     next: int = 0
     ahead: int = 0

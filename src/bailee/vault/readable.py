@@ -22,7 +22,9 @@ HELD: Final = "held_by_the_provider"
 
 
 class Readable:
-    """A session's exchanges, to be read. Made once for a session, by the thread that shows it."""
+    """A session's exchanges, to be read. Made once for a session, by the thread that shows it. It
+    reads what it is given, and changes none of it.
+    """
 
     def __init__(self, exchanges: Iterable[KeptExchange]) -> None:
         self._asked: dict[str, KeptExchange] = {}

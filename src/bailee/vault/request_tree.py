@@ -62,7 +62,8 @@ class Node:
 
 class RequestTree:
     """The tree. Exchanges are added in order of their numbers, which are their places; then
-    `sum_up` is called, once.
+    `sum_up` is called, once. Made for one session by whoever shows it, for one thread; what reads
+    it afterwards does not change it.
     """
 
     def __init__(self) -> None:

@@ -63,7 +63,12 @@ _POSITION: Final = select(spool_positions.c.next, spool_positions.c.ahead).where
 
 
 class Sealer:
-    """Implements the spool's `Receiver`."""
+    """Implements the spool's `Receiver`.
+
+    The vault makes it and closes it. It owns the thread `sealer`, on which all sealing is done, and
+    the queue. The spool calls `kept` and `closed` as it writes, the gateway's loop `unsealed`. It
+    loses no exchange for want of understanding it, and never writes to a spool file.
+    """
 
     def __init__(
         self,
@@ -102,6 +107,7 @@ class Sealer:
         self._stored = stored
         self._room = room
         self._retry_seconds = retry_seconds
+        # The sealer's thread's alone.
         self._in_doubt = False  # whether the last batch may have been committed after all
         self.queue = SealingQueue(most_held)
         self.thread = Lasting("sealer", self._run)

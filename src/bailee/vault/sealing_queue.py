@@ -72,8 +72,11 @@ class _File:
 
 
 class SealingQueue:
-    """Its methods may be called from any thread; `batch`, `done` and `failed` from the sealer's
-    alone. What is queued has numbers: frames, files of an earlier process, and releases.
+    """What waits to be sealed, in memory up to a limit and as places on disk beyond.
+
+    The sealer owns it. Its methods may be called from any thread; `batch`, `done` and `failed` from
+    the sealer's alone. What is queued has numbers: frames, files of an earlier process, and
+    releases. It reads no file and commits nothing.
     """
 
     def __init__(self, most_held: int, most_spent: int = _MOST_SPENT) -> None:
@@ -102,7 +105,7 @@ class SealingQueue:
         self._stop = False
         self._failure: StorageError | None = None
         self._moved = time.monotonic()  # when something was done, or came when nothing waited
-        self._change = threading.Condition()
+        self._change = threading.Condition()  # who changes any of these; a few are read without
 
     # -- from any thread -------------------------------------------------------------------------
 

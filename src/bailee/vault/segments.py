@@ -56,7 +56,11 @@ class OpenSegment:
 
 
 class Segments:
-    """The segments of one vault."""
+    """The segments of one vault: the open ones' files, and their rows.
+
+    The vault, sealer and `Forgetting` call it, with the vault's lock held; `read` is for any thread
+    without it. It commits no rows of others, and never opens a record.
+    """
 
     def __init__(
         self,

@@ -87,7 +87,12 @@ class _Order:
 
 
 class Spool:
-    """Writes exchanges to files in `folder`. Implements the gateway's port `Recording`."""
+    """Writes exchanges to files in `folder`. Implements the gateway's port `Recording`.
+
+    The vault makes it and closes it. `submit` and what the port asks are for the event loop's
+    thread; `flush`, `roll` and `close` for any other, since they wait. It owns a thread for each
+    lane. It never reads back what it wrote, and takes nothing of an exchange apart.
+    """
 
     def __init__(
         self,
@@ -133,6 +138,7 @@ class Spool:
         self._most_waiting = most_waiting
         self._probe_seconds = probe_seconds
         self._quick_seconds = quick_seconds
+        # Held by whoever writes: `_writer`, `_failure` and `_probed` are theirs to change.
         self._turn = threading.Lock()
         self._waiting: deque[Submitted] = deque()  # for the end of the loop's turn
         self._queue: SimpleQueue[Submitted | _Order] = SimpleQueue()  # for the spool's thread

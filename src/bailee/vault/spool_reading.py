@@ -47,7 +47,12 @@ class DamagedFrame:
 
 
 class SpoolReader:
-    """Reads the files of a spool folder."""
+    """Reads the files of a spool folder.
+
+    The vault makes it; the sealer, recovery, sweeps and `verify` use it, each on its thread: it has
+    nothing in memory. It writes to no spool file; what it removes is noted as sealed or expired
+    before, or put aside.
+    """
 
     def __init__(self, folder: Path, quarantine: Path, keyring: Keyring) -> None:
         self._folder = folder

@@ -85,7 +85,9 @@ class _File:
 class SpoolWriter:
     """Appends to the present file, and makes the next one while it fills.
 
-    `closed` is called with a file's name when nothing more will be written to it.
+    A lane of the spool owns it, and calls it as whoever holds the lane's turn; it owns the thread
+    that makes files ahead. `closed` is called with a file's name when nothing more will be written
+    to it, by the thread that closed it. It calls nobody's `done`.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from bailee.errors import BaileeError
 
 class Steps:
     """What became of the steps of one sweep. `failures`: the first error of each step that failed;
-    `done`: the steps that did not, in order.
+    `done`: the steps that did not, in order. The sweep makes it, and uses it on its thread.
     """
 
     def __init__(self) -> None:

@@ -168,7 +168,7 @@ def _safe_end(text: bytes, end: int) -> int:
 
 
 class _Scan:
-    """Where a scan has come to."""
+    """Where a scan of one text has come to."""
 
     def __init__(self, text: bytes, key: bytes | None) -> None:
         self._text = text

@@ -47,7 +47,9 @@ _TOGETHER: Final = 4  # digests in one entry
 
 
 class AppendOwned(Protocol):
-    """`Ledger.append`, of what is somebody's, within a transaction."""
+    """`Ledger.append`, of what is somebody's, within a transaction. Called with the vault's lock
+    held.
+    """
 
     def __call__(
         self, kind: str, subject: str, body: Body, *, whose: str, connection: Connection
@@ -56,7 +58,10 @@ class AppendOwned(Protocol):
 
 
 class Tombstones:
-    """The tombstones of one vault. The caller holds the vault's lock."""
+    """The tombstones of one vault: their rows, and in memory which owners have any. The vault makes
+    it; batches and what erases call it with the vault's lock held, a restore before anything is
+    served. It has no word of what was deleted.
+    """
 
     def __init__(self, engine: Engine, key: bytes, append: AppendOwned | None = None) -> None:
         """`append` adds to the audit record; None: there is none. Raises: StorageError."""

@@ -61,7 +61,9 @@ class Owned:
 
 
 class SealingTurns:
-    """See the module. A frame is put, then taken, then done."""
+    """What waits of each owner, and whose turn is next. A frame is put, then taken, then done. The
+    queue owns it, and changes it inside its own lock alone. It holds no file, and drops nothing.
+    """
 
     def __init__(self) -> None:
         self.owned: dict[str, Owned] = {}

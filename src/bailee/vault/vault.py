@@ -113,6 +113,10 @@ class Holding:
 class Vault:
     """The vault of one home, a `keeping.keeper.Keeper` of sessions. Its methods may be called from
     any thread.
+
+    A home's wiring makes it and closes it. It owns the folder, the vault's tables, and the threads
+    of spool and sealer. Who changes the index or the segments holds `lock`. It asks nobody whether
+    an actor may: operations do that, before.
     """
 
     what: Final = "session"
@@ -162,6 +166,7 @@ class Vault:
         self._clock = clock
         self._record = record
         self.damages = damages or Damages()
+        # Held by whoever changes the index, the segments or what is known of them.
         self.lock = threading.RLock()
         self.receipts = receipts
         self._segments = Segments(

@@ -59,7 +59,9 @@ _OF_AN_EXCHANGE: Final = tuple(exchanges.c[name] for name in _Place._fields)
 
 @dataclass(frozen=True, slots=True)
 class Verifying:
-    """The checks of one vault. `checked` counts what was looked at, by kind."""
+    """The checks of one vault. `checked` counts what was looked at, by kind. Made for one
+    verification, on its thread. It changes nothing, and gives no content.
+    """
 
     engine: Engine
     keyring: Keyring

@@ -109,7 +109,9 @@ class Missing:
 
 
 class Bench(Protocol):
-    """What the sealer asks of a workbench."""
+    """What the sealer asks of a workbench, on its own thread; `forget` is for any. It commits
+    nothing, and has no key that opens anything.
+    """
 
     def take_apart(self, exchanges: Sequence[CapturedExchange], how: How) -> list[Apart]:
         """Take exchanges apart: the first of them, at least one, as many as may be held at once.
@@ -135,7 +137,10 @@ class Bench(Protocol):
 
 
 class Workbench:
-    """A workbench in this process."""
+    """A workbench in this process. It owns what was taken apart and not packed, and what it knows
+    of the latest sessions. What `forget` names, on whichever thread, is dropped before the next
+    packing.
+    """
 
     def __init__(self, interpret: Interpret, keys: DigestKeys) -> None:
         self._interpret = interpret
@@ -147,6 +152,7 @@ class Workbench:
         self._size = 0
         self._drafts: dict[int, DeltaDraft | None] = {}
         self._gone: set[str] = set()
+        # Held whenever `_gone` is read or changed; the rest is one thread's.
         self._lock = threading.Lock()
 
     def take_apart(self, exchanges: Sequence[CapturedExchange], how: How) -> list[Apart]:

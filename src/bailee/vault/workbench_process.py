@@ -57,7 +57,10 @@ class WorkerEnded(Exception):
 
 
 class WorkbenchProcess:
-    """The sealer's end. Not thread-safe, but for `forget`."""
+    """The sealer's end of a workbench in a process of its own, which it owns, starts anew and ends.
+    Used by the sealer's thread, but for `forget`, which is for any. It reads nothing of what it
+    passes.
+    """
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class WorkbenchProcess:
         self._socket: socket.socket | None = None
         self._ready = False
         self._gone: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # whenever `_gone` is read or changed
         with suppress(StorageError):  # said when it is needed
             self._start()
 
@@ -86,7 +89,7 @@ class WorkbenchProcess:
         """See `Bench`.
 
         Raises:
-            Ended: the process did.
+            WorkerEnded: the process did.
             StorageError: it can't be started.
         """
         return self._ask(wire.take_apart(exchanges, how), wire.apart_in)
@@ -97,7 +100,7 @@ class WorkbenchProcess:
         """See `Bench`.
 
         Raises:
-            Ended: the process did.
+            WorkerEnded: the process did.
             StorageError: it can't be started.
         """
         with self._lock:

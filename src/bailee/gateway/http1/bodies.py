@@ -16,7 +16,9 @@ _LONGEST_TRAILERS: Final = 8192
 
 
 class Body(Protocol):
-    """How a message's body is delimited."""
+    """How a message's body is delimited. The connection that reads the message owns it. It counts,
+    keeps no payload, and never reads beyond the body.
+    """
 
     done: bool
 

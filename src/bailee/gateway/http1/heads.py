@@ -110,14 +110,15 @@ _IDLE: Final = re.compile(rb"\btimeout[ \t]*=[ \t]*\"?([0-9]{1,9})", re.IGNORECA
 
 
 class RequestHead:
-    """A request's head.
+    """A request's head, read once. The client's connection makes it; whoever decides on the
+    request, its exchange and its record read it.
 
-    `kept` is its field lines as they came (each `Name: value CRLF`), without those that end at
-    this hop and without credentials; `credentials` are those, by lower-case name.
-    `credential_lines` are their lines as they came, that of x-bailee-key left out; `noted` are the
-    fields that a record notes, (lower-case name, value). `answer_lines` go into every answer to
-    this request; whoever decides on the request sets them. `websocket`: it asks to change to the
-    WebSocket protocol (RFC 6455, 4.1).
+    `kept` is its field lines as they came (each `Name: value CRLF`), without those that end at this
+    hop and without credentials; `credentials` are those, by lower-case name. `credential_lines` are
+    their lines as they came, that of x-bailee-key left out; `noted` are the fields that a record
+    notes, (lower-case name, value). `answer_lines` go into every answer to this request; whoever
+    decides on the request sets them. `websocket`: it asks to change to the WebSocket protocol (RFC
+    6455, 4.1).
     """
 
     __slots__ = (

@@ -37,7 +37,9 @@ _HINT: Final = "whoever runs the account: `aws sts get-caller-identity`, and wha
 
 
 class AwsKmsRoot(ServiceRoot):
-    """Generations as keys of one AWS account and region."""
+    """Generations as keys of one AWS account and region. It owns the client; it is asked as
+    `ServiceRoot` says. Which key a generation is, is read when generations are.
+    """
 
     driver = "aws-kms"
     called = "AWS KMS"

@@ -38,7 +38,9 @@ from bailee.syncing import sync_folder
 
 
 class FileRoot(Root):
-    """Root generations in a file of their own."""
+    """Root generations in a file of their own. The keyring's store has it, and calls it from any
+    thread; it alone writes the file, under its lock. It has the keys in memory, and hands out none.
+    """
 
     driver = "file"
 
@@ -62,7 +64,7 @@ class FileRoot(Root):
         self._path = path
         self._random = random
         self._moving = moving
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # while the file is written; `_keys` are read without
         self._keys: dict[int, bytes] = {}
         self._places: dict[int, tuple[int, int]] = {}
         self._last = 0
@@ -206,7 +208,9 @@ class FileRoot(Root):
 
 
 class EnvironmentRoot(FileRoot):
-    """Root generations in a file, each sealed under a key from an environment variable."""
+    """Root generations in a file, each sealed under a key from an environment variable. Otherwise
+    as `FileRoot`. That key is in memory alone, and is never written.
+    """
 
     driver = "environment"
 

@@ -34,7 +34,9 @@ _DEAD: Final = frozenset({"DESTROYED", "DESTROY_SCHEDULED", "GENERATION_FAILED"}
 
 
 class GoogleKmsRoot(ServiceRoot):
-    """Generations as the versions of one key of a Google Cloud project."""
+    """Generations as the versions of one key of a Google Cloud project. It owns the client and the
+    thread on which a token is fetched; it is asked as `ServiceRoot` says.
+    """
 
     driver = "google-kms"
     called = "Google Cloud KMS"

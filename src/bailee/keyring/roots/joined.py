@@ -14,7 +14,9 @@ from bailee.keyring.roots.root import Bound, Root
 
 
 class Shifted(Root):
-    """A root whose generations are counted from `base` on: its first is `base + 1`."""
+    """A root whose generations are counted from `base` on: its first is `base + 1`. It owns nothing
+    but that number, and is called as the root behind it.
+    """
 
     def __init__(self, root: Root, base: int) -> None:
         self._root, self._base = root, base
@@ -44,7 +46,9 @@ class Shifted(Root):
 
 
 class Joined(Root):
-    """The old root's generations up to `base`, and after them the new one's."""
+    """The old root's generations up to `base`, and after them the new one's. The store has it while
+    a home moves, and calls it as any root. It makes none in the old root.
+    """
 
     def __init__(self, old: Root, new: Root, base: int) -> None:
         """`new` is shifted by `base` already."""

@@ -35,7 +35,10 @@ _HINT: Final = "whoever runs the token: is it there, and is its PIN what keyring
 
 
 class Pkcs11Root(ServiceRoot):
-    """Generations as keys of one label on one token."""
+    """Generations as keys of one label on one token. It owns the session with the token, which one
+    thread has at a time; it is asked as `ServiceRoot` says, and none of these keys ever leaves the
+    token.
+    """
 
     driver = "pkcs11"
     called = "the PKCS#11 token"

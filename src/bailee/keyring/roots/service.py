@@ -90,6 +90,10 @@ def _refused(name: str, what: str, hint: str) -> StorageError:
 class ServiceRoot(Root):
     """A root in a service. A driver says how the service lists, makes and ends generations, seals
     and opens; each raises `RootUnreachable` where it can't.
+
+    It is asked from any thread, which waits for the service; of those that make or end generations
+    one goes on at a time. It owns a few threads, to ask for several keys at once. No key of a
+    generation is ever here.
     """
 
     called = "the service"
@@ -104,7 +108,7 @@ class ServiceRoot(Root):
             StorageError: code `root_unreachable`.
         """
         self._patience = ServicePatience(ticking)
-        self._changing = threading.RLock()
+        self._changing = threading.RLock()  # while generations are made or ended, and read anew
         self._pool = ThreadPoolExecutor(_AT_ONCE, "root")  # its threads begin when they are needed
         self._living: tuple[int, ...] = ()
         self._read()

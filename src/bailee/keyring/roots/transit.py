@@ -38,7 +38,9 @@ _NOT_OURS: Final = frozenset(
 
 
 class TransitRoot(ServiceRoot):
-    """Generations as the versions of one key of a transit engine."""
+    """Generations as the versions of one key of a transit engine. It owns the client; it is asked
+    as `ServiceRoot` says. The token is read anew as it is needed, and kept nowhere.
+    """
 
     driver = "transit"
     called = "the transit engine"

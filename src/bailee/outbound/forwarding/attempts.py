@@ -46,7 +46,10 @@ def stopped(refusal: NotServed) -> Stopped:
 
 @dataclass(slots=True)
 class Attempt:
-    """Filled in as it goes on; `established` once the client was told that it is connected."""
+    """One attempt, filled in as it goes on; `established` once the client was told that it is
+    connected. Its client's connection owns it, on the proxy's loop, and hands it over for recording
+    once.
+    """
 
     at: datetime
     began: float

@@ -38,7 +38,9 @@ class Budgets:
 
 
 class Spending:
-    """What a session has used so far."""
+    """What a session has used so far. Its proxy owns it, and asks and counts on its loop's thread.
+    It ends nothing: it says which budget is over.
+    """
 
     def __init__(self, budgets: Budgets) -> None:
         self._budgets = budgets

@@ -22,7 +22,10 @@ from bailee.outbound.proxies import Proxy
 
 
 class Forward:
-    """A client's request on its way to `upstream`, and the answer on its way back."""
+    """A client's request on its way to `upstream`, and the answer on its way back. The proxy makes
+    one for each plain request, in its loop. It owns neither connection, keeps no more than a piece,
+    and decides nothing: where it goes was decided before.
+    """
 
     def __init__(
         self, client: Http1Connection, upstream: Http1Connection, attempt: Attempt, budgets: Budgets

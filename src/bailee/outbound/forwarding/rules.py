@@ -18,7 +18,9 @@ class EgressVerdict:
 
 
 class ForwardRules(Protocol):
-    """Where one proxy's clients may connect to."""
+    """Where one proxy's clients may connect to. Asked on the proxy's loop, so it only looks up. It
+    resolves nothing and checks no address: that is done at connecting, whatever it allows.
+    """
 
     def decide(self, host: Host, port: int) -> EgressVerdict:
         """May they connect to `host` and `port`? Asked before anything is resolved."""

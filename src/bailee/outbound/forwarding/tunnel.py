@@ -480,7 +480,9 @@ class Tunnel(asyncio.Protocol):
 
 
 class _Far(asyncio.Protocol):
-    """The server's end of a tunnel."""
+    """The server's end of a tunnel, on the loop's thread: it tells the tunnel what comes, and
+    decides nothing.
+    """
 
     __slots__ = ("_tunnel",)
 
