@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -26,19 +27,22 @@ class SignIn:
     def __init__(self, clock: Clock, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._clock = clock
         self._random = random
-        self._links: dict[bytes, datetime] = {}
+        self._lock = threading.Lock()
+        self._links: dict[bytes, datetime] = {}  # with `_lock`: a link is good once
 
     def link_token(self) -> str:
         """A token for one link."""
         now = self._clock()
-        self._links = {digest: until for digest, until in self._links.items() if until > now}
         token = self._random(32).hex()
-        self._links[_digest(token)] = now + LINK_LASTS
+        with self._lock:
+            self._links = {digest: until for digest, until in self._links.items() if until > now}
+            self._links[_digest(token)] = now + LINK_LASTS
         return token
 
     def redeem(self, token: str) -> bool:
         """Whether the token is good: for the first time, and in time."""
-        until = self._links.pop(_digest(token), None)
+        with self._lock:
+            until = self._links.pop(_digest(token), None)
         return until is not None and until > self._clock()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from bailee.console.sign_in import LINK_LASTS, SignIn
 from bailee.testing import FakeClock
 
@@ -32,3 +34,26 @@ def test_nothing_and_nonsense_sign_nobody_in() -> None:
     sign_in.link_token()
 
     assert not any(sign_in.redeem(token) for token in ("", "0" * 64, "\ud800"))
+
+
+def test_a_link_that_is_used_while_another_is_made_is_good_once() -> None:
+    """What one thread takes is not brought back by another's copy."""
+    sign_in = SignIn(FakeClock())
+    ended = threading.Event()
+
+    def make() -> None:
+        for _ in range(1000):
+            if ended.is_set():
+                break
+            sign_in.link_token()
+
+    maker = threading.Thread(target=make)
+    maker.start()
+    try:
+        used = [sign_in.link_token() for _ in range(300)]
+        good = [sign_in.redeem(token) for token in used]
+    finally:
+        ended.set()
+        maker.join()
+    assert all(good)
+    assert not any(map(sign_in.redeem, used))
