@@ -28,7 +28,7 @@ from bailee.operations import training
 from bailee.testing import FakeClock
 from bailee.training import files, rows, scrubbing
 from bailee.training.dataset import ExportedSession
-from bailee.training.exports import Export
+from bailee.training.exported import Export
 from bailee.training.finding import Finder
 from bailee.training.finishing import Finished
 from bailee.training.pool import LocalEngine

@@ -36,8 +36,8 @@ from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
 from bailee.training import manifest
 from bailee.training.checking import CheckedDataset, Dataset, WithdrawnRow, WrongPart
+from bailee.training.exported import SIGNED, Export
 from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
-from bailee.training.exports import SIGNED, Export
 from bailee.training.finishing import Finished, put
 from bailee.training.pool import LocalEngine
 from bailee.training.shards import Engine

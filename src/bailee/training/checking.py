@@ -19,7 +19,7 @@ from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.json_values import members, text
 from bailee.ledger.tlog import notes
 from bailee.training import manifest
-from bailee.training.exports import Export
+from bailee.training.exported import Export
 from bailee.training.files import Format
 from bailee.training.finishing import Finished, put
 from bailee.training.manifest import DatasetManifest, SignedFile

@@ -31,7 +31,8 @@ from bailee.clock import Clock
 from bailee.errors import InputError, StorageError
 from bailee.syncing import sync_folder
 from bailee.training import manifest
-from bailee.training.exports import PLANNING, Export, Exports, Shard
+from bailee.training.exported import PLANNING, Export, Shard
+from bailee.training.exports import Exports
 from bailee.training.finishing import Finished, Finishing
 from bailee.training.leasing import KeyLeases
 from bailee.training.shards import Engine, ShardResult, ShardTask

@@ -24,7 +24,8 @@ from bailee.syncing import sync_folder
 from bailee.training import describing, duplicates, manifest
 from bailee.training.counting import Counts, from_json
 from bailee.training.describing import DatasetSummary
-from bailee.training.exports import Export, Exports, Shard
+from bailee.training.exported import Export, Shard
+from bailee.training.exports import Exports
 from bailee.training.files import Format
 from bailee.training.manifest import DatasetManifest, SignedFile
 from bailee.training.rewriting import rewrite
