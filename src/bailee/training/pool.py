@@ -27,7 +27,8 @@ from bailee.training.shards import ShardResult, ShardTask
 
 COMMAND: Final = (sys.executable, "-P", "-m", "bailee.training.working")
 _STARTS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-_ENDED: Final = "WorkerEnded"
+ENDED: Final = "WorkerEnded"
+"""What is given back as `failed` when a worker has ended."""
 
 
 class LocalEngine:
@@ -112,7 +113,7 @@ class _Worker:
             return ShardResult(**members(orjson.loads(process.stdout.readline())))  # type: ignore[arg-type]
         except (OSError, ValueError, TypeError):
             self.end()
-            return ShardResult(task.export, task.number, failed=_ENDED)
+            return ShardResult(task.export, task.number, failed=ENDED)
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(  # noqa: S603
