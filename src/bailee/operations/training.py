@@ -35,7 +35,7 @@ from bailee.operations.operation import operation
 from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
 from bailee.training import manifest
-from bailee.training.checking import CheckedDataset, Dataset, ListedSession, WithdrawnRow, WrongPart
+from bailee.training.checking import CheckedDataset, Dataset, RowsAllowed, WithdrawnRow, WrongPart
 from bailee.training.exported import SIGNED, Export
 from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
 from bailee.training.finishing import Finished, put
@@ -288,11 +288,11 @@ def verify(asks: Asks, node: Node, *, folder: str) -> VerifiedDataset:
     return extended(VerifiedDataset, checked, on_record=found[0].leaf if found else None)
 
 
-def _listed(node: Node, known: str) -> dict[str, ListedSession]:
+def _listed(node: Node, known: str) -> dict[str, RowsAllowed]:
     """The sessions of an export as this home remembers them, by commitment."""
     key = node.keyring.secret(manifest.KEY)
     return {
-        manifest.commitment(key, known, one.session): ListedSession(
+        manifest.commitment(key, known, one.session): RowsAllowed(
             one.rows,
             one.clause,
             manifest.consent_commitment(key, known, one.session, one.consent),

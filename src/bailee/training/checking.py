@@ -41,7 +41,7 @@ class RowOwner(NamedTuple):
     document: str
 
 
-class ListedSession(NamedTuple):
+class RowsAllowed(NamedTuple):
     """Of a session how many rows it has, its clause, and the commitment to its consent record."""
 
     rows: int
@@ -125,7 +125,7 @@ class Dataset:
         key: notes.Key,
         exports: Mapping[str, Export],
         policies: Collection[str],
-        kept: Mapping[str, ListedSession],
+        kept: Mapping[str, RowsAllowed],
     ) -> CheckedDataset:
         """Compare all of it with what was signed. `key`: the home's; `exports`: those it knows;
         `policies`: the hashes of the documents that have held there; `kept`: the sessions of this
@@ -237,7 +237,7 @@ class Dataset:
         if short:
             yield WrongPart(manifest.SESSIONS, f"{short} sessions have more rows, or fewer")
 
-    def _kept(self, kept: Mapping[str, ListedSession]) -> Iterator[WrongPart]:
+    def _kept(self, kept: Mapping[str, RowsAllowed]) -> Iterator[WrongPart]:
         """Whether the list is what the home remembers: a commitment to a consent record is opened
         by making it again from the record.
         """
@@ -249,7 +249,7 @@ class Dataset:
         if other:
             yield WrongPart(manifest.SESSIONS, f"{other} sessions are not as the home has them")
 
-    def _sessions(self) -> dict[str, ListedSession]:
+    def _sessions(self) -> dict[str, RowsAllowed]:
         """The sessions that are in, by commitment."""
         found = {}
         with (self._folder / manifest.SESSIONS).open("rb") as lines:
@@ -258,7 +258,7 @@ class Dataset:
                 if "left" not in said:
                     name, rows = manifest.session_of(line)
                     clause, consent = text(said.get("clause")), text(said.get("consent"))
-                    found[name] = ListedSession(rows, clause, consent)
+                    found[name] = RowsAllowed(rows, clause, consent)
         return found
 
     def _owned(self, file: SignedFile) -> Iterator[RowOwner]:
