@@ -30,7 +30,7 @@ from bailee.testing import FakeClock
 from bailee.training import files, rows, scrubbing
 from bailee.training.cluster import RayEngine
 from bailee.training.dataset import ExportedSession
-from bailee.training.exports import Export
+from bailee.training.exported import Export
 from bailee.training.finding import Finder
 from bailee.training.finishing import Finished
 from bailee.training.pool import LocalEngine

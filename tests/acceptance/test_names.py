@@ -286,7 +286,7 @@ def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
     site = Site(Parts(nothing, SignIn(system_clock), running, nothing))
     given = {
         **home.names, "measure": "no.such.measure", "issue": "no-such-issue",
-        "reference": "no-such-receipt",
+        "reference": "no-such-receipt", "exchange": "0", "side": "request",
     }  # fmt: skip
     seen, problems = set(), {}
     for entry in site.entries:

@@ -19,7 +19,7 @@ import pytest
 from coding_agents import AGENTS, CACHE
 
 from bailee.client import foreign
-from bailee.client.foreign_places import Place, groups
+from bailee.client.foreign_places import AgentPlace, groups
 from bailee.client.lifetimes import Lifetimes
 from bailee.testing.other_apis import Calls, Says
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
@@ -60,7 +60,7 @@ class Run:
             if path.is_file() and word in path.read_bytes()
         ]
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[AgentPlace]:
         """Where it keeps what."""
         return groups(self.agent, self.home, self.project, self.environment)
 
@@ -72,7 +72,7 @@ class Run:
 
 
 def left_by(
-    places: list[Place], home: Path, word: bytes, given: frozenset[Path]
+    places: list[AgentPlace], home: Path, word: bytes, given: frozenset[Path]
 ) -> tuple[list[str], list[str]]:
     """Files that an agent left in no place of the list; and those that are listed as holding no
     word of a conversation, and hold one.

@@ -253,7 +253,8 @@ class Histories(RuleBasedStateMachine):
         for session, records in sessions:
             said_no = any(new in ("refused", "left") for _, new in session.owner.records[records:])
             still = session.is_eligible and self.model.is_readable(session)
-            wanted += session.deleted or session.owner.erased or (said_no and not still)
+            over = not self.model.is_readable(session)  # deleted, erased, or past its time
+            wanted += over or (said_no and not still)
         assert wanted == len({row["session"] for row in found})
 
     # -- time ------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def dataset(folder: Path, form: Format) -> DatasetSummary:
             counted.add(row)
         counts.append(from_json(json.loads(json.dumps(counted.as_json()))))
     summary = DatasetSummary(
-        *("town", "1.0.0", "2026-11-29", "The Town", "To learn to look.", "sha256:d", form.value),
+        *("town", "1.0.0", "2026-11-29", "The Town", 7, "sha256:d", form.value),
         *(tuple(parts), 6, total(counts), 5),
     )
     (folder / "README.md").write_text(describing.readme(summary))

@@ -55,7 +55,7 @@ _Answer = TypeVar("_Answer")
 
 class Bucket:
     """Objects of one bucket below one prefix. Made for one backup or restore, and used by some
-    threads at once. See `places.Place`.
+    threads at once. See `places.BackupPlace`.
     """
 
     at_once = 4
@@ -78,10 +78,10 @@ class Bucket:
         self._store = _opened(bucket, environment)
 
     def file(self, name: str) -> None:
-        """See `Place`: it has no files here."""
+        """See `BackupPlace`: it has no files here."""
 
     def take(self, name: str, source: Path, length: int | None = None) -> Put:
-        """See `Place`."""
+        """See `BackupPlace`."""
         with source.open("rb") as reading:
             short = (os.fstat(reading.fileno()).st_size if length is None else length) <= _PART
 
@@ -107,16 +107,16 @@ class Bucket:
             return self._asked("written", name, put)
 
     def write(self, name: str, content: bytes) -> None:
-        """See `Place`."""
+        """See `BackupPlace`."""
         self._asked("written", name, lambda: self._store.put(self._prefix + name, content))
 
     def mark(self, name: str) -> tuple[int, str] | None:
-        """See `Place`: the object's entity tag."""
+        """See `BackupPlace`: the object's entity tag."""
         found = self._asked("read", name, lambda: self._head(name))
         return None if found is None else (found["size"], found["e_tag"] or "")
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """See `Place`. Each piece is asked for by itself: who reads compares the whole."""
+        """See `BackupPlace`. Each piece is asked for by itself: who reads compares the whole."""
         found = self._asked("read", name, lambda: self._head(name))
         if found is None:
             raise FileNotFoundError(name)
@@ -126,17 +126,17 @@ class Bucket:
             yield bytes(self._asked("read", name, get))
 
     def settle(self) -> None:
-        """See `Place`: an object is durable when it has been put."""
+        """See `BackupPlace`: an object is durable when it has been put."""
 
     def names(self) -> Iterator[str]:
-        """See `Place`."""
+        """See `BackupPlace`."""
         listed = iter(self._store.list(self._prefix or None))
         while some := self._asked("listed", "", lambda: next(listed, None)):
             for one in some:
                 yield one["path"].removeprefix(self._prefix)
 
     def remove(self, some: list[str]) -> None:
-        """See `Place`."""
+        """See `BackupPlace`."""
         for name in some:
             with suppress(StorageError):
                 self._asked("written", name, partial(self._store.delete, self._prefix + name))

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from bailee.backup.manifest import BackedFile, Manifest, manifest_of
-from bailee.backup.places import MANIFEST, Place, read, wrong
+from bailee.backup.places import MANIFEST, BackupPlace, read, wrong
 from bailee.errors import InputError, StorageError
 
 _UNREADABLE: Final = 3  # one after the other: the place is away, and not a file damaged
 
 
-def verified(place: Place) -> tuple[Manifest, str, list[tuple[str, str]]]:
+def verified(place: BackupPlace) -> tuple[Manifest, str, list[tuple[str, str]]]:
     """Read a backup whole: its manifest, the public key that signed it, and what is wrong with
     which file.
 
@@ -26,7 +26,7 @@ def verified(place: Place) -> tuple[Manifest, str, list[tuple[str, str]]]:
     return manifest, key, [one for one in compared(place, manifest) if one is not None]
 
 
-def opened(place: Place) -> tuple[Manifest, str, bytes]:
+def opened(place: BackupPlace) -> tuple[Manifest, str, bytes]:
     """A backup's manifest, the public key that signed it, and its bytes. Errors as above."""
     raw = read(place, MANIFEST)
     if raw is None:
@@ -38,7 +38,7 @@ def opened(place: Place) -> tuple[Manifest, str, bytes]:
     return *manifest_of(raw, f"{place.named}/{MANIFEST}"), raw
 
 
-def compared(place: Place, manifest: Manifest) -> Iterator[tuple[str, str] | None]:
+def compared(place: BackupPlace, manifest: Manifest) -> Iterator[tuple[str, str] | None]:
     """For each file of a backup which it is and what is wrong with it; None: nothing is.
 
     Raises:

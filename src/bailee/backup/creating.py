@@ -34,7 +34,7 @@ from typing import Final
 
 from bailee.backup import folder as files
 from bailee.backup.manifest import KEPT, BackedFile, Manifest, digest, manifest_bytes, manifest_of
-from bailee.backup.places import MANIFEST, UNFINISHED, FolderPlace, Place, read
+from bailee.backup.places import MANIFEST, UNFINISHED, BackupPlace, FolderPlace, read
 from bailee.backup.taking import Taking, WantedFile
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import signing
@@ -63,7 +63,7 @@ class BackupProgress:
     mended: int
 
 
-def check_apart(data: Place, keys: Path | None, home: Path) -> None:
+def check_apart(data: BackupPlace, keys: Path | None, home: Path) -> None:
     """Go on only if data and keys go to places of their own, outside of the home.
 
     Raises:
@@ -90,7 +90,7 @@ class Creating:
     signs, and never stops the home from being served.
     """
 
-    def __init__(self, node: Node, place: Place, by: str) -> None:
+    def __init__(self, node: Node, place: BackupPlace, by: str) -> None:
         self._node = node
         self._place = place
         self._by = by

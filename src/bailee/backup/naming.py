@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bailee.backup.places import FolderPlace, Place
+from bailee.backup.places import BackupPlace, FolderPlace
 from bailee.errors import InputError
 
 
-def place_of(given: str, environment: Mapping[str, str] = os.environ) -> Place:
+def place_of(given: str, environment: Mapping[str, str] = os.environ) -> BackupPlace:
     """The place that somebody named: a folder, or `s3://BUCKET/PREFIX`.
 
     Raises:

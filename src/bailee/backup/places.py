@@ -36,7 +36,7 @@ class Put:
     mark: str
 
 
-class Place(Protocol):
+class BackupPlace(Protocol):
     """The files of a backup, by names with slashes. Used by one backup or restore, from as many
     threads as it says. Errors of all: StorageError, it can't be read or written.
     """
@@ -103,11 +103,11 @@ class FolderPlace:
         return str(self._path)
 
     def file(self, name: str) -> Path:
-        """See `Place`."""
+        """See `BackupPlace`."""
         return self._path / name
 
     def take(self, name: str, source: Path, length: int | None = None) -> Put:
-        """See `Place`."""
+        """See `BackupPlace`."""
         target = self._path / name
         if source == target:
             try:
@@ -120,11 +120,11 @@ class FolderPlace:
         return Put(size, sha256, "" if found is None else found[1])
 
     def write(self, name: str, content: bytes) -> None:
-        """See `Place`."""
+        """See `BackupPlace`."""
         files.written(self._path / name, content)
 
     def mark(self, name: str) -> tuple[int, str] | None:
-        """See `Place`. A file that is changed in any way has another time of its last change."""
+        """See `BackupPlace`. A file that is changed in any way has another time of its last change."""
         try:
             found = (self._path / name).stat()
         except FileNotFoundError:
@@ -134,7 +134,7 @@ class FolderPlace:
         return found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """See `Place`."""
+        """See `BackupPlace`."""
         try:
             with (self._path / name).open("rb") as reading:
                 yield from files.pieces(reading)
@@ -144,16 +144,16 @@ class FolderPlace:
             raise files.failed(self._path / name, error) from error
 
     def settle(self) -> None:
-        """See `Place`."""
+        """See `BackupPlace`."""
         files.settled(self._path)
 
     def names(self) -> Iterator[str]:
-        """See `Place`."""
+        """See `BackupPlace`."""
         for path in files.files_in(self._path):
             yield str(path.relative_to(self._path))
 
     def remove(self, some: list[str]) -> None:
-        """See `Place`. Folders that are empty then go too."""
+        """See `BackupPlace`. Folders that are empty then go too."""
         for name in some:
             path = self._path / name
             with suppress(OSError):
@@ -162,7 +162,7 @@ class FolderPlace:
                     path.rmdir()
 
 
-def read(place: Place, name: str, most: int = MOST_BYTES) -> bytes | None:
+def read(place: BackupPlace, name: str, most: int = MOST_BYTES) -> bytes | None:
     """A file whole; None: there is none.
 
     Raises:
@@ -180,7 +180,7 @@ def read(place: Place, name: str, most: int = MOST_BYTES) -> bytes | None:
     return bytes(content)
 
 
-def wrong(place: Place, file: BackedFile) -> str | None:
+def wrong(place: BackupPlace, file: BackedFile) -> str | None:
     """What is wrong with a file of a backup; None: nothing.
 
     Raises:

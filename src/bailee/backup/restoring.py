@@ -38,7 +38,7 @@ from bailee.backup import folder as files
 from bailee.backup.applying import Applied, apply_to_data, apply_to_node, put_back
 from bailee.backup.creating import check_apart
 from bailee.backup.manifest import BackedFile
-from bailee.backup.places import Place
+from bailee.backup.places import BackupPlace
 from bailee.backup.sources import Sources, checked
 from bailee.clock import Clock, system_clock
 from bailee.config import Settings
@@ -89,7 +89,7 @@ class Copying:
 
 
 def restore(
-    place: Place,
+    place: BackupPlace,
     keys: Path,
     home: Home,
     ledger: Path | None,

@@ -16,7 +16,7 @@ import orjson
 from bailee.backup import folder as files
 from bailee.backup.checking import compared, opened
 from bailee.backup.manifest import Manifest, Snapshot, digest, snapshot_of
-from bailee.backup.places import Place
+from bailee.backup.places import BackupPlace
 from bailee.backup.replaying import Entry, ReplayPlan, plan
 from bailee.errors import InputError, IntegrityError
 from bailee.keeping.snapshots import KEYRING, ROOT, SAYS
@@ -40,7 +40,7 @@ NAMED: Final = 5
 class Sources:
     """What a restore is made from, all of it checked."""
 
-    place: Place
+    place: BackupPlace
     manifest: Manifest
     manifest_digest: str
     keys: Path
@@ -58,7 +58,7 @@ class Sources:
 
 
 def checked(
-    place: Place, keys: Path, ledger: Path | None, checkpoint: bytes | None = None
+    place: BackupPlace, keys: Path, ledger: Path | None, checkpoint: bytes | None = None
 ) -> Sources:
     """Read all that a restore is made from, and check it; `checkpoint`: see `restore`.
 

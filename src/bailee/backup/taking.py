@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.backup.manifest import KEPT, BackedFile
-from bailee.backup.places import Place, wrong
+from bailee.backup.places import BackupPlace, wrong
 from bailee.errors import StorageError
 
 _SHARE: Final = 16
@@ -57,7 +57,7 @@ class Taking:
 
     def __init__(
         self,
-        place: Place,
+        place: BackupPlace,
         own: str,
         known: Mapping[str, BackedFile],
         today: str,

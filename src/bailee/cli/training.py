@@ -13,7 +13,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, progress, say, size, table
 from bailee.clock import parse_moment
-from bailee.errors import CODES
+from bailee.errors import CODES, InputError
 
 _WRONG: Final = CODES["tampered"].exit_status
 
@@ -35,7 +35,7 @@ def _group() -> None:
 
 @app.command()
 def export(  # noqa: PLR0917 (Typer reads the options off it)
-    to: Annotated[Path, typer.Option(metavar="DIR", help="A new folder, for the dataset.")],
+    to: Annotated[str, typer.Option(metavar="DIR", help="A new folder, for the dataset.")],
     since: Annotated[
         str | None,
         typer.Option(metavar="MOMENT", help="Only sessions that were active since, as 2026-01-31."),
@@ -58,7 +58,7 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
     """
     with reporting():
         arguments = {
-            "folder": str(to.absolute()),
+            "folder": str(_folder(to)),
             "since": None if since is None else _moment(since).isoformat(),
             "format": form,
             "engine": engine,
@@ -77,6 +77,15 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
             print_json(last)
         elif last is not None:
             _say(last)
+
+
+def _folder(to: str) -> Path:
+    if "://" in to:
+        raise InputError(
+            "a training export is written into a folder.",
+            hint="name a folder of this machine, and copy it from there; nothing was exported",
+        )
+    return Path(to).absolute()
 
 
 def _by(key: str | None) -> dict[str, object]:
@@ -130,8 +139,8 @@ def withdrawals(
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """List the rows of people who withdrew, deleted or were erased since, and write their ids into
-    a file, by which they are dropped.
+    """List the rows that were withdrawn, deleted or erased since, or are past their time, and write
+    their ids into a file, by which they are dropped.
     """
     with reporting():
         found = ask_one(

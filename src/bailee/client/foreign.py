@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.client.foreign_databases import Database, InDatabase, forget, look
-from bailee.client.foreign_places import FileGroup, Place
+from bailee.client.foreign_places import AgentPlace, FileGroup
 from bailee.client.foreign_records import CutOut, ForeignHistory, folder_in, last_time
 from bailee.client.lifetimes import Lifetimes, LocalDue
 from bailee.client.local_key import write_private
@@ -104,7 +104,7 @@ class CleaningPlan:
 
 def plan(
     agent: str,
-    where: Iterable[Place],
+    where: Iterable[AgentPlace],
     lifetimes: Lifetimes,
     now: datetime,
     kept: Mapping[str, datetime] | None = None,
@@ -190,7 +190,7 @@ class _Planning:
     _folders: dict[str, str | None] = field(default_factory=dict)
     _since: datetime = _NEVER
 
-    def look_who_runs(self, place: Place) -> None:
+    def look_who_runs(self, place: AgentPlace) -> None:
         """Claude Code notes its running processes and their sessions."""
         for path in _found(place, "sessions/*.json") if self.agent == "claude" else ():
             try:
@@ -203,7 +203,7 @@ class _Planning:
             except (OSError, ValueError, KeyError, TypeError, OverflowError):
                 continue  # it has ended, or its number is somebody else's now
 
-    def take(self, path: Path, place: Place, group: FileGroup | Database) -> None:
+    def take(self, path: Path, place: AgentPlace, group: FileGroup | Database) -> None:
         """One file or folder."""
         if isinstance(group, Database):
             self._database(path, group)
@@ -259,7 +259,7 @@ class _Planning:
                 Past(self.agent, path, last, 0, dues, len(past), database=kind, sessions=ids)
             )
 
-    def _whole(self, path: Path, place: Place, group: FileGroup) -> None:
+    def _whole(self, path: Path, place: AgentPlace, group: FileGroup) -> None:
         """A file or folder that goes as a whole, with what belongs to it, or stays."""
         last, folder = None, None
         if not group.by_file_time and path.is_file() and path.lstat().st_size <= _LARGEST:
@@ -347,7 +347,7 @@ def _latest(dues: Iterable[LocalDue]) -> tuple[LocalDue, ...]:
     return tuple(found.values())
 
 
-def _found(place: Place, pattern: str) -> Iterator[Path]:
+def _found(place: AgentPlace, pattern: str) -> Iterator[Path]:
     """Matches below the folder, none of them reached through a link."""
     for path in sorted(place.folder.glob(pattern)):
         steps = [path, *path.parents]

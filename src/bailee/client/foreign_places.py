@@ -49,7 +49,7 @@ class Stays:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AgentPlace:
     """A folder of an agent's, and what lies below it. `shared`: others put files there too."""
 
     folder: Path
@@ -58,20 +58,22 @@ class Place:
     shared: bool = False
 
 
-def groups(agent: str, home: Path, project: Path, environment: Mapping[str, str]) -> list[Place]:
+def groups(
+    agent: str, home: Path, project: Path, environment: Mapping[str, str]
+) -> list[AgentPlace]:
     """The places of an agent; none for one that is not known."""
     made = _PLACES.get(agent)
     return [] if made is None else made(home, project, environment)
 
 
-def _claude(home: Path, _project: Path, environment: Mapping[str, str]) -> list[Place]:
+def _claude(home: Path, _project: Path, environment: Mapping[str, str]) -> list[AgentPlace]:
     given = environment.get("CLAUDE_CONFIG_DIR")
     folder = Path(given or home / ".claude")
     settings = Stays(".claude.json*", "settings, and which questions were answered")
     return [
-        Place(folder, _CLAUDE, (*_CLAUDE_STAYS, settings)),
-        Place(home, (), (settings,)),
-        Place(
+        AgentPlace(folder, _CLAUDE, (*_CLAUDE_STAYS, settings)),
+        AgentPlace(home, (), (settings,)),
+        AgentPlace(
             _temporary(environment, "CLAUDE_CODE_TMPDIR"),
             (FileGroup("claude-*/*/*", by_file_time=True),),
             (Stays("cc-socks/*", "sockets of running sessions"),),
@@ -80,24 +82,24 @@ def _claude(home: Path, _project: Path, environment: Mapping[str, str]) -> list[
     ]
 
 
-def _codex(home: Path, _project: Path, environment: Mapping[str, str]) -> list[Place]:
+def _codex(home: Path, _project: Path, environment: Mapping[str, str]) -> list[AgentPlace]:
     folder = Path(environment.get("CODEX_HOME") or home / ".codex")
     database = Path(environment.get("CODEX_SQLITE_HOME") or folder)
-    return [Place(folder, _CODEX, _CODEX_STAYS), Place(database, _CODEX_DATABASES)]
+    return [AgentPlace(folder, _CODEX, _CODEX_STAYS), AgentPlace(database, _CODEX_DATABASES)]
 
 
-def _opencode(home: Path, _project: Path, environment: Mapping[str, str]) -> list[Place]:
+def _opencode(home: Path, _project: Path, environment: Mapping[str, str]) -> list[AgentPlace]:
     def of(variable: str, otherwise: str) -> Path:
         return Path(environment.get(variable) or home / otherwise) / "opencode"
 
     return [
-        Place(of("XDG_DATA_HOME", ".local/share"), _OPENCODE, _OPENCODE_STAYS),
-        Place(of("XDG_STATE_HOME", ".local/state"), _OPENCODE_STATE, _OPENCODE_STATE_STAYS),
-        Place(of("XDG_CONFIG_HOME", ".config"), (), (Stays("**/*", "settings"),)),
-        Place(
+        AgentPlace(of("XDG_DATA_HOME", ".local/share"), _OPENCODE, _OPENCODE_STAYS),
+        AgentPlace(of("XDG_STATE_HOME", ".local/state"), _OPENCODE_STATE, _OPENCODE_STATE_STAYS),
+        AgentPlace(of("XDG_CONFIG_HOME", ".config"), (), (Stays("**/*", "settings"),)),
+        AgentPlace(
             of("XDG_CACHE_HOME", ".cache"), (), (Stays("**/*", "programs and lists it fetched"),)
         ),
-        Place(
+        AgentPlace(
             _temporary(environment),
             (FileGroup("opencode/*", by_file_time=True),),
             (Stays(".*.so", "a library of its own, unpacked"),),
@@ -106,18 +108,18 @@ def _opencode(home: Path, _project: Path, environment: Mapping[str, str]) -> lis
     ]
 
 
-def _gemini(home: Path, _project: Path, environment: Mapping[str, str]) -> list[Place]:
+def _gemini(home: Path, _project: Path, environment: Mapping[str, str]) -> list[AgentPlace]:
     temporary = tuple(FileGroup(pattern, by_file_time=True) for pattern in _GEMINI_TEMPORARY)
     return [
-        Place(home / ".gemini", _GEMINI, _GEMINI_STAYS),
-        Place(_temporary(environment), temporary, shared=True),
+        AgentPlace(home / ".gemini", _GEMINI, _GEMINI_STAYS),
+        AgentPlace(_temporary(environment), temporary, shared=True),
     ]
 
 
-def _aider(home: Path, project: Path, _environment: Mapping[str, str]) -> list[Place]:
+def _aider(home: Path, project: Path, _environment: Mapping[str, str]) -> list[AgentPlace]:
     return [
-        Place(project, _AIDER, (Stays(".aider.tags.cache.v*/**/*", "names in the code"),)),
-        Place(home, (), (Stays(".aider/**/*", "settings, lists of models and prices"),)),
+        AgentPlace(project, _AIDER, (Stays(".aider.tags.cache.v*/**/*", "names in the code"),)),
+        AgentPlace(home, (), (Stays(".aider/**/*", "settings, lists of models and prices"),)),
     ]
 
 
@@ -240,7 +242,7 @@ _AIDER: Final = (
     FileGroup(".aider.input.history", cut_aider),
     *_old(".aider.llm.history"),
 )
-_PLACES: Final[Mapping[str, Callable[[Path, Path, Mapping[str, str]], list[Place]]]] = {
+_PLACES: Final[Mapping[str, Callable[[Path, Path, Mapping[str, str]], list[AgentPlace]]]] = {
     "claude": _claude,
     "codex": _codex,
     "opencode": _opencode,

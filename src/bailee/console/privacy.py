@@ -33,7 +33,7 @@ from bailee.operations.erasure import ArchivePiece
 from bailee.operations.receipts import ErasureSummary
 from bailee.operations.retention import MoveSummary
 from bailee.operations.sessions import SessionSummary
-from bailee.operations.transcript import Side
+from bailee.operations.transcript import ExchangeSide
 from bailee.policy.notice import notice
 
 _SHOWN = 200
@@ -228,9 +228,9 @@ def particulars(parts: Parts, ask: Ask, owner: str | None = None) -> SessionSumm
 
 def raw(parts: Parts, ask: Ask, session: str, exchange: str, side: str) -> Response:
     """What of an exchange is kept as bytes, as a file."""
-    if side not in tuple(Side) or not exchange.isdecimal() or len(exchange) > _DIGITS:
+    if side not in tuple(ExchangeSide) or not exchange.isdecimal() or len(exchange) > _DIGITS:
         raise InputError(ask.words("sessions.gone"), code="not_found")
-    pieces = parts.do(ask, sessions.raw, session, int(exchange), Side(side))
+    pieces = parts.do(ask, sessions.raw, session, int(exchange), ExchangeSide(side))
     name = f"{session}-{exchange}-{side}.bin"
     return StreamingResponse(
         (one.data for one in pieces),

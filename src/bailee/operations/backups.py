@@ -15,7 +15,7 @@ from bailee.accounts.roles import Permission
 from bailee.backup.creating import BackupProgress, Creating, check_apart
 from bailee.backup.keys import take_keys
 from bailee.backup.naming import place_of
-from bailee.backup.places import FolderPlace, Place
+from bailee.backup.places import BackupPlace, FolderPlace
 from bailee.errors import InputError
 from bailee.keeping.snapshots import KeySnapshot
 from bailee.node import Node
@@ -68,7 +68,7 @@ def create(
 
 
 def _create(
-    asks: Asks, node: Node, place: Place, apart: Path | None
+    asks: Asks, node: Node, place: BackupPlace, apart: Path | None
 ) -> Iterator[BackupProgress | KeySnapshot]:
     yield from Creating(node, place, asks.actor.name).run()
     if apart is not None:

@@ -28,9 +28,9 @@ from bailee.operations.operation import operation
 from bailee.operations.receipts import ReceiptSummary, receipt
 from bailee.operations.transcript import (
     AsBytes,
+    ExchangeSide,
     ShownBranch,
     ShownExchange,
-    Side,
     as_bytes,
     raw_sides,
     shown_branches,
@@ -198,7 +198,7 @@ def export(asks: Asks, node: Node, id: str) -> Iterator[str]:
 
 @operation()
 def raw(
-    asks: Asks, node: Node, id: str, exchange: int, side: Side | None = None
+    asks: Asks, node: Node, id: str, exchange: int, side: ExchangeSide | None = None
 ) -> Iterator[RawPiece]:
     """What of an exchange is kept as the bytes that came, exactly: its request, or its answer."""
     node.vault.settle(session=id)
@@ -208,7 +208,7 @@ def raw(
         raise InputError(
             "both its request and its answer are kept as bytes.", hint="say which: request, answer"
         )
-    wanted = next(iter(kept), Side.ANSWER) if side is None else side
+    wanted = next(iter(kept), ExchangeSide.ANSWER) if side is None else side
     if wanted not in kept:
         raise InputError(
             "nothing of that is kept as bytes: what it says is in the transcript.",

@@ -35,10 +35,10 @@ from bailee.operations.operation import operation
 from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
 from bailee.training import manifest
-from bailee.training.checking import CheckedDataset, Dataset, WithdrawnRow, WrongPart
+from bailee.training.checking import CheckedDataset, Dataset, RowsAllowed, WithdrawnRow, WrongPart
 from bailee.training.cluster import RayEngine, cluster_address
+from bailee.training.exported import SIGNED, Export
 from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
-from bailee.training.exports import SIGNED, Export
 from bailee.training.finishing import Finished, put
 from bailee.training.pool import LocalEngine
 from bailee.training.shards import Engine
@@ -95,8 +95,8 @@ class VerifiedDataset(CheckedDataset):
 
 @dataclass(frozen=True, slots=True)
 class Withdrawals:
-    """The rows of a dataset whose owners have withdrawn, deleted or were erased since. `filter`:
-    the file with the ids of these rows, a line each.
+    """The rows of a dataset that were withdrawn, deleted or erased since, or are past their time.
+    `filter`: the file with the ids of these rows, a line each.
     """
 
     export: str
@@ -160,7 +160,6 @@ def carry_out(
         names=lambda owner: _names(node, owner),
         home=node.sequencer.signer.name,
         policy_version=node.policy.version,
-        reason=_reason(node, known),
         shard=shard,
     )
     for item in exporting.run(known) if known.state != SIGNED else ():
@@ -287,7 +286,10 @@ def verify(asks: Asks, node: Node, *, folder: str) -> VerifiedDataset:
     dataset = Dataset(Path(folder))
     policies = {leaf.subject for leaf in node.ledger.entries(kind="policy.activated")}
     checked = dataset.check(
-        node.sequencer.keys[0], {one.id: one for one in node.exports.all()}, policies
+        node.sequencer.keys[0],
+        {one.id: one for one in node.exports.all()},
+        policies,
+        _listed(node, dataset.manifest().export),
     )
     node.sequencer.run()
     entries = node.ledger.latest(1, kind="training.exported", subject=checked.export)
@@ -298,10 +300,24 @@ def verify(asks: Asks, node: Node, *, folder: str) -> VerifiedDataset:
     return extended(VerifiedDataset, checked, on_record=found[0].leaf if found else None)
 
 
+def _listed(node: Node, known: str) -> dict[str, RowsAllowed]:
+    """The sessions of an export as this home remembers them, by commitment."""
+    key = node.keyring.secret(manifest.KEY)
+    return {
+        manifest.commitment(key, known, one.session): RowsAllowed(
+            one.rows,
+            one.clause,
+            manifest.consent_commitment(key, known, one.session, one.consent),
+        )
+        for one in node.exports.sessions(known)
+        if one.left is None
+    }
+
+
 @operation()
 def withdrawals(asks: Asks, node: Node, *, folder: str) -> Withdrawals:
-    """The rows of a dataset whose owners withdrew, deleted or were erased since, and a file that
-    drops them.
+    """The rows of a dataset that were withdrawn, deleted or erased since, or are past their time,
+    and a file that drops them.
     """
     asks.require(node, Permission.TRAINING_EXPORT)
     dataset = Dataset(Path(folder))

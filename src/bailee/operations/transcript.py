@@ -14,7 +14,7 @@ from bailee.vault.branches import Branch
 from bailee.vault.transcript import KeptExchange, Transcript
 
 
-class Side(StrEnum):
+class ExchangeSide(StrEnum):
     """One of the two sides of an exchange."""
 
     REQUEST = "request"
@@ -32,7 +32,7 @@ class AsBytes:
     number: int
     why: str
     size: int
-    sides: tuple[Side, ...] = ()
+    sides: tuple[ExchangeSide, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,9 @@ def as_bytes(exchanges: Iterable[KeptExchange]) -> list[AsBytes]:
     ]
 
 
-def raw_sides(request: bytes | None, answer: bytes | None) -> dict[Side, bytes]:
+def raw_sides(request: bytes | None, answer: bytes | None) -> dict[ExchangeSide, bytes]:
     """What of an exchange is kept as bytes, by side."""
-    kept = {Side.REQUEST: request, Side.ANSWER: answer}
+    kept = {ExchangeSide.REQUEST: request, ExchangeSide.ANSWER: answer}
     return {side: raw for side, raw in kept.items() if raw is not None}
 
 

@@ -19,7 +19,7 @@ from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.json_values import members, text
 from bailee.ledger.tlog import notes
 from bailee.training import manifest
-from bailee.training.exports import Export
+from bailee.training.exported import Export
 from bailee.training.files import Format
 from bailee.training.finishing import Finished, put
 from bailee.training.manifest import DatasetManifest, SignedFile
@@ -30,13 +30,23 @@ _BATCH: Final = 1000
 
 
 class RowOwner(NamedTuple):
-    """Of a row its id, the commitment of its session, and what allowed it."""
+    """Of a row its id, the commitment of its session, and what allowed it. `consent`: a
+    commitment.
+    """
 
     row: str
     session: str
     clause: str
     consent: str
     document: str
+
+
+class RowsAllowed(NamedTuple):
+    """Of a session how many rows it has, its clause, and the commitment to its consent record."""
+
+    rows: int
+    clause: str
+    consent: str
 
 
 _SAID: Final = RowOwner._fields[1:]
@@ -52,7 +62,7 @@ class WrongPart:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawnRow:
-    """A row that is to be dropped. `why`: `withdrawn`, `deleted` or `erased`."""
+    """A row that is to be dropped. `why`: `withdrawn`, `deleted`, `erased` or `expired`."""
 
     row: str
     session: str
@@ -111,10 +121,15 @@ class Dataset:
         )
 
     def check(
-        self, key: notes.Key, exports: Mapping[str, Export], policies: Collection[str]
+        self,
+        key: notes.Key,
+        exports: Mapping[str, Export],
+        policies: Collection[str],
+        kept: Mapping[str, RowsAllowed],
     ) -> CheckedDataset:
         """Compare all of it with what was signed. `key`: the home's; `exports`: those it knows;
-        `policies`: the hashes of the documents that have held there. Errors as in `manifest`.
+        `policies`: the hashes of the documents that have held there; `kept`: the sessions of this
+        export as the home remembers them, by commitment. Errors as in `manifest`.
         """
         raw = self._raw(manifest.MANIFEST)
         made, document = manifest.of_bytes(raw), manifest.digest(raw)
@@ -126,6 +141,7 @@ class Dataset:
             wrong.append(WrongPart(manifest.MANIFEST, "its policy has never held in this home"))
         wrong += self._files(made)
         wrong += self._rows(made)
+        wrong += self._kept(kept)
         return CheckedDataset(
             made.export, document, made.policy, made.sessions, made.rows, len(made.files), wrong
         )
@@ -221,15 +237,28 @@ class Dataset:
         if short:
             yield WrongPart(manifest.SESSIONS, f"{short} sessions have more rows, or fewer")
 
-    def _sessions(self) -> dict[str, tuple[int, str, str]]:
-        """Of each session that is in: how many rows it has, its clause and consent record."""
+    def _kept(self, kept: Mapping[str, RowsAllowed]) -> Iterator[WrongPart]:
+        """Whether the list is what the home remembers: a commitment to a consent record is opened
+        by making it again from the record.
+        """
+        try:
+            listed = self._sessions()
+        except (OSError, IntegrityError, ValueError):
+            return  # said already
+        other = sum(listed.get(name) != kept.get(name) for name in listed.keys() | kept.keys())
+        if other:
+            yield WrongPart(manifest.SESSIONS, f"{other} sessions are not as the home has them")
+
+    def _sessions(self) -> dict[str, RowsAllowed]:
+        """The sessions that are in, by commitment."""
         found = {}
         with (self._folder / manifest.SESSIONS).open("rb") as lines:
             for line in lines:
                 said = members(orjson.loads(line))
                 if "left" not in said:
                     name, rows = manifest.session_of(line)
-                    found[name] = (rows, text(said.get("clause")), text(said.get("consent")))
+                    clause, consent = text(said.get("clause")), text(said.get("consent"))
+                    found[name] = RowsAllowed(rows, clause, consent)
         return found
 
     def _owned(self, file: SignedFile) -> Iterator[RowOwner]:

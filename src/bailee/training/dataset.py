@@ -20,7 +20,8 @@ class ExportedSession:
     """A session that may be trained on, with what allowed it.
 
     `commitment`: stands for the session's id, in hexadecimal; `clause`, `document`: the policy's
-    clause and the hash of its document; `consent`: the record of the choice.
+    clause and the hash of its document; `consent`: the commitment to the
+    record of the choice.
     """
 
     commitment: str

@@ -68,7 +68,7 @@ _COLUMNS: Final = {
     "language": "ISO 639-1 of what the person wrote, or und",
     "clause": "The clause of the policy that allows training",
     "document": "The hash of the policy",
-    "consent": "The record of the choice that allows it",
+    "consent": "The commitment to the record of the choice that allows it",
     "tools": "The declared tools, as JSON text",
     "blocks": "The conversation as blocks of the Messages API, as JSON text",
     "near_duplicate_of": "The first row that is nearly the same",
@@ -89,7 +89,8 @@ class DatasetFile:
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
     """What is said of a dataset. `published`: the day, ISO 8601; `form`: parquet or jsonl;
-    `document`: the hash of the policy; `reason`: what it was exported for; `sessions`: how many;
+    `document`: the hash of the policy; `entry`: the number of the entry of the publisher's audit
+    record that says by whom and for what it was made; `sessions`: how many;
     `near_duplicates`: rows that are nearly the same as another.
     """
 
@@ -97,7 +98,7 @@ class DatasetSummary:
     version: str
     published: str
     publisher: str
-    reason: str
+    entry: int
     document: str
     form: str
     files: tuple[DatasetFile, ...]
@@ -113,7 +114,7 @@ def croissant(dataset: DatasetSummary) -> str:
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "name": dataset.name,
-        "description": f"Conversations with coding agents that may be trained on. {dataset.reason}",
+        "description": "Conversations with coding agents that may be trained on.",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "citeAs": f"@misc{{{dataset.name}, title={{{dataset.name}}}}}, {dataset.published}",
         "license": dataset.license,
@@ -204,7 +205,10 @@ def _datasheet(dataset: DatasetSummary) -> Iterator[str]:
     yield f"# Datasheet: {dataset.name}\n"
     yield f"Version {dataset.version}, made {dataset.published} by {dataset.publisher}.\n"
     yield "## Why it was made\n"
-    yield f"{dataset.reason}\n"
+    yield (
+        f"For the reason that is on record at the publisher, in entry {dataset.entry} of its audit "
+        "record. The people whose sessions are in it read it on their privacy page.\n"
+    )
     yield "## What is in it\n"
     yield (
         f"{counts.rows} conversations of {dataset.sessions} sessions with coding agents, "
@@ -219,7 +223,8 @@ def _datasheet(dataset: DatasetSummary) -> Iterator[str]:
     yield "## On what grounds\n"
     yield (
         f"Policy `{dataset.document}`. For each session it was decided when its rows were written. "
-        "Each row names the clause and the record of the choice.\n"
+        "Each row names the clause and, as a commitment that its publisher alone can open, the "
+        "record of the choice. No column says which sessions are of one person.\n"
     )
     tables: Sequence[tuple[str, Counter[str]]] = (
         ("Clause", counts.clauses),

@@ -14,12 +14,15 @@ Rules kept here:
 * What is in memory is one portion of ids, and for each row what tells near duplicates.
 * A shard that fails is tried again, and again; then the export stops, and says so. What is written
   stays for the next try.
+* A session that ends its worker twice is left out as one that can't be read (`suspects`), and named
+  in the home's own log.
 
 Rows: T4 to T8.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -28,14 +31,17 @@ from pathlib import Path
 from typing import Final
 
 from bailee.clock import Clock
-from bailee.errors import InputError, StorageError
+from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.syncing import sync_folder
 from bailee.training import manifest
-from bailee.training.exports import PLANNING, Export, Exports, Shard
+from bailee.training.exported import PLANNING, Export, Shard
+from bailee.training.exports import Exports
 from bailee.training.finishing import Finished, Finishing
 from bailee.training.leasing import KeyLeases
+from bailee.training.pool import ENDED
 from bailee.training.shards import Engine, ShardResult, ShardTask
 from bailee.training.standings import Allowed
+from bailee.training.suspects import Suspects
 from bailee.training.wire import Leased
 from bailee.vault.vault import Vault
 
@@ -43,6 +49,7 @@ STAGING: Final = ".bailee-export"
 SHARD: Final = 500
 _TRIES: Final = 4
 _AGAIN: Final = 20
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +78,10 @@ class Exporting:
         names: Callable[[str], tuple[str, ...]],
         home: str,
         policy_version: str,
-        reason: str,
         shard: int = SHARD,
     ) -> None:
         """`key`: of the commitments. `names`: what names an account's owner, to be masked;
-        `home`: the name of its log; `reason`: what the export is for.
+        `home`: the name of its log.
         """
         self._exports = exports
         self._vault = vault
@@ -83,11 +89,10 @@ class Exporting:
         self._key = key
         self._clock = clock
         self._names = names
-        self._finishing = Finishing(
-            exports, key, home=home, policy_version=policy_version, reason=reason
-        )
+        self._finishing = Finishing(exports, key, home=home, policy_version=policy_version)
         self._shard = shard
         self._failed = ""
+        self._suspects = Suspects()
 
     def run(self, export: Export) -> Iterator[ExportProgress | Finished]:
         """Carry it out, from wherever it is. The last of what it gives is what was finished.
@@ -100,7 +105,7 @@ class Exporting:
         staging = prepared(place)
         if export.state == PLANNING:
             export = self._exports.plan(export, self._shard, self._clock())
-        for _ in range(_TRIES):
+        for _ in self._tries():
             waiting = [one for one in self._exports.shards(export.id) if one.sha256 is None]
             yield self._progress(export, export.shards - len(waiting))
             if not waiting:
@@ -113,6 +118,14 @@ class Exporting:
                 "machine, under this user. Run it again: it goes on from here",
             )
         yield self._finish(export, place, staging)
+
+    def _tries(self) -> Iterator[None]:
+        """Once more, as long as not so many in a row told nothing about what ends the workers."""
+        fruitless = 0
+        while fruitless < _TRIES:
+            known = len(self._suspects)
+            yield
+            fruitless = 0 if len(self._suspects) > known else fruitless + 1
 
     def _progress(self, export: Export, done: int) -> ExportProgress:
         sessions, _ = self._exports.counts(export.id)
@@ -145,6 +158,8 @@ class Exporting:
 
     def _lend(self, export: Export, session: str) -> tuple[Allowed, Leased] | None:
         now = self._clock()
+        if session in self._suspects:
+            raise IntegrityError("a session ends whoever reads it.")
         sealed = self._vault.sealed(session, now)
         allowed = self._exports.allowed_now(session, now)
         if allowed is None:
@@ -155,19 +170,30 @@ class Exporting:
             committed,
             allowed.clause,
             allowed.document,
-            allowed.consent,
+            manifest.consent_commitment(self._key, export.id, session, allowed.consent),
             self._names(allowed.owner),
         )
         return allowed, leased
 
     def _commit(self, export: Export, result: ShardResult, leases: KeyLeases) -> bool:
         grant = leases.take(result.number)
+        if grant is not None and grant.at and result.failed == ENDED:
+            self._suspect(export, grant.at)
         if result.failed is not None or grant is None or result.rows is None:
             self._failed = result.failed or "no result"
             return False
         unreadable = len(grant.unreadable) + len(result.unreadable)
         self._exports.commit(export, result, grant.lent, self._clock(), unreadable)
         return True
+
+    def _suspect(self, export: Export, session: str) -> None:
+        if self._suspects.note(session):
+            _log.warning(
+                "%s is left out of the training export %s: two workers ended or took too long over "
+                "it. What is kept of it was not changed.",
+                session,
+                export.id,
+            )
 
     # -- finishing -------------------------------------------------------------------------------
 

@@ -11,8 +11,7 @@ Rules kept here:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,7 +21,6 @@ from sqlalchemy import (
     Engine,
     Table,
     delete,
-    exists,
     func,
     insert,
     or_,
@@ -30,80 +28,21 @@ from sqlalchemy import (
     update,
 )
 
-from bailee.db.accounts import accounts, consent_records
-from bailee.db.among import among
 from bailee.db.audit import audit
 from bailee.db.checks import MAC, sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.training import training_exports, training_sessions, training_shards
-from bailee.db.vault import erasures, sessions
 from bailee.errors import InputError
 from bailee.ledger import Ledger
 from bailee.policy import Policy
-from bailee.training import standings
+from bailee.training import leaving, standings
+from bailee.training.exported import PLANNING, SIGNED, WRITING, Export, ExportedRows, Shard
+from bailee.training.leaving import in_portions
 from bailee.training.shards import ShardResult
 from bailee.training.standings import Allowed, SessionSpan
 
-WRITING: Final = "writing"
-PLANNING: Final = "planning"
-SIGNED: Final = "signed"
-WITHDRAWN: Final = "withdrawn"
-DELETED: Final = "deleted"
-ERASED: Final = "erased"
-EXPIRED: Final = "expired"
-NOT_ALLOWED: Final = "not_allowed"
-_NO: Final = ("refused", "left")
-_CONCERN: Final = (
-    *("consent.recorded", "erasure.requested", "person.erasure_requested", "person.erased"),
-)
 _WHAT: Final = "the training exports"
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """An export as it stands. See `db.training`."""
-
-    id: str
-    place: str
-    format: str
-    state: str
-    began_at: datetime
-    finished_at: datetime | None
-    by: str
-    policy: str
-    since: datetime | None
-    shards: int
-    entry: int
-    document: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A shard of an export, and where its sessions are. `sha256`, `facts`: of its files as the
-    worker left them; None: they are not written.
-    """
-
-    number: int
-    after: str
-    last: str
-    sha256: str | None
-    facts: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedRows:
-    """A session that an export has rows of. `left`: why it was taken out; None: it is in."""
-
-    export: str
-    session: str
-    owner: str
-    shard: int
-    rows: int
-    clause: str
-    consent: str
-    word: int
-    left: str | None
 
 
 class Exports:
@@ -352,11 +291,8 @@ class Exports:
     def take_out(self, export: Export, now: datetime) -> set[int]:
         """Note which sessions of an export may not be in it any more; the shards they are in."""
         touched: set[int] = set()
-        for some in _in_portions(one for one in self.sessions(export.id) if one.left is None):
-            known = [
-                Allowed(one.session, one.owner, one.clause, export.policy, one.consent, one.word)
-                for one in some
-            ]
+        for some in in_portions(one for one in self.sessions(export.id) if one.left is None):
+            known = [leaving.as_then(export, one) for one in some]
             with storage_errors(_WHAT), reading(self._engine) as connection:
                 left = self._left(connection, known, now)
             if not left:
@@ -384,7 +320,7 @@ class Exports:
         come since the entry `mark`: the number of the entry; None: something has.
         """
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            if self._has_changed(connection, export, mark, now):
+            if leaving.has_changed(connection, export, mark, now):
                 return None
             entry = self._ledger.append(
                 "training.exported",
@@ -400,92 +336,24 @@ class Exports:
             )
         return entry
 
-    def _has_changed(
-        self, connection: Connection, export: Export, mark: int, now: datetime
-    ) -> bool:
-        mine = training_sessions.c
-        of_it = (mine.export == export.id, mine.left.is_(None))
-        owners, ids = select(mine.owner).where(*of_it), select(mine.session).where(*of_it)
-        people = select(accounts.c.person_id).where(accounts.c.id.in_(owners))
-        entries = exists().where(
-            audit.c.number > mark,
-            audit.c.kind.in_(_CONCERN),
-            or_(audit.c.subject.in_(owners), audit.c.subject.in_(ids), audit.c.subject.in_(people)),
-        )
-        over = exists().where(sessions.c.id.in_(ids), sessions.c.expires_at <= now)
-        return bool(connection.execute(select(or_(entries, over))).scalar())
-
     # -- since -----------------------------------------------------------------------------------
 
     def _left(self, connection: Connection, some: list[Allowed], now: datetime) -> dict[str, str]:
-        """Which of these are not allowed now as they were then, and why."""
-        present = standings.allowed(connection, self._policy, [one.session for one in some], now)
-        changed = [one for one in some if not _is_same(one, present.get(one.session))]
-        return {one.session: why_not(connection, one) for one in changed}
+        return leaving.left(connection, self._policy, some, now)
 
     def withdrawn(self, export: Export, now: datetime) -> Iterator[tuple[ExportedRows, str]]:
-        """The sessions in an export whose owner has withdrawn, deleted or was erased since, and
-        which of these it was. One that was allowed and resumed again since is none.
+        """The sessions in an export that were withdrawn, deleted or erased since, or are past their
+        time, and which of these it is. See `leaving.withdrawn`.
         """
-        for some in _in_portions(one for one in self.sessions(export.id) if one.left is None):
+        for some in in_portions(one for one in self.sessions(export.id) if one.left is None):
             with storage_errors(_WHAT), reading(self._engine) as connection:
-                ids = [one.session for one in some]
-                present = standings.allowed(connection, self._policy, ids, now)
-                for one in some:
-                    if one.session in present:
-                        continue
-                    then = Allowed(
-                        one.session, one.owner, one.clause, export.policy, one.consent, one.word
-                    )
-                    why = why_not(connection, then)
-                    if why in (WITHDRAWN, DELETED, ERASED):
-                        yield one, why
+                found = [*leaving.withdrawn(connection, self._policy, export, some, now)]
+            yield from found
 
     def _set(self, connection: Connection, export: str, **values: object) -> None:
         connection.execute(
             update(training_exports).where(training_exports.c.id == export).values(**values)
         )
-
-
-def why_not(connection: Connection, one: Allowed) -> str:
-    """Why a session that was allowed is not, as far as it is on record."""
-    gone = select(erasures.c.id).where(erasures.c.account_id == one.owner)
-    if connection.execute(gone).first() is not None:
-        return ERASED
-    asked = select(audit.c.number).where(
-        audit.c.subject == one.session, audit.c.kind == "erasure.requested"
-    )
-    if connection.execute(asked).first() is not None:
-        return DELETED
-    word = select(consent_records.c.number).where(
-        consent_records.c.account_id == one.owner,
-        consent_records.c.number > one.word,
-        consent_records.c.new.in_(_NO),
-    )
-    if connection.execute(word).first() is not None:
-        return WITHDRAWN
-    there = select(sessions.c.id).where(among(sessions.c.id, [one.session]))
-    return NOT_ALLOWED if connection.execute(there).first() is not None else EXPIRED
-
-
-def _is_same(then: Allowed, now: Allowed | None) -> bool:
-    """Whether a session is allowed by the same clause and word as it was."""
-    return now is not None and (then.clause, then.consent, then.word) == (
-        now.clause,
-        now.consent,
-        now.word,
-    )
-
-
-def _in_portions(some: Iterable[ExportedRows]) -> Iterator[list[ExportedRows]]:
-    portion: list[ExportedRows] = []
-    for one in some:
-        portion.append(one)
-        if len(portion) == 500:
-            yield portion
-            portion = []
-    if portion:
-        yield portion
 
 
 def _columns(table: Table) -> list[Column[Any]]:

@@ -24,7 +24,8 @@ from bailee.syncing import sync_folder
 from bailee.training import describing, duplicates, manifest
 from bailee.training.counting import Counts, from_json
 from bailee.training.describing import DatasetSummary
-from bailee.training.exports import Export, Exports, Shard
+from bailee.training.exported import Export, Shard
+from bailee.training.exports import Exports
 from bailee.training.files import Format
 from bailee.training.manifest import DatasetManifest, SignedFile
 from bailee.training.rewriting import rewrite
@@ -51,12 +52,9 @@ class Finished:
 class Finishing:
     """Writes the files of an export for good. `Exporting` calls it on its thread."""
 
-    def __init__(
-        self, exports: Exports, key: bytes, *, home: str, policy_version: str, reason: str
-    ) -> None:
-        """`home`: the name of its log; `reason`: what the dataset is for."""
+    def __init__(self, exports: Exports, key: bytes, *, home: str, policy_version: str) -> None:
+        """`home`: the name of its log."""
         self._exports = exports
-        self._reason = reason
         self._key = key
         self._home = home
         self._policy_version = policy_version
@@ -90,7 +88,7 @@ class Finishing:
             version="1.0.0",
             published=now.date().isoformat(),
             publisher=self._home,
-            reason=self._reason,
+            entry=export.entry,
             document=export.policy,
             form=export.format,
             files=tuple(
@@ -109,7 +107,7 @@ class Finishing:
             policy_version=self._policy_version,
             began=export.began_at.isoformat(),
             finished=now.isoformat(),
-            by=export.by,
+            entry=export.entry,
             format=export.format,
             since=None if export.since is None else export.since.isoformat(),
             sessions=sessions,
@@ -145,7 +143,12 @@ class Finishing:
                 committed = manifest.commitment(self._key, export.id, one.session)
                 if one.left is None:
                     count += 1
-                    why = {"clause": one.clause, "consent": one.consent}
+                    why = {
+                        "clause": one.clause,
+                        "consent": manifest.consent_commitment(
+                            self._key, export.id, one.session, one.consent
+                        ),
+                    }
                 else:
                     without.add(committed)
                     left[one.left] += 1

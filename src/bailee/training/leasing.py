@@ -42,7 +42,8 @@ _PATIENCE: Final = 600.0  # seconds that a worker may take over one session
 @dataclass(slots=True)
 class Grant:
     """A shard that is being written: its `sessions` in order, what was lent of them so far, by
-    commitment, and which of them can't be read. Owned by the leases until the shard is committed.
+    commitment, and which of them can't be read. `at`: the session that its worker has in hand; "":
+    none. Owned by the leases until the shard is committed.
     """
 
     shard: int
@@ -50,6 +51,7 @@ class Grant:
     until: float
     lent: dict[str, Allowed] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
+    at: str = ""
 
 
 Lend = Callable[[str], tuple[Allowed, Leased] | None]
@@ -162,6 +164,7 @@ class KeyLeases:
     def _lend_all(self, connection: socket.socket, token: str, grant: Grant) -> None:
         for session in grant.sessions:
             wire.receive(connection)
+            grant.at = ""
             found = self._lent(grant, session)
             if found is None:
                 wire.send(connection, {"skip": True})
@@ -170,10 +173,12 @@ class KeyLeases:
             if self._granted(token) is not grant:
                 wire.send(connection, {"refused": "the token is not good any more"})
                 return
+            grant.at = session
             wire.send(connection, wire.as_said(lent), lent.sealed.key)
             for record in records:
                 wire.send(connection, {}, record)
         wire.receive(connection)
+        grant.at = ""
         wire.send(connection, {"end": True})
 
     def _lent(self, grant: Grant, session: str) -> tuple[Leased, list[bytes]] | None:

@@ -1,7 +1,7 @@
 """What a dataset says of itself: which files, how many rows, who allowed them. Pure.
 
     DIR/data/train-00000-of-00002.parquet    the rows
-    DIR/sessions.jsonl                       each session: its commitment, clause, consent record
+    DIR/sessions.jsonl                       each session: commitments to it and its consent, clause
     DIR/README.md, DATASHEET.md, croissant.json, plots/    what it is, for people and loaders
     DIR/manifest.json                        what is here, with the hash of each file
     DIR/manifest.sig                         the home's signature of that, a signed note
@@ -9,8 +9,9 @@
 
 Rules kept here:
 
-* No id of a session, an account or a person stands in the clear. A session is its *commitment*:
-  HMAC-SHA-256 under a key of the home's, other in each export, so that two can't be joined.
+* No id of a session, an account, a person or a consent record stands in the clear. A session is its
+  *commitment*: HMAC-SHA-256 under a key of the home's, other in each export, so that two can't be
+  joined. So is a consent record, other for each session, so that nobody sees which have one owner.
 * What is signed is a text that names what it is and whose: it is no checkpoint of a log.
 
 Formats: c2sp.org/signed-note, c2sp.org/tlog-proof.
@@ -53,8 +54,9 @@ class SignedFile:
 @dataclass(frozen=True, slots=True)
 class DatasetManifest:
     """A dataset. `home`: the name of the home's log; `policy`, `policy_version`: the document that
-    decided; `since`: of sessions active since; `taken_out`: sessions that were written and may not
-    be in it any more, by why; `unreadable`: sessions that could not be read; `counts`: rows by what
+    decided; `entry`: the number of the entry of the home's audit record that says by whom and for
+    what; `since`: of sessions active since; `taken_out`: sessions that were written and may not be
+    in it any more, by why; `unreadable`: sessions that could not be read; `counts`: rows by what
     they are, as `counting` has them.
     """
 
@@ -64,7 +66,7 @@ class DatasetManifest:
     policy_version: str
     began: str
     finished: str
-    by: str
+    entry: int
     format: str
     since: str | None
     sessions: int
@@ -79,6 +81,16 @@ class DatasetManifest:
 def commitment(key: bytes, export: str, session: str) -> str:
     """What stands for a session in an export, in hexadecimal. `key`: 32 bytes."""
     said = f"{TYPE}\0{export}\0{session}".encode()
+    return hmac.digest(key, said, "sha256").hex()
+
+
+def consent_commitment(key: bytes, export: str, session: str, record: str) -> str:
+    """What stands for the consent record that allowed a session, in hexadecimal; empty where there
+    is none. `session`: its id; `key`: 32 bytes.
+    """
+    if not record:
+        return ""
+    said = f"{TYPE}/consent\0{export}\0{session}\0{record}".encode()
     return hmac.digest(key, said, "sha256").hex()
 
 
@@ -125,7 +137,9 @@ def statement(home: str, export: str, document: str) -> str:
 
 
 def session_line(commitment_: str, shard: int, rows: int, why: Mapping[str, str]) -> bytes:
-    """A session's line. `why`: its clause and consent record, or why it was taken out."""
+    """A session's line. `why`: its clause and the commitment to its consent record, or why it was
+    taken out.
+    """
     said = {"session": commitment_, "shard": shard, "rows": rows, **why}
     return orjson.dumps(said) + b"\n"
 

@@ -10,6 +10,8 @@ Rules kept here:
   others go on.
 * A key is in memory while its session is written. Nothing of a session is printed, logged or in an
   error; what ends a worker says its kind alone.
+* A worker that is over one session for longer than `PATIENCE` is ended by the kernel, whatever it
+  is in the midst of: a pattern that never comes to its end holds the interpreter's lock.
 * The process is given a socket's path, a token and a folder. It has no home, no database and no
   keyring, and leaves no core. It dies with who started it.
 * One process at a time writes a shard: another waits until it lets go.
@@ -26,7 +28,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -43,6 +45,8 @@ from bailee.training.finding import Finder
 from bailee.training.shards import ShardResult, ShardTask, facts_file, shard_file
 from bailee.training.wire import Leased
 
+PATIENCE: Final = 300.0
+"""Seconds for one session, and for the end of a shard."""
 _NICE: Final = 5
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG
 
@@ -67,8 +71,8 @@ class _Written:
         self.digest.update(line)
 
 
-def carry_out(task: ShardTask) -> ShardResult:
-    """Make the files of a shard, anew if they are there.
+def carry_out(task: ShardTask, going_on: Callable[[], None] = lambda: None) -> ShardResult:
+    """Make the files of a shard, anew if they are there. `going_on`: called before each session.
 
     Raises:
         NotLeasedError: the token is not good.
@@ -87,7 +91,7 @@ def carry_out(task: ShardTask) -> ShardResult:
         written = _Written(out)
         file = files.write(
             folder / shard_file(task.number, task.format),
-            _rows(connection, written),
+            _rows(connection, written, going_on),
             files.Format(task.format),
         )
         out.flush()
@@ -102,8 +106,10 @@ def carry_out(task: ShardTask) -> ShardResult:
     )
 
 
-def _rows(connection: socket.socket, written: _Written) -> Iterator[Row]:
-    for leased in _sessions(connection):
+def _rows(
+    connection: socket.socket, written: _Written, going_on: Callable[[], None]
+) -> Iterator[Row]:
+    for leased in _sessions(connection, going_on):
         try:
             made = made_of(leased)
         except (BaileeError, ValueError, TypeError, LookupError, AttributeError):
@@ -139,8 +145,9 @@ def facts_of(row: Row) -> JsonObject:
     }
 
 
-def _sessions(connection: socket.socket) -> Iterator[Leased]:
+def _sessions(connection: socket.socket, going_on: Callable[[], None]) -> Iterator[Leased]:
     while True:
+        going_on()
         wire.send(connection, {})
         said, key = wire.receive(connection)
         if "end" in said:
@@ -153,10 +160,16 @@ def _sessions(connection: socket.socket) -> Iterator[Leased]:
         yield wire.as_leased(said, key, [wire.receive(connection)[1] for _ in range(of)])
 
 
+def _take_time() -> None:
+    """From now the process has so many seconds until it is ended."""
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+
+
 def main() -> None:
     """Answer tasks on standard input, a line each, until it is closed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     os.nice(_NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
@@ -164,9 +177,10 @@ def main() -> None:
     for line in sys.stdin.buffer:
         task = ShardTask(**members(orjson.loads(line)))  # type: ignore[arg-type]
         try:
-            result = carry_out(task)
+            result = carry_out(task, _take_time)
         except Exception as error:
             result = ShardResult(task.export, task.number, failed=type(error).__name__)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.buffer.write(orjson.dumps(asdict(result)) + b"\n")
         sys.stdout.buffer.flush()
 

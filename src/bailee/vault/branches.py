@@ -23,10 +23,10 @@ from enum import StrEnum
 from typing import Final
 
 from bailee.vault.kept import KeptExchange
-from bailee.vault.lines import Lines, Said
+from bailee.vault.lines import ReadLines, SaidAlong
 from bailee.vault.packing import JSON
 from bailee.vault.readable import answered
-from bailee.vault.request_tree import ROOT, Node, RequestTree
+from bailee.vault.request_tree import ROOT, RequestTree, TurnNode
 
 _LOOKED_INTO: Final = 2_000  # characters of a request's instructions that may ask for a title
 
@@ -112,7 +112,7 @@ class _Draft:
     number: int = 0
 
 
-def branching(tree: RequestTree, exchanges: Sequence[KeptExchange], lines: Lines) -> Branching:
+def branching(tree: RequestTree, exchanges: Sequence[KeptExchange], lines: ReadLines) -> Branching:
     """The conversations of a tree that is summed up."""
     return _Branching(tree, exchanges, lines).found()
 
@@ -139,7 +139,7 @@ class _Branching:
         self,
         tree: RequestTree,
         exchanges: Sequence[KeptExchange],
-        lines: Lines,
+        lines: ReadLines,
     ) -> None:
         self._tree = tree
         self._exchanges = exchanges
@@ -193,7 +193,7 @@ class _Branching:
             insort(taken, span)
         return [first for _, _, first in taken]
 
-    def _is_substantial(self, node: Node) -> bool:
+    def _is_substantial(self, node: TurnNode) -> bool:
         return node.count > 1 or (node.tools and not self._exchanges[node.latest].title)
 
     def _kind_beside(self, first: int) -> BranchKind:
@@ -211,7 +211,7 @@ class _Branching:
             return BranchKind.TITLE
         return BranchKind.ASIDE
 
-    def _main_work(self, lines: list[tuple[list[int], Said]]) -> list[tuple[float, int]]:
+    def _main_work(self, lines: list[tuple[list[int], SaidAlong]]) -> list[tuple[float, int]]:
         """Has the main conversation's forks looked at; when each of its messages came."""
         times: list[tuple[float, int]] = []
         latest = (float("-inf"), -1)
@@ -326,7 +326,7 @@ class _Branching:
     def _answered(self, nodes: list[int]) -> list[int]:
         return sorted(one for place in nodes for one in self._tree.nodes[place].answers)
 
-    def _line(self, nodes: list[int], said: Said) -> Line:
+    def _line(self, nodes: list[int], said: SaidAlong) -> Line:
         first, last = self._tree.nodes[nodes[0]].maker, self._tree.nodes[nodes[-1]].latest
         return Line(said.messages, first, last, self._answered(nodes))
 

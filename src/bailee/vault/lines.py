@@ -12,14 +12,14 @@ from bailee.vault.readable import Readable, answered, items_back
 from bailee.vault.request_tree import RequestTree
 
 
-class Said(NamedTuple):
+class SaidAlong(NamedTuple):
     """What a line says. `places`: of each of its nodes, how many messages there are up to it."""
 
     messages: list[JSON]
     places: list[int]
 
 
-class Lines:
+class ReadLines:
     """Reads a tree's lines. Items become messages in runs, since those of one speaker may be one
     message: a run ends where the exchange changes, and where something branches off. Made once for
     a session, by the thread that shows it; it changes nothing of the tree.
@@ -32,13 +32,13 @@ class Lines:
         self._exchanges = exchanges
         self._readable = readable
 
-    def whole(self, nodes: Sequence[int]) -> Said:
+    def whole(self, nodes: Sequence[int]) -> SaidAlong:
         """A line from its first message on: as its last request had it, with its marks."""
         last = self._exchanges[self._tree.nodes[nodes[-1]].latest]
         items = [*last.messages, *items_back(last)] if last.api is Api.MESSAGES else []
         return self.read(nodes, items if len(items) == len(nodes) else None)
 
-    def read(self, nodes: Sequence[int], items: Sequence[JSON] | None = None) -> Said:
+    def read(self, nodes: Sequence[int], items: Sequence[JSON] | None = None) -> SaidAlong:
         """A line, or some of its nodes. `items`: their messages, if others than the nodes have."""
         messages: list[JSON] = []
         places: list[int] = []
@@ -54,7 +54,7 @@ class Lines:
                 places += range(before + 1, len(messages) + 1)
             else:
                 places += [len(messages)] * len(run)
-        return Said(messages, places)
+        return SaidAlong(messages, places)
 
     def _runs(self, nodes: Sequence[int]) -> Iterator[list[int]]:
         run: list[int] = []

@@ -33,7 +33,7 @@ _TOOLS: Final = "additional_tools"
 
 
 @dataclass(slots=True)
-class Node:
+class TurnNode:
     """A message in its place. `maker`: the exchange that first had it; `answered`: as its answer.
     `time`: when that was. `ends`: exchanges whose request ends here and has no answer; `answers`:
     those whose answer ends here. Of it and all that follows: `latest`, the last exchange that comes
@@ -67,7 +67,7 @@ class RequestTree:
     """
 
     def __init__(self) -> None:
-        self.nodes = [Node(-1, None, -1, answered=False, time=0.0, depth=0)]
+        self.nodes = [TurnNode(-1, None, -1, answered=False, time=0.0, depth=0)]
         self.rewrites: list[bool] = []
         """Of each exchange: whether something by the model is new in its request. A client sends
         the model's words back as they came; one that does not has changed its history."""
@@ -172,7 +172,7 @@ class RequestTree:
                 return found
             self._digests[place] = digest
             known[digest] = place
-        self.nodes.append(Node(parent, message, maker, answered, time, above.depth + 1))
+        self.nodes.append(TurnNode(parent, message, maker, answered, time, above.depth + 1))
         above.children.append(place)
         return place
 

@@ -17,7 +17,7 @@ from bailee.vault.branches import Branch, branching
 from bailee.vault.compressing import ExchangeRecord
 from bailee.vault.delta import Rebuilder
 from bailee.vault.kept import IndexedExchange, KeptExchange, SessionRow
-from bailee.vault.lines import Lines
+from bailee.vault.lines import ReadLines
 from bailee.vault.listing import MESSAGES
 from bailee.vault.packing import JSON
 from bailee.vault.readable import Readable, items_back
@@ -127,7 +127,7 @@ def transcript(
     for exchange in exchanges:
         tree.add(exchange, items_back(exchange), readable.before(exchange))
     tree.sum_up()
-    found = branching(tree, exchanges, Lines(tree, exchanges, readable))
+    found = branching(tree, exchanges, ReadLines(tree, exchanges, readable))
     main: list[JSON] = []
     begins: list[int] = []
     for line in found.main:

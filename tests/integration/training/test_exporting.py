@@ -5,19 +5,27 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bailee.errors import BaileeError, InputError
 from bailee.ledger.tlog import proofs
+from bailee.operations.training import carry_out
+from bailee.training.finishing import Finished
+from bailee.training.manifest import KEY, commitment, consent_commitment
+from bailee.training.pool import LocalEngine
 from bailee.vault.record import subject_of
 from support.clients.asking import perform
+from support.homes import failing_worker
 from support.homes.backed_up import BackedUp
 from support.homes.exporting import rows_of
 
+FAILING = Path(failing_worker.__file__)
 MINE = ("one", "two", "three")
 
 
@@ -54,16 +62,27 @@ def _export(place: Place, folder: Path, **given: object) -> dict[str, object]:
 
 @pytest.mark.row("T4", "T5", "T7")
 def test_rows_carry_what_allowed_them(place: Place, tmp_path: Path) -> None:
-    """Exactly the sessions since the choice, each with clause, consent record and policy."""
+    """Exactly the sessions since the choice, each with clause, policy, and a commitment to the
+    consent record that no other row has. What it is for is told to its people, and in no file.
+    """
     done = _export(place, tmp_path / "d", reason="a model of the year 2026")
     rows = rows_of(tmp_path / "d")
     assert sorted(MINE) == sorted(row["messages"][0]["content"] for row in rows)
     ola = place.node.accounts.authenticate(place.ola.encode())
     assert ola is not None
     (record,) = place.node.accounts.consent_records(ola[1].account_id)
-    assert {("train.consumer-allowed", record.record_id, place.node.policy.sha256)} == {
-        (row["clause"], row["consent"], row["document"]) for row in rows
+    assert {("train.consumer-allowed", place.node.policy.sha256)} == {
+        (row["clause"], row["document"]) for row in rows
     }
+    key, made = place.node.keyring.secret(KEY), str(done["export"])
+    opened = {
+        commitment(key, made, session): consent_commitment(key, made, session, record.record_id)
+        for session in place.sessions.values()
+    }
+    assert [opened[row["session"]] for row in rows] == [row["consent"] for row in rows]
+    assert 3 == len({row["consent"] for row in rows})
+    said = b"".join(one.read_bytes() for one in (tmp_path / "d").rglob("*") if one.is_file())
+    assert not [one for one in (record.record_id, "year 2026") if one.encode() in said]
     assert (3, 3) == (done["sessions"], done["rows"])
     (mine,) = place.ask("privacy.exports", key=place.ola)
     assert (3, "a model of the year 2026") == (mine["sessions"], mine["reason"])
@@ -125,6 +144,59 @@ def test_one_session_that_cannot_be_read_stops_no_other(place: Place, tmp_path: 
     done = _export(place, tmp_path / "d")
     manifest = json.loads((tmp_path / "d" / "manifest.json").read_bytes())
     assert (3, 1, 1) == (done["rows"], done["unreadable"], manifest["unreadable"])
+
+
+@pytest.mark.row("T7")
+def test_what_only_a_hold_keeps_is_in_no_export(tmp_path: Path) -> None:
+    """A hold keeps nobody's living session out; past its time it does not keep it in. Who has the
+    earlier dataset is told of it, held or not.
+    """
+    made = BackedUp(tmp_path)
+    try:
+        ola = made.person("ola@x.example")
+        made.ask("privacy.choose", key=ola["key"], choice="allowed")
+        for word in ("held", "free"):
+            made.say(str(ola["account"]), word)
+        made.ask("hold.place", session=made.sessions["held"], reason="a case")
+        made.node.sweep(made.clock())
+        for folder, words in (("before", ["free", "held"]), ("after", ["new"])):
+            made.ask("training.export", folder=str(tmp_path / folder), workers=1)
+            said = [row["messages"][0]["content"] for row in rows_of(tmp_path / folder)]
+            assert words == sorted(said)
+            made.clock.advance(timedelta(days=5 * 366))
+            made.node.sweep(made.clock())
+            made.say(str(ola["account"]), "new")
+        assert made.sessions["held"] in made.node.vault.owned_ids(str(ola["account"]))
+        assert made.sessions["free"] not in made.node.vault.owned_ids(str(ola["account"]))
+        asked = made.ask("training.withdrawals", folder=str(tmp_path / "before"))
+        assert ["expired", "expired"] == [row["why"] for row in asked["rows"]]
+    finally:
+        made.node.close()
+
+
+@pytest.mark.row("T8")
+@pytest.mark.parametrize("how", ["hangs", "ends"])
+def test_a_session_that_no_worker_survives_is_left_out(
+    place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    """It is tried once more, then named in the log and counted; the others are there."""
+    person = place.person(f"{how}@x.example")
+    place.ask("privacy.choose", key=person["key"], choice="allowed")
+    bad = place.say(str(person["account"]), f"this {how}")
+    begun = place.node.exports.begin(
+        place=str(tmp_path / "d"), format="jsonl", by="operator", reason="a test", whose="nobody",
+        since=None, now=place.clock(),
+    )  # fmt: skip
+    command = (sys.executable, str(FAILING), f"this {how}", how)
+    *_, done = carry_out(place.node, begun, LocalEngine(2, command=command), shard=2)
+    assert isinstance(done, Finished)
+    said = [row["messages"][0]["content"] for row in rows_of(tmp_path / "d")]
+    assert set(MINE) <= set(said)
+    assert f"this {how}" not in said
+    assert done.unreadable >= 1
+    (named,) = [one.getMessage() for one in caplog.records if "left out" in one.msg]
+    assert bad in named
+    place.node.vault.delete(bad, place.clock())
 
 
 @pytest.mark.row("T7")
