@@ -124,7 +124,7 @@ class FolderPlace:
         files.written(self._path / name, content)
 
     def mark(self, name: str) -> tuple[int, str] | None:
-        """See `BackupPlace`. A file that is changed in any way has another time of its last change."""
+        """See `BackupPlace`. Any change of a file gives it another time of its last change."""
         try:
             found = (self._path / name).stat()
         except FileNotFoundError:
