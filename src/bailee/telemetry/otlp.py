@@ -183,7 +183,7 @@ class Span:
     failed: bool
 
 
-class Encoding(Protocol):
+class OtlpEncoding(Protocol):
     """One of OTLP's two encodings, as a module: `otlp_proto` or `otlp_json`."""
 
     def read_metrics(self, body: bytes, room: DecodingBudget) -> Iterator[Metric]:

@@ -44,8 +44,8 @@ from bailee.telemetry.journal import Batch, Journal
 from bailee.telemetry.otlp import (
     MOST_ITEMS,
     DecodingBudget,
-    Encoding,
     LogRecord,
+    OtlpEncoding,
     Reader,
     Streams,
     TooMany,
@@ -176,7 +176,7 @@ class Telemetry:
             reader, refusals = self._reader()
             if in_json:
                 check_objects(body)
-                from_bytes: Encoding = otlp_json
+                from_bytes: OtlpEncoding = otlp_json
             else:
                 from bailee.telemetry import otlp_proto
 
