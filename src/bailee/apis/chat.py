@@ -169,6 +169,8 @@ class ChatStream(Assembly):
         for name, value in delta.items():
             if name == "tool_calls" and isinstance(value, list):
                 choice.listed = True
+                some = [one.get("index") for one in objects(value)]
+                self.expect(len({*map(repr, some)}) == len(some))  # the SDK takes a list as it is
                 for one in value:
                     self._tool(choice, one, text)
             elif name == "content" and isinstance(value, list):

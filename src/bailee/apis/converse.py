@@ -11,8 +11,9 @@ Standard: Amazon Bedrock API reference, ConverseStream and Converse.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
+from bailee.vault.packing import JSON
 from bailee.vault.structure import read
 
 EVENTS: Final = frozenset(
@@ -36,12 +37,12 @@ class Converse:
         self.whole = True
         self.stopped = False
         self._spend = spend
-        self._document: dict[str, Any] = {}
+        self._document: dict[str, JSON] = {}
         self._role: str | None = None
-        self._blocks: list[dict[str, Any]] = []
+        self._blocks: list[dict[str, JSON]] = []
         self._texts: dict[tuple[int, str], list[str]] = {}
 
-    def take(self, kind: str, said: Any) -> None:
+    def take(self, kind: str, said: JSON) -> None:
         """One event."""
         if not isinstance(said, dict):
             self.whole = False
@@ -62,21 +63,21 @@ class Converse:
             self._document.update(said)
             self.stopped = self.stopped or kind == "messageStop"
 
-    def document(self) -> dict[str, Any] | None:
+    def document(self) -> dict[str, JSON] | None:
         """What came, put together; None if nothing did."""
         for (place, name), pieces in self._texts.items():
             self._put(self._blocks[place], name, "".join(pieces))
         if not self._blocks and not self._document:
             return None
         self._expect(self._role is not None)
-        message = {"role": self._role or "assistant", "content": self._blocks}
+        message: JSON = {"role": self._role or "assistant", "content": [*self._blocks]}
         return {"output": {"message": message}, **self._document}
 
     def _expect(self, it_is_so: bool) -> None:
         if not it_is_so:
             self.whole = False
 
-    def _place(self, said: dict[str, Any], *, new: bool) -> int | None:
+    def _place(self, said: dict[str, JSON], *, new: bool) -> int | None:
         """Where the block is that an event is of; a block without a start begins with its delta."""
         place = said.get("contentBlockIndex")
         if not isinstance(place, int) or not 0 <= place <= len(self._blocks):
@@ -89,7 +90,7 @@ class Converse:
             self._expect(not new)
         return place
 
-    def _start(self, said: dict[str, Any]) -> None:
+    def _start(self, said: dict[str, JSON]) -> None:
         start = said.get("start")
         place = self._place(said, new=True)
         if place is None or not isinstance(start, dict):
@@ -98,7 +99,7 @@ class Converse:
         self._expect(len(said) == 2 and {*start} == {"toolUse"} and not self._blocks[place])
         self._blocks[place].update(start)
 
-    def _delta(self, said: dict[str, Any]) -> None:
+    def _delta(self, said: dict[str, JSON]) -> None:
         delta = said.get("delta")
         place = self._place(said, new=False)
         if place is None or not isinstance(delta, dict) or len(said) != 2 or len(delta) != 1:
@@ -118,12 +119,12 @@ class Converse:
             self._texts[place, kind] = []
         self._texts[place, kind].append(value)
 
-    def _put(self, block: dict[str, Any], kind: str, text: str) -> None:
+    def _put(self, block: dict[str, JSON], kind: str, text: str) -> None:
         if kind == "text":
             block["text"] = text
         elif kind == "input":
             tool = block.get("toolUse")
-            value: Any = {}
+            value: JSON = {}
             if text:
                 try:
                     value, values = read(text.encode("utf-8", "surrogatepass"))
@@ -135,10 +136,18 @@ class Converse:
             else:
                 self.whole = False
         elif kind == "reasoning.redactedContent":
-            block.setdefault("reasoningContent", {})["redactedContent"] = text
+            self._within(block, "reasoningContent")["redactedContent"] = text
         else:
-            thought = block.setdefault("reasoningContent", {}).setdefault("reasoningText", {})
+            thought = self._within(self._within(block, "reasoningContent"), "reasoningText")
             thought[kind.removeprefix("reasoning.")] = text
+
+    def _within(self, block: dict[str, JSON], name: str) -> dict[str, JSON]:
+        """A block's member that is an object. One of another kind gives way to it."""
+        found = block.get(name)
+        if not isinstance(found, dict):
+            self._expect(name not in block)
+            found = block[name] = {}
+        return found
 
 
 _TEXTS: Final = frozenset(

@@ -13,11 +13,11 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond, BeyondBound
-from bailee.vault.packing import TooDeep, parse
+from bailee.vault.packing import JSON, TooDeep, parse
 from bailee.vault.structure import most_values, read, scan
 
 _LINE_ENDS: Final = (b"\r\n", b"\r")
@@ -25,7 +25,7 @@ _NOTHING: Final = re.compile(rb"\n*")
 _LINES: Final = 1000  # of one event; the API's have two
 _SHORT: Final = 64  # bytes of what is no JSON that are given on
 
-Event: TypeAlias = "tuple[Any, bytes]"
+Event: TypeAlias = tuple[JSON, bytes]
 """An event's JSON, None when it is not JSON, and its text: its values are counted when it leaves
 any, which most events do not. Of what is no JSON the text is given when it is short."""
 

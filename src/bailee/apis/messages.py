@@ -6,12 +6,13 @@ events of Bedrock's Converse are taken too: `converse` makes its document of the
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from bailee.apis.assembling import NEW_TEXT, OVERHEAD, Assembly
 from bailee.apis.converse import EVENTS as CONVERSE
 from bailee.apis.converse import Converse
 from bailee.apis.events import as_json, values_in
+from bailee.vault.packing import JSON
 
 _TOOLS: Final = ("tool_use", "server_tool_use", "mcp_tool_use")
 _GROWS: Final = {"text_delta": "text", "thinking_delta": "thinking"}
@@ -32,14 +33,13 @@ class MessageStream(Assembly):
 
     def __init__(self) -> None:
         super().__init__()
-        self.document: dict[str, Any] | None = None
-        self._blocks: list[dict[str, Any]] = []
+        self._blocks: list[dict[str, JSON]] = []
         self._places: dict[int, int] = {}  # of an index, the block that first had it
         self._texts: dict[tuple[int, str], list[str]] = {}
         self._inputs: dict[int, list[str]] = {}
         self._converse: Converse | None = None  # from the first such event on
 
-    def take(self, event: Any, text: bytes) -> None:
+    def take(self, event: JSON, text: bytes) -> None:
         """One event, and its text."""
         if not isinstance(event, dict):
             self.whole = False
@@ -58,8 +58,8 @@ class MessageStream(Assembly):
             self.expect(len(event) == 1)
             return
         self.spend(OVERHEAD + values_in(text))
-        if kind == "message_start" and isinstance(event.get("message"), dict):
-            self._message_start(event)
+        if kind == "message_start" and isinstance(message := event.get("message"), dict):
+            self._message_start(message, alone=len(event) == 2)
         elif kind == "content_block_start":
             self._start(event)
         elif kind == "message_delta":
@@ -74,7 +74,7 @@ class MessageStream(Assembly):
         else:
             self.whole = False
 
-    def _take_converse(self, name: str, said: Any, text: bytes) -> None:
+    def _take_converse(self, name: str, said: JSON, text: bytes) -> None:
         if self._converse is None:
             self.expect(self.document is None and not self._blocks)
             self._converse = Converse(self.spend)
@@ -82,13 +82,13 @@ class MessageStream(Assembly):
             self.spend(OVERHEAD + values_in(text))
         self._converse.take(name, said)
 
-    def _message_start(self, event: dict[str, Any]) -> None:
+    def _message_start(self, message: dict[str, JSON], *, alone: bool) -> None:
         first = self.document is None and not self._blocks
-        self.expect(first and len(event) == 2 and not event["message"].get("content"))
+        self.expect(first and alone and not message.get("content"))
         if self.document is None:
-            self.document = event["message"]
+            self.document = message
 
-    def _start(self, event: dict[str, Any]) -> None:
+    def _start(self, event: dict[str, JSON]) -> None:
         index, block = event.get("index"), event.get("content_block")
         if not isinstance(index, int) or not isinstance(block, dict):
             self.whole = False
@@ -100,7 +100,7 @@ class MessageStream(Assembly):
         if isinstance(to, dict) and isinstance(to.get("model"), str) and self.document is not None:
             self.document["model"] = to["model"]  # the one that answered in the end
 
-    def _delta(self, event: dict[str, Any], text: bytes) -> None:
+    def _delta(self, event: dict[str, JSON], text: bytes) -> None:
         index, delta = event.get("index"), event.get("delta")
         place = self._places.get(index) if isinstance(index, int) else None
         if place is None or not isinstance(delta, dict):
@@ -108,22 +108,23 @@ class MessageStream(Assembly):
             return
         block, kind = self._blocks[place], delta.get("type")
         self.expect(len(event) == 3)
-        if kind == "input_json_delta" and isinstance(delta.get("partial_json"), str):
+        if kind == "input_json_delta" and isinstance(piece := delta.get("partial_json"), str):
             self.expect(len(delta) == 2 and block.get("type") in _TOOLS)
-            self._inputs.setdefault(place, []).append(delta["partial_json"])
+            self._inputs.setdefault(place, []).append(piece)
         elif kind == "citations_delta" and "citation" in delta:
             self.expect(len(delta) == 2 and block.get("type") == "text")
             self.spend(values_in(text))
-            if not isinstance(block.get("citations"), list):
-                self.expect(block.get("citations") is None)
-                block["citations"] = []
-            block["citations"].append(delta["citation"])
+            citations = block.get("citations")
+            if not isinstance(citations, list):
+                self.expect(citations is None)
+                citations = block["citations"] = []
+            citations.append(delta["citation"])
         elif isinstance(kind, str) and kind in _SETS:
             self._set(block, kind, delta)
         else:
             self._grow(place, kind, delta)
 
-    def _set(self, block: dict[str, Any], kind: str, delta: dict[str, Any]) -> None:
+    def _set(self, block: dict[str, JSON], kind: str, delta: dict[str, JSON]) -> None:
         """A delta whose members take the place of the block's."""
         of, names = _SETS[kind]
         self.expect(block.get("type") == of and {*delta} <= {"type", *names})
@@ -138,7 +139,7 @@ class MessageStream(Assembly):
                     self.spend(NEW_TEXT)
                 block[name] = value
 
-    def _grow(self, place: int, kind: object, delta: dict[str, Any]) -> None:
+    def _grow(self, place: int, kind: object, delta: dict[str, JSON]) -> None:
         """A delta whose texts go on with the block's. Those of a kind that is not known do too."""
         known = _GROWS.get(kind) if isinstance(kind, str) else None
         self.expect(known is not None and self._blocks[place].get("type") == known)
@@ -155,7 +156,7 @@ class MessageStream(Assembly):
                 self._texts[place, name] = []
             self._texts[place, name].append(value)
 
-    def _message_delta(self, event: dict[str, Any]) -> None:
+    def _message_delta(self, event: dict[str, JSON]) -> None:
         message = self.document
         if message is None:
             self.whole = False
@@ -167,23 +168,24 @@ class MessageStream(Assembly):
             if name == "delta" and isinstance(value, dict):
                 self._put(message, value)
             elif name == "usage" and isinstance(value, dict):
-                if not isinstance(message.get("usage"), dict):
-                    self.expect(message.get("usage") is None)
-                    message["usage"] = {}
+                usage = message.get("usage")
+                if not isinstance(usage, dict):
+                    self.expect(usage is None)
+                    usage = message["usage"] = {}
                 # Totals: they overwrite, and what is null leaves what was said before.
-                self._put(message["usage"], value)
+                self._put(usage, value)
             elif name in ("delta", "usage", "content"):
                 self.whole = False
             else:
                 self._put(message, {name: value})
 
-    def _put(self, into: dict[str, Any], values: dict[str, Any]) -> None:
+    def _put(self, into: dict[str, JSON], values: dict[str, JSON]) -> None:
         self.expect(into is not self.document or "content" not in values)
         into.update(
             {name: value for name, value in values.items() if value is not None or name not in into}
         )
 
-    def _message_stop(self, event: dict[str, Any]) -> None:
+    def _message_stop(self, event: dict[str, JSON]) -> None:
         """Bedrock puts its measurements here."""
         for name, value in event.items():
             if name != "type":
@@ -210,9 +212,9 @@ class MessageStream(Assembly):
             if self.document is None:
                 self.whole = False
                 self.document = {"type": "message", "role": "assistant"}
-            self.document["content"] = self._blocks
+            self.document["content"] = [*self._blocks]
 
-    def _input(self, block: dict[str, Any], text: str) -> None:
+    def _input(self, block: dict[str, JSON], text: str) -> None:
         if not text and "input" in block:
             return  # all of it was there at the block's start
         parsed, read_from = as_json(text.encode("utf-8", "surrogatepass")) if text else ({}, b"")

@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -31,6 +30,7 @@ from bailee.db.engine import reading
 from bailee.db.keys import deks, keks
 from bailee.home import Home, HomeLock
 from bailee.home.searching import Trace, search
+from bailee.json_values import members, objects, text, whole
 from bailee.keyring import signing
 from bailee.node.node import Node
 from bailee.operations import erasure, retention, sessions, training
@@ -228,7 +228,7 @@ def _withdrawn(node: Node, folder: Path) -> DemoStep:
 def _erase(node: Node) -> DemoStep:
     """Someone comes, names a host and a repository, is read by staff, and is erased."""
     email, host, owner = "eve@plum.example", "notes.eves-plums.example", "eves-orchard"
-    eve: Any = perform(
+    eve: dict[str, str] = perform(
         node, "person.create", {"email": email, "plan": "pro", "name": "eve's key"}, by=OPERATOR
     )
     account = eve["account"]
@@ -242,16 +242,18 @@ def _erase(node: Node) -> DemoStep:
     before = _search(node.home.path, named)
     erased = erasure.erase(_operator(node), node, eve["person"])
     receipt = signing.verify(erased.signed)[0]
-    after = _search(node.home.path, named)
+    searched, after = members(receipt["search"]), _search(node.home.path, named)
     return DemoStep(
         "a person is erased: the signed receipt says what a search of all files found, and why",
-        bool(before) and not after and receipt["identifiers"].endswith("none was found"),
+        bool(before) and not after and text(receipt["identifiers"]).endswith("none was found"),
         [
             {
-                "files searched": receipt["search"]["files"],
-                "looked for": sum(one["count"] for one in receipt["search"]["looked_for"]),
+                "files searched": searched["files"],
+                "looked for": sum(whole(one["count"]) for one in objects(searched["looked_for"])),
                 "found": len(after),
-                "places with an id, and why": sum("where" in one for one in receipt["stays"]),
+                "places with an id, and why": sum(
+                    "where" in one for one in objects(receipt["stays"])
+                ),
             }
         ],
     )
@@ -308,10 +310,10 @@ def _swept(swept: SweepResult) -> Mapping[str, object]:
 
 
 def _complete(node: Node, session: SessionSummary, person: DemoPerson) -> bool:
-    messages: list[Any] = list(sessions.show(_operator(node), node, session.id).messages)
-    roles = [message["role"] for message in messages]
-    text = orjson.dumps(messages).decode()
-    return roles == ["user", "assistant", "user", "assistant"] and person.mark in text
+    messages = objects(sessions.show(_operator(node), node, session.id).messages)
+    roles = [message.get("role") for message in messages]
+    said = orjson.dumps(messages).decode()
+    return roles == ["user", "assistant", "user", "assistant"] and person.mark in said
 
 
 def _key_bytes(node: Node, session: SessionSummary) -> list[bytes]:
@@ -358,8 +360,9 @@ def _talk(gateway: str, key: str, person: DemoPerson) -> list[str]:
                 "messages": messages,
             },
         )
-        messages.append({"role": "assistant", "content": answer["content"]})
-        turns.append("".join(block.get("text", "") for block in answer["content"]))
+        content = members(answer)["content"]
+        messages.append({"role": "assistant", "content": content})
+        turns.append("".join(text(block.get("text")) for block in objects(content)))
     return turns
 
 
@@ -367,7 +370,7 @@ def _session_id(person: DemoPerson) -> str:
     return f"00000000-0000-4000-8000-{PEOPLE.index(person) + 1:012d}"
 
 
-def _request(base: str, method: str, path: str, key: str, body: object) -> Any:
+def _request(base: str, method: str, path: str, key: str, body: object) -> object:
     address = urlsplit(base)
     assert address.hostname is not None
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=120)

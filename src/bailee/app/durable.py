@@ -19,12 +19,12 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bailee.clock import Clock
 from bailee.errors import StorageError
@@ -38,6 +38,7 @@ _QUEUE: Final = "cloud-sessions"
 _DAMAGE: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 _BESIDE: Final = ("", "-wal", "-shm")
 _log: Final = logging.getLogger("dbos")
+_Workflow: TypeAlias = Callable[[str], Coroutine[object, None, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class DurableQueue:
         self._record = record
         self._say = say
         self._starting = threading.Lock()  # while DBOS starts, once; `_lead` is there then
-        self._lead: Any = None
+        self._lead: _Workflow | None = None
 
     def check(self) -> None:
         """Set the file aside if it is damaged.
@@ -118,7 +119,7 @@ class DurableQueue:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _start(self) -> Any:
+    def _start(self) -> _Workflow:
         try:
             return self._launch()
         except Exception as first:
@@ -131,7 +132,7 @@ class DurableQueue:
                         moved.with_name(moved.name + end).replace(self._beside(end))
                 raise _failed(error) from first
 
-    def _launch(self) -> Any:
+    def _launch(self) -> _Workflow:
         """Start DBOS; the workflow to enqueue."""
         from dbos import DBOS
 
@@ -198,7 +199,7 @@ class DurableQueue:
         return self._file.with_name(self._file.name + end)
 
 
-def _leading(run: Callable[[str], Awaitable[str]]) -> Any:
+def _leading(run: Callable[[str], Awaitable[str]]) -> _Workflow:
     from dbos import DBOS
 
     @DBOS.step(name="cloud-session-lead")
@@ -210,7 +211,7 @@ def _leading(run: Callable[[str], Awaitable[str]]) -> Any:
         return await lead(session_id)
 
     @DBOS.workflow(name="retention")
-    def retention(_scheduled: datetime, _context: Any) -> None:
+    def retention(_scheduled: datetime, _context: object) -> None:
         """Ends what an earlier version, which swept by it, has left unfinished."""
 
     return cloud_session

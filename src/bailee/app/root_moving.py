@@ -9,11 +9,13 @@ the home.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 from bailee.errors import InputError
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
 from bailee.node.old_entries import NOBODY
+from bailee.node.wiring import OpeningOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class MovedRoot:
     lag_days: float
 
 
-def move_root(home: Home, coming_from: str, reason: str, **given: object) -> MovedRoot:
+def move_root(
+    home: Home, coming_from: str, reason: str, **given: Unpack[OpeningOptions]
+) -> MovedRoot:
     """Move the root key from `coming_from`, written as `keyring.root` is, to where that says.
     `given`: as `Node.open` takes it.
 

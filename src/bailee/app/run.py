@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TypeAlias
 
 import uvloop
 
@@ -99,6 +100,11 @@ def thread_ended(ended: threading.ExceptHookArgs) -> None:
     to_stderr(f"bailee: {name} ended by a defect ({ended.exc_type.__name__} at {' '.join(at)})")
 
 
+_Exception: TypeAlias = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
+
+
 class _LogLines(logging.Formatter):
     """One line for each record, whatever names are in it; its traceback, if it has one, below."""
 
@@ -106,7 +112,7 @@ class _LogLines(logging.Formatter):
         """The record's message, as text."""
         return line(super().formatMessage(record), 20_000)
 
-    def formatException(self, ei: Any) -> str:
+    def formatException(self, ei: _Exception) -> str:
         """The traceback, as text."""
         return lines(super().formatException(ei))
 

@@ -13,7 +13,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Unpack
 
 from sqlalchemy import select
 
@@ -24,6 +24,7 @@ from bailee.errors import InputError, IntegrityError
 from bailee.home import Home, HomeLock, parts
 from bailee.node.node import Node
 from bailee.node.old_entries import NOBODY
+from bailee.node.wiring import WiringOptions
 from bailee.vault.record import subject_of
 
 BEARABLE: Final = frozenset(
@@ -38,7 +39,7 @@ BEARABLE: Final = frozenset(
 """Tables of which rows may be lost."""
 
 
-def salvage(home: Home, reason: str | None, **given: object) -> list[Lost]:
+def salvage(home: Home, reason: str | None, **given: Unpack[WiringOptions]) -> list[Lost]:
     """What of the data database can't be read; with a `reason`, a database that is made of all else
     takes its place. `given`: as `Node.open` takes it.
 
@@ -65,7 +66,7 @@ def salvage(home: Home, reason: str | None, **given: object) -> list[Lost]:
     return found
 
 
-def _settle(home: Home, found: list[Lost], reason: str, **given: object) -> None:
+def _settle(home: Home, found: list[Lost], reason: str, **given: Unpack[WiringOptions]) -> None:
     with Node.open(home, **given) as node:
         for one in found:
             node.ledger.append(

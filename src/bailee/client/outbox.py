@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict, Unpack
 
 from bailee import json_lines
 from bailee.client.local_key import make_private, seal, unseal, wipe, write_private
@@ -61,6 +61,17 @@ class OutboxItem:
     def day(self) -> str:
         """The day on which it was made."""
         return self.made[:10]
+
+
+class _Changes(TypedDict, total=False):
+    """What may change of a payload once it is in the outbox."""
+
+    state: str
+    attempts: int
+    next_attempt: str | None
+    sent: str | None
+    destination: str | None
+    answer: str | None
 
 
 class Outbox:
@@ -138,7 +149,7 @@ class Outbox:
             content = self._path(item).read_bytes().partition(b"\n")[2]
             return unseal(self._key(), content, _about(item))
 
-    def change(self, item: OutboxItem, **changes: Any) -> OutboxItem:
+    def change(self, item: OutboxItem, **changes: Unpack[_Changes]) -> OutboxItem:
         """The item with another state, attempt or answer; its bytes stay."""
         changed = replace(item, **changes)
         with self._storing():

@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 _SHORTEST: Final = 6
 _LONGEST_LINE: Final = 20_000
@@ -137,7 +137,7 @@ class FoundSecret:
 
 
 @cache
-def _detectors() -> tuple[tuple[str, Callable[[str], Iterable[Any]]], ...]:
+def _detectors() -> tuple[tuple[str, Callable[[str], Iterable[object]]], ...]:
     from importlib import import_module
 
     found = []

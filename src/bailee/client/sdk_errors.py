@@ -16,11 +16,14 @@ Rows: S2.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bailee.client.declared import ErrorEvent, Resource
 from bailee.client.payloads import Payload
 from bailee.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from sentry_sdk.envelope import Envelope
 
 # Named in full, so that no variable of the SDK's and no default of a later version decides.
 _OFF: Final[dict[str, Any]] = {
@@ -53,10 +56,10 @@ def error(event: ErrorEvent, resource: Resource, *, at: datetime, event_id: str)
     from sentry_sdk import Client
     from sentry_sdk.transport import Transport
 
-    envelopes: list[Any] = []
+    envelopes: list[Envelope] = []
 
     class _IntoTheOutbox(Transport):
-        def capture_envelope(self, envelope: Any) -> None:
+        def capture_envelope(self, envelope: Envelope) -> None:
             envelopes.append(envelope)
 
     given = content(event, resource, at=at, event_id=event_id)

@@ -25,6 +25,7 @@ from bailee.client.payloads import Payload
 from bailee.errors import IntegrityError
 
 if TYPE_CHECKING:
+    from opentelemetry import metrics as api
     from opentelemetry.sdk.metrics.export import MetricsData
 
 _SCOPE: Final = "bailee"
@@ -67,18 +68,20 @@ def _collected(measured: Sequence[Measurement], resource: Resource) -> MetricsDa
         shutdown_on_exit=False,
     )
     meter = provider.get_meter(_SCOPE)
-    instruments: dict[str, Any] = {}
+    counters: dict[str, api.Counter] = {}
+    histograms: dict[str, api.Histogram] = {}
     for metric in measured:
         name, unit = metric.declaration.name, metric.declaration.unit
         if metric.declaration.kind == "counter":
-            made = instruments.get(name) or meter.create_counter(name, unit)
-            made.add(metric.value, dict(metric.fields))
+            if name not in counters:
+                counters[name] = meter.create_counter(name, unit)
+            counters[name].add(metric.value, dict(metric.fields))
         else:
-            made = instruments.get(name) or meter.create_histogram(
-                name, unit, explicit_bucket_boundaries_advisory=_BOUNDS
-            )
-            made.record(metric.value, dict(metric.fields))
-        instruments[name] = made
+            if name not in histograms:
+                histograms[name] = meter.create_histogram(
+                    name, unit, explicit_bucket_boundaries_advisory=_BOUNDS
+                )
+            histograms[name].record(metric.value, dict(metric.fields))
     data = reader.get_metrics_data()
     provider.shutdown()
     return data

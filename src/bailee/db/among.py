@@ -8,13 +8,12 @@ https://www.sqlite.org/json1.html#jeach
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, func, select
 
 
-def among(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
+def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
     """Whether `column` is one of `values`, texts as they were read from rows. A damaged row may
     have given something else: that is left out, and keeps nobody from the others.
     """

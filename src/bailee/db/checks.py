@@ -21,7 +21,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
     Boolean,
@@ -67,7 +67,7 @@ class RowKey:
         return hmac.digest(self._key, row, "sha256")
 
 
-def options(key: RowKey) -> dict[str, Any]:
+def options(key: RowKey) -> dict[str, RowKey]:
     """What an engine is made with, so that `use_key` finds its key."""
     return {_OPTION: key}
 

@@ -16,10 +16,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from bailee.db.checks import RowKey, options
 from bailee.errors import StorageError
@@ -75,7 +76,7 @@ def open_sqlite(path: Path, room: Room | None = None) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: object) -> None:
+    def _connected(connection: sqlite3.Connection, _record: object) -> None:
         key.register(connection)
         connection.isolation_level = None  # transactions are begun below, not by the driver
         for pragma in (
@@ -99,7 +100,7 @@ def open_sqlite(path: Path, room: Room | None = None) -> Engine:
         connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
 
     @event.listens_for(engine, "checkin")
-    def _let_go(_connection: object, record: Any) -> None:
+    def _let_go(_connection: object, record: ConnectionPoolEntry) -> None:
         if room is not None and record.info.pop(_BORROWS, False):
             room.give_back()
 

@@ -12,12 +12,15 @@ import logging
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError, UpstreamError
 from bailee.outbound.google import GoogleCredential, NoGoogleCredential
 from bailee.outbound.network import Network
+
+if TYPE_CHECKING:
+    from botocore.session import Session
 
 Lines = bytes  # complete header lines, each ending in CRLF
 
@@ -112,7 +115,7 @@ class Bedrock:
         self.needs_body = self.fixed is None
         self._region = region
         self._way_out = way_out or Network()
-        self._session: Any = None
+        self._session: Session | None = None
         self._authorities: int | None = None  # a file in memory
 
     async def lines(self, method: str, url: str, body: bytes) -> Lines:
@@ -157,7 +160,7 @@ class Bedrock:
             if name.lower() in wanted
         )
 
-    def _new_session(self) -> Any:
+    def _new_session(self) -> Session:
         """A session whose calls to AWS (STS, SSO) take the way out. What it asks a machine or
         container for, at a link-local address, is botocore's own to reach.
         """
@@ -171,7 +174,7 @@ class Bedrock:
         region = self._region or os.environ.get("AWS_REGION") or "us-east-1"
         # botocore takes one proxy for all hosts; what NO_PROXY says is asked for the one of tokens.
         proxy = way.proxy(f"https://sts.{region}.amazonaws.com")
-        options: dict[str, Any] = {"proxies": {} if proxy is None else {"https": proxy.url}}
+        options: dict[str, object] = {"proxies": {} if proxy is None else {"https": proxy.url}}
         shown = way.client_certificate
         if shown is not None and not shown.passphrase:  # it would ask at the terminal
             pair = (shown.file, shown.key)

@@ -10,9 +10,12 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bailee.errors import InputError
+
+if TYPE_CHECKING:
+    import xllamacpp
 
 LABEL = "embedded model SmolLM2-135M: for trying things out, not for work"
 
@@ -49,8 +52,9 @@ class LocalModel:
         # processors, and each step takes a turn of the scheduler.
         settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = _THREADS
         settings.verbosity = _QUIET
-        self._server: Any = xllamacpp.Server(settings)
-        self.url: str = self._server.listening_address
+        server = xllamacpp.Server(settings)
+        self._server: xllamacpp.Server | None = server
+        self.url: str = server.listening_address
 
     def close(self) -> None:
         """Unload the model."""

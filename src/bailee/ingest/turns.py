@@ -9,12 +9,13 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bailee.lasting import Lasting
 
 T = TypeVar("T")
-_Job = tuple[Future[Any], Callable[[], Any]]
+_Job = Callable[[], None]
+"""Does what is asked, and tells who waits."""
 
 
 class SenderTurns:
@@ -33,10 +34,19 @@ class SenderTurns:
     async def do(self, sender: str, job: Callable[[], T]) -> T:
         """What the job gives, when it is the sender's turn. Raises whatever the job does."""
         future: Future[T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return  # the sender went away
+            try:
+                future.set_result(job())
+            except BaseException as error:  # whoever waits is told, whatever it was
+                future.set_exception(error)
+
         with self._change:
             if self._closed:
                 raise RuntimeError("no more turns")
-            self._waiting.setdefault(sender, deque()).append((future, job))
+            self._waiting.setdefault(sender, deque()).append(work)
             self._change.notify()
         return await asyncio.wrap_future(future)
 
@@ -49,14 +59,8 @@ class SenderTurns:
         self.thread.join()
 
     def _run(self) -> None:
-        while (taken := self._next()) is not None:
-            future, job = taken
-            if not future.set_running_or_notify_cancel():
-                continue  # the sender went away
-            try:
-                future.set_result(job())
-            except BaseException as error:  # whoever waits is told, whatever it was
-                future.set_exception(error)
+        while (work := self._next()) is not None:
+            work()
 
     def _next(self) -> _Job | None:
         with self._change:

@@ -24,7 +24,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Engine, Select, bindparam, insert, not_, or_, select, update
 
@@ -341,7 +341,7 @@ class Holds:
         ]
 
 
-def held_subjects() -> Select[Any]:
+def held_subjects() -> Select[str]:
     """The ids of the things on which there is a hold, as a query."""
     return select(holds.c.subject).where(_holding())
 

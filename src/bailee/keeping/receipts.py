@@ -28,7 +28,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -42,13 +42,14 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     union_all,
     update,
 )
 
 from bailee.db.among import among
 from bailee.db.checks import sound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import Query, reading, storage_errors
 from bailee.db.pages import following
 from bailee.db.vault import receipt_owners, receipt_segments, receipts
 from bailee.errors import InputError
@@ -246,7 +247,7 @@ class Receipts:
 
     def all(self, subject: str | None = None) -> list[Receipt]:
         """All receipts, or those for `subject`, oldest first."""
-        return self._select(receipts.c.subject == subject if subject else True)
+        return self._select(receipts.c.subject == subject if subject else true())
 
     def about(self, subjects: Sequence[str]) -> list[Receipt]:
         """The receipts for any of these subjects, oldest first."""
@@ -337,7 +338,7 @@ class Receipts:
                 .values(part_of=erasure_id)
             )
 
-    def in_state(self, *states: str, of: Select[Any] | None = None) -> list[Receipt]:
+    def in_state(self, *states: str, of: Select[str] | None = None) -> list[Receipt]:
         """The receipts that stand at one of `states`, oldest first; for the subjects `of` a query,
         if it is given.
         """
@@ -362,19 +363,19 @@ class Receipts:
         self.advance_all(done, RECLAIMED, now)
         return len(done)
 
-    def _select(self, where: Any) -> list[Receipt]:
+    def _select(self, where: ColumnElement[bool]) -> list[Receipt]:
         query = self._query().where(where)
         return self._found(query.order_by(receipts.c.requested_at, receipts.c.id))
 
-    def _query(self) -> Select[Any]:
+    def _query(self) -> Query:
         return select(*[receipts.c[name] for name in Receipt.__slots__]).where(sound(receipts))
 
-    def _found(self, query: Select[Any]) -> list[Receipt]:
+    def _found(self, query: Query) -> list[Receipt]:
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return [Receipt(**row._mapping) for row in connection.execute(query)]
 
 
-def is_deferred(subject: ColumnElement[Any], data_class: ColumnElement[Any]) -> ColumnElement[bool]:
+def is_deferred(subject: ColumnElement[str], data_class: ColumnElement[str]) -> ColumnElement[bool]:
     """The condition that the end of a thing, whose columns these are, waits for a hold."""
     of_it = (receipts.c.subject == subject) & (receipts.c.data_class == data_class)
     return exists().where(of_it, receipts.c.state == DEFERRED, sound(receipts))
@@ -407,5 +408,5 @@ def _said(receipt: Receipt, state: str) -> Body:
     return {name: value for name, value in (known | came).items() if value is not None}
 
 
-def _row(receipt: Receipt) -> dict[str, Any]:
+def _row(receipt: Receipt) -> dict[str, object]:
     return {name: getattr(receipt, name) for name in Receipt.__slots__}

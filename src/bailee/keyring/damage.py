@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
@@ -115,7 +115,7 @@ def forget_gone(connection: Connection, generation: int) -> None:
         )
 
 
-def _is_there() -> Any:
+def _is_there() -> ColumnElement[bool]:
     return or_(
         *(
             and_(damaged_keys.c.kind == kind, damaged_keys.c.name.in_(select(name)))

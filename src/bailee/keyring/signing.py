@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -24,7 +24,7 @@ NAME: Final = "receipts/signing"
 _PURPOSE: Final = b"bailee/receipt/1\n"
 
 
-def sign(seed: bytes, receipt: Mapping[str, object]) -> dict[str, Any]:
+def sign(seed: bytes, receipt: Mapping[str, object]) -> dict[str, object]:
     """The receipt with its signature. `seed`: 32 bytes, the private key."""
     return {
         "receipt": dict(receipt),
@@ -55,7 +55,7 @@ def fingerprint(key: str) -> str:
         raise _wrong() from error
 
 
-def verify(signed: object) -> tuple[dict[str, Any], str]:
+def verify(signed: object) -> tuple[dict[str, object], str]:
     """The receipt and the public key that signed it. Whose key that is, is for the caller to know.
 
     Raises:

@@ -18,14 +18,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.clock import Clock
-from bailee.db.engine import storage_errors
+from bailee.db.engine import DbRow, storage_errors
 from bailee.db.keys import deks, keks, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import damage, rooted
@@ -70,9 +70,6 @@ _REWRAP: Final = (
 _CURRENT: Final = select(keks).where(
     keks.c.current, keks.c.epoch.in_(bindparam("epochs", expanding=True))
 )
-
-StoredRow: TypeAlias = Any
-"""A row of a query: no type says what its columns are."""
 
 Target: TypeAlias = "tuple[str, int]"
 """A data class and an expiry epoch: what shares a KEK."""
@@ -177,15 +174,15 @@ class KeyStore:
         """32 random bytes."""
         return self._random(KEY_BYTES)
 
-    def rows(self, connection: Connection, subjects: Sequence[str]) -> dict[str, StoredRow]:
+    def rows(self, connection: Connection, subjects: Sequence[str]) -> dict[str, DbRow]:
         """The subjects' DEKs as they lie there, each with its KEK, for `open_dek`; by subject."""
-        found: dict[str, StoredRow] = {}
+        found: dict[str, DbRow] = {}
         for start in range(0, len(subjects), _AT_ONCE):
             some = {"subjects": subjects[start : start + _AT_ONCE]}
             found |= {row.subject: row for row in connection.execute(_ROWS, some)}
         return found
 
-    def open_dek(self, connection: Connection, row: StoredRow) -> Dek:
+    def open_dek(self, connection: Connection, row: DbRow) -> Dek:
         """The key of one of the `rows`.
 
         Raises:
@@ -296,7 +293,7 @@ class KeyStore:
         connection.execute(insert(keks), rows)
         return made
 
-    def open_kek(self, row: StoredRow) -> Kek:
+    def open_kek(self, row: DbRow) -> Kek:
         """The KEK of a row of `keks`.
 
         Raises:
@@ -309,7 +306,7 @@ class KeyStore:
         return found
 
     def open_keks(
-        self, rows: Sequence[StoredRow], *, remember: bool = True
+        self, rows: Sequence[DbRow], *, remember: bool = True
     ) -> dict[str, Kek | IntegrityError]:
         """The KEKs of rows of `keks`, by id; in the place of one that was destroyed or tampered
         with, the error. The root is asked once for each of its generations. Who does not hold the
@@ -362,7 +359,7 @@ class KeyStore:
         )
         return key
 
-    def open_secret(self, row: StoredRow) -> bytes:
+    def open_secret(self, row: DbRow) -> bytes:
         """The key of a row of `secrets`.
 
         Raises:

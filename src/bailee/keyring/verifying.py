@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import select
 
 from bailee.damage import Damaged
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.keys import deks, keks, secrets
 from bailee.errors import IntegrityError
 from bailee.keyring import damage
@@ -62,7 +61,7 @@ def verify(store: KeyStore) -> Iterator[Damaged]:
         yield said(damage.DEK, subject)
 
 
-def _under(store: KeyStore, kek: Any) -> Iterator[Damaged]:
+def _under(store: KeyStore, kek: DbRow) -> Iterator[Damaged]:
     key = store.open_kek(kek)
     after = ""
     while True:

@@ -18,15 +18,15 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import orjson
-from sqlalchemy import Connection, CursorResult, Engine, Select, insert, select, update
+from sqlalchemy import Connection, CursorResult, Engine, insert, select, update
 
 from bailee.clock import Clock
 from bailee.db.among import among
 from bailee.db.audit import audit, audit_leaves
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, Query, reading, storage_errors
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.ledger.particulars import Body, again_names, divide, sealed_names
 
@@ -197,7 +197,7 @@ class Ledger:
             raise InputError(f"the audit record has no entry {number}.", code="not_found")
         return self._leaf(found[0])
 
-    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+    def _rows(self, query: Query) -> Sequence[DbRow]:
         with storage_errors("the audit record"), reading(self._engine) as connection:
             return connection.execute(query).all()
 
@@ -267,7 +267,7 @@ class Ledger:
                 of_leaf = update(audit_leaves).where(audit_leaves.c.number == number)
                 connection.execute(of_leaf.values(sealed_salt=None))
 
-    def _leaf(self, row: Any) -> Leaf:
+    def _leaf(self, row: DbRow) -> Leaf:
         body = orjson.loads(row.body)
         for name in again_names(row.kind):
             body.pop(name, None)  # ciphertext, for who restores
@@ -280,7 +280,7 @@ class Ledger:
                 body |= opened
         return Leaf(row.number, row.at, row.kind, row.subject, body, erased, row.leaf)
 
-    def _opened(self, row: Any) -> dict[str, str] | None:
+    def _opened(self, row: DbRow) -> dict[str, str] | None:
         if row.sealed is None:
             return None
         plain = self.sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
@@ -307,7 +307,7 @@ def _bound_again(kind: str, subject: str) -> bytes:
     return bound(kind, subject) + b"\x00again"
 
 
-def _matching(kind: str | None, subject: str | None) -> Select[Any]:
+def _matching(kind: str | None, subject: str | None) -> Query:
     """The entries of one kind, about one subject, the newest first."""
     query = _ENTRIES.order_by(audit.c.number.desc())
     if kind is not None:
@@ -317,7 +317,7 @@ def _matching(kind: str | None, subject: str | None) -> Select[Any]:
     return query
 
 
-def _number(result: CursorResult[Any]) -> int:
+def _number(result: CursorResult[tuple[()]]) -> int:
     key = result.inserted_primary_key
     assert key is not None
     return int(key[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self, Unpack
 
 from bailee.home import Home
 from bailee.node.deciding import Deciding
@@ -14,7 +14,7 @@ from bailee.node.following import Following
 from bailee.node.running import Serving
 from bailee.node.stores import Stores
 from bailee.node.sweeping import NodeSweep, Sweeping
-from bailee.node.wiring import Wiring
+from bailee.node.wiring import Wiring, WiringOptions
 
 _RECOVERY_SECONDS: Final = 1.5
 """How long a start waits for what a crash left in the spool. The rest is sealed behind it, and what
@@ -36,7 +36,7 @@ class Node(Stores):
     serving: Serving | None = None
 
     @classmethod
-    def open(cls, home: Home, **given: Any) -> Node:
+    def open(cls, home: Home, **given: Unpack[WiringOptions]) -> Node:
         """Open a home whose lock the caller holds. What may be given, and what is raised: see
         `Wiring`.
         """

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TypedDict
 
 from bailee.accounts import PeopleRegistry
 from bailee.accounts.keys import KeyLimits
@@ -53,6 +54,23 @@ from bailee.vault.files import FilesWithin
 from bailee.vault.objects import FolderObjects
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
+
+
+class OpeningOptions(TypedDict, total=False):
+    """What may be given to a `Wiring` besides the home, as it says of each."""
+
+    settings: Settings | None
+    clock: Clock | MachineClocks | None
+    environment: Mapping[str, str]
+    bench: Callable[[DigestKeys], Bench] | None
+    accepted: Collection[str]
+    restoring: bool
+
+
+class WiringOptions(OpeningOptions, total=False):
+    """The same, for a home that may be moving to another root key."""
+
+    coming_from: str | None
 
 
 class Wiring:

@@ -128,11 +128,11 @@ def _one(taken: type[msgspec.Struct], name: str, value: object) -> object:
 
 
 @cache
-def _kinds(taken: type[msgspec.Struct]) -> dict[str, Any]:
+def _kinds(taken: type[msgspec.Struct]) -> dict[str, object]:
     return {field.name: field.type for field in msgspec.structs.fields(taken)}
 
 
-def _is_several(kind: Any) -> bool:
+def _is_several(kind: object) -> bool:
     return get_origin(kind) in (list, tuple) or any(_is_several(one) for one in get_args(kind))
 
 
@@ -169,6 +169,6 @@ def plain(value: object) -> Any:
     raise TypeError(f"no JSON is known for a {type(value).__name__}")
 
 
-async def _each(items: AsyncIterator[object]) -> AsyncIterator[Any]:
+async def _each(items: AsyncIterator[object]) -> AsyncIterator[object]:
     async for item in items:
         yield plain(item)

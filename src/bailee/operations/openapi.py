@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import UnionType
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Final, Union, get_args, get_origin
 
 import msgspec
 
@@ -43,7 +43,7 @@ def document(
     operations: Mapping[str, Callable[..., object]], routes: Mapping[str, Route]
 ) -> dict[str, object]:
     """The description of these operations at these routes."""
-    types: list[Any] = []
+    types: list[object] = []
     for name in routes:
         function = operations[name]
         types += [field.type for field in msgspec.structs.fields(codec.parameters(function))]
@@ -91,7 +91,7 @@ def _anything(kind: type) -> dict[str, object]:
     raise NotImplementedError
 
 
-def _given(function: Callable[..., object]) -> tuple[list[Any], bool]:
+def _given(function: Callable[..., object]) -> tuple[list[object], bool]:
     """What an operation gives is of one of these types; and whether it comes piece by piece."""
     kind, pieces = codec.result(function), False
     if get_origin(kind) in (Iterator, AsyncIterator):

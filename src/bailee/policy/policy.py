@@ -15,11 +15,11 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from bailee.errors import InputError
 from bailee.policy.actions import ACTIONS, FLAGS, Action
@@ -28,6 +28,8 @@ from bailee.policy.facts import Facts, Terms
 from bailee.policy.period import parse
 from bailee.policy.reading import one_of
 from bailee.policy.space import Combination, Value
+
+_Key: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,10 @@ class Explanation:
     passed_over: tuple[PassedOver, ...]
 
 
+_Lookup: TypeAlias = tuple[dict[_Key, Decision], int, Callable[[Mapping[str, object]], _Key], int]
+"""An action's table, how many facts it has, facts to key, where in the key flags begin."""
+
+
 class Policy:
     """The decisions of a document that `prove` has found sound; `load` makes it.
 
@@ -92,14 +98,11 @@ class Policy:
             action: tuple((clause, self._decision(clause)) for clause in clauses)
             for action, clauses in document.clauses.items()
         }
-        self._tables: Final[dict[str, dict[tuple[object, ...], Decision]]] = {
-            action: {} for action in ACTIONS
-        }
+        self._tables: Final[dict[str, dict[_Key, Decision]]] = {action: {} for action in ACTIONS}
         self._retained: Final = self._tables["retain"]
         self._trained: Final = self._tables["train"]
         self._sent: Final = self._tables["send"]
-        # action → (its table, how many facts, facts to key, where in the key flags begin)
-        self._lookups: Final[dict[str, tuple[Any, int, Callable[[Any], Any], int]]] = {
+        self._lookups: Final[dict[str, _Lookup]] = {
             action.name: (
                 self._tables[action.name],
                 len(action.facts),
@@ -177,7 +180,7 @@ class Policy:
                         if flag is not True and flag is not False:
                             break
                     else:
-                        return table[key]  # type: ignore[no-any-return]
+                        return table[key]
         except (KeyError, TypeError, AttributeError):
             pass  # seen for the first time, or wrong: the slow way tells which
         return self._work_out(action, facts)
@@ -302,7 +305,7 @@ class Policy:
         """Decide with every check, and remember: valid facts are finite, so the table is too."""
         decision = self.explain(action, facts).decision
         if ACTIONS[action].env:
-            key: tuple[object, ...] = (facts["flow"], facts["provider"], self._number(facts["env"]))
+            key: _Key = (facts["flow"], facts["provider"], self._number(facts["env"]))
         else:
             key = tuple(facts[fact] for fact in ACTIONS[action].facts)
         self._tables[action][key] = decision
@@ -365,15 +368,17 @@ class Policy:
         return states
 
 
-def _checked(name: str, value: object, domain: Any) -> Value:
+def _checked(name: str, value: object, domain: Sequence[Value]) -> Value:
     if isinstance(domain[0], bool):
         if value is True or value is False:
             return value
         raise InputError(f"{name} must be true or false.", hint="without quotes, not a number")
     if not isinstance(value, str):
-        raise InputError(f"{name} must be a string.", hint=f"one of: {', '.join(domain)}")
+        raise InputError(f"{name} must be a string.", hint=f"one of: {', '.join(map(str, domain))}")
     if value not in domain:
-        raise InputError(f"{name} can't be {_quoted(value)}.", hint=one_of(value[:80], domain))
+        raise InputError(
+            f"{name} can't be {_quoted(value)}.", hint=one_of(value[:80], map(str, domain))
+        )
     return str(value)
 
 

@@ -19,12 +19,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, delete, func, insert, select
 
 from bailee.damage import UNREADABLE, Damaged, why
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.ingest import received
 from bailee.db.telemetry import telemetry_files
 from bailee.errors import IntegrityError, StorageError
@@ -205,11 +205,11 @@ class Days:
             )
             with storage_errors(_WHAT), reading(self._engine) as connection:
                 rows = list(connection.execute(query))
-            shelves: dict[str, list[Any]] = {}
+            shelves: dict[str, list[DbRow]] = {}
             for row in rows:
                 shelves.setdefault(row.shelf, []).append(row)
             for found in shelves.values():
-                some: list[Any] = []
+                some: list[DbRow] = []
                 size = 0
                 for row in found:
                     if size + row.bytes > _MERGED_BYTES:
@@ -220,7 +220,7 @@ class Days:
                     merged += self._merge(some)
         return merged
 
-    def _merge(self, rows: Sequence[Any]) -> int:
+    def _merge(self, rows: Sequence[DbRow]) -> int:
         from bailee.telemetry import columns
 
         names = [row.name for row in rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from bailee.errors import InputError
 from bailee.telemetry.days import Days
@@ -157,8 +157,21 @@ class ErrorQueries:
         return sorted(rows, key=lambda issue: issue.last_seen, reverse=True)
 
 
+class _Events(TypedDict):
+    """An issue's events, counted, with what the latest of them says."""
+
+    issue: str
+    at_count: int
+    at_min: int
+    at_max: int
+    type: str
+    platform: str
+    level: str
+    frames: str
+
+
 def _issue(
-    found: dict[str, Any],
+    found: _Events,
     known: Issue | None,
     trend: dict[str, dict[str, int]],
     versions: dict[str, list[str]],

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from bailee.registry import OTHER, Guard, Measure, Refusals
 from bailee.registry.guard import WRONG_VALUE
@@ -181,6 +181,19 @@ class Span:
     start: int
     end: int
     failed: bool
+
+
+class OtlpEncoding(Protocol):
+    """One of OTLP's two encodings, as a module: `otlp_proto` or `otlp_json`."""
+
+    def read_metrics(self, body: bytes, room: DecodingBudget) -> Iterator[Metric]:
+        """The metrics of an `ExportMetricsServiceRequest`."""
+
+    def read_logs(self, body: bytes, room: DecodingBudget) -> Iterator[LogRecord]:
+        """The records of an `ExportLogsServiceRequest`."""
+
+    def read_spans(self, body: bytes, room: DecodingBudget) -> Iterator[Span]:
+        """The spans of an `ExportTraceServiceRequest`."""
 
 
 @dataclass(slots=True)

@@ -6,13 +6,20 @@ the guard would drop them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    ExponentialHistogramDataPoint,
+    HistogramDataPoint,
+    NumberDataPoint,
+)
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric as MetricMessage
 
 from bailee.telemetry.otlp import (
     DELTA,
@@ -28,6 +35,7 @@ from bailee.telemetry.otlp import (
 
 _SCALARS: Final = ("string_value", "bool_value", "int_value", "double_value")
 _FAILED: Final = 2
+_Message = TypeVar("_Message", bound=Message)
 
 
 def read_metrics(body: bytes, room: DecodingBudget) -> Iterator[Metric]:
@@ -69,7 +77,7 @@ def read_spans(body: bytes, room: DecodingBudget) -> Iterator[Span]:
                 )
 
 
-def _parsed(message: Any, body: bytes) -> Any:
+def _parsed(message: _Message, body: bytes) -> _Message:
     try:
         message.ParseFromString(body)
     except DecodeError as error:
@@ -77,7 +85,7 @@ def _parsed(message: Any, body: bytes) -> Any:
     return message
 
 
-def _pairs(attributes: Any) -> Pairs:
+def _pairs(attributes: Iterable[KeyValue]) -> Pairs:
     pairs: Pairs = []
     for attribute in attributes:
         which = attribute.value.WhichOneof("value")
@@ -86,7 +94,7 @@ def _pairs(attributes: Any) -> Pairs:
     return pairs
 
 
-def _metric(resource: Pairs, metric: Any, room: DecodingBudget) -> Metric:
+def _metric(resource: Pairs, metric: MetricMessage, room: DecodingBudget) -> Metric:
     which = metric.WhichOneof("data")
     if which == "sum":
         data = metric.sum
@@ -115,7 +123,7 @@ def _metric(resource: Pairs, metric: Any, room: DecodingBudget) -> Metric:
     return Metric(resource, metric.name, "none", DELTA, nothing)
 
 
-def _numbers(points: Any, room: DecodingBudget) -> Iterator[Point]:
+def _numbers(points: Sequence[NumberDataPoint], room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(points):
         which = point.WhichOneof("value")
         value = float(getattr(point, which)) if which is not None else float("nan")
@@ -124,7 +132,7 @@ def _numbers(points: Any, room: DecodingBudget) -> Iterator[Point]:
         )
 
 
-def _histogram(points: Any, room: DecodingBudget) -> Iterator[Point]:
+def _histogram(points: Sequence[HistogramDataPoint], room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(points):
         yield Point(
             _pairs(point.attributes),
@@ -137,7 +145,9 @@ def _histogram(points: Any, room: DecodingBudget) -> Iterator[Point]:
         )
 
 
-def _exponential(points: Any, room: DecodingBudget) -> Iterator[Point]:
+def _exponential(
+    points: Sequence[ExponentialHistogramDataPoint], room: DecodingBudget
+) -> Iterator[Point]:
     for point in room.of(points):
         counts = tuple(point.positive.bucket_counts[: MOST_EXPONENTIAL + 1])
         buckets = ExponentialBuckets(point.scale, point.zero_count, point.positive.offset, counts)

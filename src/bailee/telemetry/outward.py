@@ -12,13 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import orjson
 
 from bailee.registry.values import Value
 from bailee.telemetry.destinations import Address
 from bailee.telemetry.records import CaughtError, Figure, Row, innermost, where
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 AnyRow = TypeVar("AnyRow", Figure, CaughtError, Row)
 T = TypeVar("T")
@@ -27,6 +31,12 @@ _AT_ONCE: Final = 2000
 _SIGNALS: Final = {"event": "logs", "span": "traces"}
 _UNSET, _FAILED = 0, 2
 _LEVELS: Final = {"fatal": 21, "error": 17, "warning": 13, "info": 9, "debug": 5}
+
+
+class _Attributes(Protocol):
+    """A message's attributes, as protobuf has them: `add` puts an empty one at their end."""
+
+    def add(self) -> KeyValue: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +131,7 @@ def metrics(rows: Sequence[Figure], common: frozenset[str]) -> bytes:
         _put(made.resource.attributes, dict(about))
         scope = made.scope_metrics.add()
         scope.scope.name = "bailee"
-        by_name: dict[str, Any] = {}
+        by_name: dict[str, Metric] = {}
         for row in some:
             metric = by_name.get(row.name)
             if metric is None:
@@ -226,7 +236,7 @@ def _own(attributes: dict[str, Value], common: frozenset[str]) -> dict[str, Valu
     return {name: value for name, value in attributes.items() if name not in common}
 
 
-def _put(into: Any, attributes: dict[str, Value]) -> None:
+def _put(into: _Attributes, attributes: dict[str, Value]) -> None:
     for name, value in attributes.items():
         pair = into.add()
         pair.key = name

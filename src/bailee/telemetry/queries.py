@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
 
 import orjson
 
@@ -289,14 +289,14 @@ def _within(table: pa.Table, since: int, until: int, column: str, value: str) ->
     return table.filter(pc.and_(_inside(table, since, until), equals(table, column, value)))
 
 
-def _inside(table: pa.Table, since: int, until: int) -> Any:
+def _inside(table: pa.Table, since: int, until: int) -> pa.ChunkedArray:
     import pyarrow.compute as pc
 
     at = table.column("at")
     return pc.and_(pc.greater_equal(at, since), pc.less(at, until))
 
 
-def equals(table: pa.Table, column: str, value: str) -> Any:
+def equals(table: pa.Table, column: str, value: str) -> pa.ChunkedArray:
     """Which rows have a value in a column."""
     import pyarrow as pa
     import pyarrow.compute as pc

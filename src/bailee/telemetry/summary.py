@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from bailee.errors import InputError
 from bailee.registry import Registry
@@ -52,6 +52,23 @@ _SUMMED: Final = frozenset(
     {*SESSIONS, *TOKENS, "bailee.command.count", "bailee.tool.count"}
 )  # counters: what was added, not how many rows
 _GROUPS: Final = 100_000
+
+_Group = TypedDict(
+    "_Group",
+    {
+        "step": int,
+        "hundreds": float | None,
+        "name": str,
+        "value_sum": float | None,
+        "count_sum": int | None,
+        "a.outcome": str | None,
+        "a.error_type": str | None,
+        "a.model": str | None,
+        "a.type": str | None,
+        "a.tool_name": str | None,
+        "a.command": str | None,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +269,7 @@ class Summaries:
         return table.filter(pc.and_(inside, known))
 
 
-def _grouped(table: pa.Table, step: timedelta) -> Iterator[dict[str, Any]]:
+def _grouped(table: pa.Table, step: timedelta) -> Iterator[_Group]:
     """One row for each step and way of being alike, with its sum and count."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -268,8 +285,8 @@ def _grouped(table: pa.Table, step: timedelta) -> Iterator[dict[str, Any]]:
     yield from found.slice(0, _GROUPS).to_pylist()
 
 
-def _reliability(rows: Iterable[dict[str, Any]]) -> Reliability:
-    by_name: dict[str, list[dict[str, Any]]] = {}
+def _reliability(rows: Iterable[_Group]) -> Reliability:
+    by_name: dict[str, list[_Group]] = {}
     for row in rows:
         by_name.setdefault(row["name"], []).append(row)
     programs = []
@@ -291,7 +308,7 @@ def _reliability(rows: Iterable[dict[str, Any]]) -> Reliability:
     return Reliability(programs, steps)
 
 
-def _count(into: _Requests, name: str, row: Mapping[str, Any]) -> None:
+def _count(into: _Requests, name: str, row: _Group) -> None:
     number = int(row["count_sum"] or 0)
     into.all += number
     outcome, kind = row["a.outcome"], row["a.error_type"]
@@ -303,7 +320,7 @@ def _count(into: _Requests, name: str, row: Mapping[str, Any]) -> None:
             into.faults += number
 
 
-def _usage(rows: Iterable[dict[str, Any]]) -> Usage:
+def _usage(rows: Iterable[_Group]) -> Usage:
     sessions: Counter[tuple[int, str]] = Counter()
     tokens: Counter[tuple[int, str]] = Counter()
     models: Counter[str] = Counter()

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -41,7 +41,15 @@ from bailee.telemetry.error_queries import ErrorQueries
 from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.issues import Alert, Issues
 from bailee.telemetry.journal import Batch, Journal
-from bailee.telemetry.otlp import MOST_ITEMS, DecodingBudget, LogRecord, Reader, Streams, TooMany
+from bailee.telemetry.otlp import (
+    MOST_ITEMS,
+    DecodingBudget,
+    LogRecord,
+    OtlpEncoding,
+    Reader,
+    Streams,
+    TooMany,
+)
 from bailee.telemetry.queries import MetricQueries
 from bailee.telemetry.records import ERROR, METRIC, CaughtError, DataClass, Figure, Row, as_json
 from bailee.telemetry.shelves import Shelf
@@ -173,9 +181,11 @@ class Telemetry:
             reader, refusals = self._reader()
             if in_json:
                 check_objects(body)
-                from_bytes: Any = otlp_json
+                from_bytes: OtlpEncoding = otlp_json
             else:
-                from bailee.telemetry import otlp_proto as from_bytes
+                from bailee.telemetry import otlp_proto
+
+                from_bytes = otlp_proto
             taken, room = Taken(), DecodingBudget()
             if signal == "metrics":
                 taken.figures = list(reader.metrics(from_bytes.read_metrics(body, room)))

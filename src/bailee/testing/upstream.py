@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypedDict, Unpack
 
 Part = bytes | float | Literal["abort", "wait"]
 
@@ -191,7 +191,20 @@ class AssistantMessage:
         return Reply(200, headers, tuple(parts), "chunked")
 
 
-def Text(text: str, **options: Any) -> AssistantMessage:
+class _MessageOptions(TypedDict, total=False):
+    """What else may be said of an `AssistantMessage`."""
+
+    pause: float
+    cut: int | None
+    usage: dict[str, int]
+    headers: tuple[tuple[str, str], ...]
+
+
+class _TextOptions(_MessageOptions, total=False):
+    stop_reason: str
+
+
+def Text(text: str, **options: Unpack[_TextOptions]) -> AssistantMessage:
     """A turn that says `text`."""
     return AssistantMessage(({"type": "text", "text": text},), **options)
 
@@ -199,7 +212,9 @@ def Text(text: str, **options: Any) -> AssistantMessage:
 _tool_ids = itertools.count(1)
 
 
-def ToolUse(name: str, arguments: dict[str, object], **options: Any) -> AssistantMessage:
+def ToolUse(
+    name: str, arguments: dict[str, object], **options: Unpack[_MessageOptions]
+) -> AssistantMessage:
     """A turn that calls one tool."""
     block = {"type": "tool_use", "id": f"toolu_{next(_tool_ids):06d}", "name": name}
     return AssistantMessage(({**block, "input": arguments},), stop_reason="tool_use", **options)

@@ -17,6 +17,8 @@ from typing import Final, NamedTuple
 
 from stdnum import iban, luhn
 
+from bailee.outbound.addresses import why_not_public
+
 EMAIL: Final = "EMAIL"
 PHONE: Final = "PHONE"
 IBAN: Final = "IBAN"
@@ -107,7 +109,7 @@ def _numbers(text: str) -> Iterator[PersonalValue]:
             address = ipaddress.ip_address(match[0])
         except ValueError:
             continue
-        if address.is_global and not address.is_multicast:
+        if why_not_public(address) is None:
             yield PersonalValue(IP, match[0])
     for pattern in _PHONES:
         for match in pattern.finditer(text):

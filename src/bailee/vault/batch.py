@@ -155,8 +155,8 @@ class Batch:
         self._not_free: set[str] = set()  # of the ids that clients gave
         self._by_client: dict[bytes, str] = {}
         self._placed: list[tuple[BatchItem, Working, int]] = []
-        self._rows: list[dict[str, Any]] = []
-        self._learned: list[dict[str, Any]] = []
+        self._rows: list[dict[str, object]] = []
+        self._learned: list[dict[str, object]] = []
         self._noted: dict[bytes, str] = {}
         self._met: set[bytes] = set()
         self._grown: dict[str, int] = {}  # bytes, by owner

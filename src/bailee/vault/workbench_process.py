@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from bailee.errors import StorageError
 from bailee.vault import workbench_wire as wire
 from bailee.vault.exchange import CapturedExchange
-from bailee.vault.packing import unpack
+from bailee.vault.packing import JSON, unpack
 from bailee.vault.workbench import (
     Apart,
     Bench,
@@ -127,7 +127,7 @@ class WorkbenchProcess:
         """The process's id, while there is one."""
         return None if self._process is None else self._process.pid
 
-    def _ask(self, question: list[bytes], read: Callable[[Any, list[bytes]], _T]) -> _T:
+    def _ask(self, question: list[bytes], read: Callable[[JSON, list[bytes]], _T]) -> _T:
         connection = self._started()
         try:
             _send(connection, question)
@@ -200,8 +200,8 @@ def serve(interpret: Interpret) -> None:
             _send(connection, _answered(bench, header, pieces))
 
 
-def _answered(bench: Bench, header: Any, pieces: list[bytes]) -> list[bytes]:
-    if "exchanges" in header:
+def _answered(bench: Bench, header: JSON, pieces: list[bytes]) -> list[bytes]:
+    if isinstance(header, dict) and "exchanges" in header:
         return wire.told_apart(bench.take_apart(*wire.exchanges_in(header, pieces)))
     asks, places, gone = wire.asks_in(header, pieces)
     bench.forget(gone)
@@ -221,7 +221,7 @@ def _give_way() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-def _receive(connection: socket.socket) -> tuple[Any, list[bytes]]:
+def _receive(connection: socket.socket) -> tuple[JSON, list[bytes]]:
     """Raises: OSError, EOFError, ValueError."""
     header, lengths = wire.lengths_of(_exactly(connection, wire.START.size))
     sizes = wire.pieces_of(_exactly(connection, lengths))

@@ -157,28 +157,31 @@ def told_apart(found: Iterable[Apart]) -> list[bytes]:
     return message({"apart": told}, digests)
 
 
-def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
+def apart_in(header: JSON, pieces: Sequence[bytes]) -> list[Apart]:
     """What came of `take_apart`.
 
     Raises:
         Misformed: nothing that it answers.
     """
     found: list[Apart] = []
-    if len(pieces) != _OF_ONE * len(header["apart"]):
+    apart = _listed(header, "apart")
+    if len(pieces) != _OF_ONE * len(apart):
         raise Misformed
     parts = [pieces[at::_OF_ONE] for at in range(_OF_ONE)]
-    for told, continues, leaves, names, begins in zip(header["apart"], *parts, strict=True):
+    for told, continues, leaves, names, begins in zip(apart, *parts, strict=True):
+        if not isinstance(told, list):
+            raise Misformed
         session, usage, values, size = told
-        if not (session is None or isinstance(session, str)):
+        if not (session is None or isinstance(session, str)) or not isinstance(usage, dict):
             raise Misformed
         found.append(
             Apart(
                 session,
                 Links(*(tuple(_digests(some)) for some in (continues, leaves, names))),
                 begins or None,
-                {str(name): int(count) for name, count in usage.items()},
-                int(values),
-                int(size),
+                {name: _whole(count) for name, count in usage.items()},
+                _whole(values),
+                _whole(size),
             )
         )
     return found
@@ -195,24 +198,25 @@ def told_packed(found: Sequence[Packed] | Missing) -> list[bytes]:
     return message({"packed": [_places(one.learned) for one in found]}, pieces)
 
 
-def packed_in(header: Any, pieces: Sequence[bytes]) -> list[Packed] | Missing:
+def packed_in(header: JSON, pieces: Sequence[bytes]) -> list[Packed] | Missing:
     """What came of `pack`.
 
     Raises:
         Misformed: nothing that it answers.
     """
-    if "missing" in header:
+    if isinstance(header, dict) and "missing" in header:
         return Missing(
             {
                 str(session): list(_digests(found))
-                for session, found in zip(header["missing"], pieces, strict=True)
+                for session, found in zip(_listed(header, "missing"), pieces, strict=True)
             }
         )
-    if len(pieces) != 2 * len(header["packed"]):
+    packed = _listed(header, "packed")
+    if len(pieces) != 2 * len(packed):
         raise Misformed
     return [
         Packed(pieces[2 * index], _placed(pieces[2 * index + 1], places))
-        for index, places in enumerate(header["packed"])
+        for index, places in enumerate(packed)
     ]
 
 
@@ -220,12 +224,28 @@ def _places(found: Mapping[bytes, Place]) -> list[JSON]:
     return [part for place in found.values() for part in place]
 
 
-def _placed(digests: bytes, places: Sequence[int]) -> dict[bytes, Place]:
+def _placed(digests: bytes, places: JSON) -> dict[bytes, Place]:
     found = list(_digests(digests))
-    if len(places) != 2 * len(found) or not all(isinstance(part, int) for part in places):
+    if not isinstance(places, list) or len(places) != 2 * len(found):
         raise Misformed
-    pairs = zip(places[::2], places[1::2], strict=True)
+    parts = [part for part in places if isinstance(part, int)]
+    if len(parts) != len(places):
+        raise Misformed
+    pairs = zip(parts[::2], parts[1::2], strict=True)
     return dict(zip(found, pairs, strict=True))
+
+
+def _listed(header: JSON, name: str) -> list[JSON]:
+    found = header.get(name) if isinstance(header, dict) else None
+    if not isinstance(found, list):
+        raise Misformed
+    return found
+
+
+def _whole(number: JSON) -> int:
+    if not isinstance(number, int):
+        raise Misformed
+    return number
 
 
 def _digests(joined: bytes) -> Iterable[bytes]:

@@ -328,6 +328,16 @@ def test_a_converse_stream_becomes_its_document() -> None:
     assert (3, 9) == (usage["input_tokens"], usage["output_tokens"])
 
 
+@pytest.mark.row("G3")
+@pytest.mark.parametrize("began", ["x", None, {"reasoningText": 5}])
+def test_a_thought_that_began_as_something_else_keeps_its_bytes(began: object) -> None:
+    """What its deltas say is in the document all the same; nothing else is taken from the rest."""
+    start = ("contentBlockStart", {"contentBlockIndex": 0, "start": {"reasoningContent": began}})
+    message, raw, _ = of_converse([CONVERSE[0], start, *CONVERSE[1:]])
+    assert raw
+    assert DOCUMENT == message
+
+
 @pytest.mark.parametrize("at", range(len(CONVERSE)))
 def test_a_converse_stream_that_says_more_keeps_its_bytes(at: int) -> None:
     """An event twice, one with a member that nobody knows, and one that is of the future."""

@@ -218,14 +218,14 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         '[[retain]]\nid = "retain.cloud-workspace"',
         "No clause of retain decides data_class=cloud_workspace, plan=pro, channel=api, "
         "training_choice=allowed, zero_retention=false, partner_programme=false; "
-        "588 of 6720 combinations are left open.",
+        "588 of 7392 combinations are left open.",
     ),
     "dead clause": (
         "# ── Stated",
         f"{EXTRA_CLAUSE}\n# ── Stated",
         '[[send]]\nid = "send.never"',
         "send.never never decides: send.use-bedrock, send.use-vertex, send.use-foundry, "
-        "send.nonessential, send.no-metrics, send.default decide all it matches.",
+        "send.nonessential, send.no-metrics, send.do-not-track, send.default decide all it matches.",
     ),
     "shadowed clause": (
         'segment = "consumer", training_choice = "refused" }\nthen = "keep"',
@@ -247,7 +247,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 866): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 900): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; "
         "105 combinations.",

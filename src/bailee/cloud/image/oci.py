@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import zstandard
 
 from bailee.errors import InputError, IntegrityError
+from bailee.json_values import Json, JsonObject, members, text
 
 _INDEXES: Final = ("image.index", "manifest.list")
 _WHITEOUT: Final = ".wh."
@@ -50,7 +51,7 @@ def layers(folder: Path) -> list[Layer]:
     try:
         index = json.loads((folder / "index.json").read_text())
         manifest = _manifest(folder, index)
-        return [_layer(folder, one) for one in manifest["layers"]]
+        return [_layer(folder, members(one)) for one in _listed(manifest, "layers")]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder} is not an OCI image layout ({type(error).__name__}).",
@@ -58,23 +59,31 @@ def layers(folder: Path) -> list[Layer]:
         ) from None
 
 
-def _manifest(folder: Path, index: Any) -> Any:
+def _manifest(folder: Path, index: object) -> JsonObject:
     """The manifest that an index leads to, for x86-64 Linux."""
-    for entry in index["manifests"]:
-        platform = entry.get("platform", {"architecture": "amd64", "os": "linux"})
+    for entry in map(members, _listed(members(index), "manifests")):
+        platform = members(entry.get("platform", {"architecture": "amd64", "os": "linux"}))
         if (platform["architecture"], platform["os"]) != ("amd64", "linux"):
             continue
-        document = json.loads(_blob(folder, entry["digest"]).read_text())
+        document = json.loads(_blob(folder, text(entry["digest"])).read_text())
         if str(entry.get("mediaType", "")).split("+")[0].endswith(_INDEXES):
             return _manifest(folder, document)
-        return document
+        return members(document)
     raise InputError("the layout has no image for x86-64 Linux.", code="not_found")
 
 
-def _layer(folder: Path, entry: Any) -> Layer:
+def _listed(document: JsonObject, name: str) -> list[Json]:
+    found = document[name]
+    if not isinstance(found, list):
+        raise TypeError(name)
+    return found
+
+
+def _layer(folder: Path, entry: JsonObject) -> Layer:
     kind = str(entry["mediaType"])
     packing = "zstd" if kind.endswith("zstd") else "gzip" if kind.endswith("gzip") else ""
-    return Layer(_blob(folder, entry["digest"]), packing, entry["digest"])
+    digest = text(entry["digest"])
+    return Layer(_blob(folder, digest), packing, digest)
 
 
 def _blob(folder: Path, digest: str) -> Path:

@@ -4,7 +4,9 @@ of theirs is ever written outside.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -93,3 +95,34 @@ def test_a_folder_that_is_no_layout_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(BaileeError, match="not an OCI image layout") as caught:
         oci.layers(tmp_path)
     assert "skopeo" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        None,
+        "manifests",
+        {},
+        *({"manifests": value} for value in (None, "x", {"digest": "x"}, ["x"], [{}])),
+        {"manifests": [{"digest": 7, "platform": "linux"}]},
+    ],
+)
+def test_an_index_of_another_form_is_refused(tmp_path: Path, index: object) -> None:
+    """Whatever JSON it is, the layout is at fault, and nothing breaks."""
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match="OCI"):
+        oci.layers(tmp_path)
+
+
+@pytest.mark.parametrize("layers", [None, "x", {"digest": "x"}, ["x"], [{"mediaType": "x"}]])
+def test_no_layer_is_left_out_for_its_form(tmp_path: Path, layers: object) -> None:
+    """An image without it would be another one."""
+    folder = layout(tmp_path, [tar({"a": b"1"})])
+    blobs = folder / "blobs" / "sha256"
+    manifest = json.dumps({"layers": layers}).encode()
+    digest = hashlib.sha256(manifest).hexdigest()
+    (blobs / digest).write_bytes(manifest)
+    index = {"manifests": [{"mediaType": "image.manifest", "digest": f"sha256:{digest}"}]}
+    (folder / "index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match="not an OCI image layout"):
+        oci.layers(folder)
