@@ -225,7 +225,8 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         f"{EXTRA_CLAUSE}\n# ── Stated",
         '[[send]]\nid = "send.never"',
         "send.never never decides: send.use-bedrock, send.use-vertex, send.use-foundry, "
-        "send.nonessential, send.no-metrics, send.do-not-track, send.default decide all it matches.",
+        "send.nonessential, send.no-metrics, send.do-not-track, send.default decide all it "
+        "matches.",
     ),
     "shadowed clause": (
         'segment = "consumer", training_choice = "refused" }\nthen = "keep"',
