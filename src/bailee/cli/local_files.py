@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bailee.cli.show import say
+from bailee.cli.show import question, say
 from bailee.errors import StorageError
 from bailee.json_values import JsonObject
 
@@ -130,8 +130,7 @@ def clock_is_right(machine: ClientMachine, jumped: ClockJump) -> bool:
         return False
     say(doubt(jumped).partition(" Nothing is deleted")[0], err=True)
     today = machine.clock().astimezone().strftime("%Y-%m-%d %H:%M")
-    sys.stderr.write(f"Is it {today} now? [y/N] ")
-    sys.stderr.flush()
+    question(f"Is it {today} now? [y/N]")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         return False
     machine.confirm_clock()

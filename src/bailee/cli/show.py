@@ -56,6 +56,12 @@ def progress(text: str) -> None:
         sys.stderr.flush()
 
 
+def question(text: str) -> None:
+    """A question on standard error; its answer is typed beside it."""
+    sys.stderr.write(f"{line(text, _LONGEST_LINE)} ")
+    sys.stderr.flush()
+
+
 def note(text: str) -> None:
     """One line beside what was asked for, dim."""
     console().print(line(text, _LONGEST_LINE), style="dim")

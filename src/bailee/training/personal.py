@@ -34,7 +34,7 @@ _PHONES: Final = (
     re.compile(r"(?<![\w.-])(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\w-])"),
     re.compile(r"(?<![\w.+-])1[3-9]\d{9}(?![\w.-])"),
     re.compile(
-        r"(?i)(?:\b(?:tel|phone|mobile|mobil|telefon|fax|cell)|电话|手机)[^\d\n+]{0,8}"
+        r"(?i)(?:\b(?:tel|phone)|电话|手机|\b(?:mobile|mobil|telefon|fax|cell))[^\d\n+]{0,8}"
         r"(?P<s>\+?\(?\d(?:[ ()/.-]{0,2}\d){6,14})(?!\w)"
     ),
 )
