@@ -85,7 +85,16 @@ def _claude(home: Path, _project: Path, environment: Mapping[str, str]) -> list[
 def _codex(home: Path, _project: Path, environment: Mapping[str, str]) -> list[AgentPlace]:
     folder = Path(environment.get("CODEX_HOME") or home / ".codex")
     database = Path(environment.get("CODEX_SQLITE_HOME") or folder)
-    return [AgentPlace(folder, _CODEX, _CODEX_STAYS), AgentPlace(database, _CODEX_DATABASES)]
+    return [
+        AgentPlace(folder, _CODEX, _CODEX_STAYS),
+        AgentPlace(database, _CODEX_DATABASES),
+        AgentPlace(
+            _temporary(environment),
+            (),
+            (Stays("codex-bwrap-*/lock", "its sandbox's lock"),),
+            shared=True,
+        ),
+    ]
 
 
 def _opencode(home: Path, _project: Path, environment: Mapping[str, str]) -> list[AgentPlace]:

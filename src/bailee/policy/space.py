@@ -84,10 +84,13 @@ class Space:
         return self.combination((chosen & -chosen).bit_length() - 1)
 
     def each(self, chosen: int) -> Iterator[Combination]:
-        """Every combination of a set, in order."""
-        while chosen:
-            yield self.first(chosen)
-            chosen &= chosen - 1
+        """Every combination of a set, in order. What it takes grows with the set alone."""
+        for place, byte in enumerate(chosen.to_bytes((chosen.bit_length() + 7) // 8, "little")):
+            left = byte
+            while left:
+                lowest = left & -left
+                yield self.combination(place * 8 + lowest.bit_length() - 1)
+                left ^= lowest
 
     def boxes(self, chosen: int) -> Iterator[tuple[Combination, dict[str, tuple[Value, ...]]]]:
         """Cover a set by few boxes: for each, one combination of it and every fact's values in
