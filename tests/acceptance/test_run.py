@@ -236,7 +236,7 @@ def test_the_environment_is_that_of_the_flows(
             "codex",
             r"^-c analytics\.enabled=false .*-c features\.plugins=false "
             r"-c model_provider=\"bailee\" -c model_providers\.bailee={.*"
-            r"base_url = \"http://127\.0\.0\.1:8787/v1\".*env_key = \"OPENAI_API_KEY\"} x$",
+            r"base_url = \"http://127\.0\.0\.1:8787/openai/v1\".*env_key = \"OPENAI_API_KEY\"} x$",
         ),
         ("aider", r"^--no-analytics --no-check-update x$"),
         ("opencode", r"^x$"),

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -202,6 +202,30 @@ class KeptSession:
     forgotten_at: str | None = (NOW + timedelta(days=6, hours=1)).isoformat()
 
 
+@dataclass
+class Acting:
+    """A `picking.Acts` over a store in memory."""
+
+    store: InMemory
+    held: dict[str, datetime] = field(default_factory=dict)
+
+    def kept(self) -> dict[str, datetime]:
+        """See `picking.Acts`."""
+        return self.held
+
+    def keep(self, session: str) -> datetime:
+        """See `picking.Acts`."""
+        return self.held.setdefault(session, NOW + timedelta(days=90))
+
+    def release(self, session: str) -> None:
+        """See `picking.Acts`."""
+        del self.held[session]
+
+    def export(self, session: str) -> Path:
+        """See `picking.Acts`."""
+        raise NotImplementedError(session)
+
+
 @pytest.mark.row("R3")
 @pytest.mark.parametrize(
     ("keys", "expected", "left"),
@@ -226,7 +250,7 @@ def test_a_session_is_picked_with_keys(
     sessions: list[ResumableSession] = [KeptSession("one", "pears"), KeptSession("two", "quinces")]
     screen = ScriptedScreen([keys])
 
-    assert expected == asyncio.run(pick(screen, sessions, store, Path("/work"), NOW))
+    assert expected == asyncio.run(pick(screen, sessions, Acting(store), Path("/work"), NOW))
     assert "forgotten in 6 days" in screen.text
     assert left == {name for name in ("one", "two") if store.load(name)}
 
