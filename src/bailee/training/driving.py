@@ -29,6 +29,7 @@ from bailee.training.shards import ShardResult, ShardTask
 from bailee.training.spreading import carried_out, unfit
 
 _PATIENCE: Final = 120.0  # seconds that the cluster may take over its first task
+_TRIES: Final = 4
 
 
 class UnfitError(Exception):
@@ -58,7 +59,14 @@ def room(address: str, workers: int | None) -> int:
     """
     import ray
 
-    ray.init(address=address, log_to_driver=False, configure_logging=False)
+    for tries in range(_TRIES, 0, -1):
+        try:
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
+            break
+        except ConnectionAbortedError:  # its server for this client was slow to start
+            if tries == 1:
+                raise
+            ray.shutdown()
     look = ray.remote(max_retries=0, num_cpus=0)(unfit)
     wrong = ray.get(look.remote(__version__), timeout=_PATIENCE)
     if wrong is not None:

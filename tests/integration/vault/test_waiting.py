@@ -359,7 +359,7 @@ def test_what_is_sealed_together_is_bounded(
 
     def interpret(exchange: CapturedExchange) -> Interpreted:
         found = inner(exchange)
-        return Interpreted(found.client_session, messages=found.messages, **cost)
+        return replace(found, **cost)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench.vault._sealer._bench, "_interpret", interpret)
     sealed = []
