@@ -24,7 +24,7 @@ from bailee.policy.period import parse
 from support.homes.telemetry_bench import Bench
 
 POLICY = load()
-ALL = frozenset({"api", "bedrock", "vertex"})
+ALL = {"api", "bedrock", "vertex", "openai", "google", "azure", "foundry"}
 
 
 def exchange(
