@@ -14,7 +14,7 @@ from support.homes.logged import Logged
 
 PROCESS = Path(__file__).with_name("ledger_process.py")
 POINTS = [
-    ("bailee.ledger.sequencing:Sequencer._assign", 3),  # one of nothing follows each portion
+    ("bailee.ledger.sequencing:Sequencer._assigned", 3),
     ("bailee.ledger.sequencing:Sequencer._publish", 3),
     ("bailee.ledger.folder:Folder.write", 5),  # tiles
     ("bailee.ledger.folder:Folder.write", 6),  # the checkpoint
