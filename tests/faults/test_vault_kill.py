@@ -44,7 +44,6 @@ POINTS = [
     ("bailee.keyring.rotation:_move_portion", 1),
     ("bailee.keyring.rotation:_rewrap_keks", 1),
     ("bailee.keyring.rotation:_rewrap_secrets", 1),
-    ("bailee.keyring.keyring:Keyring.noted", 1),
     ("bailee.keyring.roots.file:FileRoot.add", 2),
     ("bailee.keyring.roots.file:FileRoot.destroy", 1),
     ("bailee.keyring.keyring:Keyring.many", 6),
