@@ -69,7 +69,7 @@ else
 fi
 
 case $want in
-    run) extras="--extra server --extra cloud --extra local-model" ;;
+    run) extras="--extra server --extra cloud --extra local-model --extra training" ;;
     dev) extras="--extra server --extra cloud --extra local-model --extra agent --extra dev" ;;
     *) fail "'$want' is not a thing to set up." "run or dev" ;;
 esac
