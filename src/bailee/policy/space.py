@@ -62,7 +62,7 @@ class Space:
             if value in wanted:
                 pattern |= block << (width * index)
         period = width * len(domain)
-        return pattern * (self.everything // ((1 << period) - 1))
+        return _repeated(pattern, period, self.size // period)
 
     def matching(self, conditions: Sequence[tuple[str, Sequence[Value]]]) -> int:
         """The set of combinations that meet all `conditions`; none given: all of them."""
@@ -109,3 +109,19 @@ class Space:
                 box[name] = tuple(fits)
             yield seed, box
             left &= ~self.matching(list(box.items()))
+
+
+def _repeated(pattern: int, width: int, times: int) -> int:
+    """`pattern`, which has `width` bits, so many times side by side: by doubling, since dividing
+    and multiplying numbers of such a length takes the square of it.
+    """
+    made, at = 0, 0
+    while times:
+        if times & 1:
+            made |= pattern << at
+            at += width
+        times >>= 1
+        if times:
+            pattern |= pattern << width
+            width *= 2
+    return made
