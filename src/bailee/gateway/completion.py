@@ -26,7 +26,13 @@ from bailee.api import Api
 from bailee.apis.decoding import Decoder, decoder
 from bailee.apis.events import frame_parts
 from bailee.gateway.completion_events import ENDS, HoldEvents
-from bailee.gateway.server_sent import BOUNDARY, LONGEST_BOUNDARY, fields, last_boundary
+from bailee.gateway.server_sent import (
+    BOUNDARY,
+    LONGEST_BOUNDARY,
+    UnfinishedEvent,
+    fields,
+    last_boundary,
+)
 
 # The last event of a Messages API stream is small; an event that has grown past this is not it.
 _LONGEST_LAST_EVENT: Final = 64 * 1024
@@ -113,19 +119,16 @@ class HoldAll:
         return free
 
 
-class HoldStop:
+class HoldStop(UnfinishedEvent):
     """For server-sent events: `message_stop` and what follows is held."""
 
-    __slots__ = ("_after", "_event", "_mark", "_oversized", "_sent", "final")
+    __slots__ = ("final",)
+    longest = _LONGEST_LAST_EVENT
+    overlap = len(_MARK)
 
     def __init__(self) -> None:
+        super().__init__()
         self.final = False
-        self._after: list[bytes] = []  # what came behind the last event
-        # The unfinished event at the end of what came; of one that is too long, its last bytes.
-        self._event = bytearray()
-        self._sent = 0  # how many bytes of it went on
-        self._mark = -1  # where the word that may make it the last event stands in it
-        self._oversized = False
 
     @property
     def holding(self) -> bool:
@@ -166,36 +169,6 @@ class HoldStop:
         free = data if self._sent == before else bytes(event[self._sent :])
         self._go_on(start, max(start, fresh))
         return free
-
-    def rest(self) -> bytes:
-        """See `AnswerHold.rest`."""
-        free = b"".join([self._event[self._sent :], *self._after])
-        self._sent, self._after = len(self._event), []
-        return free
-
-    def _keep(self, start: int, mark: int) -> bytes:
-        """Frees what is before the event at `start`; what of it went already can't be held."""
-        if self._event.startswith(b"\n", start):  # the other half of a CRLF that was cut in two
-            start += 1
-        cut = max(self._sent, start)
-        free = bytes(self._event[self._sent : cut])
-        del self._event[:start]
-        self._sent, self._mark = cut - start, mark - start
-        return free
-
-    def _go_on(self, start: int, fresh: int) -> None:
-        """All went on: remembers the event that is unfinished, which begins at `start`, or behind
-        a boundary after `fresh`.
-        """
-        if (cut := last_boundary(self._event, fresh, len(self._event))) >= 0:
-            start = cut
-            self._oversized = False
-        del self._event[:start]
-        if len(self._event) > _LONGEST_LAST_EVENT:
-            self._oversized = True
-        if self._oversized:
-            del self._event[: -len(_MARK)]
-        self._sent, self._mark = len(self._event), -1
 
 
 def is_last_event(event: bytes) -> bool:

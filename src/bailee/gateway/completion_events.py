@@ -30,7 +30,13 @@ from typing import Final
 import orjson
 
 from bailee.api import Api
-from bailee.gateway.server_sent import BOUNDARY, LONGEST_BOUNDARY, fields, last_boundary
+from bailee.gateway.server_sent import (
+    BOUNDARY,
+    LONGEST_BOUNDARY,
+    UnfinishedEvent,
+    fields,
+    last_boundary,
+)
 
 _SPACE: Final = rb"(?:\s|data:)*"  # a value may be cut into several data lines
 _OVERLAP: Final = 256  # what of a mark may stand before a read
@@ -96,35 +102,22 @@ ENDS: Final = {
 }  # fmt: skip
 
 
-class HoldEvents:
+class HoldEvents(UnfinishedEvent):
     """For server-sent events of an API whose end `end` knows: the event that ends the answer, and
     what follows, is held. The exchange owns it and calls it on the gateway's thread. It never
     changes a byte.
     """
 
-    __slots__ = (
-        "_after",
-        "_done_tail",
-        "_end",
-        "_ending",
-        "_event",
-        "_mark",
-        "_oversized",
-        "_sent",
-        "final",
-    )
+    __slots__ = ("_done_tail", "_end", "_ending", "final")
+    longest = _LONGEST_UNMARKED
+    overlap = _OVERLAP
 
     def __init__(self, end: EndOfAnswer) -> None:
+        super().__init__()
         self.final = False
         self._end = end
         self._ending = False  # the end was recognised: all that comes is held
-        self._after: list[bytes] = []  # what came behind it
-        self._done_tail = b""  # of that, the last bytes
-        # The unfinished event at the end of what came; of one that is too long, its last bytes.
-        self._event = bytearray()
-        self._sent = 0  # how many bytes of it went on
-        self._mark = -1  # where what may make it the end stands in it
-        self._oversized = False
+        self._done_tail = b""  # of what came behind it, the last bytes
 
     @property
     def holding(self) -> bool:
@@ -165,12 +158,6 @@ class HoldEvents:
         self._go_on(start, max(start, fresh))
         return free
 
-    def rest(self) -> bytes:
-        """See `AnswerHold.rest`."""
-        free = b"".join([self._event[self._sent :], *self._after])
-        self._sent, self._after = len(self._event), []
-        return free
-
     def forget(self) -> None:
         """Lets go of what is held, for who holds the same bytes in another coding."""
         if self._ending:
@@ -193,30 +180,6 @@ class HoldEvents:
         self._ending = True
         self._look_for_done(follows)
         return self._keep(start, start)
-
-    def _keep(self, start: int, mark: int) -> bytes:
-        """Frees what is before the event at `start`; what of it went already can't be held."""
-        if self._event.startswith(b"\n", start):  # the other half of a CRLF that was cut in two
-            start += 1
-        cut = max(self._sent, start)
-        free = bytes(self._event[self._sent : cut])
-        del self._event[:start]
-        self._sent, self._mark = cut - start, max(0, mark - start)
-        return free
-
-    def _go_on(self, start: int, fresh: int) -> None:
-        """All went on: remembers the event that is unfinished, which begins at `start`, or behind
-        a boundary after `fresh`.
-        """
-        if (cut := last_boundary(self._event, fresh, len(self._event))) >= 0:
-            start = cut
-            self._oversized = False
-        del self._event[:start]
-        if len(self._event) > _LONGEST_UNMARKED:
-            self._oversized = True
-        if self._oversized:
-            del self._event[:-_OVERLAP]
-        self._sent, self._mark = len(self._event), -1
 
     def _look_for_done(self, data: bytes) -> None:
         """Whether `[DONE]` has come."""

@@ -1,4 +1,4 @@
-"""Where server-sent events begin and end, and what one says. Pure.
+"""Where server-sent events begin and end, what one says, and one that is held back. Pure.
 
 Standard: WHATWG HTML 9.2. A line ends in LF, CR or CRLF; an event at its empty line.
 """
@@ -34,3 +34,53 @@ def fields(event: bytes) -> tuple[bytes, bytes]:
         elif field == b"data":
             data.append(value)
     return name, b"\n".join(data)
+
+
+class UnfinishedEvent:
+    """The event at the end of what came of a stream, as far as it came, and what of it went on.
+    Who holds back a stream's end is one; they look for the end in it. It never changes a byte.
+
+    `longest`: bytes, from which on it is too long to be looked at; of such a one it has the last
+    `overlap` bytes.
+    """
+
+    __slots__ = ("_after", "_event", "_mark", "_oversized", "_sent")
+    longest = 0
+    overlap = 0
+
+    def __init__(self) -> None:
+        self._after: list[bytes] = []  # what came behind the last event
+        self._event = bytearray()
+        self._sent = 0  # how many bytes of it went on
+        self._mark = -1  # where what may make it the last event stands in it
+        self._oversized = False
+
+    def rest(self) -> bytes:
+        """What is held, once, when it may go."""
+        free = b"".join([self._event[self._sent :], *self._after])
+        self._sent, self._after = len(self._event), []
+        return free
+
+    def _keep(self, start: int, mark: int) -> bytes:
+        """Frees what is before the event at `start`; what of it went already can't be held."""
+        if self._event.startswith(b"\n", start):  # the other half of a CRLF that was cut in two
+            start += 1
+        cut = max(self._sent, start)
+        free = bytes(self._event[self._sent : cut])
+        del self._event[:start]
+        self._sent, self._mark = cut - start, max(0, mark - start)
+        return free
+
+    def _go_on(self, start: int, fresh: int) -> None:
+        """All went on: remembers the event that is unfinished, which begins at `start`, or behind
+        a boundary after `fresh`.
+        """
+        if (cut := last_boundary(self._event, fresh, len(self._event))) >= 0:
+            start = cut
+            self._oversized = False
+        del self._event[:start]
+        if len(self._event) > self.longest:
+            self._oversized = True
+        if self._oversized:
+            del self._event[: -self.overlap]
+        self._sent, self._mark = len(self._event), -1
