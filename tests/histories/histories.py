@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -439,3 +440,20 @@ class Histories(RuleBasedStateMachine):
                 assert erasure is not None
                 held = any(one.holds for one in self.model.sessions if one.owner is owner)
                 assert erasure.state == ("deferred" if held else "done")
+
+
+Acts = Callable[[Histories], Iterable[object]]
+"""What happens in a history, act by act."""
+
+
+def tell(acts: Acts) -> None:
+    """One history, compared after each act."""
+    history = Histories()
+    try:
+        for _ in acts(history):
+            history.time_agrees()
+            history.words_agree()
+            history.forgetting_agrees()
+            history.owners_agree()
+    finally:
+        history.teardown()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
 
 from bailee.training.exports import Exports
-from histories.histories import Histories
+from histories.histories import Acts, Histories, tell
 
 ADA, BOB, ACME = 0, 1, 2
-Acts = Callable[[Histories], Iterable[object]]
 
 
 def _say(history: Histories, who: int, channel: str = "api") -> None:
@@ -93,7 +92,7 @@ def ended(history: Histories) -> Iterable[object]:
 @pytest.mark.parametrize("acts", [withdrawn, resumed, left, deleted, erased, ended])
 def test_a_dataset_has_exactly_what_the_model_allows(acts: Acts) -> None:
     """At its end, whatever happened while it was written; and who left since is listed."""
-    _tell(acts)
+    tell(acts)
 
 
 @pytest.mark.row("T7")
@@ -102,16 +101,4 @@ def test_what_is_not_taken_out_is_found(monkeypatch: pytest.MonkeyPatch, acts: A
     """A product that decides when it lends, and not again, does not agree with the model."""
     monkeypatch.setattr(Exports, "_left", lambda *_: {})
     with pytest.raises(AssertionError):
-        _tell(acts)
-
-
-def _tell(acts: Acts) -> None:
-    history = Histories()
-    try:
-        for _ in acts(history):
-            history.time_agrees()
-            history.words_agree()
-            history.forgetting_agrees()
-            history.owners_agree()
-    finally:
-        history.teardown()
+        tell(acts)

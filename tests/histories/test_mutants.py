@@ -27,12 +27,11 @@ from bailee.vault.forgetting import Forgetting
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
-from histories.histories import DAY, Histories
+from histories.histories import DAY, Acts, Histories, tell
 
 ADA, ACME = 0, 2
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 NEW = 1 << 16  # no session of so few: a new one
-Acts = Callable[[Histories], Iterable[object]]
 Defect = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -171,19 +170,6 @@ DEFECTS: dict[str, tuple[Defect, Acts]] = {
     ),
 }
 HISTORIES = list({acts: None for _, acts in DEFECTS.values()})
-
-
-def tell(acts: Acts) -> None:
-    """One history, compared after each act."""
-    history = Histories()
-    try:
-        for _ in acts(history):
-            history.time_agrees()
-            history.words_agree()
-            history.forgetting_agrees()
-            history.owners_agree()
-    finally:
-        history.teardown()
 
 
 @pytest.mark.parametrize(

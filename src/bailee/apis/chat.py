@@ -94,8 +94,7 @@ class ChatStream(Assembly):
         if choices is not None and not isinstance(choices, list):
             self.whole = False
             return
-        some = [one.get("index") for one in objects(choices)]
-        self.expect(len(some) < 2 or len({*map(repr, some)}) == len(some))
+        self.expect(_are_distinct(choices))
         for said in choices or ():
             self._choice(said, text)
 
@@ -169,8 +168,7 @@ class ChatStream(Assembly):
         for name, value in delta.items():
             if name == "tool_calls" and isinstance(value, list):
                 choice.listed = True
-                some = [one.get("index") for one in objects(value)]
-                self.expect(len({*map(repr, some)}) == len(some))  # the SDK takes a list as it is
+                self.expect(_are_distinct(value))  # the SDK takes a list as it is
                 for one in value:
                     self._tool(choice, one, text)
             elif name == "content" and isinstance(value, list):
@@ -236,3 +234,9 @@ class ChatStream(Assembly):
         else:
             # The SDK adds them up, names too; a name that is said again is the same one.
             self.expect(name in _ONCE and into.members[name] == value)
+
+
+def _are_distinct(some: JSON) -> bool:
+    """Whether each of a list has an index of its own."""
+    found = [repr(one.get("index")) for one in objects(some)]
+    return len({*found}) == len(found)

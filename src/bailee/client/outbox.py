@@ -168,13 +168,6 @@ class Outbox:
                 return  # others of that day are still there
             sync_folder(self._folder)
 
-    def delete_pending(self, flow: str) -> int:
-        """Remove what a flow had still to send; how many."""
-        found = [item for item in self.items(state="pending") if item.flow == flow]
-        for item in found:
-            self.delete(item)
-        return len(found)
-
     def forget(self, days: int) -> int:
         """Remove what was made so many days ago or more; how many. Pending ones are not exempt."""
         limit = self._clock() - timedelta(days=days)

@@ -21,7 +21,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -322,11 +322,6 @@ def read(folder: Path, name: str, keyring: Keyring) -> Iterator[Row | Damage]:
                 yield from from_json(shelf.data_class, found.plain)
             except ValueError:  # none of ours
                 yield Damage(found.offset, found.end, torn=False)
-
-
-def today_of(name: str) -> date:
-    """The day whose key a file is under."""
-    return shelf_of(name).day
 
 
 def _bound(

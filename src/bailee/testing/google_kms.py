@@ -15,7 +15,7 @@ import re
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Final, Self
 
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bailee.json_values import Json, JsonObject, members, text
+from bailee.testing.threaded import ThreadedServer
 
 _TOKEN: Final = "ya29.a-token-of-the-fake"  # noqa: S105
 _PATH: Final = re.compile(
@@ -42,7 +43,7 @@ class KmsVersion:
     key: bytes
 
 
-class GoogleKms:
+class GoogleKms(ThreadedServer):
     """The server; use it as a context. `keys`: by name, of each version its state and its bytes."""
 
     def __init__(self, scheduled: timedelta = timedelta(days=1)) -> None:
@@ -97,15 +98,8 @@ class GoogleKms:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.begin(Handler)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> _Answer:
         """Status and answer to one request."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Table,
@@ -59,10 +60,7 @@ class Exports:
 
     def all(self) -> list[Export]:
         """Every export, the newest first."""
-        query = select(*_columns(training_exports)).where(sound(training_exports))
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(training_exports.c.entry.desc()))
-            return [Export(*row) for row in rows]
+        return self._found()
 
     def get(self, export: str) -> Export:
         """One of them.
@@ -70,7 +68,7 @@ class Exports:
         Raises:
             InputError: code `not_found`.
         """
-        found = [one for one in self.all() if one.id == export]
+        found = self._found(training_exports.c.id == export)
         if not found:
             raise InputError(
                 "this home knows no such export.",
@@ -81,7 +79,13 @@ class Exports:
 
     def at(self, place: str) -> Export | None:
         """The latest export into a folder."""
-        return next((one for one in self.all() if one.place == place), None)
+        return next(iter(self._found(training_exports.c.place == place)), None)
+
+    def _found(self, *which: ColumnElement[bool]) -> list[Export]:
+        query = select(*_columns(training_exports)).where(sound(training_exports), *which)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(training_exports.c.entry.desc()))
+            return [Export(*row) for row in rows]
 
     def shards(self, export: str) -> list[Shard]:
         """The shards of an export, in order."""

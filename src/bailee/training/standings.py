@@ -15,7 +15,7 @@ Rows: T4 to T7.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -133,12 +133,6 @@ def candidates(
     rows = connection.execute(_PAGE, page).all()
     ids = [row.id for row in rows if _decide(policy, row) is not None]
     return (rows[-1].id if len(rows) == _PORTION else ""), ids
-
-
-def portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Ids in such numbers as are asked for at once."""
-    for start in range(0, len(ids), _PORTION):
-        yield ids[start : start + _PORTION]
 
 
 def _allowed(connection: Connection, policy: Policy, row: DbRow) -> Allowed | None:

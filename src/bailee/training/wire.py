@@ -21,6 +21,7 @@ from typing import Final
 import orjson
 
 from bailee.json_values import JsonObject, elements, members, text
+from bailee.receiving import exactly
 from bailee.training.dataset import ExportedSession
 from bailee.vault.kept import IndexedExchange, SessionRow
 from bailee.vault.sealed import SealedSession
@@ -72,11 +73,11 @@ def receive(connection: socket.socket) -> tuple[JsonObject, bytes]:
         OSError, EOFError: there is none.
         ValueError: it is none of ours.
     """
-    lengths = _LENGTHS.unpack(_exactly(connection, _LENGTHS.size))
+    lengths = _LENGTHS.unpack(exactly(connection, _LENGTHS.size))
     if any(length > most for length, most in zip(lengths, _MOST, strict=True)):
         raise ValueError("a message is too large")
-    said = orjson.loads(_exactly(connection, lengths[0]))
-    return members(said), _exactly(connection, lengths[1])
+    said = orjson.loads(exactly(connection, lengths[0]))
+    return members(said), exactly(connection, lengths[1])
 
 
 def as_said(leased: Leased) -> JsonObject:
@@ -124,14 +125,3 @@ def as_leased(said: JsonObject, key: bytes, records: Iterable[bytes]) -> Leased:
         text(said.get("consent")),
         tuple(text(one) for one in elements(said.get("names"))),
     )
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    found = bytearray(size)
-    rest = memoryview(found)
-    while rest:
-        count = connection.recv_into(rest)
-        if not count:
-            raise EOFError
-        rest = rest[count:]
-    return bytes(found)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from bailee.errors import StorageError
+from bailee.receiving import exactly
 from bailee.vault import workbench_wire as wire
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.packing import JSON, unpack
@@ -171,7 +172,7 @@ class WorkbenchProcess:
         connection = self._socket or self._start()
         if not self._ready:
             try:
-                self._ready = _exactly(connection, len(_READY)) == _READY
+                self._ready = exactly(connection, len(_READY)) == _READY
             except (OSError, EOFError):
                 self._ready = False
             if not self._ready:
@@ -192,7 +193,7 @@ def serve(interpret: Interpret) -> None:
     _give_way()
     with socket.socket(fileno=os.dup(0)) as connection, suppress(OSError, EOFError):
         bench: Bench = Workbench(
-            interpret, DigestKeys(_exactly(connection, _KEY), _exactly(connection, _KEY))
+            interpret, DigestKeys(exactly(connection, _KEY), exactly(connection, _KEY))
         )
         connection.sendall(_READY)
         while True:
@@ -223,12 +224,12 @@ def _give_way() -> None:
 
 def _receive(connection: socket.socket) -> tuple[JSON, list[bytes]]:
     """Raises: OSError, EOFError, ValueError."""
-    header, lengths = wire.lengths_of(_exactly(connection, wire.START.size))
-    sizes = wire.pieces_of(_exactly(connection, lengths))
-    told = unpack(_exactly(connection, header))
+    header, lengths = wire.lengths_of(exactly(connection, wire.START.size))
+    sizes = wire.pieces_of(exactly(connection, lengths))
+    told = unpack(exactly(connection, header))
     if sum(sizes) > _LITTLE:
-        return told, [_exactly(connection, size) for size in sizes]
-    together = _exactly(connection, sum(sizes))
+        return told, [exactly(connection, size) for size in sizes]
+    together = exactly(connection, sum(sizes))
     ends = list(accumulate(sizes, initial=0))
     return told, [together[start:end] for start, end in pairwise(ends)]
 
@@ -238,14 +239,3 @@ def _send(connection: socket.socket, parts: list[bytes]) -> None:
         parts = [b"".join(parts)]
     for part in parts:
         connection.sendall(part)
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    found = bytearray(size)
-    rest = memoryview(found)
-    while rest:
-        count = connection.recv_into(rest)
-        if not count:
-            raise EOFError
-        rest = rest[count:]
-    return bytes(found)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import http.client
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Self
 from urllib.parse import urlsplit
 
 from bailee.testing.store import Fault
+from bailee.testing.threaded import ThreadedServer
 
 
-class Relay:
+class Relay(ThreadedServer):
     """Passes requests on, but for those that are to fail. `asked` counts them. As a context."""
 
     def __init__(self, to: str) -> None:
@@ -70,16 +71,12 @@ class Relay:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.begin(Handler)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._let_go.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
 
     def _next(self) -> Fault | None:
         self.asked += 1

@@ -9,12 +9,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bailee.testing.store import Fault
+from bailee.testing.threaded import ThreadedServer
 
 KEY, SECRET = "orchard", "medlar-and-quince"
 BUCKET = "cellar"
@@ -100,7 +100,7 @@ def environment(url: str) -> Mapping[str, str]:
     }
 
 
-class BucketRelay:
+class BucketRelay(ThreadedServer):
     """Passes requests on to a server of S3, but for those that are to fail: not carried out, or
     carried out and not answered. `asked` counts them by method. As a context.
     """
@@ -164,15 +164,8 @@ class BucketRelay:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.begin(Handler)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def _planned(self, method: str, path: str) -> Fault | None:
         if self._fault is None or self._fault[0] != method or self._named not in path:
