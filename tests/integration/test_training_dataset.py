@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bailee.training import describing, duplicates, files
-from bailee.training.counting import Counts, from_json, total
+from bailee.training.counting import Counts, from_json
 from bailee.training.dataset import Row
 from bailee.training.describing import DatasetFile, DatasetSummary
 from bailee.training.files import Format
@@ -70,7 +70,7 @@ def dataset(folder: Path, form: Format) -> DatasetSummary:
     (folder / "data").mkdir()
     (folder / "plots").mkdir()
     parts = []
-    counts = []
+    counts = Counts()
     for number in range(2):
         made = [a_row(10 * number + one) for one in range(3)]
         path = folder / "data" / files.name(number, 2, form)
@@ -80,10 +80,10 @@ def dataset(folder: Path, form: Format) -> DatasetSummary:
         counted = Counts()
         for row in made:
             counted.add(row)
-        counts.append(from_json(json.loads(json.dumps(counted.as_json()))))
+        counts.include(from_json(json.loads(json.dumps(counted.as_json()))))
     summary = DatasetSummary(
         *("town", "1.0.0", "2026-11-29", "The Town", 7, "sha256:d", form.value),
-        *(tuple(parts), 6, total(counts), 5),
+        *(tuple(parts), 6, counts, 5),
     )
     (folder / "README.md").write_text(describing.readme(summary))
     (folder / "DATASHEET.md").write_text(describing.datasheet(summary))

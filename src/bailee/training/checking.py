@@ -6,7 +6,6 @@ on: one bad file hides no other.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,12 +19,11 @@ from bailee.json_values import members, text
 from bailee.ledger.tlog import notes
 from bailee.training import manifest
 from bailee.training.exported import Export
-from bailee.training.files import Format
+from bailee.training.files import Format, digest_of
 from bailee.training.finishing import Finished, put
 from bailee.training.manifest import DatasetManifest, SignedFile
 
 FILTER: Final = "withdrawn.txt"
-_BLOCK: Final = 1 << 20
 _BATCH: Final = 1000
 
 
@@ -140,8 +138,13 @@ class Dataset:
         if made.policy not in policies:
             wrong.append(WrongPart(manifest.MANIFEST, "its policy has never held in this home"))
         wrong += self._files(made)
-        wrong += self._rows(made)
-        wrong += self._kept(kept)
+        try:
+            listed = self._sessions()
+        except (OSError, IntegrityError, ValueError):
+            wrong.append(WrongPart(manifest.SESSIONS, "it can't be read"))
+        else:
+            wrong += self._rows(made, listed)
+            wrong += _kept(listed, kept)
         return CheckedDataset(
             made.export, document, made.policy, made.sessions, made.rows, len(made.files), wrong
         )
@@ -203,18 +206,15 @@ class Dataset:
                 yield WrongPart(name, "the manifest does not know it")
         for one in made.files:
             try:
-                if _digest(self._folder / one.path) != one.sha256:
+                if digest_of(self._folder / one.path) != one.sha256:
                     yield WrongPart(one.path, "it is not what was signed")
             except OSError as error:
                 yield WrongPart(one.path, f"it can't be read ({error.strerror})")
 
-    def _rows(self, made: DatasetManifest) -> Iterator[WrongPart]:
+    def _rows(
+        self, made: DatasetManifest, listed: Mapping[str, RowsAllowed]
+    ) -> Iterator[WrongPart]:
         """Whether the rows are those of the sessions that are listed, each by what allowed it."""
-        try:
-            listed = self._sessions()
-        except (OSError, IntegrityError, ValueError):
-            yield WrongPart(manifest.SESSIONS, "it can't be read")
-            return
         found: Counter[str] = Counter()
         for file in made.files:
             if file.rows is None:
@@ -236,18 +236,6 @@ class Dataset:
         short = sum(found[name] != rows for name, (rows, *_) in listed.items())
         if short:
             yield WrongPart(manifest.SESSIONS, f"{short} sessions have more rows, or fewer")
-
-    def _kept(self, kept: Mapping[str, RowsAllowed]) -> Iterator[WrongPart]:
-        """Whether the list is what the home remembers: a commitment to a consent record is opened
-        by making it again from the record.
-        """
-        try:
-            listed = self._sessions()
-        except (OSError, IntegrityError, ValueError):
-            return  # said already
-        other = sum(listed.get(name) != kept.get(name) for name in listed.keys() | kept.keys())
-        if other:
-            yield WrongPart(manifest.SESSIONS, f"{other} sessions are not as the home has them")
 
     def _sessions(self) -> dict[str, RowsAllowed]:
         """The sessions that are in, by commitment."""
@@ -285,9 +273,12 @@ def _owned(path: Path) -> Iterator[RowOwner]:
                 yield RowOwner(said["id"], *(said[name] for name in _SAID))
 
 
-def _digest(path: Path) -> str:
-    made = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            made.update(block)
-    return made.hexdigest()
+def _kept(
+    listed: Mapping[str, RowsAllowed], kept: Mapping[str, RowsAllowed]
+) -> Iterator[WrongPart]:
+    """Whether the list is what the home remembers: a commitment to a consent record is opened by
+    making it again from the record.
+    """
+    other = sum(listed.get(name) != kept.get(name) for name in listed.keys() | kept.keys())
+    if other:
+        yield WrongPart(manifest.SESSIONS, f"{other} sessions are not as the home has them")

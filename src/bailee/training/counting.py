@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Final
 
@@ -53,6 +52,15 @@ class Counts:
         for one in row.masked:
             self.masked[one.rule] += one.count
 
+    def include(self, more: Counts) -> None:
+        """Add what was counted elsewhere."""
+        for one in fields(self):
+            held, added = getattr(self, one.name), getattr(more, one.name)
+            if isinstance(held, Counter):
+                held.update(added)
+            else:
+                setattr(self, one.name, held + added)
+
     def as_json(self) -> JsonObject:
         """The counts as a JSON object, in an order of their own."""
         made: JsonObject = {}
@@ -77,13 +85,4 @@ def from_json(value: object) -> Counts:
             setattr(made, one.name, counter)
         else:
             setattr(made, one.name, whole(held.get(one.name)))
-    return made
-
-
-def total(several: Iterable[Counts]) -> Counts:
-    """The sum of counts."""
-    made = Counts()
-    for counts in several:
-        for one in fields(Counts):
-            setattr(made, one.name, getattr(made, one.name) + getattr(counts, one.name))
     return made

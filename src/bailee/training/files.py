@@ -58,28 +58,44 @@ def write(path: Path, rows: Iterable[Row], form: Format) -> WrittenFile:
     Raises:
         StorageError: the file can't be written. What was at `path` is as it was.
     """
-    other = path.with_name(f".{path.name}.part")
     put = _parquet if form is Format.PARQUET else _lines
     try:
-        with other.open("wb") as file:
+        with whole(path) as file:
             counted = _Counted(file)
             number = put(counted, rows)
-            file.flush()
-            os.fsync(file.fileno())
-        other.rename(path)
-        sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            other.unlink()
         raise StorageError(
             f"a file of the dataset can't be written: {error.strerror or type(error).__name__}.",
             hint=f"nothing was changed at {path}; is there room, and may the folder be written to?",
         ) from error
+    return WrittenFile(counted.digest.hexdigest(), number, counted.size)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written, which takes the place of what is at `path` when all of it is durable.
+
+    Raises:
+        OSError: it can't be written; what was at `path` is as it was.
+    """
+    other = path.with_name(f".{path.name}.part")
+    try:
+        with other.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        other.rename(path)
     except BaseException:
         with contextlib.suppress(OSError):
             other.unlink()
         raise
-    return WrittenFile(counted.digest.hexdigest(), number, counted.size)
+    sync_folder(path.parent)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal. Raises: OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Counted:

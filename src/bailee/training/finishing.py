@@ -7,14 +7,11 @@ place already.
 from __future__ import annotations
 
 import base64
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import orjson
 
@@ -26,12 +23,10 @@ from bailee.training.counting import Counts, from_json
 from bailee.training.describing import DatasetSummary
 from bailee.training.exported import Export, Shard
 from bailee.training.exports import Exports
-from bailee.training.files import Format
+from bailee.training.files import Format, digest_of, whole
 from bailee.training.manifest import DatasetManifest, SignedFile
 from bailee.training.rewriting import rewrite
 from bailee.training.shards import facts_file, final_file, shard_file
-
-_BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +132,7 @@ class Finishing:
         without: set[str] = set()
         left: Counter[str] = Counter()
         count = 0
-        part = place / f".{manifest.SESSIONS}.part"
-        with part.open("wb") as out:
+        with whole(place / manifest.SESSIONS) as out:
             for one in self._exports.sessions(export.id):
                 committed = manifest.commitment(self._key, export.id, one.session)
                 if one.left is None:
@@ -154,10 +148,6 @@ class Finishing:
                     left[one.left] += 1
                     why = {"left": one.left}
                 out.write(manifest.session_line(committed, one.shard, one.rows, why))
-            out.flush()
-            os.fsync(out.fileno())
-        part.rename(place / manifest.SESSIONS)
-        sync_folder(place)
         return without, left, count
 
     def _marks(
@@ -171,7 +161,7 @@ class Finishing:
             for shard in shards:
                 for fact in _facts(staging, shard):
                     if text(fact.get("session")) not in without:
-                        _count(seen, from_json(fact.get("counts")))
+                        seen.include(from_json(fact.get("counts")))
                         yield text(fact.get("row")), base64.b64decode(text(fact.get("signature")))
 
         return _marked(signatures())
@@ -188,37 +178,25 @@ class Finishing:
         place, staging = folders
         name = f"{manifest.DATA}/{final_file(shard.number, export.shards, export.format)}"
         source, target = staging / shard_file(shard.number, export.format), place / name
-        theirs = {
-            text(fact.get("session")): None
+        changes = any(
+            text(fact.get("session")) in without or text(fact.get("row")) in marks
             for fact in _facts(staging, shard)
-            if text(fact.get("session")) in without or text(fact.get("row")) in marks
-        }
+        )
         kept = source if source.exists() else target
-        if kept is source and _digest(source) != shard.sha256:
+        as_written = digest_of(kept) == shard.sha256
+        if kept is source and not as_written:
             raise _not_whole(source.name)
-        if theirs or _digest(kept) != shard.sha256:
+        wanted = self._exports.rows_of(export.id, shard.number)
+        if changes or not as_written:
             made = rewrite(kept, target, Format(export.format), without, marks)
-            if source.exists():
-                source.unlink()
-            wanted = self._exports.rows_of(export.id, shard.number)
+            source.unlink(missing_ok=True)
             if made.rows != wanted:
                 raise _not_whole(name)
             return SignedFile(name, made.sha256, made.bytes, made.rows)
         if kept is source:
             source.rename(target)
             sync_folder(target.parent)
-        wanted = self._exports.rows_of(export.id, shard.number)
         return SignedFile(name, str(shard.sha256), target.stat().st_size, wanted)
-
-
-def _count(seen: Counts, more: Counts) -> None:
-    """Add what is known of a row to what is known of all."""
-    for one in fields(Counts):
-        held, added = getattr(seen, one.name), getattr(more, one.name)
-        if isinstance(held, Counter):
-            held.update(added)
-        else:
-            setattr(seen, one.name, held + added)
 
 
 def _describe(place: Path, dataset: DatasetSummary) -> Iterator[SignedFile]:
@@ -237,13 +215,8 @@ def _describe(place: Path, dataset: DatasetSummary) -> Iterator[SignedFile]:
 
 def put(path: Path, raw: bytes) -> None:
     """Write a file whole, durable, in place of what is there. Raises: OSError."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as out:
+    with whole(path) as out:
         out.write(raw)
-        out.flush()
-        os.fsync(out.fileno())
-    part.rename(path)
-    sync_folder(path.parent)
 
 
 def _facts(staging: Path, shard: Shard) -> Iterator[JsonObject]:
@@ -253,7 +226,7 @@ def _facts(staging: Path, shard: Shard) -> Iterator[JsonObject]:
         IntegrityError: it is not what its worker wrote.
     """
     path = staging / facts_file(shard.number)
-    if _digest(path) != shard.facts:
+    if digest_of(path) != shard.facts:
         raise _not_whole(path.name)
     with path.open("rb") as lines:
         for line in lines:
@@ -267,17 +240,9 @@ def _marked(signatures: Iterator[tuple[str, bytes]]) -> Mapping[str, str]:
         raise _not_whole("what is known of the rows") from error
 
 
-def _digest(path: Path) -> str:
-    made = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            made.update(block)
-    return made.hexdigest()
-
-
 def _described(place: Path, name: str) -> SignedFile:
     path = place / name
-    return SignedFile(name, _digest(path), path.stat().st_size)
+    return SignedFile(name, digest_of(path), path.stat().st_size)
 
 
 def _not_whole(name: str) -> IntegrityError:
