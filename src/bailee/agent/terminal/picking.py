@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from bailee.agent.conversation import Conversation
 from bailee.agent.ports import ResumableSession, Transcripts
 from bailee.agent.terminal.screen import Screen
-from bailee.client.picture import columns, cut
+from bailee.client.picture import columns, cut, wrapped
 from bailee.errors import BaileeError
 from bailee.shown import lines as visible
 from bailee.words import Words
@@ -124,7 +124,7 @@ class Picking:
             preview = visible(self._preview(chosen.session)).split("\n")[-_PREVIEW:]
             made += [("", ""), *(("", cut(f"  │ {line}", width)) for line in preview)]
         last = self.said or words("resume.sure" if self.sure else "resume.keys")
-        return [*made, ("", cut(last, width))]
+        return [*made, *(("", line) for line in wrapped(last, width))]
 
     def _act(self, key: str, session: str) -> None:
         words = self.words
