@@ -50,6 +50,10 @@ _COMMANDS: Final = {
         "policy:app",
         "The data policy: check it, ask it, compare versions, publish its page.",
     ),
+    "doctor": (
+        "managed:doctor",
+        "Check whether agents on this machine are under the settings that the policy compiles.",
+    ),
     "person": ("person:app", "People: who has an account here."),
     "hold": (
         "hold:app",

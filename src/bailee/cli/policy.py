@@ -12,7 +12,8 @@ import orjson
 import typer
 
 from bailee.cli.errors import report, reporting
-from bailee.cli.show import console, print_json, say, write_text
+from bailee.cli.managed import settings
+from bailee.cli.show import console, print_json, say, write_file, write_text
 from bailee.cli.show import table as plain_table
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, load
@@ -288,15 +289,10 @@ def page(
         if output is None:
             write_text(text)
             return
-        try:
-            output.write_bytes(text.encode())
-        except OSError as error:
-            raise InputError(
-                f"{output} can't be written: {error.strerror}.",
-                code="configuration",
-                hint="give a file in a folder that exists and can be written",
-            ) from None
-        say(f"wrote {output}", err=True)
+        write_file(output, text)
+
+
+app.command()(settings)
 
 
 def _run_batch(policy: Policy, source: BinaryIO, sink: BinaryIO) -> tuple[int, int]:

@@ -83,6 +83,23 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
+def write_file(path: Path, text: str) -> None:
+    """Write a text that was asked for into a file, and say so.
+
+    Raises:
+        InputError: it can't be written there.
+    """
+    try:
+        path.write_bytes(text.encode())
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be written: {error.strerror}.",
+            code="configuration",
+            hint="give a file in a folder that exists and can be written",
+        ) from None
+    say(f"wrote {path}", err=True)
+
+
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
 ) -> Table:

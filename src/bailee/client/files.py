@@ -34,6 +34,7 @@ from bailee.policy import Policy
 
 MANAGED: Final = Path("/etc/bailee/settings.json")
 MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.json")
+_MORE_MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.d")
 _LARGEST: Final = 1024 * 1024
 _MARKS: Final = (".bailee", ".claude", ".git")
 
@@ -121,6 +122,7 @@ def places(folder: Path, environment: Mapping[str, str] = os.environ) -> Places:
         ),
         borrowed=(
             ("managed", MANAGED_CLAUDE),
+            *(("managed", one) for one in sorted(_MORE_MANAGED_CLAUDE.glob("*.json"))),
             *(("project local", one / ".claude" / "settings.local.json") for one in projects),
             *(("project", one / ".claude" / "settings.json") for one in projects),
             ("user", Path.home() / ".claude" / "settings.json"),

@@ -1,0 +1,144 @@
+"""`bailee policy settings` and `bailee doctor`: what agents must obey, and whether they do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.show import console, print_json, say, table, write_file, write_text
+from bailee.cli.surroundings import here
+from bailee.client.obeying import settings_places
+from bailee.managed import Agent, ManagedSettings, settings_for
+from bailee.managed.checking import CheckedValue, check
+from bailee.policy import load
+from bailee.policy.document import Language
+from bailee.words import Words, words
+
+ProviderOption = Annotated[
+    str, typer.Option("--provider", metavar="NAME", help="Where the agent's model is.")
+]
+GatewayOption = Annotated[
+    str | None,
+    typer.Option("--gateway", metavar="URL", help="bailee's address, where a file can name it."),
+]
+DocumentOption = Annotated[
+    Path | None,
+    typer.Option("--document", metavar="FILE", help="A policy document (else the shipped one)."),
+]
+LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def settings(
+    agent: Annotated[Agent, typer.Option("--for", help="Which agent.")],
+    provider: ProviderOption = "api",
+    gateway: GatewayOption = None,
+    document: DocumentOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it, as the agent reads it."),
+    ] = None,
+    lang: LanguageOption = "en",
+    as_json: JsonOption = False,
+) -> None:
+    """Compile an agent's managed settings, each value with the clause that it makes true."""
+    with reporting():
+        made = settings_for(load(document), agent, provider=provider, gateway=gateway)
+        if output is not None:
+            write_file(output, made.file.text())
+        if as_json:
+            print_json(made.as_json())
+        elif output is None:
+            _show(made, words(lang, "terminal"))
+
+
+def doctor(
+    agent: Annotated[
+        Agent | None,
+        typer.Option("--for", help="One agent (else bailee, and those that are installed here)."),
+    ] = None,
+    provider: ProviderOption = "api",
+    gateway: GatewayOption = None,
+    document: DocumentOption = None,
+    lang: LanguageOption = "en",
+    as_json: JsonOption = False,
+) -> None:
+    """Check whether agents on this machine are under the settings that the policy compiles.
+
+    Exit status 1: a value is absent, another, unknown, or can be changed by others than root.
+    """
+    with reporting():
+        here()
+        policy = load(document)
+        found = {
+            one: check(
+                settings_for(policy, one, provider=provider, gateway=gateway),
+                settings_places(one, Path.home(), os.environ),
+            )
+            for one in (_installed() if agent is None else [agent])
+        }
+        if as_json:
+            print_json({one.value: list(map(_as_json, them)) for one, them in found.items()})
+        else:
+            _tell(found, words(lang, "terminal"))
+    if not all(value.obeyed for them in found.values() for value in them):
+        raise typer.Exit(1)
+
+
+def _show(made: ManagedSettings, said: Words) -> None:
+    write_text(made.file.text())
+    rows = [(one.name, one.clause) for one in made.file.values]
+    say("")
+    say(said("managed.belongs", file=made.file.path))
+    _print(said, ("key", "clause"), rows)
+    if made.not_covered:
+        say("")
+        say(said("managed.not_covered"))
+        told = [(said(f"managed.why_{one.reason}"), one.clause) for one in made.not_covered]
+        _print(said, ("what", "clause"), told)
+
+
+def _installed() -> list[Agent]:
+    return [one for one in Agent if one is Agent.BAILEE or shutil.which(one.value) is not None]
+
+
+def _as_json(one: CheckedValue) -> dict[str, object]:
+    return {
+        "key": one.value.name,
+        "state": one.state.value,
+        "file": one.path,
+        "administrators_alone": one.path is not None and not one.loose,
+        "clause": one.value.clause,
+    }
+
+
+def _tell(found: dict[Agent, list[CheckedValue]], said: Words) -> None:
+    for agent, them in found.items():
+        obeyed = sum(one.obeyed for one in them)
+        say(said("managed.in_all", agent=agent.value, number=obeyed, all=len(them)))
+        rows = [
+            (one.value.name, _state(one, said), one.path or "", one.value.clause)
+            for one in them
+            if not one.obeyed
+        ]
+        if rows:
+            _print(said, ("key", "state", "file", "clause"), rows)
+    if not all(one.obeyed for them in found.values() for one in them):
+        say(said("managed.to_mend"))
+
+
+def _state(one: CheckedValue, said: Words) -> str:
+    state = said(f"managed.state_{one.state.value}")
+    return said("managed.loose", state=state) if one.loose else state
+
+
+def _print(said: Words, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    made = table([said(f"managed.{head}") for head in heads], rows)
+    for column in made.columns:
+        column.overflow = "fold"  # a key that is cut can't be copied
+    console().print(made)
