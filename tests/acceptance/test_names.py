@@ -90,6 +90,7 @@ NOT_HERE = {
     "local keep": "an id and a day", "local release": "an id", "local clock": "a time",
     "policy decide": "JSON in ASCII", "policy explain": "the document's words",
     "policy diff": "two documents", "policy page": "a document",
+    "policy settings": "keys and clauses", "doctor": "keys, files and clauses",
     "person create": "an id and a key", "person password": "an id", "person export": "a file",
     "person erase": "an id", "receipts verify": "a file", "receipts show": "ids",
     "receipts proof": "ids", "audit erasure": "kinds, places and counts",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ LanguageOption = Annotated[Language, typer.Option("--lang", help="The language o
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
-def settings(
+def settings(  # noqa: PLR0917 - each is an option
     agent: Annotated[Agent, typer.Option("--for", help="Which agent.")],
     provider: ProviderOption = "api",
     gateway: GatewayOption = None,
@@ -57,7 +58,7 @@ def settings(
             _show(made, words(lang, "terminal"))
 
 
-def doctor(
+def doctor(  # noqa: PLR0917 - each is an option
     agent: Annotated[
         Agent | None,
         typer.Option("--for", help="One agent (else bailee, and those that are installed here)."),
@@ -137,7 +138,7 @@ def _state(one: CheckedValue, said: Words) -> str:
     return said("managed.loose", state=state) if one.loose else state
 
 
-def _print(said: Words, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print(said: Words, heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
     made = table([said(f"managed.{head}") for head in heads], rows)
     for column in made.columns:
         column.overflow = "fold"  # a key that is cut can't be copied

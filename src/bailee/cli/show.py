@@ -16,8 +16,10 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bailee.errors import InputError
 from bailee.shown import json_text, line, lines
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 Rules kept here:
 
-* Files of at most a mebibyte are read; what is larger, unreadable or not understood is a place whose
-  content is unknown.
+* Files of at most a mebibyte are read; what is larger, unreadable or not understood is a place
+  whose content is unknown.
 * A file counts as the administrator's when it and every folder above it are root's and nobody else
   may write to them: else whoever works here could change what they must obey.
 * Nothing is written, and no value of a file is shown.

@@ -7,8 +7,8 @@ Rules kept here:
   privacy for every program that reads it.
 * The variable that turns everything off together is never set beside a flow that is on: what is
   then sent would be against the clause about that variable.
-* Claude Code reports to its vendor by itself, except where it is signed in at a gateway: where it is
-  not, all of it is off, whatever the document allows.
+* Claude Code reports to its vendor by itself, except where it is signed in at a gateway: where it
+  is not, all of it is off, whatever the document allows.
 * What an agent sends its own vendor of its own accord is turned off wherever it has a key for it.
 * Nothing here names a key, a token or a person: the file is the same for everybody on these terms.
 
@@ -219,13 +219,14 @@ def _gemini(making: _Making) -> None:
     else:
         making.lack(clause, "no_time")
     if making.gateway is not None:
+        making.put(_NETWORKS, "security", "auth", "selectedType", to="gemini-api-key")
         making.lack(_NETWORKS, "gemini_address")
 
 
 def _opencode(making: _Making) -> None:
     making.put(VENDOR, "share", to="disabled")
     making.put(VENDOR, "autoupdate", to=False)
-    making.lack(VENDOR, "opencode_registry")
+    making.lack(VENDOR, "opencode_start")
     making.lack(making.local_days()[1], "no_time")
     if making.gateway is not None:
         paths = {"anthropic": "/v1", "openai": "/openai/v1", "google": "/gemini/v1beta"}

@@ -12,7 +12,7 @@ from typing import Literal
 
 import tomli_w
 
-from bailee.json_values import JsonObject, Json
+from bailee.json_values import Json, JsonObject
 
 FileForm = Literal["json", "toml"]
 
@@ -45,7 +45,7 @@ class NotCovered:
 
 @dataclass(frozen=True, slots=True)
 class ManagedFile:
-    """A file that an administrator puts on a machine. `path`: where this agent reads it on Linux."""
+    """A file that an administrator puts on a machine. `path`: where this agent has it on Linux."""
 
     path: str
     form: FileForm
