@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bailee.policy.actions import ACTIONS, SWITCH_STATES
 from bailee.policy.document import Document, Language
-from bailee.policy.space import Space, Value
+from bailee.policy.space import Region, Space, Value
 from bailee.policy.wording import outcome_in_words
 
 Outcome = tuple[str, str | None]
@@ -60,14 +60,14 @@ def compare(old: Document, new: Document) -> Difference:
     for action in ACTIONS:
         space = _shared(old, new, action)
         before, after = _decides(old, action, space), _decides(new, action, space)
-        groups: dict[tuple[Outcome, Outcome], int] = {}
+        groups: dict[tuple[Outcome, Outcome], Region] = {}
         for was, was_set, was_by in before:
             for now, now_set, now_by in after:
                 both = was_set & now_set
                 if both and was != now:
-                    groups[was, now] = groups.get((was, now), 0) | both
+                    groups[was, now] = groups[was, now] | both if (was, now) in groups else both
                 elif both and was_by != now_by:
-                    moved.append((action, was_by, now_by, both.bit_count()))
+                    moved.append((action, was_by, now_by, both.count))
         for (was, now), changed in groups.items():
             left = changed
             for _, box in space.boxes(changed):
@@ -77,8 +77,8 @@ def compare(old: Document, new: Document) -> Difference:
                     for fact, values in box.items()
                     if len(values) < len(space.domains[fact])
                 }
-                changes.append(Change(action, was, now, who, (inside & left).bit_count()))
-                left &= ~inside
+                changes.append(Change(action, was, now, who, (inside & left).count))
+                left = left - inside
     was_values, is_values = set(_values(old)), set(_values(new))
     was_texts = {one.id: one.text for one in old.every_clause}
     is_texts = {one.id: one.text for one in new.every_clause}
@@ -134,7 +134,7 @@ def _shared(old: Document, new: Document, action: str) -> Space:
     return Space(domains, {})
 
 
-def _decides(document: Document, action: str, space: Space) -> list[tuple[Outcome, int, str]]:
+def _decides(document: Document, action: str, space: Space) -> list[tuple[Outcome, Region, str]]:
     """(outcome, what it decides, clause id) of each clause, within `space`."""
     own = document.spaces[action]
     left = space.everything
@@ -147,12 +147,12 @@ def _decides(document: Document, action: str, space: Space) -> list[tuple[Outcom
                 fact, members = own.derived[fact]
                 values = tuple(one for value in values for one in members[str(value)])
             if fact in space.domains:
-                matches &= space.where(fact, values)
+                matches = matches & space.where(fact, values)
             elif SWITCH_STATES[0] not in values:  # a switch that the other does not know
-                matches = 0
+                matches = Region(())
         assert clause.effect is not None
         found.append(((clause.effect, clause.retention), matches & left, clause.id))
-        left &= ~matches
+        left = left - matches
     return found
 
 

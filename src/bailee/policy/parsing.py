@@ -49,7 +49,6 @@ from bailee.policy.reading import Table, one_of, parse
 from bailee.policy.space import Space, Value
 
 FORMAT: Final = "bailee-policy/1"
-LARGEST_SPACE: Final = 1 << 22
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*", re.ASCII)
 _ROW: Final = re.compile(r"[A-Z][1-9][0-9]?", re.ASCII)
 _SWITCH: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
@@ -76,7 +75,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
     title = _text(root.table("title"))
 
     words = _Words(root)
-    spaces = {action.name: words.space(root, action) for action in ACTIONS.values()}
+    spaces = {action.name: words.space(action) for action in ACTIONS.values()}
     headings = tuple(_heading(table) for table in root.tables("heading"))
     ids: set[str] = set()
     for table, heading in zip(root.tables("heading"), headings, strict=True):
@@ -167,7 +166,7 @@ class _Words:
             table.finish()
         flags.finish()
 
-    def space(self, root: Table, action: Action) -> Space:
+    def space(self, action: Action) -> Space:
         domains: dict[str, Sequence[Value]] = {}
         for fact in action.facts:
             values = tuple(self.labels[fact])
@@ -181,10 +180,7 @@ class _Words:
                 for segment in self.segments
             }
             derived["segment"] = ("plan", members)
-        space = Space(domains, derived)
-        if space.size > LARGEST_SPACE:
-            root.refuse(None, f"{action.name} has {space.size} combinations: too many to try all.")
-        return space
+        return Space(domains, derived)
 
     def _members(self, root: Table, key: str) -> list[tuple[str, Table]]:
         table = root.table(key)
