@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from bailee.policy.actions import ACTIONS
+from bailee.policy.document import Condition
 from bailee.policy.loading import from_bytes
 from bailee.policy.policy import Policy
 from bailee.policy.proof import reaches
@@ -44,10 +45,16 @@ def check(document: bytes, file: str | PurePath) -> Checked:
     decided: dict[str, dict[str, int]] = {}
     for action in ACTIONS:
         counts: dict[str, int] = {}
-        left = policy.document.spaces[action].everything
+        space = policy.document.spaces[action]
+        held = {
+            one: space.where(one.fact, one.values)
+            for clause in policy.document.clauses[action]
+            for one in clause.when
+        }
+        left = space.everything
         proved = {reach.clause.id: reach.decides for reach in reaches(policy.document, action)}
         while left:
-            clause, way = _one_way(policy, action, left)
+            clause, way = _one_way(policy, action, left, held)
             if way - proved[clause]:
                 raise AssertionError(f"{clause} decided what another clause should have")
             taken = way & left
@@ -57,21 +64,23 @@ def check(document: bytes, file: str | PurePath) -> Checked:
     return Checked(policy, decided)
 
 
-def _one_way(policy: Policy, action: str, left: Region) -> tuple[str, Region]:
+def _one_way(
+    policy: Policy, action: str, left: Region, held: Mapping[Condition, Region]
+) -> tuple[str, Region]:
     """The clause that decides the first of these combinations, and all that go the same way to it,
-    each of their facts' values having been decided.
+    each of their facts' values having been decided. `held`: where each condition holds.
     """
     space = policy.document.spaces[action]
     found = policy.explain(action, facts_of(action, space.first(left)))
     way = space.everything
     for one in found.passed_over:
         for condition in one.clause.when:
-            meets = space.where(condition.fact, condition.values)
             if condition.fact == one.fact:
-                way = way - meets
+                way = way - held[condition]
                 break
-            way = way & meets
-    way = way & space.matching([(one.fact, one.values) for one in found.clause.when])
+            way = way & held[condition]
+    for condition in found.clause.when:
+        way = way & held[condition]
     (box,) = way.boxes
     values = space.values_of(box)
     usual = {fact: those[0] for fact, those in values.items()}
@@ -86,7 +95,9 @@ def _one_way(policy: Policy, action: str, left: Region) -> tuple[str, Region]:
 def facts_of(action: str, combination: Combination) -> dict[str, object]:
     """A combination as the facts that `Policy.decide` takes: switches go into `env`."""
     known = ACTIONS[action]
-    facts: dict[str, object] = {name: combination[name] for name in known.facts}
+    facts: dict[str, object] = {
+        name: combination[name] for name in (*known.facts, *known.optional) if name in combination
+    }
     if known.env:
         facts["env"] = {
             name: "1" if state == "set" else ""

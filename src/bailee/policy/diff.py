@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bailee.policy.actions import ACTIONS, SWITCH_STATES
 from bailee.policy.document import Document, Language
 from bailee.policy.space import Region, Space, Value
-from bailee.policy.wording import outcome_in_words
+from bailee.policy.wording import facts_in_words, outcome_in_words
 
 Outcome = tuple[str, str | None]
 
@@ -98,21 +98,7 @@ def compare(old: Document, new: Document) -> Difference:
 
 def who_in_words(change: Change, document: Document, language: Language) -> str:
     """For whom a group of combinations changes: "consumer plans, training refused"."""
-    parts = []
-    for fact, values in change.who.items():
-        if fact in document.switches:
-            parts.append(f"{fact} {'/'.join(map(str, values))}")
-            continue
-        segments = {document.plans[str(one)].segment for one in values} if fact == "plan" else ()
-        members = {one.name for one in document.plans.values() if one.segment in segments}
-        if len(segments) == 1 and members == set(values):
-            label = document.labels["segment"][next(iter(segments))].of(language)
-            parts.append(f"{label} plans" if language == "en" else f"{label}计划")
-            continue
-        labels = document.labels[fact]
-        parts.append(" / ".join(labels[one].of(language) for one in values))
-    everyone = "everyone and everything" if language == "en" else "所有情形"
-    return ("; " if language == "en" else "；").join(parts) or everyone
+    return facts_in_words(change.who, document, language)
 
 
 def change_in_words(change: Change, language: Language) -> tuple[str, str]:
@@ -124,13 +110,16 @@ def change_in_words(change: Change, language: Language) -> tuple[str, str]:
 
 
 def _shared(old: Document, new: Document, action: str) -> Space:
-    """The combinations that both documents know."""
-    theirs = new.spaces[action].domains
-    domains: dict[str, tuple[Value, ...]] = {
-        fact: tuple(value for value in values if value in theirs[fact])
-        for fact, values in old.spaces[action].domains.items()
-        if fact in theirs
-    }
+    """The combinations that both documents know. A fact that only one of them reads says nothing to
+    the other, whatever its value; a switch that only one has is absent.
+    """
+    ours, theirs = old.spaces[action].domains, new.spaces[action].domains
+    domains: dict[str, tuple[Value, ...]] = {}
+    for fact in (*ours, *(one for one in theirs if one not in ours)):
+        if fact in ours and fact in theirs:
+            domains[fact] = tuple(value for value in ours[fact] if value in theirs[fact])
+        elif fact in ACTIONS[action].optional:
+            domains[fact] = tuple(ours.get(fact) or theirs[fact])
     return Space(domains, {})
 
 

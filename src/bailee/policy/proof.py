@@ -184,10 +184,19 @@ def _flows(document: Document, found: list[ClauseReach]) -> Iterator[DocumentPro
     for reach in found:
         if reach.clause.effect == "allow":
             allowed = allowed | reach.decides
+    selecting = {one.selected_by for one in document.providers.values()}
     for flow in document.flows.values():
         on = [name for name, default in flow.default.items() if default]
-        expected = space.where("flow", (flow.name,)) & space.where("provider", on)
-        for switch in flow.switches:
+        expected = space.where("provider", on)
+        # What selects a provider is a part of the default: it can't be undone but by `also_on`.
+        for switch in [one for one in flow.switches if one in selecting]:
+            expected = expected - space.where(switch, ("set",))
+        for conditions in flow.also_on:
+            expected = expected | _matching(space, conditions)
+        for conditions in flow.also_off:
+            expected = expected - _matching(space, conditions)
+        expected = expected & space.where("flow", (flow.name,))
+        for switch in [one for one in flow.switches if one not in selecting]:
             expected = expected - space.where(switch, ("set",))
         broken = (allowed & space.where("flow", (flow.name,))) ^ expected
         if broken:

@@ -99,8 +99,8 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         "decide_by is before choice_from",
     ),
     "version that is not the day": (
-        'version = "2025-08-28"',
-        'version = "2025-08-29"',
+        'version = "2025-10-27"',
+        'version = "2025-10-28"',
         "version =",
         "version must be the effective date",
     ),
