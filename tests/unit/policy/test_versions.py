@@ -201,7 +201,7 @@ def test_a_fact_that_only_one_version_reads_is_compared_over_all_its_values(
         ("setting = true, en", "setting = false, en", "can't be an environment variable of ours"),
         ("setting = true, en", 'setting = "true", en', "setting must be true or false"),
         ("SURVEY = { en", "SURVEY = { setting = true, en", "can't be a key of a settings file"),
-        ("gateway = { en", "portal = { en", "sign_ins can't hold 'portal'"),
+        ("gateway = { en", "portal = { en", "sign_ins lacks 'gateway'"),
         (
             'also_off = [{ sign_in = "gateway"',
             'also_off = [{ sign_in = "x"',
