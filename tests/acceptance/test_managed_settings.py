@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from coding_agents import AGENTS, CACHE
 
-from bailee.managed import Agent, settings_for
+from bailee.managed import ManagedAgent, settings_for
 from bailee.policy import load
 from support.clients import alone
 from support.clients.programs import Bailee, clean_environment
@@ -55,7 +55,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 def test_claude_code_without_a_sign_in_asks_for_nobody(home: Path) -> None:
     """Its vendor's name is not even looked up."""
-    made = settings_for(POLICY, Agent.CLAUDE)
+    made = settings_for(POLICY, ManagedAgent.CLAUDE)
     found = alone.run(
         [program("claude-code"), "-p", PROMPT],
         folder=home / "orchard",
@@ -69,7 +69,7 @@ def test_claude_code_without_a_sign_in_asks_for_nobody(home: Path) -> None:
 
 def test_claude_code_signed_in_takes_what_is_served_and_reports_here_alone(home: Path) -> None:
     """In its own protocol, without a question; what the document allows comes to the gateway."""
-    made = settings_for(POLICY, Agent.CLAUDE, signed_in=True)
+    made = settings_for(POLICY, ManagedAgent.CLAUDE, signed_in=True)
     served = {"uuid": made.checksum(), "checksum": made.checksum(), "settings": made.file.content()}
     sign_in = {
         "gatewayTrust": {"127.0.0.1": "http-loopback", alone.HOST: "http-loopback"},
@@ -97,7 +97,7 @@ def test_claude_code_signed_in_takes_what_is_served_and_reports_here_alone(home:
 
 def test_codex_under_its_file_asks_for_nobody_whatever_the_person_sets(home: Path) -> None:
     """A person's own file says otherwise, and the administrator's counts."""
-    made = settings_for(POLICY, Agent.CODEX, gateway=alone.URL)
+    made = settings_for(POLICY, ManagedAgent.CODEX, gateway=alone.URL)
     found = alone.run(
         [program("codex"), "exec", "-m", "gpt-5.5", "--skip-git-repo-check", PROMPT],
         folder=home / "orchard",
@@ -113,7 +113,7 @@ def test_codex_under_its_file_asks_for_nobody_whatever_the_person_sets(home: Pat
 
 def test_gemini_cli_under_its_file_asks_for_nobody(home: Path) -> None:
     """With the address that a variable says."""
-    made = settings_for(POLICY, Agent.GEMINI, gateway=alone.URL)
+    made = settings_for(POLICY, ManagedAgent.GEMINI, gateway=alone.URL)
     more = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": f"{alone.URL}/gemini"}
     found = alone.run(
         [program("gemini"), "-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", PROMPT],
@@ -128,7 +128,7 @@ def test_gemini_cli_under_its_file_asks_for_nobody(home: Path) -> None:
 
 def test_opencode_under_its_file_asks_for_what_is_said_and_no_more(home: Path) -> None:
     """Two hosts, for which it has no setting in a file, are named as not covered."""
-    made = settings_for(POLICY, Agent.OPENCODE, gateway=alone.URL)
+    made = settings_for(POLICY, ManagedAgent.OPENCODE, gateway=alone.URL)
     found = alone.run(
         [program("opencode"), "run", "-m", "openai/gpt-5.5", PROMPT],
         folder=home / "orchard",

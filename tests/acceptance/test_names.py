@@ -78,7 +78,7 @@ SHOWS: dict[str, list[str]] = {
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],
     "flows": [], "outbox list": [], "local list": [], "policy check": [], "policy show": [],
-    "sign-in": [], "sessions delete": ["{session}"],
+    "policy history": [], "sign-in": [], "sessions delete": ["{session}"],
 }  # fmt: skip
 """Commands that show what somebody named, and some that could one day; in this order."""
 OF_SEVERAL_LINES = {"sessions show", "feedback show", "feedback draft"}

@@ -46,7 +46,7 @@ def test_a_person_is_made_without_a_choice_and_makes_it_themselves(served: Serve
     history = own(bailee, ada, "privacy", "history")
     assert [("none", "allowed"), ("allowed", "refused")] == [(r["old"], r["new"]) for r in history]
     assert history == shown["consent"]
-    assert {(ada["person"], "terminal", "2025-08-28", "en", "ISO/IEC TS 27560:2023")} == {
+    assert {(ada["person"], "terminal", "2025-10-27", "en", "ISO/IEC TS 27560:2023")} == {
         (r["actor"], r["source"], r["notice"]["version"], r["notice"]["language"], r["schema"])
         for r in history
     }
@@ -158,7 +158,7 @@ def test_tables_show_what_json_says(bailee: Bailee) -> None:
     assert all(word in people for word in ("ada@x.example", "pro", "owner of"))
     assert all(word in person for word in ("refused", "none → refused", "first key"))
     assert all(word in organisation for word in ("Acme", "team", "owner", "ada@x.example"))
-    assert all(word in history for word in ("none → refused", "2025-08-28 (en)", "terminal"))
+    assert all(word in history for word in ("none → refused", "2025-10-27 (en)", "terminal"))
     assert json.dumps(ada["key"]) not in people + person + organisation + history
 
 

@@ -15,7 +15,7 @@ from bailee.testing.upstream import ScriptedUpstream, Text
 from support.clients.programs import Bailee, message
 from support.homes.small_disks import fill, small_disk
 
-SHIPPED = Path(__file__).parents[2] / "src/bailee/policy/documents/2025-08-28.toml"
+SHIPPED = Path(__file__).parents[2] / "src/bailee/policy/documents/2025-10-27.toml"
 
 
 @pytest.fixture(name="small_disk")

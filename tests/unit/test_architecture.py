@@ -39,7 +39,7 @@ MOST_ANY = 51
 # Compute and nothing else, but do not come with Python.
 PURE_PACKAGES = {
     *("orjson", "msgspec", "zstandard", "brotli", "cryptography", "lz4"),
-    *("ahocorasick_rs", "stdnum"),
+    *("ahocorasick_rs", "stdnum", "tomli_w"),
 }
 
 

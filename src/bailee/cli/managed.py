@@ -14,7 +14,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.show import console, print_json, say, table, write_file, write_text
 from bailee.cli.surroundings import here
 from bailee.client.obeying import settings_places
-from bailee.managed import Agent, ManagedSettings, settings_for
+from bailee.managed import ManagedAgent, ManagedSettings, settings_for
 from bailee.managed.checking import CheckedValue, check
 from bailee.policy import load
 from bailee.policy.document import Language
@@ -36,7 +36,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 
 
 def settings(  # noqa: PLR0917 - each is an option
-    agent: Annotated[Agent, typer.Option("--for", help="Which agent.")],
+    agent: Annotated[ManagedAgent, typer.Option("--for", help="Which agent.")],
     provider: ProviderOption = "api",
     gateway: GatewayOption = None,
     document: DocumentOption = None,
@@ -60,7 +60,7 @@ def settings(  # noqa: PLR0917 - each is an option
 
 def doctor(  # noqa: PLR0917 - each is an option
     agent: Annotated[
-        Agent | None,
+        ManagedAgent | None,
         typer.Option("--for", help="One agent (else bailee, and those that are installed here)."),
     ] = None,
     provider: ProviderOption = "api",
@@ -104,8 +104,9 @@ def _show(made: ManagedSettings, said: Words) -> None:
         _print(said, ("what", "clause"), told)
 
 
-def _installed() -> list[Agent]:
-    return [one for one in Agent if one is Agent.BAILEE or shutil.which(one.value) is not None]
+def _installed() -> list[ManagedAgent]:
+    others = [one for one in ManagedAgent if one is not ManagedAgent.BAILEE]
+    return [ManagedAgent.BAILEE, *(one for one in others if shutil.which(one.value) is not None)]
 
 
 def _as_json(one: CheckedValue) -> dict[str, object]:
@@ -118,7 +119,7 @@ def _as_json(one: CheckedValue) -> dict[str, object]:
     }
 
 
-def _tell(found: dict[Agent, list[CheckedValue]], said: Words) -> None:
+def _tell(found: dict[ManagedAgent, list[CheckedValue]], said: Words) -> None:
     for agent, them in found.items():
         obeyed = sum(one.obeyed for one in them)
         say(said("managed.in_all", agent=agent.value, number=obeyed, all=len(them)))

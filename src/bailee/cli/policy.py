@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import orjson
 import typer
 
+from bailee.cli import policy_versions
 from bailee.cli.errors import report, reporting
 from bailee.cli.managed import settings
+from bailee.cli.policy_tables import plain, unheaded
 from bailee.cli.show import console, print_json, say, write_file, write_text
-from bailee.cli.show import table as plain_table
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, load
 from bailee.policy import as_json as shapes
@@ -23,16 +24,22 @@ from bailee.policy.document import Clause, Language
 from bailee.policy.wording import outcome_in_words
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    pass
 
 app = typer.Typer(
     help="The data policy: check it, ask it, compare versions, publish its page.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command()(policy_versions.diff)
+app.command()(policy_versions.history)
 DocumentOption = Annotated[
     Path | None,
-    typer.Option("--document", metavar="FILE", help="A policy document (else the shipped one)."),
+    typer.Option(
+        "--document",
+        metavar="FILE",
+        help="A document, or a shipped version such as 2026-08-22 (else the usual).",
+    ),
 ]
 LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -49,18 +56,19 @@ Question = Annotated[
 @app.command()
 def check(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A document (else the shipped one).")
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A document, or a shipped version."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Try every combination of facts: exactly one clause decides, and the invariants hold."""
     from bailee.policy.check import check as checked
-    from bailee.policy.loading import SHIPPED, content
+    from bailee.policy.loading import content, name_of
 
     began = time.perf_counter()
     with reporting():
         try:
-            found = checked(content(file), file or SHIPPED)
+            found = checked(content(file), name_of(file))
         except Unsound as unsound:
             _report_all(unsound, as_json=as_json)
             raise typer.Exit(unsound.exit_status) from None
@@ -89,11 +97,11 @@ def check(
             for action, counts in found.decided.items()
         ]
         out.print(
-            _table(("action", "combinations", "clauses"), rows, right=("combinations", "clauses"))
+            plain(("action", "combinations", "clauses"), rows, right=("combinations", "clauses"))
         )
         out.print()
         proved = [(one.id, one.text.en) for one in document.invariants]
-        out.print(_table(("invariant, proved", ""), proved))
+        out.print(plain(("invariant, proved", ""), proved))
         out.print()
         say(
             f"{found.combinations:,} combinations, each decided by exactly one clause; "
@@ -155,7 +163,7 @@ def explain(
                 (f"  {one.clause.id}", why_not(policy.document, one, lang))
                 for one in found.passed_over
             ]
-            out.print(_unheaded(rows))
+            out.print(unheaded(rows))
 
 
 @app.command()
@@ -202,10 +210,10 @@ def show(
                     (f"  {one.id}", _outcome(one, lang), _when(one), " ".join(one.rows))
                     for one in clauses
                 ]
-                out.print(_table((action, "then", "when", "rows"), rows))
+                out.print(plain((action, "then", "when", "rows"), rows))
             out.print()
             stated = [(f"  {one.id}", one.text.of(lang)) for one in whole.statements]
-            out.print(_table(("stated", ""), stated))
+            out.print(plain(("stated", ""), stated))
             return
         one = chosen[0]
         out.print(one.text.of(lang), style="bold")
@@ -214,56 +222,7 @@ def show(
             about += [("action", one.action), ("when", _when(one)), ("then", _outcome(one, lang))]
         about.append(("serves", ", ".join(one.rows)))
         about.append(("heading", next(h.source for h in whole.headings if h.id == one.heading)))
-        out.print(_unheaded(about))
-
-
-@app.command()
-def diff(
-    old: Annotated[str, typer.Argument(metavar="A", help='A document, or "shipped".')],
-    new: Annotated[str, typer.Argument(metavar="B", help='A document, or "shipped".')],
-    lang: LanguageOption = "en",
-    as_json: JsonOption = False,
-) -> None:
-    """Say what document B changes against A, and for whom."""
-    from bailee.policy.diff import change_in_words, compare, who_in_words
-
-    with reporting():
-        first, second = (
-            load(None if name == "shipped" else Path(name)).document for name in (old, new)
-        )
-        found = compare(first, second)
-        if as_json:
-            print_json(shapes.difference_as_json(first, second, found))
-            return
-        out = console()
-        if found.empty:
-            say("No difference." if first.sha256 == second.sha256 else "Nothing changes.")
-            return
-        if found.changes:
-            rows = [
-                (
-                    one.action,
-                    "{} → {}".format(*change_in_words(one, lang)),
-                    who_in_words(one, second, lang),
-                    f"{one.combinations:,}",
-                )
-                for one in found.changes
-            ]
-            out.print(_table(("action", "changes", "for", "combinations"), rows))
-        else:
-            say("No decision changes.")
-        lines = [f"{name}: {before} → {after}" for name, before, after in found.settings]
-        lines += [f"new value: {one}" for one in found.added]
-        lines += [f"value gone: {one}" for one in found.removed]
-        lines += [f"new clause: {one}" for one in found.clauses_added]
-        lines += [f"clause gone: {one}" for one in found.clauses_removed]
-        lines += [f"reworded: {one}" for one in found.clauses_reworded]
-        lines += [
-            f"same result, other clause: {was} → {now} ({count:,} combinations of {action})"
-            for action, was, now, count in found.moved
-        ]
-        if lines:
-            out.print("\n" + "\n".join(lines))
+        out.print(unheaded(about))
 
 
 @app.command()
@@ -345,21 +304,3 @@ def _when(clause: Clause) -> str:
         for one in clause.when
     ]
     return " ".join(conditions) or "always"
-
-
-def _table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
-) -> Table:
-    """A table of texts as they are: none is cut, and what stands in brackets is no markup."""
-    made = plain_table(columns, (), right=right)
-    for column in made.columns:
-        column.overflow = "fold"  # an id or a variable that is cut can't be copied
-    for row in rows:
-        made.add_row(*row)
-    return made
-
-
-def _unheaded(rows: Iterable[Sequence[str]]) -> Table:
-    made = _table(("", ""), rows)
-    made.show_header = False
-    return made

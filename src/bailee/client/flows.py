@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from bailee import __version__
 from bailee.client.servers import server
 from bailee.client.settings import Chosen, ClientSettings
 from bailee.errors import InputError
 from bailee.policy import Policy
 from bailee.policy.document import Language
+from bailee.policy.facts import Client
 from bailee.words import Words, words
 
 HERE: Final = "http://127.0.0.1:8787"
@@ -106,7 +108,8 @@ def all_flows(
     said = words(language, "terminal")
     return [
         _model(policy, settings, said),
-        *(_flow(policy, settings, name, said) for name in policy.document.flows),
+        # What other programs send is theirs: the policy speaks of it, this program has none of it.
+        *(_flow(policy, settings, name, said) for name in policy.document.flows if name in PATHS),
         _public_issue(policy, settings, said),
         _web_fetch(settings, said),
         *_servers(settings, said),
@@ -177,7 +180,7 @@ def shown(address: str) -> str:
 
 def _flow(policy: Policy, settings: ClientSettings, name: str, said: Words) -> FlowState:
     provider, selected = provider_of(policy, settings)
-    facts = {"flow": name, "provider": provider, "env": settings.switch_values}
+    facts = policy.sending(name, provider, settings.switch_values, _client(settings))
     found = policy.explain("send", facts)
     variable, chosen = None, None
     for condition in found.clause.when:
@@ -201,6 +204,12 @@ def _flow(policy: Policy, settings: ClientSettings, name: str, said: Words) -> F
         None if chosen is None else chosen.place,
         everyday=name != "bug_report",
     )
+
+
+def _client(settings: ClientSettings) -> Client:
+    """What this program is for the policy. How a person is signed in is known of a key alone."""
+    key = settings.variable("ANTHROPIC_API_KEY") or settings.variable("ANTHROPIC_AUTH_TOKEN")
+    return Client("key" if key else "nobody", __version__)
 
 
 def where(chosen: Chosen, said: Words) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.managed.checking import SettingsPlace
-from bailee.managed.compiling import Agent
+from bailee.managed.compiling import ManagedAgent
 
 _LARGEST: Final = 1024 * 1024
 _MOST_FILES: Final = 100
@@ -30,7 +30,7 @@ _ROOT: Final = Path("/")
 
 
 def settings_places(
-    agent: Agent,
+    agent: ManagedAgent,
     home: Path,
     environment: Mapping[str, str] = os.environ,
     root: Path = _ROOT,
@@ -78,11 +78,11 @@ def _bailee(home: Path, environment: Mapping[str, str], root: Path) -> Found:  #
 
 
 _PLACES: Final = {
-    Agent.CLAUDE: _claude,
-    Agent.CODEX: _codex,
-    Agent.GEMINI: _gemini,
-    Agent.OPENCODE: _opencode,
-    Agent.BAILEE: _bailee,
+    ManagedAgent.CLAUDE: _claude,
+    ManagedAgent.CODEX: _codex,
+    ManagedAgent.GEMINI: _gemini,
+    ManagedAgent.OPENCODE: _opencode,
+    ManagedAgent.BAILEE: _bailee,
 }
 
 

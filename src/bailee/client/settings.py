@@ -225,10 +225,12 @@ class _Reading:
             self._problem(source, "", f"{why}.", "mend it; until then nothing is sent")
             return
         for name, value in source.values.items():
-            if source.borrowed and name != "env":
+            if source.borrowed and name != "env" and name not in self._known:
                 continue
             key = KEYS.get(name)
-            if key is None:
+            if name in self._known:
+                self._switch(source, name, value)
+            elif key is None:
                 self._problem(source, name, "there is no such setting.", _near(name, KEYS))
             elif key.kind == "env":
                 self._env(source, value)
@@ -269,6 +271,14 @@ class _Reading:
                 self._ignore(source, f"env.{name}")
             elif text:
                 self.env.setdefault(name, Chosen(text, source.scope, source.place))
+
+    def _switch(self, source: SettingSource, name: str, value: object) -> None:
+        """A switch of the policy's that is a key of its own: true is set, false is not."""
+        chosen = Chosen("1", source.scope, source.place, assumed=not isinstance(value, bool))
+        if chosen.assumed:
+            self._problem(source, name, "must be true or false.", "without quotes")
+        if value is not False:
+            self.switches.setdefault(name, chosen)
 
     def _days(self, source: SettingSource, name: str, value: object) -> None:
         if not _is_whole(value) or not 0 <= value <= self._most_days:

@@ -70,12 +70,10 @@ class Public:
         given = {name: value for name, value in ask.query.items() if value and name != "lang"}
         action = given.pop("action", "retain")
         action = action if action in ACTIONS else "retain"
-        question = ACTIONS[action]
+        question, asked = ACTIONS[action], policy.document.facts[action]
         space = policy.document.spaces[action]
         # A question with facts missing is not one yet: the first value of each stands in the form.
-        chosen = {
-            fact: given.get(fact, str(space.domains[fact][0]).lower()) for fact in question.facts
-        }
+        chosen = {fact: given.get(fact, str(space.domains[fact][0]).lower()) for fact in asked}
         switches = {
             name: given[name] for name in policy.document.switches if question.env and name in given
         }
@@ -91,7 +89,7 @@ class Public:
             here="policy",
             actions=[(name, QUESTIONS[language][name]) for name in ACTIONS],
             action=action,
-            facts=[(fact, self._values(fact, language), chosen[fact]) for fact in question.facts],
+            facts=[(fact, self._values(fact, language), chosen[fact]) for fact in asked],
             switches=[(name, name in switches) for name in policy.document.switches]
             if question.env
             else [],

@@ -10,11 +10,11 @@ they are in force on a machine. All of it is pure.
 Rows: O3, S5, S6, P1.
 """
 
-from bailee.managed.compiling import Agent, settings_for
+from bailee.managed.compiling import ManagedAgent, settings_for
 from bailee.managed.values import ManagedFile, ManagedSettings, ManagedValue, NotCovered
 
 __all__ = [
-    "Agent",
+    "ManagedAgent",
     "ManagedFile",
     "ManagedSettings",
     "ManagedValue",

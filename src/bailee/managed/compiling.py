@@ -2,11 +2,9 @@
 
 Rules kept here:
 
-* A flow that the document denies where no variable is set is turned off by the flow's own
-  variables; one that it allows is not, since a variable that stands in a managed file is a wish for
-  privacy for every program that reads it.
-* The variable that turns everything off together is never set beside a flow that is on: what is
-  then sent would be against the clause about that variable.
+* A flow that the document denies where no switch is set is turned off by its switches, those left
+  out that turn off one that is allowed too: a switch that stands in a managed file is a wish for
+  privacy for every program that reads it, and what is then sent would be against its clause.
 * Claude Code reports to its vendor by itself, except where it is signed in at a gateway: where it
   is not, all of it is off, whatever the document allows.
 * What an agent sends its own vendor of its own accord is turned off wherever it has a key for it.
@@ -23,6 +21,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from bailee import __version__
 from bailee.json_values import Json
 from bailee.managed.values import (
     FileForm,
@@ -32,7 +31,7 @@ from bailee.managed.values import (
     NotCovered,
 )
 from bailee.policy import Policy
-from bailee.policy.facts import nobodys
+from bailee.policy.facts import Client, nobodys
 
 VENDOR: Final = "state.vendors-get-nothing"
 """The statement that what an agent sends its own vendor is turned off."""
@@ -41,7 +40,7 @@ _NO_CONTENT: Final = "state.telemetry-encryption"
 _ALL_OFF: Final = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
 
 
-class Agent(StrEnum):
+class ManagedAgent(StrEnum):
     """The agents that settings are made for."""
 
     CLAUDE = "claude"
@@ -65,37 +64,37 @@ class _Making:
     missing: list[NotCovered] = field(default_factory=list)
 
     def put(self, clause: str, *key: str, to: Json) -> None:
-        """Add a value."""
-        self.values.append(ManagedValue(key, to, clause))
+        """Add a value, unless a clause has said already what stands there."""
+        if all(one.key != key for one in self.values):
+            self.values.append(ManagedValue(key, to, clause))
 
     def lack(self, clause: str, reason: str) -> None:
         """Say that a clause can't be made true by this agent's file."""
         self.missing.append(NotCovered(clause, reason))
 
     def sends(self, flow: str) -> tuple[bool, str]:
-        """Whether a flow may leave where no variable is set, and the clause that says so."""
-        facts = {"flow": flow, "provider": self.provider, "env": {}}
+        """Whether a flow may leave where no switch is set, and the clause that says so; one that
+        the document does not know may not.
+        """
+        if flow not in self.policy.document.flows:
+            return False, VENDOR
+        client = Client("gateway" if self.signed_in else "key", __version__)
+        facts = self.policy.sending(flow, self.provider, {}, client)
         decision = self.policy.decide("send", facts)
         return decision.effect == "allow", decision.clause
 
-    def off_by(self, flow: str) -> list[str]:
-        """The variables that turn this flow off and nothing else, nor choose a provider."""
-        document = self.policy.document
-        chooses = {one.selected_by for one in document.providers.values()} | {_ALL_OFF}
-        return [name for name in document.flows[flow].switches if name not in chooses]
-
-    def turn_off(self, *under: str) -> None:
-        """Set the variables of each flow that is denied, in the table `under`; all of them at once
-        where nothing is allowed.
-        """
+    def turn_off(self) -> None:
+        """Set the switches of each flow that is denied, those of an allowed one left out."""
         document = self.policy.document
         said = {flow: self.sends(flow) for flow in document.flows}
-        if _ALL_OFF in document.switches and not any(on for on, _ in said.values()):
-            self.put(next(iter(said.values()))[1], *under, _ALL_OFF, to="1")
+        allowed = [document.flows[flow] for flow, (on, _) in said.items() if on]
+        spared = {one.selected_by for one in document.providers.values()}
+        spared.update(name for flow in allowed for name in flow.switches)
         for flow, (on, clause) in said.items():
-            if not on:
-                for name in self.off_by(flow):
-                    self.put(clause, *under, name, to="1")
+            for name in () if on else document.flows[flow].switches:
+                if name not in spared:
+                    there = name in document.settings
+                    self.put(clause, *(() if there else ("env",)), name, to=there or "1")
 
     def local_days(self) -> tuple[int, str]:
         """For how many days transcripts are kept on a machine, and the clause that says so."""
@@ -106,7 +105,7 @@ class _Making:
 
 def settings_for(
     policy: Policy,
-    agent: Agent,
+    agent: ManagedAgent,
     *,
     provider: str = "api",
     gateway: str | None = None,
@@ -129,7 +128,7 @@ def settings_for(
 
 def _claude(making: _Making) -> None:
     if making.signed_in:
-        making.turn_off("env")
+        making.turn_off()
         _claude_reports(making)
     else:
         for name in (_ALL_OFF, "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", _NO_SURVEY):
@@ -237,17 +236,17 @@ def _opencode(making: _Making) -> None:
 
 
 def _bailee(making: _Making) -> None:
-    making.turn_off("env")
+    making.turn_off()
     days, clause = making.local_days()
     making.put(clause, "cleanupPeriodDays", to=days)
     if making.gateway is not None:
         making.put(_NETWORKS, "env", "BAILEE_URL", to=making.gateway)
 
 
-_AGENTS: Final[dict[Agent, tuple[str, FileForm, Callable[[_Making], None]]]] = {
-    Agent.CLAUDE: ("/etc/claude-code/managed-settings.d/50-bailee.json", "json", _claude),
-    Agent.CODEX: ("/etc/codex/managed_config.toml", "toml", _codex),
-    Agent.GEMINI: ("/etc/gemini-cli/settings.json", "json", _gemini),
-    Agent.OPENCODE: ("/etc/opencode/opencode.json", "json", _opencode),
-    Agent.BAILEE: ("/etc/bailee/settings.json", "json", _bailee),
+_AGENTS: Final[dict[ManagedAgent, tuple[str, FileForm, Callable[[_Making], None]]]] = {
+    ManagedAgent.CLAUDE: ("/etc/claude-code/managed-settings.d/50-bailee.json", "json", _claude),
+    ManagedAgent.CODEX: ("/etc/codex/managed_config.toml", "toml", _codex),
+    ManagedAgent.GEMINI: ("/etc/gemini-cli/settings.json", "json", _gemini),
+    ManagedAgent.OPENCODE: ("/etc/opencode/opencode.json", "json", _opencode),
+    ManagedAgent.BAILEE: ("/etc/bailee/settings.json", "json", _bailee),
 }

@@ -5,13 +5,15 @@ are the document's.
 
 Rules kept here:
 
-* An action takes exactly its facts, all of them, every time.
+* An action takes exactly its facts, all of them, every time: those that every document reads, and
+  of the optional ones those that the document says it reads.
 * Effects go from the strictest to the laxest: the document's check uses that order.
 * Facts that are yes or no come last, after those that are names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +31,8 @@ NAMED_FACTS: Final[dict[str, str]] = {
     "provider": "providers",
     "route": "routes",
     "credential": "credentials",
+    "sign_in": "sign_ins",
+    "client_version": "client_versions",
 }
 FLAGS: Final = (
     "zero_retention",
@@ -48,6 +52,7 @@ REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
     "segments": frozenset({"consumer", "commercial"}),
     "routes": frozenset({"conversation", "counting", "models", "other"}),
     "credentials": frozenset({"operator", "own"}),
+    "sign_ins": frozenset({"subscription", "organisation", "key", "gateway", "nobody"}),
 }
 
 
@@ -55,7 +60,8 @@ REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
 class Action:
     """One question.
 
-    `facts` in the order of a table's key. With `env`, the states of the document's switches are
+    `facts` in the order of a table's key; `optional`: others that a document can read as well. With
+    `env`, the states of the document's switches are
     facts too. `effects` go from the strictest to the laxest. With `keeps`, each answer has a
     retention period, and a shorter one is stricter.
     """
@@ -66,6 +72,7 @@ class Action:
     effects: tuple[str, ...]
     env: bool = False
     keeps: bool = False
+    optional: tuple[str, ...] = ()
 
 
 ACTIONS: Final[dict[str, Action]] = {
@@ -111,6 +118,7 @@ ACTIONS: Final[dict[str, Action]] = {
             ("flow", "provider"),
             ("deny", "allow"),
             env=True,
+            optional=("sign_in", "client_version"),
         ),
         Action(
             "pass",
@@ -126,3 +134,11 @@ ACTIONS: Final[dict[str, Action]] = {
         ),
     )
 }
+
+OPTIONAL: Final = tuple(dict.fromkeys(fact for one in ACTIONS.values() for fact in one.optional))
+"""The facts that a document reads only if it says so."""
+
+
+def in_order(facts: Sequence[str]) -> tuple[str, ...]:
+    """Facts in the order of a table's key: names, then those that are yes or no."""
+    return (*(one for one in facts if one not in FLAGS), *(one for one in facts if one in FLAGS))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from bailee.policy.actions import ACTIONS, SWITCH_STATES
 from bailee.policy.document import Document, Language
-from bailee.policy.space import Space, Value
-from bailee.policy.wording import outcome_in_words
+from bailee.policy.space import Region, Space, Value
+from bailee.policy.wording import facts_in_words, outcome_in_words
 
 Outcome = tuple[str, str | None]
 
@@ -60,14 +60,14 @@ def compare(old: Document, new: Document) -> Difference:
     for action in ACTIONS:
         space = _shared(old, new, action)
         before, after = _decides(old, action, space), _decides(new, action, space)
-        groups: dict[tuple[Outcome, Outcome], int] = {}
+        groups: dict[tuple[Outcome, Outcome], Region] = {}
         for was, was_set, was_by in before:
             for now, now_set, now_by in after:
                 both = was_set & now_set
                 if both and was != now:
-                    groups[was, now] = groups.get((was, now), 0) | both
+                    groups[was, now] = groups[was, now] | both if (was, now) in groups else both
                 elif both and was_by != now_by:
-                    moved.append((action, was_by, now_by, both.bit_count()))
+                    moved.append((action, was_by, now_by, both.count))
         for (was, now), changed in groups.items():
             left = changed
             for _, box in space.boxes(changed):
@@ -77,8 +77,8 @@ def compare(old: Document, new: Document) -> Difference:
                     for fact, values in box.items()
                     if len(values) < len(space.domains[fact])
                 }
-                changes.append(Change(action, was, now, who, (inside & left).bit_count()))
-                left &= ~inside
+                changes.append(Change(action, was, now, who, (inside & left).count))
+                left = left - inside
     was_values, is_values = set(_values(old)), set(_values(new))
     was_texts = {one.id: one.text for one in old.every_clause}
     is_texts = {one.id: one.text for one in new.every_clause}
@@ -98,21 +98,7 @@ def compare(old: Document, new: Document) -> Difference:
 
 def who_in_words(change: Change, document: Document, language: Language) -> str:
     """For whom a group of combinations changes: "consumer plans, training refused"."""
-    parts = []
-    for fact, values in change.who.items():
-        if fact in document.switches:
-            parts.append(f"{fact} {'/'.join(map(str, values))}")
-            continue
-        segments = {document.plans[str(one)].segment for one in values} if fact == "plan" else ()
-        members = {one.name for one in document.plans.values() if one.segment in segments}
-        if len(segments) == 1 and members == set(values):
-            label = document.labels["segment"][next(iter(segments))].of(language)
-            parts.append(f"{label} plans" if language == "en" else f"{label}计划")
-            continue
-        labels = document.labels[fact]
-        parts.append(" / ".join(labels[one].of(language) for one in values))
-    everyone = "everyone and everything" if language == "en" else "所有情形"
-    return ("; " if language == "en" else "；").join(parts) or everyone
+    return facts_in_words(change.who, document, language)
 
 
 def change_in_words(change: Change, language: Language) -> tuple[str, str]:
@@ -124,17 +110,20 @@ def change_in_words(change: Change, language: Language) -> tuple[str, str]:
 
 
 def _shared(old: Document, new: Document, action: str) -> Space:
-    """The combinations that both documents know."""
-    theirs = new.spaces[action].domains
-    domains: dict[str, tuple[Value, ...]] = {
-        fact: tuple(value for value in values if value in theirs[fact])
-        for fact, values in old.spaces[action].domains.items()
-        if fact in theirs
-    }
+    """The combinations that both documents know. A fact that only one of them reads says nothing to
+    the other, whatever its value; a switch that only one has is absent.
+    """
+    ours, theirs = old.spaces[action].domains, new.spaces[action].domains
+    domains: dict[str, tuple[Value, ...]] = {}
+    for fact in (*ours, *(one for one in theirs if one not in ours)):
+        if fact in ours and fact in theirs:
+            domains[fact] = tuple(value for value in ours[fact] if value in theirs[fact])
+        elif fact in ACTIONS[action].optional:
+            domains[fact] = tuple(ours.get(fact) or theirs[fact])
     return Space(domains, {})
 
 
-def _decides(document: Document, action: str, space: Space) -> list[tuple[Outcome, int, str]]:
+def _decides(document: Document, action: str, space: Space) -> list[tuple[Outcome, Region, str]]:
     """(outcome, what it decides, clause id) of each clause, within `space`."""
     own = document.spaces[action]
     left = space.everything
@@ -147,12 +136,12 @@ def _decides(document: Document, action: str, space: Space) -> list[tuple[Outcom
                 fact, members = own.derived[fact]
                 values = tuple(one for value in values for one in members[str(value)])
             if fact in space.domains:
-                matches &= space.where(fact, values)
+                matches = matches & space.where(fact, values)
             elif SWITCH_STATES[0] not in values:  # a switch that the other does not know
-                matches = 0
+                matches = Region(())
         assert clause.effect is not None
         found.append(((clause.effect, clause.retention), matches & left, clause.id))
-        left &= ~matches
+        left = left - matches
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 from bailee.policy.space import Space, Value
 
 Language = Literal["en", "zh"]
+Version = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,21 @@ class ModelProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """`fact` must have one of `values`."""
+
+    fact: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
-    """What leaves a machine besides the work. `default`: provider → on; `switches` turn it off."""
+    """What leaves a machine besides the work.
+
+    It is on where `default` (provider → on) says so and no switch selects another provider, or
+    where all of one of `also_on` holds; nowhere where all of one of `also_off` holds; and the
+    other `switches` turn it off.
+    """
 
     name: str
     label: Text
@@ -56,14 +70,8 @@ class Flow:
     default: Mapping[str, bool]
     switches: tuple[str, ...]
     line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """`fact` must have one of `values`."""
-
-    fact: str
-    values: tuple[Value, ...]
+    also_on: tuple[tuple[Condition, ...], ...] = ()
+    also_off: tuple[tuple[Condition, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,10 @@ class Feedback:
 @dataclass(frozen=True, slots=True)
 class Document:
     """A whole policy document. `labels`: fact → value → its label, for every named fact, flag
-    and the segment; `clauses`: action → its clauses in order; `spaces`: action → its space.
+    and the segment; `clauses`: action → its clauses in order; `spaces`: action → its space;
+    `facts`: action → what it takes. `settings`: those of `switches` that are keys of a settings
+    file; the others are environment variables. `client_versions`: each with the version it begins
+    at, oldest first; none where versions are no matter.
     """
 
     file: str
@@ -172,6 +183,9 @@ class Document:
     statements: tuple[Clause, ...]
     invariants: tuple[Invariant, ...]
     spaces: Mapping[str, Space]
+    facts: Mapping[str, tuple[str, ...]]
+    settings: frozenset[str]
+    client_versions: tuple[tuple[str, Version], ...]
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:

@@ -9,7 +9,11 @@ Rules kept here:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
+
+_NUMBERS: Final = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,3})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,22 @@ class Facts:
     training_choice: str
     zero_retention: bool
     partner_programme: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What a document may ask of a client that would send something. `sign_in`: how it is signed in
+    at the model's provider; `version`: its own, as it writes it; None: not known.
+    """
+
+    sign_in: str = "nobody"
+    version: str | None = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers that the version begins with: "2.1.332-beta" is 2.1.332; none: unknown."""
+        found = _NUMBERS.match(self.version or "")
+        return tuple(map(int, found[1].split("."))) if found else ()
 
 
 @dataclass(frozen=True, slots=True)

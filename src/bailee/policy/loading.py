@@ -16,18 +16,22 @@ from bailee.policy.parsing import read
 from bailee.policy.policy import Policy
 from bailee.policy.reading import Unsound
 
-SHIPPED: Final = "2025-08-28.toml"
+VERSIONS: Final = ("2025-08-28", "2025-10-17", "2025-10-27", "2026-08-22")
+"""The versions of the document that come with the package, oldest first."""
+SHIPPED: Final = "2025-10-27.toml"
+"""The one that holds where no other is named."""
 _LARGEST: Final = 4 * 1024 * 1024
 
 
 def load(path: Path | None = None) -> Policy:
-    """The policy of the document at `path`; None: the one that comes with the package.
+    """The policy of the document at `path`; None: the one that holds where no other is named. A
+    path that is the name of a shipped version, such as `2026-08-22`, is that version.
 
     Raises:
         Unsound: the document is malformed or not sound (`problems` says where and why).
         InputError: there is no such file, or it can't be read.
     """
-    return from_bytes(content(path), path or SHIPPED)
+    return from_bytes(content(path), name_of(path))
 
 
 @lru_cache(maxsize=4)  # reading and proving one takes 40 ms, each time that a home is opened
@@ -42,8 +46,8 @@ def from_bytes(document: bytes, file: str | PurePath) -> Policy:
 
 def content(path: Path | None = None) -> bytes:
     """The exact bytes of the document. Raises `InputError` when it can't be read."""
-    if path is None:
-        return resources.files("bailee.policy").joinpath("documents", SHIPPED).read_bytes()
+    if path is None or _shipped(path) is not None:
+        return resources.files("bailee.policy").joinpath("documents", _file(path)).read_bytes()
     try:
         with path.open("rb") as file:
             found = file.read(_LARGEST + 1)
@@ -56,3 +60,19 @@ def content(path: Path | None = None) -> bytes:
     if len(found) > _LARGEST:
         raise InputError(f"{path} is too large to be a policy document.", code="configuration")
     return found
+
+
+def name_of(path: Path | None) -> str | PurePath:
+    """How a document is called in messages."""
+    return path if path is not None and _shipped(path) is None else _file(path)
+
+
+def _shipped(path: Path | None) -> str | None:
+    """The shipped version that a path names; None: it names a file."""
+    name = str(path)
+    return name if name in VERSIONS and not Path(name).exists() else None
+
+
+def _file(path: Path | None) -> str:
+    """The file of a shipped version."""
+    return SHIPPED if path is None else f"{path}.toml"

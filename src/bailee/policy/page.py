@@ -16,7 +16,8 @@ from bailee.policy.actions import ACTIONS
 from bailee.policy.document import Clause, Heading, Language
 from bailee.policy.policy import Policy
 from bailee.policy.proof import reaches
-from bailee.policy.wording import QUESTIONS, joined, outcome_in_words
+from bailee.policy.space import Region
+from bailee.policy.wording import QUESTIONS, facts_in_words, joined, outcome_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "matrix": "Defaults by provider",
         "on": "On by default.",
         "on_off": "On by default. Off when {switches} is set.",
+        "for": " Only for: {who}.",
         "off": "Off by default.",
         "off_by_use": "Off by default. The provider is selected by {switch}=1.",
         "survey": "Question: {question} Answers: {answers}.",
@@ -126,6 +128,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "matrix": "各提供商的默认行为",
         "on": "默认开启。",
         "on_off": "默认开启。设置 {switches} 即关闭。",
+        "for": "仅限：{who}。",
         "off": "默认关闭。",
         "off_by_use": "默认关闭。以 {switch}=1 选择此提供商。",
         "survey": "问题：{question} 答案：{answers}。",
@@ -154,6 +157,10 @@ class _Maker:
         self.document = policy.document
         self.language = language
         self.words = _WORDS[language]
+        self.sent = Region(())
+        for reach in reaches(policy.document, "send"):
+            if reach.clause.effect == "allow":
+                self.sent = self.sent | reach.decides
 
     def page(self) -> PolicyPage:
         document, words = self.document, self.words
@@ -306,30 +313,54 @@ class _Maker:
         return Grid(words["matrix"], columns, rows)
 
     def cell(self, flow: str, provider: str) -> str:
-        words = self.words
-        if self.policy.send(flow=flow, provider=provider, env={}).effect == "allow":
-            selecting = {one.selected_by for one in self.document.providers.values()}
-            switches = [one for one in self.silencing(flow, [provider]) if one not in selecting]
-            if not switches:
-                return words["on"]
-            return words["on_off"].format(switches=joined(switches, self.language))
-        by = self.document.providers[provider].selected_by
-        return words["off"] if by is None else words["off_by_use"].format(switch=by)
+        words, document = self.words, self.document
+        space = document.spaces["send"]
+        asked = self.scope(flow, [provider])
+        usual = asked
+        for switch in document.switches:
+            usual = usual & space.where(switch, ("absent",))
+        on = usual & self.sent
+        if not on:
+            by = document.providers[provider].selected_by
+            return words["off"] if by is None else words["off_by_use"].format(switch=by)
+        selecting = {one.selected_by for one in document.providers.values()}
+        switches = [one for one in self.silencing(flow, [provider]) if one not in selecting]
+        for_whom = ""
+        if usual - on:  # only for some of those who could send it
+            optional = [one for one in ACTIONS["send"].optional if one in space.domains]
+            boxes = [box for _, box in space.boxes(on)]
+            who = [
+                {fact: box[fact] for fact in optional if box[fact] != space.domains[fact]}
+                for box in boxes
+            ]
+            for_whom = words["for"].format(
+                who=joined(
+                    [facts_in_words(one, document, self.language) for one in who], self.language
+                )
+            )
+        if not switches:
+            return words["on"] + for_whom
+        listed = joined(switches, self.language)
+        return words["on_off"].format(switches=listed) + for_whom
 
     def providers_on(self, flow: str) -> list[str]:
-        return [
-            name
-            for name in self.document.providers
-            if self.policy.send(flow=flow, provider=name, env={}).effect == "allow"
-        ]
+        return [name for name in self.document.providers if self.scope(flow, [name]) & self.sent]
 
     def silencing(self, flow: str, providers: Sequence[str]) -> list[str]:
-        """The switches that, set alone, turn the flow off on one of these providers."""
+        """The switches that turn the flow off on one of these providers, whatever else holds."""
+        space = self.document.spaces["send"]
         return [
             switch
             for switch in self.document.switches
             if any(
-                self.policy.send(flow=flow, provider=one, env={switch: "1"}).effect == "deny"
+                not self.scope(flow, [one]) & space.where(switch, ("set",)) & self.sent
                 for one in providers
+                if self.scope(flow, [one]) & self.sent
             )
         ]
+
+    def scope(self, flow: str, providers: Sequence[str]) -> Region:
+        """All combinations of a flow and some providers."""
+        return self.document.spaces["send"].matching(
+            [("flow", (flow,)), ("provider", tuple(providers))]
+        )

@@ -22,37 +22,25 @@ from typing import Final
 
 from bailee.errors import InputError
 from bailee.policy import period as periods
-from bailee.policy.actions import (
-    ACTIONS,
-    FLAGS,
-    NAMED_FACTS,
-    REQUIRED_VALUES,
-    SWITCH_STATES,
-    Action,
-)
+from bailee.policy.actions import ACTIONS, Action
 from bailee.policy.document import (
     Clause,
     Condition,
     Demand,
     Document,
     Feedback,
-    Flow,
     Heading,
     Invariant,
     LocalRetention,
-    ModelProvider,
-    Plan,
     SurveyQuestion,
-    Text,
 )
-from bailee.policy.reading import Table, one_of, parse
-from bailee.policy.space import Space, Value
+from bailee.policy.names import Names, conditions_of, text_of
+from bailee.policy.reading import Table, parse
+from bailee.policy.space import Space
 
 FORMAT: Final = "bailee-policy/1"
-LARGEST_SPACE: Final = 1 << 22
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*", re.ASCII)
 _ROW: Final = re.compile(r"[A-Z][1-9][0-9]?", re.ASCII)
-_SWITCH: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 
 
 def read(content: bytes, file: str | PurePath) -> Document:
@@ -73,10 +61,11 @@ def read(content: bytes, file: str | PurePath) -> Document:
         root.refuse("version", "version must be the effective date.", f'"{effective.isoformat()}"')
     dates.finish()
     on_recorder_failure = root.one_of("on_recorder_failure", ("refuse", "serve_unrecorded"))
-    title = _text(root.table("title"))
+    title = text_of(root.table("title"))
 
-    words = _Words(root)
-    spaces = {action.name: words.space(root, action) for action in ACTIONS.values()}
+    words = Names(root)
+    spaces = {action.name: words.space(action) for action in ACTIONS.values()}
+    flows = words.whole_flows(spaces["send"])
     headings = tuple(_heading(table) for table in root.tables("heading"))
     ids: set[str] = set()
     for table, heading in zip(root.tables("heading"), headings, strict=True):
@@ -105,7 +94,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         decide_by=decide_by,
         plans=words.plans,
         providers=words.providers,
-        flows=words.flows,
+        flows=flows,
         switches=words.switches,
         labels=words.labels,
         local_transcripts=_local_transcripts(root.table("local_transcripts")),
@@ -116,118 +105,16 @@ def read(content: bytes, file: str | PurePath) -> Document:
         statements=statements,
         invariants=invariants,
         spaces=spaces,
+        facts=words.facts,
+        settings=frozenset(words.settings),
+        client_versions=words.client_versions,
     )
     root.finish()
     return document
 
 
-class _Words:
-    """The names a document defines: what facts can be, and how each is called. Made for one reading
-    of one document; the clauses are read against it.
-    """
-
-    def __init__(self, root: Table) -> None:
-        self.labels: dict[str, dict[Value, Text]] = {}
-        self.segments = [str(name) for name in self._labelled(root, "segments", "segment")]
-        self.plans: dict[str, Plan] = {}
-        for name, table in self._members(root, "plans"):
-            segment = table.one_of("segment", self.segments)
-            self.plans[name] = Plan(name, segment, _text(table))
-        self.labels["plan"] = {plan.name: plan.label for plan in self.plans.values()}
-        for fact in (
-            "channel",
-            "data_class",
-            "training_choice",
-            "phase",
-            "arrival",
-            "route",
-            "credential",
-        ):
-            self._labelled(root, NAMED_FACTS[fact], fact)
-        self.switches: dict[str, Text] = {}
-        for name, table in root.table("switches").named():
-            if _SWITCH.fullmatch(name) is None:
-                table.refuse(None, f"{name!r} can't be an environment variable of ours.")
-            self.switches[name] = _text(table)
-        root.has("switches")
-        self.providers: dict[str, ModelProvider] = {}
-        for name, table in self._members(root, "providers"):
-            by = table.one_of("selected_by", self.switches) if table.has("selected_by") else None
-            self.providers[name] = ModelProvider(name, _text(table), by)
-        self.labels["provider"] = {one.name: one.label for one in self.providers.values()}
-        self.flows = {name: self._flow(name, table) for name, table in self._members(root, "flows")}
-        self.labels["flow"] = {one.name: one.label for one in self.flows.values()}
-        flags = root.table("flags")
-        for flag in FLAGS:
-            table = flags.table(flag)
-            self.labels[flag] = {
-                True: _text(table.table("true")),
-                False: _text(table.table("false")),
-            }
-            table.finish()
-        flags.finish()
-
-    def space(self, root: Table, action: Action) -> Space:
-        domains: dict[str, Sequence[Value]] = {}
-        for fact in action.facts:
-            values = tuple(self.labels[fact])
-            domains[fact] = (False, True) if fact in FLAGS else values
-        if action.env:
-            domains.update(dict.fromkeys(self.switches, SWITCH_STATES))
-        derived: dict[str, tuple[str, Mapping[str, Sequence[Value]]]] = {}
-        if "plan" in domains:
-            members: dict[str, Sequence[Value]] = {
-                segment: tuple(one.name for one in self.plans.values() if one.segment == segment)
-                for segment in self.segments
-            }
-            derived["segment"] = ("plan", members)
-        space = Space(domains, derived)
-        if space.size > LARGEST_SPACE:
-            root.refuse(None, f"{action.name} has {space.size} combinations: too many to try all.")
-        return space
-
-    def _members(self, root: Table, key: str) -> list[tuple[str, Table]]:
-        table = root.table(key)
-        for name in sorted(REQUIRED_VALUES.get(key, ())):
-            if name not in table.values:
-                table.refuse(None, f"{key} lacks {name!r}, which the software relies on.")
-        for name in table.values:
-            if REQUIRED_VALUES.get(key) and name not in REQUIRED_VALUES[key]:
-                table.refuse(
-                    name, f"{key} can't hold {name!r}.", one_of(name, REQUIRED_VALUES[key])
-                )
-        if not table.values:
-            table.refuse(None, f"{key} is empty.")
-        return list(table.named())
-
-    def _labelled(self, root: Table, key: str, fact: str) -> dict[Value, Text]:
-        self.labels[fact] = {name: _text(table) for name, table in self._members(root, key)}
-        return self.labels[fact]
-
-    def _flow(self, name: str, table: Table) -> Flow:
-        carries, default = _text(table.table("carries")), table.table("default")
-        states = {one: default.one_of(one, ("on", "off")) == "on" for one in self.providers}
-        default.finish()
-        switches = table.texts("switches")
-        for index, switch in enumerate(switches):
-            if switch not in self.switches:
-                table.source.refuse(
-                    (*table.path, "switches", index),
-                    f"{switch!r} is not a switch of this document.",
-                    one_of(switch, self.switches),
-                )
-        return Flow(name, _text(table), carries, states, switches, table.line)
-
-
-def _text(table: Table) -> Text:
-    """`en` and `zh` of a table that has nothing else unread."""
-    text = Text(table.text("en"), table.text("zh"))
-    table.finish()
-    return text
-
-
 def _heading(table: Table) -> Heading:
-    return Heading(table.text("id"), table.text("source"), _text(table))
+    return Heading(table.text("id"), table.text("source"), text_of(table))
 
 
 def _unique(table: Table, name: str, ids: set[str]) -> None:
@@ -267,35 +154,11 @@ def _clause(
         effect = table.one_of("then", action.effects)
         retention = _period(table, "for") if action.keeps else None
     kind, line = action.name if action is not None else None, table.line
-    return Clause(name, kind, heading, rows, when, effect, retention, _text(table), line)
+    return Clause(name, kind, heading, rows, when, effect, retention, text_of(table), line)
 
 
 def _conditions(table: Table, key: str, action: Action, space: Space) -> tuple[Condition, ...]:
-    conditions = []
-    given = table.table(key)
-    for fact, raw in given.values.items():
-        domain = space.values(fact)
-        if domain is None:
-            known = [*space.domains, *space.derived]
-            given.refuse(fact, f"{fact!r} is not a fact of {action.name}.", one_of(fact, known))
-        values = raw if isinstance(raw, list) else [raw]
-        if not values:
-            given.refuse(fact, f"{fact} lists no value, so this can never hold.")
-        held: list[str | bool] = []
-        for index, value in enumerate(values):
-            path = (*given.path, fact, index) if isinstance(raw, list) else (*given.path, fact)
-            if not isinstance(value, str | bool) or type(value) is not type(domain[0]):
-                kind = "true or false" if isinstance(domain[0], bool) else "a string"
-                given.source.refuse(path, f"{fact} must be {kind}.")
-            if value not in domain:
-                given.source.refuse(
-                    path, f"{fact} can't be {value!r}.", one_of(str(value), map(str, domain))
-                )
-            if value in held:
-                given.source.refuse(path, f"{value!r} stands in {fact} twice.")
-            held.append(value)
-        conditions.append(Condition(fact, tuple(held)))
-    return tuple(conditions)
+    return conditions_of(table.table(key), action, space)
 
 
 def _invariant(table: Table, spaces: Mapping[str, Space], ids: set[str]) -> Invariant:
@@ -314,7 +177,7 @@ def _invariant(table: Table, spaces: Mapping[str, Space], ids: set[str]) -> Inva
     demand = named[0]
     value = _period(table, demand) if action.keeps else table.one_of(demand, action.effects)
     line = table.line
-    return Invariant(name, rows, action.name, when, unless, demand, value, _text(table), line)
+    return Invariant(name, rows, action.name, when, unless, demand, value, text_of(table), line)
 
 
 def _local_transcripts(table: Table) -> LocalRetention:
@@ -332,7 +195,7 @@ def _local_transcripts(table: Table) -> LocalRetention:
 
 
 def _survey(table: Table) -> SurveyQuestion:
-    survey = SurveyQuestion(_text(table.table("question")), table.texts("answers"))
+    survey = SurveyQuestion(text_of(table.table("question")), table.texts("answers"))
     table.finish()
     return survey
 

@@ -15,7 +15,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from operator import itemgetter
@@ -24,12 +24,14 @@ from typing import Any, Final, TypeAlias
 from bailee.errors import InputError
 from bailee.policy.actions import ACTIONS, FLAGS, Action
 from bailee.policy.document import Clause, Document, Plan
-from bailee.policy.facts import Facts, Terms
+from bailee.policy.fact_values import checked, quoted
+from bailee.policy.facts import Client, Facts, Terms
 from bailee.policy.period import parse
 from bailee.policy.reading import one_of
 from bailee.policy.space import Combination, Value
 
 _Key: TypeAlias = tuple[object, ...]
+_NOBODY: Final = Client()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +107,15 @@ class Policy:
         self._lookups: Final[dict[str, _Lookup]] = {
             action.name: (
                 self._tables[action.name],
-                len(action.facts),
-                itemgetter(*action.facts),
-                sum(fact not in FLAGS for fact in action.facts),
+                len(document.facts[action.name]),
+                itemgetter(*document.facts[action.name]),
+                sum(fact not in FLAGS for fact in document.facts[action.name]),
             )
             for action in ACTIONS.values()
             if not action.env
         }
+        self._sending: Final = document.facts["send"]
+        self._key_of: Final = itemgetter(*self._sending)  # of at least two: a tuple
         # Each switch adds to one number: once its weight when empty, twice when set.
         self._weights: Final = {name: 3**place for place, name in enumerate(document.switches)}
 
@@ -169,9 +173,9 @@ class Policy:
         """
         try:
             if action == "send":
-                if len(facts) == 3:
+                if len(facts) == len(self._sending) + 1:
                     env: Any = facts["env"]
-                    return self._sent[facts["flow"], facts["provider"], self._number(env)]
+                    return self._sent[*self._key_of(facts), self._number(env)]
             else:
                 table, count, key_of, flags = self._lookups[action]
                 key = key_of(facts)
@@ -245,18 +249,40 @@ class Policy:
             },
         )
 
-    def send(self, *, flow: str, provider: str, env: Mapping[str, str]) -> Decision:
+    def send(
+        self, *, flow: str, provider: str, env: Mapping[str, str], client: Client = _NOBODY
+    ) -> Decision:
         """Whether a flow may leave the machine; `env` holds the document's switches that exist in
         the environment, with their values. Raises `InputError` as `decide` does.
         """
-        return self.decide("send", {"flow": flow, "provider": provider, "env": env})
+        return self.decide("send", self.sending(flow, provider, env, client))
+
+    def sending(
+        self, flow: str, provider: str, env: Mapping[str, str], client: Client = _NOBODY
+    ) -> dict[str, object]:
+        """The facts of `send`: of what is known about a client those that this document reads."""
+        known: dict[str, object] = {
+            "flow": flow,
+            "provider": provider,
+            "sign_in": client.sign_in,
+            "client_version": self.client_version(client),
+        }
+        return {**{fact: known[fact] for fact in self._sending}, "env": env}
+
+    def client_version(self, client: Client) -> str | None:
+        """The value of the fact `client_version` for a client: the oldest for one whose version is
+        not known or not understood. None: this document does not ask.
+        """
+        found = None
+        for name, begins in self.document.client_versions:
+            if found is None or client.numbers >= begins:
+                found = name
+        return found
 
     def passes(
         self, *, route: str, credential: str, unrecorded_routes: bool, cloud_session: bool
     ) -> Decision:
-        """Whether a request may go to the model's provider. Raises `InputError` as `decide`
-        does.
-        """
+        """Whether a request may go to the provider. Raises `InputError` as `decide` does."""
         return self.decide(
             "pass",
             {
@@ -305,9 +331,9 @@ class Policy:
         """Decide with every check, and remember: valid facts are finite, so the table is too."""
         decision = self.explain(action, facts).decision
         if ACTIONS[action].env:
-            key: _Key = (facts["flow"], facts["provider"], self._number(facts["env"]))
+            key: _Key = (*self._key_of(facts), self._number(facts["env"]))
         else:
-            key = tuple(facts[fact] for fact in ACTIONS[action].facts)
+            key = tuple(facts[fact] for fact in self.document.facts[action])
         self._tables[action][key] = decision
         return decision
 
@@ -330,25 +356,31 @@ class Policy:
     def _seen(self, action: Action, facts: Mapping[str, object]) -> Combination:
         """The facts as clauses see them, after every check."""
         if not isinstance(facts, Mapping):
-            raise InputError("Facts must be an object.", hint=_facts_hint(action))
-        names = (*action.facts, "env") if action.env else action.facts
+            raise InputError("Facts must be an object.", hint=self._facts_hint(action))
+        taken = self.document.facts[action.name]
+        names = (*taken, "env") if action.env else taken
         for given in facts:
             if given not in names:
                 raise InputError(
-                    f"{_quoted(given)} is not a fact of {action.name}.", hint=_facts_hint(action)
+                    f"{quoted(given)} is not a fact of {action.name}.",
+                    hint=self._facts_hint(action),
                 )
         for name in names:
             if name not in facts:
-                raise InputError(f"The fact {name} is missing.", hint=_facts_hint(action))
+                raise InputError(f"The fact {name} is missing.", hint=self._facts_hint(action))
         seen: Combination = {}
         space = self.document.spaces[action.name]
-        for name in action.facts:
-            seen[name] = _checked(name, facts[name], space.domains[name])
+        for name in taken:
+            seen[name] = checked(name, facts[name], space.domains[name])
         if action.env:
             seen.update(self._switches(facts["env"]))
         if "plan" in seen:
             seen["segment"] = self.document.plans[str(seen["plan"])].segment
         return seen
+
+    def _facts_hint(self, action: Action) -> str:
+        names = (*self.document.facts[action.name], *(["env"] if action.env else []))
+        return f"{action.name} takes {', '.join(names)}"
 
     def _switches(self, env: object) -> Combination:
         if not isinstance(env, Mapping):
@@ -357,7 +389,7 @@ class Policy:
         for name, value in env.items():
             if not isinstance(name, str) or name not in states:
                 raise InputError(
-                    f"{_quoted(name)} is not a switch of the policy.",
+                    f"{quoted(name)} is not a switch of the policy.",
                     hint=one_of(str(name)[:80], states),
                 )
             if type(value) is not str:
@@ -366,27 +398,3 @@ class Policy:
                 )
             states[name] = "set" if value else "empty"
         return states
-
-
-def _checked(name: str, value: object, domain: Sequence[Value]) -> Value:
-    if isinstance(domain[0], bool):
-        if value is True or value is False:
-            return value
-        raise InputError(f"{name} must be true or false.", hint="without quotes, not a number")
-    if not isinstance(value, str):
-        raise InputError(f"{name} must be a string.", hint=f"one of: {', '.join(map(str, domain))}")
-    if value not in domain:
-        raise InputError(
-            f"{name} can't be {_quoted(value)}.", hint=one_of(value[:80], map(str, domain))
-        )
-    return str(value)
-
-
-def _facts_hint(action: Action) -> str:
-    return f"{action.name} takes {', '.join((*action.facts, *(['env'] if action.env else [])))}"
-
-
-def _quoted(name: object) -> str:
-    """A name for a message: one line, no longer than a name is."""
-    text = ascii(name) if isinstance(name, str) else f"({type(name).__name__})"
-    return text if len(text) <= 42 else f"{text[:40]}…"

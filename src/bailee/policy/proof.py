@@ -27,7 +27,7 @@ from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS
 from bailee.policy.document import Clause, Condition, Document, Invariant
 from bailee.policy.reading import DocumentProblem
-from bailee.policy.space import Combination, Space
+from bailee.policy.space import Combination, Region, Space, TooIntricate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class ClauseReach:
     """
 
     clause: Clause
-    matches: int
-    decides: int
+    matches: Region
+    decides: Region
 
 
 def reaches(document: Document, action: str) -> list[ClauseReach]:
@@ -49,12 +49,19 @@ def reaches(document: Document, action: str) -> list[ClauseReach]:
     for clause in document.clauses[action]:
         matches = _matching(space, clause.when)
         found.append(ClauseReach(clause, matches, matches & left))
-        left &= ~matches
+        left = left - matches
     return found
 
 
 def problems(document: Document) -> Iterator[DocumentProblem]:
     """Everything that keeps a well-formed document from being sound; nothing: it is sound."""
+    try:
+        yield from _problems(document)
+    except TooIntricate as error:
+        yield DocumentProblem(document.file, 1, error.message, error.hint)
+
+
+def _problems(document: Document) -> Iterator[DocumentProblem]:
     reached = {action: reaches(document, action) for action in ACTIONS}
     for action, found in reached.items():
         yield from _order(document, action, found)
@@ -77,7 +84,7 @@ def written(combination: Combination, space: Space) -> str:
     return ", ".join(facts)
 
 
-def _matching(space: Space, conditions: Sequence[Condition]) -> int:
+def _matching(space: Space, conditions: Sequence[Condition]) -> Region:
     return space.matching([(one.fact, one.values) for one in conditions])
 
 
@@ -93,14 +100,14 @@ def _order(document: Document, action: str, found: list[ClauseReach]) -> Iterato
     space, file = document.spaces[action], document.file
     left = space.everything
     for reach in found:
-        left &= ~reach.matches
+        left = left - reach.matches
     if left:
         line = found[-1].clause.line if found else 1
         yield DocumentProblem(
             file,
             line,
             f"No clause of {action} decides {written(space.first(left), space)}; "
-            f"{left.bit_count()} of {space.size} combinations are left open.",
+            f"{left.count} of {space.size} combinations are left open.",
             "add a clause that decides them",
         )
     for index, later in enumerate(found):
@@ -121,7 +128,7 @@ def _order(document: Document, action: str, found: list[ClauseReach]) -> Iterato
         for earlier in found[:index]:
             contested = earlier.decides & later.matches
             laxer = _strictness(earlier.clause) > _strictness(later.clause)
-            if contested and laxer and contested != earlier.decides:
+            if contested and laxer and earlier.decides - later.matches:
                 yield DocumentProblem(
                     file,
                     earlier.clause.line,
@@ -138,7 +145,7 @@ def _invariant(
     space = document.spaces[invariant.action]
     scope = _matching(space, invariant.when)
     if invariant.unless:
-        scope &= ~_matching(space, invariant.unless)
+        scope = scope - _matching(space, invariant.unless)
     if not scope:
         yield DocumentProblem(
             document.file, invariant.line, f"The invariant {invariant.id} covers no combination."
@@ -152,7 +159,7 @@ def _invariant(
                 reach.clause.line,
                 f"{reach.clause.id} breaks the invariant {invariant.id} (line {invariant.line}): "
                 f"{outcome} for {written(space.first(broken), space)}; "
-                f"{broken.bit_count()} combinations.",
+                f"{broken.count} combinations.",
                 invariant.text.en,
             )
             return
@@ -173,23 +180,33 @@ def _keeps(invariant: Invariant, clause: Clause) -> bool:
 
 def _flows(document: Document, found: list[ClauseReach]) -> Iterator[DocumentProblem]:
     space = document.spaces["send"]
-    allowed = 0
+    allowed = Region(())
     for reach in found:
         if reach.clause.effect == "allow":
-            allowed |= reach.decides
+            allowed = allowed | reach.decides
+    selecting = {one.selected_by for one in document.providers.values()}
     for flow in document.flows.values():
         on = [name for name, default in flow.default.items() if default]
-        expected = space.where("flow", (flow.name,)) & space.where("provider", on)
-        for switch in flow.switches:
-            expected &= ~space.where(switch, ("set",))
+        expected = space.where("provider", on)
+        # What selects a provider is a part of the default: it can't be undone but by `also_on`.
+        for switch in [one for one in flow.switches if one in selecting]:
+            expected = expected - space.where(switch, ("set",))
+        for conditions in flow.also_on:
+            expected = expected | _matching(space, conditions)
+        for conditions in flow.also_off:
+            expected = expected - _matching(space, conditions)
+        expected = expected & space.where("flow", (flow.name,))
+        for switch in [one for one in flow.switches if one not in selecting]:
+            expected = expected - space.where(switch, ("set",))
         broken = (allowed & space.where("flow", (flow.name,))) ^ expected
         if broken:
-            is_on = bool(broken & -broken & allowed)
+            first = space.first(broken)
+            is_on = bool(allowed & space.matching([(name, (one,)) for name, one in first.items()]))
             yield DocumentProblem(
                 document.file,
                 flow.line,
                 f"The flow {flow.name} is {'on' if is_on else 'off'} for "
-                f"{written(space.first(broken), space)}, against its defaults and switches.",
+                f"{written(first, space)}, against its defaults and switches.",
                 "change the send clauses, or what the flow promises",
             )
         for provider in document.providers.values():

@@ -139,6 +139,10 @@ class Table:
             self.refuse(key, f"{key} must be a whole number, zero or more.")
         return value
 
+    def yes(self, key: str) -> bool:
+        """A yes or no."""
+        return self._take(key, bool, "true or false", "without quotes")
+
     def day(self, key: str) -> date:
         """A date, without a time."""
         value = self._take(key, date, "a date", "write it without quotes: 2025-08-28")

@@ -5,7 +5,7 @@ Labels and clause texts come from the document; what is here are the few words b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bailee.policy import period as periods
 from bailee.policy.document import Document, Language
@@ -138,3 +138,26 @@ def why_not(document: Document, passed: PassedOver, language: Language) -> str:
 
 def _written(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def facts_in_words(
+    who: Mapping[str, Sequence[Value]], document: Document, language: Language
+) -> str:
+    """For whom something holds whose facts have these values: "consumer plans, training refused".
+    A fact that is not named can be anything.
+    """
+    parts = []
+    for fact, values in who.items():
+        if fact in document.switches or fact not in document.labels:
+            parts.append(f"{fact} {'/'.join(map(str, values))}")
+            continue
+        segments = {document.plans[str(one)].segment for one in values} if fact == "plan" else ()
+        members = {one.name for one in document.plans.values() if one.segment in segments}
+        if len(segments) == 1 and members == set(values):
+            label = document.labels["segment"][next(iter(segments))].of(language)
+            parts.append(f"{label} plans" if language == "en" else f"{label}计划")
+            continue
+        labels = document.labels[fact]
+        parts.append(" / ".join(labels[one].of(language) for one in values))
+    everyone = "everyone and everything" if language == "en" else "所有情形"
+    return ("; " if language == "en" else "；").join(parts) or everyone

@@ -345,7 +345,7 @@ def _assert_chain(records: list[ConsentRecord], holds: Account, by: Actor) -> No
     assert all(a.at < b.at for a, b in pairwise(records))
     assert {by.person_id} >= {r.actor for r in records}
     assert all(
-        r.notice and r.notice_version == "2025-08-28" and r.purpose == "training" for r in records
+        r.notice and r.notice_version == "2025-10-27" and r.purpose == "training" for r in records
     )
 
 

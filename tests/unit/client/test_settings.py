@@ -362,3 +362,25 @@ def test_the_empty_text_does_not_undo_a_switch() -> None:
 
     assert (False, "user", "DISABLE_TELEMETRY") == (flow.on, flow.scope, flow.variable)
     assert "any value counts" in flow.decided_by
+
+
+@pytest.mark.row("S6", "P5")
+@pytest.mark.parametrize(
+    ("value", "set_", "problems"), [(True, True, 0), (False, False, 0), ("false", True, 1)]
+)
+@pytest.mark.parametrize("borrowed", [True, False])
+def test_a_switch_can_be_a_setting(
+    value: object, set_: bool, problems: int, borrowed: bool
+) -> None:
+    """A key of a settings file that the policy has as a switch counts, in another program's file
+    too; what is no yes or no counts as set, and is told.
+    """
+    text = json.dumps({"skipWebFetchPreflight": value}).encode()
+    held = merge(
+        [parse("project", "/p.json", text, borrowed=borrowed)],
+        switches=frozenset({"skipWebFetchPreflight"}),
+        private=frozenset(),
+        most_days=30,
+    )
+    assert set_ == ("skipWebFetchPreflight" in held.switch_values)
+    assert problems == len(held.problems)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import tomllib
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from bailee import __version__
 from bailee.client.flows import all_flows
 from bailee.client.obeying import settings_places
-from bailee.client.settings import merge, parse
-from bailee.managed import Agent, ManagedSettings, settings_for
+from bailee.client.settings import from_environment, merge, parse
+from bailee.managed import ManagedAgent, ManagedSettings, settings_for
 from bailee.managed.checking import SettingsPlace, ValueState, check
 from bailee.policy import Policy, load
-from bailee.policy.loading import content
+from bailee.policy.facts import Client
+from bailee.policy.loading import VERSIONS, content
 from bailee.words import words
 
 pytestmark = pytest.mark.row("O3")
@@ -39,13 +42,16 @@ def with_denied(flow: str, folder: Path) -> Policy:
     return load(document)
 
 
-@pytest.mark.parametrize("agent", list(Agent))
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_each_value_and_each_gap_has_a_clause_of_the_document(agent: Agent, provider: str) -> None:
+@pytest.mark.parametrize("agent", list(ManagedAgent))
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_value_and_each_gap_has_a_clause_of_the_document(
+    agent: ManagedAgent, version: str
+) -> None:
     """No decision stands outside the document; what is not covered is said in both languages."""
-    clauses = {one.id for one in POLICY.document.every_clause}
-    for gateway in (None, ADDRESS):
-        made = settings_for(POLICY, agent, provider=provider, gateway=gateway)
+    policy = load(Path(version))
+    clauses = {one.id for one in policy.document.every_clause}
+    for gateway, provider in product((None, ADDRESS), policy.document.providers):
+        made = settings_for(policy, agent, provider=provider, gateway=gateway)
         assert {one.clause for one in made.file.values} <= clauses
         assert {one.clause for one in made.not_covered} <= clauses
         keys = [one.key for one in made.file.values]
@@ -55,29 +61,36 @@ def test_each_value_and_each_gap_has_a_clause_of_the_document(agent: Agent, prov
             assert words("zh", "terminal")(f"managed.why_{one.reason}")
 
 
-@pytest.mark.parametrize("agent", list(Agent))
-def test_the_file_reads_back_as_what_was_compiled(agent: Agent) -> None:
+@pytest.mark.parametrize("agent", list(ManagedAgent))
+def test_the_file_reads_back_as_what_was_compiled(agent: ManagedAgent) -> None:
     """In the form that the agent reads."""
     file = settings_for(POLICY, agent, gateway=ADDRESS).file
     read = tomllib.loads if file.form == "toml" else json.loads
     assert read(file.text()) == file.content()
 
 
-@pytest.mark.parametrize("flow", [None, *POLICY.document.flows])
+CASES = [(version, None) for version in VERSIONS]
+CASES += [("2025-10-27", flow) for flow in POLICY.document.flows]
+
+
+@pytest.mark.parametrize(("version", "flow"), CASES)
 def test_bailees_own_agent_under_its_file_sends_what_the_document_allows(
-    flow: str | None, tmp_path: Path
+    version: str, flow: str | None, tmp_path: Path
 ) -> None:
     """What `bailee flows` says on a machine with the compiled file is what the clauses say."""
-    policy = POLICY if flow is None else with_denied(flow, tmp_path)
-    source = parse("managed", "x", settings_for(policy, Agent.BAILEE).file.text().encode())
-    names = frozenset(policy.document.switches)
-    holding = merge([source], switches=names, private=names, most_days=30)
+    policy = load(Path(version)) if flow is None else with_denied(flow, tmp_path)
+    document = policy.document
+    source = parse("managed", "x", settings_for(policy, ManagedAgent.BAILEE).file.text().encode())
+    names = frozenset(document.switches)
+    here = from_environment({"ANTHROPIC_API_KEY": "bl_x"})
+    holding = merge([source, here], switches=names, private=names, most_days=30)
     assert not holding.problems
     states = {one.name: one.on for one in all_flows(policy, holding)}
-    for name in policy.document.flows:
-        decision = policy.decide("send", {"flow": name, "provider": "api", "env": {}})
-        assert states[name] == (decision.effect == "allow")
-        assert states[name] == (name != flow)
+    for name in states.keys() & document.flows.keys():
+        facts = policy.sending(name, "api", {}, Client("key", __version__))
+        assert states[name] == (policy.decide("send", facts).effect == "allow")
+    assert states.keys() >= {"metrics", "errors", "bug_report", "survey"}
+    assert flow is None or not states[flow]
 
 
 @pytest.mark.parametrize("flow", list(POLICY.document.flows))
@@ -86,7 +99,7 @@ def test_what_is_denied_is_off_in_claude_code_and_the_rest_is_not(
 ) -> None:
     """Signed in at a gateway: one clause more turns its own variables on, and no other's."""
     policy = with_denied(flow, tmp_path)
-    env = env_of(settings_for(policy, Agent.CLAUDE, signed_in=True))
+    env = env_of(settings_for(policy, ManagedAgent.CLAUDE, signed_in=True))
     document = policy.document
     chooses = {one.selected_by for one in document.providers.values()}
     together = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
@@ -99,7 +112,7 @@ def test_what_is_denied_is_off_in_claude_code_and_the_rest_is_not(
 
 def test_without_a_sign_in_claude_code_reports_to_nobody() -> None:
     """And what the document would have allowed is said to be missing."""
-    made = settings_for(POLICY, Agent.CLAUDE)
+    made = settings_for(POLICY, ManagedAgent.CLAUDE)
     assert "1" == env_of(made)["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"]
     assert "CLAUDE_CODE_ENABLE_TELEMETRY" not in env_of(made)
     assert {"signed_out_metrics", "signed_out_bug_report"} == {
@@ -116,7 +129,7 @@ def env_of(made: ManagedSettings) -> dict[str, object]:
 
 def test_a_place_that_wins_decides_and_what_is_not_understood_is_unknown() -> None:
     """In force, absent, another value, or unknown: as its first file says."""
-    made = settings_for(POLICY, Agent.CODEX)
+    made = settings_for(POLICY, ManagedAgent.CODEX)
     whole = SettingsPlace("/a", made.file.content(), loose=False)
     other = SettingsPlace("/b", {"analytics": {"enabled": True}}, loose=True)
     broken = SettingsPlace("/c", None, loose=False)
@@ -135,22 +148,22 @@ def test_a_place_that_wins_decides_and_what_is_not_understood_is_unknown() -> No
 def test_files_that_others_can_change_are_not_an_administrators(tmp_path: Path) -> None:
     """Whoever works here could change what they must obey; what a gateway gave wins."""
     root, home = tmp_path / "root", tmp_path / "ann"
-    made = settings_for(POLICY, Agent.CLAUDE, gateway=ADDRESS)
+    made = settings_for(POLICY, ManagedAgent.CLAUDE, gateway=ADDRESS)
     file = root / made.file.path[1:]
     file.parent.mkdir(parents=True)
     file.write_text(made.file.text())
-    (one,) = settings_places(Agent.CLAUDE, home, {}, root)
+    (one,) = settings_places(ManagedAgent.CLAUDE, home, {}, root)
     assert one.content == made.file.content()
     assert one.loose == (file.stat().st_uid != 0)
     file.chmod(0o666)
-    (one,) = settings_places(Agent.CLAUDE, home, {}, root)
+    (one,) = settings_places(ManagedAgent.CLAUDE, home, {}, root)
     assert one.loose and not any(value.obeyed for value in check(made, [one]))
     file.write_text("{" + " " * 2**20)
-    assert settings_places(Agent.CLAUDE, home, {}, root)[0].content is None
+    assert settings_places(ManagedAgent.CLAUDE, home, {}, root)[0].content is None
     fetched = home / ".claude/remote-settings.json"
     fetched.parent.mkdir(parents=True)
     fetched.write_text(json.dumps({"settings": {"cleanupPeriodDays": 30}}))
-    (one,) = settings_places(Agent.CLAUDE, home, {}, root)
+    (one,) = settings_places(ManagedAgent.CLAUDE, home, {}, root)
     assert (str(fetched), {"cleanupPeriodDays": 30}, True) == (one.path, one.content, one.loose)
     named = {"GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(file)}
-    assert settings_places(Agent.GEMINI, home, named, root)[0].loose
+    assert settings_places(ManagedAgent.GEMINI, home, named, root)[0].loose

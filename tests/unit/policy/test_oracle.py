@@ -7,6 +7,8 @@ from itertools import chain, product
 import pytest
 
 from bailee.policy import Policy
+from bailee.policy.proof import reaches
+from bailee.policy.space import Region, Value
 
 PLANS = ("free", "pro", "max", "team", "enterprise", "api", "third_party", "gov")
 CONSUMER = ("free", "pro", "max")
@@ -130,18 +132,36 @@ def test_training_is_what_was_promised(policy: Policy) -> None:
 @pytest.mark.row("S1", "S2", "S3", "S4", "S5", "P1")
 @pytest.mark.parametrize("set_to", ["1", "0", "false", " "])
 def test_sending_is_what_was_promised(policy: Policy, set_to: str) -> None:
-    """For every combination of switches absent, empty or set to anything, flows are on or off."""
-    count = 0
-    for flow, provider, states in product(
-        SWITCHES_OF, CHANNELS, product((None, "", set_to), repeat=len(SWITCHES))
-    ):
-        env = {
-            name: state for name, state in zip(SWITCHES, states, strict=True) if state is not None
-        }
-        decision = policy.decide("send", {"flow": flow, "provider": provider, "env": env})
-        assert ("allow" if sent(flow, provider, env) else "deny") == decision.effect
-        count += 1
-    assert policy.document.spaces["send"].size == count
+    """For every combination of the switches that have a say in a flow, absent, empty or set to
+    anything, the flow is on or off; each with all other switches absent, and with all set.
+    """
+    for flow, own in SWITCHES_OF.items():
+        read = (*own, *ALL_OFF)
+        others = dict.fromkeys((one for one in SWITCHES if one not in read), set_to)
+        for provider, states in product(CHANNELS, product((None, "", set_to), repeat=len(read))):
+            env = {n: state for n, state in zip(read, states, strict=True) if state is not None}
+            for given in (env, env | others):
+                decision = policy.send(flow=flow, provider=provider, env=given)
+                assert ("allow" if sent(flow, provider, given) else "deny") == decision.effect
+
+
+@pytest.mark.row("S1", "S2", "S3", "S4", "S5", "P1")
+def test_no_other_switch_has_a_say(policy: Policy) -> None:
+    """Over all combinations: what may be sent is exactly what the promises say, written as sets.
+    With the test above this is every combination of every switch.
+    """
+    space = policy.document.spaces["send"]
+    promised = Region(())
+    for flow, own in SWITCHES_OF.items():
+        on: list[tuple[str, tuple[Value, ...]]] = [("flow", (flow,)), ("provider", ("api",))]
+        on += [(name, ("absent", "empty")) for name in (*own, *ALL_OFF)]
+        promised = promised | space.matching(on)
+    sends = Region(())
+    for reach in reaches(policy.document, "send"):
+        if reach.clause.effect == "allow":
+            sends = sends | reach.decides
+    assert promised == sends
+    assert len(SWITCHES_OF) * len(CHANNELS) * 3 ** len(SWITCHES) == space.size
 
 
 @pytest.mark.row("T3")

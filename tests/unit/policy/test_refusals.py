@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from bailee.errors import CODES
-from bailee.policy import Unsound
+from bailee.policy import Unsound, space
+from bailee.policy.check import check
 
 Refused = Callable[[str | bytes], Unsound]
 
@@ -98,8 +99,8 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         "decide_by is before choice_from",
     ),
     "version that is not the day": (
-        'version = "2025-08-28"',
-        'version = "2025-08-29"',
+        'version = "2025-10-27"',
+        'version = "2025-10-28"',
         "version =",
         "version must be the effective date",
     ),
@@ -248,7 +249,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 900): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 907): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; "
         "105 combinations.",
@@ -330,11 +331,22 @@ def test_an_empty_document_is_refused(refused: Refused) -> None:
     assert "format is missing" in refused("").problems[0].reason
 
 
-def test_too_many_combinations_to_try_are_refused(shipped: str, refused: Refused) -> None:
-    """What can't be enumerated can't be proved, so it is not accepted."""
-    more = "".join(f'SWITCH_{n} = {{ en = "x", zh = "x" }}\n' for n in range(7))
-    refusal = refused(changed(shipped, "[switches]", f"[switches]\n{more}#"))
-    assert "too many to try all" in refusal.message
+@pytest.mark.row("P2")
+def test_clauses_too_intricate_to_prove_are_refused(
+    shipped: str, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What can't be proved is not accepted."""
+    monkeypatch.setattr(space, "MOST_BOXES", 2)
+    assert "too intricate to be proved" in refused(shipped + "\n").message
+
+
+@pytest.mark.row("P2")
+def test_many_switches_that_nothing_reads_are_proved_as_well(shipped: str) -> None:
+    """Forty more variables make 3^40 times as many combinations, all of them decided."""
+    more = "".join(f'SWITCH_{n} = {{ en = "x", zh = "x" }}\n' for n in range(40))
+    text = changed(shipped, "[switches]", f"[switches]\n{more}#")
+    few, many = check(shipped.encode(), "d.toml"), check(text.encode(), "d.toml")
+    assert 3**40 * sum(few.decided["send"].values()) == sum(many.decided["send"].values())
 
 
 def test_deep_nesting_is_refused_and_does_not_crash(refused: Refused) -> None:

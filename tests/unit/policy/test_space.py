@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.policy.space import Space, Value
+from bailee.policy import space as spaces
+from bailee.policy.space import Combination, Region, Space, TooIntricate, Value
 
 DOMAINS: dict[str, tuple[Value, ...]] = {
     "plan": ("a", "b", "c"),
@@ -14,7 +16,7 @@ DOMAINS: dict[str, tuple[Value, ...]] = {
     "flag": (True, False),
 }
 SPACE = Space(DOMAINS, {"segment": ("plan", {"one": ("a", "c"), "two": ("b",), "nobody": ()})})
-SETS = st.integers(0, SPACE.everything)
+EVERY = list(SPACE.each(SPACE.everything))
 
 
 @st.composite
@@ -52,18 +54,66 @@ def test_a_set_holds_exactly_what_meets_the_conditions(
     assert by_hand == list(SPACE.each(SPACE.matching(wanted)))
 
 
-@given(SETS)
-def test_boxes_cover_a_set_exactly(chosen: int) -> None:
+@st.composite
+def regions(draw: st.DrawFn) -> tuple[Region, list[Combination]]:
+    """A set made by joining single combinations and taking others out; and what is in it."""
+    inside = [one for one in EVERY if draw(st.booleans())]
+    made = SPACE.everything if draw(st.booleans()) else Region(())
+    for one in draw(st.permutations(EVERY)):
+        alone = SPACE.matching([(fact, (value,)) for fact, value in one.items()])
+        made = made | alone if one in inside else made - alone
+    return made, inside
+
+
+def listed(region: Region) -> list[Combination]:
+    """What is in a set, in order; nothing stands in it twice."""
+    return sorted(SPACE.each(region), key=EVERY.index)
+
+
+@given(regions(), regions())
+def test_sets_are_computed_with_as_lists_are(
+    one: tuple[Region, list[Combination]], two: tuple[Region, list[Combination]]
+) -> None:
+    """Both, either, one without the other, not both: as with lists; and so count and first."""
+    (a, in_a), (b, in_b) = one, two
+    assert in_a == listed(a)
+    assert [c for c in in_a if c in in_b] == listed(a & b)
+    assert [c for c in EVERY if c in in_a or c in in_b] == listed(a | b)
+    assert [c for c in in_a if c not in in_b] == listed(a - b)
+    assert [c for c in EVERY if (c in in_a) != (c in in_b)] == listed(a ^ b)
+    assert (in_a == in_b) == (a == b)
+    assert (len(in_a), bool(in_a)) == (a.count, bool(a))
+    assert not in_a or in_a[0] == SPACE.first(a)
+
+
+@given(regions())
+def test_boxes_cover_a_set_exactly(made: tuple[Region, list[Combination]]) -> None:
     """Boxes hold all of a set and nothing besides."""
-    covered = 0
+    chosen, covered = made[0], Region(())
     for seed, box in SPACE.boxes(chosen):
         inside = SPACE.matching(list(box.items()))
         assert all(value in box[fact] for fact, value in seed.items())
-        covered |= inside
+        covered = covered | inside
     assert chosen == covered
+
+
+def test_a_fact_that_nothing_reads_costs_nothing() -> None:
+    """A set over 3^60 combinations takes one box, and they are counted exactly."""
+    wide = Space({f"S{n}": ("absent", "empty", "set") for n in range(60)}, {})
+    off = wide.where("S7", ("set",))
+    assert (1, 3**59) == (len(off.boxes), off.count)
+    assert 3**60 == off.count + (wide.everything - off).count == wide.size
+
+
+def test_a_set_of_too_many_boxes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would grow without bound ends in an error."""
+    monkeypatch.setattr(spaces, "MOST_BOXES", 2)
+    with pytest.raises(TooIntricate):
+        Region(((1, 1), (2, 2))) | Region(((1, 2), (2, 1)))
 
 
 def test_a_space_without_combinations_has_empty_sets() -> None:
     """A fact without values leaves nothing to match."""
     nothing = Space({"plan": (), "flag": (True, False)}, {})
-    assert 0 == nothing.size == nothing.everything == nothing.where("flag", (True,))
+    assert 0 == nothing.size == nothing.everything.count
+    assert not nothing.where("flag", (True,))

@@ -1,0 +1,106 @@
+"""`bailee policy diff`, `history`: what versions of the document change, and for whom."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.policy_tables import plain, unheaded
+from bailee.cli.show import console, print_json, say
+from bailee.policy import as_json as shapes
+from bailee.policy import load
+from bailee.policy.document import Language
+
+LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+_WHICH: Final = 'A document, a shipped version, or "shipped".'
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="A", help=_WHICH)],
+    new: Annotated[str, typer.Argument(metavar="B", help=_WHICH)],
+    lang: LanguageOption = "en",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what document B changes against A, and for whom."""
+    from bailee.policy.diff import change_in_words, compare, who_in_words
+
+    with reporting():
+        first, second = (
+            load(None if name == "shipped" else Path(name)).document for name in (old, new)
+        )
+        found = compare(first, second)
+        if as_json:
+            print_json(shapes.difference_as_json(first, second, found))
+            return
+        out = console()
+        if found.empty:
+            say("No difference." if first.sha256 == second.sha256 else "Nothing changes.")
+            return
+        if found.changes:
+            rows = [
+                (
+                    one.action,
+                    "{} → {}".format(*change_in_words(one, lang)),
+                    who_in_words(one, second, lang),
+                    f"{one.combinations:,}",
+                )
+                for one in found.changes
+            ]
+            out.print(plain(("action", "changes", "for", "combinations"), rows))
+        else:
+            say("No decision changes.")
+        lines = [f"{name}: {before} → {after}" for name, before, after in found.settings]
+        lines += [f"new value: {one}" for one in found.added]
+        lines += [f"value gone: {one}" for one in found.removed]
+        lines += [f"new clause: {one}" for one in found.clauses_added]
+        lines += [f"clause gone: {one}" for one in found.clauses_removed]
+        lines += [f"reworded: {one}" for one in found.clauses_reworded]
+        lines += [
+            f"same result, other clause: {was} → {now} ({count:,} combinations of {action})"
+            for action, was, now, count in found.moved
+        ]
+        if lines:
+            out.print("\n" + "\n".join(lines))
+
+
+def history(lang: LanguageOption = "en", as_json: JsonOption = False) -> None:
+    """List the shipped versions of the document, and what each changed."""
+    from bailee.policy.diff import change_in_words, compare, who_in_words
+    from bailee.policy.loading import SHIPPED, VERSIONS
+
+    with reporting():
+        documents = [load(Path(version)).document for version in VERSIONS]
+        changed = [compare(*two).changes for two in pairwise((documents[0], *documents))]
+        if as_json:
+            print_json(
+                [
+                    {
+                        "version": one.version,
+                        "document": one.sha256,
+                        "holds": one.file == SHIPPED,
+                        "changes": len(changes),
+                    }
+                    for one, changes in zip(documents, changed, strict=True)
+                ]
+            )
+            return
+        out = console()
+        for one, changes in zip(documents, changed, strict=True):
+            holds = ", which holds" if one.file == SHIPPED else ""
+            out.print(f"{one.version}{holds}  sha256 {one.sha256}")
+            rows = [
+                ("  {} → {}".format(*change_in_words(each, lang)), who_in_words(each, one, lang))
+                for each in changes
+                if each.action != "send"
+            ]
+            if rows:
+                out.print(unheaded(rows))
+            if sends := sum(each.action == "send" for each in changes):
+                say(f"  what may be sent from a machine changes in {sends} groups of cases")
+        say("")
+        say("bailee policy diff A B tells two of them apart; policy page writes the page of one.")
