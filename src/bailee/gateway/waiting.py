@@ -14,7 +14,7 @@ from enum import IntEnum
 from bailee.gateway.settings import GatewayLimits
 
 
-class Late(IntEnum):
+class Overdue(IntEnum):
     """Who has been waited for too long."""
 
     NOBODY = 0
@@ -23,7 +23,7 @@ class Late(IntEnum):
     ASKING = 3  # the client, whose request does not come
 
 
-NOBODY, TAKING, UPSTREAM, ASKING = Late
+NOBODY, TAKING, UPSTREAM, ASKING = Overdue
 
 
 class Waiting:
@@ -53,7 +53,7 @@ class Waiting:
 
     def late(
         self, now: float, *, taken: int, upstream: bool, promptly: bool, body_late: bool
-    ) -> Late:
+    ) -> Overdue:
         """Who is late. `taken`: how much was written to the client, in bytes. `upstream`: the
         client has done its part. `promptly`: the upstream has its answer ready, or should have.
         `body_late`: the client's connection finds its request so.
