@@ -10,9 +10,10 @@ Rules kept here:
   the other. So another account's request stands behind a few of them, never behind all; also who
   comes while one account alone was there. Who is alone begins more at once, since what begins
   together ends together, and is written in one go.
-* While several are there it is so with bytes: of an account of which `bytes_most` were read in a
-  turn, from either side, nothing more is read in it; then its connections take turns, one of them
-  in a turn of the loop. A read counts `read_least` at the least, since many small ones take long.
+* While several are there it is so with what comes, from either side: of an account that had
+  `seconds_most` of a turn, or of which `bytes_most` were gone into, the rest waits for the next, in
+  which its connections go on in the order in which they came to rest, one of them at the least.
+  Who is alone has `alone_share` times as much of a turn: who comes then stands behind no more.
 * While the loop is late, who wants most of it is paced (`pace`), and waits for that.
 
 Rows: G1.
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from bailee.admission.pace import AccountDemand, Pace
@@ -29,12 +31,22 @@ from bailee.admission.pace import AccountDemand, Pace
 _MOST: Final = 2
 _ALONE: Final = 16
 _BYTES_MOST: Final = 128 << 10
-_READ_LEAST: Final = 4 << 10
+_SECONDS_MOST: Final = 0.001
+_ALONE_SHARE: Final = 4
+_REMEMBERED: Final = 10.0  # seconds for which who asked counts as there
 _LOOK_SECONDS: Final = 0.005
 _LOOKS: Final = 20  # between two adjustments
 _LONGEST: Final = 0.1  # seconds until a turn is looked for again
 
 Go = Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Had:
+    """What an account had of the present turn."""
+
+    seconds: float = 0.0
+    bytes: int = 0
 
 
 class Rounds:
@@ -55,7 +67,9 @@ class Rounds:
         most: int = _MOST,
         alone: int = _ALONE,
         bytes_most: int = _BYTES_MOST,
-        read_least: int = _READ_LEAST,
+        seconds_most: float = _SECONDS_MOST,
+        alone_share: int = _ALONE_SHARE,
+        remembered: float = _REMEMBERED,
         pace: Pace | None = None,
     ) -> None:
         self.crowded = False
@@ -65,12 +79,13 @@ class Rounds:
         self._now = now
         self._several, self._alone = most, alone
         self._bytes_most = bytes_most
-        self._read_least = read_least
+        self._seconds_most = seconds_most
+        self._alone_share = alone_share
+        self._remembered = remembered
         self._pace = pace or Pace()
-        self._seen: set[str] = set()
-        self._before: set[str] = set()
+        self._seen: dict[str, float] = {}  # when each account last asked
         self._begun: dict[str, int] = {}
-        self._read: dict[str, int] = {}
+        self._had: dict[str, _Had] = {}
         self._resting: dict[str, deque[Go]] = {}
         self._queues: dict[str, dict[str, deque[Go]]] = {}
         self._turns = False  # whether the next turn of the loop is ours too
@@ -88,7 +103,7 @@ class Rounds:
 
     def begins(self, account: str) -> bool:
         """Whether a request begins now; otherwise its caller goes on with `wait`."""
-        self._seen.add(account)
+        self._seen[account] = self._now()
         if not self.crowded and len(self._seen) > 1:
             self._crowd()
         count = self._begun.get(account, 0)
@@ -111,31 +126,46 @@ class Rounds:
         self._take_turn()
         self._queues.setdefault(account, {}).setdefault(key, deque()).append(go)
 
-    def reads_on(self, account: str, size: int) -> bool:
-        """Whether more is read in this turn of an account of which `size` bytes just came, from it
-        or for it; otherwise its caller goes on with `rest`.
+    def has_turn(self, account: str) -> bool:
+        """Whether what comes of an account is gone into in this turn; otherwise its caller goes on
+        with `rest`.
         """
-        if not self.crowded:
-            return True
-        self._take_turn()
-        read = self._read[account] = self._read.get(account, 0) + max(size, self._read_least)
-        return read < self._bytes_most
+        return account not in self._resting and self._has_left(account)
 
     def rest(self, account: str, go: Go) -> None:
-        """`go` is called when the connection's turn to be read from comes."""
+        """`go` is called when the connection's turn comes to go on; it tells what it `took`."""
+        self._take_turn()
         self._resting.setdefault(account, deque()).append(go)
 
+    def took(self, account: str, seconds: float, size: int) -> None:
+        """An account had so much of the loop's turn, for so many bytes of what came. Told of all
+        that comes while it is `crowded`, and of what is large at any time.
+        """
+        self._take_turn()
+        had = self._had.get(account)
+        if had is None:
+            had = self._had[account] = _Had()
+        had.seconds += seconds
+        had.bytes += size
+        if self.crowded:
+            self.spent(account, seconds)
+
     def spent(self, account: str, seconds: float) -> None:
-        """So much of the loop's time went on an account. Told while it is `crowded`."""
+        """So much time goes on an account, in whatever turn. Told while it is `crowded`."""
         self._want(account).used += seconds
 
     def look(self) -> None:
-        """Called now and then: forgets who was not there since the time before the last."""
-        if len(self._seen | self._before) > 1:
+        """Called now and then: forgets who has not asked for a while, and has nothing waiting. The
+        while is long: who asks seldom finds turns shared, and not all that another began alone.
+        """
+        since = self._now() - self._remembered
+        for account in [one for one, asked in self._seen.items() if asked < since]:
+            if account not in self._queues:
+                del self._seen[account]
+        if len(self._seen) > 1:
             self._crowd()
         else:
             self.crowded = False
-        self._before, self._seen = self._seen, set(self._queues)
 
     # -- turns ---------------------------------------------------------------------------------
 
@@ -147,16 +177,12 @@ class Rounds:
     def _turn(self) -> None:
         self._turns = False
         self._begun.clear()
-        self._read.clear()
+        self._had.clear()
         if self._resting:
-            for account, resting in tuple(self._resting.items()):
-                resting.popleft()()
-                if not resting:
-                    del self._resting[account]
-            self._take_turn()
+            self._go_on()
         if not self._queues:
             return
-        due: list[Go] = []
+        due: list[tuple[str, Go]] = []
         now, pause = self._now(), _LONGEST
         for account in tuple(self._queues):
             pause = min(pause, self._take(account, now, due))
@@ -164,8 +190,31 @@ class Rounds:
             self._take_turn()
         elif self._queues and not now < self._wakes <= now + pause:
             self._wake(now + pause, pause)
-        for go in due:
+        for account, go in due:
+            began = self._now()
             go()
+            self.took(account, self._now() - began, 0)
+
+    def _go_on(self) -> None:
+        """Those that rest go on, of each account as many as its part of the turn is enough for. One
+        that takes nothing of it is only read from again, and what then comes may be large.
+        """
+        self._take_turn()
+        for account, resting in tuple(self._resting.items()):
+            while True:
+                resting.popleft()()
+                if not resting:
+                    del self._resting[account]
+                    break
+                if account not in self._had or not self._has_left(account):
+                    break
+
+    def _has_left(self, account: str) -> bool:
+        had = self._had.get(account)
+        if had is None:
+            return True
+        share = 1 if self.crowded else self._alone_share
+        return had.seconds < self._seconds_most * share and had.bytes < self._bytes_most * share
 
     def _wake(self, at: float, seconds: float) -> None:
         self._wakes = at
@@ -177,7 +226,7 @@ class Rounds:
 
         self._later(seconds, due)
 
-    def _take(self, account: str, now: float, due: list[Go]) -> float:
+    def _take(self, account: str, now: float, due: list[tuple[str, Go]]) -> float:
         """What of an account begins in this turn; seconds until more of it may."""
         keys = self._queues[account]
         for count in range(1, self._most() + 1):
@@ -185,7 +234,7 @@ class Rounds:
                 return pause
             key = next(iter(keys))
             queue = keys.pop(key)
-            due.append(queue.popleft())
+            due.append((account, queue.popleft()))
             self._begin(account, count)
             if queue:
                 keys[key] = queue  # behind the account's other keys

@@ -259,8 +259,7 @@ def _switches(policy: Policy, environment: Mapping[str, str]) -> dict[str, str]:
 class Defects:
     """Reports defects of the server's own into its own store: class and own frames, no message.
 
-    The console calls it on its worker threads, several at once. It counts lately kept ones without
-    a lock: two at the same moment may be one more than the bound. It never raises.
+    The console calls it on its worker threads, several at once. It never raises.
     """
 
     def __init__(self, telemetry: Telemetry, clock: Clock, period: str | None) -> None:
@@ -269,15 +268,17 @@ class Defects:
         self._clock = clock
         self._period = period
         self._declared = Declared(telemetry.registry)
+        self._lock = threading.Lock()  # who counts in `_times`
         self._times: deque[float] = deque(maxlen=_MOST_DEFECTS)
 
     def __call__(self, error: BaseException) -> None:
         """Keep one, unless there were too many in the last minute. Never raises."""
         now = self._clock()
         at = now.timestamp()
-        if len(self._times) == _MOST_DEFECTS and at - self._times[0] < _SECONDS:
-            return
-        self._times.append(at)
+        with self._lock:
+            if len(self._times) == _MOST_DEFECTS and at - self._times[0] < _SECONDS:
+                return
+            self._times.append(at)
         with contextlib.suppress(BaileeError):
             self._keep(error, now)
 

@@ -316,8 +316,12 @@ class Reports:
         return cast("Parts", content)
 
     def on_disk(self, account_id: str) -> int:
-        """What of an account rests here, in bytes."""
-        return self.received.of(account_id, self._clock()).bytes
+        """What of an account rests here, in bytes. Not for the event loop (`ReceivedCounts.rests`).
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        return self.received.rests(account_id, self._clock())
 
     def over(self, share: Share, account_id: str) -> tuple[str, int] | None:
         """How an account has used up its share, of reports a day or on disk (`Standing.over`)."""

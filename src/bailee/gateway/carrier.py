@@ -110,7 +110,7 @@ class SocketCarrier:
             self._connected(connection, pooled=False)
 
     def _connected(self, connection: UpstreamConnection, *, pooled: bool) -> None:
-        connection.carrier = self
+        connection.carrier, connection.account = self, self.exchange.account
         self._connection = connection
         self.exchange.connected(self._gateway.now, pooled=pooled)
         self.carry()

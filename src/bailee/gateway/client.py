@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import socket
 import struct
-import time
 from typing import Final, Protocol, cast
 
 from bailee.admission import Connections, Over, Rounds
@@ -24,6 +23,7 @@ from bailee.gateway.exchange import Carrier
 from bailee.gateway.failing import request_late, request_too_large
 from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
+from bailee.gateway.reading import ReadInTurns
 from bailee.gateway.recording import over_share
 from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.summary import ExchangeSummary
@@ -65,7 +65,7 @@ class Surroundings(Protocol):
         ...
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(ReadInTurns):
     """One connection of a client's, on the loop's thread. It reads requests, has the gateway decide
     on each, and tells the exchange under way what comes. It never decides what passes.
     """
@@ -75,7 +75,6 @@ class ClientConnection(asyncio.Protocol):
         "_buffer",
         "_course",
         "_gateway",
-        "_paused",
         "_pumping",
         "_scanned",
         "account",
@@ -84,18 +83,16 @@ class ClientConnection(asyncio.Protocol):
         "carrier",
         "closes",
         "gone",
-        "transport",
     )
 
     def __init__(self, gateway: Surroundings) -> None:
+        super().__init__(gateway.rounds)
         self._gateway = gateway
         self._course = ClientCourse(gateway.limits, gateway.now)
         self._buffer = b""
         self._body: Body | None = None
         self._scanned = 0  # bytes of the buffer in which no head ends
-        self._paused: set[str] = set()
         self._pumping = False
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.carrier: Carrier | None = None  # of what is under way
         self.api = Api.MESSAGES  # of the last request: the shape of errors
         self.account = ""  # of the last request; the empty name while nobody is known
@@ -114,22 +111,11 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._gateway.clients.add(self)
 
-    def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`."""
-        rounds = self._gateway.rounds
-        if not rounds.crowded:
-            self._received(data)
-            return
-        began = time.perf_counter()
-        self._received(data)
-        account = self.account
-        rounds.spent(account, time.perf_counter() - began)
-        if not rounds.reads_on(account, len(data)):
-            self.pause("round")
-            rounds.rest(account, self._read_on)
+    def _whose(self) -> str:
+        return self.account
 
-    def _read_on(self) -> None:
-        self.resume("round")
+    def _reads_on(self) -> None:
+        self._course.heard = self._gateway.now
 
     def _received(self, data: bytes) -> None:
         course = self._course
@@ -160,6 +146,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """See `asyncio.Protocol`."""
         self.gone = True
+        self._aside = None
         self._gateway.clients.discard(self)
         self._gateway.connections.closed(self)
         carrier, self.carrier = self.carrier, None
@@ -301,20 +288,6 @@ class ClientConnection(asyncio.Protocol):
         if not self.gone:
             self.transport.write(data)
 
-    def pause(self, why: str) -> None:
-        """Stops reading until every `why` is resumed."""
-        if not self._paused and not self.gone:
-            self.transport.pause_reading()
-        self._paused.add(why)
-
-    def resume(self, why: str) -> None:
-        """Takes back a `pause`."""
-        if why in self._paused:
-            self._paused.discard(why)
-            self._course.heard = self._gateway.now
-            if not self._paused and not self.gone:
-                self.transport.resume_reading()
-
     def finished(self) -> None:
         """The answer is complete."""
         self.carrier = None
@@ -335,9 +308,7 @@ class ClientConnection(asyncio.Protocol):
         """Waits for the next request, or takes it."""
         self._course.begins(self._gateway.now)
         self._gateway.connections.waits(self)
-        if self._paused:
-            for why in tuple(self._paused):
-                self.resume(why)
+        self.resume()
         if self._buffer:
             self._pump()
 
@@ -390,8 +361,7 @@ class ClientConnection(asyncio.Protocol):
         self._wait_to_send()
         self._body = None
         self._buffer = b""
-        for why in tuple(self._paused):
-            self.resume(why)
+        self.resume()
         if not self.gone and self.transport.can_write_eof():
             self.transport.write_eof()
 
@@ -399,7 +369,7 @@ class ClientConnection(asyncio.Protocol):
         """Looks at what is late. `now` in the loop's seconds."""
         course, carrier = self._course, self.carrier
         if carrier is not None:
-            late = course.body_late(now, self._gateway.elapsed, paused=bool(self._paused))
+            late = course.body_late(now, self._gateway.elapsed, paused=bool(self._why))
             carrier.exchange.tick(now, body_late=late)
             carrier.carry()
             return

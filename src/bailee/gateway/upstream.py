@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
-import time
 from typing import Final, Protocol, cast
 
 from bailee.admission import Rounds
@@ -29,6 +28,7 @@ from bailee.gateway.http1 import (
     find_head_end,
     parse_answer_head,
 )
+from bailee.gateway.reading import ReadInTurns
 from bailee.gateway.settings import GatewayLimits, Upstream
 from bailee.gateway.tunnel import tunnel
 from bailee.gateway.uplink import Addressee
@@ -37,9 +37,10 @@ _MAX_INFORMATIONAL: Final = 16
 _MARGIN: Final = 1.0  # seconds for a request to arrive before the upstream closes
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(ReadInTurns):
     """One connection, and the reading of answers from it. The pool owns it between requests; a
-    carrier has it for one. It tells the exchange what comes and never decides what that means.
+    carrier has it for one, of `account`. It tells the exchange what comes and never decides what
+    that means.
     """
 
     __slots__ = (
@@ -47,27 +48,26 @@ class UpstreamConnection(asyncio.Protocol):
         "_buffer",
         "_informational",
         "_keep_alive",
-        "_paused",
         "_poll",
         "_pool",
         "_time",
+        "account",
         "carrier",
         "heard",
         "idle_until",
         "keep",
-        "transport",
     )
 
     def __init__(self, pool: UpstreamPool) -> None:
+        super().__init__(pool.time.rounds)
         self._pool = pool
         self._time = pool.time
         self._body: Body | None = None
         self._buffer = b""
         self._informational = 0
         self._keep_alive = False
-        self._paused: set[str] = set()
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.carrier: Carrier | None = None
+        self.account = ""  # of the present request, or the last
         self.heard = False  # whether anything of an answer to the present request has come
         self.keep = pool.limits.upstream_keep_alive  # how long it may be idle, in seconds
         self.idle_until = 0.0  # in the loop's seconds
@@ -87,41 +87,18 @@ class UpstreamConnection(asyncio.Protocol):
         """
         return not self.transport.is_closing() and not self._poll.poll(0)
 
-    def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`."""
+    def _whose(self) -> str:
+        return self.account
+
+    def _rest(self, account: str) -> None:
+        if self.carrier is not None:  # who has been served is not made to wait
+            super()._rest(account)
+
+    def _received(self, data: bytes) -> None:
         carrier = self.carrier
         if carrier is None:  # nobody asked
             self.transport.abort()
             return
-        rounds = self._time.rounds
-        if not rounds.crowded:
-            self._received(carrier, data)
-            return
-        began = time.perf_counter()
-        self._received(carrier, data)
-        account = carrier.exchange.account
-        rounds.spent(account, time.perf_counter() - began)
-        if not rounds.reads_on(account, len(data)) and self.carrier is carrier:
-            self.pause("round")
-            rounds.rest(account, self._read_on)
-
-    def _read_on(self) -> None:
-        self.resume("round")
-
-    def pause(self, why: str) -> None:
-        """Stops reading until every `why` is resumed."""
-        if not self._paused and not self.transport.is_closing():
-            self.transport.pause_reading()
-        self._paused.add(why)
-
-    def resume(self, *whys: str) -> None:
-        """Takes back a `pause`, or several."""
-        if self._paused:
-            self._paused.difference_update(whys)
-            if not self._paused and not self.transport.is_closing():
-                self.transport.resume_reading()
-
-    def _received(self, carrier: Carrier, data: bytes) -> None:
         exchange = carrier.exchange
         self.heard = True
         exchange.waiting.heard = now = self._time.now
@@ -190,6 +167,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
+        if self._aside is not None:
+            self._received(self._aside)
         carrier = self.carrier
         if carrier is None:
             self._pool.forget(self)
@@ -218,6 +197,7 @@ class UpstreamConnection(asyncio.Protocol):
     def drop(self) -> None:
         """Ends the connection at once: the exchange no longer wants its answer."""
         self.carrier = None
+        self._aside = None
         self.transport.abort()
 
 
@@ -312,7 +292,7 @@ class UpstreamPool:
             return
         connection.heard = False
         connection.idle_until = asyncio.get_running_loop().time() + connection.keep
-        connection.resume("client", "round")
+        connection.resume()
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:

@@ -2,7 +2,8 @@
 
 Theory of operation: what was kept is counted in memory as it is kept; a sweep writes the counts,
 and has the store say what rests by now (compressed, or withdrawn). Between two sweeps, what came
-counts as it came. So who sends is judged by a look-up, and nothing is searched for.
+counts as it came. So who sends is judged by a look-up, and nothing is searched for. The first sweep
+is there before a server says that it is ready.
 
 Rules kept here:
 
@@ -64,7 +65,8 @@ class Standing:
 
 class ReceivedCounts:
     """The counts of one class, in one home. A store owns it and calls `look` when it sweeps; `add`,
-    `of` and `forget` are called from any thread. It refuses nobody: that is the door's.
+    `of` and `forget` are called from any thread, `rests` from any but the event loop's. It refuses
+    nobody: that is the door's.
     """
 
     def __init__(
@@ -95,11 +97,21 @@ class ReceivedCounts:
             self._today: Counter[str] = Counter({account: int(items) for account, items in rows})
 
     def of(self, account_id: str, now: datetime) -> Standing:
-        """What an account has. Takes no lock and asks nobody, once something has looked."""
-        if self._rest is None:
-            self.look(now)
+        """What an account has; until something has looked, what rested before counts as nothing.
+        Takes no lock and asks no database, so the event loop may call it.
+        """
         today = self._today[account_id] if self._day == _day(now) else 0
         return Standing(today, (self._rest or {}).get(account_id, 0) + self._since[account_id])
+
+    def rests(self, account_id: str, now: datetime) -> int:
+        """What of an account is on disk, in bytes. Looks, if nothing has: not for the event loop.
+
+        Raises:
+            StorageError: the store can't be read or written.
+        """
+        if self._rest is None:
+            self.look(now)
+        return self.of(account_id, now).bytes
 
     def add(
         self, account_id: str, kept: Standing, now: datetime, until: datetime, period: str = ""

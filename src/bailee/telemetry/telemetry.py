@@ -365,15 +365,20 @@ class Telemetry:
             self.received[data_class].add(account_id, Standing(items, size), now, until, period)
 
     def on_disk(self, account_id: str) -> int:
-        """What of an account rests here, in bytes."""
+        """What of an account rests here, in bytes. Not for the event loop (`ReceivedCounts.rests`).
+
+        Raises:
+            StorageError: the store can't be read.
+        """
         now = self._clock()
-        return sum(one.of(account_id, now).bytes for one in self.received.values())
+        return sum(one.rests(account_id, now) for one in self.received.values())
 
     def over(self, data_class: DataClass, share: Share, account_id: str) -> tuple[str, int] | None:
         """How an account has used up its share, of a class a day or of both on disk."""
         now = self._clock()
-        today = self.received[data_class].of(account_id, now).items
-        return Standing(today, self.on_disk(account_id)).over(share, now)
+        standing = {name: one.of(account_id, now) for name, one in self.received.items()}
+        rests = sum(one.bytes for one in standing.values())
+        return Standing(standing[data_class].items, rests).over(share, now)
 
     def _closed(self, name: str) -> None:
         self._submit(self._days.compact, name)

@@ -52,7 +52,7 @@ _PROBE_SECONDS = 1.0
 # What the loop may write by itself.
 _QUICK_SECONDS = 0.0005
 _QUICK_BYTES = 256 << 10
-_QUICK_GROUP = 8
+_QUICK_GROUP = 16
 
 Done = Callable[[StorageError | None], None]
 Submitted = tuple[CapturedExchange, Done]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -165,3 +166,13 @@ def test_a_defect_is_reported_without_its_words(bench: Bench) -> None:
     bench.close()
     assert [] == [p for p in bench.path.rglob("*") if p.is_file() and b"quince" in p.read_bytes()]
     bench.open()
+
+
+@pytest.mark.row("S2")
+def test_a_flood_of_defects_is_held_back_from_however_many_threads(bench: Bench) -> None:
+    """Twenty a minute are kept, and not one more."""
+    report = Defects(bench.telemetry, bench.clock, "P30D")
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(report, [ValueError("quince") for _ in range(200)]))
+    bench.telemetry.settle()
+    assert [20] == [issue.count for issue in bench.telemetry.errors.issues(bench.clock())]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from bailee.errors import StorageError
 from bailee.ingest.door import DoorLimits
@@ -104,6 +105,10 @@ def test_counts_outlive_a_failure_and_go_with_their_account(bench: Bench) -> Non
     counts.look(now)
     again = ReceivedCounts(bench.engine, "metric", now, lambda: resting)
 
+    asked: list[object] = []
+    event.listen(bench.engine, "before_cursor_execute", lambda *one: asked.append(one))
+    assert (Standing(3, 0), []) == (again.of("ada", now), asked)  # on the event loop
+    assert 40 == again.rests("ada", now)
     assert Standing(3, 40) == counts.of("ada", now) == again.of("ada", now)
     counts.forget("ada")
     resting.clear()

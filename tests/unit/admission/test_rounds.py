@@ -20,9 +20,7 @@ class Loop:
         self.now = 0.0
         self.soon: list[Callable[[], None]] = []
         self.timers: list[tuple[float, Callable[[], None]]] = []
-        self.rounds = Rounds(
-            self.soon.append, self.later, lambda: self.now, most=2, bytes_most=100, read_least=1
-        )
+        self.rounds = Rounds(self.soon.append, self.later, lambda: self.now, most=2, bytes_most=100)
         self.begun: list[str] = []
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
@@ -36,13 +34,20 @@ class Loop:
         else:
             self.rounds.wait(account, key, lambda: self.begun.append(name))
 
-    def reads(self, account: str, size: int, name: str) -> bool:
+    def reads(self, account: str, size: int, name: str, seconds: float = 0.0) -> bool:
         """So much comes over a connection: whether more is read from it; if not, its name is noted
         when its turn comes.
         """
-        if self.rounds.reads_on(account, size):
+        if self.rounds.crowded:
+            self.rounds.took(account, seconds, size)
+        if self.rounds.has_turn(account):
             return True
-        self.rounds.rest(account, lambda: self.begun.append(name))
+
+        def go_on() -> None:
+            self.begun.append(name)
+            self.rounds.took(account, seconds, 0)
+
+        self.rounds.rest(account, go_on)
         return False
 
     def turn(self) -> list[str]:
@@ -109,7 +114,7 @@ def test_another_accounts_request_stands_behind_a_few() -> None:
 
 
 def test_who_is_alone_is_read_from_without_rest() -> None:
-    """However much it sends."""
+    """However many small things it sends."""
     loop = Loop()
     loop.ask("a", "k", "")
     assert all(loop.reads("a", 1000, "a0") for _ in range(9))
@@ -128,11 +133,39 @@ def test_so_many_bytes_of_an_account_are_read_in_a_turn() -> None:
         loop.reads("a", 1, "a2"),
         loop.reads("b", 60, "b0"),
     ]
-    assert ["a1"] == loop.turn()
+    assert ["a1", "a2"] == loop.turn()
     assert not loop.reads("a", 100, "a1")
     assert not loop.reads("b", 100, "b0")
-    assert [["a2", "b0"], ["a1"], [], []] == [loop.turn() for _ in range(4)]
+    assert [["a1", "b0"], [], []] == [loop.turn() for _ in range(3)]
     assert [] == loop.soon
+
+
+@pytest.mark.row("G1")
+def test_an_account_has_so_much_of_a_turn() -> None:
+    """What takes longer rests, in the order in which it came, and as much of it goes on in a turn
+    as there is time for, one at the least.
+    """
+    loop = Loop()
+    loop.ask("a", "k", "")
+    loop.ask("b", "k", "")
+    loop.turn()
+    assert loop.reads("a", 1, "", 0.0006)
+    assert not any(loop.reads("a", 1, f"a{n}", 0.0006) for n in range(5))
+    assert loop.reads("b", 1, "", 0.0006)
+    assert [["a0", "a1"], ["a2", "a3"], ["a4"], []] == [loop.turn() for _ in range(4)]
+    assert not loop.reads("a", 1, "long", 1.0)
+    assert not loop.reads("a", 1, "after", 0.0)
+    assert [["long"], ["after"]] == [loop.turn() for _ in range(2)]
+
+
+def test_who_is_only_read_from_again_is_so_alone() -> None:
+    """What then comes may be large: of an account's connections one goes on in a turn."""
+    loop = Loop()
+    loop.ask("a", "k", "")
+    loop.ask("b", "k", "")
+    for name in ("a0", "a1"):
+        loop.rounds.rest("a", lambda name=name: loop.begun.append(name))  # type: ignore[misc]
+    assert ["a0"] == loop.turn()[2:] and ["a1"] == loop.turn()
 
 
 def test_the_keys_of_an_account_take_turns() -> None:
@@ -160,23 +193,26 @@ def test_what_comes_later_does_not_overtake() -> None:
 
 
 def test_who_was_there_long_ago_counts_no_more() -> None:
-    """After three looks without another's request nothing is counted for what it costs."""
+    """After ten seconds without another's request nothing is counted for what it costs."""
     loop = Loop()
     loop.ask("b", "k", "b")
-    loop.ask("a", "k", "a")
-    for _ in range(3):
-        assert loop.rounds.crowded
-        loop.rounds.look()
+    for _ in range(6):
         loop.ask("a", "k", "a")
+        assert loop.rounds.crowded
+        loop.passes(2.0)
+        loop.rounds.look()
     assert not loop.rounds.crowded
 
 
-def test_a_small_read_counts_as_a_larger_one() -> None:
-    """Of many events of a few bytes, too, only so many are passed on in a turn."""
-    rounds = Rounds(lambda _: None, lambda *_: None, lambda: 0.0, bytes_most=100, read_least=50)
-    rounds.begins("a")
-    rounds.begins("b")
-    assert [True, False] == [rounds.reads_on("a", 1) for _ in range(2)]
+def test_who_is_alone_has_a_larger_part_of_a_turn() -> None:
+    """And still no more than that, so that who comes does not stand behind all of it."""
+    loop = Loop()
+    loop.ask("a", "k", "a")
+    assert loop.rounds.has_turn("a")
+    loop.rounds.took("a", 0.003, 0)
+    assert loop.rounds.has_turn("a")
+    loop.rounds.took("a", 0.001, 0)
+    assert not loop.rounds.has_turn("a")
 
 
 def _flood(loop: Loop, late: float) -> tuple[int, int]:

@@ -123,9 +123,7 @@ def test_a_record_may_be_durable_before_the_end_of_a_stalled_client_is_noticed()
 def test_who_sends_much_is_read_from_again_at_a_later_turn_while_others_are_there() -> None:
     """What is more than an account has in a turn stays in its socket; all of it goes on."""
     turns: list[Callable[[], None]] = []
-    rounds = Rounds(
-        turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=300, read_least=1
-    )
+    rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=300)
     rounds.begins("somebody else")
     rounds.begins("a")
     head = REQUEST.replace(b"Length: 2", b"Length: 500")[:-2]
