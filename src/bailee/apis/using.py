@@ -7,12 +7,32 @@ others count it in. The whole of what an answer says stays in the answer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from bailee.api import Api
 from bailee.items.replies import response_of
 from bailee.json_values import JsonObject, members
 from bailee.vault.packing import JSON
+
+
+class Tokens(NamedTuple):
+    """Tokens by kind. `input` is without what was read from a cache or written to it; `thinking` is
+    a part of `output`, where an API tells it. A write to a cache whose lifetime is not told counts
+    as one for five minutes, which is every API's ordinary one.
+    """
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    thinking: int = 0
+
+    @property
+    def whole(self) -> int:
+        """All that went in and came out."""
+        return self.input + self.output + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
 
 _OF_CONVERSE: Final[Mapping[str, str]] = {
     "inputTokens": "input_tokens",
@@ -34,6 +54,50 @@ def usage(api: Api, answer: JSON) -> dict[str, int]:
             return _of_openai(members(members(answer).get("usage")), "prompt", "completion")
         case Api.GEMINI:
             return _of_gemini(_counts(response_of(answer).get("usageMetadata")))
+
+
+def tokens(api: Api, said: JsonObject) -> Tokens:
+    """What the object says that an answer has in the place of its usage. Never below nothing,
+    and no more of one kind than `_MOST`: an upstream's figures are not ours.
+    """
+    counts = _bounded(usage(api, {_PLACE.get(api, "usage"): said}))
+    written = counts.get("cache_creation_input_tokens", 0)
+    lasting = 0
+    if api is Api.MESSAGES:
+        by_life = _bounded(_counts(said.get("cache_creation")))
+        lasting = min(written, by_life.get("ephemeral_1h_input_tokens", 0))
+    return Tokens(
+        counts.get("input_tokens", 0),
+        counts.get("output_tokens", 0),
+        counts.get("cache_read_input_tokens", 0),
+        written - lasting,
+        lasting,
+        _thought(api, said),
+    )
+
+
+_PLACE: Final[Mapping[Api, str]] = {Api.GEMINI: "usageMetadata"}
+_MOST: Final = 10**9  # tokens of one kind that one answer can have used
+
+
+def _bounded(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: min(max(count, 0), _MOST) for name, count in counts.items()}
+
+
+def _thought(api: Api, said: JsonObject) -> int:
+    """Tokens of the output in which the model thought, where that is told."""
+    match api:
+        case Api.RESPONSES:
+            found = _counts(said.get("output_tokens_details")).get("reasoning_tokens", 0)
+        case Api.CHAT:
+            found = _counts(said.get("completion_tokens_details")).get("reasoning_tokens", 0)
+        case Api.GEMINI:
+            found = _counts(said).get("thoughtsTokenCount", 0)
+        case Api.MESSAGES:
+            found = _counts(said.get("output_tokens_details")).get("thinking_tokens", 0)
+        case Api.CONVERSE:
+            found = 0
+    return min(max(found, 0), _MOST)
 
 
 def _counts(said: object) -> dict[str, int]:
