@@ -13,6 +13,7 @@ from bailee.errors import BaileeError, StorageError, UpstreamError
 from bailee.gateway.client import ClientConnection, Surroundings
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.phases import Do
+from bailee.gateway.recorded_exchange import RecordedExchange
 from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
 
 
@@ -167,11 +168,13 @@ class SocketCarrier:
 
     def _record(self) -> None:
         exchange = self.exchange
+        assert isinstance(exchange, RecordedExchange)
         capture = partial(exchange.captured, self._gateway.clock().timestamp())
         self._gateway.records.submit(capture, self._recorded, exchange.held)
 
     def _recorded(self, error: StorageError | None) -> None:
         exchange = self.exchange
+        assert isinstance(exchange, RecordedExchange)
         self._gateway.records.recorded(exchange.held)
         exchange.recorded(error is None, self._gateway.now)
         self.carry()

@@ -21,6 +21,7 @@ from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.client_course import BODY, BUSY, CLOSING, HEAD, LINGER, ClientCourse, Late
 from bailee.gateway.exchange import Carrier
+from bailee.gateway.failing import request_late, request_too_large
 from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
 from bailee.gateway.recording import over_share
@@ -261,7 +262,7 @@ class ClientConnection(asyncio.Protocol):
         course = self._course
         course.body_size += len(payload)
         if carrier is not None and course.body_size > carrier.exchange.max_body:
-            self._body_failed(too_large(carrier.exchange.max_body))
+            self._body_failed(request_too_large(carrier.exchange.max_body))
             return
         if body.done:
             self._body = None
@@ -412,19 +413,9 @@ class ClientConnection(asyncio.Protocol):
             course.waits = False
             self._reject(over_share(Over("account", "turns", 0)))
         elif found is Late.REJECT:
-            self._reject(InputError("The request did not arrive in time.", code="request_timeout"))
+            self._reject(request_late())
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
         return self.carrier is None
-
-
-def too_large(limit: int) -> InputError:
-    """A request over the limit, in bytes."""
-    return InputError(
-        f"The request is over the limit of {limit // (1024 * 1024)} MiB.",
-        code="request_too_large",
-        hint="the operator sets the limit: gateway.max_request_mb; for uploads with a credential "
-        "of the client's own, gateway.max_upload_mb",
-    )

@@ -34,7 +34,7 @@ from bailee.errors import BaileeError, InputError
 from bailee.gateway.access import Access, Caller, Passage
 from bailee.gateway.answers import error_answer, hello, preflight
 from bailee.gateway.carrier import SocketCarrier
-from bailee.gateway.client import ClientConnection, too_large
+from bailee.gateway.client import ClientConnection
 from bailee.gateway.deciding import (
     caller_of,
     kept,
@@ -43,10 +43,11 @@ from bailee.gateway.deciding import (
     not_passed,
     nowhere,
 )
-from bailee.gateway.exchange import Exchange
+from bailee.gateway.failing import request_too_large
 from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import RequestHead
 from bailee.gateway.listening import Listening, bind, bind_local
+from bailee.gateway.recorded_exchange import kind_of
 from bailee.gateway.recording import Keeping, NotKept, Recording, not_recorded, over_share
 from bailee.gateway.routes import AnsweredHere, GatewayRoute, RefusedRoute, route
 from bailee.gateway.settings import GatewayConfig, check_bind
@@ -323,7 +324,7 @@ class Gateway:
         limits = self.limits
         max_body = limits.max_upload if own and not where.recorded else limits.max_body
         if head.length is not None and head.length > max_body:
-            return too_large(max_body)
+            return request_too_large(max_body)
         pool = self._pools.get(where.channel)
         if pool is None:
             return nowhere(where)
@@ -341,7 +342,7 @@ class Gateway:
             self.served_unrecorded()
             keeps = NotKept("recorder_failed")
         self.connections.admitted(client)
-        exchange = Exchange(
+        exchange = kind_of(keeps)(
             head,
             where,
             caller=caller,

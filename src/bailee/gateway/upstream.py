@@ -124,7 +124,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _received(self, carrier: Carrier, data: bytes) -> None:
         exchange = carrier.exchange
         self.heard = True
-        exchange.heard = now = self._time.now
+        exchange.waiting.heard = now = self._time.now
         try:
             body = self._body
             began = body is None

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bailee.admission import Held, ShareLimits, Shares
 from bailee.errors import UpstreamError
 from bailee.gateway.access import Caller, Passage
-from bailee.gateway.exchange import Exchange
 from bailee.gateway.http1 import parse_answer_head, parse_request_head
 from bailee.gateway.phases import KEPT, PASSED, WRITING, Do, Phase, Table
+from bailee.gateway.recorded_exchange import RecordedExchange, kind_of
 from bailee.gateway.recording import Keeping, NotKept
 from bailee.gateway.routes import GatewayRoute
 from bailee.gateway.settings import GatewayLimits
@@ -69,12 +69,13 @@ class Dialogue:
         assert isinstance(held, Held)
         self.now = 1.0
         head = parse_request_head(raw)
-        self.exchange = Exchange(
+        keeps = Keeping(TERMS) if kept else NotKept("zero_retention")
+        self.exchange = kind_of(keeps)(
             head,
             GatewayRoute("api", b"/v1/messages", "/v1/messages", "conversation", pings=True),
             caller=CALLER,
             addressee=addressee,
-            kept=Keeping(TERMS) if kept else NotKept("zero_retention"),
+            kept=keeps,
             passthrough=False,
             closes=not head.keep_alive,
             max_body=1 << 20,
@@ -87,6 +88,12 @@ class Dialogue:
             started=0.0,
         )
         self.exchange.begin()
+
+    @property
+    def recording(self) -> RecordedExchange:
+        """It, when it is kept."""
+        assert isinstance(self.exchange, RecordedExchange)
+        return self.exchange
 
     def said(self) -> Said:
         """Take out what it said."""
@@ -129,7 +136,7 @@ class Dialogue:
 
     def recorded(self, *, stored: bool = True) -> Said:
         """The recorder is done; it has taken what it asked for."""
-        self.exchange.recorded(stored, self.now)
+        self.recording.recorded(stored, self.now)
         return self.said()
 
     def full(self, full: bool) -> Said:
@@ -167,7 +174,7 @@ def test_a_stream_that_is_kept_ends_once_it_is_recorded() -> None:
     assert (True, True, []) == (down.startswith(b"HTTP/1.1 200"), down.endswith(chunk(EVENT)), out)
     assert Said(b"", b"", [Do.RECORD, Do.PAUSE_UPSTREAM]) == told.answers(STOP)
     assert (b"body", EVENT + STOP) == (
-        (record := told.exchange.captured(1.0)).request,
+        (record := told.recording.captured(1.0)).request,
         record.answer,
     )
     assert Said(chunk(STOP), b"", [Do.RESUME_UPSTREAM]) == told.recorded()
@@ -207,7 +214,7 @@ def test_what_can_not_be_recorded_is_refused_unless_the_policy_lets_it_pass(
     told = Dialogue(must_record=must_record).under_way()
     told.head(b"Content-Length: 2\r\n")
     assert Said(b"", b"", [Do.RELEASE, Do.RECORD]) == told.answers(b"{}", done=True)
-    told.exchange.captured(1.0)
+    told.recording.captured(1.0)
     down, _, out = told.recorded(stored=False)
     if must_record:
         assert (b"HTTP/1.1 503", [Do.FINISHED]) == (down[:12], out)
@@ -320,7 +327,7 @@ def test_a_client_that_leaves_is_recorded_once() -> None:
     told.head()
     told.answers(EVENT)
     assert Said(b"", b"", [Do.DROP, Do.RECORD]) == told.leaves()
-    assert EVENT == told.exchange.captured(1.0).answer
+    assert EVENT == told.recording.captured(1.0).answer
     assert Said(b"", b"", [Do.SAY]) == told.recorded()
     assert (200, "client_aborted", "") == told.outcome
 
@@ -472,7 +479,7 @@ def test_whatever_happens_it_ends_once_and_is_recorded_once(
         elif event in ("event", "stop", "end") and open_:
             now = told.answers({"event": EVENT, "stop": STOP}.get(event, b""), done=event == "end")
         elif event in ("stored", "unstored") and writing:
-            told.exchange.captured(1.0)
+            told.recording.captured(1.0)
             now, writing, stored = told.recorded(stored=event == "stored"), False, stored + 1
         elif event == "leave":
             now = told.leaves()
