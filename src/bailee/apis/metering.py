@@ -110,7 +110,7 @@ class AnswerMeter:
             said = members(orjson.loads(text))
         except orjson.JSONDecodeError:
             return
-        news = {name: value for name, value in said.items() if value is not None}
+        news: JsonObject = {name: one for name, one in said.items() if one is not None}
         self._said = news if self._said is None else {**self._said, **news}
 
     def found(self, *, complete: bool) -> Metered:

@@ -31,7 +31,7 @@ class Tokens(NamedTuple):
     @property
     def whole(self) -> int:
         """All that went in and came out."""
-        return self.input + self.output + self.cache_read + self.cache_write_5m + self.cache_write_1h
+        return sum(self) - self.thinking
 
 
 _OF_CONVERSE: Final[Mapping[str, str]] = {

@@ -55,11 +55,11 @@ def _models(target: str, fields: dict[str, JSON]) -> tuple[str, ...]:
     first = unquote(in_path[1]) if in_path else text(fields.get("model"))
     if in_path and not first:
         return ()
-    others = [text(members(one).get("model")) or text(one) for one in elements(fields.get("fallbacks"))]
-    if in_path and text(fields.get("model")):
+    fallbacks = elements(fields.get("fallbacks"))
+    others = [text(members(one).get("model")) or text(one) for one in fallbacks]
+    others.append(text(fields.get("fallback_model")))
+    if in_path:
         others.append(text(fields.get("model")))
-    if text(fields.get("fallback_model")):
-        others.append(text(fields.get("fallback_model")))
     return (first, *(one for one in others if one)) if first else ()
 
 

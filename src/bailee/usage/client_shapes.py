@@ -1,4 +1,4 @@
-"""What a client is told of limits, in the fields and documents that it makes its own words of. Pure.
+"""What a client is told of limits, in fields and documents that it makes its own words of. Pure.
 
 Claude Code warns its person at 75 and 95 %, shows a refusal's sentence as it stands, and fills its
 `/usage` from a document, all by fields of the vendor's own gateway (protocol text of its version
@@ -40,7 +40,7 @@ def warning_lines(found: Sequence[Standing]) -> bytes:
     passed = next((share for share in WARNED if one.share >= share), None)
     status = "allowed" if passed is None else "allowed_warning"
     ends = int(one.ends.timestamp())
-    fields = {
+    fields: dict[str, str | int] = {
         "status": status,
         "representative-claim": "overage",
         "overage-status": status,
@@ -69,7 +69,7 @@ def refusal(found: OverLimit, now: datetime, ask_at: str = "") -> Refusal:
         return Refusal(error, b"retry-after: %d\r\n" % seconds)
     text = f"{_name(limit.measure)} limit reached · resets {one.ends:%b} {one.ends.day}{more}"
     ends = int(one.ends.timestamp())
-    fields = {
+    fields: dict[str, str | int] = {
         "status": "rejected",
         "reset": ends,
         "overage-reset": ends,
@@ -95,9 +95,7 @@ def store_away() -> Refusal:
     )
 
 
-def oauth_usage(
-    found: Sequence[Standing], spent: tuple[int, int, int]
-) -> dict[str, object]:
+def oauth_usage(found: Sequence[Standing], spent: tuple[int, int, int]) -> dict[str, object]:
     """The document that `/usage` of Claude Code is made of (`GET /api/oauth/usage`). `found`: how
     the person stands with their limits; `spent`: this day, week and month, in micro-USD.
     """
@@ -110,7 +108,7 @@ def oauth_usage(
         }  # fmt: skip
         return {"extra_usage": extra, "limits": []}
     percent = int(one.share * 100)
-    severity = "normal" if one.share < WARNED[-1] else "warning" if one.share < 1 else "critical"
+    severity = "normal" if one.share < WARNED[-1] else "warning"
     return {
         "extra_usage": {
             "is_enabled": True,

@@ -4,8 +4,8 @@ Rules kept here:
 
 * The gateway's loop only adds up. Who a key speaks for, how long a count lives and what it cost are
   found out when it is written, on a thread of its own.
-* Memory is bounded: `_MOST` different sums, and of an account `_MOST_MODELS` models an hour; what is
-  beyond is counted as the model `other`.
+* Memory is bounded: `_MOST` different sums, and of an account `_MOST_MODELS` models an hour; what
+  is beyond is counted as the model `other`.
 * What was not written is written the next time. A kill costs the last `SECONDS` seconds of counts;
   an orderly end none.
 * What a client repeats of a request that was refused is counted once in a minute.
@@ -128,8 +128,7 @@ class UsageCounting:
             one.errors += use.failed
             one.aborted += use.aborted
             one.seconds += use.seconds
-            if use.seconds > one.slowest:
-                one.slowest = use.seconds
+            one.slowest = max(one.slowest, use.seconds)
             if metered is not None:
                 tokens = metered.tokens
                 one.metered += 1
@@ -190,7 +189,9 @@ class UsageCounting:
         with self._lock:
             sums, self._sums = self._sums, {}
         try:
-            self._counts.add([one for alike, found in sums.items() for one in self._row(alike, found)])
+            self._counts.add(
+                [one for alike, found in sums.items() for one in self._row(alike, found)]
+            )
         except BaseException:
             with self._lock:
                 self._put_back(sums)

@@ -21,17 +21,29 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from bailee.apis.using import Tokens
 from bailee.db.engine import reading, storage_errors
 from bailee.db.usage import DIMENSIONS, SUMS
 from bailee.db.usage import usage_counts as table
 from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
+from bailee.usage.limits import Scope, Subject, Used
 
 HOUR: Final = 3600
 _WHAT: Final = "the counts of what is used"
 _MOST_ROWS: Final = 10_000
 _AT_ONCE: Final = 500
-BY: Final = ("day", "hour", "person", "organisation", "account", "key", "client", "model", "channel")
+BY: Final = (
+    "day",
+    "hour",
+    "person",
+    "organisation",
+    "account",
+    "key",
+    "client",
+    "model",
+    "channel",
+)
 """By what counts can be asked for."""
 
 
@@ -149,7 +161,7 @@ class UsageCounts:
             raise InputError(
                 f"there are more than {_MOST_ROWS} rows.", hint="ask for less time, or by less"
             )
-        return [_usage(by, row._mapping) for row in rows if row._mapping["sum_requests"]]
+        return [_usage(by, row._asdict()) for row in rows if row.sum_requests]
 
     def spent(self, person: str, starts: Sequence[datetime], now: datetime) -> tuple[int, ...]:
         """What a person's requests cost since each of these moments, in micro-USD."""
@@ -157,6 +169,23 @@ class UsageCounts:
             sum(one.cost_micro_usd for one in self.of(Whose(person=person), start, now, (), now))
             for start in starts
         )
+
+    def used_by(self, subject: Subject, since: datetime, until: datetime) -> Used:
+        """What a subject of limits used on the operator's credential, so far as it is counted."""
+        columns = {
+            Scope.PERSON: table.c.person,
+            Scope.ORGANISATION: table.c.organisation,
+            Scope.KEY: table.c.key_id,
+        }
+        query = select(
+            *(func.coalesce(func.sum(table.c[name]), 0).label(name) for name in SUMS)
+        ).where(table.c.hour >= _hour(since), table.c.hour < until.timestamp(), table.c.own == 0)
+        if (column := columns.get(subject.scope)) is not None:
+            query = query.where(column == subject.id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(query).one()
+        tokens = Tokens(*(int(row._mapping[name]) for name in Tokens._fields))
+        return Used(row.requests - row.refused, tokens.whole, row.money)
 
     def sweep(self, now: datetime) -> Mapping[str, int]:
         """Remove what is past its time; how many rows.
@@ -205,9 +234,7 @@ def _add(connection: Connection, rows: list[dict[str, object]]) -> None:
     }
     for name in ("slowest", "until"):
         more[name] = func.max(table.c[name], new.excluded[name])
-    connection.execute(
-        new.on_conflict_do_update(index_elements=list(DIMENSIONS), set_=more), rows
-    )
+    connection.execute(new.on_conflict_do_update(index_elements=list(DIMENSIONS), set_=more), rows)
 
 
 def _row(one: CountedUse) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """Limits on what may be used, and whether a request is within them. Pure.
 
-A limit is on money, tokens, requests or concurrency, of a person, an organisation, a key or everybody
-together, in a minute, day, week or month (UTC; a week begins on Monday). A request is under every
-limit of its person, organisation and key.
+A limit is on money, tokens, requests or concurrency, of a person, an organisation, a key or
+everybody together, in a minute, day, week or month (UTC; a week begins on Monday). A request is
+under every limit of its person, organisation and key.
 
 Rules kept here:
 
@@ -11,8 +11,8 @@ Rules kept here:
   time: so all gateways over one database together go over a limit by one request at the most.
 * What is refused is refused for the limit that holds it longest, so that nobody waits for a minute
   and is then told of a month.
-* Money is micro-USD. Where the price of a model is not known, a limit on money reserves the highest
-  price in the table; afterwards only what is known to have been spent counts.
+* Money is micro-USD. Where the price of a model is not known, a limit on money goes by the highest
+  price in the table: what is not known is not taken for nothing.
 """
 
 from __future__ import annotations
@@ -148,7 +148,9 @@ def window_of(span: Span, now: datetime) -> tuple[datetime, datetime]:
             return at, at
 
 
-def windows(subjects: Sequence[Subject], limits: Sequence[UsageLimit], now: datetime) -> list[Window]:
+def windows(
+    subjects: Sequence[Subject], limits: Sequence[UsageLimit], now: datetime
+) -> list[Window]:
     """The windows in which what these subjects use is counted for their limits, each once."""
     among = {*subjects}
     found = {
@@ -184,7 +186,9 @@ def over(
         found: OverLimit | None = None
         if standing.used >= one.amount:
             found = OverLimit(standing, one.measure is Measure.CONCURRENCY)
-        elif reserved.requests and _more(one.measure, reserved, wanted) > one.amount - standing.used:
+        elif (
+            reserved.requests and _more(one.measure, reserved, wanted) > one.amount - standing.used
+        ):
             found = OverLimit(standing, True)
         if found is not None and (worst is None or _rank(found) > _rank(worst)):
             worst = found
@@ -226,7 +230,7 @@ WARNED: Final = (0.95, 0.75)
 
 
 def nearest(found: Sequence[Standing]) -> Standing | None:
-    """The limit on money by the day, week or month of which most is used: what a person is shown."""
+    """The limit on money, but for a minute's, of which most is used: what a person is shown."""
     money = [
         one
         for one in found

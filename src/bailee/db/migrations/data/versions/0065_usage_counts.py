@@ -9,7 +9,8 @@ down_revision = "0062"
 _DIMENSIONS = ("account", "person", "organisation", "key_id", "client", "model", "channel")
 _SUMS = (
     "requests", "errors", "refused", "aborted", "estimated", "unpriced", "input", "output",
-    "cache_read", "cache_write_5m", "cache_write_1h", "thinking", "money", "milliseconds", "slowest",
+    "cache_read", "cache_write_5m", "cache_write_1h", "thinking", "money", "milliseconds",
+    "slowest",
 )  # fmt: skip
 
 
