@@ -233,7 +233,7 @@ def _denied(model: str, whose: str) -> BaileeError:
     return PolicyDenied(
         f"The model {name} is not among those that this {whose} may ask.",
         code="model_not_allowed",
-        hint="choose another model, or ask the operator (`bailee models`)",
+        hint="choose another model, or ask the operator (`bailee limits models`)",
     )
 
 
