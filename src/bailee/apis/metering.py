@@ -12,7 +12,7 @@ Rules kept here:
 * What a stream costs follows what came, in reads of whatever size. Nothing here raises: what is not
   understood is not counted.
 * An answer that broke off, or does not say what it used, is counted by what has come: its bytes,
-  without the frames of its events, four to a token.
+  without the frames of its events, four to a token, and a token for an event at the least.
 
 Where it stands: Messages `message_start` and `message_delta`; Responses `response.completed`; Chat
 Completions the last chunk; generateContent every chunk; Bedrock's frames as the API inside them.
@@ -53,6 +53,7 @@ _FRAMES: Final = {
     Api.GEMINI: 320,
 }
 """Bytes of an event of a stream that are not the model's."""
+_AROUND: Final = 3  # events of a stream that are none of its text
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class AnswerMeter:
         if not self._stream:
             return self._size // _TOKEN
         text = self._size - self._events * _FRAMES[self._api]
-        return max(text // _TOKEN, 0)
+        return max(text // _TOKEN, self._events - _AROUND, 0)
 
 
 class DecodedMeter(AnswerMeter):
