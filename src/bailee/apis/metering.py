@@ -21,16 +21,12 @@ Completions the last chunk; generateContent every chunk; Bedrock's frames as the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
-
-import orjson
+from typing import Final, NamedTuple
 
 from bailee.api import Api
 from bailee.apis.decoding import Decoder, decoder
 from bailee.apis.events import frame_events
-from bailee.apis.using import Tokens, tokens
-from bailee.json_values import JsonObject, members
+from bailee.apis.using import Tokens, counted
 from bailee.vault.bounds import BeyondBound
 
 _MARK: Final = b'"usage'
@@ -40,6 +36,8 @@ _OBJECT: Final = re.compile(
 )
 _MODEL: Final = re.compile(rb'"model(?:Version)?"\s{0,8}:\s{0,8}"([A-Za-z0-9._:/@ -]{1,100})"')
 _LONGEST: Final = 8192  # bytes of an object of usage
+_NAME: Final = b'"model'
+_MOST_OBJECTS: Final = 4
 _CUT: Final = 128  # bytes in which a name and a model may have been cut
 _MODEL_WITHIN: Final = 64 << 10  # bytes of an answer in which its model is looked for
 _MOST_DECODED: Final = 4 << 20  # what one read may unfold to and still be looked at
@@ -56,8 +54,7 @@ _FRAMES: Final = {
 _AROUND: Final = 3  # events of a stream that are none of its text
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(NamedTuple):
     """What an answer used. `estimated`: it did not say all of it. `model`: which answered, as it
     says; empty when it does not.
     """
@@ -79,7 +76,7 @@ class AnswerMeter:
         self._stream = stream
         self._held = b""
         self._model = b""
-        self._said: JsonObject | None = None
+        self._said: list[bytes] = []  # objects of usage, as they came
         self._size = self._events = 0
 
     def feed(self, data: bytes) -> None:
@@ -89,39 +86,38 @@ class AnswerMeter:
             self._events += data.count(b"\n\n")
         if self._held:
             data = self._held + data
-        if not self._model and self._size <= _MODEL_WITHIN + len(data):
-            found = _MODEL.search(data)
+        if not self._model and (at := data.find(_NAME)) >= 0 and self._size <= _MODEL_WITHIN:
+            found = _MODEL.search(data, at)
             if found is not None:
                 self._model = found[1]
-        self._held = self._look(data) if _MARK in data else data[-_CUT:]
+        at = data.find(_MARK)
+        self._held = data[-_CUT:] if at < 0 else self._look(data, at)
 
-    def _look(self, data: bytes) -> bytes:
-        """Takes the objects that are whole; gives what may go on."""
-        end = 0
-        for found in _OBJECT.finditer(data):
-            end = found.end()
-            self._take(found[1])
+    def _look(self, data: bytes, at: int) -> bytes:
+        """Takes the objects that are whole, from the mark at `at` on; gives what may go on."""
+        end = at
+        while at >= 0:
+            found = _OBJECT.match(data, at)
+            if found is not None:
+                end = found.end()
+                self._said.append(found[1])
+                if len(self._said) > _MOST_OBJECTS:
+                    del self._said[1]  # the first has what a stream says once, the last the rest
+            at = data.find(_MARK, max(end, at + 1))
         begun = _BEGUN.search(data, end)
         if begun is not None and len(data) - begun.start() <= _LONGEST:
             return data[begun.start() :]
         return data[max(end, len(data) - _CUT) :]
 
-    def _take(self, text: bytes) -> None:
-        try:
-            said = members(orjson.loads(text))
-        except orjson.JSONDecodeError:
-            return
-        news: JsonObject = {name: one for name, one in said.items() if one is not None}
-        self._said = news if self._said is None else {**self._said, **news}
-
     def found(self, *, complete: bool) -> Metered:
         """What it used; `complete`: the answer came to its end."""
         said = self._said
-        used = Tokens() if said is None else tokens(self._api, said)
-        estimated = said is None or not complete
-        if estimated and self._size:
+        used = counted(self._api, said)
+        if said and complete:
+            return Metered(used, self._model.decode("ascii"), False)
+        if self._size:
             used = used._replace(output=max(used.output, self._estimate()))
-        return Metered(used, self._model.decode("ascii"), estimated and bool(self._size))
+        return Metered(used, self._model.decode("ascii"), bool(self._size))
 
     def _estimate(self) -> int:
         if not self._stream:
@@ -196,6 +192,8 @@ def meter_for(api: Api, content_type: bytes, content_encoding: bytes) -> AnswerM
     """What reads an answer of this type (lower-case field values) in this API; None when its coding
     is not known.
     """
+    if content_type == b"application/json" and not content_encoding:
+        return AnswerMeter(api, stream=False)
     kind = content_type.partition(b";")[0].strip()
     if kind == b"application/vnd.amazon.eventstream":
         return FrameMeter(api)

@@ -6,8 +6,11 @@ others count it in. The whole of what an answer says stays in the answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
+
+import msgspec
+import orjson
 
 from bailee.api import Api
 from bailee.items.replies import response_of
@@ -54,6 +57,69 @@ def usage(api: Api, answer: JSON) -> dict[str, int]:
             return _of_openai(members(members(answer).get("usage")), "prompt", "completion")
         case Api.GEMINI:
             return _of_gemini(_counts(response_of(answer).get("usageMetadata")))
+
+
+class _Lives(msgspec.Struct):
+    """Tokens written to a cache, by how long it lasts."""
+
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class _Thought(msgspec.Struct):
+    """Parts of the output."""
+
+    thinking_tokens: int | None = None
+
+
+class _Said(msgspec.Struct):
+    """The usage of the Messages API: what nearly every answer has, read without a detour."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: _Lives | None = None
+    output_tokens_details: _Thought | None = None
+
+
+_READ: Final = msgspec.json.Decoder(_Said)
+
+
+def counted(api: Api, objects: Sequence[bytes]) -> Tokens:
+    """What these objects of usage say, in the order in which one answer said them: what is said
+    later takes the place of what was said before. Never raises.
+    """
+    if api is Api.MESSAGES:
+        try:
+            return _of_messages(objects)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # not as it is documented: what of it is, is read below
+    said: JsonObject = {}
+    for text in objects:
+        try:
+            news = members(orjson.loads(text))
+        except orjson.JSONDecodeError:
+            continue
+        said |= {name: value for name, value in news.items() if value is not None}
+    return tokens(api, said)
+
+
+def _of_messages(objects: Sequence[bytes]) -> Tokens:
+    into = out = read = written = lasting = thought = 0
+    for text in objects:
+        said = _READ.decode(text)
+        into = said.input_tokens or into
+        out = said.output_tokens or out
+        read = said.cache_read_input_tokens or read
+        written = said.cache_creation_input_tokens or written
+        if said.cache_creation is not None:
+            lasting = said.cache_creation.ephemeral_1h_input_tokens or lasting
+        if said.output_tokens_details is not None:
+            thought = said.output_tokens_details.thinking_tokens or thought
+    if min(into, out, read, written, lasting, thought) < 0 or into + out + read + written > _MOST:
+        raise msgspec.DecodeError
+    lasting = min(lasting, written)
+    return Tokens(into, out, read, written - lasting, lasting, thought)
 
 
 def tokens(api: Api, said: JsonObject) -> Tokens:

@@ -62,7 +62,8 @@ _METHODS: Final = {
 }
 
 
-_CLIENT: Final = re.compile(rb"(?im)^user-agent:[ \t]*([A-Za-z_.-]{1,40})")
+_CLIENT: Final = re.compile(rb"(?i)user-agent:[ \t]*([A-Za-z_.-]{1,40})")
+_LINE_END: Final = 0x0A
 CLIENTS: Final = {
     b"claude-cli": "claude-code",
     b"claude-code": "claude-code",
@@ -88,8 +89,16 @@ CLIENTS: Final = {
 
 def client_of(head: RequestHead | None) -> str:
     """The program that sends a request, by its own word; empty when it gives none."""
-    found = _CLIENT.search(head.kept) if head is not None else None
-    return CLIENTS.get(found[1].lower(), "other") if found is not None else ""
+    if head is None:
+        return ""
+    fields = head.kept
+    at = fields.find(b"ser-Agent:")
+    if at < 0:
+        at = fields.find(b"ser-agent:")
+    found = _CLIENT.match(fields, at - 1) if at > 0 else None
+    if found is None or (at > 1 and fields[at - 2] != _LINE_END):
+        return ""
+    return CLIENTS.get(found[1].lower(), "other")
 
 
 def method_label(head: RequestHead | None) -> str:

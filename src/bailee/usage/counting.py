@@ -158,10 +158,11 @@ class UsageCounting:
 
     def _sum(self, use: UseOf, model: str) -> _Sum:
         hour = int(use.at) // HOUR * HOUR
-        model = self._bounded(hour, use.account, model)
         alike = (hour, use.account, use.key_id, use.client, model, use.channel, use.own)
         one = self._sums.get(alike)
         if one is None:
+            model = self._bounded(hour, use.account, model)
+            alike = (hour, use.account, use.key_id, use.client, model, use.channel, use.own)
             if len(self._sums) >= _MOST:
                 alike = (hour, use.account, "", _OTHER, _OTHER, use.channel, use.own)
             one = self._sums.setdefault(alike, _Sum())
