@@ -272,6 +272,18 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "flows and switches say; `on`, unless a switch is set; `off`.",
     ),
     Setting(
+        "usage.prices",
+        str,
+        None,
+        "File (TOML) of what tokens cost, in the place of the shipped table of list prices.",
+    ),
+    Setting(
+        "usage.ask_at",
+        str,
+        None,
+        "Where people ask for more than their limit, an address: it stands in the refusal.",
+    ),
+    Setting(
         "upstream.url",
         str,
         None,

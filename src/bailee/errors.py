@@ -70,6 +70,16 @@ CODES: Final[dict[str, Code]] = {
         2,
         "There is as much on disk, or as many keys, as may be; waiting frees none.",
     ),
+    "usage_limit": Code(
+        429, "billing_error", 3, "A limit of the day, week or month is reached; waiting is long."
+    ),
+    "usage_rate": Code(429, "rate_limit_error", 3, "A limit of the minute is reached."),
+    "usage_unknown": Code(
+        429, "billing_error", 6, "It can't be told whether a request is within its limits."
+    ),
+    "model_not_allowed": Code(
+        403, "permission_error", 3, "The model is not among those that may be asked."
+    ),
     "configuration": Code(500, "api_error", 2, "A setting, file or switch is wrong."),
     "home_in_use": Code(500, "api_error", 2, "Another process is using this home."),
     "policy_document": Code(500, "api_error", 1, "The policy document is not sound."),

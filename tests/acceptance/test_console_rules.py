@@ -76,6 +76,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/receipts/{reference}": {"GET": EVERYBODY},
     "/receipts/{reference}/receipt.tlog-proof": {"GET": EVERYBODY},
     "/receipts/{reference}/receipt.json": {"GET": EVERYBODY},
+    "/usage": {"GET": {"operator", *PEOPLE}},
+    f"{OF}/usage": {"GET": {"admin", "owner", "operator"}},
     "/cloud.js": {"GET": EVERYBODY},
     "/cloud": {"GET": {"operator", *PEOPLE}, "POST": {"operator", *PEOPLE}},
     "/cloud/{session}": {"GET": {"operator", *PEOPLE}},

@@ -75,6 +75,7 @@ SHOWS: dict[str, list[str]] = {
     "receipts list": [], "receipts key": [], "audit list": [], "audit show": ["1"],
     "audit checkpoint": [], "audit witness": [], "audit verify": [], "audit prove": ["1"],
     "config show": [], "verify": [], "backup list": [],
+    "usage": ["--by", "person", "--by", "model"], "limits list": [], "limits models": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],
     "flows": [], "outbox list": [], "local list": [], "policy check": [], "policy show": [],
@@ -113,6 +114,8 @@ NOT_HERE = {
     "backup create": "folders that were just typed", "backup verify": "paths and ids",
     "training export": "folders that were just typed, and counts",
     "training verify": "paths and ids", "training withdrawals": "ids and paths",
+    "limits set": "an id and an amount", "limits remove": "what was just typed",
+    "limits allow": "what was just typed",
     "backup end": "an id", "backup restore": "folders that were just typed, and ids",
     "home accept-older": "names of folders", "home salvage": "names of tables, and ids",
 }  # fmt: skip

@@ -67,6 +67,8 @@ class Permission(StrEnum):
     ERROR_ISSUE_READ = "error_issue.read"
     ERROR_ISSUE_CHANGE = "error_issue.change"
     METRICS_READ = "metrics.read"
+    USAGE_READ = "usage.read"
+    USAGE_LIMIT = "usage.limit"
     RETENTION_READ = "retention.read"
     RETENTION_RUN = "retention.run"
     KEYRING_ROTATE = "keyring.rotate"
@@ -118,6 +120,8 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.ERROR_ISSUE_READ: frozenset({"operator"}),
     Permission.ERROR_ISSUE_CHANGE: frozenset({"operator"}),
     Permission.METRICS_READ: frozenset({"operator"}),
+    Permission.USAGE_READ: frozenset({"operator", "self", "holder", "owner", "admin"}),
+    Permission.USAGE_LIMIT: frozenset({"operator"}),
     Permission.RETENTION_READ: frozenset(
         {"operator", "self", "holder", "owner", "admin", "service"}
     ),

@@ -8,6 +8,7 @@ from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
+from bailee.usage.asking import Asker
 
 
 class GatewayPolicyAccess:
@@ -58,6 +59,12 @@ class GatewayPolicyAccess:
             terms=terms.__getitem__,
             passage=lambda kind, own: passages[kind, own],
             consent=account.consent,
+            asker=Asker(
+                key.key_id,
+                key.person_id or account.person_id or "",
+                account.organisation_id or "",
+                account.plan,
+            ),
             stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
 

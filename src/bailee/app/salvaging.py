@@ -34,6 +34,7 @@ BEARABLE: Final = frozenset(
         *("identities", "passkeys", "web_sessions", "sign_in_attempts", "answers"),
         *("error_issues", "telemetry_dropped", "survey_counts", "received", "egress_counts"),
         *("receipt_owners", "conversation_links"),
+        *("usage_counts", "usage_windows", "usage_reservations", "usage_limits", "usage_models"),
     }
 )
 """Tables of which rows may be lost."""

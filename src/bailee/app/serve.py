@@ -28,6 +28,7 @@ from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
 from bailee.app.pages import console_parts
 from bailee.app.upstreams import upstreams
+from bailee.app.using import UsageMetering
 from bailee.app.watch import Watch, to_stderr
 from bailee.app.wiring import ServerWiring
 from bailee.config import Settings, parse_address
@@ -151,10 +152,15 @@ class Server:
         watch.mind([own.thread])
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
 
+        metering = UsageMetering(node)
+        await asyncio.to_thread(metering.start)
+        watch.mind(metering.threads())
+        self._parts.push_async_callback(asyncio.to_thread, metering.stop)
         embedded = settings.text("upstream.url") is None
 
         def over(summary: ExchangeSummary) -> None:
             own.exchange(summary)
+            metering.exchange(summary)
             if summary.outcome != "refused" and not (embedded and summary.channel == "api"):
                 node.egress.add(summary.channel, summary.bytes_in, summary.bytes_out)
             self._on_exchange(summary)
@@ -169,6 +175,7 @@ class Server:
             over,
             health=watch.health,
             disk=disk.of,
+            governor=metering.governing,
         )
         port = await gateway.start(*gateway_at, tls)
         self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
@@ -177,11 +184,15 @@ class Server:
             _public(settings, "gateway.url") or f"{scheme}://{_host(gateway_at[0])}:{port}"
         )
 
+        def measured() -> None:
+            own.settle()
+            metering.counting.settle()
+
         await gateway.start_local(reachable(node.home.gateway_socket))
         cloud = wiring.cloud_running
         await asyncio.to_thread(cloud.start)
         self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
-        self._node = node = replace(node, serving=Serving(watch.health, own.settle, cloud))
+        self._node = node = replace(node, serving=Serving(watch.health, measured, cloud))
         queue = DurableQueue(
             node.home.work_database,
             cloud.queue,

@@ -31,6 +31,8 @@ from bailee.ledger import Sealing
 from bailee.ledger.ledger import open_again
 from bailee.ledger.sequencing import Committed
 from bailee.node import Node
+from bailee.usage.limit_store import put_limit, put_models
+from bailee.usage.limits import Measure, Scope, Span, Subject
 from bailee.vault.record import subject_of
 
 _WHAT: Final = "the restored home"
@@ -90,6 +92,8 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
         for account, mb in plan.limits.items():
             change = update(accounts).where(accounts.c.id == account)
             done.undone += connection.execute(change.values(stored_mb=mb)).rowcount
+        _limit_use(connection, plan)
+        done.undone += len(plan.usage_limits) + len(plan.usage_models)
         for organisation in plan.providers:
             gone = delete(providers).where(providers.c.organisation_id == organisation)
             if connection.execute(gone).rowcount:
@@ -113,6 +117,15 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
             _list_hosts(connection, account, entries, sealing, done)
         done.undone += len(plan.providers) + len(plan.passwords) + len(plan.passkeys)
         done.undone += len(plan.networks)
+
+
+def _limit_use(connection: Connection, plan: ReplayPlan) -> None:
+    """Put limits and lists of models as they were decided last."""
+    for (scope, subject, measure, span), amount in plan.usage_limits.items():
+        whose = Subject(Scope(scope), subject)
+        put_limit(connection, whose, Measure(measure), Span(span), amount)
+    for (scope, subject), models in plan.usage_models.items():
+        put_models(connection, scope, subject, models)
 
 
 def _list_hosts(

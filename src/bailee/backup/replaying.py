@@ -66,8 +66,9 @@ class ReplayPlan:
     is on and since when; `released`: those that are over. `roles`: by organisation and person, None
     where there is none any more. `providers`: organisations whose sign-in was changed. `networks`:
     by account, what was done to its network list, in order. `buried`: what no client may go on
-    with. `snapshots`: of keys, taken since and not gone: until when (Unix seconds), and the root's
-    generation then.
+    with. `usage_limits`: by scope, subject, measure and span, None where there is none any more;
+    `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys, taken
+    since and not gone: until when (Unix seconds), and the root's generation then.
     """
 
     sessions: dict[str, None] = field(default_factory=dict)
@@ -83,6 +84,8 @@ class ReplayPlan:
     trainers: dict[str, bool] = field(default_factory=dict)
     routes: dict[str, bool] = field(default_factory=dict)
     limits: dict[str, int | None] = field(default_factory=dict)
+    usage_limits: dict[tuple[str, str, str, str], int | None] = field(default_factory=dict)
+    usage_models: dict[tuple[str, str], str] = field(default_factory=dict)
     providers: dict[str, None] = field(default_factory=dict)
     passwords: dict[str, None] = field(default_factory=dict)
     passkeys: dict[str, None] = field(default_factory=dict)
@@ -172,6 +175,18 @@ def _limit(made: ReplayPlan, entry: Entry) -> None:
     made.limits[entry.subject] = None if mb is None else int(mb)
 
 
+def _usage_limit(made: ReplayPlan, entry: Entry) -> None:
+    scope, measure, span = (str(entry.body[name]) for name in ("scope", "measure", "span"))
+    amount = entry.body.get("amount")
+    subject = "" if scope == "everybody" else entry.subject
+    limit = None if amount is None else int(amount)
+    made.usage_limits[scope, subject, measure, span] = limit
+
+
+def _usage_models(made: ReplayPlan, entry: Entry) -> None:
+    made.usage_models[str(entry.body["scope"]), entry.subject] = str(entry.body["models"] or "")
+
+
 def _network(made: ReplayPlan, entry: Entry) -> None:
     made.networks.setdefault(entry.subject, []).append(_owned(entry, entry.subject))
 
@@ -215,6 +230,9 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "person.trainer": _trainer,
     "account.unrecorded_routes": _routes,
     "account.stored_limit": _limit,
+    "usage.limit_set": _usage_limit,
+    "usage.limit_removed": _usage_limit,
+    "usage.models_set": _usage_models,
     "provider.bound": _into("providers"),
     "person.password_set": _into("passwords"),
     "person.passkey_removed": _into("passkeys"),

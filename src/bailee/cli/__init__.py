@@ -66,6 +66,14 @@ _COMMANDS: Final = {
     "privacy": ("privacy:app", "Your choice about training."),
     "sessions": ("sessions:app", "Sessions: what is kept, why, until when."),
     "retention": ("retention:app", "Retention: what is kept, and the end of it."),
+    "usage": (
+        "usage:usage",
+        "What was used of models: requests, tokens and cost, this month unless days are given.",
+    ),
+    "limits": (
+        "limits:app",
+        "Limits on what is used of models, and which models may be asked.",
+    ),
     "metrics": ("metrics:app", "Operational metrics."),
     "errors": ("errors_command:app", "Errors of clients, grouped into issues."),
     "feedback": (

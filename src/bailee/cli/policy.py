@@ -195,6 +195,7 @@ def show(
                     "document": whole.sha256,
                     "version": whole.version,
                     "on_recorder_failure": whole.on_recorder_failure,
+                    "on_limits_unknown": whole.on_limits_unknown,
                     "plans": {one.name: one.segment for one in whole.plans.values()},
                     "clauses": listed,
                 }

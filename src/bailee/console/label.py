@@ -92,6 +92,7 @@ def _lines(
         for flow, data_class in _BRINGS.items()
         if flow in running.takes_in
     ]
+    held.append(("usage_count", "linked", ("operating",), "erase"))
     held.append(("local_transcript", "elsewhere", ("resuming",), "own_machine"))
     for data_class, linked, purpose, going in held:
         asked = {**facts, "data_class": data_class}

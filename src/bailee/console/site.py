@@ -55,6 +55,7 @@ from bailee.console.public import LANGUAGE_COOKIE, Public
 from bailee.console.receipts import ReceiptPages
 from bailee.console.staff import StaffPages
 from bailee.console.table import Areas, PageRoute, table
+from bailee.console.usage import UsagePages
 from bailee.console.visitor import (
     Admission,
     RouteRule,
@@ -120,6 +121,7 @@ class Site:
                 metrics=Metrics(parts, frame),
                 errors=ErrorIssues(parts, frame),
                 cloud=CloudPages(parts, frame),
+                usage=UsagePages(parts, frame),
                 api=ApiHandlers(parts),
             )
         )

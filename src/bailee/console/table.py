@@ -30,6 +30,7 @@ from bailee.console.privacy import Privacy
 from bailee.console.public import Public
 from bailee.console.receipts import ReceiptPages
 from bailee.console.staff import StaffPages
+from bailee.console.usage import UsagePages
 from bailee.console.visitor import RouteRule
 from bailee.console.ways_in import WaysIn
 from bailee.operations.routes import BASE, ROUTES
@@ -77,6 +78,7 @@ class Areas:
     metrics: Metrics
     errors: ErrorIssues
     cloud: CloudPages
+    usage: UsagePages
     api: ApiHandlers
 
 
@@ -145,6 +147,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", of + "/partner", RouteRule.ADMIN, organisations.partner_page),
         PageRoute("POST", of + "/partner/join", RouteRule.ADMIN, organisations.join),
         PageRoute("POST", of + "/partner/leave", RouteRule.ADMIN, organisations.leave),
+        PageRoute("GET", of + "/usage", RouteRule.KEEPER, areas.usage.organisation),
+        PageRoute("GET", "/usage", someone, areas.usage.page),
         PageRoute("GET", "/cloud.js", anyone, cloud.script),
         PageRoute("GET", "/cloud", someone, cloud.sessions),
         PageRoute("POST", "/cloud", someone, cloud.start, LARGEST_TASK),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from bailee.db import accounts, checks, cloud, feedback, people, snapshots, training, vault
+from bailee.db import accounts, checks, cloud, feedback, people, snapshots, training, usage, vault
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
 
@@ -43,6 +43,7 @@ DECIDING: Final = (
     training.training_exports,
     training.training_sessions,
     *people.CHECKED,
+    *usage.CHECKED,
 )
 """The tables whose rows are checked (`checks`)."""
 

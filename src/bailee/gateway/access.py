@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bailee.gateway.routes import Kind
+from bailee.usage.asking import NOBODY, Asker
 from bailee.vault.exchange import Terms
 
 
@@ -38,7 +39,7 @@ class Caller:
     whether a request of this kind may go upstream, on the operator's credential or (`own`) with
     the client's. `consent`: the number of the owner's last choice (0: none): what comes in now, is
     said under it. `stored`: how many bytes of theirs may be on disk (0: no limit; None: as many as
-    everybody's).
+    everybody's). `asker`: whose limits and lists of models hold for them.
     """
 
     owner: str
@@ -50,6 +51,7 @@ class Caller:
     passage: Callable[[Kind, bool], Passage]
     consent: int = 0
     stored: int | None = None
+    asker: Asker = NOBODY
 
 
 class Access(Protocol):

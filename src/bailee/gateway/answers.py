@@ -42,6 +42,8 @@ def error_answer(
     extra = f"allow: {allow}\r\n" if allow else ""
     if error.code == "over_quota":  # somebody has to act first: SDKs heed this, and show the error
         extra += "retry-after: 300\r\nx-should-retry: false\r\n"
+    elif b"retry" in lines:  # it is said there
+        pass
     elif error.http_status in (429, 503, 529):
         extra += "retry-after: 2\r\n"
     elif error.code == "upgrade_required":  # RFC 9110, 15.5.22

@@ -15,6 +15,7 @@ from bailee.gateway.exchange import Exchange
 from bailee.gateway.phases import Do
 from bailee.gateway.recorded_exchange import RecordedExchange
 from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
+from bailee.usage.client_shapes import Refusal
 
 
 class SocketCarrier:
@@ -68,7 +69,15 @@ class SocketCarrier:
 
     async def _signing(self) -> None:
         pool, exchange = self._pool, self.exchange
-        method, target, body = exchange.uplink.to_sign
+        uplink = exchange.uplink
+        method, target, body = uplink.to_sign
+        if uplink.governed and not await self._admitted(body):
+            return
+        if uplink.fixed is not None:
+            self._task = None
+            exchange.signed(uplink.fixed)
+            self.carry()
+            return
         url = pool.origin + target.decode("latin-1")
         try:
             lines = await pool.credential.lines(method.decode("ascii"), url, body)
@@ -86,6 +95,18 @@ class SocketCarrier:
         self._task = None
         exchange.signed(lines)
         self.carry()
+
+    async def _admitted(self, body: bytes) -> bool:
+        """Whether the request may go on, now that it is there whole."""
+        exchange = self.exchange
+        found = await self._gateway.governor.admit(exchange.whole(body))
+        if isinstance(found, Refusal):
+            self._task = None
+            exchange.refused(found.error, found.lines)
+            self.carry()
+            return False
+        exchange.told = found
+        return True
 
     def _take(self) -> None:
         connection = self._pool.take()

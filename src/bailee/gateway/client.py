@@ -27,6 +27,7 @@ from bailee.gateway.reading import ReadInTurns
 from bailee.gateway.recording import over_share
 from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.summary import ExchangeSummary
+from bailee.usage.asking import Governor
 
 _AHEAD: Final = 64 * 1024
 
@@ -45,6 +46,7 @@ class Surroundings(Protocol):
     connections: Connections[ClientConnection]
     clients: set[ClientConnection]
     records: HandingOver
+    governor: Governor
 
     def handle(self, client: ClientConnection, head: RequestHead) -> None:
         """Decides what happens to a request."""

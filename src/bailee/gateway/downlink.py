@@ -6,11 +6,24 @@ where one event has ended and the next has not begun. Pure.
 
 from __future__ import annotations
 
+from typing import Final
+
 from bailee.api import Api
 from bailee.errors import BaileeError
 from bailee.gateway.answers import LAST_CHUNK, PING, chunk, error_event
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.origins import without_origins
+
+_OF_LIMITS: Final = b"anthropic-ratelimit-"
+
+
+def without_limits(lines: bytes) -> bytes:
+    """An upstream's header lines without what it says of its limits."""
+    return b"".join(
+        line
+        for line in lines.splitlines(keepends=True)
+        if not line[: len(_OF_LIMITS)].lower().startswith(_OF_LIMITS)
+    )
 
 
 class Downlink:
@@ -38,8 +51,18 @@ class Downlink:
     )
 
     def __init__(
-        self, request: RequestHead, answer: AnswerHead, api: Api, *, closes: bool, started: float
+        self,
+        request: RequestHead,
+        answer: AnswerHead,
+        api: Api,
+        *,
+        closes: bool,
+        started: float,
+        told: bytes = b"",
     ) -> None:
+        """`told`: header lines that take the place of what the upstream says of limits: its own
+        are the operator's, and these are the person's.
+        """
         self.answer = answer
         self._api = api
         self.began = False
@@ -59,12 +82,15 @@ class Downlink:
                 self.closes = True
         if self.closes:
             framing += b"Connection: close\r\n"
+        kept = answer.kept
+        if request.answer_lines:
+            kept = without_origins(kept) + request.answer_lines
+        if told:
+            kept = without_limits(kept) + told
         self._head = b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (
             answer.status,
             answer.reason,
-            answer.kept
-            if not request.answer_lines
-            else without_origins(answer.kept) + request.answer_lines,
+            kept,
             framing,
         )
 

@@ -51,7 +51,7 @@ def _openai(error: BaileeError) -> dict[str, object]:
 def _openai_code(error: BaileeError) -> str:
     if error.code == "authentication":
         return "invalid_api_key"
-    if error.code == "over_quota":  # which clients do not repeat a request for
+    if error.code in _LASTING:  # which clients do not repeat a request for
         return "insufficient_quota"
     return "rate_limit_exceeded" if error.http_status == 429 else error.code
 
@@ -63,11 +63,13 @@ def _google(error: BaileeError, request_id: str) -> dict[str, object]:
         {"@type": f"{_RPC}RequestInfo", "requestId": request_id},
         {"@type": f"{_RPC}ErrorInfo", "reason": error.code.upper(), "domain": "bailee"},
     ]
-    if status in (429, 503, 529) and error.code != "over_quota":
+    if status in (429, 503, 529) and error.code not in _LASTING:
         details.append({"@type": f"{_RPC}RetryInfo", "retryDelay": "2s"})
     return {"code": status, "message": _text(error), "status": name, "details": details}
 
 
+_LASTING: Final = frozenset({"over_quota", "usage_limit", "usage_unknown"})
+"""Errors that no repetition helps, although their status is one for which clients repeat."""
 _RPC: Final = "type.googleapis.com/google.rpc."
 _OPENAI_TYPES: Final = {
     401: "authentication_error",

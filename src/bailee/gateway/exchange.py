@@ -53,6 +53,7 @@ from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.uplink import Addressee, Sending, Uplink
 from bailee.gateway.waiting import NOBODY, TAKING, UPSTREAM, Waiting
+from bailee.usage.asking import WholeRequest
 from bailee.vault.exchange import Outcome
 
 _PAUSE, _RESUME = Do.PAUSE_UPSTREAM, Do.RESUME_UPSTREAM
@@ -91,6 +92,7 @@ class Exchange:
         "max_body",
         "out",
         "phase",
+        "told",
         "up",
         "uplink",
         "waiting",
@@ -114,8 +116,11 @@ class Exchange:
         must_record: bool,
         now: float,
         started: float,
+        governed: bool = False,
     ) -> None:
-        """`must_record`: what can't be recorded is not served. `started` is in Unix seconds."""
+        """`must_record`: what can't be recorded is not served. `started` is in Unix seconds.
+        `governed`: it is there whole before anything of it goes up, and has to be `admitted`.
+        """
         self.head = head
         self.exchange_id = exchange_id
         self.held = held
@@ -133,7 +138,9 @@ class Exchange:
             self.out,
             passthrough=passthrough,
             resend=limits.resend,
+            governed=governed,
         )
+        self.told = b""  # what its client is told of its limits: header lines
         self._downlink: Downlink | None = None  # from the answer's head on
         self.kept = kept
         self._route = route
@@ -141,11 +148,21 @@ class Exchange:
         self._limits = limits
         self._must_record = must_record
         self._particulars = Particulars(
-            exchange_id, caller=caller, head=head, route=route, kept=kept, started=started
+            exchange_id,
+            caller=caller,
+            head=head,
+            route=route,
+            kept=kept,
+            started=started,
+            own=passthrough,
         )
         self._gone = False  # the client has
         self._failure: BaileeError | None = None
         self._status = 0
+
+    def whole(self, body: bytes) -> WholeRequest:
+        """The request, once it is there whole, for who says whether it may go on."""
+        return self._particulars.whole(body)
 
     @property
     def account(self) -> str:
@@ -205,6 +222,11 @@ class Exchange:
         if not self.ended:
             self.uplink.signed(lines)
 
+    def refused(self, error: BaileeError, lines: bytes) -> None:
+        """It may not go on, and nothing of it has gone up; `lines` go with the answer."""
+        self.head.answer_lines += lines
+        self._fail(error, Outcome.CLIENT_ABORTED)
+
     def connected(self, now: float, *, pooled: bool) -> None:
         """A connection to the upstream is there; `pooled`: one that has served before."""
         self.waiting.heard = now
@@ -229,16 +251,17 @@ class Exchange:
         self.uplink.answered()
         closes = self.closes or not self.uplink.whole
         self._downlink = Downlink(
-            self.head, head, self._route.api, closes=closes, started=self._started
+            self.head, head, self._route.api, closes=closes, started=self._started, told=self.told
         )
         self.closes = self._downlink.closes
+        self._particulars.answered(head)
 
     def answer_data(self, payload: bytes, done: bool, now: float) -> None:
         """The upstream sent more, transfer coding removed; `done` with the last of it."""
         downlink, phase = self._downlink, self.phase
         if phase >= FAILING or downlink is None:
             return
-        self._particulars.bytes_out += len(payload)
+        self._particulars.came(payload)
         self.down += downlink.send(payload, done, now) or downlink.send_head()
         if done:
             self.uplink.close()

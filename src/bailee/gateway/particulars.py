@@ -7,13 +7,19 @@ into the record that is kept.
 
 from __future__ import annotations
 
+from typing import Final
+
+from bailee.apis.metering import AnswerMeter, meter_for
 from bailee.errors import BaileeError
 from bailee.gateway.access import Caller
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.recording import Keeping, NotKept
 from bailee.gateway.routes import GatewayRoute, recorded_target
-from bailee.gateway.summary import ExchangeSummary, method_label
+from bailee.gateway.summary import ExchangeSummary, client_of, method_label
+from bailee.usage.asking import WholeRequest
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+
+_OK: Final = 200
 
 
 class Particulars:
@@ -28,8 +34,10 @@ class Particulars:
         "clause",
         "exchange_id",
         "head",
+        "meter",
         "not_kept",
         "outcome",
+        "own",
         "route",
         "started",
         "terms",
@@ -44,7 +52,9 @@ class Particulars:
         route: GatewayRoute,
         kept: Keeping | NotKept,
         started: float,
+        own: bool = False,
     ) -> None:
+        """`own`: on the client's own credential."""
         self.exchange_id = exchange_id
         self.caller = caller
         self.head = head
@@ -53,11 +63,37 @@ class Particulars:
         self.bytes_in = 0
         self.bytes_out = 0
         self.outcome = Outcome.COMPLETE
+        self.own = own
+        self.meter: AnswerMeter | None = None  # of an answer that can say what it used
         self.terms: Terms | None
         if isinstance(kept, Keeping):
             self.terms, self.not_kept, self.clause = kept.terms, "", kept.terms.clause
         else:
             self.terms, self.not_kept, self.clause = None, kept.why, kept.clause
+
+    def answered(self, answer: AnswerHead) -> None:
+        """The answer begins. What a conversation's used is read from it as it passes."""
+        if answer.status == _OK and self.route.recorded:
+            self.meter = meter_for(self.route.api, answer.content_type, answer.content_encoding)
+
+    def came(self, payload: bytes) -> None:
+        """The next bytes of the answer."""
+        self.bytes_out += len(payload)
+        if self.meter is not None:
+            self.meter.feed(payload)
+
+    def whole(self, body: bytes) -> WholeRequest:
+        """The request, as who says whether it may go on is shown it."""
+        noted = dict(self.head.noted)
+        return WholeRequest(
+            self.exchange_id,
+            self.caller.asker,
+            self.route.api,
+            self.route.target.decode("latin-1"),
+            body,
+            noted.get(b"content-encoding", b"").decode("latin-1"),
+            self.own,
+        )
 
     def captured(
         self, keeping: Keeping, answer: AnswerHead | None, ended: float
@@ -88,7 +124,8 @@ class Particulars:
 
     def summary(self, *, status: int, error: BaileeError | None, ended: float) -> ExchangeSummary:
         """What is said."""
-        caller = self.caller
+        caller, meter = self.caller, self.meter
+        complete = self.outcome is Outcome.COMPLETE
         return ExchangeSummary(
             exchange_id=self.exchange_id,
             started=self.started,
@@ -108,6 +145,10 @@ class Particulars:
             not_kept=self.not_kept,
             error=error.code if error is not None else "",
             clause=self.clause,
+            client=client_of(self.head),
+            own=self.own,
+            conversation=self.route.recorded,
+            metered=None if meter is None else meter.found(complete=complete),
         )
 
 

@@ -82,7 +82,7 @@ class RecordedExchange(Exchange):
         if done:
             self.uplink.close()
         size = len(payload)
-        self._particulars.bytes_out += size
+        self._particulars.came(payload)
         keeping = self.kept
         hold = keeping.hold
         assert hold is not None

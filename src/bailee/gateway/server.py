@@ -54,6 +54,7 @@ from bailee.gateway.settings import GatewayConfig, check_bind
 from bailee.gateway.summary import ExchangeSummary, refused
 from bailee.gateway.upstream import UpstreamPool
 from bailee.health import ALIVE, Ask, healthy
+from bailee.usage.asking import Governor, Ungoverned
 
 _log = logging.getLogger("bailee.gateway")
 
@@ -64,7 +65,7 @@ class Gateway:
     loop. It reads no content, and keeps none.
 
     `on_exchange` is called with a summary after every exchange, refused ones included. `disk` says
-    how an account stands with the disk.
+    how an account stands with the disk, `governor` whether who has limits is within them.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Gateway:
         *,
         health: Ask = healthy,
         disk: Callable[[str], OnDisk] = lambda _owner: OnDisk(),
+        governor: Governor | None = None,
     ) -> None:
         self.limits = config.limits
         self.clock = clock
@@ -108,6 +110,7 @@ class Gateway:
         self._on_exchange = on_exchange
         self._health = health
         self._disk = disk
+        self.governor = governor or Ungoverned()
         upstreams = config.upstreams
         self._pools = {
             channel: UpstreamPool(one, config.limits, self) for channel, one in upstreams.items()
@@ -358,6 +361,7 @@ class Gateway:
             must_record=self.refuses_unrecorded,
             now=self.now,
             started=self.clock().timestamp(),
+            governed=where.recorded and head.has_body and self.governor.governs(caller.asker),
         )
         return SocketCarrier(exchange, self, client, pool)
 
@@ -428,6 +432,7 @@ class Gateway:
 
     def say(self, summary: ExchangeSummary) -> None:
         """Says that an exchange is over."""
+        self.governor.settle(summary.exchange_id, summary.metered)
         try:
             self._on_exchange(summary)
         except Exception as error:  # a listener's defect must not end an exchange

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
+from bailee.apis.metering import Metered
 from bailee.errors import BaileeError
 from bailee.gateway.access import Caller
 from bailee.gateway.http1 import RequestHead
@@ -24,6 +26,10 @@ class ExchangeSummary:
     `unrecorded_route`, `recorder_failed`, `refused`. `clause` is the policy's that decided: on what
     terms it is kept, that it passes without, or that it does not pass; empty when none did, as for
     a request that is no valid one. `error` is a code of `bailee.errors.CODES`, or empty.
+
+    `client` is a program's name of `CLIENTS`, `other`, or empty. `own`: on the client's own
+    credential. `conversation`: it was one, which is what uses tokens. `metered`: what its answer
+    used, where there was one.
     """
 
     exchange_id: str
@@ -44,12 +50,55 @@ class ExchangeSummary:
     not_kept: str
     error: str
     clause: str = ""
+    client: str = ""
+    own: bool = False
+    conversation: bool = False
+    metered: Metered | None = None
 
 
 _METHODS: Final = {
     name.encode("ascii"): name
     for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
+
+
+_CLIENT: Final = re.compile(rb"(?i)user-agent:[ \t]*([A-Za-z_.-]{1,40})")
+_LINE_END: Final = 0x0A
+CLIENTS: Final = {
+    b"claude-cli": "claude-code",
+    b"claude-code": "claude-code",
+    b"bailee-code": "bailee-code",
+    b"bailee": "bailee-code",
+    b"codex_cli_rs": "codex",
+    b"codex_exec": "codex",
+    b"codex-tui": "codex",
+    b"geminicli": "gemini-cli",
+    b"geminicli-": "gemini-cli",
+    b"opencode": "opencode",
+    b"aider": "aider",
+    b"litellm": "litellm",
+    b"anthropic": "anthropic-sdk",
+    b"asyncanthropic": "anthropic-sdk",
+    b"openai": "openai-sdk",
+    b"asyncopenai": "openai-sdk",
+    b"google-genai-sdk": "google-sdk",
+    b"curl": "curl",
+}
+"""Programs by what their User-Agent begins with. Another could say anything: it is `other`."""
+
+
+def client_of(head: RequestHead | None) -> str:
+    """The program that sends a request, by its own word; empty when it gives none."""
+    if head is None:
+        return ""
+    fields = head.kept
+    at = fields.find(b"ser-Agent:")
+    if at < 0:
+        at = fields.find(b"ser-agent:")
+    found = _CLIENT.match(fields, at - 1) if at > 0 else None
+    if found is None or (at > 1 and fields[at - 2] != _LINE_END):
+        return ""
+    return CLIENTS.get(found[1].lower(), "other")
 
 
 def method_label(head: RequestHead | None) -> str:
@@ -87,4 +136,6 @@ def refused(
         not_kept="refused",
         error=error.code,
         clause=clause,
+        client=client_of(head),
+        conversation=isinstance(where, GatewayRoute) and where.recorded,
     )

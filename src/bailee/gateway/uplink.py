@@ -84,6 +84,7 @@ class Uplink:
         "_written",
         "_written_size",
         "full",
+        "governed",
         "sending",
         "whole",
     )
@@ -97,7 +98,9 @@ class Uplink:
         *,
         passthrough: bool,
         resend: int,
+        governed: bool = False,
     ) -> None:
+        """`governed`: nothing of it goes before somebody has looked at the whole of it."""
         self._head = head
         self._target = target
         self._addressee = addressee
@@ -105,7 +108,8 @@ class Uplink:
         self._passthrough = passthrough  # the client's credentials are for the upstream
         self._resend = resend
         self._lines = head.credential_lines if passthrough else addressee.fixed
-        collects = self._lines is None and addressee.needs_body
+        self.governed = governed
+        collects = governed or (self._lines is None and addressee.needs_body)
         self._body: list[bytes] | None = [] if collects else None  # when it is collected
         self._began = False  # whether anything of the body has come, or that there is none
         self._unsent: list[bytes] = []
@@ -123,13 +127,18 @@ class Uplink:
         return self.sending is _COLLECTING
 
     @property
+    def fixed(self) -> bytes | None:
+        """The credential's header lines, where they are known without asking."""
+        return self._lines
+
+    @property
     def to_sign(self) -> tuple[bytes, bytes, bytes]:
         """The method, the target as the upstream gets it, and what was collected of the body."""
         return self._head.method, self._addressee.base + self._target, b"".join(self._body or ())
 
     def begin(self) -> None:
         """Makes the head, once its credential is there."""
-        if self._lines is not None:
+        if self._lines is not None and not self.governed:
             self.signed(self._lines)
         elif self.sending is _SIGNING:
             self._out.append(_SIGN)

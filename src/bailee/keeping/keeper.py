@@ -49,6 +49,17 @@ class Swept(Protocol):
         """
 
 
+class Counted(Protocol):
+    """A store that counts what people did, under their ids. An erasure calls it, on any thread."""
+
+    def forget(self, whose: Owner) -> None:
+        """Make what is counted of somebody a total that names nobody. Can be repeated.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+
+
 class Keeper(Protocol):
     """A store of things that are somebody's. Its methods may be called from any thread."""
 

@@ -211,6 +211,12 @@ KINDS: Final[Mapping[str, Declared]] = {
     "clock.stepped": {"seconds": _NUMBER},
     "clock.set_right": {"seconds": _NUMBER},
     "clock.followed": {"seconds": _NUMBER, "why": _WORD},
+    # limits on what is used, by whose they are: an id, a plan's name, or `all`
+    "usage.limit_set": {
+        "scope": _WORD, "measure": _WORD, "span": _WORD, "amount": _NUMBER, "by": _ID,
+    },
+    "usage.limit_removed": {"scope": _WORD, "measure": _WORD, "span": _WORD, "by": _ID},
+    "usage.models_set": {"scope": _WORD, "models": _SETTING, "by": _ID},
     # the policy
     "policy.activated": {"version": _WORD},
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from bailee.accounts import Account, Accounts
@@ -11,7 +12,7 @@ from bailee.damage import Damages
 from bailee.errors import InputError
 from bailee.policy import Decision, Policy
 from bailee.policy.facts import Terms, nobodys
-from bailee.policy.period import NOTHING
+from bailee.policy.period import NOTHING, expires_at
 from bailee.training import eligibility
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
@@ -104,6 +105,15 @@ class Deciding:
             partner_programme=account.partner_programme,
             active_since_choice=True,
         )
+
+    def usage_until(
+        self, account: Account, *, zero_retention: bool, at: datetime
+    ) -> datetime | None:
+        """Until when what an account uses at a moment is counted; None: it is not."""
+        if self._is_gone(account.account_id):
+            return None
+        terms = self._policy.terms("usage_count", account.facts(zero_retention=zero_retention))
+        return None if terms is None else expires_at(at, terms.period)
 
     def survey_period(self) -> str | None:
         """How long an answer of the survey is counted; None: it is not. It is nobody's."""

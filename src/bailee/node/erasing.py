@@ -162,6 +162,8 @@ class Erasures:
         if erasure.account_id is not None:
             for counts in self._stores.received:
                 counts.forget(erasure.account_id)
+        for counted in self._stores.used:
+            counted.forget(subject.owner)
         parts = self._receipts.parts(erasure.id)
         self._forget_what_was_said(erasure, traces)
         self._keyring.destroy([subject.id])

@@ -12,7 +12,7 @@ from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey
 from bailee.ingest.shares import ReceivedCounts
 from bailee.keeping.holds import Holds
-from bailee.keeping.keeper import Keeper, Swept
+from bailee.keeping.keeper import Counted, Keeper, Swept
 from bailee.keeping.receipts import Receipts
 from bailee.keeping.snapshots import KeySnapshots
 from bailee.lasting import Lasting
@@ -22,6 +22,8 @@ from bailee.node.once import Once
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training.exports import Exports
+from bailee.usage.counts import UsageCounts
+from bailee.usage.limit_store import LimitStore
 from bailee.vault.vault import Vault
 
 
@@ -46,6 +48,8 @@ class Stores(Ground):
     telemetry: Telemetry
     egress: EgressDays
     exports: Exports
+    usage: UsageCounts
+    limits: LimitStore
 
     @property
     def accounts(self) -> Accounts:
@@ -62,8 +66,13 @@ class Stores(Ground):
         """All that a sweep goes over before the vault."""
         return (
             self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress,
-            self.snapshots,
+            self.snapshots, self.usage, self.limits,
         )  # fmt: skip
+
+    @property
+    def used(self) -> tuple[Counted, ...]:
+        """What is counted of people's use, which names nobody once they are erased."""
+        return self.usage, self.limits
 
     @property
     def received(self) -> tuple[ReceivedCounts, ...]:

@@ -50,6 +50,8 @@ from bailee.steady import MachineClocks
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training.exports import Exports
+from bailee.usage.counts import UsageCounts
+from bailee.usage.limit_store import LimitStore
 from bailee.vault.files import FilesWithin
 from bailee.vault.objects import FolderObjects
 from bailee.vault.vault import Vault
@@ -323,6 +325,16 @@ class Wiring:
         return Exports(self.ground.data, self.ground.policy, self.ground.ledger)
 
     @cached_property
+    def usage(self) -> UsageCounts:
+        """What is used of models, by the hour."""
+        return UsageCounts(self.ground.data)
+
+    @cached_property
+    def limits(self) -> LimitStore:
+        """Limits on that."""
+        return LimitStore(self.ground.data, self.ground.ledger, self.usage.used_by)
+
+    @cached_property
     def stores(self) -> Stores:
         """All of them."""
         return Stores(
@@ -342,6 +354,8 @@ class Wiring:
             telemetry=self.telemetry,
             egress=self.egress,
             exports=self.exports,
+            usage=self.usage,
+            limits=self.limits,
         )
 
     # -- services --------------------------------------------------------------------------------

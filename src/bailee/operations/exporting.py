@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bailee import json_lines
@@ -43,6 +43,7 @@ from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
 from bailee.operations.receipts import receipt
 from bailee.operations.sessions import session, unkept_of
+from bailee.usage.counts import Whose
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
 
@@ -55,6 +56,7 @@ Progress = Callable[[int, int], None]
 _SESSIONS = "sessions"
 _CLOUD = "cloud-sessions"
 _REPORTS = "reports"
+_MONTH, _MONTHS = timedelta(days=30), 14
 _LATE = """\
 Some of the latest exchanges were still being filed when this was made, and are not in here.
 Export again in a few minutes to have them too.
@@ -165,6 +167,7 @@ def _tables(
         "not-kept": []
         if own is None
         else [_row(unkept_of(one)) for one in node.vault.unkept(own.account_id)],
+        "usage": _used(node, subject, now),
         "receipts": _receipts(node, subject, rows),
     }
     if person is not None:
@@ -209,6 +212,22 @@ def _tables(
     about += [str(receipt["subject"]) for receipt in tables["receipts"] if "subject" in receipt]
     tables["audit"] = _audit(node, subject.id, about)
     return tables
+
+
+def _used(node: Node, subject: DataSubject, now: datetime) -> list[dict[str, object]]:
+    """What they used of models, by the day: through whichever account, if they are a person."""
+    by = ("day", "organisation", "key", "client", "model", "channel")
+    whose = Whose(person=subject.id) if subject.person is not None else Whose(account=subject.id)
+    found: list[dict[str, object]] = []
+    for number in range(_MONTHS, 0, -1):
+        since, until = now - number * _MONTH, now - (number - 1) * _MONTH
+        try:
+            rows = node.usage.of(whose, since, until, by, now)
+        except BaileeError as error:
+            found.append({"problem": f"{error.code}: {error.message}"})
+            continue
+        found += [{**row.group, **_row(row, group=None)} for row in rows]
+    return found
 
 
 def _profile(subject: DataSubject) -> dict[str, object]:

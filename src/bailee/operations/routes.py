@@ -112,6 +112,13 @@ ROUTES: Final[Mapping[str, Route]] = {
     "errors.list": Route("GET", "/errors"),
     "errors.show": Route("GET", "/errors/{id}"),
     "errors.set": Route("PATCH", "/errors/{id}"),
+    # What is used of models, and limits on it
+    "usage.show": Route("GET", "/usage"),
+    "usage.limits": Route("GET", "/usage/limits"),
+    "usage.limit": Route("PUT", "/usage/limits"),
+    "usage.unlimit": Route("DELETE", "/usage/limits/{id}"),
+    "usage.models": Route("GET", "/usage/models"),
+    "usage.allow": Route("PUT", "/usage/models"),
     # Feedback
     "feedback.list": Route("GET", "/feedback"),
     "feedback.show": Route("GET", "/feedback/{id}", content=True),

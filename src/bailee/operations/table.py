@@ -38,6 +38,7 @@ from bailee.operations import (
     sessions,
     telemetry,
     training,
+    usage,
 )
 from bailee.operations.asks import PROOFS, Via, asked_by
 
@@ -99,4 +100,5 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **feedback.OPERATIONS,
     **cloud_git.OPERATIONS,
     **cloud_network.OPERATIONS,
+    **usage.OPERATIONS,
 }

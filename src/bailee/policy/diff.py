@@ -154,7 +154,14 @@ def _values(document: Document) -> Iterator[str]:
 
 
 def _settings(old: Document, new: Document) -> Iterator[tuple[str, str, str]]:
-    for name in ("version", "effective", "choice_from", "decide_by", "on_recorder_failure"):
+    for name in (
+        "version",
+        "effective",
+        "choice_from",
+        "decide_by",
+        "on_recorder_failure",
+        "on_limits_unknown",
+    ):
         before, after = str(getattr(old, name)), str(getattr(new, name))
         if before != after:
             yield name, before, after

@@ -167,6 +167,7 @@ class Document:
     version: str
     effective: date
     on_recorder_failure: str
+    on_limits_unknown: str
     title: Text
     choice_from: date
     decide_by: date

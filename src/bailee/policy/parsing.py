@@ -61,6 +61,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         root.refuse("version", "version must be the effective date.", f'"{effective.isoformat()}"')
     dates.finish()
     on_recorder_failure = root.one_of("on_recorder_failure", ("refuse", "serve_unrecorded"))
+    on_limits_unknown = root.one_of("on_limits_unknown", ("refuse", "serve"))
     title = text_of(root.table("title"))
 
     words = Names(root)
@@ -89,6 +90,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         version=version,
         effective=effective,
         on_recorder_failure=on_recorder_failure,
+        on_limits_unknown=on_limits_unknown,
         title=title,
         choice_from=choice_from,
         decide_by=decide_by,

@@ -135,6 +135,13 @@ class Policy:
         return self.document.on_recorder_failure
 
     @property
+    def on_limits_unknown(self) -> str:
+        """What to do when it can't be told whether a request is within its limits: "refuse", or
+        "serve".
+        """
+        return self.document.on_limits_unknown
+
+    @property
     def plans(self) -> Mapping[str, Plan]:
         """The plans by name, each with its `segment`."""
         return self.document.plans

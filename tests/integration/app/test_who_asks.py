@@ -50,6 +50,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
         "hold.place", "hold.release", "hold.list", "hold.read",
         "account.list", "account.allow", "account.limit",
+        "usage.limit", "usage.unlimit", "usage.allow",
         "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
@@ -65,6 +66,7 @@ ELSEWHERE = {
     "feedback.list", "feedback.show", "feedback.withdraw",  # feedback/
     "cloud.start", "cloud.list", "cloud.show", "cloud.stop", "cloud.send", "cloud.attach",
     "cloud.logs", "cloud.diff", "cloud.teleport", "cloud.delete",  # cloud_sessions/
+    "usage.show", "usage.limits", "usage.models",  # app/test_usage.py
     "cloud.git.add", "cloud.git.list", "cloud.git.remove",  # cloud/test_git_connections.py
     "cloud.network.list", "cloud.network.allow", "cloud.network.deny",
     "cloud.network.remove",  # cloud/test_network_lists.py
@@ -163,6 +165,7 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
         "id": stage.session("mia"), "session": "none", "reason": "an officer asks", "name": "n",
         "account": stage.account["mia"], "unrecorded_routes": True,
         "state": "open", "number": 1, "folder": "nowhere",
+        "measure": "tokens", "amount": 7, "per": "day", "of": "team",
     }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
 

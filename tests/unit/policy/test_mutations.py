@@ -15,6 +15,7 @@ OTHER_EFFECT = {"allow": "deny", "deny": "allow", "ask": "skip", "skip": "ask", 
 OTHER_PERIOD = {
     "P5Y": ("P30D", "P0D"),
     "P1Y": ("P5Y", "P0D", "P30D"),
+    "P13M": ("P5Y", "P0D", "P30D"),
     "P30D": ("P5Y", "P0D", "P31D"),
     "P0D": ("P30D", "P1D"),
 }

@@ -26,6 +26,7 @@ CLASSES = (
     "cloud_output",
     "cloud_diff",
     "egress_record",
+    "usage_count",
 )
 LIKE_A_TRANSCRIPT = ("transcript", "cloud_output", "cloud_diff")
 YES_NO = (True, False)
@@ -54,6 +55,8 @@ def kept(data_class: str, plan: str, choice: str, zero: bool) -> str:
         return "P5Y"
     if data_class == "local_transcript_kept":
         return "P1Y"
+    if data_class == "usage_count":
+        return "P13M"
     if data_class == "egress_record" and zero:
         return "P0D"
     return "P0D" if data_class == "cloud_workspace" else "P30D"

@@ -219,7 +219,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         '[[retain]]\nid = "retain.cloud-workspace"',
         "No clause of retain decides data_class=cloud_workspace, plan=pro, channel=api, "
         "training_choice=allowed, zero_retention=false, partner_programme=false; "
-        "588 of 7392 combinations are left open.",
+        "588 of 8064 combinations are left open.",
     ),
     "dead clause": (
         "# ── Stated",

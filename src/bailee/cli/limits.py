@@ -1,0 +1,153 @@
+"""`bailee limits`: limits on what is used of models, and which models may be asked."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+import typer
+
+from bailee.cli.answers import Fields
+from bailee.cli.errors import reporting
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
+from bailee.cli.show import console, moment, print_json, say, table
+from bailee.errors import InputError
+
+app = typer.Typer(
+    help="Limits on what is used of models, and which models may be asked.", no_args_is_help=True
+)
+_MICRO = 1_000_000
+
+_Of = Annotated[
+    str | None,
+    typer.Option(help="A person (per_… or email), org_… or key_…; not given: everybody together."),
+]
+_Per = Annotated[str | None, typer.Option(help="minute, day, week or month (UTC).")]
+
+
+@app.command("list")
+def list_limits(
+    of: Annotated[str | None, typer.Option(help="Whose; else all that you may see.")] = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """The limits that hold, and how much of each is used."""
+    with reporting():
+        found = ask_several(home, "usage.limits", {"of": of})
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (
+                one["id"],
+                one["subject"] or "everybody",
+                one["measure"] if one["per"] == "now" else f"{one['measure']} a {one['per']}",
+                _amount(one, "used"),
+                _amount(one, "amount"),
+                moment(one["ends"]) if one["ends"] else "",
+            )
+            for one in found
+        ]
+        columns = ("limit", "of", "on", "used", "at most", "again from")
+        console().print(table(columns, rows, right=("used", "at most")))
+
+
+@app.command("set")
+def set_limit(  # noqa: PLR0917 - each is an option
+    of: _Of = None,
+    money: Annotated[str | None, typer.Option(help="US dollars: 20 or 0.50.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=0, help="Tokens, in and out.")] = None,
+    requests: Annotated[int | None, typer.Option(min=0, help="Requests.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=0, help="Requests at once.")] = None,
+    per: _Per = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Set a limit in the place of the one on the same; it holds for the next request."""
+    with reporting():
+        given = {
+            "money": None if money is None else _micro(money),
+            "tokens": tokens,
+            "requests": requests,
+            "concurrency": concurrency,
+        }
+        named = [(measure, amount) for measure, amount in given.items() if amount is not None]
+        if len(named) != 1:
+            raise InputError(
+                "one limit at a time.", hint="--money, --tokens, --requests or --concurrency"
+            )
+        ((measure, amount),) = named
+        if measure != "concurrency" and per is None:
+            raise InputError("in which time?", hint="--per minute, day, week or month")
+        asked = {"measure": measure, "amount": amount, "of": of}
+        changed = ask_one(home, "usage.limit", asked | ({} if per is None else {"per": per}))
+        if as_json:
+            print_json(changed)
+        else:
+            say(
+                f"{changed['id']}: {_amount(changed, 'used')} of {_amount(changed, 'amount')} used."
+            )
+
+
+@app.command()
+def remove(
+    limit: Annotated[str, typer.Argument(help="The limit, as in `bailee limits list`.")],
+    home: PlaceOption = None,
+) -> None:
+    """Take a limit away; that holds for the next request."""
+    with reporting():
+        list(operate(home, "usage.unlimit", {"id": limit}))
+        say(f"{limit} holds no more.")
+
+
+@app.command()
+def models(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """Which models may be asked, where not all may."""
+    with reporting():
+        _show_models(ask_several(home, "usage.models", {}), as_json)
+
+
+@app.command()
+def allow(
+    of: Annotated[str, typer.Argument(help="org_…, or a plan of the policy.")],
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Models; a name means its dated ids too, claude-haiku-* all such."),
+    ] = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Say which models an organisation, or the accounts of a plan, may ask; none: all again."""
+    with reporting():
+        _show_models(ask_several(home, "usage.allow", {"of": of, "models": models or []}), as_json)
+
+
+def _show_models(found: list[Fields], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        say("Every model may be asked.")
+        return
+    rows = [
+        (one["scope"], one["subject"], " ".join(map(str, one.texts("models")))) for one in found
+    ]
+    console().print(table(("of", "which", "models"), rows))
+
+
+def _amount(one: Fields, name: str) -> str:
+    amount = one.number(name)
+    if one["measure"] != "money":
+        return f"{amount:,}"
+    cents = -(-amount // 10_000)
+    return f"${cents // 100:,}.{cents % 100:02d}"
+
+
+def _micro(said: str) -> int:
+    try:
+        amount = Decimal(said.removeprefix("$")) * _MICRO
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0 or amount != int(amount):
+        raise InputError(f"{said!r} is no amount of dollars.", hint="write 20 or 0.50")
+    return int(amount)

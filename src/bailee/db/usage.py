@@ -1,0 +1,103 @@
+"""The tables of what is used of models: counts, limits, what is reserved, lists of models."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
+
+from bailee.db.metadata import check, data
+
+usage_counts = Table(
+    "usage_counts",
+    data,
+    Column("hour", BigInteger, primary_key=True),
+    Column("account", String, primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("organisation", String, primary_key=True),
+    Column("key_id", String, primary_key=True),
+    Column("client", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("own", Integer, primary_key=True),
+    Column("until", BigInteger, nullable=False, index=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("aborted", BigInteger, nullable=False),
+    Column("estimated", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),
+    Column("input", BigInteger, nullable=False),
+    Column("output", BigInteger, nullable=False),
+    Column("cache_read", BigInteger, nullable=False),
+    Column("cache_write_5m", BigInteger, nullable=False),
+    Column("cache_write_1h", BigInteger, nullable=False),
+    Column("thinking", BigInteger, nullable=False),
+    Column("money", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("slowest", BigInteger, nullable=False),
+    Index("ix_usage_counts_person", "person", "hour"),
+)
+"""What was used in an hour. `hour`: when it began, in Unix seconds; `until`: when the row goes.
+Empty texts: it is nobody's (any more), or not known. `own`: 1 on the client's own credential.
+`money` in micro-USD, of the requests whose price was known; of `unpriced` it was not. `slowest`:
+milliseconds of the slowest request. No content."""
+
+DIMENSIONS: Final = (
+    "hour", "account", "person", "organisation", "key_id", "client", "model", "channel", "own",
+)  # fmt: skip
+SUMS: Final = (
+    "requests", "errors", "refused", "aborted", "estimated", "unpriced", "input", "output",
+    "cache_read", "cache_write_5m", "cache_write_1h", "thinking", "money", "milliseconds",
+)  # fmt: skip
+
+usage_limits = Table(
+    "usage_limits",
+    data,
+    Column("scope", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("measure", String, primary_key=True),
+    Column("span", String, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    check(),
+)
+"""A limit: `amount` in micro-USD, tokens, requests, or requests at once."""
+
+usage_windows = Table(
+    "usage_windows",
+    data,
+    Column("scope", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("span", String, primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("money", BigInteger, nullable=False),
+)
+"""What was used in a window of a subject with a limit. It goes when the window has ended."""
+
+usage_reservations = Table(
+    "usage_reservations",
+    data,
+    Column("id", String, primary_key=True),
+    Column("scope", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("money", BigInteger, nullable=False),
+    Index("ix_usage_reservations_subject", "scope", "subject"),
+)
+"""What is reserved for a request under way, for each of its subjects. One whose gateway is gone
+counts as used from `until` (Unix seconds) on."""
+
+usage_models = Table(
+    "usage_models",
+    data,
+    Column("scope", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("models", String, nullable=False),
+    check(),
+)
+"""Which models an organisation, or the accounts of a plan, may ask: names with spaces between."""
+
+CHECKED: Final = (usage_limits, usage_models)

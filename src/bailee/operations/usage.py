@@ -1,0 +1,302 @@
+"""What can be asked of a home about what is used of models, and the limits on it.
+
+A person sees what they used; who administers an organisation, what its people did; the operator
+sees and limits everybody. Counts alone: nothing here reads content.
+
+Rows: O2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from bailee.accounts import Account
+from bailee.accounts.roles import Permission
+from bailee.errors import InputError
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function
+from bailee.operations.operation import operation
+from bailee.operations.whose import find_person, named
+from bailee.usage.client_shapes import oauth_usage
+from bailee.usage.counts import Usage, Whose
+from bailee.usage.limit_store import MOST_AMOUNT, limit_id
+from bailee.usage.limits import Measure, Scope, Span, Standing, Subject, UsageLimit, window_of
+
+Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST_AMOUNT)]
+"""Micro-USD, tokens, requests, or requests at once."""
+_LONGEST: Final = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """What was used from `since` to `until`, a row for each value of what it was asked by."""
+
+    since: datetime
+    until: datetime
+    by: Sequence[str]
+    rows: Sequence[Usage]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSummary:
+    """A limit, and how its subject stands. `amount` and `used`: micro-USD, tokens, requests, or
+    requests under way; `ends`: when what is used counts from nothing again.
+    """
+
+    id: str
+    scope: str
+    subject: str
+    measure: str
+    per: str
+    amount: int
+    used: int
+    ends: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListSummary:
+    """The models that an organisation, or the accounts of a plan, may ask."""
+
+    scope: str
+    subject: str
+    models: Sequence[str]
+
+
+@operation()
+def show(
+    asks: Asks,
+    node: Node,
+    *,
+    by: tuple[str, ...] = ("day",),
+    since: str | None = None,
+    until: str | None = None,
+    of: str | None = None,
+) -> UsageReport:
+    """What was used, by day, hour, person, organisation, account, key, client, model or channel,
+    from a day (UTC) up to the end of another; without days, this month. `of`: a person, an
+    organisation or an account; without one, of who asks, and for the operator of everybody.
+    """
+    whose = _whose(asks, node, of)
+    first, last = _days(asks.at, since, until)
+    if node.serving is not None:
+        node.serving.measured()
+    return UsageReport(first, last, by, node.usage.of(whose, first, last, by, asks.at))
+
+
+@operation()
+def limits(asks: Asks, node: Node, of: str | None = None) -> list[LimitSummary]:
+    """The limits that hold and how much of each is used; as `usage.show` says whose."""
+    whose = _whose(asks, node, of)
+    found = node.limits.standings(None if whose == Whose() else _subjects(node, whose), asks.at)
+    return [_limit(one) for one in found]
+
+
+@operation()
+def limit(
+    asks: Asks,
+    node: Node,
+    measure: Measure,
+    amount: Amount,
+    *,
+    per: Span = Span.NOW,
+    of: str | None = None,
+) -> LimitSummary:
+    """Set a limit on money (micro-USD), tokens, requests or concurrency, `per` minute, day, week or
+    month, of a person, an organisation or a key; without a name, of everybody together.
+    """
+    asks.require(node, Permission.USAGE_LIMIT)
+    made = _made(_subject(asks, node, of), measure, per, amount)
+    if node.serving is not None:
+        node.serving.measured()  # what was used before counts
+    node.limits.set_limit(made, asks.due, by=asks.actor.name)
+    (standing,) = [
+        one for one in node.limits.standings([made.subject], asks.at) if one.limit == made
+    ]
+    return _limit(standing)
+
+
+@operation()
+def unlimit(asks: Asks, node: Node, id: str) -> None:
+    """Take a limit away, by its id."""
+    asks.require(node, Permission.USAGE_LIMIT)
+    found = [one for one in node.limits.limits() if one.limit_id == id]
+    if not found:
+        raise InputError(
+            "there is no such limit.", code="not_found", hint="see `bailee limits list`"
+        )
+    node.limits.remove_limit(found[0], by=asks.actor.name)
+
+
+@operation()
+def models(asks: Asks, node: Node) -> list[ModelListSummary]:
+    """The lists of models that may be asked: the operator sees all, others those that hold for
+    them.
+    """
+    every = [ModelListSummary(one.scope, one.subject, one.models) for one in node.limits.lists()]
+    if asks.actor.operator:
+        return every
+    concerned = {
+        name
+        for account in _accounts(asks, node)
+        for name in (account.plan, account.organisation_id)
+    }
+    return [one for one in every if one.subject in concerned]
+
+
+@operation()
+def allow(
+    asks: Asks, node: Node, models: tuple[str, ...] = (), *, of: str
+) -> list[ModelListSummary]:
+    """Say which models an organisation (org_…), or the accounts of a plan, may ask; none named: all
+    again. A name means its dated ids too; `claude-haiku-*` all that begin so.
+    """
+    asks.require(node, Permission.USAGE_LIMIT)
+    if of.startswith("org_"):
+        node.accounts.of_organisation(of)
+        node.limits.set_models("organisation", of, models, by=asks.actor.name)
+    elif of in node.policy.plans:
+        node.limits.set_models("plan", of, models, by=asks.actor.name)
+    else:
+        raise InputError(
+            "this is neither an organisation nor a plan.",
+            code="not_found",
+            hint=f"org_…, or one of: {', '.join(node.policy.plans)}",
+        )
+    return [ModelListSummary(one.scope, one.subject, one.models) for one in node.limits.lists()]
+
+
+def usage_for_client(
+    node: Node, person: str, organisation: str, now: datetime
+) -> dict[str, object]:
+    """The document that Claude Code's `/usage` is made of (`GET /api/oauth/usage`), for a person
+    who has signed in; `organisation` is empty for one without.
+    """
+    subjects = [Subject(Scope.PERSON, person), Subject(Scope.EVERYBODY, "")]
+    if organisation:
+        subjects.append(Subject(Scope.ORGANISATION, organisation))
+    if node.serving is not None:
+        node.serving.measured()
+    starts = [window_of(span, now)[0] for span in (Span.DAY, Span.WEEK, Span.MONTH)]
+    day, week, month = node.usage.spent(person, starts, now)
+    return oauth_usage(node.limits.standings(subjects, now), (day, week, month))
+
+
+def _whose(asks: Asks, node: Node, of: str | None) -> Whose:
+    actor = asks.actor
+    if of is None:
+        if actor.operator:
+            asks.require(node, Permission.USAGE_READ)
+            return Whose()
+        if actor.person_id is not None:
+            return Whose(person=actor.person_id)
+        account = node.accounts.get(actor.account_id or "")
+        asks.require(node, Permission.USAGE_READ, account)
+        return Whose(account=account.account_id)
+    if of.startswith(("org_", "acc_")):
+        account = named(asks, node, of)
+        asks.require(node, Permission.USAGE_READ, account)
+        if account.organisation_id is not None:
+            return Whose(organisation=account.organisation_id)
+        return Whose(account=account.account_id)
+    person = find_person(asks, node, of)
+    if person.person_id != actor.person_id:
+        asks.require(node, Permission.USAGE_READ)
+    return Whose(person=person.person_id)
+
+
+def _subjects(node: Node, whose: Whose) -> list[Subject]:
+    """Whose limits are told of: theirs, and those of the keys that speak for them."""
+    found: list[Subject] = []
+    accounts = set()
+    if whose.person is not None:
+        found.append(Subject(Scope.PERSON, whose.person))
+        found += [
+            Subject(Scope.ORGANISATION, one.organisation_id)
+            for one in node.registry.organisations.of_person(whose.person)
+        ]
+    if whose.organisation is not None:
+        found.append(Subject(Scope.ORGANISATION, whose.organisation))
+        accounts.add(node.accounts.of_organisation(whose.organisation).account_id)
+    if whose.account is not None:
+        accounts.add(whose.account)
+    found += [
+        Subject(Scope.KEY, key.key_id)
+        for key, _ in node.accounts.api_keys()
+        if key.account_id in accounts or (whose.person and key.person_id == whose.person)
+    ]
+    return found
+
+
+def _subject(asks: Asks, node: Node, of: str | None) -> Subject:
+    if of is None:
+        return Subject(Scope.EVERYBODY, "")
+    if of.startswith("key_"):
+        return Subject(Scope.KEY, node.accounts.api_key(of).key_id)
+    if of.startswith("org_"):
+        node.accounts.of_organisation(of)
+        return Subject(Scope.ORGANISATION, of)
+    return Subject(Scope.PERSON, find_person(asks, node, of).person_id)
+
+
+def _accounts(asks: Asks, node: Node) -> list[Account]:
+    actor = asks.actor
+    if actor.account_id is not None:
+        return [node.accounts.get(actor.account_id)]
+    if actor.person_id is None:
+        raise InputError("it takes a key, or that you have signed in.", code="authentication")
+    own = node.accounts.of_person(actor.person_id)
+    places = node.registry.organisations.of_person(actor.person_id)
+    found = [node.accounts.of_organisation(one.organisation_id) for one in places]
+    return found if own is None else [own, *found]
+
+
+def _made(subject: Subject, measure: Measure, per: Span, amount: int) -> UsageLimit:
+    return UsageLimit(limit_id(subject, measure, per), subject, measure, per, amount)
+
+
+def _limit(one: Standing) -> LimitSummary:
+    limit = one.limit
+    return LimitSummary(
+        limit.limit_id,
+        limit.subject.scope,
+        limit.subject.id,
+        limit.measure,
+        limit.span,
+        limit.amount,
+        one.used,
+        one.ends,
+    )
+
+
+def _days(now: datetime, since: str | None, until: str | None) -> tuple[datetime, datetime]:
+    today = now.astimezone(UTC).date()
+    first = today.replace(day=1) if since is None else _day(since, "since")
+    last = today if until is None else _day(until, "until")
+    start = datetime.combine(first, time(), UTC)
+    end = datetime.combine(last, time(), UTC) + timedelta(days=1)
+    if not timedelta(0) < end - start <= _LONGEST:
+        raise InputError("there is no such time.", hint=f"at most {_LONGEST.days} days, in order")
+    return start, end
+
+
+def _day(said: str, name: Literal["since", "until"]) -> date:
+    try:
+        return date.fromisoformat(said)
+    except ValueError:
+        raise InputError(f"{name} is no day.", hint="write it as 2026-11-29") from None
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "usage.show": show,
+    "usage.limits": limits,
+    "usage.limit": limit,
+    "usage.unlimit": unlimit,
+    "usage.models": models,
+    "usage.allow": allow,
+}

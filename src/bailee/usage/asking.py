@@ -1,0 +1,87 @@
+"""Who asks for what of a model, and the port of whoever says whether it may go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from bailee.api import Api
+from bailee.apis.metering import Metered
+from bailee.usage.client_shapes import Refusal
+from bailee.usage.limits import Scope, Subject
+
+PLAN: Final = "plan"
+"""Of a list of models: it is for the accounts of a plan."""
+
+
+class Asker(NamedTuple):
+    """Who asks: the key, whom it speaks for, and on which plan. Empty: nobody."""
+
+    key_id: str
+    person: str
+    organisation: str
+    plan: str
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Whose limits the request is under."""
+        found = [Subject(Scope.KEY, self.key_id), Subject(Scope.EVERYBODY, "")]
+        if self.person:
+            found.append(Subject(Scope.PERSON, self.person))
+        if self.organisation:
+            found.append(Subject(Scope.ORGANISATION, self.organisation))
+        return tuple(found)
+
+    @property
+    def lists(self) -> tuple[tuple[str, str], ...]:
+        """Whose lists of models hold."""
+        return (Scope.ORGANISATION, self.organisation), (PLAN, self.plan)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRequest:
+    """A request that is there whole. `own`: on the client's own credential, under no limit."""
+
+    request_id: str
+    asker: Asker
+    api: Api
+    target: str
+    body: bytes
+    codings: str
+    own: bool
+
+
+NOBODY: Final = Asker("", "", "", "")
+
+
+class Governor(Protocol):
+    """Says whether requests may go on. The gateway calls it on its event loop."""
+
+    def governs(self, asker: Asker) -> bool:
+        """Whether a request of theirs has to be there whole and admitted. A look into memory."""
+        ...
+
+    async def admit(self, request: WholeRequest) -> bytes | Refusal:
+        """Whether it may go on: the header lines that its answer gets, or why not."""
+        ...
+
+    def settle(self, request_id: str, metered: Metered | None) -> None:
+        """A request is over, and this is what its answer used. One that was never asked for is
+        passed over.
+        """
+        ...
+
+
+class Ungoverned:
+    """A governor where there are no limits."""
+
+    def governs(self, asker: Asker) -> bool:  # noqa: ARG002
+        """See `Governor.governs`."""
+        return False
+
+    async def admit(self, request: WholeRequest) -> bytes | Refusal:  # noqa: ARG002
+        """See `Governor.admit`."""
+        return b""
+
+    def settle(self, request_id: str, metered: Metered | None) -> None:
+        """See `Governor.settle`."""

@@ -1,0 +1,255 @@
+"""Counts what passes the gateway, in memory, and has it written a few times a minute.
+
+Rules kept here:
+
+* The gateway's loop only adds up. Who a key speaks for, how long a count lives and what it cost are
+  found out when it is written, on a thread of its own.
+* Memory is bounded: `_MOST` different sums, and of an account `_MOST_MODELS` models an hour; what
+  is beyond is counted as the model `other`.
+* What was not written is written the next time. A kill costs the last `SECONDS` seconds of counts;
+  an orderly end none.
+* What a client repeats of a request that was refused is counted once in a minute.
+
+Rows: O2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from bailee.apis.metering import Metered
+from bailee.apis.using import Tokens
+from bailee.errors import BaileeError
+from bailee.lasting import Lasting
+from bailee.usage.counts import HOUR, CountedUse, UsageCounts
+from bailee.usage.models import model_of
+from bailee.usage.prices import PriceTable
+
+SECONDS: Final = 2.0
+_MOST: Final = 20_000
+_MOST_MODELS: Final = 100
+_OTHER: Final = "other"
+_AGAIN: Final = 60  # seconds in which a refusal that is repeated is one
+_MOST_REFUSED: Final = 10_000
+
+
+class UseOf(NamedTuple):
+    """An exchange that is over, as it is counted. `at` in Unix seconds; `own`: on the client's own
+    credential; `failed`: it ended with an error; `aborted`: before its end.
+    """
+
+    at: float
+    account: str
+    key_id: str
+    client: str
+    channel: str
+    own: bool
+    seconds: float
+    failed: bool
+    aborted: bool
+    metered: Metered | None
+
+
+class KeyHolder(NamedTuple):
+    """Whose a key is, and until when what it uses is counted, if it is."""
+
+    person: str
+    organisation: str
+    until: Callable[[datetime], datetime | None]
+
+
+@dataclass(slots=True)
+class _Sum:
+    requests: int = 0
+    errors: int = 0
+    refused: int = 0
+    aborted: int = 0
+    estimated: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    thinking: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    metered: int = 0
+
+
+_Alike = tuple[int, str, str, str, str, str, bool]
+"""Hour, account, key, client, model, channel, own."""
+
+
+class UsageCounting:
+    """Counts for one gateway, from `start` to `stop`. Its server owns it; `add` and `refused` are
+    called on the gateway's loop, `settle` from any thread. It never learns what was said.
+    """
+
+    def __init__(
+        self,
+        counts: UsageCounts,
+        prices: PriceTable,
+        holder: Callable[[str, str], KeyHolder | None],
+        from_unix: Callable[[float], datetime],
+    ) -> None:
+        """`holder`: by account and key, whose use it is; None: the account is not there."""
+        self._counts = counts
+        self._prices = prices
+        self._holder = holder
+        self._from_unix = from_unix
+        self._lock = threading.Lock()  # whenever `_sums` and what bounds them are read or changed
+        self._sums: dict[_Alike, _Sum] = {}
+        self._models: dict[tuple[int, str], set[str]] = {}
+        self._refused: dict[tuple[str, str], float] = {}
+        self._stopping = threading.Event()
+        self.thread = Lasting("counting", self._run)
+
+    def start(self) -> None:
+        """Write what is counted from now on."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Write what is left, and stop."""
+        self._stopping.set()
+        self.thread.join()
+        self.settle()
+
+    def add(self, use: UseOf) -> None:
+        """Count an exchange that is over. It only adds up."""
+        metered = use.metered
+        with self._lock:
+            one = self._sum(use, "" if metered is None else metered.model)
+            one.requests += 1
+            one.errors += use.failed
+            one.aborted += use.aborted
+            one.seconds += use.seconds
+            one.slowest = max(one.slowest, use.seconds)
+            if metered is not None:
+                tokens = metered.tokens
+                one.metered += 1
+                one.estimated += metered.estimated
+                one.input += tokens.input
+                one.output += tokens.output
+                one.cache_read += tokens.cache_read
+                one.cache_write_5m += tokens.cache_write_5m
+                one.cache_write_1h += tokens.cache_write_1h
+                one.thinking += tokens.thinking
+
+    def refused(self, use: UseOf, why: str) -> None:
+        """Count a request that went nowhere, `why` by a code: once, however often it is repeated
+        within a minute.
+        """
+        with self._lock:
+            known = (use.key_id, why)
+            before = self._refused.get(known)
+            if before is not None and use.at - before < _AGAIN:
+                return
+            if len(self._refused) >= _MOST_REFUSED:
+                self._refused.clear()
+            self._refused[known] = use.at
+            one = self._sum(use, "")
+            one.requests += 1
+            one.refused += 1
+
+    def _sum(self, use: UseOf, model: str) -> _Sum:
+        hour = int(use.at) // HOUR * HOUR
+        alike = (hour, use.account, use.key_id, use.client, model, use.channel, use.own)
+        one = self._sums.get(alike)
+        if one is None:
+            model = self._bounded(hour, use.account, model)
+            alike = (hour, use.account, use.key_id, use.client, model, use.channel, use.own)
+            if len(self._sums) >= _MOST:
+                alike = (hour, use.account, "", _OTHER, _OTHER, use.channel, use.own)
+            one = self._sums.setdefault(alike, _Sum())
+        return one
+
+    def _bounded(self, hour: int, account: str, model: str) -> str:
+        known = self._models.get((hour, account))
+        if known is None:
+            if len(self._models) > _MOST:
+                self._models.clear()
+            known = self._models[hour, account] = set()
+        if model in known:
+            return model
+        if len(known) >= _MOST_MODELS:
+            return _OTHER
+        known.add(model)
+        return model
+
+    def write(self) -> None:
+        """Make durable what was counted.
+
+        Raises:
+            StorageError: it can't be written; nothing is lost, call again.
+        """
+        with self._lock:
+            sums, self._sums = self._sums, {}
+        try:
+            self._counts.add(
+                [one for alike, found in sums.items() for one in self._row(alike, found)]
+            )
+        except BaseException:
+            with self._lock:
+                self._put_back(sums)
+            raise
+
+    def _put_back(self, sums: Mapping[_Alike, _Sum]) -> None:
+        for alike, found in sums.items():
+            one = self._sums.setdefault(alike, _Sum())
+            for name in _Sum.__slots__:
+                if name == "slowest":
+                    one.slowest = max(one.slowest, found.slowest)
+                else:
+                    setattr(one, name, getattr(one, name) + getattr(found, name))
+
+    def _row(self, alike: _Alike, found: _Sum) -> list[CountedUse]:
+        hour, account, key_id, client, model, channel, own = alike
+        holder = self._holder(account, key_id)
+        until = None if holder is None else holder.until(self._from_unix(hour))
+        if holder is None or until is None:
+            return []
+        tokens = Tokens(
+            found.input,
+            found.output,
+            found.cache_read,
+            found.cache_write_5m,
+            found.cache_write_1h,
+            found.thinking,
+        )
+        cost = None if own else self._prices.cost(model, tokens)
+        unpriced = found.metered if cost is None and not own else 0
+        amounts = (
+            found.requests, found.errors, found.refused, found.aborted, found.estimated,
+            unpriced, *tokens, cost or 0, int(found.seconds * 1000),
+        )  # fmt: skip
+        return [
+            CountedUse(
+                hour,
+                account,
+                holder.person,
+                holder.organisation,
+                key_id,
+                client,
+                model_of(model),
+                channel,
+                own,
+                int(until.timestamp()),
+                amounts,
+                int(found.slowest * 1000),
+            )
+        ]
+
+    def settle(self) -> None:
+        """The same, for whoever asks what there is; what can't be written waits."""
+        with contextlib.suppress(BaileeError):
+            self.write()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(SECONDS):
+            self.settle()
+        self.settle()

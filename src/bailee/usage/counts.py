@@ -1,0 +1,288 @@
+"""What was used, by the hour: the counts of one home, and what can be asked of them.
+
+Rules kept here:
+
+* Counts alone: who, by which key, client, model and channel, how many tokens, at what cost and how
+  long it took; never content. So they are kept of a zero-retention key too, as the policy says.
+* A row lives as long as the policy's clause said when it was counted, and goes with a sweep. When a
+  person is erased, their rows become part of a total that names nobody.
+* Nobody makes rows without end: an account has `_MOST_MODELS` models an hour, the rest are `other`.
+
+Rows: O2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bailee.apis.using import Tokens
+from bailee.db.engine import reading, storage_errors
+from bailee.db.usage import DIMENSIONS, SUMS
+from bailee.db.usage import usage_counts as table
+from bailee.errors import InputError
+from bailee.keeping.keeper import Owner
+from bailee.usage.limits import Scope, Subject, Used
+
+HOUR: Final = 3600
+_WHAT: Final = "the counts of what is used"
+_MOST_ROWS: Final = 10_000
+_AT_ONCE: Final = 500
+BY: Final = (
+    "day",
+    "hour",
+    "person",
+    "organisation",
+    "account",
+    "key",
+    "client",
+    "model",
+    "channel",
+)
+"""By what counts can be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedUse:
+    """What was used under one set of dimensions, in one hour. `amounts`: as `SUMS`, in that order;
+    `slowest` in milliseconds; `until`: when it goes, in Unix seconds.
+    """
+
+    hour: int
+    account: str
+    person: str
+    organisation: str
+    key_id: str
+    client: str
+    model: str
+    channel: str
+    own: bool
+    until: int
+    amounts: tuple[int, ...]
+    slowest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used, under what it was asked by (`group`: a value for each). `cost_micro_usd`: of
+    the requests whose price is known; `unpriced`: how many's is not. `mean_ms`, `slowest_ms`:
+    milliseconds from a request's head to its answer's end.
+    """
+
+    group: Mapping[str, str]
+    requests: int
+    errors: int
+    refused: int
+    aborted: int
+    estimated: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
+    thinking_tokens: int
+    cost_micro_usd: int
+    unpriced: int
+    mean_ms: int
+    slowest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Of whom counts are asked for; with nothing set, of everybody."""
+
+    account: str | None = None
+    person: str | None = None
+    organisation: str | None = None
+
+
+class UsageCounts:
+    """The counts of one home. What counts (`counting`), sweeps, erases and asks calls it, on any
+    thread but an event loop's. It has nothing in memory.
+    """
+
+    name: Final = "usage"
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, counted: Iterable[CountedUse]) -> None:
+        """Add to what there is, in one transaction.
+
+        Raises:
+            StorageError: nothing was added.
+        """
+        rows = [_row(one) for one in counted]
+        if rows:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                _add(connection, rows)
+
+    def of(
+        self,
+        whose: Whose,
+        since: datetime,
+        until: datetime,
+        by: Sequence[str],
+        now: datetime,
+    ) -> list[Usage]:
+        """What was used from `since` to `until` (whole hours), by these, in their order. What is
+        past its time at `now` is not told.
+
+        Raises:
+            InputError: there is no such dimension, or the answer would be too long.
+            StorageError: it can't be read.
+        """
+        wrong = [one for one in by if one not in BY]
+        if wrong or len({*by}) != len(by):
+            raise InputError("counts can't be had by that.", hint=f"by: {', '.join(BY)}")
+        groups = [_group(one).label(one) for one in by]
+        sums = [func.coalesce(func.sum(table.c[name]), 0).label(f"sum_{name}") for name in SUMS]
+        slowest = func.coalesce(func.max(table.c.slowest), 0).label("slowest")
+        query = (
+            select(*groups, *sums, slowest)
+            .where(
+                table.c.hour >= _hour(since),
+                table.c.hour < until.timestamp(),
+                table.c.until > now.timestamp(),
+                *_of(whose),
+            )
+            .limit(_MOST_ROWS + 1)
+        )
+        if groups:
+            query = query.group_by(*groups).order_by(*groups)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        if len(rows) > _MOST_ROWS:
+            raise InputError(
+                f"there are more than {_MOST_ROWS} rows.", hint="ask for less time, or by less"
+            )
+        return [_usage(by, row._asdict()) for row in rows if row.sum_requests]
+
+    def spent(self, person: str, starts: Sequence[datetime], now: datetime) -> tuple[int, ...]:
+        """What a person's requests cost since each of these moments, in micro-USD."""
+        return tuple(
+            sum(one.cost_micro_usd for one in self.of(Whose(person=person), start, now, (), now))
+            for start in starts
+        )
+
+    def used_by(self, subject: Subject, since: datetime, until: datetime) -> Used:
+        """What a subject of limits used on the operator's credential, so far as it is counted."""
+        columns = {
+            Scope.PERSON: table.c.person,
+            Scope.ORGANISATION: table.c.organisation,
+            Scope.KEY: table.c.key_id,
+        }
+        query = select(
+            *(func.coalesce(func.sum(table.c[name]), 0).label(name) for name in SUMS)
+        ).where(table.c.hour >= _hour(since), table.c.hour < until.timestamp(), table.c.own == 0)
+        if (column := columns.get(subject.scope)) is not None:
+            query = query.where(column == subject.id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(query).one()
+        tokens = Tokens(*(int(row._mapping[name]) for name in Tokens._fields))
+        return Used(row.requests - row.refused, tokens.whole, row.money)
+
+    def sweep(self, now: datetime) -> Mapping[str, int]:
+        """Remove what is past its time; how many rows.
+
+        Raises:
+            StorageError: call again.
+        """
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            gone = connection.execute(delete(table).where(table.c.until <= now.timestamp()))
+        return {"usage_hours": gone.rowcount}
+
+    def forget(self, whose: Owner) -> None:
+        """Make of somebody's counts a total that names nobody. Can be repeated.
+
+        Raises:
+            StorageError: call again.
+        """
+        theirs: list[ColumnElement[bool]] = []
+        if whose.person_id is not None:
+            theirs.append(table.c.person == whose.person_id)
+        if whose.account_id is not None:
+            theirs.append(table.c.account == whose.account_id)
+        if not theirs:
+            return
+        while True:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                query = select(table).where(or_(*theirs)).limit(_AT_ONCE)
+                rows = [dict(row._mapping) for row in connection.execute(query)]
+                for row in rows:
+                    same = [table.c[name] == row[name] for name in DIMENSIONS]
+                    connection.execute(delete(table).where(*same))
+                    if row["account"] == whose.account_id:
+                        row["account"] = ""
+                    row["person"] = row["key_id"] = ""
+                _add(connection, rows)
+            if len(rows) < _AT_ONCE:
+                return
+
+
+def _add(connection: Connection, rows: list[dict[str, object]]) -> None:
+    if not rows:
+        return
+    new = upsert(table)
+    more: dict[str, ColumnElement[int]] = {
+        name: table.c[name] + new.excluded[name] for name in SUMS
+    }
+    for name in ("slowest", "until"):
+        more[name] = func.max(table.c[name], new.excluded[name])
+    connection.execute(new.on_conflict_do_update(index_elements=list(DIMENSIONS), set_=more), rows)
+
+
+def _row(one: CountedUse) -> dict[str, object]:
+    return {
+        "hour": one.hour, "account": one.account, "person": one.person,
+        "organisation": one.organisation, "key_id": one.key_id, "client": one.client,
+        "model": one.model, "channel": one.channel, "own": int(one.own), "until": one.until,
+        "slowest": one.slowest, **dict(zip(SUMS, one.amounts, strict=True)),
+    }  # fmt: skip
+
+
+def _of(whose: Whose) -> list[ColumnElement[bool]]:
+    wanted = {
+        "account": whose.account, "person": whose.person, "organisation": whose.organisation,
+    }  # fmt: skip
+    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+def _group(by: str) -> ColumnElement[str]:
+    if by == "day":
+        return func.date(table.c.hour, "unixepoch")
+    if by == "hour":
+        return func.strftime("%Y-%m-%dT%H:00Z", table.c.hour, "unixepoch")
+    return table.c["key_id" if by == "key" else by]
+
+
+def _hour(at: datetime) -> int:
+    return int(at.timestamp()) // HOUR * HOUR
+
+
+def _usage(by: Sequence[str], row: Mapping[str, object]) -> Usage:
+    amount = {name: int(str(row[f"sum_{name}"])) for name in SUMS}
+    served = max(1, amount["requests"] - amount["refused"])
+    return Usage(
+        {one: str(row[one]) for one in by},
+        amount["requests"],
+        amount["errors"],
+        amount["refused"],
+        amount["aborted"],
+        amount["estimated"],
+        amount["input"],
+        amount["output"],
+        amount["cache_read"],
+        amount["cache_write_5m"],
+        amount["cache_write_1h"],
+        amount["thinking"],
+        amount["money"],
+        amount["unpriced"],
+        amount["milliseconds"] // served,
+        int(str(row["slowest"])),
+    )

@@ -1,0 +1,245 @@
+"""Whether a request may go on, by limits and lists of models, and what it used in the end.
+
+The gateway asks on its loop whether a caller is governed at all, which is a look into memory: who
+has neither a limit nor a list is served as if there were none. Of the others, the request is held
+until it is there whole, and is reserved for on a thread of its own, many in one transaction.
+
+Rules kept here:
+
+* Nothing of a request goes upstream before it is admitted.
+* A limit or list that was set through this process holds for the next request; one that another
+  process set, within `_LOOK` seconds.
+* While the store is away, the policy's document says what happens (`on_limits_unknown`).
+* What a request used is settled even if its client has gone; what can't be settled now is kept and
+  settled with the next.
+
+Rows: O2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bailee.apis.metering import Metered
+from bailee.clock import Clock
+from bailee.errors import BaileeError, PolicyDenied, StorageError
+from bailee.lasting import Lasting
+from bailee.usage.asked import AskedOf, asked_of
+from bailee.usage.asking import Asker, WholeRequest
+from bailee.usage.client_shapes import Refusal, refusal, store_away, warning_lines
+from bailee.usage.limit_store import LimitStore, Reserve, Reserved, Settle
+from bailee.usage.limits import Subject, Wanted
+from bailee.usage.models import is_listed, model_of
+from bailee.usage.prices import Price, PriceTable
+
+_LOOK: Final = 2.0
+_AT_ONCE: Final = 100
+_MOST_UNSETTLED: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    request: WholeRequest
+    answer: Callable[[bytes | Refusal], None]
+
+
+class Governing:
+    """Admits and settles for one gateway, from `start` to `stop`. Its server owns it; `governs`,
+    `admit` and `settle` are called on the gateway's loop. It keeps no body longer than it is asked.
+    """
+
+    def __init__(
+        self,
+        store: LimitStore,
+        prices: PriceTable,
+        clock: Clock,
+        *,
+        serves_unknown: bool,
+        ask_at: str = "",
+    ) -> None:
+        """`serves_unknown`: a request goes on when its limits can't be told. `ask_at`: where one
+        asks for more, for people.
+        """
+        self._store = store
+        self._prices = prices
+        self._clock = clock
+        self._serves_unknown = serves_unknown
+        self._ask_at = ask_at
+        self._queue: queue.SimpleQueue[_Waiting | Settle | None] = queue.SimpleQueue()
+        self._reserved: dict[str, str] = {}  # the loop's alone: ids, and the model asked
+        self._unsettled: deque[Settle] = deque(maxlen=_MOST_UNSETTLED)
+        # Replaced as a whole by the thread.
+        self._limited: frozenset[Subject] = frozenset()
+        self._lists: Mapping[tuple[str, str], tuple[str, ...]] = {}
+        self._seen = -1
+        self._looked = 0.0
+        self.thread = Lasting("limits", self._run)
+
+    def start(self) -> None:
+        """Read what there is, and begin.
+
+        Raises:
+            StorageError: it can't be read.
+        """
+        self._look()
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Settle what is left, and stop."""
+        self._queue.put(None)
+        self.thread.join()
+
+    # -- on the gateway's loop -------------------------------------------------------------------
+
+    def governs(self, asker: Asker) -> bool:
+        """Whether a request of theirs has to be admitted."""
+        if self._store.version != self._seen:
+            return True
+        return not self._limited.isdisjoint(asker.subjects) or any(
+            one in self._lists for one in asker.lists
+        )
+
+    async def admit(self, request: WholeRequest) -> bytes | Refusal:
+        """Whether it may go on: the header lines that its answer gets, or why not."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[bytes | Refusal] = loop.create_future()
+
+        def answer(found: bytes | Refusal) -> None:
+            loop.call_soon_threadsafe(_tell, told, found)
+
+        self._reserved[request.request_id] = ""
+        self._queue.put(_Waiting(request, answer))
+        return await told
+
+    def settle(self, request_id: str, metered: Metered | None) -> None:
+        """A request is over, whatever became of it. One that was never admitted is none of ours."""
+        if self._reserved.pop(request_id, None) is None:
+            return
+        if metered is None:
+            self._queue.put(Settle(request_id, 0, 0))
+            return
+        price = self._prices.of(metered.model) or self._prices.dearest
+        money = 0 if price is None else price.cost(metered.tokens)
+        self._queue.put(Settle(request_id, metered.tokens.whole, money))
+
+    # -- on its thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            taken = self._take()
+            going = None not in taken
+            self._unsettled.extend(one for one in taken if isinstance(one, Settle))
+            waiting = [one for one in taken if isinstance(one, _Waiting)]
+            try:
+                self._work(waiting)
+            except BaseException:
+                for one in waiting:
+                    one.answer(store_away())
+                raise
+
+    def _take(self) -> list[_Waiting | Settle | None]:
+        try:
+            taken = [self._queue.get(timeout=_LOOK)]
+        except queue.Empty:
+            return []
+        while len(taken) < _AT_ONCE:
+            try:
+                taken.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return taken
+
+    def _work(self, waiting: Sequence[_Waiting]) -> None:
+        try:
+            if self._store.version != self._seen or time.monotonic() - self._looked > _LOOK:
+                self._look()
+            self._decide(waiting)
+        except StorageError:
+            for one in waiting:
+                one.answer(b"" if self._serves_unknown else store_away())
+
+    def _look(self) -> None:
+        version = self._store.version
+        limits, lists = self._store.limits(), self._store.lists()
+        self._limited = frozenset(one.subject for one in limits)
+        self._lists = {(one.scope, one.subject): one.models for one in lists}
+        self._looked = time.monotonic()
+        self._seen = version
+
+    def _decide(self, waiting: Sequence[_Waiting]) -> None:
+        now = self._clock()
+        reserves: list[Reserve | Settle] = []
+        admitted: list[_Waiting] = []
+        for one in waiting:
+            request = one.request
+            of = asked_of(request.api, request.target, request.body, request.codings)
+            refused = self._not_listed(request.asker, of)
+            if refused is not None:
+                one.answer(refused)
+            elif request.own or self._limited.isdisjoint(request.asker.subjects):
+                one.answer(b"")
+            else:
+                admitted.append(one)
+                reserves.append(Reserve(request.request_id, request.asker.subjects, self._most(of)))
+        # Who has gone already is settled behind their reservation.
+        new = {one.request.request_id for one in admitted}
+        before: list[Reserve | Settle] = [s for s in self._unsettled if s.request_id not in new]
+        after = [one for one in self._unsettled if one.request_id in new]
+        asked = [*before, *reserves, *after]
+        if not asked:
+            return
+        found = self._store.work(asked, now)
+        self._unsettled.clear()
+        for one in admitted:
+            one.answer(self._told(found[one.request.request_id]))
+
+    def _told(self, found: Reserved) -> bytes | Refusal:
+        if found.over is not None:
+            return refusal(found.over, self._clock(), self._ask_at)
+        return warning_lines(found.standings)
+
+    def _most(self, of: AskedOf) -> Wanted:
+        price: Price | None = self._prices.of(of.models[0]) if of.models else None
+        price = price or self._prices.dearest
+        return Wanted(of.into + of.out, 0 if price is None else price.at_most(of.into, of.out))
+
+    def _not_listed(self, asker: Asker, of: AskedOf) -> Refusal | None:
+        for whose in asker.lists:
+            allowed = self._lists.get(whose)
+            if allowed is None:
+                continue
+            if not of.models:
+                return Refusal(_unread(whose[0]))
+            for model in of.models:
+                if not is_listed(model, allowed):
+                    return Refusal(_denied(model_of(model), whose[0]))
+        return None
+
+
+def _tell(told: asyncio.Future[bytes | Refusal], found: bytes | Refusal) -> None:
+    if not told.done():
+        told.set_result(found)
+
+
+def _denied(model: str, whose: str) -> BaileeError:
+    name = model if model.isascii() and model.isprintable() and len(model) <= 100 else "this one"
+    return PolicyDenied(
+        f"The model {name} is not among those that this {whose} may ask.",
+        code="model_not_allowed",
+        hint="choose another model, or ask the operator (`bailee limits models`)",
+    )
+
+
+def _unread(whose: str) -> BaileeError:
+    return PolicyDenied(
+        f"Which model this request asks can't be told, and this {whose} may ask some models only.",
+        code="model_not_allowed",
+        hint="send JSON in which no name stands twice",
+    )

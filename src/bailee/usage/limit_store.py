@@ -1,0 +1,405 @@
+"""The limits of one home, what is used and reserved of them, and lists of models.
+
+Theory of operation: a request's reservation is read, decided and written in one transaction that
+holds the database's write lock from its beginning, so that all gateways over the database decide
+one after another, each on what the others have reserved. At its end the request's row goes, and
+what it did use is added to the windows of its subjects.
+
+Rules kept here:
+
+* A reservation whose gateway was killed counts as used once its time is over: what it used is not
+  known, and a limit is not to be got round by that.
+* A new limit counts what was used before it in its present window, from the counts by the hour.
+* A change of a limit or a list is an entry of the audit record in the same transaction.
+
+Rows: O2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, func, or_, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bailee.db.checks import sound
+from bailee.db.engine import reading, storage_errors
+from bailee.db.usage import usage_limits, usage_models, usage_reservations, usage_windows
+from bailee.errors import InputError
+from bailee.keeping.keeper import Owner
+from bailee.ledger import Ledger
+from bailee.usage.limits import (
+    Measure,
+    OverLimit,
+    Scope,
+    Span,
+    Standing,
+    Subject,
+    UnderWay,
+    UsageLimit,
+    Used,
+    Wanted,
+    Window,
+    over,
+    standings,
+    window_of,
+    windows,
+)
+
+_WHAT: Final = "the limits on what is used"
+_LASTS: Final = timedelta(hours=1)
+_KEPT: Final = timedelta(days=40)
+LONGEST_LIST: Final = 300
+MOST_AMOUNT: Final = 10**15
+
+Before = Callable[[Subject, datetime, datetime], Used]
+"""What a subject used from one moment to another, by the counts."""
+
+
+class Reserve(NamedTuple):
+    """A request that wants to go on: its id, whose it is, and what it may use at the most."""
+
+    request_id: str
+    subjects: Sequence[Subject]
+    wanted: Wanted
+
+
+class Settle(NamedTuple):
+    """A request that is over: its id, and what it did use."""
+
+    request_id: str
+    tokens: int
+    money: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What became of a `Reserve`: `over`, why it may not go on; else how its subjects stand."""
+
+    over: OverLimit | None
+    standings: Sequence[Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The models that may be asked by an organisation (`scope` organisation), or by the accounts of
+    a plan.
+    """
+
+    scope: str
+    subject: str
+    models: tuple[str, ...]
+
+
+class LimitStore:
+    """Owns the tables of limits. `Governing` reserves and settles by it, operations set and show,
+    the sweep and an erasure remove; each from any thread but an event loop's. `version` grows with
+    each change made through it.
+    """
+
+    name: Final = "limits"
+
+    def __init__(self, engine: Engine, ledger: Ledger, before: Before) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._before = before
+        self.version = 0
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    def limits(self) -> list[UsageLimit]:
+        """Every limit. Raises: StorageError."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return _limits(connection, None)
+
+    def lists(self) -> list[ModelList]:
+        """Every list of models. Raises: StorageError."""
+        query = select(usage_models).where(sound(usage_models))
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [
+                ModelList(row.scope, row.subject, tuple(row.models.split()))
+                for row in connection.execute(query.order_by(*usage_models.primary_key))
+            ]
+
+    def standings(self, subjects: Sequence[Subject] | None, now: datetime) -> list[Standing]:
+        """How these subjects stand with their limits; None: all."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            limits = _limits(connection, subjects)
+            concerned = list({one.subject for one in limits})
+            used = _used(connection, windows(concerned, limits, now))
+            return standings(limits, used, _under_way(connection, concerned), now)
+
+    # -- changes ---------------------------------------------------------------------------------
+
+    def set_limit(self, limit: UsageLimit, now: datetime, *, by: str) -> None:
+        """Put a limit in the place of the one on the same.
+
+        Raises:
+            InputError: it is none.
+            StorageError: nothing was changed.
+        """
+        _check(limit)
+        spans = [limit] if limit.span is not Span.NOW else []
+        seeds = [
+            (one, self._before(limit.subject, *window_of(limit.span, now)))
+            for one in windows([limit.subject], spans, now)
+        ]
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            put_limit(connection, limit.subject, limit.measure, limit.span, limit.amount)
+            for window, used in seeds:
+                row = upsert(usage_windows).values(**_window(window), **used._asdict())
+                connection.execute(row.on_conflict_do_nothing())
+            self._ledger.append(
+                "usage.limit_set", _name(limit.subject), _said(limit, by), connection=connection
+            )
+        self.version += 1
+
+    def remove_limit(self, limit: UsageLimit, *, by: str) -> None:
+        """Take a limit away.
+
+        Raises:
+            InputError: there is no such limit.
+        """
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            if not put_limit(connection, limit.subject, limit.measure, limit.span, None):
+                raise InputError("there is no such limit.", code="not_found")
+            body = _said(limit, by)
+            del body["amount"]
+            self._ledger.append(
+                "usage.limit_removed", _name(limit.subject), body, connection=connection
+            )
+        self.version += 1
+
+    def set_models(self, scope: str, subject: str, models: Sequence[str], *, by: str) -> None:
+        """Say which models may be asked; none: all again.
+
+        Raises:
+            InputError: a name is no name, or they are too long together.
+        """
+        text = " ".join(models)
+        if any(not one or " " in one or not one.isprintable() for one in models):
+            raise InputError("this is no name of a model.")
+        if len(text) > LONGEST_LIST:
+            raise InputError(
+                f"the names are longer than {LONGEST_LIST} characters together.",
+                hint="write claude-* for all whose name begins so",
+            )
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            put_models(connection, scope, subject, text)
+            body = {"scope": scope, "models": text, "by": by}
+            self._ledger.append("usage.models_set", subject, body, connection=connection)
+        self.version += 1
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def work(self, asked: Iterable[Reserve | Settle], now: datetime) -> dict[str, Reserved]:
+        """Reserve and settle, in order, in one transaction; by id what became of reservations.
+
+        Raises:
+            StorageError: none of it was done.
+        """
+        found: dict[str, Reserved] = {}
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            _end_lost(connection, now)
+            for one in asked:
+                if isinstance(one, Reserve):
+                    found[one.request_id] = _reserve(connection, one, now)
+                else:
+                    _settle(connection, one, now)
+        return found
+
+    # -- what goes -------------------------------------------------------------------------------
+
+    def sweep(self, now: datetime) -> Mapping[str, int]:
+        """Remove windows that have long ended; how many."""
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            before = (now - _KEPT).timestamp()
+            gone = connection.execute(delete(usage_windows).where(usage_windows.c.start < before))
+        return {"usage_windows": gone.rowcount}
+
+    def forget(self, whose: Owner) -> None:
+        """Remove a person's limits and what is counted for them. Can be repeated."""
+        if whose.person_id is None:
+            return
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            for table in (usage_limits, usage_windows, usage_reservations):
+                theirs = table.c.scope == Scope.PERSON, table.c.subject == whose.person_id
+                connection.execute(delete(table).where(*theirs))
+        self.version += 1
+
+
+def put_limit(
+    connection: Connection, subject: Subject, measure: Measure, span: Span, amount: int | None
+) -> bool:
+    """Write a limit in the place of the one on the same, if any; None: there is none any more. For
+    `LimitStore`, and for a restore that does again what was decided. Whether there was one.
+    """
+    key = {"scope": subject.scope, "subject": subject.id, "measure": measure, "span": span}
+    same = [usage_limits.c[name] == value for name, value in key.items()]
+    gone = connection.execute(delete(usage_limits).where(*same))
+    if amount is not None:
+        connection.execute(usage_limits.insert().values(**key, amount=amount))
+    return bool(gone.rowcount)
+
+
+def put_models(connection: Connection, scope: str, subject: str, models: str) -> None:
+    """Write a list of models; without any, there is none any more."""
+    same = usage_models.c.scope == scope, usage_models.c.subject == subject
+    connection.execute(delete(usage_models).where(*same))
+    if models:
+        connection.execute(
+            usage_models.insert().values(scope=scope, subject=subject, models=models)
+        )
+
+
+def limit_id(subject: Subject, measure: Measure, span: Span) -> str:
+    """A limit's id: what it is on."""
+    return ":".join((subject.scope, subject.id or "all", measure, span))
+
+
+def _limits(connection: Connection, subjects: Sequence[Subject] | None) -> list[UsageLimit]:
+    query = select(usage_limits).where(sound(usage_limits))
+    if subjects is not None:
+        query = query.where(_among(usage_limits, subjects))
+    found = []
+    for row in connection.execute(query.order_by(*usage_limits.primary_key)):
+        subject = Subject(Scope(row.scope), row.subject)
+        measure, span = Measure(row.measure), Span(row.span)
+        found.append(
+            UsageLimit(limit_id(subject, measure, span), subject, measure, span, row.amount)
+        )
+    return found
+
+
+def _used(connection: Connection, wanted: Sequence[Window]) -> dict[Window, Used]:
+    found: dict[Window, Used] = {}
+    for one in wanted:
+        row = connection.execute(select(usage_windows).where(*_same_window(one))).one_or_none()
+        if row is not None:
+            found[one] = Used(row.requests, row.tokens, row.money)
+    return found
+
+
+def _under_way(connection: Connection, subjects: Sequence[Subject]) -> dict[Subject, UnderWay]:
+    if not subjects:
+        return {}
+    table = usage_reservations
+    query = (
+        select(
+            table.c.scope,
+            table.c.subject,
+            func.count().label("requests"),
+            func.sum(table.c.tokens).label("tokens"),
+            func.sum(table.c.money).label("money"),
+        )
+        .where(_among(table, subjects))
+        .group_by(table.c.scope, table.c.subject)
+    )
+    return {
+        Subject(Scope(row.scope), row.subject): UnderWay(row.requests, row.tokens, row.money)
+        for row in connection.execute(query)
+    }
+
+
+def _reserve(connection: Connection, asked: Reserve, now: datetime) -> Reserved:
+    limits = _limits(connection, asked.subjects)
+    subjects = list({one.subject for one in limits})
+    if not subjects:
+        return Reserved(None, ())
+    open_windows = windows(subjects, limits, now)
+    used = _used(connection, open_windows)
+    under_way = _under_way(connection, subjects)
+    found = over(limits, used, under_way, asked.wanted, now)
+    told = standings(limits, used, under_way, now)
+    if found is not None:
+        return Reserved(found, told)
+    connection.execute(
+        usage_reservations.insert(),
+        [
+            {
+                "id": asked.request_id, "scope": one.scope, "subject": one.id,
+                "until": int((now + _LASTS).timestamp()), **asked.wanted._asdict(),
+            }
+            for one in subjects
+        ],
+    )  # fmt: skip
+    for window in open_windows:
+        _count(connection, window, Used(requests=1))
+    return Reserved(None, told)
+
+
+def _settle(connection: Connection, done: Settle, now: datetime) -> None:
+    table = usage_reservations
+    rows = connection.execute(select(table).where(table.c.id == done.request_id)).all()
+    if rows:
+        subjects = [Subject(Scope(row.scope), row.subject) for row in rows]
+        connection.execute(delete(table).where(table.c.id == done.request_id))
+        _count_for(connection, subjects, Used(0, done.tokens, done.money), now)
+
+
+def _end_lost(connection: Connection, now: datetime) -> None:
+    table = usage_reservations
+    lost = table.c.until <= now.timestamp()
+    for row in connection.execute(select(table).where(lost)).all():
+        subject = Subject(Scope(row.scope), row.subject)
+        _count_for(connection, [subject], Used(0, row.tokens, row.money), now)
+        same = table.c.id == row.id, table.c.scope == row.scope, table.c.subject == row.subject
+        connection.execute(delete(table).where(*same))
+
+
+def _count_for(
+    connection: Connection, subjects: Sequence[Subject], used: Used, now: datetime
+) -> None:
+    for window in windows(subjects, _limits(connection, subjects), now):
+        _count(connection, window, used)
+
+
+def _count(connection: Connection, window: Window, used: Used) -> None:
+    row = upsert(usage_windows).values(**_window(window), **used._asdict())
+    more = {name: usage_windows.c[name] + row.excluded[name] for name in Used._fields}
+    keys = ["scope", "subject", "span", "start"]
+    connection.execute(row.on_conflict_do_update(index_elements=keys, set_=more))
+
+
+def _window(one: Window) -> dict[str, str | int]:
+    return {
+        "scope": one.subject.scope, "subject": one.subject.id, "span": one.span, "start": one.start,
+    }  # fmt: skip
+
+
+def _same_window(one: Window) -> list[ColumnElement[bool]]:
+    return [usage_windows.c[name] == value for name, value in _window(one).items()]
+
+
+def _among(table: Table, subjects: Sequence[Subject]) -> ColumnElement[bool]:
+    return or_(
+        False, *(and_(table.c.scope == one.scope, table.c.subject == one.id) for one in subjects)
+    )
+
+
+def _name(subject: Subject) -> str:
+    return subject.id or "all"
+
+
+def _said(limit: UsageLimit, by: str) -> dict[str, str | int | float | bool | None]:
+    return {
+        "scope": str(limit.subject.scope), "measure": str(limit.measure), "span": str(limit.span),
+        "amount": limit.amount, "by": by,
+    }  # fmt: skip
+
+
+def _check(limit: UsageLimit) -> None:
+    if not 0 <= limit.amount <= MOST_AMOUNT:
+        raise InputError("this is no amount for a limit.", hint="0 lets nothing through")
+    if (limit.measure is Measure.CONCURRENCY) is not (limit.span is Span.NOW):
+        raise InputError(
+            "a limit on requests at once has no time, and every other limit has one.",
+            hint="per: minute, day, week, month",
+        )
+    if bool(limit.subject.id) is (limit.subject.scope is Scope.EVERYBODY):
+        raise InputError(
+            "whose limit is it? Name a person, an organisation or a key, or everybody."
+        )

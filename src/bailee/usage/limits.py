@@ -1,0 +1,239 @@
+"""Limits on what may be used, and whether a request is within them. Pure.
+
+A limit is on money, tokens, requests or concurrency, of a person, an organisation, a key or
+everybody together, in a minute, day, week or month (UTC; a week begins on Monday). A request is
+under every limit of its person, organisation and key.
+
+Rules kept here:
+
+* Before a request goes on, what it may cost at the most is reserved; at its end what it did cost
+  takes the place of that. While less is left than it may cost at the most, requests go one at a
+  time: so all gateways over one database together go over a limit by one request at the most.
+* What is refused is refused for the limit that holds it longest, so that nobody waits for a minute
+  and is then told of a month.
+* Money is micro-USD. Where the price of a model is not known, a limit on money goes by the highest
+  price in the table: what is not known is not taken for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Scope(StrEnum):
+    """Whose use a limit is on. The values are stored: they do not change."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+    KEY = "key"
+    EVERYBODY = "everybody"
+
+
+class Measure(StrEnum):
+    """What a limit is on. The values are stored."""
+
+    MONEY = "money"
+    TOKENS = "tokens"
+    REQUESTS = "requests"
+    CONCURRENCY = "concurrency"
+
+
+class Span(StrEnum):
+    """How long a limit's window is. The values are stored."""
+
+    MINUTE = "minute"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    NOW = "now"
+    """Of concurrency, which has no window."""
+
+
+class Subject(NamedTuple):
+    """Whose use: `id` is a person's, an organisation's or a key's; of everybody it is empty."""
+
+    scope: Scope
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLimit:
+    """One limit. `amount`: micro-USD, tokens, requests, or requests under way at once."""
+
+    limit_id: str
+    subject: Subject
+    measure: Measure
+    span: Span
+    amount: int
+
+
+class Used(NamedTuple):
+    """What was used in a window."""
+
+    requests: int = 0
+    tokens: int = 0
+    money: int = 0
+
+
+class UnderWay(NamedTuple):
+    """What is reserved for requests that are under way."""
+
+    requests: int = 0
+    tokens: int = 0
+    money: int = 0
+
+
+class Wanted(NamedTuple):
+    """What a request may use at the most. `money` in micro-USD."""
+
+    tokens: int
+    money: int
+
+
+class Window(NamedTuple):
+    """A window of a subject's use. `start` in Unix seconds."""
+
+    subject: Subject
+    span: Span
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a subject stands with a limit: what counts as used of it, and when its window ends (None:
+    it has none).
+    """
+
+    limit: UsageLimit
+    used: int
+    ends: datetime | None
+
+    @property
+    def share(self) -> float:
+        """How much of it is used: 1 is all."""
+        return self.used / self.limit.amount if self.limit.amount else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OverLimit:
+    """That a request is over a limit. `waits`: there would be room once what is under way has
+    ended, since that may have reserved more than it uses.
+    """
+
+    standing: Standing
+    waits: bool
+
+
+def window_of(span: Span, now: datetime) -> tuple[datetime, datetime]:
+    """The window that `now` is in: its beginning, and the moment at which it ends. UTC."""
+    at = now.astimezone(UTC)
+    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    match span:
+        case Span.MINUTE:
+            start = at.replace(second=0, microsecond=0)
+            return start, start + timedelta(minutes=1)
+        case Span.DAY:
+            return day, day + timedelta(days=1)
+        case Span.WEEK:
+            start = day - timedelta(days=day.weekday())
+            return start, start + timedelta(days=7)
+        case Span.MONTH:
+            start = day.replace(day=1)
+            return start, (start + timedelta(days=32)).replace(day=1)
+        case Span.NOW:
+            return at, at
+
+
+def windows(
+    subjects: Sequence[Subject], limits: Sequence[UsageLimit], now: datetime
+) -> list[Window]:
+    """The windows in which what these subjects use is counted for their limits, each once."""
+    among = {*subjects}
+    found = {
+        Window(one.subject, one.span, int(window_of(one.span, now)[0].timestamp()))
+        for one in limits
+        if one.subject in among and one.span is not Span.NOW
+    }
+    return sorted(found)
+
+
+def standings(
+    limits: Sequence[UsageLimit],
+    used: Mapping[Window, Used],
+    under_way: Mapping[Subject, UnderWay],
+    now: datetime,
+) -> list[Standing]:
+    """How each of these limits' subjects stands, without what is reserved."""
+    return [_standing(one, used, under_way, now) for one in limits]
+
+
+def over(
+    limits: Sequence[UsageLimit],
+    used: Mapping[Window, Used],
+    under_way: Mapping[Subject, UnderWay],
+    wanted: Wanted,
+    now: datetime,
+) -> OverLimit | None:
+    """The limit that a request of these limits' subjects is over, None if it is within all."""
+    worst: OverLimit | None = None
+    for one in limits:
+        standing = _standing(one, used, under_way, now)
+        reserved = under_way.get(one.subject, UnderWay())
+        found: OverLimit | None = None
+        if standing.used >= one.amount:
+            found = OverLimit(standing, one.measure is Measure.CONCURRENCY)
+        elif (
+            reserved.requests and _more(one.measure, reserved, wanted) > one.amount - standing.used
+        ):
+            found = OverLimit(standing, True)
+        if found is not None and (worst is None or _rank(found) > _rank(worst)):
+            worst = found
+    return worst
+
+
+def _standing(
+    one: UsageLimit,
+    used: Mapping[Window, Used],
+    under_way: Mapping[Subject, UnderWay],
+    now: datetime,
+) -> Standing:
+    if one.measure is Measure.CONCURRENCY:
+        return Standing(one, under_way.get(one.subject, UnderWay()).requests, None)
+    start, end = window_of(one.span, now)
+    found = used.get(Window(one.subject, one.span, int(start.timestamp())), Used())
+    by_measure = {
+        Measure.MONEY: found.money, Measure.TOKENS: found.tokens, Measure.REQUESTS: found.requests,
+    }  # fmt: skip
+    return Standing(one, by_measure[one.measure], end)
+
+
+def _more(measure: Measure, reserved: UnderWay, wanted: Wanted) -> int:
+    """What would be reserved with this request, of what is not counted as used yet."""
+    if measure is Measure.MONEY:
+        return reserved.money + wanted.money
+    if measure is Measure.TOKENS:
+        return reserved.tokens + wanted.tokens
+    return 0  # a request counts as used when it begins
+
+
+def _rank(found: OverLimit) -> tuple[bool, float]:
+    ends = found.standing.ends
+    return not found.waits, 0.0 if ends is None else ends.timestamp()
+
+
+WARNED: Final = (0.95, 0.75)
+"""The shares at which a client is warned."""
+
+
+def nearest(found: Sequence[Standing]) -> Standing | None:
+    """The limit on money, but for a minute's, of which most is used: what a person is shown."""
+    money = [
+        one
+        for one in found
+        if one.limit.measure is Measure.MONEY and one.limit.span is not Span.MINUTE
+    ]
+    return max(money, key=lambda one: one.share, default=None)

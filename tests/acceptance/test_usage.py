@@ -1,0 +1,202 @@
+"""What was used is counted, priced, told and limited: real processes, and a scripted upstream.
+
+Rows: O2.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from bailee.testing.upstream import ScriptedUpstream, Text
+from support.browsers.browsing import Visitor
+from support.clients.programs import Bailee, clean_environment
+
+HAIKU = "claude-haiku-4-5-20251001"
+USED = {"input_tokens": 1000, "output_tokens": 2000}  # 0.011 USD on the shipped list
+
+
+class Answer(NamedTuple):
+    """An answer's status, header fields and body."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def ask(ready: dict[str, Any], key: str, model: str = HAIKU, **more: Any) -> Answer:
+    """One request of a conversation."""
+    body = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "pears"}]}
+    request = urllib.request.Request(
+        ready["gateway"] + "/v1/messages",
+        json.dumps(body | more).encode(),
+        {"x-api-key": key, "content-type": "application/json", "user-agent": "claude-cli/2.1.332"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return Answer(response.status, dict(response.headers), response.read().decode())
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, dict(error.headers), error.read().decode())
+
+
+class Place(NamedTuple):
+    """A server with an upstream that always answers, and keys: a person's, one of zero retention."""
+
+    bailee: Bailee
+    upstream: ScriptedUpstream
+    ready: dict[str, Any]
+    person: str
+    key: str
+    zero: str
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One for all."""
+    bailee = Bailee(tmp_path_factory.mktemp("usage"))
+    answer = Text("plums", usage=USED)
+    with ScriptedUpstream(tools_only=False, after=answer, aside=answer) as upstream:
+        ready = bailee.up(
+            *("--upstream", upstream.url, "--plan", "api"),
+            env={"BAILEE_USAGE_ASK_AT": "https://a.b"},
+        )
+        made = bailee.json("person", "create", "--email", "ann@example.com", "--plan", "pro")
+        person = made["person"]
+        key = made["key"]
+        account = bailee.json("account", "list")[0]["account"]
+        zero = bailee.json(
+            "key", "create", "--account", account, "--name", "z", "--zero-retention"
+        )["key"]
+        yield Place(bailee, upstream, ready, person, key, zero)
+        bailee.close()
+
+
+def counted(place: Place, *by: str) -> list[dict[str, str]]:
+    """What `bailee usage --csv` says."""
+    named = [word for one in by for word in ("--by", one)]
+    done = place.bailee.run("usage", *named, "--csv")
+    assert (0, "") == (done.returncode, done.stderr)
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def test_what_is_used_is_counted_and_priced_without_content(place: Place) -> None:
+    """Of a stream and a document, of a zero-retention key too; an unknown model has no cost."""
+    before = {row["key"]: int(row["requests"]) for row in counted(place, "key")}
+    assert 200 == ask(place.ready, place.key).status
+    assert 200 == ask(place.ready, place.key, stream=True).status
+    assert 200 == ask(place.ready, place.zero, stream=True).status
+    assert 200 == ask(place.ready, place.zero, model="unheard").status
+    rows = {(row["person"], row["model"]): row for row in counted(place, "person", "model")}
+    hers, zero, unheard = (
+        rows[one]
+        for one in ((place.person, "claude-haiku-4-5"), ("", "claude-haiku-4-5"), ("", "unheard"))
+    )
+    assert ("2", "2000", "4000", "22000", "0") == tuple(
+        hers[name] for name in
+        ("requests", "input_tokens", "output_tokens", "cost_micro_usd", "unpriced")
+    )  # fmt: skip
+    assert ("1", "11000") == (zero["requests"], zero["cost_micro_usd"])
+    assert ("1", "0", "1") == (unheard["requests"], unheard["cost_micro_usd"], unheard["unpriced"])
+    shown = place.bailee.run("usage", "--by", "client").stdout
+    assert "claude-code" in shown and "+ ?" in shown and "the price is not known" in shown
+    assert {} == before
+
+
+def test_a_limit_warns_and_refuses_in_the_client_s_shape(place: Place) -> None:
+    """What was used before it counts; a refusal that is repeated is counted once; then it goes."""
+    upstream = len(place.upstream.conversations)
+    done = place.bailee.run(
+        "limits", "set", "--of", place.person, "--money", "0.04", "--per", "day"
+    )
+    assert done.stdout.startswith(f"person:{place.person}:money:day: $0.03 of $0.04 used.")
+    first, second, third, again = (ask(place.ready, place.key) for _ in range(4))
+    status, unified = "anthropic-ratelimit-unified-status", "anthropic-ratelimit-unified-overage-"
+    assert ("allowed", "allowed_warning") == (first.headers[status], second.headers[status])
+    assert "0.75" == second.headers[f"{unified}surpassed-threshold"]
+    assert (429, 429) == (third.status, again.status)
+    assert ("rejected", "false") == (third.headers[status], third.headers["x-should-retry"])
+    assert ("daily", "org_spend_cap_reached") == (
+        third.headers[f"{unified}period"], third.headers[f"{unified}disabled-reason"],
+    )  # fmt: skip
+    error = json.loads(third.body)["error"]
+    assert "billing_error" == error["type"]
+    assert error["message"].startswith("bailee: spend limit reached \u00b7 resets ")
+    assert error["message"].endswith("ask for more at https://a.b")
+    assert upstream + 2 == len(place.upstream.conversations)
+    assert (
+        "1" == next(r for r in counted(place, "person") if r["person"] == place.person)["refused"]
+    )
+    assert 200 == ask(place.ready, place.zero).status  # nobody else's
+    place.bailee.run("limits", "remove", f"person:{place.person}:money:day")
+    assert 200 == ask(place.ready, place.key).status
+
+
+def test_a_list_of_models_goes_by_the_model(place: Place) -> None:
+    """A dated id is its model; another is refused as 403, so that the client keeps our sentence."""
+    allowed = place.bailee.json("limits", "allow", "pro", "claude-haiku-4-5", "claude-sonnet-*")
+    assert [["claude-haiku-4-5", "claude-sonnet-*"]] == [one["models"] for one in allowed]
+    upstream = len(place.upstream.conversations)
+    assert 200 == ask(place.ready, place.key, HAIKU).status
+    assert 200 == ask(place.ready, place.key, "claude-sonnet-4-5").status
+    refused = ask(place.ready, place.key, "claude-opus-4-7-20260101")
+    assert (403, "permission_error") == (refused.status, json.loads(refused.body)["error"]["type"])
+    assert "claude-opus-4-7 is not among those" in refused.body
+    assert (
+        403 == ask(place.ready, place.key, HAIKU, fallbacks=[{"model": "claude-opus-4-7"}]).status
+    )
+    assert 200 == ask(place.ready, place.zero, "claude-opus-4-7").status  # on another plan
+    assert upstream + 3 == len(place.upstream.conversations)
+    place.bailee.run("limits", "allow", "pro")
+
+
+def test_pages_show_a_person_theirs_and_the_operator_all(place: Place) -> None:
+    """In both languages."""
+    operator = Visitor(place.ready["console"])
+    operator.get(place.ready["sign_in"].removeprefix(place.ready["console"]))
+    everybody = operator.get("/usage?by=person").text
+    assert place.person in everybody and "In all:" in everybody
+    assert "\u5404\u9879" not in everybody and "retain.usage-count" in everybody
+    chinese = operator.get("/usage?by=model&lang=zh").text
+    assert "\u7528\u91cf" in chinese and "claude-haiku-4-5" in chinese
+
+
+def test_the_real_client_says_in_its_own_words_that_a_limit_is_reached(
+    place: Place, claude: Path, tmp_path: Path
+) -> None:
+    """`claude -p` shows our sentence, and does not go on trying."""
+    assert "used" in place.bailee.run(
+        "limits", "set", "--of", place.person, "--tokens", "1", "--per", "month"
+    ).stdout  # fmt: skip
+    place.bailee.run("limits", "set", "--of", place.person, "--money", "0.01", "--per", "month")
+    user, project = tmp_path / "user", tmp_path / "project"
+    user.mkdir()
+    project.mkdir()
+    upstream = len(place.upstream.conversations)
+    done = subprocess.run(
+        [str(claude), "-p", "How many pears?", "--output-format", "json"],
+        cwd=project,
+        env=clean_environment(
+            user,
+            ANTHROPIC_BASE_URL=place.ready["gateway"],
+            ANTHROPIC_AUTH_TOKEN=place.key,
+            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+        ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = json.loads(done.stdout)["result"]
+    assert 1 == done.returncode
+    assert "limit reached" in said and "ask for more at https://a.b" in said
+    assert "temporarily" not in said
+    assert upstream == len(place.upstream.conversations)

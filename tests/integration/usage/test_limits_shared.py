@@ -1,0 +1,147 @@
+"""Two gateways over one database share a limit: real processes, at once, on real requests' sums.
+
+Rows: O2.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from bailee.db.usage import usage_limits, usage_reservations
+from bailee.errors import StorageError
+from bailee.home import Home
+from bailee.node import Node
+from bailee.usage.limit_store import LimitStore, Reserve, Settle, limit_id
+from bailee.usage.limits import Measure, Scope, Span, Subject, UsageLimit, Used, Wanted
+
+NOW = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
+ANN = Subject(Scope.PERSON, "per_1")
+COST, MOST = 700, 1000
+
+GATEWAY = """
+import sys, random
+from datetime import datetime, UTC
+from pathlib import Path
+from bailee.db.checks import KEY, use_key
+from bailee.db.engine import open_sqlite
+from bailee.usage.limit_store import LimitStore, Reserve, Settle
+from bailee.usage.limits import Scope, Subject, Wanted, Used
+
+path, name, key = Path(sys.argv[1]), sys.argv[2], bytes.fromhex(sys.argv[3])
+engine = open_sqlite(path)
+use_key(engine, key)
+store = LimitStore(engine, None, lambda *_: Used())
+now = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
+print("ready", flush=True)
+sys.stdin.readline()
+random.seed(name)
+under_way, admitted, refused, number = [], 0, 0, 0
+while refused < 25:
+    number += 1
+    wants = Reserve(f"{name}-{number}", [Subject(Scope.PERSON, "per_1")], Wanted(10, 1000))
+    ends = [Settle(one, 7, 700) for one in under_way if random.random() < 0.3]
+    found = store.work([*ends, wants], now)[wants.request_id]
+    gone = {one.request_id for one in ends}
+    under_way = [one for one in under_way if one not in gone]
+    if found.over is None:
+        admitted += 1
+        under_way.append(wants.request_id)
+    elif not found.over.waits:
+        refused += 1
+store.work([Settle(one, 7, 700) for one in under_way], now)
+print(admitted)
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A home, which holds the limits."""
+    with Node.open(Home(tmp_path / "home"), clock=lambda: NOW) as node:
+        yield node
+
+
+def limited(store: LimitStore, amount: int, measure: Measure, span: Span) -> None:
+    """Ann has this limit."""
+    made = UsageLimit(limit_id(ANN, measure, span), ANN, measure, span, amount)
+    store.set_limit(made, NOW, by="operator")
+
+
+@pytest.mark.parametrize(
+    ("amount", "measure"), [(100_000, "money"), (1_000, "tokens"), (150, "requests")]
+)
+def test_two_gateways_go_over_by_one_request_at_the_most(
+    node: Node, amount: int, measure: str
+) -> None:
+    """However their requests fall together; and what is refused is refused in both."""
+    limited(node.limits, amount, Measure(measure), Span.DAY)
+    (at,) = [str(node.data.url.database)]
+    key = node.keyring.secret("data/rows").hex()
+    gateways = [
+        subprocess.Popen(
+            [sys.executable, "-c", GATEWAY, at, name, key],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for name in ("a", "b")
+    ]  # fmt: skip
+    for one in gateways:
+        assert one.stdout is not None and "ready\n" == one.stdout.readline()
+    for one in gateways:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
+    admitted = [int(one.communicate(timeout=120)[0]) for one in gateways]
+
+    (standing,) = node.limits.standings([ANN], NOW)
+    each = {"money": COST, "tokens": 7, "requests": 1}[measure]
+    assert min(admitted) > 0
+    assert each * sum(admitted) == standing.used
+    assert amount <= standing.used < amount + (MOST if measure == "money" else 10)
+
+
+def test_what_a_killed_gateway_reserved_counts_once_its_time_is_over(node: Node) -> None:
+    """Until then it is under way; then it counts in full, since nobody knows what it used."""
+    store = node.limits
+    limited(store, 1_500, Measure.MONEY, Span.DAY)
+    store.work([Reserve("lost", [ANN], Wanted(10, MOST))], NOW)
+
+    found = store.work([Reserve("next", [ANN], Wanted(10, MOST))], NOW)["next"]
+    assert found.over is not None and found.over.waits
+    later = NOW + timedelta(hours=1, seconds=1)
+    assert store.work([Reserve("later", [ANN], Wanted(10, MOST))], later)["later"].over is None
+    assert MOST == store.standings([ANN], later)[0].used
+
+
+def test_concurrency_is_what_is_under_way(node: Node) -> None:
+    """One at once: the second waits for the first."""
+    store = node.limits
+    limited(store, 1, Measure.CONCURRENCY, Span.NOW)
+    assert store.work([Reserve("1", [ANN], Wanted(1, 1))], NOW)["1"].over is None
+    second = store.work([Reserve("2", [ANN], Wanted(1, 1))], NOW)["2"]
+    assert second.over is not None and second.over.waits
+    assert store.work([Settle("1", 1, 1), Reserve("3", [ANN], Wanted(1, 1))], NOW)["3"].over is None
+
+
+def test_a_row_that_is_not_what_was_written_decides_nothing(node: Node) -> None:
+    """A limit whose amount a disk has changed is no limit; `bailee verify` names it."""
+    limited(node.limits, 5, Measure.REQUESTS, Span.DAY)
+    with node.data.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER usage_limits_mac_update")
+        connection.execute(update(usage_limits).values(amount=10**9))
+    assert [] == node.limits.limits()
+
+
+def test_without_the_store_nothing_is_said_to_be_within(node: Node) -> None:
+    """Who asks is told that it can't be told."""
+    limited(node.limits, 5, Measure.REQUESTS, Span.DAY)
+    with node.data.begin() as connection:
+        usage_reservations.drop(connection)
+    with pytest.raises(StorageError):
+        node.limits.work([Reserve("1", [ANN], Wanted(1, 1))], NOW)
+    assert Used() == node.usage.used_by(ANN, NOW, NOW)
