@@ -40,6 +40,7 @@ from bailee.operations.whose import asked_for
 from bailee.vault import unkept as counting
 from bailee.vault.prolonging import KeptSession
 from bailee.vault.sealing_queue import Unfiled
+from bailee.vault.terms import end_of
 from bailee.vault.transcript import SessionRow
 
 _PIECE: Final = 48 << 10  # bytes
@@ -63,11 +64,14 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class KeptBeyond:
-    """That somebody keeps a session beyond its time: since and until when, by which clause."""
+    """That somebody keeps a session beyond its time: since and until when, by which clause.
+    `own_end`: when it would go by its own time.
+    """
 
     by: str
     since: datetime
     until: datetime
+    own_end: datetime
     clause: str
     period: str
 
@@ -277,7 +281,14 @@ def session(
         held,
         None
         if kept is None or not kept.holds(now)
-        else KeptBeyond(kept.by, kept.since, kept.until, kept.clause, kept.period),
+        else KeptBeyond(
+            kept.by,
+            kept.since,
+            kept.until,
+            end_of(row.last_activity, row.period, None),
+            kept.clause,
+            kept.period,
+        ),
     )
 
 
