@@ -16,7 +16,7 @@ from sqlalchemy import select
 from bailee import steady
 from bailee.accounts import Accounts
 from bailee.db.vault import holds
-from bailee.keyring import Keyring
+from bailee.keyring import Keyring, rotation
 from bailee.node.deciding import Deciding
 from bailee.node.following import Following
 from bailee.node.node import Node
@@ -127,6 +127,17 @@ def killed(history: Histories) -> Iterable[object]:
     yield history.crash([0])
 
 
+def rotated(history: Histories) -> Iterable[object]:
+    """The clock set back, which is confirmed; deleted and rotated by the earlier time."""
+    yield history.say(ADA, NEW)
+    yield history.step(-40 * DAY)
+    yield history.confirm()
+    yield history.say(ADA, 1)
+    yield history.delete(0)
+    yield history.sweep()
+    yield history.rotate()
+
+
 def kept(history: Histories) -> Iterable[object]:
     """Kept by its owner, gone on with, past its own time, taken back."""
     yield history.say(ADA, NEW)
@@ -189,6 +200,10 @@ DEFECTS: dict[str, tuple[Defect, Acts]] = {
     "a choice before its day": (
         lambda at: at.setattr(Accounts, "check_has_choice", lambda *_: None),
         years_back,
+    ),
+    "when a root is gone goes by the clock": (
+        lambda at: at.setattr(rotation, "gone_at", lambda lag, now: now + lag),
+        rotated,
     ),
     "what is said after it was kept ends that": (
         lambda at: at.setattr(batch, "end_of", _by_its_own_time),
