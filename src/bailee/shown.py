@@ -23,7 +23,6 @@ shape; UTS #39 and CVE-2021-42574 say why; ECMA-48 is what terminals obey.
 from __future__ import annotations
 
 import re
-from html import escape
 from typing import Final
 
 from bailee.errors import InputError
@@ -71,6 +70,8 @@ def page(text: str) -> str:
 
 def html_text(text: str) -> str:
     """The text for a page that no template engine makes: as `page`, its markup escaped."""
+    from html import escape  # its table of names is large, and a terminal needs none
+
     return escape(page(text))
 
 

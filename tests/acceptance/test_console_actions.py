@@ -144,6 +144,29 @@ def delete_session(stage: Stage, path: str) -> Answer:
     return stage.person.submit("/settings/privacy", path.replace("{session}", session))
 
 
+def keep_session(stage: Stage, path: str) -> Answer:
+    """One of the person's own, through a day; the page says until when, and that it is by them."""
+    session = stage.names["kept"] = stage.session()
+    page = stage.person.get(f"/settings/sessions/{session}").text
+    (most,) = re.findall(r'type="date"[^>]* max="([^"]+)"', page)
+    answer = stage.person.submit(
+        f"/settings/sessions/{session}", path.replace("{session}", session), {"until": most}
+    )
+    assert "You keep it" in answer.text
+    assert "/release" in answer.text
+    return answer
+
+
+def release_session(stage: Stage, path: str) -> Answer:
+    """The same; it goes by its own time again."""
+    session = stage.names["kept"]
+    answer = stage.person.submit(
+        f"/settings/sessions/{session}", path.replace("{session}", session)
+    )
+    assert "You keep it" not in answer.text
+    return answer
+
+
 def withdraw(stage: Stage, path: str) -> Answer:
     """A report of the person's own."""
     return stage.person.submit("/settings/privacy", path.replace("{report}", stage.report()))
@@ -218,6 +241,8 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/admin/people": add_person,
     "/settings/choice": of_person("/settings/choice", choice="allowed"),
     "/settings/sessions/{session}/delete": delete_session,
+    "/settings/sessions/{session}/keep": keep_session,
+    "/settings/sessions/{session}/release": release_session,
     "/settings/feedback/{report}/withdraw": withdraw,
     "/admin/sessions/{session}/read": read_session,
     "/admin/sessions/{session}/bytes": read_bytes,
@@ -228,6 +253,7 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     OF + "/members": of_person(OF, person="{new}", role="member"),
     OF + "/keys/revoke": revoke_there,
     OF + "/members/remove": of_person(OF, person="{new}"),
+    OF + "/keeping": of_person(OF, forbidden="yes"),
     OF + "/partner/join": of_person(OF + "/partner", confirmation="Acme"),
     OF + "/partner/leave": of_person(OF),
     "/policy/difference": lambda s, path: s.operator.submit(

@@ -157,6 +157,28 @@ class Histories(RuleBasedStateMachine):
         self.model.delete(session)
 
     @precondition(lambda self: self.model.readable)
+    @rule(which=NUMBERS, days=st.sampled_from([1, 40, 300]))
+    def keep(self, which: int, days: int) -> None:
+        """Its owner keeps a session beyond its time."""
+        session = self.model.readable[which % len(self.model.readable)]
+        until = self.model.home + timedelta(days=days)
+        if until > max(self.model.home, self.model.wall):
+            self.product.keep(session.owner.name, session.row, until)
+            self.model.keep(session, until)
+        else:
+            with pytest.raises(InputError):
+                self.product.keep(session.owner.name, session.row, until)
+
+    @precondition(lambda self: any(one.kept for one in self.model.readable))
+    @rule(which=NUMBERS)
+    def unkeep(self, which: int) -> None:
+        """Its owner takes that back."""
+        kept = [one for one in self.model.readable if one.kept]
+        session = kept[which % len(kept)]
+        self.product.unkeep(session.owner.name, session.row)
+        self.model.unkeep(session)
+
+    @precondition(lambda self: self.model.readable)
     @rule(which=NUMBERS)
     def hold(self, which: int) -> None:
         """The operator holds a session."""

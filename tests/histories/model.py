@@ -1,11 +1,12 @@
 """What the mission promises of a session, as a small model. Pure, and nothing of bailee is in it.
 
-Written from rows T1 to T6 and R1 to R6, and from what issue 11 says of clocks and deleting:
+Written from rows T1 to T6, R1 to R6 and O7, and from what issue 11 says of clocks and deleting:
 
 * a choice reaches sessions with a request that began after it (T2, T4), and is kept on record;
 * there is none before 2025-08-28 (T3); no choice is not a yes;
 * 5 years for what a consumer allowed, 30 days for all else, from the last activity (R1, R4);
 * commercial data is trained on only after an admin's word, the first-party API's alone (T5, T6);
+* what its owner keeps by an act of their own stays until the later day, and nothing else follows;
 * past its time nobody reads it, and within the hour nobody can (R5);
 * deleted or erased, it stays so, whatever is under way; a hold defers that and says so (R6);
 * a clock that steps destroys, prolongs and shows again nothing until it is confirmed or, by a day
@@ -68,6 +69,7 @@ class Session:
     released: list[str] = field(default_factory=list)
     forgotten: int = 0
     swept: bool = False
+    kept: datetime | None = None  # until when its owner keeps it
     row: str = ""  # by which name the product has it
 
     @property
@@ -82,6 +84,11 @@ class Session:
 
     @property
     def until(self) -> datetime:
+        """When it is over: by time, or on the later day until which its owner keeps it."""
+        return self.by_time if self.kept is None else max(self.by_time, self.kept)
+
+    @property
+    def by_time(self) -> datetime:
         """When its time is over."""
         if not self.is_long:
             return self.last + timedelta(days=30)
@@ -193,6 +200,15 @@ class Model:
         session.deleted, session.since = True, self.home
         session.forgotten = DENIED
         self.buried[session.client] = self.home
+
+    def keep(self, session: Session, until: datetime) -> None:
+        """Its owner keeps it."""
+        session.kept = until
+
+    def unkeep(self, session: Session) -> None:
+        """And takes that back; what is over by time is so for good."""
+        session.kept = None
+        self._time_ends()
 
     def erase(self, owner: Owner) -> None:
         """A person is erased."""

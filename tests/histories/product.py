@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from bailee.accounts import OPERATOR
+from bailee.accounts import OPERATOR, Actor
 from bailee.accounts.consent import ConsentRecord
 from bailee.errors import IntegrityError
 from bailee.home import Home, HomeLock
 from bailee.keeping.holds import key_name
 from bailee.keeping.receipts import Receipt
 from bailee.node.node import Node
-from bailee.operations import training
+from bailee.operations import table, training
 from bailee.testing import FakeMachine
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.record import subject_of
@@ -139,6 +139,21 @@ class Product:
     def end(self, exchange: CapturedExchange) -> None:
         """Its answer ends now, and that is acknowledged."""
         end(self.node, exchange)
+
+    def keep(self, name: str, row: str, until: datetime) -> None:
+        """Its owner keeps a session."""
+        values = {"id": row, "until": until.isoformat()}
+        by = self._owner(name)
+        table.perform(self.node, "sessions.keep", values, by=by)
+
+    def unkeep(self, name: str, row: str) -> None:
+        """And takes that back."""
+        table.perform(self.node, "sessions.release", {"id": row}, by=self._owner(name))
+
+    def _owner(self, name: str) -> Actor:
+        if name == "acme":
+            return self.node.registry.authority.by_person(self.persons["admin"])
+        return Actor(account_id=self.accounts[name])
 
     def erase(self, name: str) -> None:
         """A person is erased."""

@@ -15,7 +15,7 @@ SECONDS = float(os.environ.get("BAILEE_HISTORIES_SECONDS", "0"))
 """For how long ever new histories are told; 0: a few, the same each time."""
 
 
-@pytest.mark.row("T1", "T2", "T3", "T4", "T5", "T6", "R1", "R4", "R5", "R6")
+@pytest.mark.row("T1", "T2", "T3", "T4", "T5", "T6", "R1", "R4", "R5", "R6", "O7")
 def test_what_was_promised_holds_in_every_history() -> None:
     """After each act, what is listed, kept, trained on, held and receipted is what the model of the
     mission says.

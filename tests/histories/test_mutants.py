@@ -7,7 +7,7 @@ of the product as it is agrees with the model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,14 +16,16 @@ from sqlalchemy import select
 from bailee import steady
 from bailee.accounts import Accounts
 from bailee.db.vault import holds
-from bailee.keyring import Keyring
+from bailee.keyring import Keyring, rotation
 from bailee.node.deciding import Deciding
 from bailee.node.following import Following
 from bailee.node.node import Node
 from bailee.policy import Decision
+from bailee.policy.period import expires_at
 from bailee.training import eligibility
-from bailee.vault import forgetting
+from bailee.vault import batch, forgetting, moving
 from bailee.vault.forgetting import Forgetting
+from bailee.vault.prolonging import Prolonging
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
@@ -125,6 +127,41 @@ def killed(history: Histories) -> Iterable[object]:
     yield history.crash([0])
 
 
+def rotated(history: Histories) -> Iterable[object]:
+    """The clock set back, which is confirmed; deleted and rotated by the earlier time."""
+    yield history.say(ADA, NEW)
+    yield history.step(-40 * DAY)
+    yield history.confirm()
+    yield history.say(ADA, 1)
+    yield history.delete(0)
+    yield history.sweep()
+    yield history.rotate()
+
+
+def kept(history: Histories) -> Iterable[object]:
+    """Kept by its owner, gone on with, past its own time, taken back."""
+    yield history.say(ADA, NEW)
+    yield history.keep(0, 300)
+    yield history.say(ADA, 0)
+    yield history.passes(31 * DAY)
+    yield history.sweep()
+    yield history.unkeep(0)
+    yield history.passes(HOUR)
+    yield history.sweep()
+
+
+def kept_and_refused(history: Histories) -> Iterable[object]:
+    """Said under an allowance, kept by its owner, then refused."""
+    yield history.choose(ADA, "allowed")
+    yield history.say(ADA, NEW)
+    yield history.keep(0, 300)
+    yield history.choose(ADA, "refused")
+
+
+def _by_its_own_time(last: datetime, period: str, _kept: datetime | None) -> datetime:
+    return expires_at(last, period)
+
+
 NO_HOLD = select(holds.c.subject).where(holds.c.subject.is_(None))
 DEFECTS: dict[str, tuple[Defect, Acts]] = {
     "order goes by time": (lambda at: at.setattr(Deciding, "_training", _by_time), under_way),
@@ -163,6 +200,22 @@ DEFECTS: dict[str, tuple[Defect, Acts]] = {
     "a choice before its day": (
         lambda at: at.setattr(Accounts, "check_has_choice", lambda *_: None),
         years_back,
+    ),
+    "when a root is gone goes by the clock": (
+        lambda at: at.setattr(rotation, "gone_at", lambda lag, now: now + lag),
+        rotated,
+    ),
+    "what is said after it was kept ends that": (
+        lambda at: at.setattr(batch, "end_of", _by_its_own_time),
+        kept,
+    ),
+    "a choice ends what is kept": (
+        lambda at: at.setattr(moving, "end_of", _by_its_own_time),
+        kept_and_refused,
+    ),
+    "what is kept is noted, and goes": (
+        lambda at: at.setattr(Prolonging, "_apply", lambda *_: None),
+        kept,
     ),
     "a crash loses what was acknowledged": (
         lambda at: at.setattr(Vault, "recover", lambda *_: None),

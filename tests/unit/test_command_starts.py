@@ -25,6 +25,24 @@ _HEAVY = {
 }  # fmt: skip
 
 
+_UP_TO_THE_FIRST_BYTE = """
+import os, sys
+def connects(event, arguments):
+    if event == "socket.connect":
+        print(*sys.modules, file=sys.stderr, flush=True)
+        os._exit(0)
+sys.addaudithook(connects)
+from bailee.__main__ import main
+main()
+"""
+_AFTER_IT = {
+    "anthropic", "bailee.agent.clouds", "bailee.agent.egress", "bailee.agent.mcp_servers",
+    "bailee.agent.terminal", "bailee.agent.tools.web", "bailee.client.declared", "bailee.node",
+    "bailee.outbound.forwarding", "bailee.registry", "html", "jinja2", "keyring", "msgspec",
+    "prompt_toolkit", "pydantic", "rich", "sqlalchemy",
+}  # fmt: skip
+
+
 def _imported(arguments: list[str], home: Path) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, *arguments],
@@ -65,3 +83,25 @@ def test_the_list_of_commands_is_true() -> None:
         for made in map(typer.main.get_group, (listed(), whole()))
     ]
     assert lines[0] == lines[1]
+
+
+def test_a_prompt_goes_out_before_what_it_does_not_need_is_imported(tmp_path: Path) -> None:
+    """`bailee code -p`, up to its first connection: no vendor's SDK, no server of a tool, no
+    registry of what may be measured.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _UP_TO_THE_FIRST_BYTE, "code", "-p", "hello"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        env={
+            "HOME": str(tmp_path),
+            "ANTHROPIC_BASE_URL": "http://127.0.0.1:9",
+            "ANTHROPIC_AUTH_TOKEN": "bl_none",
+        },
+    )
+    imported = set(done.stderr.split())
+    assert "bailee.agent.session" in imported
+    assert imported & _AFTER_IT == set()

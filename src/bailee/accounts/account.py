@@ -28,7 +28,8 @@ class Account:
     each, which says what came before it and what after; 0: there was none. `unrecorded_routes`:
     the operator lets its requests go upstream on the operator's credential although they are no
     conversations and are not recorded. `stored_mb`: how much (MiB) of it may be kept on disk (0: no
-    limit; None: as much as of everybody).
+    limit; None: as much as of everybody). `no_keeping`: nobody may keep a session of it beyond its
+    time.
     """
 
     account_id: str
@@ -45,6 +46,7 @@ class Account:
     chosen_number: int = 0
     partner_number: int = 0
     stored_mb: int | None = None
+    no_keeping: bool = False
 
     @property
     def consent(self) -> int:

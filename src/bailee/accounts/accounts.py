@@ -641,10 +641,19 @@ class Accounts:
         """
         return self._set(account_id, "stored_mb", mb, ("stored_limit", "mb"), by)
 
+    def forbid_keeping(self, account_id: str, forbidden: bool, *, by: Actor) -> Account:
+        """Whether sessions of it may be kept beyond their time by an act of somebody's. What holds
+        already changes nothing.
+
+        Raises:
+            InputError: no such account.
+        """
+        return self._set(account_id, "no_keeping", forbidden, ("no_keeping", "forbidden"), by)
+
     def _set(
         self, account_id: str, name: str, value: int | None, entry: tuple[str, str], by: Actor
     ) -> Account:
-        """Set what the operator decides of an account, unless it is so already. `entry`: its kind
+        """Set what is decided of an account, unless it is so already. `entry`: its kind
         in the audit record, and what the value is called there.
         """
         with self._changing:

@@ -9,7 +9,7 @@ Rules kept here:
 * A key speaks for the one who made it, or whom the operator made it for, and for no one else: or an
   admin could make one that speaks for an owner.
 * The operator runs the service and decides nothing for a person: no training choice, no
-  partner programme.
+  partner programme, no session that is kept longer.
 * A member of an organisation changes nothing that makes its data eligible for training.
 
 Rows: T2, T5, T6.
@@ -43,6 +43,8 @@ class Permission(StrEnum):
     SESSIONS_LIST = "sessions.list"
     SESSIONS_READ = "sessions.read"
     SESSIONS_DELETE = "sessions.delete"
+    SESSIONS_KEEP = "sessions.keep"
+    SESSIONS_KEEP_FORBID = "sessions.keep_forbid"
     TRAINING_CHOOSE = "training.choose"
     TRAINING_EXPORT = "training.export"
     PARTNER_CHANGE = "partner.change"
@@ -96,6 +98,8 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     ),
     Permission.SESSIONS_READ: frozenset({"self", "holder", "owner", "admin", "service"}),
     Permission.SESSIONS_DELETE: frozenset({"operator", "self", "holder", "owner", "admin"}),
+    Permission.SESSIONS_KEEP: frozenset({"self", "holder", "owner", "admin"}),
+    Permission.SESSIONS_KEEP_FORBID: frozenset({"operator", "owner", "admin"}),
     Permission.TRAINING_CHOOSE: frozenset({"self", "holder"}),
     Permission.TRAINING_EXPORT: frozenset({"operator", "trainer"}),
     Permission.PARTNER_CHANGE: frozenset({"owner", "admin"}),

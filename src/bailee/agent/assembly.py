@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bailee.agent.mcp_servers import Servers
 from bailee.agent.measuring import Measuring
 from bailee.agent.permissions import PermissionRules, parse_rules
 from bailee.agent.ports import Asker, Transcripts
 from bailee.agent.session import AgentSession, Options, start
-from bailee.agent.tools.web import WebFetch
+from bailee.agent.tools.box import Tool
 from bailee.agent.variables import for_commands
 from bailee.client.background import Background
 from bailee.client.flows import provider_of
@@ -22,6 +21,7 @@ from bailee.client.machine import ClientMachine
 from bailee.client.sender import network
 from bailee.client.servers import McpServer, server
 from bailee.client.settings import ClientSettings
+from bailee.outbound.network import Network
 
 
 def assembled(
@@ -60,13 +60,15 @@ def assembled(
         rules=rules_of(settings),
         asker=asker,
         transcripts=transcripts or machine.transcripts(),
-        more_tools=[WebFetch(way)] if settings.flag("webFetch") else [],
+        more_tools=_web(way) if settings.flag("webFetch") else [],
         network=way,
         hidden=(machine.data, Path(held.get("BAILEE_HOME") or "/nonexistent")),
     )
     wanted = [server(name, one.value) for name, one in settings.servers.items()]
     wanted = [*(one.expanded(held.get) for one in wanted), *permitted]
     if wanted:
+        from bailee.agent.mcp_servers import Servers
+
         made.servers = Servers(wanted, way, str(made.workspace.root))
     if background is not None:
         provider, _ = provider_of(machine.policy, settings)
@@ -75,6 +77,12 @@ def assembled(
             "fresh" if not made.resumed else "continue" if options.latest else "resume"
         )
     return made
+
+
+def _web(way: Network) -> Sequence[Tool]:
+    from bailee.agent.tools.web import WebFetch
+
+    return [WebFetch(way)]
 
 
 def proposed(machine: ClientMachine) -> list[McpServer]:

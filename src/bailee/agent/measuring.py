@@ -13,13 +13,16 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from bailee.agent import events
 from bailee.agent.ports import Answer, AnswerPiece
 from bailee.client.background import Background
-from bailee.client.declared import Scalar
 from bailee.errors import BaileeError, UpstreamError
+
+if TYPE_CHECKING:
+    from bailee.client.declared import Scalar
 
 _OUTCOMES: Final[Mapping[events.Ending, str]] = {
     "done": "ok",
@@ -59,13 +62,30 @@ class Measuring:
     ) -> None:
         self._background = background
         self._telemetry = background.telemetry
-        self._provider = self._telemetry.known("provider", provider)
+        self._served_by = provider
         self._now = now
-        self._model = "other"
+        self._asked = ""
+        self._began: str | None = None
 
     def began(self, start_type: str) -> None:
-        """A session began: "fresh", "resume" or "continue"."""
-        self._measure("bailee.session.count", start_type=start_type, provider=self._provider)
+        """A session began: "fresh", "resume" or "continue". It is measured with what comes next:
+        the first request does not wait for the registry.
+        """
+        self._began = start_type
+
+    def settle(self) -> None:
+        """Measures that the session began, if that was not done: it may have had no turn."""
+        start, self._began = self._began, None
+        if start is not None:
+            self._measure("bailee.session.count", start_type=start, provider=self._provider)
+
+    @cached_property
+    def _provider(self) -> str:
+        return self._telemetry.known("provider", self._served_by)
+
+    @property
+    def _model(self) -> str:
+        return self._telemetry.known("model", self._asked)
 
     def command(self, name: str, outcome: str) -> None:
         """A command of the terminal was used."""
@@ -76,7 +96,7 @@ class Measuring:
         self, happening: AsyncIterator[events.Event], model: str
     ) -> AsyncIterator[events.Event]:
         """The events of a turn, as they come."""
-        self._model = self._telemetry.known("model", model)
+        self._asked = model
         began = since = self._now()
         asked = 0.0  # seconds that a person took to permit
         try:
@@ -108,6 +128,7 @@ class Measuring:
 
     def _measure(self, name: str, value: float = 1, **fields: Scalar) -> None:
         # A declaration that has expired, or a version of the registry without it, measures nothing.
+        self.settle()
         with suppress(BaileeError):
             self._telemetry.measure(name, value, **fields)
 

@@ -13,13 +13,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bailee.agent import events, instructions, sandbox
 from bailee.agent.confining import Granted
-from bailee.agent.egress import Egress
 from bailee.agent.endpoint import endpoint
-from bailee.agent.mcp_servers import Servers
-from bailee.agent.measuring import Measuring
 from bailee.agent.messages_api import MessagesApi
 from bailee.agent.permissions import PermissionRules, parse_rules
 from bailee.agent.ports import Asker, Block, Model, Record, ResumableSession, Transcripts
@@ -36,6 +34,11 @@ from bailee.errors import InputError
 from bailee.json_values import well_formed
 from bailee.outbound.network import Network
 from bailee.words import words
+
+if TYPE_CHECKING:  # what few sessions need, or none before its first request
+    from bailee.agent.egress import Egress
+    from bailee.agent.mcp_servers import Servers
+    from bailee.agent.measuring import Measuring
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class AgentSession:
 
     async def close(self) -> None:
         """Closes what it holds open."""
+        if self.measuring is not None:
+            self.measuring.settle()
         if self.servers is not None:
             await self.servers.close()
         if self.egress is not None:
@@ -149,7 +154,11 @@ def start(
         granted=Granted(tuple(options.readable), tuple(hidden)),
         names=options.variables,
     )
-    egress = Egress(box.hosts, network or Network({})) if box.program and box.hosts else None
+    egress = None
+    if box.program and box.hosts:
+        from bailee.agent.egress import Egress
+
+        egress = Egress(box.hosts, network or Network({}))
     given = rules or PermissionRules()
     given = PermissionRules(
         (*given.allow, *parse_rules(options.allow)),

@@ -33,6 +33,8 @@ from bailee.ledger.sequencing import Committed
 from bailee.node import Node
 from bailee.usage.limit_store import put_limit, put_models
 from bailee.usage.limits import Measure, Scope, Span, Subject
+from bailee.vault.exchange import Terms
+from bailee.vault.prolonging import KeepingAct
 from bailee.vault.record import subject_of
 
 _WHAT: Final = "the restored home"
@@ -94,6 +96,9 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
             done.undone += connection.execute(change.values(stored_mb=mb)).rowcount
         _limit_use(connection, plan)
         done.undone += len(plan.usage_limits) + len(plan.usage_models)
+        for account, forbidden in plan.unkeeping.items():
+            change = update(accounts).where(accounts.c.id == account)
+            done.undone += connection.execute(change.values(no_keeping=forbidden)).rowcount
         for organisation in plan.providers:
             gone = delete(providers).where(providers.c.organisation_id == organisation)
             if connection.execute(gone).rowcount:
@@ -238,6 +243,7 @@ def apply_to_node(node: Node, plan: ReplayPlan, done: Applied) -> None:
     for connection in plan.git:
         done.undone += _done(partial(node.git_connections.remove, connection, by=_BY))
         node.keyring.destroy([connection])
+    _keep(node, plan, now, done)
     _hold(node, plan, done)
     _end(node, node.vault, plan.sessions, lambda one: node.vault.delete(one, now, by=_BY), done)
     _end(
@@ -265,6 +271,19 @@ def apply_to_node(node: Node, plan: ReplayPlan, done: Applied) -> None:
     for failure in node.sweep(now).failures.items():
         if failure[0] != node.snapshots.name:  # where they lie is not known here
             raise failure[1]
+
+
+def _keep(node: Node, plan: ReplayPlan, now: datetime, done: Applied) -> None:
+    """Keep what its person has kept since, as of then: its own time may have come meanwhile. And
+    take back what they took back.
+    """
+    keeps = node.vault.prolonging
+    for session, at in plan.unkept.items():
+        done.undone += _done(partial(keeps.release, session, _BY, now, at))
+    for session, kept in plan.kept.items():
+        terms = Terms(kept.period, kept.clause, kept.document)
+        act = KeepingAct(kept.by, kept.at, kept.until, terms)
+        done.undone += _done(partial(keeps.keep, session, act, kept.at))
 
 
 def _hold(node: Node, plan: ReplayPlan, done: Applied) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from bailee.errors import IntegrityError
@@ -45,6 +45,17 @@ class OwnedEntry(NamedTuple):
     again: str | None
 
 
+class RecordedKeeping(NamedTuple):
+    """That a session is kept beyond its time: since when and until when, on what terms, by whom."""
+
+    at: datetime
+    until: datetime
+    period: str
+    clause: str
+    document: str
+    by: str
+
+
 class RecordedChoice(NamedTuple):
     """A choice that was recorded: the record's id, when, what it was and is, who chose, and the
     number of its entry.
@@ -68,7 +79,9 @@ class ReplayPlan:
     by account, what was done to its network list, in order. `buried`: what no client may go on
     with. `usage_limits`: by scope, subject, measure and span, None where there is none any more;
     `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys, taken
-    since and not gone: until when (Unix seconds), and the root's generation then.
+    since and not gone: until when (Unix seconds), and the root's generation then. `kept`: by
+    session, the last act by which its person keeps it; `unkept`: those taken back, and when;
+    `unkeeping`: accounts in which nobody may keep any, or may again.
     """
 
     sessions: dict[str, None] = field(default_factory=dict)
@@ -94,6 +107,9 @@ class ReplayPlan:
     buried: list[OwnedEntry] = field(default_factory=list)
     snapshots: dict[str, tuple[int, int]] = field(default_factory=dict)
     ended: dict[str, None] = field(default_factory=dict)
+    kept: dict[str, RecordedKeeping] = field(default_factory=dict)
+    unkept: dict[str, datetime] = field(default_factory=dict)
+    unkeeping: dict[str, bool] = field(default_factory=dict)
 
 
 def plan(entries: Iterable[Entry]) -> ReplayPlan:
@@ -185,6 +201,22 @@ def _usage_limit(made: ReplayPlan, entry: Entry) -> None:
 
 def _usage_models(made: ReplayPlan, entry: Entry) -> None:
     made.usage_models[str(entry.body["scope"]), entry.subject] = str(entry.body["models"] or "")
+def _kept(made: ReplayPlan, entry: Entry) -> None:
+    until = datetime.fromtimestamp(int(entry.body["until"] or 0), UTC)
+    period, clause, document, by = (
+        str(entry.body[name]) for name in ("period", "clause", "document", "by")
+    )
+    made.unkept.pop(entry.subject, None)
+    made.kept[entry.subject] = RecordedKeeping(entry.at, until, period, clause, document, by)
+
+
+def _no_longer_kept(made: ReplayPlan, entry: Entry) -> None:
+    made.kept.pop(entry.subject, None)
+    made.unkept[entry.subject] = entry.at
+
+
+def _no_keeping(made: ReplayPlan, entry: Entry) -> None:
+    made.unkeeping[entry.subject] = bool(entry.body["forbidden"])
 
 
 def _network(made: ReplayPlan, entry: Entry) -> None:
@@ -230,6 +262,9 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "person.trainer": _trainer,
     "account.unrecorded_routes": _routes,
     "account.stored_limit": _limit,
+    "account.no_keeping": _no_keeping,
+    "session.kept": _kept,
+    "session.released": _no_longer_kept,
     "usage.limit_set": _usage_limit,
     "usage.limit_removed": _usage_limit,
     "usage.models_set": _usage_models,

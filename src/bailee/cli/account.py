@@ -29,6 +29,10 @@ _Routes = Annotated[
     ),
 ]
 
+_Keeping = Annotated[
+    bool,
+    typer.Option("--keeping", help="That its people keep sessions of theirs beyond their time."),
+]
 _StoredMb = Annotated[
     int | None,
     typer.Option(
@@ -79,32 +83,50 @@ def show(account: _Shown = None, as_json: JsonOption = False, home: PlaceOption 
 def allow(
     account: _Account,
     unrecorded_routes: _Routes = False,
+    keeping: _Keeping = False,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Let an account send more upstream than conversations; it holds for the next request."""
-    _change(home, account, unrecorded_routes, True, as_json)
+    """Let an account send more upstream than conversations, or its people keep sessions beyond
+    their time; it holds from now on.
+    """
+    _change(home, account, (unrecorded_routes, keeping), True, as_json)
 
 
 @app.command()
 def forbid(
     account: _Account,
     unrecorded_routes: _Routes = False,
+    keeping: _Keeping = False,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Take that back; it holds for the next request."""
-    _change(home, account, unrecorded_routes, False, as_json)
+    """Take that back; it holds from now on. What is kept beyond its time stays a week more."""
+    _change(home, account, (unrecorded_routes, keeping), False, as_json)
 
 
-def _change(home: PlaceOption, account: str, named: bool, allowed: bool, as_json: bool) -> None:
+def _change(
+    home: PlaceOption, account: str, named: tuple[bool, bool], allowed: bool, as_json: bool
+) -> None:
+    routes, keeping = named
     with reporting():
-        if not named:
-            raise InputError("nothing was named.", hint="name --unrecorded-routes")
-        asked = {"account": account, "unrecorded_routes": allowed}
-        changed = ask_one(home, "account.allow", asked)
+        if routes == keeping:
+            raise InputError(
+                "nothing was named." if not routes else "two things were named.",
+                hint="name --unrecorded-routes or --keeping",
+            )
+        if routes:
+            asked = {"account": account, "unrecorded_routes": allowed}
+            changed = ask_one(home, "account.allow", asked)
+        else:
+            changed = ask_one(
+                home, "account.keeping", {"account": account, "forbidden": not allowed}
+            )
         if as_json:
             print_json(changed)
+        elif keeping:
+            may = "may" if allowed else "may not"
+            say(f"The people of {changed['account']} {may} keep sessions beyond their time.")
         elif allowed:
             say(
                 f"{changed['account']} may use unrecorded routes on the operator's credential. "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bailee.cli.days import end_of_day
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import console, moment, note, print_json, say, size, table, write_text
@@ -105,7 +106,7 @@ def keep(
 ) -> None:
     """Keep one session longer than its time, until a day; `release` takes it back."""
     with reporting("agent"):
-        end = None if until is None else _end_of(until)
+        end = None if until is None else end_of_day(until)
         machine = _machine(settings)
         one = _one(machine, session, whose)
         kept = machine.keep(one.of, one.session, end)
@@ -270,15 +271,6 @@ def _one(machine: ClientMachine, session: str, whose: Whose) -> ListedSession:
 
 def _not_here() -> InputError:
     return InputError("No such session is kept here.", code="not_found", hint="bailee local list")
-
-
-def _end_of(day: str) -> datetime:
-    """The end of a day, where the person is."""
-    try:
-        given = datetime.strptime(day, "%Y-%m-%d").date()
-        return datetime.combine(given + timedelta(days=1), time()).astimezone()
-    except (ValueError, OverflowError):
-        raise InputError("--until takes a day.", hint="write it like 2027-01-31") from None
 
 
 def _own(machine: ClientMachine, days: int, dry_run: bool) -> list[JsonObject]:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from typing import Annotated
-
 import typer
 
 from bailee.cli.answers import fields, fields_of
 from bailee.cli.errors import reporting
+from bailee.cli.own_key import KeyOption, own_key
 from bailee.cli.reach import JsonOption, PlaceOption, operate
 from bailee.cli.show import console, moment, print_json, say, table
-from bailee.errors import InputError
 from bailee.json_values import Json, elements
 
 app = typer.Typer(help="Your choice about training.", no_args_is_help=True)
-KeyOption = Annotated[
-    str | None,
-    typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
-]
 
 
 def _ask(operation: str, key: str | None, arguments: dict[str, object], home: PlaceOption) -> Json:
-    presented = key or os.environ.get("BAILEE_API_KEY")
-    if not presented:
-        raise InputError(
-            "only you can make this choice: it needs your API key.",
-            code="authentication",
-            hint="give it with --key or BAILEE_API_KEY",
-        )
+    presented = own_key(key, "only you can make this choice")
     (item,) = operate(home, operation, {"key": presented, **arguments})
     return item
 

@@ -35,6 +35,8 @@ def run(as_json: JsonOption = False, home: PlaceOption = None) -> None:
             f"{_counted(done, 'sessions')} removed, {_counted(done, 'keks', 'keys')} destroyed, "
             f"{_counted(done, 'segments')} reclaimed."
         )
+        if done["kept"]:
+            note(f"{_counted(done, 'kept', 'sessions')} kept by who they are of: an act of theirs.")
         if done["waits"]:
             note(
                 "What is due waits for what an earlier run left to be filed, 15 minutes at most: "
@@ -117,6 +119,7 @@ def report(as_json: JsonOption = False, home: PlaceOption = None) -> None:
                 row["plan"],
                 row["expiry_day"],
                 row["sessions"],
+                row["kept"] or "",
                 size(row.number("bytes")),
                 "█" * max(1, round(_BAR * row.number("sessions") / most)),
             )
@@ -124,9 +127,9 @@ def report(as_json: JsonOption = False, home: PlaceOption = None) -> None:
         ]
         console().print(
             table(
-                ("class", "plan", "goes on", "sessions", "stored", ""),
+                ("class", "plan", "goes on", "sessions", "kept by act", "stored", ""),
                 lines,
-                right=("sessions", "stored"),
+                right=("sessions", "kept by act", "stored"),
             )
         )
 

@@ -10,16 +10,19 @@ from typing import Annotated
 import typer
 
 from bailee.cli.answers import Fields, fields
+from bailee.cli.days import end_of_day
 from bailee.cli.errors import reporting
+from bailee.cli.own_key import KeyOption, own_key
 from bailee.cli.private_files import write_private
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several, operate
 from bailee.cli.show import console, moment, note, print_json, say, table, write_text
-from bailee.cli.transcript import being_filed, print_branch, print_transcript, why_as_bytes
+from bailee.cli.transcript import being_filed, print_branch, print_transcript, ruling, why_as_bytes
 from bailee.errors import InputError
 from bailee.json_values import whole
 
 app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
 _SHOWN = 200
+_ACT = "whose it is keeps a session"
 Session = Annotated[str, typer.Argument(help="The session's id, as in `bailee sessions list`.")]
 
 
@@ -53,8 +56,8 @@ def list_sessions(
                 s["channel"],
                 moment(s["last_activity"]),
                 s["exchanges"],
-                moment(s["kept_until"]) + (", held" if s["held"] else ""),
-                s.part("retention")["clause"],
+                _end(s),
+                ruling(s),
                 "trained on" if s.part("training")["effect"] == "allow" else "not trained on",
             )
             for s in sessions
@@ -77,6 +80,82 @@ def list_sessions(
                 f"{one['account']}: {what} continued deleted sessions, the last on "
                 f"{moment(one['last'])}; not kept, by {one['clause']}. A new session is kept."
             )
+
+
+def _end(session: Fields) -> str:
+    told = moment(session["kept_until"])
+    if session["kept"] is not None:
+        told += f", kept by {session.part('kept')['by']}"
+    return told + (", held" if session["held"] else "")
+
+
+@app.command()
+def going(
+    days: Annotated[int, typer.Option(min=1, max=366, help="Within so many days.")] = 7,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """The sessions that go by time within a week, first those that go first."""
+    with reporting():
+        found = ask_one(home, "sessions.going", {"days": days})
+        if as_json:
+            print_json(found)
+            return
+        shown = found.parts("sessions")
+        if not shown:
+            say(f"No session goes by time until {moment(found['until'])}.")
+            return
+        rows = [(s["id"], moment(s["last_activity"]), _end(s), ruling(s)) for s in shown]
+        console().print(table(("session", "last activity", "goes on", "by clause"), rows))
+        if whole(found["total"]) > len(shown):
+            note(f"The first {len(shown)} of {found['total']}.")
+        note("Whose they are can keep one: bailee sessions keep SESSION")
+
+
+@app.command()
+def keep(
+    session: Session,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="DATE", help="Through this day, like 2027-01-31."),
+    ] = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Keep a session of yours beyond its time, until a day; `release` takes it back."""
+    with reporting():
+        end = None if until is None else end_of_day(until).isoformat()
+        asked = {"key": own_key(key, _ACT), "id": session, "until": end}
+        kept = ask_one(home, "sessions.keep", asked)
+        if as_json:
+            print_json(kept)
+            return
+        act = kept.part("kept")
+        say(f"{session} is kept until {moment(act['until'])}, by {act['clause']}.")
+        if kept["kept_until"] != act["until"]:
+            note(f"By its own time it stays longer: until {moment(kept['kept_until'])}.")
+        note(f"To take it back: bailee sessions release {session}")
+
+
+@app.command()
+def release(
+    session: Session,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Take back that a session is kept: it goes by its own time again, at once if that is over."""
+    with reporting():
+        asked = {"key": own_key(key, _ACT), "id": session}
+        (released,) = operate(home, "sessions.release", asked)
+        if as_json:
+            print_json(released)
+        elif released is None:
+            say(f"{session} is no longer kept: its own time is over, and nobody can read it.")
+        else:
+            until = moment(fields(released)["kept_until"])
+            say(f"{session} is no longer kept: it goes by its own time, on {until}.")
 
 
 @app.command()

@@ -135,11 +135,22 @@ def print_branch(transcript: Fields, number: int) -> None:
     _print_end(out, wanted)
 
 
+def ruling(session: Fields) -> str:
+    """The clause by which a session stays as long as it does."""
+    kept = session.part("kept") if session["kept"] is not None else None
+    if kept is not None and kept["until"] == session["kept_until"]:
+        return kept.text("clause")
+    return session.part("retention").text("clause")
+
+
 def _print_head(transcript: Fields) -> None:
     say(
         f"session {transcript['id']}, exchanges: {transcript['exchanges']}, "
-        f"kept until {moment(transcript['kept_until'])} by {transcript.part('retention')['clause']}"
+        f"kept until {moment(transcript['kept_until'])} by {ruling(transcript)}"
     )
+    if transcript["kept"] is not None:
+        act = transcript.part("kept")
+        say(f"{act['by']} keeps it until {moment(act['until'])}, since {moment(act['since'])}")
     if said := being_filed(transcript.part("unfiled")):
         say(f"Of its account, being filed and perhaps not in here yet: {said}.")
     for one in transcript.parts("as_bytes"):

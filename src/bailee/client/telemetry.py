@@ -22,17 +22,17 @@ import re
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bailee import __version__
-from bailee.client.declared import Declared, Measurement, Resource, Scalar
 from bailee.client.local_key import make_private, write_private
 from bailee.client.machine import ClientMachine
-from bailee.client.sdk_errors import error as error_payload
-from bailee.client.sdk_metrics import metrics as metrics_payload
-from bailee.registry import OTHER
+
+if TYPE_CHECKING:  # the registry is read when something is measured
+    from bailee.client.declared import Declared, Measurement, Resource, Scalar
 
 _SYSTEMS: Final = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
 _MOST: Final = 5_000
@@ -47,12 +47,20 @@ class ClientTelemetry:
     ) -> None:
         self._machine: Final = machine
         self._service: Final = service
-        self._declared: Final = declared or Declared()
+        self._given: Final = declared
         self._measured: list[Measurement] = []
         self._since: datetime = machine.clock()
 
+    @cached_property
+    def _declared(self) -> Declared:
+        from bailee.client.declared import Declared
+
+        return self._given or Declared()
+
     def known(self, field: str, value: str) -> str:
         """The value where the field's declaration knows it, else "other": for what others named."""
+        from bailee.registry import OTHER
+
         kept = self._declared.registry.fields[field].kind.check(value)
         return value if kept == value else OTHER
 
@@ -77,6 +85,8 @@ class ClientTelemetry:
         event = self._declared.error(
             "bailee.error", fields, list(own_frames(error.__traceback__)), today=now.date()
         )
+        from bailee.client.sdk_errors import error as error_payload
+
         made = error_payload(event, self._about(), at=now, event_id=secrets.token_hex(16))
         self._machine.queue(made)
 
@@ -84,6 +94,8 @@ class ClientTelemetry:
         """Put what was measured into the outbox. Raises `StorageError`."""
         now = self._machine.clock()
         if self._measured:
+            from bailee.client.sdk_metrics import metrics as metrics_payload
+
             made = metrics_payload(self._measured, self._about(), since=self._since, until=now)
             self._measured = []
             if made is not None:

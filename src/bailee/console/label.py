@@ -19,6 +19,7 @@ from bailee.policy.document import Language
 from bailee.policy.period import NOTHING
 from bailee.policy.wording import period_in_words
 
+KEPT: Final = "transcript_kept"
 # flow → the data class that it brings in
 _BRINGS: Final[Mapping[str, str]] = {
     "metrics": "metric",
@@ -56,7 +57,7 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
     """The label of an account, on the first-party channel, with a key without zero retention:
     an organisation's page says so.
     """
-    facts: dict[str, str | bool] = asdict(account.facts(zero_retention=False))
+    facts = _facts(account)
     used: dict[str, str | bool] = {
         **facts,
         "data_class": "transcript",
@@ -64,7 +65,7 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
     }
     trained = policy.decide("train", used)
     return Label(
-        tuple(_lines(policy, facts, running, language, trained)),
+        tuple(_lines(policy, account, running, language, trained)),
         trained,
         _asked(used),
     )
@@ -72,7 +73,7 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
 
 def _lines(
     policy: Policy,
-    facts: Mapping[str, str | bool],
+    account: Account,
     running: Configuration,
     language: Language,
     trained: Decision,
@@ -81,6 +82,8 @@ def _lines(
     held: list[tuple[str, str, tuple[str, ...], str]] = [
         ("transcript", "linked", purposes, "sessions")
     ]
+    if KEPT in policy.document.labels["data_class"] and not account.no_keeping:
+        held.append((KEPT, "linked", ("keeping",), "released"))
     kinds: Mapping[str, tuple[str, tuple[str, ...], str]] = {
         "metric": ("unlinked", ("operating",), "nothing_to_find"),
         "error_event": ("unlinked", ("operating",), "nothing_to_find"),
@@ -95,10 +98,17 @@ def _lines(
     held.append(("usage_count", "linked", ("operating",), "erase"))
     held.append(("local_transcript", "elsewhere", ("resuming",), "own_machine"))
     for data_class, linked, purpose, going in held:
-        asked = {**facts, "data_class": data_class}
+        asked = {**_facts(account), "data_class": data_class}
         decision = policy.decide("retain", asked)
+        if data_class == KEPT and decision.terms is None:
+            continue
         kept = period_in_words(decision.retention or NOTHING, language)
         yield LabelLine(data_class, kept, decision.clause, _asked(asked), linked, purpose, going)
+
+
+def _facts(account: Account) -> dict[str, str | bool]:
+    facts: dict[str, str | bool] = asdict(account.facts(zero_retention=False))
+    return facts
 
 
 def _asked(facts: Mapping[str, str | bool]) -> dict[str, str]:

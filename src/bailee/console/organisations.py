@@ -18,7 +18,7 @@ from bailee.console.frame import PageTemplates
 from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.errors import InputError
-from bailee.operations import keys, organisations
+from bailee.operations import keeping, keys, organisations
 from bailee.policy.document import Clause
 
 
@@ -62,6 +62,13 @@ class OrganisationPages:
             self._do(ask, keys.revoke, ask.given("key_id"))
         except InputError as error:
             return self._page(ask, error)
+        return self._back(ask)
+
+    def keeping(self, ask: Ask) -> Response:
+        """Whether its sessions may be kept beyond their time."""
+        account = self._parts.node.registry.organisations.account(ask.path["organisation"])
+        forbidden = ask.given("forbidden") == "yes"
+        self._do(ask, keeping.forbid, account.account_id, forbidden)
         return self._back(ask)
 
     def partner_page(self, ask: Ask) -> Response:
@@ -115,6 +122,7 @@ class OrganisationPages:
             may_keep=ask.visitor.operator or any(one.administers for one in mine),
             may_join=any(one.administers for one in mine),
             role=mine[0].role if mine else None,
+            no_keeping=account.no_keeping,
             privacy_label=label(
                 self._parts.node.policy, account, self._parts.running, ask.words.language
             ),

@@ -6,6 +6,7 @@ Rows: T2, T3, R6.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 
 import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -24,6 +25,7 @@ from bailee.operations import (
     choices,
     erasure,
     feedback,
+    keeping,
     receipts,
     retention,
     sessions,
@@ -37,6 +39,7 @@ from bailee.operations.transcript import ExchangeSide
 from bailee.policy.notice import notice
 
 _SHOWN = 200
+_GOING = 20
 _DIGITS = 9  # of an exchange's number
 
 
@@ -58,12 +61,13 @@ class Privacy:
         label_of = account or self._organisation_account(ask)
         latest, history, destroyed, move, asked, unfiled, unkept = [], [], [], None, None, None, []
         exported = []
-        total, disk = 0, None
+        total, disk, going = 0, None, None
         reports = self._do(ask, feedback.list_, limit=_SHOWN).items
         if account is not None:
             owner = account.account_id
             latest = self._do(ask, sessions.list_, owner, limit=_SHOWN).items
             total = self._do(ask, sessions.count, owner)
+            going = self._do(ask, keeping.going, owner, limit=_GOING)
             unfiled = self._do(ask, sessions.unfiled, owner)
             unkept = self._do(ask, sessions.unkept, owner)
             history = self._do(ask, choices.history)
@@ -87,6 +91,7 @@ class Privacy:
             decide_by=policy.document.decide_by,
             sessions=latest,
             total=total,
+            going=going,
             reports=reports,
             history=history[::-1],
             exported=exported,
@@ -142,6 +147,7 @@ class Privacy:
             here="privacy",
             session=session,
             said=shown_session(shown),
+            may_keep=self._do(ask, keeping.may_keep, session.id),
             resumed_by=self._parts.node.policy.resumes(
                 session_deleted=True, account_erased=False
             ).clause,
@@ -156,6 +162,21 @@ class Privacy:
         """Delete one of the person's own sessions; the receipt is on the page that follows."""
         self._do(ask, sessions.delete, self._own_session(ask).id)
         return RedirectResponse("/settings/privacy#receipts", 303)
+
+    def keep(self, ask: Ask) -> Response:
+        """Keep one of the person's own sessions beyond its time, through a day if one is named."""
+        session = self._own_session(ask).id
+        day = ask.form.get("until", "")
+        most = self._do(ask, keeping.may_keep, session).most
+        self._do(ask, keeping.keep, session, _end_of(ask, day, most) if day else None)
+        return RedirectResponse(f"/settings/sessions/{session}", 303)
+
+    def release(self, ask: Ask) -> Response:
+        """Take that back."""
+        session = self._own_session(ask).id
+        left = self._do(ask, keeping.release, session)
+        there = f"/settings/sessions/{session}" if left else "/settings/privacy#sessions"
+        return RedirectResponse(there, 303)
 
     def export(self, ask: Ask) -> Response:
         """A copy of all that is held about the person, streamed as it is made."""
@@ -210,6 +231,16 @@ class Privacy:
         for place in ask.person.memberships:
             return self._parts.node.registry.organisations.account(place.organisation)
         return None
+
+
+def _end_of(ask: Ask, day: str, most: datetime | None) -> datetime:
+    """The end of a day, as pages show days; on the last day that is allowed, what is allowed."""
+    try:
+        given = date.fromisoformat(day)
+        end = datetime.combine(given + timedelta(days=1), time(), UTC)
+    except (ValueError, OverflowError):
+        raise InputError(ask.words("keeping.no_day")) from None
+    return most if most is not None and given == most.date() else end
 
 
 def particulars(parts: Parts, ask: Ask, owner: str | None = None) -> SessionSummary:

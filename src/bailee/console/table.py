@@ -129,6 +129,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
             "GET", "/settings/sessions/{session}/bytes/{exchange}/{side}", person, privacy.raw
         ),
         PageRoute("POST", "/settings/sessions/{session}/delete", person, privacy.delete),
+        PageRoute("POST", "/settings/sessions/{session}/keep", person, privacy.keep),
+        PageRoute("POST", "/settings/sessions/{session}/release", person, privacy.release),
         PageRoute("GET", "/settings/feedback/{report}", person, feedback.own),
         PageRoute("POST", "/settings/feedback/{report}/withdraw", person, feedback.withdraw),
         PageRoute("GET", "/settings/account", person, people.account),
@@ -144,6 +146,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/members", RouteRule.KEEPER, organisations.set_role),
         PageRoute("POST", of + "/members/remove", RouteRule.KEEPER, organisations.remove),
         PageRoute("POST", of + "/keys/revoke", RouteRule.KEEPER, organisations.revoke_key),
+        PageRoute("POST", of + "/keeping", RouteRule.KEEPER, organisations.keeping),
         PageRoute("GET", of + "/partner", RouteRule.ADMIN, organisations.partner_page),
         PageRoute("POST", of + "/partner/join", RouteRule.ADMIN, organisations.join),
         PageRoute("POST", of + "/partner/leave", RouteRule.ADMIN, organisations.leave),

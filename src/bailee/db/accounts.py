@@ -24,6 +24,7 @@ accounts = Table(
     Column("chosen_number", Integer, nullable=False, server_default="0"),
     Column("partner_number", Integer, nullable=False, server_default="0"),
     Column("stored_mb", Integer),
+    Column("no_keeping", Boolean, nullable=False, server_default="0"),
     check(),
 )
 """A person's own, an organisation's, or neither: then it belongs to whoever holds its key.

@@ -29,6 +29,7 @@ _IS_EMPTY: Final = text("SELECT count(*) = 0 FROM sqlite_master")
 
 DECIDING: Final = (
     vault.sessions,
+    vault.kept_sessions,
     vault.holds,
     vault.erasures,
     vault.retention_moves,

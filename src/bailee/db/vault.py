@@ -36,18 +36,39 @@ sessions = Table(
     Column("cache_creation_input_tokens", Integer, nullable=False),
     Column("cache_read_input_tokens", Integer, nullable=False),
     Column("last_consent", Integer, nullable=False, server_default="0"),
+    Column("kept_until", Moment),
     check(),
 )
 """One row a session. `client_session`: a keyed digest of the id that the client gave it. `key_id`:
 the API key it was last used with. `last_request`: when the latest of its requests began. `uses`:
 every `plan/channel` it was used with, sorted, spaces between. `exchanges` counts what is indexed,
 and numbers the next. `last_consent`: the highest number of a choice of its owner's that held when a
-request of it began; 0: none."""
+request of it began; 0: none. `kept_until`: the day until which its person keeps it beyond its time,
+by the act in `kept_sessions`; `expires_at` is the later of the two."""
 
 Index("ix_sessions_client_session", sessions.c.client_session)
 Index("ix_sessions_owner", sessions.c.owner, sessions.c.id)
 Index("ix_sessions_latest", sessions.c.last_activity.desc(), sessions.c.id)
 Index("ix_sessions_owner_latest", sessions.c.owner, sessions.c.last_activity.desc(), sessions.c.id)
+
+kept_sessions = Table(
+    "kept_sessions",
+    data,
+    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
+    Column("owner", String, nullable=False, index=True),
+    Column("by", String, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("period", String, nullable=False),
+    Column("clause", String, nullable=False),
+    Column("document", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("released_at", Moment),
+    check(),
+)
+"""The latest act by which somebody keeps a session beyond its time: who, since when, until when, by
+which clause of which document. `state`: `keeping`, `kept`, `releasing` or `released`; what is under
+way is finished by the next sweep. The row goes with its session's."""
 
 segments = Table(
     "segments",

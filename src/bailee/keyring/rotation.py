@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Column, Connection, bindparam, delete, func, select, update
@@ -40,6 +40,7 @@ from bailee.keyring.store import Dek, Kek, KeyStore, Swap
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
 
 _PORTION: Final = 1000
+_EVER: Final = datetime.fromtimestamp(0, UTC)
 _DIRTY: Final = 200  # KEKs that are replaced together
 
 
@@ -112,10 +113,17 @@ def rotate(store: KeyStore) -> Rotation:
                 newest = select(func.max(ended_roots.c.generation)).where(gone).scalar_subquery()
                 old = ended_roots.c.generation < newest
                 connection.execute(delete(ended_roots).where(gone, old))
-                ended = {"began_at": began, "gone_at": now + store.root.lag}
+                ended = {"began_at": began, "gone_at": gone_at(store.root.lag, now)}
                 row = insert(ended_roots).values(generation=new, **ended)
                 connection.execute(row.on_conflict_do_nothing())
     return Rotation(new, began, replaced, rewrapped, tuple(aside.news))
+
+
+def gone_at(lag: timedelta, now: datetime) -> datetime:
+    """From when on a root is gone for good that was destroyed `now`. One that is gone at once is so
+    by any clock, also by one that is set back afterwards.
+    """
+    return now + lag if lag else _EVER
 
 
 def _begin(store: KeyStore) -> tuple[datetime, int]:

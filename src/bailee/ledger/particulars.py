@@ -93,6 +93,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "account.created": {"plan": _WORD},
     "account.unrecorded_routes": {"allowed": _NUMBER, "by": _ID},
     "account.stored_limit": {"mb": _NUMBER, "by": _ID},
+    "account.no_keeping": {"forbidden": _NUMBER, "by": _ID},
     "key.created": {
         "account": _ID, "zero_retention": _NUMBER, "scope": _WORD, "by": _ID,
         "run_only": _NUMBER, "cloud_session": _ID,
@@ -147,6 +148,11 @@ KINDS: Final[Mapping[str, Declared]] = {
     "backup.keys_gone": {"by": _ID, "said": _NUMBER},
     "home.restored": {"since": _NUMBER, "entries": _NUMBER, "undone": _NUMBER},
     "session.deletion_asked": _BY,
+    # kept beyond its time by its person: until when (Unix seconds), by which clause of what
+    "session.kept": {
+        "until": _NUMBER, "period": _WORD, "clause": _WORD, "document": _ID, "by": _ID,
+    },
+    "session.released": _BY,
     # by which digests is told what goes on with a deleted session
     "session.buried": {"account": _ID, "again": _AGAIN},
     "hold.placing_asked": _BY,

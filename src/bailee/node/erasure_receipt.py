@@ -60,7 +60,7 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "training_sessions": ("it tells which datasets have rows to be dropped", _ALWAYS),
     **dict.fromkeys(
         (
-            *("sessions", "exchanges", "prefixes", "conversation_links"),
+            *("sessions", "kept_sessions", "exchanges", "prefixes", "conversation_links"),
             *("feedback_reports", "cloud_holdings", "cloud_pieces"),
         ),
         ("a legal hold", "the last hold is released"),

@@ -27,7 +27,8 @@ MiB = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
-    """An account as lists show it. `stored_bytes`: of it on disk, what is kept; `deleted_bytes`:
+    """An account as lists show it. `no_keeping`: nobody may keep a session of it beyond its time.
+    `stored_bytes`: of it on disk, what is kept; `deleted_bytes`:
     what was deleted and lies beside others' still; `waiting_bytes`: what was recorded and is not
     sealed; `telemetry_bytes`, `reports_bytes`: of what came in by the ingest. `stored_mb` and so
     on: their limits, 0: none.
@@ -39,6 +40,7 @@ class AccountSummary:
     person: str | None
     organisation: str | None
     unrecorded_routes: bool
+    no_keeping: bool
     stored_bytes: int
     deleted_bytes: int
     stored_mb: int
@@ -58,7 +60,7 @@ def list_(
     """Every account, and whose it is."""
     asks.require(node, Permission.ACCOUNT_LIST)
     found, following = node.accounts.page(after, limit)
-    return Page([_shown(node, one) for one in found], following)
+    return Page([shown(node, one) for one in found], following)
 
 
 @operation()
@@ -66,7 +68,7 @@ def show(asks: Asks, node: Node, id: str | None = None) -> AccountSummary:
     """An account, and what of it lies on disk; without a name, that of who asks."""
     found = own_account(asks, node) if id is None else named(asks, node, id)
     asks.require(node, Permission.ACCOUNT_READ, found)
-    return _shown(node, found)
+    return shown(node, found)
 
 
 @operation()
@@ -77,7 +79,7 @@ def allow(asks: Asks, node: Node, account: str, unrecorded_routes: bool) -> Acco
     changed = node.accounts.allow_unrecorded_routes(
         found.account_id, unrecorded_routes, by=asks.actor
     )
-    return _shown(node, changed)
+    return shown(node, changed)
 
 
 @operation()
@@ -85,10 +87,11 @@ def limit(asks: Asks, node: Node, account: str, stored_mb: MiB | None = None) ->
     """How much of an account is kept on disk; without a number, as much as of everybody."""
     asks.require(node, Permission.ACCOUNT_ALLOW)
     found = named(asks, node, account)
-    return _shown(node, node.accounts.limit_stored(found.account_id, stored_mb, by=asks.actor))
+    return shown(node, node.accounts.limit_stored(found.account_id, stored_mb, by=asks.actor))
 
 
-def _shown(node: Node, account: accounts.Account) -> AccountSummary:
+def shown(node: Node, account: accounts.Account) -> AccountSummary:
+    """An account as lists show it."""
     stored = node.vault.stored.of(account.account_id)
     own, number = account.stored_mb, node.settings.number
     return AccountSummary(
@@ -98,6 +101,7 @@ def _shown(node: Node, account: accounts.Account) -> AccountSummary:
         account.person_id,
         account.organisation_id,
         account.unrecorded_routes,
+        account.no_keeping,
         stored.living,
         stored.gone,
         number("gateway.stored_per_account_mb") if own is None else own,

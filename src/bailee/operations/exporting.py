@@ -42,9 +42,10 @@ from bailee.operations import (
 from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
 from bailee.operations.receipts import receipt
-from bailee.operations.sessions import session, unkept_of
+from bailee.operations.sessions import held_and_kept, session, unkept_of
 from bailee.usage.counts import Whose
 from bailee.vault.exporting import as_lines
+from bailee.vault.prolonging import KeptSession
 from bailee.vault.transcript import SessionRow
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _tables(
 ) -> dict[str, list[dict[str, object]]]:
     person, own = subject.person, subject.account
     keys = subjects.keys_of(node.accounts, subject)
-    held = node.holds.held()
+    held, kept = held_and_kept(node, rows)
     tables: dict[str, list[dict[str, object]]] = {
         "profile": [_profile(subject)],
         "accounts": [] if own is None else [_row(choices.training_of(node, own), name=own.name)],
@@ -157,7 +158,9 @@ def _tables(
         "training-exports": [],
         "git-connections": [],
         "network-lists": [],
-        _SESSIONS: [_session_entry(node, row, row.id in held, now) for row in rows],
+        _SESSIONS: [
+            _session_entry(node, row, row.id in held, kept.get(row.id), now) for row in rows
+        ],
         _CLOUD: [] if own is None else _cloud_entries(node, own.account_id, now),
         "sessions-of-organisations": _elsewhere(node, subject, now),
         _REPORTS: [
@@ -244,8 +247,10 @@ def _profile(subject: DataSubject) -> dict[str, object]:
     }
 
 
-def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> dict[str, object]:
-    known = session(node, row, held=held)
+def _session_entry(
+    node: Node, row: SessionRow, held: bool, kept: KeptSession | None, now: datetime
+) -> dict[str, object]:
+    known = session(node, row, held, kept, now)
     if row.expires_at > now:
         return _row(known, transcript=f"{_SESSIONS}/{row.id}.md")
     why = "held, and readable by nobody" if held else "past its time, about to be destroyed"

@@ -11,7 +11,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -38,7 +38,9 @@ from bailee.operations.transcript import (
 )
 from bailee.operations.whose import asked_for
 from bailee.vault import unkept as counting
+from bailee.vault.prolonging import KeptSession
 from bailee.vault.sealing_queue import Unfiled
+from bailee.vault.terms import end_of
 from bailee.vault.transcript import SessionRow
 
 _PIECE: Final = 48 << 10  # bytes
@@ -61,8 +63,24 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBeyond:
+    """That somebody keeps a session beyond its time: since and until when, by which clause.
+    `own_end`: when it would go by its own time.
+    """
+
+    by: str
+    since: datetime
+    until: datetime
+    own_end: datetime
+    clause: str
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """What is known of a session, without what was said. `held`: there is a legal hold on it."""
+    """What is known of a session, without what was said. `held`: there is a legal hold on it.
+    `kept`: somebody keeps it, so that `kept_until` is the later of two days.
+    """
 
     id: str
     account: str
@@ -75,6 +93,7 @@ class SessionSummary:
     retention: Retention
     training: Ruling
     held: bool
+    kept: KeptBeyond | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +149,9 @@ def list_(
     if after is None:
         node.vault.settle(whose)
     rows = node.vault.sessions(asks.at, whose, newest=limit + 1, after=after)
-    held = node.holds.held()
+    shown = {one.id: one for one in summaries(asks, node, rows)}
     return pages.page(
-        rows,
-        limit,
-        lambda row: session(node, row, held=row.id in held),
-        lambda row: place(row.last_activity, row.id),
+        rows, limit, lambda row: shown[row.id], lambda row: place(row.last_activity, row.id)
     )
 
 
@@ -149,10 +165,10 @@ def count(asks: Asks, node: Node, owner: str | None = None) -> int:
 def find(asks: Asks, node: Node, id: str, owner: str | None = None) -> SessionSummary:
     """What is known of one session; of that account alone, if one is named."""
     node.vault.settle(session=id)
-    row = _row(asks, node, id, Permission.SESSIONS_LIST)
+    row = allowed_row(asks, node, id, Permission.SESSIONS_LIST)
     if owner not in (None, row.owner):
         raise _no_such()
-    return session(node, row, held=node.holds.is_held(row.id))
+    return summaries(asks, node, [row])[0]
 
 
 @operation()
@@ -175,7 +191,7 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
         node.vault.settle(session=id)
     row = _read(asks, node, id)
     shown = node.vault.show(id, asks.at)
-    known = session(node, shown.session, held=node.holds.is_held(row.id))
+    (known,) = summaries(asks, node, [shown.session])
     return extended(
         SessionTranscript,
         known,
@@ -223,7 +239,7 @@ def raw(
 def delete(asks: Asks, node: Node, id: str) -> Deleted:
     """Delete a session: its key is destroyed. Gives the receipt."""
     try:
-        _row(asks, node, id, Permission.SESSIONS_DELETE)
+        allowed_row(asks, node, id, Permission.SESSIONS_DELETE)
     except IntegrityError:  # what nobody is shown can be deleted all the same
         asks.require(node, Permission.SESSIONS_DELETE)
     node.ledger.append("session.deletion_asked", id, {"by": asks.actor.name})
@@ -232,7 +248,23 @@ def delete(asks: Asks, node: Node, id: str) -> Deleted:
     return extended(Deleted, one, resumed=Ruling(resumed.effect, resumed.clause))
 
 
-def session(node: Node, row: SessionRow, *, held: bool) -> SessionSummary:
+def summaries(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> list[SessionSummary]:
+    """Sessions as they are shown."""
+    held, kept = held_and_kept(node, rows)
+    return [session(node, row, row.id in held, kept.get(row.id), asks.at) for row in rows]
+
+
+def held_and_kept(
+    node: Node, rows: Sequence[SessionRow]
+) -> tuple[set[str], Mapping[str, KeptSession]]:
+    """Which sessions are held, and of these by whom one is kept."""
+    kept = [row.id for row in rows if row.kept_until is not None]
+    return node.holds.held(), node.vault.prolonging.of(kept) if kept else {}
+
+
+def session(
+    node: Node, row: SessionRow, held: bool, kept: KeptSession | None, now: datetime
+) -> SessionSummary:
     """A session as it is shown."""
     training = node.deciding.training(row)
     return SessionSummary(
@@ -247,6 +279,16 @@ def session(node: Node, row: SessionRow, *, held: bool) -> SessionSummary:
         Retention(row.clause, row.period),
         Ruling(training.effect, training.clause),
         held,
+        None
+        if kept is None or not kept.holds(now)
+        else KeptBeyond(
+            kept.by,
+            kept.since,
+            kept.until,
+            end_of(row.last_activity, row.period, None),
+            kept.clause,
+            kept.period,
+        ),
     )
 
 
@@ -255,7 +297,7 @@ def unkept_of(one: counting.Unkept) -> UnkeptSummary:
     return UnkeptSummary(one.owner, one.clause, one.exchanges, one.since, one.last)
 
 
-def _row(asks: Asks, node: Node, id: str, permission: Permission) -> SessionRow:
+def allowed_row(asks: Asks, node: Node, id: str, permission: Permission) -> SessionRow:
     """The session that is named, if who asks may do this with it.
 
     Raises:
@@ -263,14 +305,14 @@ def _row(asks: Asks, node: Node, id: str, permission: Permission) -> SessionRow:
     """
     row = node.vault.row(id, asks.at)
     if asks.actor.operator or _is_theirs(asks, node, row):
-        asks.require(node, permission, _account_of(node, row))
+        asks.require(node, permission, account_of(node, row))
         return row
     raise _no_such()
 
 
 def _read(asks: Asks, node: Node, id: str) -> SessionRow:
     """The content of a session is about to be read. By staff that is on record first."""
-    row = _row(asks, node, id, Permission.SESSIONS_LIST)
+    row = allowed_row(asks, node, id, Permission.SESSIONS_LIST)
     if not _is_theirs(asks, node, row):
         asks.require(node, Permission.CONTENT_READ_AS_STAFF)
         node.registry.staff.read(asks.actor, row.id, asks.why, whose=row.owner)
@@ -279,11 +321,12 @@ def _read(asks: Asks, node: Node, id: str) -> SessionRow:
 
 def _is_theirs(asks: Asks, node: Node, row: SessionRow) -> bool:
     """Whether they may read it for what they are to its account, and not as staff."""
-    standings = node.registry.authority.standings(asks.actor, _account_of(node, row))
+    standings = node.registry.authority.standings(asks.actor, account_of(node, row))
     return may(Permission.SESSIONS_READ, standings)
 
 
-def _account_of(node: Node, row: SessionRow) -> Account | None:
+def account_of(node: Node, row: SessionRow) -> Account | None:
+    """The account that a session is of, if it is there."""
     try:
         return node.accounts.get(row.owner)
     except InputError:

@@ -110,6 +110,8 @@ def as_leased(said: JsonObject, key: bytes, records: Iterable[bytes]) -> Leased:
     row = members(said.get("session"))
     try:
         moments = {name: datetime.fromisoformat(text(row[name])) for name in _MOMENTS}
+        if (kept := row.get("kept_until")) is not None:
+            moments["kept_until"] = datetime.fromisoformat(text(kept))
         session = SessionRow(**(row | moments))  # type: ignore[arg-type]
         exchanges = tuple(
             IndexedExchange(**members(one))  # type: ignore[arg-type]

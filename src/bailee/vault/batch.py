@@ -41,7 +41,7 @@ from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.record import seal_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.stored import EXCHANGE, PLACE, SESSION, Stored, Sums
-from bailee.vault.terms import PresentTerms, governing, known_consent, shorter
+from bailee.vault.terms import PresentTerms, end_of, governing, known_consent, shorter
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.unkept import count
 from bailee.vault.workbench import USAGE, Apart, Bench, Missing, Packed, PackingOrder
@@ -198,7 +198,7 @@ class Batch:
             use = f"{exchange.plan}/{exchange.channel}"
             values["uses"] = " ".join(sorted({*values["uses"].split(), use}))
             values["started"] = min(values["started"], moment(exchange.started_at))
-            values["expires_at"] = until
+            values["expires_at"] = end_of(latest, terms.period, values["kept_until"])
             values["period"] = terms.period
             values["clause"] = terms.clause
             values["document"] = terms.document
@@ -411,6 +411,7 @@ class Batch:
             "last_activity": moment(exchange.ended_at),
             "last_request": moment(exchange.started_at),
             "last_consent": 0,
+            "kept_until": None,
             "uses": "",
             "exchanges": 0,
             "bytes": 0,

@@ -44,6 +44,7 @@ from bailee.db.vault import (
     conversation_links,
     departed_sessions,
     exchanges,
+    kept_sessions,
     prefixes,
     segments,
     sessions,
@@ -104,7 +105,8 @@ _LINKED = select(conversation_links.c.digest).where(
 class SweepReport:
     """What one sweep did. `keks`: keys destroyed, each for a whole epoch; `sessions`: rows removed;
     `segments`: reclaimed; `shipped`: put into the object store; `rotated`: the root was. `waits`:
-    what is due by its time waits for what an earlier process left (`recovery.WAITS`).
+    what is due by its time waits for what an earlier process left (`recovery.WAITS`). `kept`: how
+    many sessions there are that their person keeps by an act of their own.
     """
 
     keks: int
@@ -114,6 +116,7 @@ class SweepReport:
     rotated: bool
     receipts: int
     waits: bool
+    kept: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ class _Done:
     rotated: bool = False
     receipts: int = 0
     waits: bool = False
+    kept: int = 0
 
 
 class Forgetting:
@@ -530,6 +534,7 @@ class Forgetting:
                 conversation_links.c.session_id,
                 prefixes.c.session_id,
                 exchanges.c.session_id,
+                kept_sessions.c.session_id,
                 sessions.c.id,
             ):
                 connection.execute(delete(column.table).where(among(column, session_ids)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # who opens sessions elsewhere has no database
 class SessionRow:
     """A session in the index. `last_consent`: the number of its owner's last choice before its
     latest request; `uses`: each `plan/channel` it was used with; `bytes`: of ciphertext;
-    `expires_at`: kept until then.
+    `expires_at`: kept until then; `kept_until`: as its person's own act has it, if one does.
     """
 
     id: str
@@ -42,6 +42,7 @@ class SessionRow:
     output_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
+    kept_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,16 +39,15 @@ from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.vault import receipts, retention_moves, sessions
 from bailee.keeping.receipts import DEFERRED, EXPIRY, INACCESSIBLE, REQUESTED, Record
 from bailee.keyring import Keyring, Want
-from bailee.policy.period import expires_at
 from bailee.vault.exchange import Terms
 from bailee.vault.record import subject_of
-from bailee.vault.terms import Present, PresentTerms, governing
+from bailee.vault.terms import Present, PresentTerms, end_of, governing
 
 _PORTION: Final = 1000
 _WHAT: Final = "the vault's index"
 _NEEDED: Final = (
     *("id", "owner", "data_class", "plan", "channel", "last_consent", "last_activity"),
-    *("expires_at", "period", "clause", "document"),
+    *("expires_at", "period", "clause", "document", "kept_until"),
 )
 _MOVE: Final = (
     update(sessions)
@@ -289,7 +288,7 @@ class Moving:
                 last_activity=row.last_activity,
             )
             if terms != held:
-                until = expires_at(row.last_activity, terms.period)
+                until = end_of(row.last_activity, terms.period, row.kept_until)
                 changes.append(_Change(row.id, row.data_class, until, terms))
         return changes
 

@@ -11,8 +11,10 @@ Rules kept here:
   that was only there before it.
 * A number that the owner's choices have not come to is of another history: it counts as none.
 * Time counts from the session's last activity, as ever.
+* What its person keeps by an act of their own (`prolonging`) stays until the later of the two days.
+  Of what is to be kept for no time at all, nothing stays by that.
 
-Rows: R4, T4.
+Rows: R4, T4, O7.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bailee.policy.period import expires_at
+from bailee.policy.period import expires_at, parse
 from bailee.vault.exchange import Terms
 
 
@@ -49,6 +51,21 @@ def shorter(one: Terms, other: Terms, last_activity: datetime) -> Terms:
     """Of two terms those that end earlier; `one` when they end together."""
     ends = [expires_at(last_activity, terms.period) for terms in (one, other)]
     return one if ends[0] <= ends[1] else other
+
+
+def end_of(last_activity: datetime, period: str, kept_until: datetime | None) -> datetime:
+    """When a session's time is over: by its period, or on the later day until which its person
+    keeps it.
+
+    >>> from datetime import UTC
+    >>> noon, later = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    >>> [end_of(noon, "P30D", kept).month for kept in (None, later)]
+    [1, 3]
+    >>> end_of(noon, "P0D", later) == noon
+    True
+    """
+    own = expires_at(last_activity, period)
+    return own if kept_until is None or not parse(period).count else max(own, kept_until)
 
 
 def known_consent(consent: int, present: Present | None) -> int:

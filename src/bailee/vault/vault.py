@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,7 @@ from bailee.vault.forgetting import Forgetting, Lag, SweepReport
 from bailee.vault.kept import IndexedExchange
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
+from bailee.vault.prolonging import Prolonging
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.recovery import WAITS, Left, Recovery, RecoveryReport
 from bailee.vault.sealed import SealedSession
@@ -100,7 +101,9 @@ _CLOSING = 10.0  # that the end waits; what is not sealed then is in the spool
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What is kept of one class and plan until one day. `bytes`: of ciphertext."""
+    """What is kept of one class and plan until one day. `bytes`: of ciphertext; `kept`: how many of
+    the sessions are there by an act of their person's.
+    """
 
     data_class: str
     plan: str
@@ -108,6 +111,7 @@ class Holding:
     sessions: int
     exchanges: int
     bytes: int
+    kept: int
 
 
 class Vault:
@@ -212,6 +216,9 @@ class Vault:
             present=present,
             damages=self.damages,
         )
+        self.prolonging = Prolonging(
+            engine, keyring=keyring, record=record, lock=self.lock, damages=self.damages
+        )
         self.holds = holds
         holds.register(self)
         self._forgetting = Forgetting(
@@ -258,6 +265,21 @@ class Vault:
         query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id).limit(newest)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
+
+    def going(
+        self, now: datetime, by: datetime, owner: str | None = None, *, most: int
+    ) -> tuple[list[SessionRow], int]:
+        """What can be read at `now` and not at `by`, the first to go first; at `most` so many, and
+        how many there are.
+        """
+        where = [sessions.c.expires_at > now, sessions.c.expires_at <= by, sound(sessions)]
+        if owner is not None:
+            where.append(sessions.c.owner == owner)
+        query = select(*_COLUMNS).where(*where).order_by(sessions.c.expires_at, sessions.c.id)
+        total = select(func.count()).select_from(sessions).where(*where)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            found = [SessionRow(**row._mapping) for row in connection.execute(query.limit(most))]
+            return found, connection.execute(total).scalar_one()
 
     def count(self, now: datetime, owner: str | None = None) -> int:
         """How many sessions `sessions` would give."""
@@ -353,13 +375,14 @@ class Vault:
                 func.count(),
                 func.sum(sessions.c.exchanges),
                 func.sum(sessions.c.bytes),
+                func.coalesce(func.sum(sessions.c.kept_until >= sessions.c.expires_at), 0),
             )
             .where(sessions.c.expires_at > now, sound(sessions))
             .group_by(sessions.c.data_class, sessions.c.plan, day)
             .order_by(day, sessions.c.data_class, sessions.c.plan)
         )
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return [Holding(*row) for row in connection.execute(query)]
+            return [Holding(*row._mapping.values()) for row in connection.execute(query)]
 
     def verifying(self, checked: dict[str, int]) -> Verifying:
         """The checks of all that is kept here; they count what they look at in `checked`."""
@@ -487,6 +510,10 @@ class Vault:
                 self._sealer.queue.check_going()
         with taken.step("moves"):
             self.moving.run(now)
+        kept = 0
+        with taken.step("kept by their person"):
+            self.prolonging.finish(now)
+            kept = self.prolonging.count(now)
         done = self._forgetting.sweep(now, taken, waits=self._waits_for_left())
         if ahead:
             with taken.step("sealing"):
@@ -496,7 +523,7 @@ class Vault:
             self._reader.forget_quarantined()
         if steps is None:
             taken.raise_first()
-        return done
+        return replace(done, kept=kept)
 
     def _waits_for_left(self) -> bool:
         """Whether what is due by its time still waits for what an earlier process left."""

@@ -16,6 +16,7 @@ CHANNELS = ("api", "bedrock", "vertex", "openai", "google", "azure", "foundry")
 CHOICES = ("allowed", "refused", "none")
 CLASSES = (
     "transcript",
+    "transcript_kept",
     "feedback_report",
     "survey_rating",
     "metric",
@@ -53,6 +54,8 @@ def kept(data_class: str, plan: str, choice: str, zero: bool) -> str:
         return "P5Y" if plan in CONSUMER and choice == "allowed" else "P30D"
     if data_class in ("feedback_report", "survey_rating"):
         return "P5Y"
+    if data_class == "transcript_kept":
+        return "P0D" if zero else "P1Y"
     if data_class == "local_transcript_kept":
         return "P1Y"
     if data_class == "usage_count":

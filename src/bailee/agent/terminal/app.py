@@ -20,6 +20,7 @@ from bailee.agent.terminal.attaching import content_of
 from bailee.agent.terminal.commands import COMMANDS, there
 from bailee.agent.terminal.drawing import DrawnScreen
 from bailee.agent.terminal.keeping import PersonKeeps
+from bailee.agent.terminal.leaving import LeavingNotice
 from bailee.agent.terminal.sitting import Sitting
 from bailee.agent.terminal.training import TrainingQuestion
 from bailee.client.machine import ClientMachine
@@ -62,6 +63,8 @@ class Terminal:
         screen, sitting = self._screen, self._sitting
         question = TrainingQuestion(sitting.machine)
         question.begin()
+        leaving = LeavingNotice(sitting.machine)
+        leaving.begin()
         options = sitting.options
         if choose:
             folder = options.folder.resolve()
@@ -81,6 +84,7 @@ class Terminal:
         while not sitting.done:
             try:
                 await question.put(screen)
+                await leaving.tell(screen)
             except BaileeError as error:
                 screen.fail(error)
             if line is None:

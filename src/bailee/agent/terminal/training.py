@@ -11,14 +11,10 @@ Rows: T3.
 from __future__ import annotations
 
 import asyncio
-import threading
-from concurrent.futures import Future
-from contextlib import suppress
 from typing import Final
 
-from bailee.agent.assembly import variables
-from bailee.agent.console_api import ConsoleApi, console_api
-from bailee.agent.endpoint import endpoint
+from bailee.agent.console_api import ConsoleApi
+from bailee.agent.terminal.beside import BesideAnswer, console_of_person
 from bailee.agent.terminal.screen import Choice, Screen
 from bailee.client.machine import ClientMachine
 from bailee.errors import BaileeError, UpstreamError
@@ -28,7 +24,6 @@ from bailee.words import Words
 
 _PATH: Final = "/api/v1/privacy/training"
 _PATIENCE: Final = 2.0  # seconds that the first prompt waits for the console at most
-_ANSWERS: Final = 60.0  # seconds until it is given up: nobody waits for it meanwhile
 
 
 class TrainingQuestion:
@@ -39,19 +34,13 @@ class TrainingQuestion:
     def __init__(self, machine: ClientMachine) -> None:
         self._machine = machine
         self._console: ConsoleApi | None = None
-        self._state: Future[object] | None = None
-        self._waited = False
+        self._answer: BesideAnswer | None = None
 
     def begin(self) -> None:
         """Asks the console, beside whatever else is done."""
-        held = variables(self._machine)
-        with suppress(BaileeError):  # without a key there is nobody to ask
-            self._console = console_api(endpoint(held).base_url, held)
-        if self._console is None:
-            return
-        self._state = Future()
-        # A daemon, not the loop's executor: the end of the program does not wait for it.
-        threading.Thread(target=_ask, args=(self._console, self._state), daemon=True).start()
+        self._console = console_of_person(self._machine)
+        if self._console is not None:
+            self._answer = BesideAnswer(self._console, _PATH)
 
     async def put(self, screen: Screen) -> None:
         """Puts the question where it is due; the first time, waits a moment to know.
@@ -59,14 +48,7 @@ class TrainingQuestion:
         Raises:
             UpstreamError: the answer could not be given to the console.
         """
-        if self._state is None:
-            return
-        if not self._waited:
-            self._waited = True
-            await asyncio.wait([asyncio.wrap_future(self._state)], timeout=_PATIENCE)
-        if not self._state.done():
-            return
-        state, self._state = self._state.result(), None
+        state = None if self._answer is None else await self._answer.taken(_PATIENCE)
         if meanings := self._meanings(state, screen.words.language):
             await self._put(screen, meanings)
 
@@ -124,10 +106,3 @@ class TrainingQuestion:
             clause=state.get("clause"),
             address=address,
         )
-
-
-def _ask(console: ConsoleApi, answer: Future[object]) -> None:
-    try:
-        answer.set_result(console.get(_PATH, _ANSWERS))
-    except Exception:
-        answer.set_result(None)

@@ -6,9 +6,8 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bailee.agent.egress import Egress
 from bailee.agent.ports import Intent, ToolOutcome
 from bailee.agent.sandbox import Sandbox
 from bailee.agent.tools.arguments import Arguments, field, schema
@@ -16,6 +15,9 @@ from bailee.agent.tools.process import Ran, run_program
 from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
 from bailee.words import words
+
+if TYPE_CHECKING:
+    from bailee.agent.egress import Egress
 
 _SECONDS: Final = 120
 _MOST_SECONDS: Final = 600
