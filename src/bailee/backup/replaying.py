@@ -258,7 +258,7 @@ _NOTHING: Final = frozenset(
         *("sign_in.begun", "report.received"),
         *("cloud.session_requested", "cloud.session_started", "cloud.session_ended", "cloud.git"),
         # every sign-in is ended by a restore
-        "sign_in.ended",
+        *("sign_in.ended", "sign_in.client_begun", "sign_in.client_ended"),
         # what was seen, read, or went wrong
         *("access.read", "person.exported", "hold.read"),
         *("vault.quarantined", "vault.kept_as_bytes", "vault.torn", "vault.damaged"),

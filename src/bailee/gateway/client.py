@@ -20,7 +20,7 @@ from bailee.api import Api
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.client_course import BODY, BUSY, CLOSING, HEAD, LINGER, ClientCourse, Late
-from bailee.gateway.exchange import Carrier
+from bailee.gateway.exchange import ClientCarrier
 from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
 from bailee.gateway.recording import over_share
@@ -95,7 +95,7 @@ class ClientConnection(asyncio.Protocol):
         self._paused: set[str] = set()
         self._pumping = False
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.carrier: Carrier | None = None  # of what is under way
+        self.carrier: ClientCarrier | None = None  # of what is under way
         self.api = Api.MESSAGES  # of the last request: the shape of errors
         self.account = ""  # of the last request; the empty name while nobody is known
         self.closes = False  # whether the connection ends with the present answer
@@ -237,7 +237,7 @@ class ClientConnection(asyncio.Protocol):
         """The request is begun, or answered, at a later turn. What comes until then is kept."""
         self._course.waits = True
 
-    def begin(self, carrier: Carrier) -> None:
+    def begin(self, carrier: ClientCarrier) -> None:
         """The request's exchange begins. Head and what there is of the body go on in one write."""
         self.carrier = carrier
         carrier.exchange.begin()
