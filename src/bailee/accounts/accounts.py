@@ -50,6 +50,7 @@ from bailee.db.accounts import accounts, api_keys, consent_records
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.pages import cut, place, read_place
+from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
 from bailee.policy import Policy
@@ -107,7 +108,7 @@ class Accounts:
 
     def _load(self) -> None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            for table in (accounts, api_keys, consent_records, *people.CHECKED):
+            for table in (accounts, api_keys, consent_records, sign_ins, *people.CHECKED):
                 self.damages.note_all(table.name, unsound(connection, table))
             kept = [column for column in accounts.c if column is not accounts.c.mac]
             for row in connection.execute(select(*kept).where(sound(accounts))):

@@ -36,6 +36,7 @@ from bailee.operations import (
     remains,
     retention,
     sessions,
+    sign_ins,
     telemetry,
     training,
 )
@@ -85,6 +86,7 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **training.OPERATIONS,
     **accounts.OPERATIONS,
     **keys.OPERATIONS,
+    **sign_ins.OPERATIONS,
     **holds.OPERATIONS,
     **erasure.OPERATIONS,
     **cloud.OPERATIONS,
