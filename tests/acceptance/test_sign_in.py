@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import subprocess
+import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,8 @@ import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
 from support.browsers.browsing import Visitor
-from support.clients.programs import SIGN_UP, Bailee, message
+from support.clients.programs import SIGN_UP, Bailee, clean_environment, message
+from support.clients.terminal import Screen
 from support.servers.openid import SECRET, come_by, provider
 
 PASSWORD = "seven pear trees in a row"
@@ -188,3 +193,147 @@ def test_an_engineer_signs_a_client_in_works_and_is_out_when_disabled(office: Of
     assert renewed.body["refresh_token"] != given.body["refresh_token"]
     assert (400, "invalid_grant") == (refused.status, refused.body["error"])
     assert 401 == after.status
+
+
+class ElseWhere:
+    """A proxy that refuses everything, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                self.asked.append(connection.recv(4096).split(b"\r\n")[0].decode("latin-1"))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+
+
+class Claude:
+    """The real client, told nothing but the address, in a home of its own."""
+
+    def __init__(self, program: Path, folder: Path, gateway: str, elsewhere: ElseWhere) -> None:
+        self._program = program
+        self.home = folder / "claude-home"
+        self.project = folder / "project"
+        (self.home / ".claude").mkdir(parents=True)
+        self.project.mkdir()
+        (self.home / ".claude" / "settings.json").write_text(
+            json.dumps({"forceLoginMethod": "gateway", "forceLoginGatewayUrl": gateway})
+        )
+        self._environment = clean_environment(
+            self.home,
+            SHELL="/bin/bash",
+            HTTPS_PROXY=elsewhere.url,
+            HTTP_PROXY=elsewhere.url,
+            NO_PROXY="127.0.0.1,localhost",
+            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+        )
+
+    def sign_in(self, confirmed: Callable[[str], None]) -> str:
+        """Its first start, up to where it is signed in. `confirmed` is given the code, and does
+        what a person does in the browser. What was on the screen while it waited.
+        """
+        screen = Screen(
+            folder=self.project, environment=self._environment, binary=self._program, columns=120,
+            rows=50,
+        )  # fmt: skip
+        try:
+            screen.wait("Choose the text style")
+            screen.type("\r")
+            screen.wait("Enter to connect")
+            screen.type("\r")
+            self._yes(screen, "Trust gateway", "Yes, trust this gateway")
+            waiting = screen.wait(r"Notice from[^✶]*✶")
+            code = re.search(r"Code: +([A-Z]{4}-[A-Z]{4})", waiting)
+            assert code is not None, waiting
+            confirmed(code[1])
+            self._yes(screen, "Signed in to Cloud gateway as", "Yes, continue")
+            screen.wait("Connected to Cloud gateway")
+        finally:
+            screen.close()
+        return waiting
+
+    @staticmethod
+    def _yes(screen: Screen, question: str, answer: str) -> None:
+        screen.wait(question)
+        screen.type("\x1b[A")
+        screen.wait(f"❯ {answer}")
+        screen.type("\r")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of it, to its end."""
+        return subprocess.run(
+            [str(self._program), *arguments],
+            cwd=self.project, env=self._environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What it keeps of its sign-in."""
+        found: dict[str, Any] = json.loads(
+            (self.home / ".claude" / ".credentials.json").read_text()
+        )["enterpriseGateway"]
+        return found
+
+    def expires(self) -> None:
+        """Its token is nearly over, as an hour from now."""
+        path = self.home / ".claude" / ".credentials.json"
+        held = json.loads(path.read_text())
+        held["enterpriseGateway"]["expiresAt"] = int(time.time() * 1000) + 60_000
+        path.write_text(json.dumps(held))
+
+
+@pytest.mark.row("O1", "D3")
+def test_an_unmodified_client_signs_in_works_and_is_out(
+    office: Office, claude: Path, tmp_path: Path
+) -> None:
+    """Told nothing but the address: it says that sessions are recorded, and on what terms; it works
+    on the company's; it is renewed; who is disabled at the provider is out; and from its first
+    screen on it asks nobody else anything.
+    """
+    elsewhere = ElseWhere()
+    client = Claude(claude, tmp_path, office.gateway, elsewhere)
+    before = {one["id"] for one in office.bailee.json("sessions", "list")}
+
+    said = client.sign_in(
+        lambda code: None if confirm(office.engineer("ivo", code), code) else None
+    )
+    first = client.kept
+    answer = client.run("-p", "How many pear trees stand there?")
+    found = [one for one in office.bailee.sessions(1) if one["id"] not in before]
+    client.expires()
+    renewed = client.run("-p", "And how many quinces?")
+    second = client.kept
+    office.disabled.write_text("ivo\n")
+    client.expires()
+    client.run("-p", "And plums?")
+    third = client.kept
+    elsewhere.close()
+
+    assert "Sessions through this gateway are recorded" in said
+    assert "30 days" in said
+    assert (0, 0) == (answer.returncode, renewed.returncode), answer.stdout + renewed.stdout
+    assert [("team", "retain.commercial")] == [
+        (one["plan"], one["retention"]["clause"]) for one in found
+    ]
+    assert "ivo@orchard.example" == first["email"]
+    assert second["jwt"] != first["jwt"]
+    assert second["idpRefreshToken"] != first["idpRefreshToken"]
+    assert second["idpRefreshToken"].startswith("blr_")
+    assert "idpRefreshToken" not in third
+    assert [] == elsewhere.asked
+    out = client.run("-p", "And now?")
+    assert 0 != out.returncode
+    assert "gn in" in out.stdout + out.stderr
