@@ -25,6 +25,7 @@ import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
 from support.browsers.browsing import Visitor
+from support.clients import processes
 from support.clients.programs import SIGN_UP, Bailee, clean_environment, message
 from support.clients.terminal import Screen
 from support.servers.openid import SECRET, come_by, provider
@@ -107,12 +108,15 @@ class Office:
         assert code in page.text, page.text
         return visitor
 
+    def confirmed(self, login: str, code: str) -> None:
+        """What an engineer does in the browser."""
+        done = confirm(self.engineer(login, code), code)
+        assert "The client is signed in" in done, done
+
     def signed_in(self, login: str) -> dict[str, Any]:
         """Tokens of an engineer, who went all the way."""
         begun = self.begin()
-        visitor = self.engineer(login, begun["user_code"])
-        done = confirm(visitor, begun["user_code"])
-        assert "signed in" in done, done
+        self.confirmed(login, begun["user_code"])
         found: dict[str, Any] = self.claim(begun["device_code"]).body
         return found
 
@@ -307,9 +311,7 @@ def test_an_unmodified_client_signs_in_works_and_is_out(
     client = Claude(claude, tmp_path, office.gateway, elsewhere)
     before = {one["id"] for one in office.bailee.json("sessions", "list")}
 
-    said = client.sign_in(
-        lambda code: None if confirm(office.engineer("ivo", code), code) else None
-    )
+    said = client.sign_in(lambda code: office.confirmed("ivo", code))
     first = client.kept
     answer = client.run("-p", "How many pear trees stand there?")
     found = [one for one in office.bailee.sessions(1) if one["id"] not in before]
@@ -337,3 +339,73 @@ def test_an_unmodified_client_signs_in_works_and_is_out(
     out = client.run("-p", "And now?")
     assert 0 != out.returncode
     assert "gn in" in out.stdout + out.stderr
+
+
+@pytest.mark.row("O1")
+def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
+    """`bailee login` once: `bailee code` works without a key, `bailee token` prints one that does,
+    `bailee run` hands over a helper and no key; and `bailee logout` ends all of that.
+    """
+    environment = clean_environment(tmp_path, CI="1")
+    project = tmp_path / "project"
+    project.mkdir()
+
+    def bailee(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return processes.run(*arguments, env=environment, folder=project, timeout=60)
+
+    login = processes.start(
+        "login", office.gateway, "--no-browser", env=environment, folder=project
+    )
+    assert login.stderr is not None
+    shown = ""
+    while "code: " not in shown:
+        shown += login.stderr.readline()
+    code = shown.rpartition("code: ")[2].strip()
+    office.confirmed("ida", code)
+    said, _ = login.communicate(timeout=60)
+    token = bailee("token").stdout.strip()
+    message(office.bailee.ready, "by a helper", token)
+    worked = bailee("code", "-p", "hello")
+    launched = bailee("run", "--dry-run", "--", "claude")
+    (file,) = tmp_path.rglob("sign-in.json")
+    mode = file.stat().st_mode & 0o777
+    out = bailee("logout")
+    refused = bailee("token")
+
+    assert f"signed in at {office.gateway} as ida@orchard.example" in said
+    assert "are recorded" in shown
+    assert 0 == worked.returncode, worked.stderr
+    assert "apiKeyHelper" in launched.stdout
+    assert token not in launched.stdout
+    assert 0o600 == mode
+    assert 0 == out.returncode
+    assert 2 == refused.returncode
+    assert "bailee login" in refused.stderr
+    assert 401 == office.ask("/managed/settings", bearer=token).status
+
+
+@pytest.mark.row("O1")
+def test_a_machine_is_set_up_by_one_command(office: Office, tmp_path: Path) -> None:
+    """Two settings are written beside what is there, and the client's form of the fingerprint is
+    shown. What is no gateway's address, or no JSON, changes nothing.
+    """
+    environment = clean_environment(tmp_path)
+    settings = tmp_path / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{"model": "opus"}')
+
+    done = processes.run("setup", "claude", office.gateway + "/", env=environment, timeout=60)
+    written = json.loads(settings.read_text())
+    wrong = processes.run("setup", "claude", "http://corp.test", env=environment, timeout=60)
+    settings.write_text("{")
+    torn = processes.run("setup", "claude", office.gateway, env=environment, timeout=60)
+
+    assert 0 == done.returncode, done.stderr
+    assert "fingerprint: http-loopback" in done.stdout
+    assert {
+        "model": "opus",
+        "forceLoginMethod": "gateway",
+        "forceLoginGatewayUrl": office.gateway,
+    } == written
+    assert (2, 2) == (wrong.returncode, torn.returncode)
+    assert "{" == settings.read_text()

@@ -49,7 +49,7 @@ def over(town: Town, refresh: str | None) -> bool:
 
 
 def test_an_access_token_is_its_accounts_and_lasts_an_hour(town: Town) -> None:
-    """It is taken as a key of the account, up to its end, by a process that has started since too."""
+    """It is taken as a key of the account, up to its end, after a restart too."""
     person, account = ada(town)
 
     given = sign_in(town, person, account)
