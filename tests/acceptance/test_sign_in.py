@@ -409,3 +409,96 @@ def test_a_machine_is_set_up_by_one_command(office: Office, tmp_path: Path) -> N
     } == written
     assert (2, 2) == (wrong.returncode, torn.returncode)
     assert "{" == settings.read_text()
+
+
+@pytest.mark.row("O1", "G2")
+def test_what_a_client_sends_beside_its_prompts_reaches_no_upstream(office: Office) -> None:
+    """Its telemetry, at the one address that it knows, is the ingest's; what else it asks there is
+    answered here. A token that is none is told so in the way that ends its attempts.
+    """
+    token = office.signed_in("ian")["access_token"]
+    seen = len(office.upstream.requests)
+    point = {"asInt": "1", "timeUnixNano": "1"}
+    metric = {"name": "bailee.command.count", "sum": {"dataPoints": [point]}}
+    body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode()
+
+    taken = [
+        office.ask(f"/v1/{name}", body=b"{}", bearer=token, content_type="application/json")
+        for name in ("logs", "traces")
+    ]
+    taken.append(
+        office.ask("/v1/metrics", body=body, bearer=token, content_type="application/json")
+    )
+    nobody = office.ask("/v1/metrics", body=b"{}", content_type="application/json")
+    settings = office.ask("/managed/settings", bearer=token)
+    usage = office.ask("/api/oauth/usage", bearer=token)
+    desktop = office.ask("/user/bootstrap", bearer=token)
+    hosts = office.ask("/gateway-api/gateway-hosts/check?host=x")
+    wrong = office.ask("/v1/messages", body=b"{}", bearer=token[:-1])
+
+    assert [200] * 3 == [one.status for one in taken]
+    assert "rejectedDataPoints" in json.dumps(taken[-1].body)  # the registry looked at it
+    assert 401 == nobody.status
+    assert [404] * 4 == [one.status for one in (settings, usage, desktop, hosts)]
+    assert (401, "false") == (wrong.status, wrong.headers["x-should-retry"])
+    assert seen == len(office.upstream.requests)
+
+
+@pytest.mark.row("O1")
+def test_whose_terms_a_client_works_on_is_chosen_and_who_ends_it(office: Office) -> None:
+    """Somebody with an account of their own, who was taken into the organisation: nothing is chosen
+    for them; a form of another site's is not taken, whatever it says of its origin; and `sign me
+    out everywhere` ends client and browser at once.
+    """
+    visitor = office.visitor()
+    visitor.submit(
+        "/sign-up", "/sign-up",
+        {"email": "bob@x.example", "password": PASSWORD, "plan": "pro", "choice": "allowed"},
+    )  # fmt: skip
+    office.bailee.json("organisation", "member", "add", office.organisation, "bob@x.example")
+    begun = office.begin()
+    code = begun["user_code"]
+    page = visitor.get(f"/device?user_code={code}").text
+    unsaid = confirm(visitor, code)
+    visitor.headers |= {"Sec-Fetch-Site": "cross-site", "Origin": "null"}
+    foreign = confirm(visitor, code, place="own")
+    visitor.headers["Sec-Fetch-Site"] = "same-origin"
+    done = confirm(visitor, code, place="own")
+    visitor.headers.clear()
+    given = office.claim(begun["device_code"]).body
+    message(office.bailee.ready, "mine", given["access_token"])
+    listed = office.bailee.json("person", "sign-ins", "bob@x.example")
+    visitor.submit("/settings/account", "/settings/account/clients/end")
+    after = office.renew(given["refresh_token"])
+
+    assert 2 == page.count('type="radio" name="place"')
+    assert "checked" not in page
+    assert "signed in. You can" not in unsaid + foreign
+    assert "The client is signed in" in done
+    assert [("pro", False)] == [(one["terms"]["plan"], one["by_provider"]) for one in listed]
+    assert (400, "invalid_grant") == (after.status, after.body["error"])
+    assert 401 == office.ask("/managed/settings", bearer=given["access_token"]).status
+    assert 401 == visitor.get("/settings/account").status
+
+
+def test_a_client_that_was_denied_gets_nothing(office: Office) -> None:
+    """Nor does whoever has no session: the page asks them to sign in, and says no more."""
+    begun = office.begin()
+    code = begun["user_code"]
+    stranger = office.visitor().get(f"/device?user_code={code}")
+    visitor = office.engineer("ian", code)
+    page = f"/device?user_code={code}"
+    denied = visitor.submit(page, "/device", {"user_code": code, "do": "deny"}).text
+    answered = office.claim(begun["device_code"])
+
+    assert "Sign in first" in stranger.text
+    assert "Begun" not in stranger.text
+    assert "not signed in" in denied
+    assert (400, "access_denied") == (answered.status, answered.body["error"])
+
+
+def test_no_token_is_in_any_file_of_the_home(office: Office) -> None:
+    """Neither a client's, nor the provider's, which stays here, sealed."""
+    given = office.signed_in("ian")
+    tokens = [given["access_token"][14:], given["refresh_token"][15:]]
+    assert [] == office.bailee.holds(*(one.encode() for one in tokens))

@@ -45,7 +45,7 @@ class RefreshToken(NamedTuple):
     number: int
 
 
-class Use(Enum):
+class RefreshUse(Enum):
     """What the use of a genuine refresh token leads to."""
 
     RENEW = "renew"
@@ -88,17 +88,19 @@ def read_refresh_token(prove: Prove, presented: str) -> RefreshToken | None:
     return RefreshToken(key_id, int(number, 16))
 
 
-def use_of(number: int, *, good: int, created: datetime, renewed: datetime, now: datetime) -> Use:
+def use_of(
+    number: int, *, good: int, created: datetime, renewed: datetime, now: datetime
+) -> RefreshUse:
     """What the use of refresh token `number` leads to, where `good` is the one that is good since
     `renewed`.
     """
     if number == good:
         lapsed = now - renewed > IDLE or now - created > ABSOLUTE
-        return Use.LAPSED if lapsed else Use.RENEW
+        return RefreshUse.LAPSED if lapsed else RefreshUse.RENEW
     since = now - renewed
     if number == good - 1 and timedelta(0) <= since <= AGAIN:
-        return Use.AGAIN
-    return Use.REUSED
+        return RefreshUse.AGAIN
+    return RefreshUse.REUSED
 
 
 def _name(key_id: str) -> str:

@@ -22,7 +22,7 @@ from bailee.accounts.organisations import Organisations
 from bailee.accounts.password_sign_in import PasswordSignIn
 from bailee.accounts.passwords import Hasher, Passwords
 from bailee.accounts.people import People
-from bailee.accounts.sign_ins import Confirmed, SignIns
+from bailee.accounts.sign_ins import ConfirmedSignIn, SignIns
 from bailee.accounts.staff import Staff
 from bailee.accounts.web_sessions import WebSessions
 from bailee.clock import Clock
@@ -96,7 +96,7 @@ class PeopleRegistry:
             authority=self.authority,
             sign_up=sign_up,
         )
-        self.device_grants: DeviceGrants[Confirmed] = DeviceGrants(clock, random)
+        self.device_grants: DeviceGrants[ConfirmedSignIn] = DeviceGrants(clock, random)
         self.sign_ins = SignIns(
             backing,
             accounts=self.accounts,

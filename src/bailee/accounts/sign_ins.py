@@ -34,7 +34,7 @@ from bailee.accounts.account import Account, ApiKey
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
-from bailee.accounts.client_tokens import RefreshToken, Use
+from bailee.accounts.client_tokens import RefreshToken, RefreshUse
 from bailee.accounts.people import People
 from bailee.accounts.roles import OPERATOR, Actor, Permission
 from bailee.accounts.ways_in import OpenIdProvider
@@ -55,7 +55,7 @@ Why = Literal["signed_out", "everywhere", "reused", "lapsed", "provider", "chang
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class ConfirmedSignIn:
     """What a person confirmed: that a client works for them, on this account's terms. `provider`
     and `token`: who was asked for them, and by what it can be asked again.
     """
@@ -139,7 +139,7 @@ class SignIns:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return provider if connection.execute(query).first() is not None else None
 
-    def begin(self, confirmed: Confirmed, *, client: str) -> ClientTokens:
+    def begin(self, confirmed: ConfirmedSignIn, *, client: str) -> ClientTokens:
         """Sign a client in, as a person has confirmed.
 
         Raises:
@@ -215,10 +215,10 @@ class SignIns:
         use = client_tokens.use_of(
             token.number, good=row.number, created=row.created_at, renewed=row.renewed_at, now=now
         )
-        if use is Use.AGAIN:
+        if use is RefreshUse.AGAIN:
             return self._tokens(key_id, row.person_id, row.number)
-        if use is not Use.RENEW:
-            self._end(key_id, "reused" if use is Use.REUSED else "lapsed", OPERATOR)
+        if use is not RefreshUse.RENEW:
+            self._end(key_id, "reused" if use is RefreshUse.REUSED else "lapsed", OPERATOR)
             raise _over()
         sealed = self._asked(row)
         following = row.number + 1

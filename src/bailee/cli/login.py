@@ -46,7 +46,7 @@ def login(
             time.sleep(pause)
             code = text(begun["device_code"])
             found = signed_in.claim(address, code, network, time.time(), agent)
-            if isinstance(found, signed_in.SignedIn):
+            if isinstance(found, signed_in.LocalSignIn):
                 signed_in.keep(data_folder(), found)
                 say(f"signed in at {address}" + (f" as {line(found.email)}" if found.email else ""))
                 return

@@ -42,7 +42,7 @@ _OWN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class LocalSignIn:
     """A sign-in as it lies on this machine. `expires_at`: of the access token, Unix seconds."""
 
     gateway: str
@@ -52,7 +52,7 @@ class SignedIn:
     refresh: str | None = field(repr=False)
 
 
-def read(folder: Path) -> SignedIn | None:
+def read(folder: Path) -> LocalSignIn | None:
     """The sign-in kept in the client's folder; None: there is none, or none that can be read."""
     try:
         values = members(json.loads((folder / FILE).read_bytes()))
@@ -63,7 +63,7 @@ def read(folder: Path) -> SignedIn | None:
         isinstance(gateway, str) and isinstance(access, str) and isinstance(until, int | float)
     ):
         return None
-    return SignedIn(
+    return LocalSignIn(
         gateway,
         text(values.get("email")) or None,
         until,
@@ -72,7 +72,7 @@ def read(folder: Path) -> SignedIn | None:
     )
 
 
-def keep(folder: Path, signed_in: SignedIn) -> None:
+def keep(folder: Path, signed_in: LocalSignIn) -> None:
     """Keep it in place of the one that was there.
 
     Raises:
@@ -90,7 +90,7 @@ def forget(folder: Path) -> None:
     wipe(folder / FILE)
 
 
-def fresh(folder: Path, network: Network, now: float) -> SignedIn:
+def fresh(folder: Path, network: Network, now: float) -> LocalSignIn:
     """The sign-in with a token that is good for a while, renewed if need be. Blocks.
 
     Raises:
@@ -141,7 +141,7 @@ def begin(gateway: str, network: Network, agent: str) -> JsonObject:
 _GRANT: Final = ("device_code", "user_code", "verification_uri")
 
 
-def claim(gateway: str, code: str, network: Network, now: float, agent: str) -> SignedIn | str:
+def claim(gateway: str, code: str, network: Network, now: float, agent: str) -> LocalSignIn | str:
     """The sign-in, or the protocol's word for why there is none (yet)."""
     form = {"grant_type": DEVICE_GRANT, "device_code": code}
     answer = _post(gateway, "/oauth/token", form, network, agent)
@@ -151,7 +151,7 @@ def claim(gateway: str, code: str, network: Network, now: float, agent: str) -> 
     return text(said.get("error")) or "temporarily_unavailable"
 
 
-def end(held: SignedIn, network: Network) -> None:
+def end(held: LocalSignIn, network: Network) -> None:
     """Tell the gateway that it is over.
 
     Raises:
@@ -187,7 +187,7 @@ def surroundings(
     }
 
 
-def _renewed(held: SignedIn, network: Network, now: float) -> SignedIn:
+def _renewed(held: LocalSignIn, network: Network, now: float) -> LocalSignIn:
     if held.refresh is None:
         if held.expires_at > now:
             return held
@@ -201,12 +201,12 @@ def _renewed(held: SignedIn, network: Network, now: float) -> SignedIn:
     return _of(held.gateway, _said(answer), now)
 
 
-def _of(gateway: str, said: JsonObject, now: float) -> SignedIn:
+def _of(gateway: str, said: JsonObject, now: float) -> LocalSignIn:
     access, lasts = said.get("access_token"), said.get("expires_in")
     if not (isinstance(access, str) and isinstance(lasts, int | float)):
         raise UpstreamError(f"{gateway} gave no token.", code="upstream_protocol")
     refresh = text(said.get("refresh_token")) or None
-    return SignedIn(gateway, text(said.get("email")) or None, now + lasts, access, refresh)
+    return LocalSignIn(gateway, text(said.get("email")) or None, now + lasts, access, refresh)
 
 
 def _post(

@@ -19,6 +19,7 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -27,9 +28,8 @@ from starlette.responses import Response
 from bailee.accounts import Account
 from bailee.accounts.device_grants import normal
 from bailee.accounts.pending import LASTS
-from bailee.accounts.sign_ins import Confirmed
+from bailee.accounts.sign_ins import ConfirmedSignIn
 from bailee.accounts.ways_in import Arrived, OpenIdProvider
-from bailee.clock import Clock
 from bailee.console.arriving import DEVICE_COOKIE, address_of
 from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates
@@ -49,7 +49,7 @@ class FreshArrivals:
     minutes; it gives a thing once.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._lock = threading.Lock()  # whenever `_held` is read or changed
         self._held: OrderedDict[bytes, tuple[datetime, Arrived]] = OrderedDict()
@@ -109,12 +109,12 @@ class DevicePages:
             account = self._chosen(ask)
             provider = self._registry.sign_ins.provider_for(ask.person.person, account)
             if provider is None:
-                confirmed = Confirmed(ask.person.person, account.account_id)
+                confirmed = ConfirmedSignIn(ask.person.person, account.account_id)
             else:
                 arrived = self._arrivals.take(ask.visitor.cookie, ask.person.person, provider)
                 if arrived is None:
                     return self._remember(self._ways_in.lead(ask, provider), normal(code))
-                confirmed = Confirmed(
+                confirmed = ConfirmedSignIn(
                     ask.person.person, account.account_id, provider, arrived.token
                 )
             grants.approve(code, confirmed)

@@ -105,7 +105,7 @@ class Site:
         )
         self._arriving = Arriving(parts, frame)
         admin = Admin(parts, frame)
-        arrivals = FreshArrivals(parts.node.clock)
+        arrivals = FreshArrivals(lambda: parts.node.latest())
         ways_in = WaysIn(parts, frame, self._arriving, arrivals.put)
         self.entries = table(
             Areas(

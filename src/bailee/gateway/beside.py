@@ -84,7 +84,11 @@ class BesideApplications:
         """Who has the request answered; or why nobody does."""
         application = self.applications.get(where.label)
         if application is None:
-            return InputError("There is nothing at this path.", code="not_found")
+            return InputError(
+                "Nothing answers at this path here.",
+                code="not_found",
+                hint="a server whose ingest listens takes telemetry here",
+            )
         scope = self._scope(head, client)
         group = address_group(scope["client"][0])
         if self.under_way.over(group, 1):

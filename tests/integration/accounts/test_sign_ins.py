@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 import pytest
 
 from bailee.accounts import OPERATOR, Account, Person
-from bailee.accounts.sign_ins import MOST, ClientTokens, Confirmed
+from bailee.accounts.sign_ins import MOST, ClientTokens, ConfirmedSignIn
 from bailee.errors import InputError
 from support.homes.town import Town
 
@@ -29,7 +29,7 @@ def ada(town: Town) -> tuple[Person, Account]:
 
 def sign_in(town: Town, person: Person, account: Account, client: str = "cli") -> ClientTokens:
     """A client of somebody's."""
-    confirmed = Confirmed(person.person_id, account.account_id)
+    confirmed = ConfirmedSignIn(person.person_id, account.account_id)
     return town.registry.sign_ins.begin(confirmed, client=client)
 
 
