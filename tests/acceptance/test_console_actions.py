@@ -36,6 +36,8 @@ ELSEWHERE = {
     "/sign-in/passkey/begin": "a passkey: tests/browser",
     "/sign-in/passkey": "a passkey: tests/browser",
     "/sign-in/organisation": "a provider: tests/acceptance/test_key_terms.py",
+    "/device": "a client that waits: tests/acceptance/test_sign_in.py",
+    "/settings/account/clients/end": "a client: tests/acceptance/test_sign_in.py",
     "/settings/account/passkeys/begin": "a passkey: tests/browser",
     "/settings/account/passkeys": "a passkey: tests/browser",
     "/settings/account/passkeys/remove": "a passkey: tests/browser",

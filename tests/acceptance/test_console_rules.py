@@ -45,6 +45,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/sign-in/passkey": {"POST": EVERYBODY},
     "/sign-in/organisation": {"POST": EVERYBODY},
     "/sign-in/organisation/return": {"GET": EVERYBODY},
+    "/device": {"GET": EVERYBODY, "POST": PEOPLE},
+    "/settings/account/clients/end": {"POST": PEOPLE},
     "/settings/privacy": {"GET": PEOPLE},
     "/settings/choice": {"GET": PEOPLE, "POST": PEOPLE},
     "/settings/export": {"POST": PEOPLE},

@@ -46,7 +46,7 @@ PASSWORD = "seven pear trees in a row"
 SHOWS: dict[str, list[str]] = {
     "key list": [], "key show": ["--key", "{key}"], "key revoke": ["{spare}"],
     "key create": ["--account", "{account}", "--name", "plain"],
-    "person list": [], "person show": ["{person}"],
+    "person list": [], "person show": ["{person}"], "person sign-ins": ["{person}"],
     "organisation list": [], "organisation show": ["{organisation}"],
     "organisation member add": ["{organisation}", "{other}"],
     "organisation member role": ["{organisation}", "{other}", "member"],
@@ -92,6 +92,8 @@ NOT_HERE = {
     "policy decide": "JSON in ASCII", "policy explain": "the document's words",
     "policy diff": "two documents", "policy page": "a document",
     "policy settings": "keys and clauses", "doctor": "keys, files and clauses",
+    "setup claude": "what was just typed", "login": "a code, and what was just typed",
+    "logout": "what was just typed", "token": "a token", "person sign-out": "ids",
     "person create": "an id and a key", "person password": "an id", "person export": "a file",
     "person erase": "an id", "receipts verify": "a file", "receipts show": "ids",
     "receipts proof": "ids", "audit erasure": "kinds, places and counts",

@@ -13,9 +13,10 @@ from bailee.policy.facts import Facts
 
 Choice = Literal["allowed", "refused"]
 
-Scope = Literal["full", "ingest", "cloud", "operator"]
-"""What a key opens: all that its account may do; the ingest listener alone; or, for one cloud
-session, the gateway alone."""
+Scope = Literal["full", "ingest", "cloud", "operator", "signed_in"]
+"""What a key opens: all that its account may do; the ingest listener alone; for one cloud session,
+the gateway alone; what an operator may ask; or as `full`, by tokens that last an hour
+(`client_tokens`), for a client that is signed in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from bailee.accounts import consent, keys
+from bailee.accounts import client_tokens, consent, keys
 from bailee.accounts.account import Account, ApiKey, Choice, Scope
 from bailee.accounts.consent import ConsentRecord, Purpose
 from bailee.accounts.identifiers import Identifiers
@@ -50,6 +50,7 @@ from bailee.db.accounts import accounts, api_keys, consent_records
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.pages import cut, place, read_place
+from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
 from bailee.policy import Policy
@@ -107,7 +108,7 @@ class Accounts:
 
     def _load(self) -> None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            for table in (accounts, api_keys, consent_records, *people.CHECKED):
+            for table in (accounts, api_keys, consent_records, sign_ins, *people.CHECKED):
                 self.damages.note_all(table.name, unsound(connection, table))
             kept = [column for column in accounts.c if column is not accounts.c.mac]
             for row in connection.execute(select(*kept).where(sound(accounts))):
@@ -139,20 +140,29 @@ class Accounts:
     ) -> tuple[ApiKey, Account] | None:
         """Who presents this key; None when it is unknown, malformed or revoked. An ingest key is
         known only where it is presented for `sending`, a cloud session's only where it is not; one
-        that speaks for the operator only where something is asked of the home (`asking`).
+        that speaks for the operator only where something is asked of the home (`asking`). Of a
+        client that is signed in, it is an access token.
         """
         name = keys.key_id(presented)
         held = self._keys.get(name) if name is not None else None
         if held is None:
             return None
         stored, key = held
-        if not hmac.compare_digest(stored, keys.digest(presented)) or key.revoked_at is not None:
+        if key.revoked_at is not None or not self._is_good(key, stored, presented):
             return None
         if key.scope == ("cloud" if sending else "ingest"):
             return None
         if key.scope == "operator" and not asking:
             return None
         return key, self._accounts[key.account_id]
+
+    def _is_good(self, key: ApiKey, stored: bytes, presented: bytes) -> bool:
+        if key.scope != "signed_in":
+            return hmac.compare_digest(stored, keys.digest(presented))
+        prove = None if self._names is None else self._names.index
+        return prove is not None and client_tokens.is_good(
+            prove, key.key_id, presented, self._clock()
+        )
 
     def create(
         self, *, plan: str, name: str, zero_retention: bool = False, by: Actor = OPERATOR
@@ -288,8 +298,9 @@ class Accounts:
         by: Actor,
         scope: Scope = "full",
     ) -> tuple[ApiKey, bytes, str]:
-        held = tuple(self._keys.values())
-        keys.check_number(self._key_limits, (key for _, key in held), account, person_id)
+        if scope != "signed_in":
+            held = tuple(self._keys.values())
+            keys.check_number(self._key_limits, (key for _, key in held), account, person_id)
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
         key = ApiKey(
             minted.key_id,

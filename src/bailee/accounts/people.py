@@ -28,6 +28,7 @@ from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.pages import cut, following, place
 from bailee.db.people import identities, memberships, passkeys, persons, trainers, web_sessions
+from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError
 
 _WHAT = "the people"
@@ -272,7 +273,7 @@ class People:
             self._engine.begin() as connection,
         ):
             end_keys(connection)
-            for table in (passkeys, identities, web_sessions, memberships, trainers):
+            for table in (sign_ins, passkeys, identities, web_sessions, memberships, trainers):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(
                 update(persons)
@@ -317,6 +318,7 @@ class People:
             self._authority.require(by, Permission.KEY_CREATE_FOR, account)
         if scope == "operator":
             self._require_operators(by, speaks_for)
+        self._refuse_signed_in(by)
         if zero_retention:
             self._authority.require(by, Permission.KEY_ZERO_RETENTION, account)
         return self._accounts.create_key(
@@ -339,6 +341,15 @@ class People:
         if by.person_id is None or key.person_id != by.person_id:
             self._authority.require(by, Permission.KEY_REVOKE, self._accounts.get(key.account_id))
         return self._accounts.revoke(key_id, by=by)
+
+    def _refuse_signed_in(self, by: Actor) -> None:
+        """A client that is signed in makes no key: that would be there when it has to be out."""
+        if by.key_id is not None and self._accounts.api_key(by.key_id).scope == "signed_in":
+            raise InputError(
+                "a client that is signed in can't make a key.",
+                code="forbidden",
+                hint="make it in the console",
+            )
 
     def _require_operators(self, by: Actor, person_id: str | None) -> None:
         """A key that speaks for the operator: no key makes one, or who stole one would have it for

@@ -13,6 +13,8 @@ Rules kept here:
   in no more, and is not taken in again by coming: an admin does that.
 * Whoever had the email before by signing up without proof loses every way in that they had: the
   provider decides who that person is.
+* A provider is asked for a token only for a client that signs in (`offline`). Whoever keeps it,
+  sealed, has the provider asked at each renewal whether it still holds.
 
 Standards: OpenID Connect Core 1.0, RFC 7636, RFC 9207; by way of Authlib.
 """
@@ -27,7 +29,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -48,7 +50,7 @@ from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
 from bailee.accounts.provider_calls import Visit, Visits
 from bailee.accounts.roles import OPERATOR, Actor, Permission
-from bailee.accounts.ways_in import Begun, OpenIdProvider
+from bailee.accounts.ways_in import Arrived, Begun, OpenIdProvider
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
@@ -83,6 +85,12 @@ class _Begun:
     nonce: str
     verifier: str
     cookie: str
+    offline: bool
+
+
+class _Posted(TypedDict):
+    content: bytes
+    headers: dict[str, str]
 
 
 class ProviderSignIn:
@@ -190,8 +198,9 @@ class ProviderSignIn:
 
     # -- there and back --------------------------------------------------------------------------
 
-    def begin(self, provider: OpenIdProvider, *, redirect_uri: str) -> Begun:
-        """Begin a visit: where to send the browser.
+    def begin(self, provider: OpenIdProvider, *, redirect_uri: str, offline: bool = False) -> Begun:
+        """Begin a visit: where to send the browser. `offline`: it is for a client whose sign-in is
+        to be renewed while nobody is there.
 
         Raises:
             UpstreamError: the provider does not answer as one.
@@ -200,23 +209,29 @@ class ProviderSignIn:
         with self._visits.to(provider.organisation_id) as visit:
             metadata = _metadata(visit, provider)
         nonce, verifier, cookie = (secrets.token_urlsafe(32) for _ in range(3))
-        state = self._pending.put(_Begun(provider, redirect_uri, nonce, verifier, cookie))
+        state = self._pending.put(_Begun(provider, redirect_uri, nonce, verifier, cookie, offline))
         url: str = prepare_grant_uri(
             metadata["authorization_endpoint"],
             provider.client_id,
             "code",
             redirect_uri=redirect_uri,
-            scope="openid email",
+            scope="openid email offline_access" if offline else "openid email",
             state=state,
             nonce=nonce,
             code_challenge=create_s256_code_challenge(verifier),
             code_challenge_method="S256",
+            # OpenID Connect Core, 11: without it strict providers give no refresh token.
+            **({"prompt": "consent"} if offline else {}),
         )
         return Begun(url, cookie)
 
     def finish(self, answer: Mapping[str, str], *, cookie: str | None) -> str:
-        """The id of the person who comes back; begin a web session for them next. `answer` is the
-        query that the provider sent them with, `cookie` that of `begin`.
+        """The id of the person who comes back (`arrive`)."""
+        return self.arrive(answer, cookie=cookie).person_id
+
+    def arrive(self, answer: Mapping[str, str], *, cookie: str | None) -> Arrived:
+        """Who comes back; begin a web session for them next. `answer` is the query that the
+        provider sent them with, `cookie` that of `begin`.
 
         Raises:
             InputError: `authentication`, it is not an answer to what was begun, or not one that
@@ -236,14 +251,44 @@ class ProviderSignIn:
                 raise _refused("the answer comes from another provider.")
             if "code" not in answer:
                 raise _refused("the provider did not sign you in.")
-            claims = self._claims(visit, begun, metadata, answer["code"])
-        return self._person(begun.provider, claims)
+            token = self._token(visit, begun, text(metadata["token_endpoint"]), answer["code"])
+            claims = self._claims(visit, begun, metadata, token)
+        person_id = self._person(begun.provider, claims)
+        given = token.get("refresh_token")
+        kept = given if begun.offline and isinstance(given, str) and given else None
+        return Arrived(person_id, begun.provider, begun.offline, kept)
+
+    def renew(self, provider: OpenIdProvider, token: str) -> str:
+        """Ask a provider whether who it gave this refresh token may still come in; the token that
+        is good from now on.
+
+        Raises:
+            InputError: `authentication`, they may not; `configuration`, it can't be asked.
+            UpstreamError: it does not say.
+        """
+        form = {"grant_type": "refresh_token", "refresh_token": token}
+        with self._visits.to(provider.organisation_id) as visit:
+            url = text(_metadata(visit, provider)["token_endpoint"])
+            answer = visit.ask("POST", url, **self._posted(provider, form))
+        if 400 <= answer.status < 500:
+            try:
+                said = json.loads(answer.content)
+            except (ValueError, RecursionError):
+                said = None
+            # RFC 6749, 5.2. Anything else is about us, or about this moment.
+            if isinstance(said, dict) and said.get("error") == "invalid_grant":
+                raise _refused("the organisation's provider no longer lets you in.")
+        given = _json(answer).get("refresh_token")
+        return given if isinstance(given, str) and given else token
 
     def _claims(
-        self, visit: Visit, begun: _Begun, metadata: Mapping[str, object], code: str
+        self,
+        visit: Visit,
+        begun: _Begun,
+        metadata: Mapping[str, object],
+        token: Mapping[str, object],
     ) -> Mapping[str, object]:
         """The claims of the ID token, after every check; with the email, if it is elsewhere."""
-        token = self._token(visit, begun, text(metadata["token_endpoint"]), code)
         if not isinstance(token.get("id_token"), str):
             raise _not_one("it gave no ID token")
         claims = self._checked(begun, token, _json(visit.ask("GET", text(metadata["jwks_uri"]))))
@@ -265,20 +310,24 @@ class ProviderSignIn:
             "redirect_uri": begun.redirect_uri,
             "code_verifier": begun.verifier,
         }
+        answer = visit.ask("POST", url, **self._posted(begun.provider, form))
+        if 400 <= answer.status < 500:
+            raise _refused(f"the provider did not accept this ({answer.status}).")
+        return _json(answer)
+
+    def _posted(self, provider: OpenIdProvider, form: Mapping[str, str]) -> _Posted:
+        """A form as its token endpoint takes it from our client (RFC 6749, 2.3.1)."""
         headers = {
             "accept": "application/json",
             "content-type": "application/x-www-form-urlencoded;charset=UTF-8",
         }
-        client, secret = begun.provider.client_id, self._secret(begun.provider)
+        values, secret = dict(form), self._secret(provider)
         if secret is None:
-            form["client_id"] = client
+            values["client_id"] = provider.client_id
         else:
-            pair = base64.b64encode(f"{client}:{secret}".encode()).decode()
+            pair = base64.b64encode(f"{provider.client_id}:{secret}".encode()).decode()
             headers["authorization"] = f"Basic {pair}"
-        answer = visit.ask("POST", url, content=urlencode(form).encode(), headers=headers)
-        if 400 <= answer.status < 500:
-            raise _refused(f"the provider did not accept this ({answer.status}).")
-        return _json(answer)
+        return {"content": urlencode(values).encode(), "headers": headers}
 
     def _checked(
         self, begun: _Begun, token: Mapping[str, object], jwks: Mapping[str, object]

@@ -15,12 +15,14 @@ from bailee.accounts.attempts import Attempts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.choices import Choices
+from bailee.accounts.device_grants import DeviceGrants
 from bailee.accounts.identifiers import Identifiers, PersonKeys
 from bailee.accounts.keys import USUAL, KeyLimits
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.password_sign_in import PasswordSignIn
 from bailee.accounts.passwords import Hasher, Passwords
 from bailee.accounts.people import People
+from bailee.accounts.sign_ins import ConfirmedSignIn, SignIns
 from bailee.accounts.staff import Staff
 from bailee.accounts.web_sessions import WebSessions
 from bailee.clock import Clock
@@ -93,6 +95,14 @@ class PeopleRegistry:
             web_sessions=self.web_sessions,
             authority=self.authority,
             sign_up=sign_up,
+        )
+        self.device_grants: DeviceGrants[ConfirmedSignIn] = DeviceGrants(clock, random)
+        self.sign_ins = SignIns(
+            backing,
+            accounts=self.accounts,
+            people=self.people,
+            authority=self.authority,
+            providers=lambda: self.providers,
         )
         self._backing = backing
         self._environment = environment

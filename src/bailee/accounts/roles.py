@@ -62,6 +62,7 @@ class Permission(StrEnum):
     PERSON_READ = "person.read"
     PERSON_CHANGE = "person.change"
     PERSON_ERASE = "person.erase"
+    SIGN_IN_END = "sign_in.end"
     CONTENT_READ_AS_STAFF = "content.read_as_staff"
     HOLD_CHANGE = "hold.change"
     HOLD_READ = "hold.read"
@@ -117,6 +118,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.PERSON_READ: frozenset({"operator", "self"}),
     Permission.PERSON_CHANGE: frozenset({"self"}),
     Permission.PERSON_ERASE: frozenset({"operator", "self"}),
+    Permission.SIGN_IN_END: frozenset({"operator", "self"}),
     Permission.CONTENT_READ_AS_STAFF: frozenset({"operator"}),
     Permission.HOLD_CHANGE: frozenset({"operator"}),
     Permission.HOLD_READ: frozenset({"operator"}),

@@ -6,7 +6,7 @@ commands never need it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -39,6 +39,18 @@ class OpenIdProvider:
     issuer: str
     client_id: str
     secret_env: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Who came back from a provider. `offline`: it was asked for a token by which it can be asked
+    again, which is `token`; None: it gave none.
+    """
+
+    person_id: str
+    provider: OpenIdProvider
+    offline: bool
+    token: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from bailee.agent.faults import Fault, ModelFault
+from bailee.client.signed_in import SIGN_IN_FILE
 from bailee.errors import InputError
 
 Provider = Literal["api", "bedrock", "vertex"]
@@ -28,7 +29,8 @@ MODELS: Final[dict[Provider, str]] = {
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where requests go. `key` goes as `x-api-key`, `token` as `Authorization: Bearer`, `headers`
-    (`ANTHROPIC_CUSTOM_HEADERS`) as they are.
+    (`ANTHROPIC_CUSTOM_HEADERS`) as they are. `signed_in`: the token lasts an hour, and is renewed
+    where it lies, in this file.
     """
 
     provider: Provider
@@ -39,6 +41,7 @@ class Endpoint:
     region: str | None = None
     project: str | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    signed_in: str | None = None
 
 
 def endpoint(environment: Mapping[str, str]) -> Endpoint:
@@ -80,7 +83,7 @@ def endpoint(environment: Mapping[str, str]) -> Endpoint:
             "there is no key for the model.",
             code="authentication",
             hint="set ANTHROPIC_AUTH_TOKEN, and ANTHROPIC_BASE_URL for a gateway; "
-            "`bailee up` prints both",
+            "`bailee up` prints both; or sign in: bailee login",
         )
     lines = (line.partition(":") for line in get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n"))
     more = tuple((name.strip(), value.strip()) for name, colon, value in lines if colon)
@@ -96,7 +99,9 @@ def endpoint(environment: Mapping[str, str]) -> Endpoint:
                 hint="is a line's end or a sign of another script in it?",
             )
     base = get("ANTHROPIC_BASE_URL") or None
-    return Endpoint("api", base, None if token else key, token, headers=more)
+    return Endpoint(
+        "api", base, None if token else key, token, headers=more, signed_in=get(SIGN_IN_FILE)
+    )
 
 
 def address_of(at: Endpoint) -> str:

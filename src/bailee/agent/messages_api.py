@@ -15,16 +15,22 @@ Rows: D1, D2.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bailee.agent.answers import Assembling, SentEvents
 from bailee.agent.endpoint import MODELS, Endpoint, address_of, network_faults
 from bailee.agent.faults import ModelFault, of_answer
 from bailee.agent.ports import Answer, AnswerPiece, Message, ModelRequest
+from bailee.client.signed_in import fresh
 from bailee.clock import system_clock
+from bailee.errors import BaileeError
 from bailee.json_values import JsonObject, members, text
 from bailee.outbound.network import Network
 
@@ -64,11 +70,26 @@ class MessagesApi:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AnswerPiece | Answer]:
         """See `ports.Model.stream`."""
         answer = Assembling()
+        await self._renew()
         async with aclosing(self._events(self._body(request))) as events:
             async for event in events:
                 if (piece := answer.take(event)) is not None:
                     yield piece
         yield answer.answer()
+
+    async def _renew(self) -> None:
+        """Have a token that lasts an hour renewed before it is over."""
+        if self._at.signed_in is None:
+            return
+        folder = Path(self._at.signed_in).parent
+        try:
+            held = await asyncio.to_thread(fresh, folder, self._network, time.time())
+        except BaileeError:
+            return  # the model's answer says it, to whoever knows what to do then
+        if held.access != self._at.token and held.gateway == self._at.base_url:
+            self._at = replace(self._at, token=held.access)
+            if self._http is not None:
+                self._http.headers["authorization"] = f"Bearer {held.access}"
 
     def warm(self) -> None:
         """Imports what requests need, for who has the time before the first."""

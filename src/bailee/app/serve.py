@@ -27,6 +27,12 @@ from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
 from bailee.app.pages import console_parts
+from bailee.app.signing_in import (
+    TELEMETRY,
+    beside,
+    signing_in,
+    taken_and_dropped,
+)
 from bailee.app.upstreams import upstreams
 from bailee.app.using import UsageMetering
 from bailee.app.watch import Watch, to_stderr
@@ -34,6 +40,7 @@ from bailee.app.wiring import ServerWiring
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
+from bailee.gateway.beside import BesideApplications
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.gateway.origins import Origins
 from bailee.gateway.server import Gateway
@@ -167,6 +174,7 @@ class Server:
 
         free = settings.number("gateway.free_mb") * MIB
         disk = Disk(node.vault.stored, node.home.stores, free, time.monotonic)
+        self._beside = BesideApplications(proxies=self._proxies)
         gateway = Gateway(
             gateway_config,
             GatewayPolicyAccess(node.accounts, node.policy),
@@ -176,6 +184,7 @@ class Server:
             health=watch.health,
             disk=disk.of,
             governor=metering.governing,
+            beside=self._beside,
         )
         port = await gateway.start(*gateway_at, tls)
         self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
@@ -202,13 +211,18 @@ class Server:
         )
         await asyncio.to_thread(queue.check)
         await self._start_console(console_at, tls, gateway_url, described, watch)
+        clients = signing_in(node, gateway=_public(settings, "gateway.url"), console=self._console)
+        self._parts.callback(clients.close)
+        self._beside.applications |= beside(clients)
         for work in (wiring.mover, wiring.sequencing, wiring.witnesses):
             work.start()
             watch.mind([work.thread])
             self._parts.push_async_callback(asyncio.to_thread, work.stop)
-        ingest = (
-            await self._start_ingest(ingest_at, scheme, watch) if ingest_at is not None else None
-        )
+        ingest = None
+        if ingest_at is not None:
+            ingest = await self._start_ingest(ingest_at, scheme, watch)
+        else:
+            self._beside.applications |= dict.fromkeys(TELEMETRY, taken_and_dropped)
         control = ControlServer(node.home.control_socket, self._operate)
         await control.start()
         self._parts.push_async_callback(control.close)
@@ -317,6 +331,7 @@ class Server:
         watch.mind([*ingest.threads(), *receiver.threads()])
         self._parts.callback(ingest.close)
         self._parts.callback(receiver.close)
+        self._beside.applications |= dict.fromkeys(TELEMETRY, ingest.app)
         ingest.app.router.routes.extend(receiver.routes)
         await self._listen(ingest.app, listening, self._descriptors.ingest)
         return (

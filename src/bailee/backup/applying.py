@@ -23,6 +23,7 @@ from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, passkeys, persons, providers, trainers, web_sessions
+from bailee.db.sign_ins import sign_ins
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.keeping.keeper import Keeper
@@ -71,6 +72,7 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
     """
     with storage_errors(_WHAT), engine.begin() as connection:
         connection.execute(delete(web_sessions))
+        connection.execute(delete(sign_ins))
         for (account, purpose), choices in plan.choices.items():
             _choose(connection, account, purpose, choices)
             done.undone += 1
@@ -234,6 +236,9 @@ def apply_to_node(node: Node, plan: ReplayPlan, done: Applied) -> None:
     now = node.clock()
     node.once.forget_all()
     known = {key.key_id for key, _ in node.accounts.api_keys()}
+    for client, _ in node.accounts.api_keys():
+        if client.scope == "signed_in" and client.revoked_at is None:  # they sign in again
+            node.accounts.revoke(client.key_id, by=OPERATOR)
     for key in known.intersection(plan.keys):
         node.accounts.revoke(key, by=OPERATOR)
         done.undone += 1

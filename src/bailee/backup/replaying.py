@@ -201,6 +201,8 @@ def _usage_limit(made: ReplayPlan, entry: Entry) -> None:
 
 def _usage_models(made: ReplayPlan, entry: Entry) -> None:
     made.usage_models[str(entry.body["scope"]), entry.subject] = str(entry.body["models"] or "")
+
+
 def _kept(made: ReplayPlan, entry: Entry) -> None:
     until = datetime.fromtimestamp(int(entry.body["until"] or 0), UTC)
     period, clause, document, by = (
@@ -311,7 +313,7 @@ _NOTHING: Final = frozenset(
         *("sign_in.begun", "report.received"),
         *("cloud.session_requested", "cloud.session_started", "cloud.session_ended", "cloud.git"),
         # every sign-in is ended by a restore
-        "sign_in.ended",
+        *("sign_in.ended", "sign_in.client_begun", "sign_in.client_ended"),
         # what was seen, read, or went wrong
         *("access.read", "person.exported", "hold.read"),
         *("vault.quarantined", "vault.kept_as_bytes", "vault.torn", "vault.damaged"),

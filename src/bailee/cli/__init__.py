@@ -31,6 +31,16 @@ _COMMANDS: Final = {
         "up:sign_in",
         "Print a new single-use sign-in link for the console of a running server.",
     ),
+    "setup": ("setup:app", "Tell an agent of this machine where to sign in."),
+    "login": (
+        "login:login",
+        "Sign in at a gateway, for `bailee code`, `bailee run` and whatever asks `bailee token`.",
+    ),
+    "logout": ("login:logout", "Sign this machine out."),
+    "token": (
+        "login:token",
+        "Print a token that is good for some minutes: for `apiKeyHelper`, SDKs.",
+    ),
     "demo": (
         "demo:demo",
         "Hold four people's sessions on the policy's terms, walk the clock and see them forgotten.",

@@ -12,7 +12,7 @@ import typer
 from bailee.cli import personal_data
 from bailee.cli.errors import reporting
 from bailee.cli.key import told_once
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -156,6 +156,59 @@ def show(
             say(f"             {key.part('terms')['in_words']}")
         for record in shown.parts("consent"):
             say(f"consent    {moment(record['at'])}  {record['old']} → {record['new']}")
+
+
+@app.command("sign-ins")
+def sign_ins(
+    person: Annotated[
+        str | None, typer.Argument(help="per_…, or the email; else you, by your key.")
+    ] = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Which clients are signed in for a person, and on whose terms they work."""
+    with reporting():
+        clients = ask_several(home, "sign_ins.list", {"id": person})
+        if as_json:
+            print_json(clients)
+            return
+        rows = [
+            (
+                one["key_id"],
+                one["client"] or "unknown",
+                "provider" if one["by_provider"] else "this service",
+                moment(one["since"]),
+                moment(one["renewed"]),
+            )
+            for one in clients
+        ]
+        console().print(table(("key", "client", "asked at renewal", "since", "renewed"), rows))
+
+
+@app.command("sign-out")
+def sign_out(
+    person: Annotated[
+        str | None, typer.Argument(help="per_…, or the email; else you, by your key.")
+    ] = None,
+    client: Annotated[
+        str | None,
+        typer.Option(help="One client alone: its key, see `sign-ins`.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Sign a person out everywhere, at once: every client and every browser. Keys that were made
+    stay.
+    """
+    with reporting():
+        done = ask_one(home, "sign_ins.end", {"id": person, "client": client})
+        if as_json:
+            print_json(done)
+            return
+        clients = done.texts("clients")
+        say(f"{done['person']}: {len(clients)} clients signed out, {done['web_sessions']} browsers")
+        for one in clients:
+            say(f"  {one}")
 
 
 app.command("export")(personal_data.export)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -103,6 +105,7 @@ def run(
             if show
             else session_of(machine.data, agent, command[1:], Path.cwd(), str(uuid.uuid4())),
             environment={**os.environ, **own},
+            helper=_helper() if machine.signed_in else None,
         )
         made = agents.launch(agent, under)
         if show:
@@ -137,6 +140,11 @@ def run(
             with _told_of():
                 _delete(planned(machine, agent), agent, told)
     raise typer.Exit(status)
+
+
+def _helper() -> str:
+    """The command that prints a fresh token."""
+    return shlex.join([shutil.which("bailee") or sys.argv[0], "token"])
 
 
 def _carry(

@@ -56,7 +56,8 @@ class Launch:
 class LaunchTerms:
     """What a launch is made from. `key`: the person's bailee key. `direct`: the model's address is
     left as it is. `session`: an id for what this run says, for agents that send none of their own;
-    `environment`: what is set for the agent otherwise.
+    `environment`: what is set for the agent otherwise. `helper`: the
+    key lasts an hour, and this command prints another.
     """
 
     gateway: str
@@ -69,6 +70,7 @@ class LaunchTerms:
     direct: bool = False
     session: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    helper: str | None = None
 
 
 def terms(
@@ -80,6 +82,7 @@ def terms(
     direct: bool = False,
     session: str = "",
     environment: Mapping[str, str] | None = None,
+    helper: str | None = None,
 ) -> LaunchTerms:
     """The terms that hold on this machine."""
     return LaunchTerms(
@@ -93,6 +96,7 @@ def terms(
         direct,
         session,
         environment or {},
+        helper,
     )
 
 
@@ -106,6 +110,10 @@ def launch(agent: str | None, under: LaunchTerms) -> Launch:
     """How to start it."""
     made = Launch(env={**under.switches, "DO_NOT_TRACK": "1"})
     _AGENTS.get(agent or "", _any)(made, under)
+    if under.helper is not None and agent != "claude" and not under.direct:
+        made.notes.append(
+            "this machine is signed in, and a token lasts an hour: start it again after that"
+        )
     return made
 
 
@@ -161,7 +169,11 @@ def _claude(made: Launch, under: LaunchTerms) -> None:
             }
         else:
             made.env["ANTHROPIC_BASE_URL"] = under.gateway
-        if under.key is not None:
+        if under.helper is not None and under.provider == "api":
+            made.arguments += ["--settings", json.dumps({"apiKeyHelper": under.helper})]
+            made.env["CLAUDE_CODE_API_KEY_HELPER_TTL_MS"] = "240000"
+            made.without |= {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"}
+        elif under.key is not None:
             made.env["ANTHROPIC_AUTH_TOKEN"] = under.key
             made.without.add("ANTHROPIC_API_KEY")
     # A telemetry configuration of the person's own is theirs; only one for bailee is bailee's.

@@ -7,6 +7,7 @@ Rows: R3, S6, O7.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,9 +26,11 @@ from bailee.client.outbox import Outbox, OutboxItem
 from bailee.client.payloads import Payload
 from bailee.client.sender import SendOutcome, send
 from bailee.client.settings import ClientSettings
+from bailee.client.signed_in import SIGN_IN_FILE, surroundings
 from bailee.client.transcripts import LocalTranscripts, reaching
 from bailee.clock import Clock, system_clock
 from bailee.errors import InputError
+from bailee.outbound.network import Network
 from bailee.policy import Policy, load
 from bailee.policy.document import Language
 from bailee.policy.facts import nobodys
@@ -68,6 +71,11 @@ class ClientMachine:
         settings = files.read(policy, folder, option=option, environment=environment)
         clocks = this_machine() if clock is system_clock else None
         data = files.data_folder()
+        network = Network.of(environment)
+        added = surroundings(settings.variable, data, network, time.time())
+        if added:  # somebody is signed in here, and has set nothing else
+            environment = {**environment, **added}
+            settings = files.read(policy, folder, option=option, environment=environment)
         return cls(policy, settings, folder, data, option, environment, clock, clocks)
 
     @property
@@ -97,6 +105,11 @@ class ClientMachine:
             if value is not None and value.startswith("bl_"):
                 return value
         return None
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether the credential is a token that lasts an hour, renewed by `bailee token`."""
+        return SIGN_IN_FILE in self.environment
 
     def flow(self, name: str, language: Language = "en") -> FlowState:
         """Whether a flow of the document may leave, and who decided."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.responses import RedirectResponse, Response
 
 from bailee.console.asking import Ask
@@ -10,6 +12,9 @@ from bailee.console.parts import Parts
 from bailee.errors import BaileeError
 
 _LASTS = 14 * 86_400
+DEVICE_COOKIE = "bailee_device"
+"""The code of a client that waits to be confirmed (`device`): who signs in goes on there."""
+_CODE = re.compile(r"[A-Z]{4}-[A-Z]{4}")
 
 
 class Arriving:
@@ -23,11 +28,20 @@ class Arriving:
         self._registry = parts.node.registry
         self._frame = frame
 
-    def first_page(self, person: str) -> str:
-        """Where a person goes after signing in: to the choice, while it is open (T3)."""
+    def first_page(self, ask: Ask, person: str) -> str:
+        """Where a person goes after signing in: to the client that waits for them, if one does; to
+        the choice, while it is open (T3).
+        """
+        if (code := self.waits_for(ask)) is not None:
+            return f"/device?user_code={code}"
         account = self._registry.accounts.of_person(person)
         asked = account is not None and self._registry.choices.asked(account).effect == "ask"
         return "/settings/choice" if asked else "/settings/privacy"
+
+    def waits_for(self, ask: Ask) -> str | None:
+        """The code of the client for which this browser was sent to sign in, if it was."""
+        code = ask.request.cookies.get(self._parts.cookie_named(DEVICE_COOKIE), "")
+        return code if _CODE.fullmatch(code) else None
 
     def go(self, ask: Ask, person: str | None, to: str) -> Response:
         """Sign a person in (None: the operator) and send them on."""
@@ -35,8 +49,8 @@ class Arriving:
         self.welcome(ask, person, response)
         return response
 
-    def welcome(self, ask: Ask, person: str | None, response: Response) -> None:
-        """Begin a session, and give its cookie with a response."""
+    def welcome(self, ask: Ask, person: str | None, response: Response) -> str:
+        """Begin a session, and give its cookie with a response; that cookie."""
         cookie = self._registry.web_sessions.begin(
             person,
             client=ask.request.headers.get("user-agent"),
@@ -50,6 +64,7 @@ class Arriving:
             samesite="lax",
             secure=self._parts.secure,
         )
+        return cookie
 
     def sign_in_page(
         self,

@@ -21,7 +21,7 @@ from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import InputError
-from bailee.operations import keys, people
+from bailee.operations import keys, people, sign_ins
 from bailee.operations.key_terms import MadeKey
 from bailee.policy.notice import notice
 
@@ -59,7 +59,7 @@ class PeoplePages:
             )
         except InputError as error:
             return self._arriving.sign_in_page(ask, error)
-        return self._arriving.go(ask, person, self._arriving.first_page(person))
+        return self._arriving.go(ask, person, self._arriving.first_page(ask, person))
 
     def sign_up_page(self, ask: Ask) -> Response:
         """The form, with the notice and the choice, and nothing chosen.
@@ -93,7 +93,8 @@ class PeoplePages:
         except InputError as error:
             problem = ask.words.of_error(error)
             return self._sign_up_form(ask, ask.form, problem, error.http_status)
-        return self._arriving.go(ask, person.person_id, "/settings/privacy")
+        to = "/settings/privacy" if self._arriving.waits_for(ask) is None else "/device"
+        return self._arriving.go(ask, person.person_id, to)
 
     def sign_out(self, ask: Ask) -> Response:
         """End this browser's session."""
@@ -117,6 +118,12 @@ class PeoplePages:
         """Sign out everywhere but here."""
         self._registry.web_sessions.end_all(ask.person.person, but=ask.visitor.cookie)
         return RedirectResponse("/settings/account", 303)
+
+    def end_clients(self, ask: Ask) -> Response:
+        """Sign one client out; without one, everything that is signed in, this browser too."""
+        client = ask.form.get("client") or None
+        self._do(ask, sign_ins.end, ask.person.person, client=client)
+        return RedirectResponse("/settings/account" if client else "/", 303)
 
     def set_password(self, ask: Ask) -> Response:
         """Change the password; every other session ends."""
@@ -184,6 +191,7 @@ class PeoplePages:
             shown=shown,
             current=current.session_id if current else None,
             places=self._do(ask, keys.places),
+            clients=self._do(ask, sign_ins.list_, ask.person.person),
             gateway=self._parts.running.gateway,
             passkeys=self._registry.passkeys.of_person(ask.person.person),
             has_password=self._registry.people.get(ask.person.person).has_password,

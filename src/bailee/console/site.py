@@ -37,6 +37,7 @@ from bailee.console.api import ApiHandlers, refusal, who
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body, within
 from bailee.console.cloud import CloudPages
+from bailee.console.device import DevicePages, FreshArrivals
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.fairness import RETRY_AFTER, Fairness
 from bailee.console.feedback import FeedbackPages
@@ -105,6 +106,8 @@ class Site:
         )
         self._arriving = Arriving(parts, frame)
         admin = Admin(parts, frame)
+        arrivals = FreshArrivals(lambda: parts.node.latest())
+        ways_in = WaysIn(parts, frame, self._arriving, arrivals.put)
         self.entries = table(
             Areas(
                 home=HomePage(self._arriving, admin),
@@ -112,7 +115,8 @@ class Site:
                 receipts=ReceiptPages(parts, frame),
                 public=Public(parts, frame),
                 people=PeoplePages(parts, frame, self._arriving),
-                ways_in=WaysIn(parts, frame, self._arriving),
+                ways_in=ways_in,
+                device=DevicePages(parts, frame, ways_in, arrivals),
                 privacy=Privacy(parts, frame),
                 feedback=FeedbackPages(parts, frame),
                 organisations=OrganisationPages(parts, frame),

@@ -19,6 +19,7 @@ from bailee.console.asking import (
     Ask,
 )
 from bailee.console.cloud import CloudPages
+from bailee.console.device import DevicePages
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import FeedbackPages
 from bailee.console.home import HomePage
@@ -70,6 +71,7 @@ class Areas:
     public: Public
     people: PeoplePages
     ways_in: WaysIn
+    device: DevicePages
     privacy: Privacy
     feedback: FeedbackPages
     organisations: OrganisationPages
@@ -118,6 +120,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", "/sign-in/passkey", anyone, ways_in.passkey, LARGEST_CREDENTIAL),
         PageRoute("POST", "/sign-in/organisation", anyone, ways_in.organisation, outside=True),
         PageRoute("GET", "/sign-in/organisation/return", anyone, ways_in.returned, outside=True),
+        PageRoute("GET", "/device", anyone, areas.device.page),
+        PageRoute("POST", "/device", person, areas.device.answer, outside=True),
         PageRoute("GET", "/settings/privacy", person, privacy.page),
         PageRoute("GET", "/settings/choice", person, privacy.choice_page),
         PageRoute("POST", "/settings/choice", person, privacy.choose),
@@ -137,6 +141,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", "/settings/account/password", person, people.set_password),
         PageRoute("POST", "/settings/account/sign-out-elsewhere", person, people.end_session),
         PageRoute("POST", "/settings/account/sign-out-others", person, people.end_others),
+        PageRoute("POST", "/settings/account/clients/end", person, people.end_clients),
         PageRoute("POST", "/settings/account/keys", person, people.make_key),
         PageRoute("POST", "/settings/account/keys/revoke", person, people.revoke_key),
         PageRoute("POST", "/settings/account/passkeys/begin", person, ways_in.begin_adding),

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.responses import RedirectResponse, Response
 
-from bailee.accounts.ways_in import RelyingParty
+from bailee.accounts.ways_in import Arrived, OpenIdProvider, RelyingParty
 from bailee.console.api import as_json
 from bailee.console.arriving import Arriving, address_of
 from bailee.console.asking import Ask
@@ -31,11 +31,21 @@ class WaysIn:
     is kept by `accounts`; here is nothing.
     """
 
-    def __init__(self, parts: Parts, frame: PageTemplates, arriving: Arriving) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        frame: PageTemplates,
+        arriving: Arriving,
+        arrived: Callable[[str, Arrived], None],
+    ) -> None:
+        """`arrived` is told who came back from a provider for a client's sake, with the cookie of
+        their session.
+        """
         self._parts = parts
         self._registry = parts.node.registry
         self._frame = frame
         self._arriving = arriving
+        self._arrived = arrived
 
     # -- passkeys --------------------------------------------------------------------------------
 
@@ -54,7 +64,7 @@ class WaysIn:
             )
         except BaileeError as error:
             return _refusal(ask, error)
-        response = as_json({"to": self._arriving.first_page(person)})
+        response = as_json({"to": self._arriving.first_page(ask, person)})
         self._arriving.welcome(ask, person, response)
         return response
 
@@ -103,9 +113,20 @@ class WaysIn:
             provider = self._registry.providers.for_email(email)
             if provider is None:
                 raise InputError(ask.words("sign_in.no_provider"), code="not_found")
-            begun = self._registry.providers.begin(provider, redirect_uri=self._back(ask))
+            offline = self._arriving.waits_for(ask) is not None
+            return self.lead(ask, provider, offline=offline)
         except BaileeError as error:
             return self._arriving.sign_in_page(ask, error)
+
+    def lead(self, ask: Ask, provider: OpenIdProvider, *, offline: bool = True) -> Response:
+        """Lead to a provider. `offline`: for a client whose sign-in is to be renewed.
+
+        Raises:
+            BaileeError: as `ProviderSignIn.begin`.
+        """
+        begun = self._registry.providers.begin(
+            provider, redirect_uri=self._back(ask), offline=offline
+        )
         response = self._frame.page(ask, "leaving.html", here="sign_in", to=begun.url)
         response.set_cookie(
             self._parts.cookie_named(_PROVIDER_COOKIE),
@@ -122,11 +143,14 @@ class WaysIn:
         name = self._parts.cookie_named(_PROVIDER_COOKIE)
         cookie = ask.request.cookies.get(name)
         try:
-            person = self._registry.providers.finish(dict(ask.query), cookie=cookie)
+            arrived = self._registry.providers.arrive(dict(ask.query), cookie=cookie)
         except BaileeError as error:
             return self._arriving.sign_in_page(ask, error)
-        response = RedirectResponse(self._arriving.first_page(person), 303)
-        self._arriving.welcome(ask, person, response)
+        person = arrived.person_id
+        response = RedirectResponse(self._arriving.first_page(ask, person), 303)
+        session = self._arriving.welcome(ask, person, response)
+        if arrived.offline:
+            self._arrived(session, arrived)
         response.delete_cookie(name, secure=self._parts.secure)
         return response
 

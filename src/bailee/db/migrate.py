@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from bailee.db import accounts, checks, cloud, feedback, people, snapshots, training, usage, vault
+from bailee.db import (
+    accounts,
+    checks,
+    cloud,
+    feedback,
+    people,
+    sign_ins,
+    snapshots,
+    training,
+    usage,
+    vault,
+)
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
 
@@ -43,6 +54,7 @@ DECIDING: Final = (
     snapshots.key_snapshots,
     training.training_exports,
     training.training_sessions,
+    sign_ins.sign_ins,
     *people.CHECKED,
     *usage.CHECKED,
 )

@@ -6,6 +6,7 @@ of a stream, so that clients show them as they show their upstream's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -46,6 +47,8 @@ def error_answer(
         pass
     elif error.http_status in (429, 503, 529):
         extra += "retry-after: 2\r\n"
+    elif error.code == "authentication":  # a key does not become good by being sent again
+        extra += "x-should-retry: false\r\n"
     elif error.code == "upgrade_required":  # RFC 9110, 15.5.22
         extra += "upgrade: HTTP/1.1\r\nconnection: upgrade\r\n"
     if api in _READS_X_REQUEST_ID:
@@ -84,6 +87,28 @@ def preflight(lines: bytes, request_id: str, *, close: bool) -> bytes:
         lines,
         connection,
     )
+
+
+def application_answer(
+    status: int,
+    fields: Sequence[tuple[bytes, bytes]],
+    body: bytes,
+    request_id: str,
+    *,
+    close: bool,
+    bodiless: bool = False,
+    lines: bytes = b"",
+) -> bytes:
+    """The answer of an application beside the gateway; `fields` have no framing."""
+    reason = HTTPStatus(status).phrase if status in _KNOWN else "Unknown"
+    head = [f"HTTP/1.1 {status} {reason}".encode("ascii")]
+    head += [name + b": " + value for name, value in fields]
+    if status not in (204, 304):
+        head.append(b"content-length: %d" % len(body))
+    head.append(b"request-id: " + request_id.encode("ascii"))
+    if close:
+        head.append(b"connection: close")
+    return b"\r\n".join(head) + b"\r\n" + lines + b"\r\n" + (b"" if bodiless else body)
 
 
 def _answer(

@@ -19,7 +19,7 @@ from bailee.api import Api
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.client_course import BODY, BUSY, CLOSING, HEAD, LINGER, ClientCourse, Late
-from bailee.gateway.exchange import Carrier
+from bailee.gateway.exchange import ClientCarrier
 from bailee.gateway.failing import request_late, request_too_large
 from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
@@ -95,7 +95,8 @@ class ClientConnection(ReadInTurns):
         self._body: Body | None = None
         self._scanned = 0  # bytes of the buffer in which no head ends
         self._pumping = False
-        self.carrier: Carrier | None = None  # of what is under way
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.carrier: ClientCarrier | None = None  # of what is under way
         self.api = Api.MESSAGES  # of the last request: the shape of errors
         self.account = ""  # of the last request; the empty name while nobody is known
         self.closes = False  # whether the connection ends with the present answer
@@ -227,7 +228,7 @@ class ClientConnection(ReadInTurns):
         """The request is begun, or answered, at a later turn. What comes until then is kept."""
         self._course.waits = True
 
-    def begin(self, carrier: Carrier) -> None:
+    def begin(self, carrier: ClientCarrier) -> None:
         """The request's exchange begins. Head and what there is of the body go on in one write."""
         self.carrier = carrier
         carrier.exchange.begin()

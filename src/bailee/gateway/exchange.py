@@ -398,6 +398,52 @@ class Exchange:
         return self._route.pings and not self.waiting.full
 
 
+class ClientExchange(Protocol):
+    """What a client's connection tells of one request; all on the loop's thread."""
+
+    @property
+    def max_body(self) -> int:
+        """The largest body, in bytes."""
+        ...
+
+    def begin(self) -> None:
+        """Starts."""
+        ...
+
+    def request_data(self, payload: bytes, done: bool, now: float) -> None:
+        """A piece of the body; `done`: the last one."""
+        ...
+
+    def client_full(self, full: bool, now: float) -> None:
+        """Whether the client takes what is written as fast as it comes."""
+        ...
+
+    def client_failed(self, error: InputError) -> None:
+        """The body can't be read on."""
+        ...
+
+    def client_lost(self) -> None:
+        """The client has gone."""
+        ...
+
+    def tick(self, now: float, *, body_late: bool) -> None:
+        """Time has passed; `body_late`: the body comes too slowly."""
+        ...
+
+
+class ClientCarrier(Protocol):
+    """Whoever sees to one request of a client's connection."""
+
+    @property
+    def exchange(self) -> ClientExchange:
+        """What the connection tells."""
+        ...
+
+    def carry(self) -> None:
+        """Carries out what follows."""
+        ...
+
+
 class Carrier(Protocol):
     """Carries out, on the gateway's thread, what an exchange says. Both connections know it: they
     tell its exchange what happened, then have it `carry`.

@@ -8,7 +8,8 @@ Pure. Rules kept here:
   exception is the id of a Bedrock model, in which SDKs write `:` as `%3A` and `/` as `%2F`.
 * A path that ends as a conversation's does, and is not one that is known to be one, goes nowhere:
   it could be a conversation that nobody records.
-* Telemetry goes nowhere from here: the model's provider is not whom it is for.
+* Telemetry goes to no model's provider: what a client that is signed in sends to its gateway is
+  taken by the ingest, and everything else of the kind goes nowhere.
 * Which requests are known says `known_routes`; the rest is `other`. What of either passes, and
   with whose credential, the policy decides by the route's `kind`.
 * A key in the query of an API that takes one there goes nowhere: a target goes on as it came.
@@ -37,12 +38,14 @@ from bailee.gateway.known_routes import (
 )
 
 __all__ = [
+    "BESIDE",
     "CHANNELS",
     "KINDS",
     "KNOWN",
     "OTHERS",
     "PASSED",
     "AnsweredHere",
+    "BesideRoute",
     "GatewayRoute",
     "Kind",
     "KnownRoute",
@@ -84,6 +87,15 @@ class AnsweredHere:
 
 
 @dataclass(frozen=True, slots=True)
+class BesideRoute:
+    """A request that an application beside the gateway answers: how clients sign in, and what those
+    that are signed in send to the address that they know. Nothing of it goes upstream.
+    """
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefusedRoute:
     """A request that goes nowhere: the error, the methods for Allow when that was wrong, and the
     API in whose shape it is said.
@@ -112,6 +124,20 @@ _USUAL: Final = {
 }
 _USUAL_RECORDED: Final = {one.target: one.target.decode("ascii") for one in _USUAL.values()}
 _GREETINGS: Final = {path.encode(): path for path in ("/", "/api/hello", "/healthz", "/readyz")}
+BESIDE: Final = {
+    "/.well-known/oauth-authorization-server": READ,
+    "/oauth/device_authorization": frozenset({b"POST"}),
+    "/oauth/token": frozenset({b"POST"}),
+    "/oauth/revoke": frozenset({b"POST"}),
+    "/managed/settings": frozenset({b"GET"}),
+    "/api/oauth/usage": frozenset({b"GET"}),
+    "/v1/metrics": frozenset({b"POST"}),
+    "/v1/logs": frozenset({b"POST"}),
+    "/v1/traces": frozenset({b"POST"}),
+}
+"""What is answered beside the gateway, with the methods. Clients that are signed in know one
+address, and send everything there."""
+_BESIDE: Final = {path.encode(): BesideRoute(path) for path in BESIDE}
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt", b"api-version", b"stream", b"starting_after"})
 _ONE_SPELLING: Final = re.compile(rb"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@-]+)+")
@@ -134,7 +160,7 @@ _TELEMETRY: Final = re.compile(
 
 def route(
     method: bytes, target: bytes, *, websocket: bool = False
-) -> GatewayRoute | AnsweredHere | RefusedRoute:
+) -> GatewayRoute | AnsweredHere | BesideRoute | RefusedRoute:
     """Where `method` on `target` (origin or absolute form) goes. `websocket`: it asks for one."""
     if method == b"POST" and (usual := _USUAL.get(target)) is not None:
         return usual
@@ -149,6 +175,9 @@ def route(
     path, mark, query = target.partition(b"?")
     if (greeting := _GREETINGS.get(path)) is not None:
         return AnsweredHere(greeting) if method in READ else _wrong_method(greeting, READ)
+    if (beside := _BESIDE.get(path)) is not None:
+        allowed = BESIDE[beside.label]
+        return beside if method in allowed else _wrong_method(beside.label, allowed)
     for known in KNOWN:
         if known.pattern.fullmatch(path) is not None:
             asks = websocket and known.kind == "conversation"

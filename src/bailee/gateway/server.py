@@ -33,6 +33,7 @@ from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.access import Access, Caller, Passage
 from bailee.gateway.answers import error_answer, hello, preflight
+from bailee.gateway.beside import ApplicationCarrier, BesideApplications
 from bailee.gateway.carrier import SocketCarrier
 from bailee.gateway.client import ClientConnection
 from bailee.gateway.deciding import (
@@ -49,7 +50,7 @@ from bailee.gateway.http1 import RequestHead
 from bailee.gateway.listening import Listening, bind, bind_local
 from bailee.gateway.recorded_exchange import kind_of
 from bailee.gateway.recording import Keeping, NotKept, Recording, not_recorded, over_share
-from bailee.gateway.routes import AnsweredHere, GatewayRoute, RefusedRoute, route
+from bailee.gateway.routes import AnsweredHere, BesideRoute, GatewayRoute, RefusedRoute, route
 from bailee.gateway.settings import GatewayConfig, check_bind
 from bailee.gateway.summary import ExchangeSummary, refused
 from bailee.gateway.upstream import UpstreamPool
@@ -65,7 +66,8 @@ class Gateway:
     loop. It reads no content, and keeps none.
 
     `on_exchange` is called with a summary after every exchange, refused ones included. `disk` says
-    how an account stands with the disk, `governor` whether who has limits is within them.
+    how an account stands with the disk, `governor` whether who has limits is within them. `beside`
+    answers what is not the gateway's own (`BesideRoute`).
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Gateway:
         health: Ask = healthy,
         disk: Callable[[str], OnDisk] = lambda _owner: OnDisk(),
         governor: Governor | None = None,
+        beside: BesideApplications | None = None,
     ) -> None:
         self.limits = config.limits
         self.clock = clock
@@ -111,6 +114,7 @@ class Gateway:
         self._health = health
         self._disk = disk
         self.governor = governor or Ungoverned()
+        self._beside = beside or BesideApplications()
         upstreams = config.upstreams
         self._pools = {
             channel: UpstreamPool(one, config.limits, self) for channel, one in upstreams.items()
@@ -228,7 +232,8 @@ class Gateway:
             self._preflight(client, head)
             return
         where = route(head.method, head.target, websocket=head.websocket)
-        client.api = where.api if not isinstance(where, AnsweredHere) else Api.MESSAGES
+        shaped = where if isinstance(where, GatewayRoute | RefusedRoute) else None
+        client.api = Api.MESSAGES if shaped is None else shaped.api
         caller, passthrough = None, False
         if isinstance(where, GatewayRoute):
             try:
@@ -253,7 +258,7 @@ class Gateway:
         self,
         client: ClientConnection,
         head: RequestHead,
-        where: GatewayRoute | AnsweredHere | RefusedRoute,
+        where: GatewayRoute | AnsweredHere | BesideRoute | RefusedRoute,
         caller: Caller | None,
         passthrough: bool,
     ) -> None:
@@ -269,6 +274,12 @@ class Gateway:
                 return
             clause = passage.clause if passage is not None else ""
             self.refuse(client, head, begun, where=where, caller=caller, clause=clause)
+        elif isinstance(where, BesideRoute):
+            answering = self._beside.carrier(where, head, client, self)
+            if isinstance(answering, ApplicationCarrier):
+                client.begin(answering)
+                return
+            self.refuse(client, head, answering, where=where)
         elif isinstance(where, RefusedRoute):
             self.refuse(client, head, where.error, where=where)
         else:
@@ -286,15 +297,15 @@ class Gateway:
             health = self._health()
             status, body = health.status, health.body()
         else:
-            return hello(self._new_id(), close=close, bodiless=bodiless)
-        return hello(self._new_id(), close=close, bodiless=bodiless, status=status, body=body)
+            return hello(self.new_id(), close=close, bodiless=bodiless)
+        return hello(self.new_id(), close=close, bodiless=bodiless, status=status, body=body)
 
     def _preflight(self, client: ClientConnection, head: RequestHead) -> None:
         lines = self._origins.preflight(head)
         if isinstance(lines, InputError):
             self.refuse(client, head, lines)
         else:
-            client.write(preflight(lines, self._new_id(), close=self._closes(client, head)))
+            client.write(preflight(lines, self.new_id(), close=self._closes(client, head)))
         client.finished()
 
     def _exchange(
@@ -354,7 +365,7 @@ class Gateway:
             passthrough=passthrough,
             closes=client.closes,
             max_body=max_body,
-            exchange_id=self._new_id(),
+            exchange_id=self.new_id(),
             held=held,
             shares=self.shares,
             limits=limits,
@@ -382,12 +393,12 @@ class Gateway:
         head: RequestHead | None,
         error: BaileeError,
         *,
-        where: GatewayRoute | AnsweredHere | RefusedRoute | None = None,
+        where: GatewayRoute | AnsweredHere | BesideRoute | RefusedRoute | None = None,
         caller: Caller | None = None,
         clause: str = "",
     ) -> None:
         """Answers with an error of our own. Nothing goes upstream."""
-        request_id = self._new_id()
+        request_id = self.new_id()
         api = client.api if head is not None else Api.MESSAGES
         bodiless = head is not None and head.method == b"HEAD"
         allow = where.allow if isinstance(where, RefusedRoute) else ""
@@ -415,7 +426,8 @@ class Gateway:
         client.closes = client.closes or head is None or head.has_body
         return client.closes
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
+        """A request's id."""
         return f"req_{self._id_prefix}{next(self._ids):012x}"
 
     # -- for exchanges -------------------------------------------------------------------------

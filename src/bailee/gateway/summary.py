@@ -10,7 +10,7 @@ from bailee.apis.metering import Metered
 from bailee.errors import BaileeError
 from bailee.gateway.access import Caller
 from bailee.gateway.http1 import RequestHead
-from bailee.gateway.routes import AnsweredHere, GatewayRoute, RefusedRoute
+from bailee.gateway.routes import AnsweredHere, BesideRoute, GatewayRoute, RefusedRoute
 from bailee.vault.exchange import Terms
 
 
@@ -112,7 +112,7 @@ def refused(
     error: BaileeError,
     started: float,
     *,
-    where: GatewayRoute | AnsweredHere | RefusedRoute | None,
+    where: GatewayRoute | AnsweredHere | BesideRoute | RefusedRoute | None,
     caller: Caller | None,
     clause: str,
 ) -> ExchangeSummary:

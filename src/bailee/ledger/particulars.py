@@ -117,6 +117,9 @@ KINDS: Final[Mapping[str, Declared]] = {
     "person.taken_over": _NOTHING,
     "sign_in.begun": {"session": _ID},
     "sign_in.ended": {"session": _ID},
+    # a client, by the key as which it is known
+    "sign_in.client_begun": {"key": _ID, "account": _ID, "provider": _NUMBER},
+    "sign_in.client_ended": {"key": _ID, "why": _WORD, "by": _ID},
     "access.read": {"by": _ID, "reason": _SEALED},
     "remains.search_begun": {"by": _ID, "reason": _SEALED, "folders": _NUMBER},
     "remains.searched": {"by": _ID, "found": _NUMBER, "document": _ID},

@@ -39,6 +39,8 @@ ROUTES: Final[Mapping[str, Route]] = {
     "person.export": Route("GET", "/people/{id}/export"),
     "person.erase": Route("DELETE", "/people/{id}"),
     "person.password": Route("PUT", "/password"),
+    "sign_ins.list": Route("GET", "/people/{id}/sign-ins"),
+    "sign_ins.end": Route("DELETE", "/people/{id}/sign-ins"),
     "person.trainer": Route("PUT", "/people/{id}/trainer"),
     "organisation.list": Route("GET", "/organisations"),
     "organisation.create": Route("POST", "/organisations"),

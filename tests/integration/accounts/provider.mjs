@@ -1,10 +1,16 @@
 // A real OpenID provider on loopback: npm `oidc-provider` with its own sign-in pages.
 // Accounts are the JSON in ACCOUNTS: {login: claims}. REDIRECT is where the first client comes back
-// to. Prints its issuer when it listens.
+// to. Whoever is named in the file DISABLED, a line each, is there no more. Prints its issuer when it
+// listens.
+import fs from "node:fs";
 import http from "node:http";
 import { Provider } from "oidc-provider";
 
 const accounts = JSON.parse(process.env.ACCOUNTS);
+const disabled = (id) =>
+  process.env.DISABLED !== undefined &&
+  fs.existsSync(process.env.DISABLED) &&
+  fs.readFileSync(process.env.DISABLED, "utf8").split("\n").includes(id);
 const server = http.createServer();
 server.listen(0, "127.0.0.1", () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
@@ -14,6 +20,7 @@ server.listen(0, "127.0.0.1", () => {
         client_id: "bailee",
         client_secret: "provider-secret",
         redirect_uris: [process.env.REDIRECT ?? "http://127.0.0.1:1/sign-in/provider"],
+        grant_types: ["authorization_code", "refresh_token"],
       },
       {
         client_id: "someone-else",
@@ -22,10 +29,10 @@ server.listen(0, "127.0.0.1", () => {
       },
     ],
     claims: { openid: ["sub"], email: ["email", "email_verified"] },
-    findAccount: (_context, id) => ({
-      accountId: id,
-      claims: () => ({ sub: id, ...accounts[id] }),
-    }),
+    findAccount: (_context, id) =>
+      disabled(id)
+        ? undefined
+        : { accountId: id, claims: () => ({ sub: id, ...accounts[id] }) },
     pkce: { required: () => true },
     cookies: { keys: ["a key of the test"] },
     features: { devInteractions: { enabled: true } },

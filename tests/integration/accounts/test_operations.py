@@ -11,7 +11,7 @@ import pytest
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
-from bailee.operations import choices, keys, organisations, people
+from bailee.operations import choices, keys, organisations, people, sign_ins
 from support.clients.asking import perform
 
 OPERATOR = "operator"
@@ -28,6 +28,8 @@ MAY: Mapping[str, set[str]] = {
     "person.show": {"operator", "mia"},
     "person.password": {"owner", "admin", "mia", "stranger"},  # each their own
     "person.trainer": {"operator"},
+    "sign_ins.list": {"operator", "mia"},
+    "sign_ins.end": {"operator", "mia"},
     "organisation.create": {"operator"},
     "organisation.list": {"operator"},
     "organisation.show": {"operator", "owner", "admin", "mia"},
@@ -82,6 +84,8 @@ class Stage:
             "person.show": {"id": self.person["mia"]},
             "person.password": {"new": "seven pear trees in a row"},
             "person.trainer": {"id": self.person["mia"]},
+            "sign_ins.list": {"id": self.person["mia"]},
+            "sign_ins.end": {"id": self.person["mia"]},
             "organisation.create": {"name": "New", "plan": "api"},
             "organisation.list": {},
             "organisation.show": {"organisation": self.organisation},
@@ -144,7 +148,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_no_operation_is_without_a_rule_here() -> None:
     """Whoever adds one says who may ask for it."""
-    here = (people, organisations, choices, keys)
+    here = (people, organisations, choices, keys, sign_ins)
     assert {name for one in here for name in one.OPERATIONS} == set(MAY)
 
 

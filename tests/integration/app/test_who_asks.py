@@ -12,7 +12,7 @@ import pytest
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
-from bailee.operations import choices, codec, keys, organisations, people, table
+from bailee.operations import choices, codec, keys, organisations, people, sign_ins, table
 from support.clients.asking import perform
 from support.homes.captured import begun, end
 
@@ -59,7 +59,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
 
 ELSEWHERE = {
     *people.OPERATIONS, *organisations.OPERATIONS,
-    *choices.OPERATIONS, *keys.OPERATIONS,  # accounts/test_operations.py
+    *choices.OPERATIONS, *keys.OPERATIONS, *sign_ins.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
     "account.show",  # below
     "receipts.show", "receipts.proof",  # contract/test_keepers.py

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +20,9 @@ SECONDS = 30
 
 
 class Screen:
-    """`bailee`, or a program of Python's, at a terminal of `columns` by `rows`."""
+    """`bailee`, a program of Python's, or any other (`binary`), at a terminal of `columns` by
+    `rows`.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class Screen:
         folder: Path,
         environment: Mapping[str, str],
         program: Path | None = None,
+        binary: Path | None = None,
         columns: int = 100,
         rows: int = 40,
     ) -> None:
@@ -37,8 +41,19 @@ class Screen:
         self._keys, terminal = os.openpty()
         termios.tcsetwinsize(terminal, (rows, columns))
         env = {"TERM": "xterm-256color", **environment}
-        self._process = processes.start(
-            *arguments, env=env, folder=folder, program=program, terminal=terminal
+        self._process: processes.Process = (
+            processes.start(*arguments, env=env, folder=folder, program=program, terminal=terminal)
+            if binary is None
+            else subprocess.Popen(
+                [str(binary), *arguments],
+                cwd=folder,
+                env=env,
+                text=True,
+                start_new_session=True,
+                stdin=terminal,
+                stdout=terminal,
+                stderr=terminal,
+            )
         )
         os.close(terminal)
 

@@ -26,8 +26,12 @@ _BACK = "/sign-in/organisation/return"
 
 
 @contextmanager
-def provider(console: str, accounts: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
-    """A provider whose people are `accounts` (login: claims), for this console; its issuer."""
+def provider(
+    console: str, accounts: Mapping[str, Mapping[str, object]], *, disabled: Path | None = None
+) -> Iterator[str]:
+    """A provider whose people are `accounts` (login: claims), for this console; its issuer. Who is
+    named in the file `disabled`, a line each, is let in no more.
+    """
     script = module("oidc-provider", VERSION).parents[1] / f"provider-{os.getpid()}.mjs"
     script.write_text(_SCRIPT.read_text())  # beside its packages, where node looks for them
     with subprocess.Popen(
@@ -36,6 +40,7 @@ def provider(console: str, accounts: Mapping[str, Mapping[str, object]]) -> Iter
             "PATH": os.environ["PATH"],
             "ACCOUNTS": json.dumps(accounts),
             "REDIRECT": console + _BACK,
+            **({} if disabled is None else {"DISABLED": str(disabled)}),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

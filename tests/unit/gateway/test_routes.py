@@ -13,10 +13,12 @@ from sdk_verbs import Verb, filled, verbs
 
 from bailee.api import Api
 from bailee.gateway.routes import (
+    BESIDE,
     CHANNELS,
     KNOWN,
     OTHERS,
     AnsweredHere,
+    BesideRoute,
     GatewayRoute,
     KnownRoute,
     RefusedRoute,
@@ -224,7 +226,26 @@ def test_each_known_request_is_routed_as_it_says(known: KnownRoute) -> None:
 
 
 @pytest.mark.row("G2")
-@pytest.mark.parametrize("channel", ["", "/bedrock", "/vertex", "/openai", "/gemini", "/azure"])
+@pytest.mark.parametrize("name", ["metrics", "logs", "traces"])
+def test_a_signed_in_clients_telemetry_is_answered_beside_the_gateway(name: str) -> None:
+    """It knows one address. What answers there has no upstream."""
+    assert BesideRoute(f"/v1/{name}") == route(b"POST", f"/v1/{name}".encode())
+
+
+@pytest.mark.parametrize("path", sorted(BESIDE))
+def test_what_is_answered_beside_has_its_methods(path: str) -> None:
+    """Every other is refused, with those that are."""
+    for method in (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE"):
+        found = route(method, path.encode() + b"?x=1")
+        if method in BESIDE[path]:
+            assert BesideRoute(path) == found
+        else:
+            assert isinstance(found, RefusedRoute)
+            assert "method_not_allowed" == found.error.code
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("channel", ["/bedrock", "/vertex", "/openai", "/gemini", "/azure"])
 @pytest.mark.parametrize("name", ["metrics", "logs", "traces"])
 def test_telemetry_goes_to_no_upstream(channel: str, name: str) -> None:
     """Whatever it would prove itself with; the ingest's setting is named."""
@@ -372,7 +393,7 @@ def test_every_request_of_every_sdk_is_recorded_refused_or_passes_by_a_clause(ve
     """
     asked = f"{verb.method} {verb.path}"
     found = route(verb.method.encode(), filled(verb.path).encode())
-    if isinstance(found, RefusedRoute):
+    if isinstance(found, RefusedRoute | BesideRoute):
         assert asked not in CONVERSATIONS | LENT
         return
     assert isinstance(found, GatewayRoute)

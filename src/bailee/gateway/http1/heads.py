@@ -118,7 +118,7 @@ class RequestHead:
     their lines as they came, that of x-bailee-key left out; `noted` are the fields that a record
     notes, (lower-case name, value). `answer_lines` go into every answer to this request; whoever
     decides on the request sets them. `websocket`: it asks to change to the WebSocket protocol (RFC
-    6455, 4.1).
+    6455, 4.1). `host`: as it names us, empty in HTTP/1.0 without.
     """
 
     __slots__ = (
@@ -127,6 +127,7 @@ class RequestHead:
         "credential_lines",
         "credentials",
         "expects_continue",
+        "host",
         "keep_alive",
         "kept",
         "length",
@@ -150,6 +151,7 @@ class RequestHead:
         self.length: int | None = None
         self.keep_alive = minor == 1
         self.expects_continue = False
+        self.host = b""
         self.websocket = False
 
     def body(self) -> Body:
@@ -266,7 +268,7 @@ def parse_request_head(head: bytes) -> RequestHead:
         if name == b"host":
             if host is not None or _HOST.fullmatch(value) is None:
                 raise Malformed("a request needs exactly one Host, a name and a port")
-            host = value
+            host = request.host = value
         elif name in CREDENTIALS:
             if name in request.credentials:
                 raise Malformed("a credential is given twice")

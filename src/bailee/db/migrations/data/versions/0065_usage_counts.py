@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0065"
-down_revision = "0062"
+down_revision = "0063"
 
 _DIMENSIONS = ("account", "person", "organisation", "key_id", "client", "model", "channel")
 _SUMS = (

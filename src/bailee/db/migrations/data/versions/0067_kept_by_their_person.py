@@ -6,7 +6,7 @@ from alembic import op
 from bailee.db.metadata import Moment
 
 revision = "0067"
-down_revision = "0062"
+down_revision = "0066"
 
 
 def upgrade() -> None:

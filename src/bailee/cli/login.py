@@ -1,0 +1,92 @@
+"""`bailee login`, `bailee logout`, `bailee token`: this machine's own sign-in at a gateway."""
+
+from __future__ import annotations
+
+import os
+import time
+import webbrowser
+from typing import Annotated, Final
+
+import typer
+
+from bailee import __version__
+from bailee.cli.errors import reporting
+from bailee.cli.show import note, say
+from bailee.errors import InputError, PolicyDenied, UpstreamError
+from bailee.json_values import text
+from bailee.shown import line
+
+_LONGEST: Final = 900.0
+
+
+def login(
+    gateway: Annotated[str, typer.Argument(help="The gateway's address, like https://…")],
+    browser: Annotated[
+        bool, typer.Option(help="Open the page in a browser; the address is printed either way.")
+    ] = True,
+) -> None:
+    """Sign in at a gateway, for `bailee code`, `bailee run` and whatever asks `bailee token`."""
+    from bailee.client import signed_in
+    from bailee.client.files import data_folder
+    from bailee.client.gateway_address import checked_gateway
+    from bailee.outbound.network import Network
+
+    with reporting():
+        address, network, agent = checked_gateway(gateway), Network.of(), f"bailee/{__version__}"
+        begun = signed_in.begin(address, network, agent)
+        if notice := text(begun.get("login_notice")):
+            say(notice, err=True)
+        page = text(begun.get("verification_uri_complete")) or text(begun["verification_uri"])
+        say(f"code: {line(text(begun['user_code']))}", err=True)
+        say(f"confirm it at: {line(page)}", err=True)
+        if browser and page.startswith(("https://", "http://")) and not os.environ.get("CI"):
+            webbrowser.open(page)
+        pause, until = _seconds(begun.get("interval"), 5.0), time.monotonic() + _LONGEST
+        while time.monotonic() < until:
+            time.sleep(pause)
+            code = text(begun["device_code"])
+            found = signed_in.claim(address, code, network, time.time(), agent)
+            if isinstance(found, signed_in.LocalSignIn):
+                signed_in.keep(data_folder(), found)
+                say(f"signed in at {address}" + (f" as {line(found.email)}" if found.email else ""))
+                return
+            if found == "slow_down":
+                pause += 5
+            elif found == "access_denied":
+                raise PolicyDenied("the sign-in was denied in the browser.", code="forbidden")
+            elif found != "authorization_pending":
+                break
+        raise InputError("the sign-in was not confirmed in time.", hint="begin again: bailee login")
+
+
+def logout() -> None:
+    """Sign this machine out. Its tokens are good no more, here or anywhere."""
+    from bailee.client import signed_in
+    from bailee.client.files import data_folder
+    from bailee.outbound.network import Network
+
+    with reporting():
+        held = signed_in.read(data_folder())
+        if held is None:
+            say("nobody is signed in.")
+            return
+        try:
+            signed_in.end(held, Network.of())
+        except UpstreamError as error:
+            note(f"{error.message} The token that is out lasts an hour at most.")
+        signed_in.forget(data_folder())
+        say(f"signed out of {held.gateway}")
+
+
+def token() -> None:
+    """Print a token that is good for some minutes: for `apiKeyHelper`, SDKs."""
+    from bailee.client import signed_in
+    from bailee.client.files import data_folder
+    from bailee.outbound.network import Network
+
+    with reporting():
+        say(signed_in.fresh(data_folder(), Network.of(), time.time()).access)
+
+
+def _seconds(value: object, usual: float) -> float:
+    return float(value) if isinstance(value, int | float) and 1 <= value <= 60 else usual

@@ -1,0 +1,70 @@
+"""The address of a gateway as clients take it, and what Claude Code is told of it. Pure.
+
+Facts that were seen of the client: the address may have a path and ends without a slash; plain HTTP
+is for this machine alone; each address behind its name has to be private. Two settings together
+make it offer the sign-in, from a person's own settings or from managed ones.
+
+Rows: O1.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from bailee.errors import InputError
+from bailee.json_values import Json, JsonObject
+from bailee.loopback import is_loopback
+
+SHOWN: Final = 16
+"""How many digits of a certificate's fingerprint the client shows."""
+_SHARED: Final = ipaddress.ip_network("100.64.0.0/10")
+
+
+def checked_gateway(address: str) -> str:
+    """The address without a slash at its end.
+
+    Raises:
+        InputError: it is none that a client would take.
+    """
+    given = address.strip()
+    if "://" not in given:
+        given = f"https://{given}"
+    try:
+        parts = urlsplit(given)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    host = parts.hostname or ""
+    plain = parts.scheme == "http" and (is_loopback(host) or host == "localhost")
+    clean = not (parts.query or parts.fragment or parts.username is not None)
+    if not (host and given.isprintable() and clean and (parts.scheme == "https" or plain)):
+        raise InputError(
+            "that is not the address of a gateway.",
+            hint="write it like https://bailee.example.com; http is for this machine alone",
+        )
+    return given.rstrip("/")
+
+
+def with_gateway(settings: JsonObject, gateway: str) -> JsonObject:
+    """Claude Code's settings with the two that make it sign in at this gateway."""
+    told: dict[str, Json] = {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": gateway}
+    return {**settings, **told}
+
+
+def not_private(addresses: Iterable[str]) -> list[str]:
+    """Those of a name's addresses for which the client would refuse it."""
+    found = []
+    for one in addresses:
+        parsed = ipaddress.ip_address(one.partition("%")[0])
+        shared = parsed.version == 4 and parsed in _SHARED
+        if not (parsed.is_private or parsed.is_loopback or parsed.is_link_local or shared):
+            found.append(one)
+    return found
+
+
+def fingerprint(digest: str) -> str:
+    """A certificate's SHA-256 (hexadecimal digits) as the client asks a person to compare it."""
+    return f"{digest[:SHOWN]}…"

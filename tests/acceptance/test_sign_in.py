@@ -1,0 +1,504 @@
+"""Signing in at the gateway: by the protocol itself, with a real OpenID provider, and by the real
+Claude Code, unmodified, told nothing but the address.
+
+One server and one provider are there for the file. The client gets an empty environment, a home of
+its own, and a proxy that refuses and notes everything that it would ask of another host.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from bailee.testing.upstream import ScriptedUpstream
+from support.browsers.browsing import Visitor
+from support.clients import processes
+from support.clients.programs import SIGN_UP, Bailee, clean_environment, message
+from support.clients.terminal import Screen
+from support.servers.openid import SECRET, come_by, provider
+
+PASSWORD = "seven pear trees in a row"
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+ENGINEERS = ("ina", "ivo", "ida", "ian")
+
+
+@dataclass
+class Answered:
+    """What came back."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class Office:
+    """A server, an organisation with its provider, and whom that has disabled (a file)."""
+
+    bailee: Bailee
+    upstream: ScriptedUpstream
+    organisation: str
+    disabled: Path
+
+    @property
+    def gateway(self) -> str:
+        """Its address."""
+        address: str = self.bailee.ready["gateway"]
+        return address
+
+    def ask(
+        self,
+        path: str,
+        form: dict[str, str] | None = None,
+        *,
+        bearer: str | None = None,
+        body: bytes | None = None,
+        **headers: str,
+    ) -> Answered:
+        """A request at the gateway's address."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if bearer is not None:
+            named["authorization"] = f"Bearer {bearer}"
+        data = body if form is None else urlencode(form).encode()
+        request = urllib.request.Request(self.gateway + path, data, named)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return _answered(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answered(error)
+
+    def begin(self) -> dict[str, Any]:
+        """A device grant."""
+        found: dict[str, Any] = self.ask(
+            "/oauth/device_authorization", {"surface": "claude_code"}
+        ).body
+        return found
+
+    def token(self, **form: str) -> Answered:
+        """What the token endpoint says."""
+        return self.ask("/oauth/token", form)
+
+    def claim(self, device_code: str) -> Answered:
+        """Poll once."""
+        return self.token(grant_type=DEVICE, device_code=device_code)
+
+    def visitor(self) -> Visitor:
+        """A browser at the console."""
+        return Visitor(self.bailee.ready["console"])
+
+    def engineer(self, login: str, code: str) -> Visitor:
+        """Somebody who follows the link of their client and signs in through the provider."""
+        visitor = self.visitor()
+        visitor.get(f"/device?user_code={code}")
+        page = come_by(visitor, f"{login}@orchard.example", login)
+        assert code in page.text, page.text
+        return visitor
+
+    def confirmed(self, login: str, code: str) -> None:
+        """What an engineer does in the browser."""
+        done = confirm(self.engineer(login, code), code)
+        assert "The client is signed in" in done, done
+
+    def signed_in(self, login: str) -> dict[str, Any]:
+        """Tokens of an engineer, who went all the way."""
+        begun = self.begin()
+        self.confirmed(login, begun["user_code"])
+        found: dict[str, Any] = self.claim(begun["device_code"]).body
+        return found
+
+    def renew(self, refresh: str) -> Answered:
+        """New tokens."""
+        return self.token(grant_type="refresh_token", refresh_token=refresh)
+
+
+def confirm(visitor: Visitor, code: str, **more: str) -> str:
+    """Send the page's form."""
+    page = f"/device?user_code={code}"
+    return visitor.submit(page, "/device", {"user_code": code, "do": "approve", **more}).text
+
+
+def _answered(response: Any) -> Answered:
+    raw = response.read()
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        body = raw
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answered(response.status, body, headers)
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """See `Office`."""
+    folder = tmp_path_factory.mktemp("office")
+    bailee = Bailee(folder)
+    with ScriptedUpstream(tools_only=False) as upstream:
+        bailee.up("--upstream", upstream.url, env={**SIGN_UP, "ORCHARD_SECRET": SECRET})
+        try:
+            disabled = folder / "disabled"
+            people = {
+                one: {"email": f"{one}@orchard.example", "email_verified": True}
+                for one in ENGINEERS
+            }
+            with provider(bailee.ready["console"], people, disabled=disabled) as issuer:
+                made = bailee.json("organisation", "create", "Orchard", "--plan", "team")
+                bailee.json(
+                    "organisation", "provider", made["organisation"],
+                    "--domain", "orchard.example", "--issuer", issuer,
+                    "--client-id", "bailee", "--secret-env", "ORCHARD_SECRET",
+                )  # fmt: skip
+                yield Office(bailee, upstream, made["organisation"], disabled)
+        finally:
+            bailee.close()
+
+
+@pytest.mark.row("O1")
+def test_an_engineer_signs_a_client_in_works_and_is_out_when_disabled(office: Office) -> None:
+    """The whole way: there by the provider, a token that works on the company's terms, renewed for
+    as long as the provider says so.
+    """
+    begun = office.begin()
+    pending = office.claim(begun["device_code"])
+    visitor = office.engineer("ina", begun["user_code"])
+    done = confirm(visitor, begun["user_code"])
+    given = office.claim(begun["device_code"])
+    again = office.claim(begun["device_code"])
+    message(office.bailee.ready, "hello", given.body["access_token"])
+    (session, *_) = office.bailee.sessions()
+    renewed = office.renew(given.body["refresh_token"])
+    assert 200 == renewed.status, renewed
+    office.disabled.write_text("ina\n")
+    refused = office.renew(renewed.body["refresh_token"])
+    after = office.ask("/managed/settings", bearer=renewed.body["access_token"])
+
+    assert (400, "authorization_pending") == (pending.status, pending.body["error"])
+    assert "The client is signed in" in done
+    assert (200, 3600, "Bearer") == (
+        given.status, given.body["expires_in"], given.body["token_type"],
+    )  # fmt: skip
+    assert "ina@orchard.example" == given.body["email"]
+    assert (400, "expired_token") == (again.status, again.body["error"])
+    assert ("team", "retain.commercial") == (session["plan"], session["retention"]["clause"])
+    assert 200 == renewed.status
+    assert renewed.body["refresh_token"] != given.body["refresh_token"]
+    assert (400, "invalid_grant") == (refused.status, refused.body["error"])
+    assert 401 == after.status
+
+
+class ElseWhere:
+    """A proxy that refuses everything, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                self.asked.append(connection.recv(4096).split(b"\r\n")[0].decode("latin-1"))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+
+
+class Claude:
+    """The real client, told nothing but the address, in a home of its own."""
+
+    def __init__(self, program: Path, folder: Path, gateway: str, elsewhere: ElseWhere) -> None:
+        self._program = program
+        self.home = folder / "claude-home"
+        self.project = folder / "project"
+        (self.home / ".claude").mkdir(parents=True)
+        self.project.mkdir()
+        (self.home / ".claude" / "settings.json").write_text(
+            json.dumps({"forceLoginMethod": "gateway", "forceLoginGatewayUrl": gateway})
+        )
+        self._environment = clean_environment(
+            self.home,
+            SHELL="/bin/bash",
+            HTTPS_PROXY=elsewhere.url,
+            HTTP_PROXY=elsewhere.url,
+            NO_PROXY="127.0.0.1,localhost",
+            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+        )
+
+    def sign_in(self, confirmed: Callable[[str], None]) -> str:
+        """Its first start, up to where it is signed in. `confirmed` is given the code, and does
+        what a person does in the browser. What was on the screen while it waited.
+        """
+        screen = Screen(
+            folder=self.project, environment=self._environment, binary=self._program, columns=120,
+            rows=50,
+        )  # fmt: skip
+        try:
+            screen.wait("Choose the text style")
+            screen.type("\r")
+            screen.wait("Enter to connect")
+            screen.type("\r")
+            self._yes(screen, "Trust gateway", "Yes, trust this gateway")
+            waiting = screen.wait(r"Notice from[^✶]*✶")
+            code = re.search(r"Code: +([A-Z]{4}-[A-Z]{4})", waiting)
+            assert code is not None, waiting
+            confirmed(code[1])
+            self._yes(screen, "Signed in to Cloud gateway as", "Yes, continue")
+            screen.wait("Connected to Cloud gateway")
+        finally:
+            screen.close()
+        return waiting
+
+    @staticmethod
+    def _yes(screen: Screen, question: str, answer: str) -> None:
+        screen.wait(question)
+        screen.type("\x1b[A")
+        screen.wait(f"❯ {answer}")
+        screen.type("\r")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of it, to its end."""
+        return subprocess.run(
+            [str(self._program), *arguments],
+            cwd=self.project, env=self._environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What it keeps of its sign-in."""
+        found: dict[str, Any] = json.loads(
+            (self.home / ".claude" / ".credentials.json").read_text()
+        )["enterpriseGateway"]
+        return found
+
+    def expires(self) -> None:
+        """Its token is nearly over, as an hour from now."""
+        path = self.home / ".claude" / ".credentials.json"
+        held = json.loads(path.read_text())
+        held["enterpriseGateway"]["expiresAt"] = int(time.time() * 1000) + 60_000
+        path.write_text(json.dumps(held))
+
+
+@pytest.mark.row("O1", "D3")
+def test_an_unmodified_client_signs_in_works_and_is_out(
+    office: Office, claude: Path, tmp_path: Path
+) -> None:
+    """Told nothing but the address: it says that sessions are recorded, and on what terms; it works
+    on the company's; it is renewed; who is disabled at the provider is out; and from its first
+    screen on it asks nobody else anything.
+    """
+    elsewhere = ElseWhere()
+    client = Claude(claude, tmp_path, office.gateway, elsewhere)
+    before = {one["id"] for one in office.bailee.json("sessions", "list")}
+
+    said = client.sign_in(lambda code: office.confirmed("ivo", code))
+    first = client.kept
+    answer = client.run("-p", "How many pear trees stand there?")
+    found = [one for one in office.bailee.sessions(1) if one["id"] not in before]
+    client.expires()
+    renewed = client.run("-p", "And how many quinces?")
+    second = client.kept
+    office.disabled.write_text("ivo\n")
+    client.expires()
+    client.run("-p", "And plums?")
+    third = client.kept
+    elsewhere.close()
+
+    assert "Sessions through this gateway are recorded" in said
+    assert "30 days" in said
+    assert (0, 0) == (answer.returncode, renewed.returncode), answer.stdout + renewed.stdout
+    assert [("team", "retain.commercial")] == [
+        (one["plan"], one["retention"]["clause"]) for one in found
+    ]
+    assert "ivo@orchard.example" == first["email"]
+    assert second["jwt"] != first["jwt"]
+    assert second["idpRefreshToken"] != first["idpRefreshToken"]
+    assert second["idpRefreshToken"].startswith("blr_")
+    assert "idpRefreshToken" not in third
+    assert [] == elsewhere.asked
+    out = client.run("-p", "And now?")
+    assert 0 != out.returncode
+    assert "gn in" in out.stdout + out.stderr
+
+
+@pytest.mark.row("O1")
+def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
+    """`bailee login` once: `bailee code` works without a key, `bailee token` prints one that does,
+    `bailee run` hands over a helper and no key; and `bailee logout` ends all of that.
+    """
+    environment = clean_environment(tmp_path, CI="1")
+    project = tmp_path / "project"
+    project.mkdir()
+
+    def bailee(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return processes.run(*arguments, env=environment, folder=project, timeout=60)
+
+    login = processes.start(
+        "login", office.gateway, "--no-browser", env=environment, folder=project
+    )
+    assert login.stderr is not None
+    shown = ""
+    while "code: " not in shown:
+        shown += login.stderr.readline()
+    code = shown.rpartition("code: ")[2].strip()
+    office.confirmed("ida", code)
+    said, _ = login.communicate(timeout=60)
+    token = bailee("token").stdout.strip()
+    message(office.bailee.ready, "by a helper", token)
+    worked = bailee("code", "-p", "hello")
+    launched = bailee("run", "--dry-run", "--", "claude")
+    (file,) = tmp_path.rglob("sign-in.json")
+    mode = file.stat().st_mode & 0o777
+    out = bailee("logout")
+    refused = bailee("token")
+
+    assert f"signed in at {office.gateway} as ida@orchard.example" in said
+    assert "are recorded" in shown
+    assert 0 == worked.returncode, worked.stderr
+    assert "apiKeyHelper" in launched.stdout
+    assert token not in launched.stdout
+    assert 0o600 == mode
+    assert 0 == out.returncode
+    assert 2 == refused.returncode
+    assert "bailee login" in refused.stderr
+    assert 401 == office.ask("/managed/settings", bearer=token).status
+
+
+@pytest.mark.row("O1")
+def test_a_machine_is_set_up_by_one_command(office: Office, tmp_path: Path) -> None:
+    """Two settings are written beside what is there, and the client's form of the fingerprint is
+    shown. What is no gateway's address, or no JSON, changes nothing.
+    """
+    environment = clean_environment(tmp_path)
+    settings = tmp_path / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{"model": "opus"}')
+
+    done = processes.run("setup", "claude", office.gateway + "/", env=environment, timeout=60)
+    written = json.loads(settings.read_text())
+    wrong = processes.run("setup", "claude", "http://corp.test", env=environment, timeout=60)
+    settings.write_text("{")
+    torn = processes.run("setup", "claude", office.gateway, env=environment, timeout=60)
+
+    assert 0 == done.returncode, done.stderr
+    assert "fingerprint: http-loopback" in done.stdout
+    assert {
+        "model": "opus",
+        "forceLoginMethod": "gateway",
+        "forceLoginGatewayUrl": office.gateway,
+    } == written
+    assert (2, 2) == (wrong.returncode, torn.returncode)
+    assert "{" == settings.read_text()
+
+
+@pytest.mark.row("O1", "G2")
+def test_what_a_client_sends_beside_its_prompts_reaches_no_upstream(office: Office) -> None:
+    """Its telemetry, at the one address that it knows, is the ingest's; what else it asks there is
+    answered here. A token that is none is told so in the way that ends its attempts.
+    """
+    token = office.signed_in("ian")["access_token"]
+    seen = len(office.upstream.requests)
+    point = {"asInt": "1", "timeUnixNano": "1"}
+    metric = {"name": "bailee.command.count", "sum": {"dataPoints": [point]}}
+    body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode()
+
+    taken = [
+        office.ask(f"/v1/{name}", body=b"{}", bearer=token, content_type="application/json")
+        for name in ("logs", "traces")
+    ]
+    taken.append(
+        office.ask("/v1/metrics", body=body, bearer=token, content_type="application/json")
+    )
+    nobody = office.ask("/v1/metrics", body=b"{}", content_type="application/json")
+    settings = office.ask("/managed/settings", bearer=token)
+    usage = office.ask("/api/oauth/usage", bearer=token)
+    desktop = office.ask("/user/bootstrap", bearer=token)
+    hosts = office.ask("/gateway-api/gateway-hosts/check?host=x")
+    wrong = office.ask("/v1/messages", body=b"{}", bearer=token[:-1])
+
+    assert [200] * 3 == [one.status for one in taken]
+    assert "rejectedDataPoints" in json.dumps(taken[-1].body)  # the registry looked at it
+    assert 401 == nobody.status
+    assert [404] * 4 == [one.status for one in (settings, usage, desktop, hosts)]
+    assert (401, "false") == (wrong.status, wrong.headers["x-should-retry"])
+    assert seen == len(office.upstream.requests)
+
+
+@pytest.mark.row("O1")
+def test_whose_terms_a_client_works_on_is_chosen_and_who_ends_it(office: Office) -> None:
+    """Somebody with an account of their own, who was taken into the organisation: nothing is chosen
+    for them; a form of another site's is not taken, whatever it says of its origin; and `sign me
+    out everywhere` ends client and browser at once.
+    """
+    visitor = office.visitor()
+    visitor.submit(
+        "/sign-up", "/sign-up",
+        {"email": "bob@x.example", "password": PASSWORD, "plan": "pro", "choice": "allowed"},
+    )  # fmt: skip
+    office.bailee.json("organisation", "member", "add", office.organisation, "bob@x.example")
+    begun = office.begin()
+    code = begun["user_code"]
+    page = visitor.get(f"/device?user_code={code}").text
+    unsaid = confirm(visitor, code)
+    visitor.headers |= {"Sec-Fetch-Site": "cross-site", "Origin": "null"}
+    foreign = confirm(visitor, code, place="own")
+    visitor.headers["Sec-Fetch-Site"] = "same-origin"
+    done = confirm(visitor, code, place="own")
+    visitor.headers.clear()
+    given = office.claim(begun["device_code"]).body
+    message(office.bailee.ready, "mine", given["access_token"])
+    listed = office.bailee.json("person", "sign-ins", "bob@x.example")
+    visitor.submit("/settings/account", "/settings/account/clients/end")
+    after = office.renew(given["refresh_token"])
+
+    assert 2 == page.count('type="radio" name="place"')
+    assert "checked" not in page
+    assert "signed in. You can" not in unsaid + foreign
+    assert "The client is signed in" in done
+    assert [("pro", False)] == [(one["terms"]["plan"], one["by_provider"]) for one in listed]
+    assert (400, "invalid_grant") == (after.status, after.body["error"])
+    assert 401 == office.ask("/managed/settings", bearer=given["access_token"]).status
+    assert 401 == visitor.get("/settings/account").status
+
+
+def test_a_client_that_was_denied_gets_nothing(office: Office) -> None:
+    """Nor does whoever has no session: the page asks them to sign in, and says no more."""
+    begun = office.begin()
+    code = begun["user_code"]
+    stranger = office.visitor().get(f"/device?user_code={code}")
+    visitor = office.engineer("ian", code)
+    page = f"/device?user_code={code}"
+    denied = visitor.submit(page, "/device", {"user_code": code, "do": "deny"}).text
+    answered = office.claim(begun["device_code"])
+
+    assert "Sign in first" in stranger.text
+    assert "Begun" not in stranger.text
+    assert "not signed in" in denied
+    assert (400, "access_denied") == (answered.status, answered.body["error"])
+
+
+def test_no_token_is_in_any_file_of_the_home(office: Office) -> None:
+    """Neither a client's, nor the provider's, which stays here, sealed."""
+    given = office.signed_in("ian")
+    tokens = [given["access_token"][14:], given["refresh_token"][15:]]
+    assert [] == office.bailee.holds(*(one.encode() for one in tokens))
