@@ -127,7 +127,7 @@ class Converse:
             value: JSON = {}
             if text:
                 try:
-                    value, values = read(text.encode("utf-8", "surrogatepass"))
+                    value, values, _ = read(text.encode("utf-8", "surrogatepass"))
                 except ValueError:
                     value, values = None, 0
                 self._spend(values)

@@ -100,6 +100,7 @@ def interpret(exchange: CapturedExchange) -> Interpreted:
         beyond=request.beyond or answer.beyond,
         values=request.values + answer.values,
         size=request.size + answer.size,
+        written=request.written,
     )
 
 
@@ -113,12 +114,12 @@ def _answer(api: Api, raw: bytes, headers: Mapping[str, str]) -> _Answer:
         return _assembled(assemble(_ASSEMBLY[api](), sse_events(body)), body)
     if kind == "application/vnd.amazon.eventstream":
         return _assembled(assemble(_ASSEMBLY[api](), frame_events(body)), body)
-    parsed, values = json_of(body)
+    parsed, values, plain = json_of(body)
     if api is Api.GEMINI and isinstance(parsed, list):
         return _assembled(_chunks(parsed, values), body)
     if not isinstance(parsed, dict):
         return _Answer()
-    whole = not drops_members(body, parsed)
+    whole = plain or not drops_members(body, parsed)
     failed = isinstance(parsed.get("error"), dict)
     if api is Api.RESPONSES and failed and "output" in parsed:  # a response that failed
         error: JSON = {"type": "response.failed", "error": parsed["error"]}

@@ -14,16 +14,20 @@ Rule kept here: what `vault.listing.together` makes of the parts is the request 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
+
+from orjson import dumps
 
 from bailee.api import Api
 from bailee.apis.decoding import decoded
 from bailee.json_values import elements, members, text
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond, BeyondBound
+from bailee.vault.known import Written
 from bailee.vault.listing import IN_REQUEST, TEXT, WRAPPER, as_item
 from bailee.vault.packing import JSON
-from bailee.vault.structure import drops_members, read
+from bailee.vault.structure import Read, drops_members, read
 
 _LIST: Final = {
     Api.MESSAGES: "messages",
@@ -52,6 +56,7 @@ class AskedParts:
     beyond: Beyond | None = None
     after: str | None = None
     elsewhere: tuple[str, ...] = ()
+    written: Written | None = None
 
 
 def request_of(api: Api, raw: bytes, codings: str) -> AskedParts:
@@ -63,20 +68,30 @@ def request_of(api: Api, raw: bytes, codings: str) -> AskedParts:
     name = _LIST[api]
     body = decoded(raw, codings)
     size = len(body or b"")
-    parsed, values = (None, 0) if body is None else json_of(body, name)
+    parsed, values, plain = Read(None, 0) if body is None else json_of(body, name)
     if body is None or not isinstance(parsed, dict):
         return AskedParts(raw=raw or None)
-    beside = raw if drops_members(body, parsed) else None
+    beside = raw if not plain and drops_members(body, parsed) else None
     if len(parsed) > bounds.FIELDS:
         raise BeyondBound(Beyond.FIELDS)
+    written = _written(body, name, parsed) if plain else None
     at, items = _take_list(api, name, parsed)
     if items is not None and len(items) > bounds.MESSAGES:
         raise BeyondBound(Beyond.MESSAGES)
-    found = AskedParts(parsed, items, at, beside, values=values, size=size)
+    found = AskedParts(parsed, items, at, beside, values=values, size=size, written=written)
     if api is Api.RESPONSES:
         found.after = text(parsed.get("previous_response_id"))[:_LONGEST_ID] or None
         found.elsewhere = _elsewhere(parsed, items or [])
     return found
+
+
+def _written(text: bytes, name: str, parsed: dict[str, JSON]) -> Written | None:
+    """A plain text, and where in it the entries of its outermost list `name` begin."""
+    if not isinstance(parsed.get(name), list):
+        return None
+    before = dict(takewhile(lambda member: member[0] != name, parsed.items()))
+    start = len(dumps({**before, name: []})) - len("]}")
+    return Written(text, start) if text[start - 1 : start] == b"[" else None
 
 
 def _take_list(api: Api, name: str, parsed: dict[str, JSON]) -> tuple[str, list[JSON] | None]:
@@ -118,7 +133,7 @@ def _note(found: dict[str, None], kind: str, named: JSON) -> None:
         found[f"{kind} {named[:_LONGEST_ID]}"] = None
 
 
-def json_of(data: bytes, name: str | None = None) -> tuple[JSON, int]:
+def json_of(data: bytes, name: str | None = None) -> Read:
     """The JSON value in `data`, exactly, or None (also for `null`), and a number of its values.
 
     Raises:
@@ -129,4 +144,4 @@ def json_of(data: bytes, name: str | None = None) -> tuple[JSON, int]:
     except BeyondBound:
         raise
     except ValueError:
-        return None, 0
+        return Read(None, 0)

@@ -27,6 +27,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 from bailee.clock import Clock
 from bailee.db.engine import DbRow, storage_errors
 from bailee.db.keys import deks, keks, rotation, secrets
+from bailee.db.many import put
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import damage, rooted
 from bailee.keyring.checkpoint import truncate_log
@@ -213,18 +214,16 @@ class KeyStore:
 
     def add(self, connection: Connection, made: Sequence[tuple[Dek, Kek]]) -> None:
         """Put new DEKs there, each under its KEK."""
-        connection.execute(
-            insert(deks),
-            [
-                {
-                    "subject": dek.subject,
-                    "kek_id": kek.id,
-                    "version": dek.version,
-                    "wrapped": self.wrap(dek, kek),
-                }
-                for dek, kek in made
-            ],
-        )
+        rows = [
+            {
+                "subject": dek.subject,
+                "kek_id": kek.id,
+                "version": dek.version,
+                "wrapped": self.wrap(dek, kek),
+            }
+            for dek, kek in made
+        ]
+        put(connection, deks, rows)
 
     def wrap(self, dek: Dek, kek: Kek) -> bytes:
         """The wrap of a DEK under its KEK, bound to what the DEK says of itself."""

@@ -25,10 +25,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import DbRow
+from bailee.db.many import put
 from bailee.db.vault import conversation_links, exchanges, prefixes, sessions
 from bailee.errors import IntegrityError
 from bailee.keyring import Keyring, Want
@@ -271,16 +272,14 @@ class Batch:
         every = self._sessions.values()
         new = [session for session in every if session.new]
         if new:
-            connection.execute(insert(sessions), [session.values for session in new])
+            put(connection, sessions, [session.values for session in new])
             for session in new:
                 self._grow(session, SESSION)
         if old := [{**one.values, "which": one.id} for one in every if not one.new]:
             connection.execute(_CHANGE, old)
         self._segments.put_rows(connection)
-        if self._rows:
-            connection.execute(insert(exchanges), self._rows)
-        if self._learned:
-            connection.execute(insert(prefixes), self._learned)
+        put(connection, exchanges, self._rows)
+        put(connection, prefixes, self._learned)
         self._put_links(connection)
         self._sums = self._stored.add(connection, self._grown)
 

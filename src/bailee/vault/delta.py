@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 from bailee.api import Api
 from bailee.items.replies import items_of
@@ -34,31 +34,10 @@ from bailee.vault.caching import (
     strip_entries,
     strip_message,
 )
+from bailee.vault.known import KnownPieces, Place, Reading, Written
 from bailee.vault.packing import JSON, digestible
 
-Place: TypeAlias = "tuple[int, int]"
-"""An exchange's number in its session, and a position in it."""
-
-_DIGEST_BYTES = 16
 _SMALL = 64  # bytes; a reference to something smaller saves nothing
-
-
-@dataclass(slots=True)
-class KnownPieces:
-    """What a session has had: digest → place, under the session's own digest key. `complete`: what
-    is not in `places` the session has not had; otherwise it must be looked up. A workbench owns it.
-    """
-
-    key: bytes
-    places: dict[bytes, Place] = field(default_factory=dict)
-    complete: bool = True
-
-    def digest(self, kind: bytes, *parts: bytes) -> bytes:
-        """The keyed digest of `parts`, for one kind of thing."""
-        state = hashlib.blake2b(digest_size=_DIGEST_BYTES, key=self.key, person=kind)
-        for part in parts:
-            state.update(part)
-        return state.digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +85,7 @@ def encode(
     Raises:
         Unpackable: a value that is not JSON or nested too deeply.
     """
-    return DeltaDraft(fields, messages, answer, known, api).delta(number, known)
+    return DeltaDraft(fields, messages, answer, known, api=api).delta(number, known)
 
 
 class DeltaDraft:
@@ -124,24 +103,28 @@ class DeltaDraft:
         messages: list[JSON] | None,
         answer: JSON,
         known: KnownPieces,
+        *,
         api: Api = Api.MESSAGES,
+        written: Written | None = None,
     ) -> None:
-        """Raises: Unpackable."""
+        """Of what is `written` so, messages known to begin it are passed over. Raises: Unpackable."""
         self._replies = replies(api, answer)
         self._answer = answer
         self._marks: list[JSON] = []
         self._messages: list[JSON] | None = None if messages is None else []
         self._digests: list[bytes] = []
         self._chain: list[bytes] = []
+        self._plain = written is not None
+        self._begun = 0  # so many messages, and their digests, are passed over
         if messages is not None:
-            self._take_messages(messages, known)
+            self._take_messages(messages, known, written)
         self._entries_left = bounds.ENTRIES
         self._fields = [self._field(name, value, known) for name, value in fields.items()]
 
     def wanted(self) -> Iterator[bytes]:
         """The digests whose places decide what is stored."""
-        yield from self._digests
-        yield from self._chain
+        yield from self._digests[self._begun :]
+        yield from self._chain[self._begun :]
         for one in self._fields:
             if one.whole is not None:
                 yield one.whole
@@ -159,16 +142,35 @@ class DeltaDraft:
         body["marks"] = self._marks
         return Delta(body, learned)
 
-    def _take_messages(self, messages: list[JSON], known: KnownPieces) -> None:
+    def _take_messages(
+        self, messages: list[JSON], known: KnownPieces, written: Written | None
+    ) -> None:
         assert self._messages is not None
-        self._chain.append(known.digest(b"prefix"))
-        for index, message in enumerate([*messages, *self._replies]):
+        reading = None if written is None else Reading(known, written)
+        begun = None if reading is None else reading.begun()
+        if begun is None:
+            self._chain.append(known.digest(b"prefix"))
+        else:
+            self._begun = begun.count
+            self._messages += messages[: begun.count]
+            self._digests += [b""] * begun.count
+            self._chain += [*self._digests, begun.chain]
+        lengths: list[int] = []
+        marked = False
+        for index, message in enumerate((*messages[self._begun :], *self._replies), self._begun):
             stripped, found = strip_message(message)
+            packed = digestible(stripped, plain=self._plain and index < len(messages))
             if index < len(messages):
                 self._messages.append(stripped)
                 self._marks += [[index, where, mark] for where, mark in found]  # type: ignore[list-item]
-            self._digests.append(known.digest(b"message", digestible(stripped)))
+                marked = marked or bool(found)
+                if not marked:
+                    lengths.append(len(packed) - 1)
+            self._digests.append(known.digest(b"message", packed))
             self._chain.append(known.digest(b"prefix", self._chain[-1], self._digests[-1]))
+        if reading is not None:
+            count = self._begun + len(lengths)
+            reading.note(count, self._chain[count], lengths)
 
     def _encode_messages(
         self,
@@ -205,7 +207,7 @@ class DeltaDraft:
         if isinstance(value, list):
             value, found = strip_entries(value)
             self._marks += [[name, where, mark] for where, mark in found]  # type: ignore[list-item]
-        packed = digestible(value)
+        packed = digestible(value, plain=self._plain)
         if len(packed) < _SMALL:
             return _Field(name, value)
         whole = known.digest(b"field", label, packed)
@@ -218,7 +220,7 @@ class DeltaDraft:
             self._entries_left -= len(value)
             entries = []
             for entry in value:
-                packed = digestible(entry)
+                packed = digestible(entry, plain=self._plain)
                 small = len(packed) < _SMALL
                 entries.append(None if small else known.digest(b"entry", label, packed))
         return _Field(name, value, whole, entries)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bailee.api import Api
 from bailee.vault.bounds import Beyond
+from bailee.vault.known import Written
 from bailee.vault.listing import MESSAGES
 from bailee.vault.packing import JSON
 
@@ -23,7 +24,8 @@ class Interpreted:
     `answer` is the answer as a non-streaming one would be. `raw_request` and `raw_answer` are kept
     when the bytes can't be interpreted, so that nothing is lost; `beyond` is the bound that they
     passed, when it was one. `values`: a number of JSON values that were taken apart, or somewhat
-    more; `size`: the bytes of the bodies that they were read from.
+    more; `size`: the bytes of the bodies that they were read from. `written`: the request's text,
+    where that is quick to compare with the next one's.
     """
 
     api: Api = Api.MESSAGES
@@ -45,3 +47,4 @@ class Interpreted:
     beyond: Beyond | None = None
     values: int = 0
     size: int = 0
+    written: Written | None = None

@@ -19,7 +19,7 @@ from sqlalchemy import BindParameter, Connection, Executable, bindparam, select
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow
 from bailee.db.vault import conversation_links, departed_sessions, prefixes, sessions
-from bailee.vault.delta import Place
+from bailee.vault.known import Place
 
 _AT_ONCE: Final = 500  # values in one query
 _WHICH: Final[BindParameter[object]] = bindparam("which", expanding=True)

@@ -65,15 +65,16 @@ def unpack(packed: bytes) -> JSON:
     raise ValueError("not a packed value")
 
 
-def digestible(value: JSON) -> bytes:
-    """Bytes that are the same for the same value, whatever the order of its keys.
+def digestible(value: JSON, *, plain: bool = False) -> bytes:
+    """Bytes that are the same for the same value, whatever the order of its keys. `plain`: it was
+    read from a plain text (`parse_plain`), so that it has no number which orjson can't write.
 
     Raises:
         Unpackable: nested too deeply, or not JSON.
     """
     try:
         packed = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        if b"null" not in packed or orjson.loads(packed) == value:
+        if plain or b"null" not in packed or orjson.loads(packed) == value:
             return b"o" + packed
     except (TypeError, ValueError, RecursionError):
         pass
@@ -102,6 +103,23 @@ def parse(text: bytes) -> JSON:
     except RecursionError as error:
         raise TooDeep("nested too deeply") from error
     return value
+
+
+def parse_plain(text: bytes) -> tuple[JSON, bool]:
+    """What `parse` gives of a text, and whether the text is plain: the same bytes are written anew
+    of its value. Then no number in it was too long, and no object has a key twice.
+
+    Raises:
+        TooDeep: nested too deeply.
+        ValueError: not JSON.
+    """
+    try:
+        value: JSON = orjson.loads(text)
+        if orjson.dumps(value) == text:
+            return value, True
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return parse(text), False
 
 
 def _maybe_over_64_bits(text: bytes) -> bool:

@@ -33,6 +33,11 @@ from bailee.vault.turns import SealingTurns
 
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
+BACKLOG_BATCH: Final = 256
+BACKLOG_BATCH_BYTES: Final = 1 << 20
+"""While more waits, a batch has more frames, as long as they are small: what a batch costs by
+itself is shared by more. All of them together are no more than one frame that can cost much.
+"""
 _DELAY_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 0.5
 _LITTLE: Final = 256 << 20  # bytes on disk
@@ -363,7 +368,11 @@ class SealingQueue:
             take = self._turns.take_oldest()
         batch: list[tuple[int, Queued]] = []
         size = 0
-        while len(batch) < BATCH and size < BATCH_BYTES and (found := take()) is not None:
+        most = min(BACKLOG_BATCH, self._frames // 2)
+        while (
+            (len(batch) < BATCH and size < BATCH_BYTES)
+            or (len(batch) < most and size < BACKLOG_BATCH_BYTES)
+        ) and (found := take()) is not None:
             batch.append(found)
             size += found[1].length
         return batch

@@ -30,9 +30,10 @@ from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
 from bailee.vault.compressing import compress
 from bailee.vault.conversations import Links, beginning, links
-from bailee.vault.delta import Delta, DeltaDraft, KnownPieces, Place
+from bailee.vault.delta import Delta, DeltaDraft
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
+from bailee.vault.known import KnownPieces, Place
 from bailee.vault.listing import MESSAGES
 from bailee.vault.packing import JSON, Unpackable
 
@@ -48,7 +49,7 @@ USAGE: Final = (
 )
 _MOST: Final = (1 << 63) - 1
 _KNOWN_PLACES: Final = 200_000
-_A_SESSION: Final = 4  # places that a session counts for by itself
+_A_SESSION: Final = 10  # places that a session counts for by itself
 
 
 class How(StrEnum):
@@ -257,7 +258,12 @@ class Workbench:
             meaning = self._held[ask.place][1]
             try:
                 draft = DeltaDraft(
-                    meaning.fields, meaning.messages, meaning.answer, known, meaning.api
+                    meaning.fields,
+                    meaning.messages,
+                    meaning.answer,
+                    known,
+                    api=meaning.api,
+                    written=meaning.written,
                 )
             except Unpackable:
                 draft = None

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from bailee.api import Api
 from bailee.vault.conversations import Links
-from bailee.vault.delta import Place
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.known import Place
 from bailee.vault.packing import JSON, pack
 from bailee.vault.workbench import Apart, How, Missing, Packed, PackingOrder, Places
 

@@ -24,8 +24,9 @@ from bailee.ingest.bodies import unpacked
 from bailee.items.view import view, view_answer
 from bailee.testing.upstream import frame
 from bailee.vault.conversations import links
-from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode, replies
+from bailee.vault.delta import Rebuilder, digest_key, encode, replies
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.known import KnownPieces
 from bailee.vault.packing import Unpackable, unpack
 from bailee.vault.packing import pack as packed_value
 from support.attacks.bombs import MIB, PACKERS

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bailee.training.dataset import ExportedSession
-from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode
+from bailee.vault.delta import Rebuilder, digest_key, encode
+from bailee.vault.known import KnownPieces
 from bailee.vault.packing import JSON
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, transcript
 

@@ -11,7 +11,8 @@ from tests.support.apis import Vector, captured, conversations, names
 from bailee.api import Api
 from bailee.apis.reading import interpret
 from bailee.items.view import view, view_answer
-from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode
+from bailee.vault.delta import Rebuilder, digest_key, encode
+from bailee.vault.known import KnownPieces
 from bailee.vault.listing import together
 from bailee.vault.packing import pack, unpack
 

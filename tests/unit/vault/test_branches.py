@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bailee.vault.branches import BranchKind
-from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode
+from bailee.vault.delta import Rebuilder, digest_key, encode
+from bailee.vault.known import KnownPieces
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, transcript
 
 pytestmark = pytest.mark.row("G3")

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bailee.vault.delta import Delta, KnownPieces, Rebuilder, digest_key, encode
+from bailee.api import Api
+from bailee.apis.requests import request_of
+from bailee.vault.delta import Delta, DeltaDraft, Rebuilder, digest_key, encode
+from bailee.vault.known import KnownPieces
 from bailee.vault.packing import pack, parse, unpack
 
 KEY = digest_key(bytes(32))
@@ -208,3 +211,68 @@ def test_numbers_outside_of_64_bits(text: str) -> None:
 def test_parses_what_json_can_say(value: Any) -> None:
     """A JSON text becomes the value that the standard library reads in it."""
     assert same(value, parse(json.dumps(value).encode()))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(sessions())
+def test_what_begins_in_the_same_bytes_makes_the_same_delta(
+    session: list[tuple[Any, Any, Any]],
+) -> None:
+    """A request's first messages are passed over by their bytes: nothing of what is stored differs
+    for that, whatever the client does with its history, and with its cache marks.
+    """
+    quick, slow = KnownPieces(KEY), KnownPieces(KEY)
+    for number, (rest, sent, answer) in enumerate(session):
+        body = json.dumps({**rest, "messages": sent}, ensure_ascii=False, separators=(",", ":"))
+        asked = request_of(Api.MESSAGES, body.encode("utf-8", "surrogatepass"), "")
+        made = [
+            DeltaDraft(asked.fields, asked.items, answer, known, written=written).delta(
+                number, known
+            )
+            for known, written in ((quick, asked.written), (slow, None))
+        ]
+        assert made[0] == made[1]
+        for known in (quick, slow):
+            known.places |= made[0].learned
+
+
+def test_a_conversation_that_goes_on_is_read_from_where_it_does() -> None:
+    """The messages before the first cache mark are not digested again; not even looked at."""
+    known = KnownPieces(KEY)
+    sent: list[Any] = [{"role": "user", "content": "a" * 100}] * 5
+    marked = {"role": "user", "content": [{"type": "text", "text": "b", "cache_control": {}}]}
+    for number, messages in enumerate(([*sent, marked], [*sent, *sent, marked])):
+        asked = request_of(Api.MESSAGES, _body(system="s" * 100, messages=messages), "")
+        assert asked.written is not None
+        draft = DeltaDraft(asked.fields, asked.items, None, known, written=asked.written)
+        assert (0, 5)[number] == draft._begun
+        known.places |= draft.delta(number, known).learned
+    assert [10] == [one.count for one in known.beginnings]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b'{"x":{"messages":[{"content":"a"}]},"messages":[{"content":"c"}]}',
+        b'{"x":"\\"messages\\":[","messages":[{"content":"c"}]}',
+        b'{"messages":[{"content":"a"}],"messages":[{"content":"c"}]}',
+    ],
+    ids=["a list of that name within another field", "in a text", "the same key twice"],
+)
+def test_no_other_list_passes_for_the_messages(first: bytes) -> None:
+    """Who writes a request can't have it stored with messages that another one had."""
+    known = KnownPieces(KEY)
+    honest = b'{"messages":[{"content":"a"}]}'
+    forged = first.replace(b'"c"', b'"d"')
+    for number, body in enumerate((honest, first, forged, honest, first)):
+        asked = request_of(Api.MESSAGES, body, "")
+        draft = DeltaDraft(asked.fields, asked.items, None, known, written=asked.written)
+        plain = DeltaDraft(asked.fields, asked.items, None, known)
+        delta = draft.delta(number, known)
+        assert plain.delta(number, known) == delta
+        known.places |= delta.learned
+
+
+def _body(**members: Any) -> bytes:
+    """A body as clients in JavaScript write it."""
+    return json.dumps(members, separators=(",", ":")).encode()

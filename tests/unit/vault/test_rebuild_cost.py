@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode
+from bailee.vault.delta import Rebuilder, digest_key, encode
+from bailee.vault.known import KnownPieces
 
 
 class Counted(list[Any]):

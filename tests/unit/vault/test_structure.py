@@ -151,6 +151,6 @@ def test_a_long_text_of_code_is_within_bounds() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": code} for _ in range(2_500)]}
     text = json.dumps(body).encode()
     assert len(text) > 8_000_000
-    value, values = structure.read(text, "messages")
+    value, values, _ = structure.read(text, "messages")
     assert body == value
     assert values < bounds.VALUES / 10
