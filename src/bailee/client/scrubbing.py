@@ -29,7 +29,7 @@ _SHORTEST: Final = 6
 _LONGEST_LINE: Final = 20_000
 
 # kind → pattern; the group `s`, or the whole, is the secret
-_OWN: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+OWN: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     (
         "private key",
         re.compile(
@@ -149,7 +149,7 @@ def _detectors() -> tuple[tuple[str, Callable[[str], Iterable[object]]], ...]:
 
 def by_own_patterns(text: str) -> Iterator[tuple[str, str]]:
     """Each kind and value that our own patterns find."""
-    for kind, pattern in _OWN:
+    for kind, pattern in OWN:
         for match in pattern.finditer(text):
             value = match["s"] if "s" in pattern.groupindex else match[0]
             if value:

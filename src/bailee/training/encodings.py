@@ -9,15 +9,16 @@ put together by a program from parts, other alphabets.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import re
+import string
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, unquote
 
 DEEPEST: Final = 3
+_HEAD: Final = 16
 LONGEST_RUN: Final = 64 << 10
 """Characters of base64 or hexadecimal that are decoded; a longer run is replaced as a whole."""
 
@@ -26,6 +27,18 @@ _BASE64: Final = re.compile(
     r"|(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}={0,2}"
 )
 _HEX: Final = re.compile(r"(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}){12,}(?![A-Za-z0-9])")
+
+
+def _marks(characters: str) -> bytes:
+    """A table for `bytes.translate`: which bytes are among these characters."""
+    return bytes(_IN if chr(one) in characters else _OUT[0] for one in range(256))
+
+
+_IN, _OUT = 1, b"\0"
+_IN_BASE64: Final = _marks(string.ascii_letters + string.digits + "+/_-")
+_IN_HEX: Final = _marks(string.hexdigits)
+_SHORTEST_BASE64: Final = bytes([_IN]) * 16
+_SHORTEST_HEX: Final = bytes([_IN]) * 24
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\"'\\/nrtbf]))")
 _SIMPLE: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
@@ -40,8 +53,8 @@ class EncodedRun(NamedTuple):
 
 def encoded_runs(text: str) -> Iterator[EncodedRun]:
     """The runs of base64 and hexadecimal in a text that stand for text, or are too long to tell."""
-    for pattern in (_BASE64, _HEX):
-        for match in pattern.finditer(text):
+    for pattern, matches in ((_BASE64, _base64_in(text)), (_HEX, _hex_in(text))):
+        for match in matches:
             run = match[0]
             if len(run) > LONGEST_RUN:
                 yield EncodedRun(run, None)
@@ -51,13 +64,49 @@ def encoded_runs(text: str) -> Iterator[EncodedRun]:
                 yield EncodedRun(run, says)
 
 
+def _base64_in(text: str) -> Iterator[re.Match[str]]:
+    """What `finditer` would give. The pattern is tried where so many characters of the alphabet
+    stand in a row, and where a match has ended among such.
+    """
+    marks = text.encode("ascii", "replace").translate(_IN_BASE64)
+    at = 0
+    while True:
+        if at < len(marks) and at and marks[at] == _IN:
+            match = _BASE64.search(text, at)
+        else:
+            at = marks.find(_SHORTEST_BASE64, at)
+            match = None if at < 0 else _BASE64.match(text, at)
+        if match is None:
+            return
+        yield match
+        at = match.end()
+
+
+def _hex_in(text: str) -> Iterator[re.Match[str]]:
+    """What `finditer` would give, likewise: a match is all digits that stand in a row."""
+    marks = text.encode("ascii", "replace").translate(_IN_HEX)
+    at = 0
+    while (at := marks.find(_SHORTEST_HEX, at)) >= 0:
+        if (match := _HEX.match(text, at)) is not None:
+            yield match
+        end = marks.find(_OUT, at)
+        at = len(marks) if end < 0 else end
+
+
 def _from_base64(run: str) -> str | None:
-    plain = re.sub(r"\s", "", run).rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        decoded = base64.b64decode(plain[: len(plain) - (len(plain) % 4 == 1)] + "==")
-    except (binascii.Error, ValueError):
+    # Most runs are names in code, which their first bytes tell.
+    if len(run) > _HEAD and _as_text(_decoded(run[:_HEAD])) is None:
         return None
-    return _as_text(decoded)
+    plain = "".join(run.split()).rstrip("=")
+    return _as_text(_decoded(plain[: len(plain) - (len(plain) % 4 == 1)] + "=="))
+
+
+def _decoded(plain: str) -> bytes:
+    """Characters of either alphabet, decoded; nothing where they are not."""
+    try:
+        return binascii.a2b_base64(plain.replace("-", "+").replace("_", "/"))
+    except (binascii.Error, ValueError):
+        return b"\0"
 
 
 def _from_hex(run: str) -> str | None:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
 from stdnum import iban, luhn
 
 from bailee.outbound.addresses import why_not_public
+from bailee.training.screening import Screen
 
 EMAIL: Final = "EMAIL"
 PHONE: Final = "PHONE"
@@ -75,15 +77,29 @@ class PersonalValue(NamedTuple):
     before: str = ""
 
 
+_PATTERNS: Final = (_DOMAIN, _PATH, _IBAN, _CARD, _IPV4, _IPV6, *_PHONES)
+
+
 def personal_in(text: str) -> Iterator[PersonalValue]:
     """What is personal in a text, the same value perhaps more than once."""
-    if "@" in text:
+    possible = {_PATTERNS[place]: place for place in _screen().possible(text)}
+    if _DOMAIN in possible:
         yield from _emails(text)
+    if _PATH in possible:
+        yield from _users(text)
+    if possible:
+        yield from _numbers(text, possible)
+
+
+@cache
+def _screen() -> Screen:
+    return Screen(_PATTERNS)
+
+
+def _users(text: str) -> Iterator[PersonalValue]:
     for match in _PATH.finditer(text):
         if match["s"] not in _NOBODY and not match["s"].startswith(("$", "{", "[", "*")):
             yield PersonalValue(USER, match["s"], match[0][: -len(match["s"])])
-    if any(character.isdigit() for character in text[:4096]) or re.search(r"\d", text):
-        yield from _numbers(text)
 
 
 def _emails(text: str) -> Iterator[PersonalValue]:
@@ -93,18 +109,25 @@ def _emails(text: str) -> Iterator[PersonalValue]:
             yield PersonalValue(EMAIL, local[0].lstrip(".-+") + match[0])
 
 
-def _numbers(text: str) -> Iterator[PersonalValue]:
-    for match in _IBAN.finditer(text):
+def _numbers(text: str, possible: Mapping[re.Pattern[str], int]) -> Iterator[PersonalValue]:
+    def found(pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        if pattern not in possible:
+            return iter(())
+        if pattern is _CARD:  # to place it takes Hyperscan a second to prepare
+            return pattern.finditer(text)
+        return _screen().matches(possible[pattern], text)
+
+    for match in found(_IBAN):
         # What follows may look as if it belonged to it.
         for end in range(len(match[0]), 14, -1):
             if iban.is_valid(match[0][:end].rstrip()):
                 yield PersonalValue(IBAN, match[0][:end].rstrip())
                 break
-    for match in _CARD.finditer(text):
+    for match in found(_CARD):
         digits = re.sub(r"\D", "", match[0])
         if _BRANDS.match(digits) and luhn.is_valid(digits):
             yield PersonalValue(CARD, match[0])
-    for match in (*_IPV4.finditer(text), *_IPV6.finditer(text)):
+    for match in (*found(_IPV4), *found(_IPV6)):
         try:
             address = ipaddress.ip_address(match[0])
         except ValueError:
@@ -112,5 +135,5 @@ def _numbers(text: str) -> Iterator[PersonalValue]:
         if why_not_public(address) is None:
             yield PersonalValue(IP, match[0])
     for pattern in _PHONES:
-        for match in pattern.finditer(text):
+        for match in found(pattern):
             yield PersonalValue(PHONE, match["s"] if "s" in pattern.groupindex else match[0])

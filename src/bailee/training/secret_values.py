@@ -14,10 +14,15 @@ Rules kept here:
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cache
+from itertools import accumulate
 from typing import Final, NamedTuple
 
-from bailee.client.scrubbing import by_own_patterns
+from bailee.client.scrubbing import OWN
+from bailee.training.leaks import leaks_in
+from bailee.training.screening import Screen
 
 MOST: Final = 1_000
 _SHORTEST: Final = 6
@@ -37,6 +42,7 @@ _BROKEN: Final = re.compile(
 _ACCESS_KEY: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"
 )
+_PATTERNS: Final = (("broken over lines", _BROKEN), ("AWS access key", _ACCESS_KEY), *OWN)
 
 
 class SecretValue(NamedTuple):
@@ -68,40 +74,52 @@ def secrets_in(text: str) -> Iterator[SecretValue]:
 
 
 def _all(text: str) -> Iterator[SecretValue]:
-    for match in _BROKEN.finditer(text):
-        yield SecretValue("broken over lines", match[0])
-    for match in _ACCESS_KEY.finditer(text):
-        yield SecretValue("AWS access key", match[0])
-    for kind, value in by_own_patterns(text):
-        yield SecretValue(kind, value)
+    screen = _screen()
+    for place in screen.possible(text):
+        rule, pattern = _PATTERNS[place]
+        for match in screen.matches(place, text):
+            value = match["s"] if "s" in pattern.groupindex else match[0]
+            if value:
+                yield SecretValue(rule, value)
     yield from by_betterleaks(text)
+
+
+@cache
+def _screen() -> Screen:
+    return Screen([pattern for _, pattern in _PATTERNS])
 
 
 def by_betterleaks(text: str) -> Iterator[SecretValue]:
     """What betterleaks finds."""
-    from betterleaks import scan_string
-
     for piece in _pieces(text):
-        for finding in scan_string(piece):
-            yield SecretValue(f"betterleaks {finding.rule_id}", finding.match.value)
+        for leak in leaks_in(piece):
+            yield SecretValue(f"betterleaks {leak.rule}", leak.value)
 
 
 def _pieces(text: str) -> Iterator[str]:
     """The lines of a text, each once, in pieces that overlap where a line is longer than one."""
-    lines = dict.fromkeys(text.replace("\0", "\n").splitlines())
-    held: list[str] = []
-    size = 0
-    for line in lines:
-        if size + len(line) > _PIECE and held:
-            yield "\n".join(held)
-            held, size = held[-2:], sum(map(len, held[-2:]))
-            if size > _OVERLAP:
-                held, size = [], 0
-        if len(line) > _PIECE:
-            for start in range(0, len(line), _PIECE):
-                yield line[start : start + _PIECE + _OVERLAP]
-        else:
-            held.append(line)
-            size += len(line) + 1
-    if held:
-        yield "\n".join(held)
+    lines = [*dict.fromkeys(text.replace("\0", "\n").splitlines())]
+    if len(text) <= _PIECE:
+        yield "\n".join(lines)
+        return
+    sizes = [*map(len, lines)]
+    first = 0  # line of the piece that is being put together
+    for place in [number for number, size in enumerate(sizes) if size > _PIECE]:
+        yield from _of_lines(lines[first:place], sizes[first:place])
+        line, first = lines[place], place + 1
+        for start in range(0, len(line), _PIECE):
+            yield line[start : start + _PIECE + _OVERLAP]
+    yield from _of_lines(lines[first:], sizes[first:])
+
+
+def _of_lines(lines: list[str], sizes: list[int]) -> Iterator[str]:
+    """Lines, none longer than a piece, in pieces; the last two of one begin the next, if they are
+    short.
+    """
+    ends = [0, *accumulate(sizes)]
+    first = last = 0
+    while last < len(lines):
+        last = max(last + 1, bisect_right(ends, ends[first] + _PIECE) - 1)
+        yield "\n".join(lines[first:last])
+        carried = max(0, last - 2)
+        first = last if ends[last] - ends[carried] > _OVERLAP else carried
