@@ -12,6 +12,7 @@ from bailee.api import Api
 from bailee.json_values import Json, JsonObject, elements, members
 
 _MODEL: Final = ("assistant", "model")
+_TEXTS: Final = ("text", "input_text", "output_text")
 _RESULTS: Final = ("_output", "_response")
 """How the type of an item ends that is the result of a tool of the client's."""
 _NAMES: Final = ("id", "status", "internal_chat_message_metadata_passthrough")
@@ -48,6 +49,44 @@ def core(api: Api, item: Json) -> Json:
     if len(content) == 1 and {*members(content[0])} == {"type", "text"}:
         kept["content"] = members(content[0])["text"]  # the same words in the short form
     return kept
+
+
+def as_said(api: Api, item: Json) -> Json:
+    """An item as what it says, to be compared in one session: in the short form, a text instead of
+    a list with that text alone, which a client writes as it has to mark the text for a cache or
+    not. Without what some clients leave out or put in when they send it back: of the Responses
+    API's what is empty, of Gemini's the signatures.
+    """
+    said = core(api, item)
+    if not isinstance(said, dict):
+        return item
+    if api is Api.GEMINI:
+        parts = said.get("parts")
+        if not isinstance(parts, list):
+            return said
+        return {**said, "parts": [_without_signature(part) for part in parts]}
+    if api is Api.RESPONSES:
+        said = {name: one for name, one in said.items() if one != [] and name != "phase"}
+    content = said.get("content")
+    if not isinstance(content, list):
+        return said
+    if api is Api.RESPONSES:
+        content = [_filled(block) for block in content]
+    block = members(content[0]) if len(content) == 1 else {}
+    alone = {*block} == {"type", "text"} and block["type"] in _TEXTS
+    return {**said, "content": block["text"] if alone else content}
+
+
+def _without_signature(part: Json) -> Json:
+    if not isinstance(part, dict):
+        return part
+    return {name: one for name, one in part.items() if name != "thoughtSignature"}
+
+
+def _filled(block: Json) -> Json:
+    if not isinstance(block, dict):
+        return block
+    return {name: one for name, one in block.items() if one is not None and one != []}
 
 
 def is_by_model(api: Api, item: Json) -> bool:

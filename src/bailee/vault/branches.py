@@ -1,9 +1,10 @@
 """A session's main conversation, and what branched off from it. Pure.
 
-A session is a tree of requests (`request_tree`). Exchanges that begin with the same message are a
-*thread*; its *line* follows, at each fork, what is no agent's, uses tools, and went on last. The
-main conversation is the lines of one thread after another: there is a second one after the client
-has compacted its history. Everything else is a `Branch` that leaves a line somewhere, in time.
+A session is a tree of requests (`request_tree`). Exchanges that begin alike, as far as the model's
+first words, are a *thread*; its *line* follows, at each fork, what is no agent's, uses tools, and
+went on last. The main conversation is the lines of one thread after another: there is a second one
+after the client has compacted its history. Everything else is a `Branch` that leaves a line
+somewhere, in time.
 
 Rules kept here:
 
@@ -20,14 +21,26 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
+from bailee.items.speaking import is_by_model
+from bailee.json_values import members
 from bailee.vault.kept import KeptExchange
 from bailee.vault.lines import ReadLines, SaidAlong
 from bailee.vault.packing import JSON
 from bailee.vault.readable import answered
 from bailee.vault.request_tree import ROOT, RequestTree, TurnNode
 
+_COMPARED: Final = 1_000  # messages of a conversation that was sent otherwise
+_INSTRUCTIONS: Final = (
+    "output_config",
+    "output_format",
+    "system",
+    "instructions",
+    "systemInstruction",
+)
+_INSTRUCTING: Final = ("system", "developer")
 _LOOKED_INTO: Final = 2_000  # characters of a request's instructions that may ask for a title
 
 
@@ -130,6 +143,33 @@ class _Work:
     digests: set[bytes] | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """A thread's line. `body`: the node that this thread alone has, from which on all is its;
+    `before`: what it begins with as another does, from the root on, and which that one has. `said`:
+    all of it.
+    """
+
+    nodes: list[int]
+    body: int
+    before: list[int]
+    said: SaidAlong
+
+    @property
+    def first(self) -> int:
+        """The first node of its line."""
+        return self.nodes[0]
+
+    @property
+    def own(self) -> SaidAlong:
+        """What its line says."""
+        if not self.before:
+            return self.said
+        told = self.said.places[len(self.before) - 1]
+        places = [place - told for place in self.said.places[len(self.before) :]]
+        return SaidAlong(self.said.messages[told:], places)
+
+
 class _Branching:
     """One session's branches being found: drafts, and lines whose forks are still to be looked at.
     Made for one call of `found`.
@@ -146,52 +186,112 @@ class _Branching:
         self._lines = lines
         self._drafts: list[_Draft] = []
         self._work: list[_Work] = []
+        self._begun: set[int] = set()  # nodes at forks at which a thread of its own begins
 
     def found(self) -> Branching:
-        threads = self._tree.nodes[ROOT].children
+        threads = self._threads()
         main = self._main(threads)
-        lines = {first: self._tree.line(first) for first in threads}
-        said = {first: self._lines.whole(lines[first]) for first in threads}
-        times = self._main_work([(lines[first], said[first]) for first in main])
-        chosen = frozenset(main)
+        times = self._main_work(main)
+        chosen = frozenset(one.first for one in main)
         conversations = list(main)
-        for first in threads:
-            if first not in chosen:
-                started = self._started(first)
-                kind = self._kind_beside(first)
+        for one in threads:
+            if one.first not in chosen:
+                kind = self._kind_beside(one.body)
                 if kind in (BranchKind.AGENT, BranchKind.PARALLEL):
-                    conversations.append(first)
-                self._branch(kind, None, bisect_right(times, started), lines[first])
+                    conversations.append(one)
+                at = bisect_right(times, self._started(one.body))
+                self._branch(kind, None, at, one.nodes)
         while self._work:
             self._forks(self._work.pop())
         for number in self._tree.left_out:
             self._without_messages(number, times)
-        conversations.sort(key=lambda one: self._tree.nodes[one].maker)
+        conversations.sort(key=lambda one: self._tree.nodes[one.body].maker)
         return Branching(
-            [self._line(lines[first], said[first]) for first in main],
-            [self._line(lines[first], said[first]) for first in conversations],
+            [self._line(one, one.own) for one in main],
+            [self._line(one, one.said) for one in conversations],
             self._numbered(),
         )
 
-    # -- which threads are the main conversation --------------------------------------------------
+    # -- which threads there are, and which are the main conversation ------------------------------
 
-    def _main(self, threads: Sequence[int]) -> list[int]:
-        """Threads that are no agent's and substantial, of several at a time the longest; all that
-        are no agent's where none is substantial.
+    def _threads(self) -> list[_Thread]:
+        """Each in its line. Before the model has said anything a client that takes turns back, or
+        has compacted its history, begins anew, and so does an agent: the line goes on with what
+        came first, and each of the others is a thread that has the same messages before it.
         """
         nodes = self._tree.nodes
-        own = [first for first in threads if nodes[first].own]
-        some = [first for first in own if self._is_substantial(nodes[first])] or own
+        found: list[_Thread] = []
+        waiting: list[tuple[list[int], int]] = [([], first) for first in nodes[ROOT].children]
+        while waiting:
+            before, first = waiting.pop()
+            line = [first]
+            body = first
+            while not self._is_by_model(place := line[-1]) and nodes[place].children:
+                first, *others = self._beginnings(place)
+                line.append(first)
+                if others:
+                    body = first
+                    self._begun.update(others)
+                    waiting += [([*before, *line[:-1]], one) for one in others]
+            line[-1:] = self._tree.line(line[-1])
+            found.append(_Thread(line, body, before, self._lines.whole([*before, *line])))
+        return sorted(found, key=lambda one: one.first)
+
+    def _beginnings(self, place: int) -> list[int]:
+        """Of a node's children the one that the line goes on with, then those with which another
+        conversation begins.
+        """
+        nodes = self._tree.nodes
+        children = nodes[place].children
+        on = max(children, key=lambda one: nodes[one].rank)
+        others = [one for one in children if one != on and not self._is_by_model(one)]
+        if not others or self._is_by_model(on):
+            return [on]
+        agent = None if nodes[on].own else self._agent(on)
+        kinds = {one: self._kind(one, on, agent) for one in others}
+        agents = [one for one, kind in kinds.items() if kind is BranchKind.AGENT]
+        said = self._some_of(on) if BranchKind.REWRITTEN in kinds.values() else set()
+        again = [one for one in others if self._is_anew(kinds[one], one, on, said)]
+        return [*sorted([on, *again]), *agents]
+
+    def _is_anew(self, kind: BranchKind, child: int, on: int, said: set[bytes]) -> bool:
+        """Whether a conversation begins again: it was taken back, or sent otherwise with less than
+        half of what was there. `said`: by the line that goes on with `on`.
+        """
+        if kind is not BranchKind.REWRITTEN:
+            return kind is BranchKind.TAKEN_BACK
+        other = self._some_of(child)
+        return 2 * len(said & other) < len(other if child < on else said)
+
+    def _some_of(self, place: int) -> set[bytes]:
+        return {*map(self._tree.digest, islice(self._tree.along(place), _COMPARED))}
+
+    def _is_by_model(self, place: int) -> bool:
+        node = self._tree.nodes[place]
+        return node.answered or is_by_model(self._exchanges[node.maker].api, node.message)
+
+    def _main(self, threads: Sequence[_Thread]) -> list[_Thread]:
+        """Threads that are no agent's and substantial; all that are no agent's where none is. Of
+        several at a time the one that was there longest: what it has others do is over before.
+        """
+        nodes = self._tree.nodes
+        by_body = {one.body: one for one in threads}
+        own = [body for body in by_body if nodes[body].own]
+        some = [body for body in own if self._is_substantial(nodes[body])] or own
         taken: list[tuple[int, int, int]] = []  # first exchange, last one, thread; none overlap
-        for first in sorted(some, key=lambda one: (-nodes[one].count, nodes[one].maker)):
-            span = (nodes[first].maker, nodes[first].latest, first)
+        for body in sorted(some, key=self._breadth, reverse=True):
+            span = (nodes[body].maker, nodes[body].latest, body)
             after = bisect_right(taken, span)
             if after and taken[after - 1][1] > span[0]:
                 continue
             if after < len(taken) and taken[after][0] < span[1]:
                 continue
             insort(taken, span)
-        return [first for _, _, first in taken]
+        return [by_body[body] for _, _, body in taken]
+
+    def _breadth(self, body: int) -> tuple[int, int, int]:
+        node = self._tree.nodes[body]
+        return node.latest - node.maker, node.count, -node.maker
 
     def _is_substantial(self, node: TurnNode) -> bool:
         return node.count > 1 or (node.tools and not self._exchanges[node.latest].title)
@@ -207,22 +307,23 @@ class _Branching:
     def _small(self, number: int) -> BranchKind:
         one = self._exchanges[number]
         fields = one.fields or {}
-        if one.title or (not fields.get("tools") and _asks_for_a_title(fields)):
+        if one.title or (not fields.get("tools") and _asks_for_a_title(fields, one.messages[:1])):
             return BranchKind.TITLE
         return BranchKind.ASIDE
 
-    def _main_work(self, lines: list[tuple[list[int], SaidAlong]]) -> list[tuple[float, int]]:
+    def _main_work(self, threads: list[_Thread]) -> list[tuple[float, int]]:
         """Has the main conversation's forks looked at; when each of its messages came."""
         times: list[tuple[float, int]] = []
         latest = (float("-inf"), -1)
         count = 0
-        for nodes, said in lines:
+        for one in threads:
+            said = one.own
             places = [count + place for place in said.places]
-            for place, upto in zip(nodes, places, strict=True):
+            for place, upto in zip(one.nodes, places, strict=True):
                 node = self._tree.nodes[place]
                 latest = max(latest, (node.time, node.maker))
                 times += [latest] * (upto - len(times))
-            self._work.append(_Work(nodes, None, places, None))
+            self._work.append(_Work(one.nodes, None, places, None))
             count += len(said.messages)
         return times
 
@@ -238,7 +339,7 @@ class _Branching:
                 continue
             on = line.nodes[index + 1]
             for child in node.children:
-                if child != on:
+                if child != on and child not in self._begun:
                     kind = self._kind(child, on, line.agent)
                     known = self._digests(line) if kind is BranchKind.REWRITTEN else frozenset()
                     self._branch(kind, line.draft, at, self._tree.line(child), known)
@@ -326,9 +427,9 @@ class _Branching:
     def _answered(self, nodes: list[int]) -> list[int]:
         return sorted(one for place in nodes for one in self._tree.nodes[place].answers)
 
-    def _line(self, nodes: list[int], said: SaidAlong) -> Line:
-        first, last = self._tree.nodes[nodes[0]].maker, self._tree.nodes[nodes[-1]].latest
-        return Line(said.messages, first, last, self._answered(nodes))
+    def _line(self, one: _Thread, said: SaidAlong) -> Line:
+        first, last = self._tree.nodes[one.body].maker, self._tree.nodes[one.nodes[-1]].latest
+        return Line(said.messages, first, last, self._answered(one.nodes))
 
     def _numbered(self) -> list[Branch]:
         """The branches in time."""
@@ -356,13 +457,19 @@ class _Branching:
             )
 
 
-def _asks_for_a_title(fields: dict[str, JSON]) -> bool:
-    wanted = [fields.get(name) for name in ("output_config", "output_format", "system")]
+def _asks_for_a_title(fields: dict[str, JSON], first: Sequence[JSON]) -> bool:
+    """Whether instructions do: those of the request, or its first message if that is one."""
+    wanted = [fields.get(name) for name in _INSTRUCTIONS]
+    wanted += [members(one).get("content") for one in first if _instructs(one)]
     for one in wanted:
         for text in _texts(one):
             if "title" in text[:_LOOKED_INTO].lower():
                 return True
     return False
+
+
+def _instructs(message: JSON) -> bool:
+    return members(message).get("role") in _INSTRUCTING
 
 
 def _texts(value: JSON) -> Iterator[str]:
