@@ -6,9 +6,11 @@ another (`vault.conversations`): a model's words come back changed, and clients 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from bailee.api import Api
+from bailee.items.blocks import parsed
 from bailee.json_values import Json, JsonObject, elements, members
 
 _MODEL: Final = ("assistant", "model")
@@ -52,41 +54,61 @@ def core(api: Api, item: Json) -> Json:
 
 
 def as_said(api: Api, item: Json) -> Json:
-    """An item as what it says, to be compared in one session: in the short form, a text instead of
+    """An item as what it says, to be compared in one session. In the short form: a text instead of
     a list with that text alone, which a client writes as it has to mark the text for a cache or
-    not. Without what some clients leave out or put in when they send it back: of the Responses
-    API's what is empty, of Gemini's the signatures.
+    not. Without what some clients leave out or put in when they send it back: of OpenAI's APIs what
+    is empty, and how the arguments of a call are written; of Gemini's the signatures.
     """
     said = core(api, item)
     if not isinstance(said, dict):
         return item
-    if api is Api.GEMINI:
-        parts = said.get("parts")
-        if not isinstance(parts, list):
-            return said
-        return {**said, "parts": [_without_signature(part) for part in parts]}
-    if api is Api.RESPONSES:
-        said = {name: one for name, one in said.items() if one != [] and name != "phase"}
+    match api:
+        case Api.GEMINI:
+            said = {**said, **_each(said, "parts", _without_signature)}
+        case Api.RESPONSES:
+            said = _read(_filled(said, "phase"))
+            said |= _each(said, "content", _filled)
+        case Api.CHAT:
+            said = _filled(said)
+            said |= _each(said, "tool_calls", _call)
+        case _:
+            pass
     content = said.get("content")
-    if not isinstance(content, list):
-        return said
-    if api is Api.RESPONSES:
-        content = [_filled(block) for block in content]
-    block = members(content[0]) if len(content) == 1 else {}
+    block = members(content[0]) if isinstance(content, list) and len(content) == 1 else {}
     alone = {*block} == {"type", "text"} and block["type"] in _TEXTS
-    return {**said, "content": block["text"] if alone else content}
+    return {**said, "content": block["text"]} if alone else said
 
 
-def _without_signature(part: Json) -> Json:
-    if not isinstance(part, dict):
-        return part
+def _each(whole: JsonObject, name: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
+    """A list among the members, with each object in it changed; nothing if it is none."""
+    value = whole.get(name)
+    if not isinstance(value, list):
+        return {}
+    return {name: [change(one) if isinstance(one, dict) else one for one in value]}
+
+
+def _filled(whole: JsonObject, *without: str) -> JsonObject:
+    return {
+        name: one
+        for name, one in whole.items()
+        if one not in (None, [], "") and name not in without
+    }
+
+
+def _without_signature(part: JsonObject) -> JsonObject:
     return {name: one for name, one in part.items() if name != "thoughtSignature"}
 
 
-def _filled(block: Json) -> Json:
-    if not isinstance(block, dict):
-        return block
-    return {name: one for name, one in block.items() if one is not None and one != []}
+def _call(call: JsonObject) -> JsonObject:
+    function = call.get("function")
+    read = {"function": _read(function)} if isinstance(function, dict) else {}
+    return {**_filled(call, "index"), **read}
+
+
+def _read(called: JsonObject) -> JsonObject:
+    if "arguments" not in called:
+        return called
+    return {**called, "arguments": parsed(called["arguments"])}
 
 
 def is_by_model(api: Api, item: Json) -> bool:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bailee.api import Api
 from bailee.items.speaking import as_said
-from bailee.vault.branches import BranchKind
+from bailee.vault.branch_kinds import BranchKind
 from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, transcript
 
@@ -202,10 +202,26 @@ def test_a_compacted_history_is_another_conversation(summary: list[Any]) -> None
 def test_a_changed_instruction_is_no_other_conversation() -> None:
     """What was there instead is the branch, and nothing else is said again."""
     found = shown(
-        Asked([RULES, A], answer("x")), Asked([user("new rules"), A, X, B], answer("y")),
-        Asked([user("new rules"), D, A, X, B, Y, C], answer("z")),
-    )  # fmt: skip
-    assert ["new rules", "d", "a", "x", "b", "y", "c", "z"] == texts(found.main)[3:]
+        Asked([RULES, C, A], answer("x")),
+        Asked([RULES, D, A, X, B], answer("y")),
+    )
+    assert ["rules", "d", "a", "x", "b", "y"] == texts(found.main)
+    assert [("rewritten", None, 1, ["c"])] == told(found)
+
+
+def test_an_agent_that_its_client_does_not_name_is_known_by_its_call() -> None:
+    """It begins with just the words that a tool was called with."""
+    call = {"type": "tool_use", "id": "t", "name": "ask", "input": {"prompt": "c", "of": 1}}
+    called = {"role": "assistant", "content": [call]}
+    found = shown(
+        Asked([A], {"type": "message", **called}),
+        Asked([C], answer("z")),
+        Asked([D], answer("w")),
+        Asked([A, called, B], answer("y")),
+    )
+    assert [("agent", ["c", "z"]), ("aside", ["d", "w"])] == [
+        (branch.kind.value, texts(branch.messages)) for branch in found.branches
+    ]
 
 
 def test_a_text_in_the_other_form_is_the_same() -> None:
