@@ -57,7 +57,8 @@ def as_said(api: Api, item: Json) -> Json:
     """An item as what it says, to be compared in one session. In the short form: a text instead of
     a list with that text alone, which a client writes as it has to mark the text for a cache or
     not. Without what some clients leave out or put in when they send it back: of OpenAI's APIs what
-    is empty, and how the arguments of a call are written; of Gemini's the signatures.
+    is empty, and how the arguments of a call are written; of Gemini's the signatures, and a result
+    that is there twice.
     """
     said = core(api, item)
     if not isinstance(said, dict):
@@ -65,6 +66,7 @@ def as_said(api: Api, item: Json) -> Json:
     match api:
         case Api.GEMINI:
             said = {**said, **_each(said, "parts", _without_signature)}
+            said |= _once(said, "parts", "functionResponse")
         case Api.RESPONSES:
             said = _read(_filled(said, "phase"))
             said |= _each(said, "content", _filled)
@@ -85,6 +87,15 @@ def _each(whole: JsonObject, name: str, change: Callable[[JsonObject], JsonObjec
     if not isinstance(value, list):
         return {}
     return {name: [change(one) if isinstance(one, dict) else one for one in value]}
+
+
+def _once(whole: JsonObject, name: str, kind: str) -> JsonObject:
+    """A list among the members without what repeats what stands before it, if it is of a kind."""
+    kept: list[Json] = []
+    for one in elements(whole.get(name)):
+        if not kept or kind not in members(one) or one != kept[-1]:
+            kept.append(one)
+    return {name: kept} if isinstance(whole.get(name), list) else {}
 
 
 def _filled(whole: JsonObject, *without: str) -> JsonObject:

@@ -117,8 +117,8 @@ class ReadThreads:
         nodes = self._tree.nodes
         children = nodes[place].children
         on = max(children, key=lambda one: nodes[one].rank)
-        others = [one for one in children if one != on and not self._kinds.is_by_model(one)]
-        if not others or self._kinds.is_by_model(on):
+        others = [one for one in children if one != on and self._may_begin(one, on)]
+        if not others:
             return [on]
         agent = self._kinds.agent(on)
         kinds = {one: self._kinds.at_a_fork(one, on, agent) for one in others}
@@ -126,6 +126,15 @@ class ReadThreads:
         said = self._some_of(on) if BranchKind.REWRITTEN in kinds.values() else set()
         again = [one for one in others if self._is_anew(kinds[one], one, on, said)]
         return [*sorted([on, *again]), *agents]
+
+    def _may_begin(self, child: int, on: int) -> bool:
+        """Whether one of two that part can be another conversation: where both are the client's
+        words; or where those come instead of an answer, and later, and there was more than that.
+        """
+        answers = [one for one in (child, on) if self._kinds.is_by_model(one)]
+        if not answers:
+            return True
+        return answers == [min(child, on)] and self._tree.nodes[answers[0]].count > 1
 
     def _is_anew(self, kind: BranchKind, child: int, on: int, said: set[bytes]) -> bool:
         """Whether a conversation begins again: it was taken back, or sent otherwise with less than

@@ -199,6 +199,20 @@ def test_a_compacted_history_is_another_conversation(summary: list[Any]) -> None
     assert ["rules", "a", "x", "b", "y"] in lines
 
 
+def test_a_summary_instead_of_an_answer_is_another_conversation() -> None:
+    """Codex keeps what the person said, and goes on from there. Where one answer alone is gone,
+    that was taken back.
+    """
+    before = [Asked([A], answer("x")), Asked([A, X, B], answer("y"))]
+    found = shown(*before, Asked([A, C, D], answer("z")))
+    assert ["a", "x", "b", "y", "c", "d", "z"] == texts(found.main)
+    assert ([4], []) == (found.begins, told(found))
+
+    found = shown(before[0], Asked([A, C], answer("z")))
+    assert ["a", "c", "z"] == texts(found.main)
+    assert [("taken_back", None, 1, ["x"])] == told(found)
+
+
 def test_a_changed_instruction_is_no_other_conversation() -> None:
     """What was there instead is the branch, and nothing else is said again."""
     found = shown(
