@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from bailee.admission import Unsealed
 from bailee.clock import system_clock
@@ -37,6 +37,7 @@ from bailee.vault.exchange import Terms
 from bailee.vault.spool import Spool
 from bailee.vault.spool_writing import Kept
 from bench.result import Line, Unavailable
+from bench.streams import ASKED
 
 ROOT = Path(__file__).parent.parent
 LITELLM = ROOT / ".cache" / "bench-litellm"
@@ -87,6 +88,7 @@ class Load:
     body: str
     stream: bool
     first_byte: bool = False
+    path: str = "/v1/messages?beta=true"
 
 
 def _request(stream: bool, padding: int = 0) -> str:
@@ -103,6 +105,10 @@ LOADS = (
     Load("120 KB request, 1 connection", 1, _request(False, 120_000), False),
     Load("120 KB request, 16 connections", 16, _request(False, 120_000), False),
     Load("first byte of a stream, 1 connection", 1, _request(True, 2000), True, first_byte=True),
+    *(
+        Load(f"50 deltas in a burst, 16 connections, {api}", 16, asked.body, True, path=asked.path)
+        for api, asked in ASKED.items()
+    ),
 )
 _PACED = 1500  # a longer request for a stream is answered event by event, with a pause first
 
@@ -128,18 +134,26 @@ class Stub(asyncio.Protocol):
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: req_1\r\n"
         b"content-length: %d\r\n\r\n%b" % (len(body), body)
     )
-    stream = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_1\r\n"
-        b"transfer-encoding: chunked\r\n\r\n"
-        + b"".join(b"%x\r\n%b\r\n" % (len(e), e.encode()) for e in STREAM)
-        + b"0\r\n\r\n"
-    )
+    streams: ClassVar = {
+        path.partition("?")[0].encode(): (
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_1\r\n"
+            b"transfer-encoding: chunked\r\n\r\n"
+            + b"".join(b"%x\r\n%b\r\n" % (len(e), e.encode()) for e in events)
+            + b"0\r\n\r\n"
+        )
+        for path, events in [
+            ("/v1/messages", STREAM),
+            *((asked.path, asked.events) for asked in ASKED.values()),
+        ]
+    }
+    asked = re.compile(rb"POST ([^ ?]+)")
     length = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
     def __init__(self) -> None:
         self.data = b""
         self.left = 0
         self.answer = b""
+        self.stream = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -154,11 +168,13 @@ class Stub(asyncio.Protocol):
             self.data = b""
             match = self.length.search(data, 0, end)
             self.left = int(match[1]) if match else 0
+            path = self.asked.match(data)
+            self.stream = self.streams.get(path[1], b"") if path else b""
             data = data[end + 4 :]
             self.answer = b""
         paced = self.left > _PACED
         self.left -= len(data)
-        self.answer = self.answer or (self.stream if data[-8:].endswith(b"true}") else b"")
+        self.answer = self.answer or (self.stream if b"true}" in data[-8:] else b"")
         if self.left <= 0:
             self.left = 0
             if paced and self.answer:
@@ -197,7 +213,11 @@ async def serve_gateway(kind: str, port: int, upstream: str, folder: str) -> Non
     if kind == "spool":
         recording = spool(Path(folder))
     gateway = Gateway(
-        GatewayConfig(api=Upstream(upstream)), Everyone(), recording, system_clock, lambda _: None
+        GatewayConfig(api=Upstream(upstream), openai=Upstream(upstream), google=Upstream(upstream)),
+        Everyone(),
+        recording,
+        system_clock,
+        lambda _: None,
     )
     await gateway.start("127.0.0.1", port)
     await asyncio.Event().wait()
@@ -325,7 +345,7 @@ def _wrk(load: Load, port: int, folder: str, seconds: int = SECONDS) -> Measured
             "30s",
             "-s",
             str(script),
-            f"http://127.0.0.1:{port}/v1/messages?beta=true",
+            f"http://127.0.0.1:{port}{load.path}",
         ],
         capture_output=True,
         text=True,
@@ -453,6 +473,8 @@ def _measure(
     name: str, pid: int, port: int, folder: str, found: dict[tuple[str, str], Measured]
 ) -> None:
     for load in LOADS:
+        if name == "LiteLLM" and load.path != Load.path:
+            continue  # it translates, for these to another provider than the stub
         _wrk(load, port, folder, 1)  # warm
         before = _cpu(pid)
         got = _wrk(load, port, folder)
@@ -470,7 +492,9 @@ def _lines(names: list[str], found: dict[tuple[str, str], Measured]) -> list[Lin
     for load in LOADS:
         nginx, direct = found.get((load.name, "nginx")), found[load.name, "no gateway"]
         for name in names:
-            got = found[load.name, name]
+            got = found.get((load.name, name))
+            if got is None:
+                continue
             against = ""
             if name != "nginx" and nginx is not None:
                 against = f"{got.per_second / nginx.per_second:.2f} of nginx's rate"

@@ -2,8 +2,8 @@
 
 Total: a message may be any JSON value, since it is what a client sent or a model answered. Nothing
 that it says is left out: a block that is no text is there as its JSON, and so is what stands beside
-one. Only what links and marks blocks for programs (ids, signatures, cache marks) is in the export
-alone.
+one. What links and marks blocks for programs (ids, signatures, cache marks) is apart, so that a
+view can fold it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
-_MARKS: Final = frozenset(("type", "id", "tool_use_id", "signature", "cache_control"))
+_MARKS: Final = frozenset(
+    ("type", "id", "tool_use_id", "signature", "cache_control", "marks")  # `marks`: `items.view`'s
+)
+_FOLDED: Final = ("text", "thinking", "tool_use", "server_tool_use", "mcp_tool_use", "tool_result")
+"""Kinds of blocks of which the marks are not shown with what they say."""
 _OF_A_MESSAGE: Final = frozenset(("role", "content"))
 _TOOLS: Final = ("tool_use", "server_tool_use", "mcp_tool_use")
 
@@ -25,15 +29,18 @@ class Block(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """A message: who speaks, and what is said."""
+    """A message: who speaks, and what is said. `marks`: as JSON, what links and marks its blocks,
+    which are numbered from 0; "" if there is nothing.
+    """
 
     role: str
     blocks: list[Block]
+    marks: str = ""
 
 
 def spoken(messages: Iterable[object]) -> list[Spoken]:
     """Messages as people read them."""
-    return [Spoken(role_of(one), blocks_of(one)) for one in messages]
+    return [Spoken(role_of(one), blocks_of(one), marks_of(one)) for one in messages]
 
 
 def role_of(message: object) -> str:
@@ -48,6 +55,25 @@ def blocks_of(message: object) -> list[Block]:
     if "content" not in message:
         return [Block(str(message.get("type", "")), as_json(message))]
     return [*_blocks(message["content"]), *_beside("the message", message, _OF_A_MESSAGE)]
+
+
+def marks_of(message: object) -> str:
+    """What links and marks the message and its blocks for programs."""
+    if not isinstance(message, dict) or "content" not in message:
+        return ""
+    content = message["content"]
+    found = [{"block": None, **_marks(message, ("role", "content"))}]
+    found += [
+        {"block": number, **_marks(block, ("type",))}
+        for number, block in enumerate(content if isinstance(content, list) else [])
+        if isinstance(block, dict) and block.get("type") in _FOLDED
+    ]
+    some = [one for one in found if len(one) > 1]
+    return as_json(some) if some else ""
+
+
+def _marks(whole: dict[str, object], without: Collection[str]) -> dict[str, object]:
+    return {name: one for name, one in whole.items() if name in _MARKS and name not in without}
 
 
 def _blocks(content: object) -> list[Block]:

@@ -22,7 +22,7 @@ from bailee.client import foreign
 from bailee.client.foreign_places import AgentPlace, groups
 from bailee.client.lifetimes import Lifetimes
 from bailee.testing.other_apis import Calls, Says
-from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
+from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse, Turn
 from support.clients import processes
 from support.clients.programs import Bailee, clean_environment
 
@@ -45,6 +45,7 @@ class Run:
     key: str = field(repr=False)
     credentials: set[str] = field(repr=False)
     given: frozenset[Path]
+    told: list[dict[str, Any]] = field(repr=False)
 
     @property
     def project(self) -> Path:
@@ -97,13 +98,17 @@ def left_by(
 
 
 AGAIN = "And the pearpear trees?"
+ASKED = "Count the medlars in the file."
+COUNTED = "Nine medlars."
 
 
 @dataclass(frozen=True)
 class Asks:
     """How an agent is asked without a terminal, at first and when it takes up its last session;
     what it needs besides a key is what its vendor says. `read`: the call that reads a file with
-    its own tool, where it has one. `path`: what its requests ask of the upstream.
+    its own tool, where it has one. `path`: what its requests ask of the upstream. `agent`: where it
+    has agents that it waits for, the call that begins one, and by what that one ends. `begins`: how
+    many more conversations there are, after it has compacted its history.
     """
 
     first: list[str]
@@ -111,6 +116,8 @@ class Asks:
     path: str
     channel: str
     read: Calls | None = None
+    agent: tuple[Turn, ...] = ()
+    begins: int = 0
     more: dict[str, str] = field(default_factory=dict)
 
 
@@ -125,13 +132,18 @@ COMMANDS = {
         "/v1/responses",
         "openai",
         Calls("read", {"filePath": "orchard.txt"}),
+        (
+            Calls("task", {"description": "c", "prompt": ASKED, "subagent_type": "general"}),
+            Says(COUNTED),
+        ),
     ),
     "codex": Asks(
         [*_CODEX, PROMPT],
-        [*_CODEX, "resume", "--last", AGAIN],
+        [*_CODEX, "-c", "model_auto_compact_token_limit=1", "resume", "--last", AGAIN],
         "/v1/responses",
         "openai",
         Calls("exec_command", {"cmd": "cat orchard.txt"}),
+        begins=1,
     ),
     "gemini": Asks(
         [*_GEMINI, "-p", PROMPT],
@@ -139,7 +151,11 @@ COMMANDS = {
         "/v1beta/models/gemini-2.5-flash:streamGenerateContent",
         "google",
         Calls("read_file", {"file_path": "orchard.txt"}),
-        {"GEMINI_CLI_TRUST_WORKSPACE": "true"},
+        (
+            Calls("invoke_agent", {"agent_name": "generalist", "prompt": ASKED}),
+            Calls("complete_task", {"result": {"response": COUNTED}}),
+        ),
+        more={"GEMINI_CLI_TRUST_WORKSPACE": "true"},
     ),
     "aider": Asks(
         [*_AIDER, "--message", PROMPT],
@@ -176,7 +192,7 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
     subprocess.run(["git", "init", "-q", str(home / "orchard")], check=True)
     (home / "orchard/orchard.txt").write_text("seven pear trees\n")
     asks = COMMANDS[name]
-    script = [Says("Seven.")] if asks.read is None else [asks.read, Says("Seven.")]
+    script = [*([] if asks.read is None else [asks.read]), *asks.agent, Says("Seven.")]
     (home / "tmp").mkdir()
     given = frozenset(home.rglob("*"))
     bailee = Bailee(folder)
@@ -203,6 +219,7 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
                 ))  # fmt: skip
                 assert 0 == done[-1].returncode, done[-1].stderr
             sessions = bailee.json("sessions", "list")
+            told = [bailee.json("sessions", "show", one["id"]) for one in sessions]
             shown = "".join(bailee.run("sessions", "show", one["id"]).stdout for one in sessions)
             said = json.loads(report.read_text())
         finally:
@@ -218,7 +235,7 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
     }
     return Run(
         name, home, done[0], said, sessions, asked, program, environment, shown, ready["key"],
-        credentials, given,
+        credentials, given, told,
     )  # fmt: skip
 
 
@@ -250,6 +267,25 @@ def test_what_it_says_and_does_is_one_session(run: Run) -> None:
     assert [] == [one for one in expected if one not in run.shown], run.shown[-3000:]
     form = "sk-the-operators" if asks.channel == "google" else "Bearer sk-the-operators"
     assert {form} == run.credentials
+
+
+@pytest.mark.row("G3", "G4")
+def test_what_branches_off_is_where_it_began(run: Run) -> None:
+    """An agent stands after the call that began it, whether the client names it or not; a history
+    that was compacted is another conversation, after all that was said before. And a client that
+    sends an answer back otherwise than it came has said nothing twice.
+    """
+    asks = COMMANDS[run.agent]
+    (told,) = run.told
+    assert asks.begins == len(told["begins"])
+    agents = [one for one in told["branches"] if one["kind"] == "agent"]
+    assert bool(asks.agent) == bool(agents)
+    for one in agents:
+        assert COUNTED in json.dumps(one["messages"])
+        assert ASKED in json.dumps(told["messages"][one["at"] - 1])
+    kinds = {one["kind"] for one in told["branches"]}
+    anew = {"rewritten"} if run.agent == "aider" else set()  # it sends what was said in other words
+    assert kinds <= {"agent", "title", "aside"} | anew
 
 
 @pytest.mark.row("R3")

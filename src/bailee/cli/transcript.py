@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bailee.blocks import Spoken, as_json
+from bailee.blocks import Spoken, as_json, marks_of
 from bailee.cli.answers import Fields
 from bailee.cli.show import console, moment, say
 from bailee.errors import InputError
@@ -110,8 +110,11 @@ def print_transcript(transcript: Fields, *, whole_of_it: bool = False) -> None:
         for one in transcript.parts("exchange_list"):
             say(f"exchange {one['number']}: {moment(one['started'])}, {one['outcome']}")
             out.print(as_json(one))
-    elif branches:
+        return
+    if branches:
         say(f"One branch: bailee sessions show {transcript['id']} --branch N; all: --all.")
+    if any(marks_of(one) for one in messages):
+        say("What links and marks its blocks (ids, signatures, cache marks): --all.")
 
 
 def print_branch(transcript: Fields, number: int) -> None:
@@ -195,6 +198,10 @@ def _print_message(out: Console, message: Spoken, longest: int | None) -> None:
         out.print(cut)
         if len(cut) < len(text):
             out.print(f"… {len(text) - len(cut)} more characters (--all)", style="dim")
+        out.print()
+    if message.marks and longest is None:
+        out.print("ids and marks", style="dim")
+        out.print(message.marks, style="dim")
         out.print()
 
 

@@ -203,6 +203,10 @@ def _claude(made: Launch, under: LaunchTerms) -> None:
             made.notes.append("its survey travels with its metrics, which are off: it is off too")
 
 
+_NOBODY: Final = "http://127.0.0.1:9/"
+"""Where nobody listens: for what has an address and no switch."""
+
+
 def _codex(made: Launch, under: LaunchTerms) -> None:
     made.arguments += [
         *("-c", "analytics.enabled=false"),
@@ -224,6 +228,15 @@ def _codex(made: Launch, under: LaunchTerms) -> None:
             provider["env_key"] = '"OPENAI_API_KEY"'
         else:
             provider["requires_openai_auth"] = "true"
+            made.notes.append(
+                "an account of ChatGPT can't be used with the gateway, which refuses it: its model "
+                "is at an address of its own, and it is renewed at auth.openai.com. Use a key, or "
+                "--direct, where nothing is recorded"
+            )
+        # With an account of ChatGPT it would load connectors and settings from chatgpt.com, whoever
+        # answers for the model. There is a switch for some of that; the rest finds nobody there.
+        made.arguments += ["-c", "features.apps=false"]
+        made.arguments += ["-c", f'chatgpt_base_url="{_NOBODY}"']
         table = ", ".join(f"{name} = {value}" for name, value in provider.items())
         made.arguments += ["-c", 'model_provider="bailee"']
         made.arguments += ["-c", f"model_providers.bailee={{{table}}}"]
@@ -243,6 +256,8 @@ def _gemini(made: Launch, under: LaunchTerms) -> None:
     made.env["GEMINI_TELEMETRY_ENABLED"] = "false"
     if not under.direct:
         made.env["GOOGLE_GEMINI_BASE_URL"] = f"{under.gateway}/gemini"
+        # With another sign-in it would go round the gateway: so it does not start with one.
+        auth = {"enforcedType": "gemini-api-key"}
         # It names no session: this is all that says which requests belong together.
         given = under.environment.get(_GEMINI_HEADERS, "")
         own = f"x-bailee-session: {under.session}" if under.session else ""
@@ -253,7 +268,13 @@ def _gemini(made: Launch, under: LaunchTerms) -> None:
             made.env["GEMINI_API_KEY"] = under.key
             # By these it would go elsewhere, or by another sign-in.
             made.without |= {"GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"}
-            settings["security"] = {"auth": {"selectedType": "gemini-api-key"}}
+            auth = {"selectedType": "gemini-api-key", **auth}
+        else:
+            made.notes.append(
+                "sign-in with Google (Code Assist) and Vertex AI are refused: they have addresses "
+                "of their own, where nothing would be recorded. Use a key, or --direct"
+            )
+        settings["security"] = {"auth": auth}
     made.files["gemini-settings.json"] = (_GEMINI_SYSTEM, json.dumps(settings))
     made.beneath[_GEMINI_SYSTEM] = "/etc/gemini-cli/settings.json"
     made.notes.append(
@@ -276,7 +297,7 @@ def _opencode(made: Launch, under: LaunchTerms) -> None:
         "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
         # It installs a package of its vendor's into every configuration folder at every start, and
         # has no switch for that. For this scope alone there is no registry.
-        "npm_config_@opencode-ai:registry": "http://127.0.0.1:9/",
+        "npm_config_@opencode-ai:registry": _NOBODY,
     }
     config: dict[str, object] = {"autoupdate": False, "share": "disabled"}
     if not under.direct:

@@ -224,6 +224,7 @@ _OPENCODE_STATE_STAYS: Final = (
 _GEMINI: Final = (
     FileGroup("tmp/*/chats/*.jsonl", sessions=True),
     FileGroup("tmp/*/chats/*.json", sessions=True),
+    FileGroup("tmp/*/chats/*/*.jsonl"),  # its agents', by the session that called them
     FileGroup("tmp/*/logs.json", cut_array),
     *_old("tmp/*/checkpoint*.json", "tmp/*/checkpoints/*", "tmp/*/shell_history"),
     *_old("tmp/*/tool-outputs/*", "tmp/*/images/*", "tmp/*/plans/*", "tmp/*/logs/*"),

@@ -14,14 +14,15 @@ from bailee.unfolding import UNANSWERED, Another, Begins, Ends, Told, unfolded
 
 @dataclass(frozen=True, slots=True)
 class ShownPiece:
-    """What comes next on a page: a message (`role`, `blocks`), the begin or the end of a fold
-    (`branch`), or another conversation. `ended`: the fold's exchange has no answer, and how it
-    ended is said; `error`: what came instead, as JSON.
+    """What comes next on a page: a message (`role`, `blocks`, `marks`, which are folded), the begin
+    or the end of a fold (`branch`), or another conversation. `ended`: the fold's exchange has no
+    answer, and how it ended is said; `error`: what came instead, as JSON.
     """
 
     what: Literal["message", "begins", "ends", "another"]
     role: str = ""
     blocks: tuple[Block, ...] = ()
+    marks: str = ""
     branch: ShownBranch | None = None
     ended: bool = False
     error: str = ""
@@ -56,8 +57,8 @@ def shown_session(shown: SessionTranscript) -> ShownSession:
 
 def _piece(told: Told[ShownBranch]) -> ShownPiece:
     match told:
-        case Spoken(role, blocks):
-            return ShownPiece("message", role, tuple(blocks))
+        case Spoken(role, blocks, marks):
+            return ShownPiece("message", role, tuple(blocks), marks)
         case Begins(branch):
             return ShownPiece("begins", branch=branch)
         case Ends(branch):

@@ -189,14 +189,15 @@ def readable(content: Mapping[str, object]) -> list[dict[str, object]]:
 def _part(name: str, value: object) -> dict[str, object]:
     if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
         messages, left = [], _LONGEST
-        for role, said in spoken(value):
+        for role, said, marks in spoken(value):
             if left <= 0:
                 break
             blocks = []
             for label, text in said:
                 blocks.append(Block(_clean(label), _clean(text[: max(left, 0)])))
                 left -= len(text)
-            messages.append(Spoken(_clean(role), blocks))
+            messages.append(Spoken(_clean(role), blocks, _clean(marks[: max(left, 0)])))
+            left -= len(marks)
         return {"name": name, "messages": messages, "text": "", "cut": left < 0}
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
     cut = len(text) > _LONGEST

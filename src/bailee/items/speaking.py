@@ -6,12 +6,15 @@ another (`vault.conversations`): a model's words come back changed, and clients 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from bailee.api import Api
+from bailee.items.blocks import parsed
 from bailee.json_values import Json, JsonObject, elements, members
 
 _MODEL: Final = ("assistant", "model")
+_TEXTS: Final = ("text", "input_text", "output_text")
 _RESULTS: Final = ("_output", "_response")
 """How the type of an item ends that is the result of a tool of the client's."""
 _NAMES: Final = ("id", "status", "internal_chat_message_metadata_passthrough")
@@ -48,6 +51,75 @@ def core(api: Api, item: Json) -> Json:
     if len(content) == 1 and {*members(content[0])} == {"type", "text"}:
         kept["content"] = members(content[0])["text"]  # the same words in the short form
     return kept
+
+
+def as_said(api: Api, item: Json) -> Json:
+    """An item as what it says, to be compared in one session. In the short form: a text instead of
+    a list with that text alone, which a client writes as it has to mark the text for a cache or
+    not. Without what some clients leave out or put in when they send it back: of OpenAI's APIs what
+    is empty, and how the arguments of a call are written; of Gemini's the signatures, and a result
+    that is there twice.
+    """
+    said = core(api, item)
+    if not isinstance(said, dict):
+        return item
+    match api:
+        case Api.GEMINI:
+            said = {**said, **_each(said, "parts", _without_signature)}
+            said |= _once(said, "parts", "functionResponse")
+        case Api.RESPONSES:
+            said = _read(_filled(said, "phase"))
+            said |= _each(said, "content", _filled)
+        case Api.CHAT:
+            said = _filled(said)
+            said |= _each(said, "tool_calls", _call)
+        case _:
+            pass
+    content = said.get("content")
+    block = members(content[0]) if isinstance(content, list) and len(content) == 1 else {}
+    alone = {*block} == {"type", "text"} and block["type"] in _TEXTS
+    return {**said, "content": block["text"]} if alone else said
+
+
+def _each(whole: JsonObject, name: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
+    """A list among the members, with each object in it changed; nothing if it is none."""
+    value = whole.get(name)
+    if not isinstance(value, list):
+        return {}
+    return {name: [change(one) if isinstance(one, dict) else one for one in value]}
+
+
+def _once(whole: JsonObject, name: str, kind: str) -> JsonObject:
+    """A list among the members without what repeats what stands before it, if it is of a kind."""
+    kept: list[Json] = []
+    for one in elements(whole.get(name)):
+        if not kept or kind not in members(one) or one != kept[-1]:
+            kept.append(one)
+    return {name: kept} if isinstance(whole.get(name), list) else {}
+
+
+def _filled(whole: JsonObject, *without: str) -> JsonObject:
+    return {
+        name: one
+        for name, one in whole.items()
+        if one not in (None, [], "") and name not in without
+    }
+
+
+def _without_signature(part: JsonObject) -> JsonObject:
+    return {name: one for name, one in part.items() if name != "thoughtSignature"}
+
+
+def _call(call: JsonObject) -> JsonObject:
+    function = call.get("function")
+    read = {"function": _read(function)} if isinstance(function, dict) else {}
+    return {**_filled(call, "index"), **read}
+
+
+def _read(called: JsonObject) -> JsonObject:
+    if "arguments" not in called:
+        return called
+    return {**called, "arguments": parsed(called["arguments"])}
 
 
 def is_by_model(api: Api, item: Json) -> bool:

@@ -74,10 +74,14 @@ def _part(part: Json) -> Block:
 
 
 def _call(called: Json) -> Block:
-    for kind in ("function", "custom"):
-        if isinstance(called, dict) and isinstance(inner := called.get(kind), dict):
-            return _use(called.get("id"), inner)
-    return other(called)
+    given = members(called)
+    kind = next((one for one in ("function", "custom") if isinstance(given.get(one), dict)), None)
+    inner = members(given.get(kind or ""))
+    if kind is None or not {*inner} <= {"name", "arguments", "input"}:
+        return other(called)
+    known = ("id", "type", "index", kind)
+    rest = {name: one for name, one in given.items() if name not in known}
+    return {**rest, **_use(given.get("id"), inner)}
 
 
 def _use(named: Json, called: JsonObject) -> Block:

@@ -52,10 +52,10 @@ def _part(part: Json) -> Block:
             return {"type": "thinking", "thinking": rest["text"], **signed}
         return {"type": "text", "text": rest["text"], **signed}
     called, came, data = (members(rest.get(one)) for one in _KINDS)
-    if called and len(rest) == 1:
+    if called and len(rest) == 1 and {*called} <= {"id", "name", "args"}:
         named = {"id": called.get("id"), "name": called.get("name"), "input": called.get("args")}
         return {"type": "tool_use", **named, **signed}
-    if came and len(rest) == 1:
+    if came and len(rest) == 1 and {*came} <= {"id", "name", "response"}:
         named = {"tool_use_id": came.get("id", came.get("name")), "content": came.get("response")}
         return {"type": "tool_result", **named, **signed}
     if text(data.get("mimeType")).startswith("image/") and len(rest) == 1:

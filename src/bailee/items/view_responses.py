@@ -10,6 +10,8 @@ from bailee.json_values import Json, JsonObject, elements, members, objects, tex
 
 _TEXTS: Final = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 _NAMES: Final = ("type", "id", "status", "internal_chat_message_metadata_passthrough")
+_MARKS: Final = ("id", "status", "phase", "internal_chat_message_metadata_passthrough")
+"""What marks an item for programs: it is shown apart, with the item's first block."""
 _CALL: Final = (*_NAMES, "call_id", "name", "namespace", "arguments", "input")
 _RESULTS: Final = ("output", "outputs", "results", "result", "error", "tools")
 """Where a tool that the provider runs has what came of it."""
@@ -20,7 +22,7 @@ def messages(items: Iterable[Json]) -> Iterator[JsonObject]:
     latest: JsonObject | None = None
     for item in items:
         role, blocks = _read(item)
-        one = message(role, blocks)
+        one = message(role, _marked(item, blocks))
         if latest is not None and latest["role"] == one["role"]:
             latest["content"] = [*elements(latest["content"]), *elements(one["content"])]
             continue
@@ -29,6 +31,15 @@ def messages(items: Iterable[Json]) -> Iterator[JsonObject]:
         latest = one
     if latest is not None:
         yield latest
+
+
+def _marked(item: Json, blocks: list[Block]) -> list[Block]:
+    marks: JsonObject = {
+        name: one for name in _MARKS if (one := members(item).get(name)) and one != "completed"
+    }
+    if not (marks and blocks) or blocks[0].get("type") == "other":
+        return blocks
+    return [{**blocks[0], "marks": marks}, *blocks[1:]]
 
 
 def _read(item: Json) -> tuple[Json, list[Block]]:

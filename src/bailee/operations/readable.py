@@ -93,15 +93,23 @@ def transcript(session_id: str, shown: Transcript) -> Iterator[str]:
                 depth -= 1
                 yield from _ended(branch)
                 yield "\n</details>\n"
-            case Spoken(role, blocks):
+            case Spoken(role, blocks, marks):
                 yield f"\n{'###' if depth else '##'} {role}\n"
                 for label, text in blocks:
                     # Within a fold no text may end it.
                     yield _fenced(label, text) if label or depth else f"\n{text}\n"
+                yield from _marked(marks)
             case _:
                 yield "\n---\n"
     yield from _particulars(shown_exchanges(shown.exchanges))
     yield from unshown(as_bytes(shown.exchanges))
+
+
+def _marked(marks: str) -> Iterator[str]:
+    if marks:
+        yield "\n<details><summary>ids and marks</summary>\n"
+        yield _fenced("", marks)
+        yield "\n</details>\n"
 
 
 def _title(branch: ShownBranch) -> str:

@@ -74,6 +74,7 @@ class ShownExchange:
     request: dict[str, object]
     unchanged: list[str]
     answer: dict[str, object]
+    marks: list[object]
     error: object
 
 
@@ -118,6 +119,7 @@ def shown_exchanges(exchanges: Iterable[KeptExchange]) -> list[ShownExchange]:
             {**said.request},
             said.unchanged,
             {**said.answer},
+            [*said.marks],
             one.error,
         )
         for said in beside(exchanges)

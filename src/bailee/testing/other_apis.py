@@ -5,11 +5,19 @@ agents of other vendors, streamed or not.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bailee.testing.upstream import Part, Received, Reply, Text, ToolUse
+
+_numbers = itertools.count(1)
+
+
+def _new(kind: str) -> str:
+    """An id that nothing else has: clients take two things with one id for the same."""
+    return f"{kind}_{next(_numbers)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +42,10 @@ class Says:
 
     def _responses(self) -> list[dict[str, object]]:
         content = {"type": "output_text", "text": self.text, "annotations": []}
-        message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+        named = _new("msg")
+        message = {"type": "message", "id": named, "role": "assistant", "status": "completed"}
         done = {**message, "content": [content]}
-        place = {"item_id": "msg_1", "output_index": 0}
+        place = {"item_id": named, "output_index": 0}
         said = {**place, "type": "response.output_text.delta", "content_index": 0}
         return _response_events({**message, "content": []}, done, [{**said, "delta": self.text}])
 
@@ -79,7 +88,7 @@ class Calls:
         return ToolUse(self.name, self.arguments).reply(request)
 
     def _responses(self) -> list[dict[str, object]]:
-        item: dict[str, object] = {"id": "fc_1", "call_id": "call_1", "name": self.name}
+        item: dict[str, object] = {"id": _new("fc"), "call_id": _new("call"), "name": self.name}
         given = json.dumps(self.arguments) if self.text is None else self.text
         kind = "function_call" if self.text is None else "custom_tool_call"
         into = "arguments" if self.text is None else "input"
@@ -88,12 +97,12 @@ class Calls:
 
     def _chunks(self) -> list[dict[str, object]]:
         function = {"name": self.name, "arguments": json.dumps(self.arguments)}
-        call = {"index": 0, "id": "call_1", "type": "function", "function": function}
+        call = {"index": 0, "id": _new("call"), "type": "function", "function": function}
         said = {"role": "assistant", "content": None, "tool_calls": [call]}
         return [_chunk(said, None), _chunk({}, "tool_calls")]
 
     def _candidate(self) -> dict[str, object]:
-        call = {"id": "fc_1", "name": self.name, "args": self.arguments}
+        call = {"id": _new("fc"), "name": self.name, "args": self.arguments}
         content = {"role": "model", "parts": [{"functionCall": call}]}
         return _candidates(content)
 
@@ -106,9 +115,10 @@ def _response_events(
         "input_tokens_details": {"cached_tokens": 0},
         "output_tokens_details": {"reasoning_tokens": 0},
     }
-    response: dict[str, object] = {"id": "resp_1", "object": "response", "status": "completed"}
+    named = _new("resp")
+    response: dict[str, object] = {"id": named, "object": "response", "status": "completed"}
     return [
-        {"type": "response.created", "response": {"id": "resp_1", "output": []}},
+        {"type": "response.created", "response": {"id": named, "output": []}},
         {"type": "response.output_item.added", "output_index": 0, "item": begun},
         *between,
         {"type": "response.output_item.done", "output_index": 0, "item": done},

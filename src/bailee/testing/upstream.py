@@ -143,7 +143,7 @@ class AssistantMessage:
         """The message as a non-streaming answer holds it."""
         body = request.json if isinstance(request.json, dict) else {}
         return {
-            "id": "msg_scripted",
+            "id": f"msg_scripted_{next(_message_ids)}",  # Claude Code joins what has one id
             "type": "message",
             "role": "assistant",
             "model": body.get("model", "scripted-model"),
@@ -209,6 +209,7 @@ def Text(text: str, **options: Unpack[_TextOptions]) -> AssistantMessage:
     return AssistantMessage(({"type": "text", "text": text},), **options)
 
 
+_message_ids = itertools.count(1)
 _tool_ids = itertools.count(1)
 
 

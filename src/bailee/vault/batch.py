@@ -10,6 +10,10 @@ Rules kept here:
   Whatever is dropped, `dropped` says whose it was and by which clause.
 * The client's session id becomes the session's id only when it is a UUID that no other session has
   or had.
+* Another process may file at the same time. What it did since this batch was placed is seen when
+  the rows are put, and the batch is made anew (`OvertakenError`). What it files later, of a
+  conversation whose next turn was filed here before, finds that by what that turn continued
+  (`conversations.awaited`).
 * A session is continued by what came before its end, however much later that is sealed, as long as
   its key is there. What came after its end begins another.
 """
@@ -36,7 +40,7 @@ from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.policy.period import expires_at
 from bailee.vault import lookup
-from bailee.vault.conversations import Conversations
+from bailee.vault.conversations import Conversations, awaited
 from bailee.vault.delta import digest_key
 from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.record import seal_record, subject_of
@@ -52,7 +56,7 @@ _MOST: Final = (1 << 63) - 1
 
 _CHANGE: Final = (
     update(sessions)
-    .where(sessions.c.id == bindparam("which"))
+    .where(sessions.c.id == bindparam("which"), sessions.c.exchanges == bindparam("had"))
     .values({column.name: bindparam(column.name) for column in sessions.c if column.name != "id"})
 )
 
@@ -86,12 +90,19 @@ class BatchItem:
     apart: Apart
 
 
+class OvertakenError(Exception):
+    """Another process has changed what a batch goes on with. Nothing was committed."""
+
+
 @dataclass(slots=True)
 class Working:
-    """A session that a batch changes: its row's values, and whether it is new."""
+    """A session that a batch changes: its row's values, whether it is new, and how many exchanges
+    it had.
+    """
 
     values: dict[str, Any]
     new: bool
+    had: int = 0
 
     @property
     def id(self) -> str:
@@ -159,6 +170,7 @@ class Batch:
         self._rows: list[dict[str, object]] = []
         self._learned: list[dict[str, object]] = []
         self._noted: dict[bytes, str] = {}
+        self._unfound: set[bytes] = set()  # links that the index did not have
         self._met: set[bytes] = set()
         self._grown: dict[str, int] = {}  # bytes, by owner
         self._sums: Sums = {}
@@ -263,7 +275,13 @@ class Batch:
             ]
 
     def put_rows(self, connection: Connection) -> None:
-        """Put everything into the caller's transaction."""
+        """Put everything into the caller's transaction.
+
+        Raises:
+            OvertakenError: that must not be committed.
+        """
+        if lookup.linked(connection, self._unfound) or self._begun_elsewhere(connection):
+            raise OvertakenError
         self._tombstones.renew(connection, self._met, self._now)
         deleted = {
             who: n for (who, clause), n in self.dropped.items() if clause == self._deleted_by
@@ -275,13 +293,22 @@ class Batch:
             put(connection, sessions, [session.values for session in new])
             for session in new:
                 self._grow(session, SESSION)
-        if old := [{**one.values, "which": one.id} for one in every if not one.new]:
-            connection.execute(_CHANGE, old)
+        old = [{**one.values, "which": one.id, "had": one.had} for one in every if not one.new]
+        if old and connection.execute(_CHANGE, old).rowcount != len(old):
+            raise OvertakenError
         self._segments.put_rows(connection)
         put(connection, exchanges, self._rows)
         put(connection, prefixes, self._learned)
         self._put_links(connection)
         self._sums = self._stored.add(connection, self._grown)
+
+    def _begun_elsewhere(self, connection: Connection) -> bool:
+        """Whether a session that begins here has begun since by the id that its client gave it."""
+        clients = {one.values["client_session"] for one in self._sessions.values() if one.new}
+        found = lookup.known(connection, (), clients - {None}).by_client
+        return any(
+            len(rows) > len(self._known.by_client.get(client, [])) for client, rows in found.items()
+        )
 
     def _put_links(self, connection: Connection) -> None:
         """Keep what can be continued, of each session and of all the latest."""
@@ -333,13 +360,18 @@ class Batch:
         wanted = {
             link: None
             for item in items
-            for link in self._conversations.lacks(item.apart.links.continues)
+            for links in (item.apart.links.continues, awaited(item.apart.links.leaves))
+            for link in self._conversations.lacks(links)
         }
-        for link, session_id in lookup.linked(connection, wanted).items():
+        linked = lookup.linked(connection, wanted)
+        self._unfound = {*wanted} - {*linked}
+        for link, session_id in linked.items():
             self._conversations.note(link, session_id)
         for item in items:
-            if found := self._conversations.find(item.apart.links.continues, {}):
-                ids.add(found)
+            links = item.apart.links
+            for some in (links.continues, awaited(links.leaves)):
+                if found := self._conversations.find(some, {}):
+                    ids.add(found)
         self._known = lookup.known(connection, ids, set(self._clients.values()))
         uuids = {_uuid(item.apart.client_session) for item in items} - {None}
         names = {digest_of(self._key, "departed", uuid): uuid for uuid in uuids if uuid}
@@ -361,11 +393,21 @@ class Batch:
             session = self._living(self._by_client.get(digest), digest, came)
         if session is None:
             found = self._conversations.find(links.continues, self._noted)
-            session = self._living(found, None, came) or self._begin(item, digest)
+            session = self._living(found, None, came) or self._overtaken(item, came)
+        if session is None:
+            session = self._begin(item, digest)
+            self._noted.update(dict.fromkeys(awaited(links.continues[:1]), session.id))
         if digest is not None and session.values["client_session"] == digest:
             self._by_client[digest] = session.id
         self._noted.update(dict.fromkeys(links.leaves, session.id))
         return session
+
+    def _overtaken(self, item: BatchItem, at: datetime) -> Working | None:
+        """The session that began with what goes on from this exchange, which was filed later."""
+        awaiting = awaited(item.apart.links.leaves)
+        session = self._living(self._conversations.find(awaiting, self._noted), None, at)
+        ended = moment(item.exchange.ended_at)
+        return session if session is not None and ended <= session.values["started"] else None
 
     def _living(self, session_id: str | None, client: bytes | None, at: datetime) -> Working | None:
         """The session that lived `at` a moment, by its id or its client's."""
@@ -381,7 +423,9 @@ class Batch:
             if row.id in self._sessions:
                 return self._sessions[row.id]
             if self._goes_on(row):
-                found = self._sessions[row.id] = Working(dict(row._mapping), new=False)
+                found = self._sessions[row.id] = Working(
+                    dict(row._mapping), new=False, had=row.exchanges
+                )
                 return found
         return None
 

@@ -23,13 +23,15 @@ _SMALL: Final = 64
 class Beside:
     """`request`: the request's members apart from its messages; of a list, the entries that are
     new. `unchanged`: the names of members of which something is not told again. `answer`: its
-    members apart from what is in the conversation.
+    members apart from what is in the conversation. `marks`: where its messages had cache marks: the
+    message from 0, the block in it (in a tool's result, also within that), and the mark.
     """
 
     exchange: KeptExchange
     request: dict[str, JSON]
     unchanged: list[str]
     answer: dict[str, JSON]
+    marks: list[JSON]
 
 
 def beside(exchanges: Iterable[KeptExchange]) -> Iterator[Beside]:
@@ -49,13 +51,23 @@ def beside(exchanges: Iterable[KeptExchange]) -> Iterator[Beside]:
                 request[name] = value
             else:
                 unchanged.append(name)
-        yield Beside(exchange, request, unchanged, _of_the_answer(exchange.answer))
+        answer = _of_the_answer(exchange.answer)
+        yield Beside(exchange, request, unchanged, answer, _marks(exchange))
 
 
 def _of_the_answer(answer: JSON) -> dict[str, JSON]:
     if not isinstance(answer, dict) or not ("content" in answer or "output" in answer):
         return {}  # it stands in the conversation whole
     return {name: value for name, value in answer.items() if name not in ("content", "output")}
+
+
+def _marks(exchange: KeptExchange) -> list[JSON]:
+    marks = exchange.said.marks if exchange.said is not None else {}
+    return [
+        {"message": number, "block": [*where], "mark": mark}
+        for number, some in sorted(marks.items())
+        for where, mark in some
+    ]
 
 
 def _is_new(name: str, value: JSON, told: set[bytes]) -> bool:

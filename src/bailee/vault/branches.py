@@ -1,57 +1,31 @@
 """A session's main conversation, and what branched off from it. Pure.
 
-A session is a tree of requests (`request_tree`). Exchanges that begin with the same message are a
-*thread*; its *line* follows, at each fork, what is no agent's, uses tools, and went on last. The
-main conversation is the lines of one thread after another: there is a second one after the client
-has compacted its history. Everything else is a `Branch` that leaves a line somewhere, in time.
+A session is a tree of requests (`request_tree`). Exchanges that begin alike, as far as the model's
+first words, are a *thread*; its *line* follows, at each fork, what is no agent's, uses tools, and
+went on last. The main conversation is the lines of one thread after another: there is a second one
+after the client has compacted its history. Everything else is a `Branch` that leaves a line
+somewhere, in time.
 
 Rules kept here:
 
 * Total: every message of every request, and every answer, is in the main conversation or in a
   branch. What a request and a branch have in common is said once.
-* A kind is a reading of what was sent, since no client says it; what is told does not depend on it.
 * Time and memory follow what the tree holds.
 """
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
 
+from bailee.vault.branch_kinds import BranchKind, ReadKinds, is_called
 from bailee.vault.kept import KeptExchange
 from bailee.vault.lines import ReadLines, SaidAlong
 from bailee.vault.packing import JSON
 from bailee.vault.readable import answered
-from bailee.vault.request_tree import ROOT, RequestTree, TurnNode
-
-_LOOKED_INTO: Final = 2_000  # characters of a request's instructions that may ask for a title
-
-
-class BranchKind(StrEnum):
-    """What a branch is, as far as requests show it."""
-
-    TAKEN_BACK = "taken_back"
-    """Turns that nothing goes on with: rewound, or asked on the side."""
-    REPEAT = "repeat"
-    """Another answer to the same request."""
-    REWRITTEN = "rewritten"
-    """What was there before the client sent its history otherwise."""
-    FAILED = "failed"
-    """A request without an answer of the model's."""
-    ASIDE = "aside"
-    """A small request without tools, beside a conversation with tools."""
-    TITLE = "title"
-    """Such a one whose instructions ask for a title."""
-    AGENT = "agent"
-    """A conversation of an agent that the client names."""
-    PARALLEL = "parallel"
-    """Another conversation at the same time."""
-    OTHER = "other"
-    """A request that has no messages."""
+from bailee.vault.request_tree import RequestTree
+from bailee.vault.threads import ReadThreads, ThreadLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,83 +120,49 @@ class _Branching:
         self._lines = lines
         self._drafts: list[_Draft] = []
         self._work: list[_Work] = []
+        self._kinds = ReadKinds(tree, exchanges)
+        self._threads = ReadThreads(tree, self._kinds, lines)
 
     def found(self) -> Branching:
-        threads = self._tree.nodes[ROOT].children
-        main = self._main(threads)
-        lines = {first: self._tree.line(first) for first in threads}
-        said = {first: self._lines.whole(lines[first]) for first in threads}
-        times = self._main_work([(lines[first], said[first]) for first in main])
-        chosen = frozenset(main)
+        threads = self._threads.all()
+        main = self._threads.main(threads)
+        times = self._main_work(main)
+        chosen = frozenset(one.first for one in main)
         conversations = list(main)
-        for first in threads:
-            if first not in chosen:
-                started = self._started(first)
-                kind = self._kind_beside(first)
+        before = [message for one in main for message in one.own.messages]
+        for one in threads:
+            if one.first not in chosen:
+                kind = self._kinds.of_a_thread(one.body)
+                at = bisect_right(times, self._started(one.body))
+                if at and is_called(before[at - 1], *one.own.messages[:1]):
+                    kind = BranchKind.AGENT
                 if kind in (BranchKind.AGENT, BranchKind.PARALLEL):
-                    conversations.append(first)
-                self._branch(kind, None, bisect_right(times, started), lines[first])
+                    conversations.append(one)
+                self._branch(kind, None, at, one.nodes)
         while self._work:
             self._forks(self._work.pop())
         for number in self._tree.left_out:
             self._without_messages(number, times)
-        conversations.sort(key=lambda one: self._tree.nodes[one].maker)
+        conversations.sort(key=lambda one: self._tree.nodes[one.body].maker)
         return Branching(
-            [self._line(lines[first], said[first]) for first in main],
-            [self._line(lines[first], said[first]) for first in conversations],
+            [self._line(one, one.own) for one in main],
+            [self._line(one, one.said) for one in conversations],
             self._numbered(),
         )
 
-    # -- which threads are the main conversation --------------------------------------------------
-
-    def _main(self, threads: Sequence[int]) -> list[int]:
-        """Threads that are no agent's and substantial, of several at a time the longest; all that
-        are no agent's where none is substantial.
-        """
-        nodes = self._tree.nodes
-        own = [first for first in threads if nodes[first].own]
-        some = [first for first in own if self._is_substantial(nodes[first])] or own
-        taken: list[tuple[int, int, int]] = []  # first exchange, last one, thread; none overlap
-        for first in sorted(some, key=lambda one: (-nodes[one].count, nodes[one].maker)):
-            span = (nodes[first].maker, nodes[first].latest, first)
-            after = bisect_right(taken, span)
-            if after and taken[after - 1][1] > span[0]:
-                continue
-            if after < len(taken) and taken[after][0] < span[1]:
-                continue
-            insort(taken, span)
-        return [first for _, _, first in taken]
-
-    def _is_substantial(self, node: TurnNode) -> bool:
-        return node.count > 1 or (node.tools and not self._exchanges[node.latest].title)
-
-    def _kind_beside(self, first: int) -> BranchKind:
-        node = self._tree.nodes[first]
-        if not node.own:
-            return BranchKind.AGENT
-        if node.count > 1:
-            return BranchKind.PARALLEL
-        return self._small(node.latest)
-
-    def _small(self, number: int) -> BranchKind:
-        one = self._exchanges[number]
-        fields = one.fields or {}
-        if one.title or (not fields.get("tools") and _asks_for_a_title(fields)):
-            return BranchKind.TITLE
-        return BranchKind.ASIDE
-
-    def _main_work(self, lines: list[tuple[list[int], SaidAlong]]) -> list[tuple[float, int]]:
+    def _main_work(self, threads: list[ThreadLine]) -> list[tuple[float, int]]:
         """Has the main conversation's forks looked at; when each of its messages came."""
         times: list[tuple[float, int]] = []
         latest = (float("-inf"), -1)
         count = 0
-        for nodes, said in lines:
+        for one in threads:
+            said = one.own
             places = [count + place for place in said.places]
-            for place, upto in zip(nodes, places, strict=True):
+            for place, upto in zip(one.nodes, places, strict=True):
                 node = self._tree.nodes[place]
                 latest = max(latest, (node.time, node.maker))
                 times += [latest] * (upto - len(times))
-            self._work.append(_Work(nodes, None, places, None))
+            self._work.append(_Work(one.nodes, None, places, None))
             count += len(said.messages)
         return times
 
@@ -238,25 +178,10 @@ class _Branching:
                 continue
             on = line.nodes[index + 1]
             for child in node.children:
-                if child != on:
-                    kind = self._kind(child, on, line.agent)
+                if child != on and child not in self._threads.begun:
+                    kind = self._kinds.at_a_fork(child, on, line.agent)
                     known = self._digests(line) if kind is BranchKind.REWRITTEN else frozenset()
                     self._branch(kind, line.draft, at, self._tree.line(child), known)
-
-    def _kind(self, child: int, on: int, agent: str | None) -> BranchKind:
-        """What a child of a line's node is, beside the one that the line goes on with."""
-        one, other = self._tree.nodes[child], self._tree.nodes[on]
-        named = None if one.own else self._exchanges[one.latest].agent
-        if named is not None and named != agent:
-            return BranchKind.AGENT
-        if other.tools and not one.tools:
-            return self._small(one.latest) if one.count == 1 else BranchKind.ASIDE
-        if one.answered and other.answered:
-            return BranchKind.REPEAT
-        later = one if one.maker > other.maker else other
-        if not later.answered and self._tree.rewrites[later.maker]:
-            return BranchKind.REWRITTEN
-        return BranchKind.TAKEN_BACK
 
     def _digests(self, line: _Work) -> set[bytes]:
         if line.digests is None:
@@ -273,7 +198,7 @@ class _Branching:
     ) -> None:
         """A branch, without the messages that are `known`; none if nothing is left of it."""
         messages, places = self._left(nodes, known)
-        agent = None if self._tree.nodes[nodes[0]].own else self._agent(nodes[0])
+        agent = self._kinds.agent(nodes[0])
         if not messages:
             self._work.append(_Work(nodes, of, [at] * len(nodes), agent))
             return
@@ -320,15 +245,12 @@ class _Branching:
         maker = self._tree.nodes[place].maker
         return self._exchanges[maker].started, maker
 
-    def _agent(self, place: int) -> str | None:
-        return self._exchanges[self._tree.nodes[place].latest].agent
-
     def _answered(self, nodes: list[int]) -> list[int]:
         return sorted(one for place in nodes for one in self._tree.nodes[place].answers)
 
-    def _line(self, nodes: list[int], said: SaidAlong) -> Line:
-        first, last = self._tree.nodes[nodes[0]].maker, self._tree.nodes[nodes[-1]].latest
-        return Line(said.messages, first, last, self._answered(nodes))
+    def _line(self, one: ThreadLine, said: SaidAlong) -> Line:
+        first, last = self._tree.nodes[one.body].maker, self._tree.nodes[one.nodes[-1]].latest
+        return Line(said.messages, first, last, self._answered(one.nodes))
 
     def _numbered(self) -> list[Branch]:
         """The branches in time."""
@@ -354,25 +276,3 @@ class _Branching:
                 "" if last is None else last.outcome,
                 0 if last is None else last.status,
             )
-
-
-def _asks_for_a_title(fields: dict[str, JSON]) -> bool:
-    wanted = [fields.get(name) for name in ("output_config", "output_format", "system")]
-    for one in wanted:
-        for text in _texts(one):
-            if "title" in text[:_LOOKED_INTO].lower():
-                return True
-    return False
-
-
-def _texts(value: JSON) -> Iterator[str]:
-    """A text, those of a list of blocks, or an object as one."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for one in value[:10]:
-            text = one.get("text") if isinstance(one, dict) else one
-            if isinstance(text, str):
-                yield text
-    elif isinstance(value, dict):
-        yield json.dumps(value)

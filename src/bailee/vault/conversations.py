@@ -134,6 +134,15 @@ def beginning(
     return None
 
 
+def awaited(links: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The links by which what leaves `links` finds a session that began with what continues them:
+    of two processes the one that had the later turn may file it first.
+    """
+    return tuple(
+        hashlib.blake2b(link, digest_size=16, person=b"awaited").digest() for link in links
+    )
+
+
 def _named(key: bytes, begin: bytes, kind: bytes, name: str) -> bytes:
     return _digest(key, begin, kind, b"\x00", name.encode("utf-8", "surrogatepass"))
 

@@ -295,6 +295,11 @@ class Messages:
         """Those after `base`, without marks. They must not be changed."""
         return self._where[1]
 
+    @property
+    def marks(self) -> dict[int, list[Mark]]:
+        """Where cache marks stood, by message. They must not be changed."""
+        return self._marks
+
     def all(self) -> list[JSON]:
         """All of them, in a list of their own. They share parts and must not be changed."""
         base, tail = self._where

@@ -7,6 +7,7 @@ they are made, a parent before its children.
 
 Rules kept here:
 
+* A message is the same in each form in which a client writes it (`items.speaking.as_said`).
 * It costs what the session's deltas are long: what a request shares with an earlier one is not
   walked again, and a message is digested only where two of them could be the same.
 * It holds no text of its own: messages are those of the `delta.Rebuilder`.
@@ -15,12 +16,12 @@ Rules kept here:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bailee.api import Api
-from bailee.items.speaking import is_by_model
+from bailee.items.speaking import as_said, is_by_model
 from bailee.json_values import members
 from bailee.vault.kept import KeptExchange
 from bailee.vault.listing import WRAPPER
@@ -73,6 +74,7 @@ class RequestTree:
         the model's words back as they came; one that does not has changed its history."""
         self.left_out: list[int] = []
         """Exchanges without any message."""
+        self._apis: list[Api] = []
         self._own: list[tuple[int, list[int]]] = []  # of each: where its own nodes begin, and those
         self._tools: list[bool] = []  # of each: whether its messages name tools
         self._ends: list[tuple[int, int]] = []  # of each: where its request and its answer end
@@ -84,6 +86,7 @@ class RequestTree:
         an id of the provider's, or, when it has no messages, whose answer it fetched.
         """
         number = len(self._own)
+        self._apis.append(exchange.api)
         start, at, tail = self._begin(exchange, before)
         if exchange.said is None and exchange.after is None:
             back = ()  # no conversation
@@ -133,18 +136,22 @@ class RequestTree:
             above.tools |= node.tools
             above.own |= node.own
 
-    def line(self, start: int) -> list[int]:
+    def along(self, start: int) -> Iterator[int]:
         """The nodes from `start` on, each followed by the child of the highest rank."""
-        found = [start]
-        while children := self.nodes[found[-1]].children:
-            found.append(max(children, key=lambda one: self.nodes[one].rank))
-        return found
+        yield start
+        while children := self.nodes[start].children:
+            yield (start := max(children, key=lambda one: self.nodes[one].rank))
+
+    def line(self, start: int) -> list[int]:
+        """All of them."""
+        return [*self.along(start)]
 
     def digest(self, place: int) -> bytes:
         """A digest of a node's message: the same for the same message."""
         found = self._digests.get(place)
         if found is None:
-            found = self._digests[place] = _digest(self.nodes[place].message, place)
+            node = self.nodes[place]
+            found = self._digests[place] = _digest(self._apis[node.maker], node.message, place)
         return found
 
     def _has_tools(self, exchange: KeptExchange, tail: list[JSON]) -> bool:
@@ -167,7 +174,7 @@ class RequestTree:
             known = self._by_digest.setdefault(parent, {})
             for child in above.children[len(known) :]:
                 known[self.digest(child)] = child
-            digest = _digest(message, place)
+            digest = _digest(self._apis[maker], message, place)
             if (found := known.get(digest)) is not None:
                 return found
             self._digests[place] = digest
@@ -177,8 +184,8 @@ class RequestTree:
         return place
 
 
-def _digest(message: JSON, place: int) -> bytes:
+def _digest(api: Api, message: JSON, place: int) -> bytes:
     try:
-        return hashlib.blake2b(digestible(message), digest_size=16).digest()
+        return hashlib.blake2b(digestible(as_said(api, message)), digest_size=16).digest()
     except Unpackable:  # equal to none but itself
         return b"%d" % place

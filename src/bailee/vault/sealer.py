@@ -35,7 +35,7 @@ from bailee.errors import StorageError
 from bailee.keeping.receipts import Record
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
-from bailee.vault.batch import Batch, BatchItem
+from bailee.vault.batch import Batch, BatchItem, OvertakenError
 from bailee.vault.conversations import Conversations
 from bailee.vault.progress import Progress
 from bailee.vault.recovery import Left, Recovery, RecoveryStep
@@ -50,6 +50,7 @@ from bailee.vault.workbench import Bench, How
 from bailee.vault.workbench_process import WorkerEnded
 
 _RETRY_SECONDS: Final = 1.0
+_TRIES: Final = 10  # to seal a batch that another process overtakes
 _MOVE_ON: Final = (
     upsert(spool_positions)
     .values(file=bindparam("file"), next=bindparam("next"), ahead=bindparam("ahead"))
@@ -241,13 +242,24 @@ class Sealer:
     def _seal(self, frames: Sequence[Kept], how: How) -> None:
         """Seal frames, in as many batches as the workbench asks for."""
         rest = [(kept, kept.exchange or self._reader.one(kept)) for kept in frames]
+        tries = 0
         while rest:
             apart = self._bench.take_apart([exchange for _, exchange in rest], how)
-            some, rest = rest[: len(apart)], rest[len(apart) :]
-            self._seal_batch(
-                [kept for kept, _ in some],
-                [BatchItem(at, some[at][1], found) for at, found in enumerate(apart)],
-            )
+            some = rest[: len(apart)]
+            try:
+                self._seal_batch(
+                    [kept for kept, _ in some],
+                    [BatchItem(at, some[at][1], found) for at, found in enumerate(apart)],
+                )
+            except OvertakenError as error:
+                tries += 1
+                if tries == _TRIES:
+                    raise StorageError(
+                        "the vault's index is changed by another process again and again.",
+                        hint="nothing is lost; it is tried again",
+                    ) from error
+                continue
+            rest, tries = rest[len(apart) :], 0
 
     def _seal_batch(self, frames: Sequence[Kept], items: Sequence[BatchItem]) -> None:
         with self._lock:

@@ -149,6 +149,7 @@ class Workbench:
         self._held: list[tuple[CapturedExchange, Interpreted]] = []
         self._left_over: tuple[str, How, Interpreted] | None = None
         self._known: OrderedDict[str, KnownPieces] = OrderedDict()
+        self._next: dict[str, int] = {}  # of each: the number of its next exchange
         self._sizes: dict[str, int] = {}
         self._size = 0
         self._drafts: dict[int, DeltaDraft | None] = {}
@@ -178,6 +179,7 @@ class Workbench:
         """See `Bench`."""
         self._forget_gone()
         if places is None:
+            self._forget_overtaken(asks)
             missing = self._missing(asks)
             if missing.digests:
                 return missing
@@ -272,6 +274,7 @@ class Workbench:
 
     def _packed(self, ask: PackingOrder) -> Packed:
         exchange, meaning = self._held[ask.place]
+        self._next[ask.session] = ask.number + 1
         known = self._known_of(ask)
         draft = self._draft(ask, known)
         head = _head(exchange, meaning, ask.number)
@@ -298,8 +301,21 @@ class Workbench:
         with self._lock:
             gone, self._gone = self._gone, set()
         for session in gone:
-            self._known.pop(session, None)
-            self._size -= self._sizes.pop(session, 0)
+            self._forget(session)
+
+    def _forget_overtaken(self, asks: Sequence[PackingOrder]) -> None:
+        """Forget sessions that another process has added to."""
+        first: dict[str, int] = {}
+        for ask in asks:
+            first.setdefault(ask.session, ask.number)
+        for session, number in first.items():
+            if self._next.get(session, number) != number:
+                self._forget(session)
+
+    def _forget(self, session: str) -> None:
+        self._known.pop(session, None)
+        self._next.pop(session, None)
+        self._size -= self._sizes.pop(session, 0)
 
     def _limit_known(self, changed: Iterable[str]) -> None:
         for session in changed:
@@ -307,8 +323,7 @@ class Workbench:
             self._size += size - self._sizes.get(session, 0)
             self._sizes[session] = size
         while self._size > _KNOWN_PLACES:
-            session, _ = self._known.popitem(last=False)
-            self._size -= self._sizes.pop(session, 0)
+            self._forget(next(iter(self._known)))
 
 
 def _head(exchange: CapturedExchange, meaning: Interpreted, number: int) -> dict[str, JSON]:

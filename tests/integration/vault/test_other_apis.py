@@ -16,7 +16,7 @@ from tests.support.apis import Vector, captured, conversations, vectors
 
 from bailee.apis.reading import interpret
 from bailee.db.vault import conversation_links
-from bailee.vault.branches import BranchKind
+from bailee.vault.branch_kinds import BranchKind
 from bailee.vault.transcript import Transcript
 
 

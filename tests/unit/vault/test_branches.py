@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailee.vault.branches import BranchKind
+from bailee.api import Api
+from bailee.items.speaking import as_said
+from bailee.vault.branch_kinds import BranchKind
 from bailee.vault.delta import Rebuilder, digest_key, encode
 from bailee.vault.known import KnownPieces
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, transcript
@@ -152,7 +154,7 @@ def test_a_small_request_that_stands_alone_is_placed_by_time() -> None:
 
 
 def test_a_second_conversation_at_the_same_time_is_parallel() -> None:
-    """The longest is the main one."""
+    """The one that was there longest is the main one."""
     found = shown(
         Asked([A], answer("x")),
         Asked([C], answer("z")),
@@ -162,6 +164,89 @@ def test_a_second_conversation_at_the_same_time_is_parallel() -> None:
     )
     assert ["a", "x", "b", "y", "d", "v"] == texts(found.main)
     assert [("parallel", None, 2, ["c", "z", "d", "w"])] == told(found)
+
+
+def test_what_runs_within_a_conversation_is_not_the_main_one() -> None:
+    """An agent that its client does not name asks more often than the one that called it."""
+    found = shown(
+        Asked([A], answer("x")),
+        Asked([C], answer("z")),
+        Asked([C, Z, D], answer("w")),
+        Asked([C, Z, D, model("w"), B], answer("v")),
+        Asked([A, X, B], answer("y")),
+    )
+    assert ["a", "x", "b", "y"] == texts(found.main)
+    assert [("parallel", None, 2, ["c", "z", "d", "w", "b", "v"])] == told(found)
+
+
+RULES = {"role": "system", "content": "rules"}
+
+
+@pytest.mark.parametrize("summary", [[user("so far")], [user("so far"), model("summed up"), C]])
+def test_a_compacted_history_is_another_conversation(summary: list[Any]) -> None:
+    """Though it begins with the same instructions: what was said before stands before it, and an
+    agent with these instructions where it began.
+    """
+    found = shown(
+        Asked([RULES, A], answer("x")),
+        Asked([RULES, C], answer("z"), agent="reader"),
+        Asked([RULES, A, X, B], answer("y")),
+        Asked([RULES, *summary, D], answer("w")),
+    )
+    assert ["rules", "a", "x", "b", "y", *texts(summary), "d", "w"] == texts(found.main)
+    assert ([5], [("agent", None, 3, ["c", "z"])]) == (found.begins, told(found))
+    lines = [texts(one.messages()) for one in found.threads]
+    assert ["rules", *texts(summary), "d", "w"] in lines
+    assert ["rules", "a", "x", "b", "y"] in lines
+
+
+def test_a_summary_instead_of_an_answer_is_another_conversation() -> None:
+    """Codex keeps what the person said, and goes on from there. Where one answer alone is gone,
+    that was taken back.
+    """
+    before = [Asked([A], answer("x")), Asked([A, X, B], answer("y"))]
+    found = shown(*before, Asked([A, C, D], answer("z")))
+    assert ["a", "x", "b", "y", "c", "d", "z"] == texts(found.main)
+    assert ([4], []) == (found.begins, told(found))
+
+    found = shown(before[0], Asked([A, C], answer("z")))
+    assert ["a", "c", "z"] == texts(found.main)
+    assert [("taken_back", None, 1, ["x"])] == told(found)
+
+
+def test_a_changed_instruction_is_no_other_conversation() -> None:
+    """What was there instead is the branch, and nothing else is said again."""
+    found = shown(
+        Asked([RULES, C, A], answer("x")),
+        Asked([RULES, D, A, X, B], answer("y")),
+    )
+    assert ["rules", "d", "a", "x", "b", "y"] == texts(found.main)
+    assert [("rewritten", None, 1, ["c"])] == told(found)
+
+
+def test_an_agent_that_its_client_does_not_name_is_known_by_its_call() -> None:
+    """It begins with just the words that a tool was called with."""
+    call = {"type": "tool_use", "id": "t", "name": "ask", "input": {"prompt": "c", "of": 1}}
+    called = {"role": "assistant", "content": [call]}
+    found = shown(
+        Asked([A], {"type": "message", **called}),
+        Asked([C], answer("z")),
+        Asked([D], answer("w")),
+        Asked([A, called, B], answer("y")),
+    )
+    assert [("agent", ["c", "z"]), ("aside", ["d", "w"])] == [
+        (branch.kind.value, texts(branch.messages)) for branch in found.branches
+    ]
+
+
+def test_a_text_in_the_other_form_is_the_same() -> None:
+    """A client that marks a text for a cache writes it as a list, and otherwise as it is."""
+    short = {"role": "assistant", "content": "x"}
+    long = {"role": "user", "content": [{"type": "text", "text": "b"}]}
+    found = shown(Asked([A], answer("x")), Asked([A, short, long], answer("y")),
+                  Asked([A, X, B, Y, C], answer("z")))  # fmt: skip
+    assert ["a", "x", "b", "y", "c", "z"] == texts(found.main)
+    assert [] == told(found)
 
 
 def test_one_conversation_after_another_is_the_main_one() -> None:
@@ -209,8 +294,7 @@ def test_an_answer_that_is_sent_back_otherwise_is_there_as_it_came() -> None:
 
 def test_a_history_that_moves_says_nothing_twice() -> None:
     """A message that wanders to the end is where it is now, and in no branch."""
-    rules = {"role": "system", "content": "rules"}
-    found = shown(Asked([A, rules], answer("x")), Asked([A, X, B, rules], answer("y")))
+    found = shown(Asked([A, RULES], answer("x")), Asked([A, X, B, RULES], answer("y")))
     assert ["a", "x", "b", "rules", "y"] == texts(found.main)
     assert [] == told(found)
 
@@ -234,7 +318,8 @@ def test_an_answer_that_is_no_message_is_there(odd: Any) -> None:
     assert (BranchKind.OTHER, [odd]) == (other.kind, other.messages)
 
 
-MESSAGES = st.sampled_from([A, B, C, X, Y, Z, "bare", 7, {"content": ["\ud83d"]}])
+SHORT = {"role": "assistant", "content": "x"}
+MESSAGES = st.sampled_from([A, B, C, X, SHORT, Y, Z, RULES, "bare", 7, {"content": ["\ud83d"]}])
 ANSWERS = st.sampled_from([None, None, answer("x"), answer("y"), answer("n1"), {"odd": 1}])
 
 
@@ -265,8 +350,8 @@ def sessions(draw: st.DrawFn) -> list[Asked]:
 
 
 def packed(message: Any) -> str:
-    """A message, to be compared."""
-    return json.dumps(message, sort_keys=True)
+    """What a message says, to be compared."""
+    return json.dumps(as_said(Api.MESSAGES, message), sort_keys=True)
 
 
 @settings(max_examples=300, deadline=None)
