@@ -89,7 +89,7 @@ NOT_HERE = {
     "outbox send": "acts", "local export": "a file", "local clean": "acts", "local delete": "acts",
     "local keep": "an id and a day", "local release": "an id", "local clock": "a time",
     "policy decide": "JSON in ASCII", "policy explain": "the document's words",
-    "policy diff": "two documents", "policy page": "a document",
+    "policy diff": "two documents", "policy try": "numbers", "policy page": "a document",
     "person create": "an id and a key", "person password": "an id", "person export": "a file",
     "person erase": "an id", "receipts verify": "a file", "receipts show": "ids",
     "receipts proof": "ids", "audit erasure": "kinds, places and counts",
