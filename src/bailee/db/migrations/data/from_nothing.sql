@@ -654,6 +654,8 @@ CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 
+CREATE INDEX ix_sessions_facts ON sessions (owner, "plan", channel, uses, data_class, last_consent);
+
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
 
 CREATE INDEX ix_sessions_owner ON sessions (owner, id);
@@ -680,5 +682,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0062');
+INSERT INTO alembic_version VALUES ('0069');
 
