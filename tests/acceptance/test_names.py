@@ -90,7 +90,7 @@ NOT_HERE = {
     "outbox send": "acts", "local export": "a file", "local clean": "acts", "local delete": "acts",
     "local keep": "an id and a day", "local release": "an id", "local clock": "a time",
     "policy decide": "JSON in ASCII", "policy explain": "the document's words",
-    "policy diff": "two documents", "policy page": "a document",
+    "policy diff": "two documents", "policy try": "numbers", "policy page": "a document",
     "policy settings": "keys and clauses", "doctor": "keys, files and clauses",
     "setup claude": "what was just typed", "login": "a code, and what was just typed",
     "logout": "what was just typed", "token": "a token", "person sign-out": "ids",

@@ -286,3 +286,36 @@ def test_a_page_that_can_not_be_written_is_said_plainly() -> None:
     """A folder that is not there is an error with a hint."""
     _, errors = bailee("page", "--lang", "en", "--output", "/nowhere/page.md", status=2)
     assert errors.startswith("error: /nowhere/page.md can't be written")
+
+
+@pytest.mark.row("P5")
+def test_the_shipped_versions_are_listed_and_used_by_name() -> None:
+    """Oldest first, with what each changed; a version can be given wherever a document can."""
+    out, _ = bailee("history")
+    assert out.index("2025-08-28") < out.index("2025-10-17") < out.index("2025-10-27, which holds")
+    assert "30 days → 5 years" in out
+    told = json.loads(bailee("history", "--json")[0])
+    assert ["2025-10-27"] == [one["version"] for one in told if one["holds"]]
+    assert "bug report" in bailee("diff", "2025-08-28", "2025-10-17")[0]
+    assert "2026-08-22" in bailee("page", "--lang", "en", "--document", "2026-08-22")[0]
+    report = {**RETAIN, "data_class": "feedback_report"}
+    answer = json.loads(bailee("decide", json.dumps(report), "--document", "2025-08-28")[0])
+    assert "P30D" == answer["retention"]
+
+
+@pytest.mark.row("P5")
+def test_whom_a_document_would_concern_is_asked_of_a_home(edited: Path, tmp_path: Path) -> None:
+    """In numbers; without a home it is said that there is none, and a broken document first."""
+    home = str(tmp_path / "home")
+    bailee("try", str(edited), "--home", home, status=2)
+    processes.run(
+        "key", "create", "--plan", "pro", "--home", home,
+        env=clean_environment(Path("/nonexistent")),
+    )  # fmt: skip
+    out, _ = bailee("try", str(edited), "--home", home)
+    assert "of 0 sessions of 0 accounts, 0 of 0 are decided otherwise. Nothing was changed." in out
+    told = json.loads(bailee("try", str(edited), "--home", home, "--json")[0])
+    assert ([], 0) == (told["concerns"], told["changed_sessions"])
+    out, _ = bailee("diff", "shipped", str(edited), "--home", home)
+    assert "30 days → 90 days" in out
+    assert "of 0 sessions of 0 accounts" in out

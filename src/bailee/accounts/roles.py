@@ -74,6 +74,7 @@ class Permission(StrEnum):
     USAGE_LIMIT = "usage.limit"
     RETENTION_READ = "retention.read"
     RETENTION_RUN = "retention.run"
+    POLICY_TRY = "policy.try"
     KEYRING_ROTATE = "keyring.rotate"
     BACKUP_CREATE = "backup.create"
     CLOCK_CONFIRM = "clock.confirm"
@@ -132,6 +133,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
         {"operator", "self", "holder", "owner", "admin", "service"}
     ),
     Permission.RETENTION_RUN: frozenset({"operator"}),
+    Permission.POLICY_TRY: frozenset({"operator"}),
     Permission.KEYRING_ROTATE: frozenset({"operator"}),
     Permission.BACKUP_CREATE: frozenset({"operator"}),
     Permission.CLOCK_CONFIRM: frozenset({"operator"}),

@@ -32,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(policy_versions.diff)
+app.command("try")(policy_versions.try_document)
 app.command()(policy_versions.history)
 DocumentOption = Annotated[
     Path | None,

@@ -8,15 +8,17 @@ from typing import Annotated, Final
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.policy_tables import plain, unheaded
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, print_json, say
 from bailee.policy import as_json as shapes
 from bailee.policy import load
 from bailee.policy.document import Language
+from bailee.policy.wording import outcome_in_words
 
 LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 _WHICH: Final = 'A document, a shipped version, or "shipped".'
 
 
@@ -25,22 +27,32 @@ def diff(
     new: Annotated[str, typer.Argument(metavar="B", help=_WHICH)],
     lang: LanguageOption = "en",
     as_json: JsonOption = False,
+    home: PlaceOption = None,
 ) -> None:
-    """Say what document B changes against A, and for whom."""
+    """Say what document B changes against A, and for whom. With --home or --server also for how
+    many sessions and accounts there.
+    """
     from bailee.policy.diff import change_in_words, compare, who_in_words
+    from bailee.policy.loading import content
 
     with reporting():
-        first, second = (
-            load(None if name == "shipped" else Path(name)).document for name in (old, new)
-        )
+        first, second = (load(_named(name)).document for name in (old, new))
         found = compare(first, second)
+        counted = None
+        if home is not None:
+            texts = [content(_named(name)).decode() for name in (old, new)]
+            counted = ask_one(home, "policy.try", {"against": texts[0], "document": texts[1]})
         if as_json:
-            print_json(shapes.difference_as_json(first, second, found))
+            told = shapes.difference_as_json(first, second, found)
+            print_json(told if counted is None else {**told, "concerns": counted})
             return
         out = console()
         if found.empty:
             say("No difference." if first.sha256 == second.sha256 else "Nothing changes.")
             return
+        if counted is not None:
+            _concerns(counted)
+            say("")
         if found.changes:
             rows = [
                 (
@@ -66,6 +78,10 @@ def diff(
         ]
         if lines:
             out.print("\n" + "\n".join(lines))
+
+
+def _named(name: str) -> Path | None:
+    return None if name == "shipped" else Path(name)
 
 
 def history(lang: LanguageOption = "en", as_json: JsonOption = False) -> None:
@@ -104,3 +120,51 @@ def history(lang: LanguageOption = "en", as_json: JsonOption = False) -> None:
                 say(f"  what may be sent from a machine changes in {sends} groups of cases")
         say("")
         say("bailee policy diff A B tells two of them apart; policy page writes the page of one.")
+
+
+def try_document(
+    document: Annotated[
+        Path, typer.Argument(metavar="DOC", help="A document, or a shipped version.")
+    ],
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Say how many sessions and people of a home a document would concern. Nothing is changed."""
+    from bailee.policy.loading import content
+
+    with reporting():
+        load(document)  # what is wrong with it is said with its place, before anybody is asked
+        found = ask_one(home, "policy.try", {"document": content(document).decode()})
+        if as_json:
+            print_json(found)
+            return
+        _concerns(found)
+
+
+def _concerns(found: Fields) -> None:
+    """Whom each change concerns, and of how many in all."""
+    rows = [
+        (
+            one.text("action"),
+            f"{_in_words(one.text('before'))} → {_in_words(one.text('after'))}",
+            one.text("clause_after") or one.text("clause_before"),
+            f"{one.number('sessions'):,}",
+            f"{one.number('accounts'):,}",
+        )
+        for one in found.parts("concerns")
+    ]
+    if rows:
+        columns = ("action", "changes", "by clause", "sessions", "accounts")
+        console().print(plain(columns, rows, right=("sessions", "accounts")))
+    say(
+        f"{found.text('before')} → {found.text('after')}: of {found.number('sessions'):,} sessions "
+        f"of {found.number('accounts'):,} accounts, {found.number('changed_sessions'):,} of "
+        f"{found.number('changed_accounts'):,} are decided otherwise. Nothing was changed."
+    )
+
+
+def _in_words(outcome: str) -> str:
+    if outcome == "undecided":
+        return "undecided"
+    kept = outcome.startswith("P")
+    return outcome_in_words("keep" if kept else outcome, outcome if kept else None, "en")

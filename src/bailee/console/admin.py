@@ -20,7 +20,7 @@ from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars, raw
-from bailee.operations import accounts, audit, home, keys, receipts, retention, sessions
+from bailee.operations import accounts, audit, home, keys, policies, receipts, retention, sessions
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
@@ -131,6 +131,7 @@ class Admin:
         """What another version of the policy would change, and for whom."""
         document, found, words = ask.form.get("document", ""), None, ask.words
         changes: list[Mapping[str, object]] = []
+        trial: policies.Trial | None = None
         if document:
             old = self._parts.node.policy.document
             with tempfile.TemporaryDirectory() as folder:
@@ -138,6 +139,7 @@ class Admin:
                 file.write_text(document, "utf-8")
                 new = load(file).document
             found = compare(old, new)
+            trial = self._do(ask, policies.try_document, document)
             for change in found.changes:
                 before, after = change_in_words(change, words.language)
                 changes.append(
@@ -156,4 +158,5 @@ class Admin:
             document=document,
             found=found,
             changes=changes,
+            trial=trial,
         )

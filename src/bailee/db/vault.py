@@ -48,6 +48,11 @@ by the act in `kept_sessions`; `expires_at` is the later of the two."""
 
 Index("ix_sessions_client_session", sessions.c.client_session)
 Index("ix_sessions_owner", sessions.c.owner, sessions.c.id)
+Index(
+    "ix_sessions_facts",
+    *(sessions.c.owner, sessions.c.plan, sessions.c.channel),
+    *(sessions.c.uses, sessions.c.data_class, sessions.c.last_consent),
+)
 Index("ix_sessions_latest", sessions.c.last_activity.desc(), sessions.c.id)
 Index("ix_sessions_owner_latest", sessions.c.owner, sessions.c.last_activity.desc(), sessions.c.id)
 

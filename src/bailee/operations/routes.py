@@ -84,6 +84,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "sessions.release": Route("DELETE", "/sessions/{id}/keeping"),
     # Retention, holds, receipts, the audit record
     "retention.run": Route("POST", "/retention/sweeps"),
+    "policy.try": Route("POST", "/policy/trials"),
     "retention.watch": Route("GET", "/retention/watch"),
     "retention.report": Route("GET", "/retention/report"),
     "retention.receipts": Route("GET", "/retention/receipts"),

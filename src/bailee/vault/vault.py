@@ -57,6 +57,7 @@ from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, Lag, SweepReport
+from bailee.vault.groups import SessionGroup, groups
 from bailee.vault.kept import IndexedExchange
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
@@ -383,6 +384,10 @@ class Vault:
         )
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [Holding(*row._mapping.values()) for row in connection.execute(query)]
+
+    def groups(self) -> Iterator[SessionGroup]:
+        """All sessions, counted by what a policy decides about them by."""
+        return groups(self._engine)
 
     def verifying(self, checked: dict[str, int]) -> Verifying:
         """The checks of all that is kept here; they count what they look at in `checked`."""

@@ -39,6 +39,7 @@ ACMES: Mapping[str, frozenset[str]] = dict.fromkeys(
 
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
+        "policy.try",
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
         "keyring.rotate", "clock.show", "clock.confirm",
         "backup.create", "backup.list", "backup.end",

@@ -1,0 +1,218 @@
+"""What can be asked of a home about a policy document that does not hold: whom it would concern.
+
+Rules kept here:
+
+* Nothing changes: a document is proved, and asked about what is there beside the one that holds.
+* Sessions are decided about in groups that have the same facts, never one by one; nothing of their
+  content is read, and nobody is named.
+* What one of the documents can't decide (a plan or a channel that it does not know) is counted as
+  undecided, and nothing is made up for it.
+
+Rows: P3, P5.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from bailee.accounts import Account
+from bailee.accounts.roles import Permission
+from bailee.errors import BaileeError, InputError
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function
+from bailee.operations.operation import operation
+from bailee.policy import Decision, Policy
+from bailee.policy.loading import from_bytes
+from bailee.training import eligibility
+from bailee.vault.groups import SessionGroup
+
+LARGEST: Final = 256 * 1024
+"""Bytes that a document to be tried may have."""
+UNDECIDED: Final = "undecided"
+
+_Change: TypeAlias = tuple[str, Decision | None, Decision | None]
+"""An action, and what is decided before and after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One change of result. `before`, `after`: an effect or, of what is kept, a period; `undecided`
+    where that document does not know a plan or a channel. `accounts`: whose they are.
+    """
+
+    action: str
+    before: str
+    after: str
+    clause_before: str
+    clause_after: str
+    sessions: int
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Whom a document concerns against another (their versions and SHA-256s, hex): each change with
+    how many sessions and accounts, most sessions first; `changed_sessions`, `changed_accounts`: of
+    all changes together, each counted once. `sessions`, `accounts`: of all that were looked at.
+    """
+
+    before: str
+    before_document: str
+    after: str
+    after_document: str
+    concerns: list[Concern]
+    changed_sessions: int
+    changed_accounts: int
+    sessions: int
+    accounts: int
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What was counted of one change. One question's alone."""
+
+    sessions: int = 0
+    accounts: set[str] = field(default_factory=set)
+
+    def add(self, group: SessionGroup) -> None:
+        """Count a group."""
+        self.sessions += group.sessions
+        self.accounts.add(group.owner)
+
+
+@operation()
+def try_document(asks: Asks, node: Node, document: str, against: str | None = None) -> Trial:
+    """How many sessions and people each change of a document would concern, against another, or
+    else against the one that holds. Both are whole documents, in TOML. Nothing is changed.
+    """
+    asks.require(node, Permission.POLICY_TRY)
+    new = _read(document, "the document")
+    old = node.policy if against is None else _read(against, "the other document")
+    judges = _Judge(old), _Judge(new)
+    changes: defaultdict[_Change, _Counted] = defaultdict(_Counted)
+    changed, everybody = _Counted(), _Counted()
+    known: dict[tuple[object, ...], tuple[_Change, ...]] = {}
+    for group in node.vault.groups():
+        account = _owner(node, group.owner)
+        kind = _kind(group, account)
+        found = known.get(kind)
+        if found is None:
+            found = known[kind] = tuple(_changes(group, account, *judges))
+        everybody.add(group)
+        for change in found:
+            changes[change].add(group)
+        if found:
+            changed.add(group)
+    concerns = [
+        Concern(
+            action,
+            _outcome(was),
+            _outcome(now),
+            _clause(was),
+            _clause(now),
+            counted.sessions,
+            len(counted.accounts),
+        )
+        for (action, was, now), counted in changes.items()
+    ]
+    return Trial(
+        old.version,
+        old.sha256,
+        new.version,
+        new.sha256,
+        sorted(concerns, key=lambda one: (-one.sessions, one.action, one.clause_after)),
+        changed.sessions,
+        len(changed.accounts),
+        everybody.sessions,
+        len(everybody.accounts),
+    )
+
+
+def _kind(group: SessionGroup, account: Account | None) -> tuple[object, ...]:
+    """All that decisions about a group go by: groups of one kind are decided alike."""
+    facts = (group.plan, group.channel, group.uses, group.data_class)
+    if account is None:
+        return facts
+    consent = group.last_consent
+    return (
+        *(*facts, account.training_choice, account.partner_programme),
+        *(account.chosen_number > 0, account.chosen_number <= consent),
+        *(account.partner_number > 0, account.partner_number <= consent),
+    )
+
+
+def _changes(
+    group: SessionGroup, account: Account | None, before: _Judge, after: _Judge
+) -> Iterator[_Change]:
+    for action in ("retain", "train"):
+        was, now = before.of(action, group, account), after.of(action, group, account)
+        if _outcome(was) != _outcome(now):
+            yield action, was, now
+
+
+class _Judge:
+    """Decides about groups of sessions by one policy. Made for one question, used by its thread
+    alone.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def of(self, action: str, group: SessionGroup, account: Account | None) -> Decision | None:
+        """The decision; None: this policy can't decide, or nobody knows whose it is."""
+        if account is None:
+            return None
+        try:
+            if action == "retain":
+                return self._retained(group, account)
+            return self._trained(group, account)
+        except InputError:
+            return None
+
+    def _retained(self, group: SessionGroup, account: Account) -> Decision:
+        # Of a key with zero retention there are no sessions.
+        facts = account.facts(zero_retention=False, channel=group.channel, plan=group.plan)
+        return self._policy.retain(group.data_class, facts)
+
+    def _trained(self, group: SessionGroup, account: Account) -> Decision:
+        standing = eligibility.OwnerStanding(
+            account.training_choice,
+            account.chosen_number,
+            account.partner_programme,
+            account.partner_number,
+        )
+        uses = [eligibility.Use(*one.split("/", 1)) for one in group.uses.split() if "/" in one]
+        return eligibility.decide(self._policy, standing, uses, group.last_consent)
+
+
+def _read(document: str, what: str) -> Policy:
+    content = document.encode()
+    if len(content) > LARGEST:
+        raise InputError(
+            f"{what} is too large to be tried.",
+            code="request_too_large",
+            hint=f"{LARGEST // 1024} KiB at most; nothing was changed",
+        )
+    return from_bytes(content, what)
+
+
+def _owner(node: Node, account_id: str) -> Account | None:
+    try:
+        return node.accounts.get(account_id)
+    except BaileeError:  # erased a moment ago, or not as it was written
+        return None
+
+
+def _outcome(decision: Decision | None) -> str:
+    return UNDECIDED if decision is None else decision.retention or decision.effect
+
+
+def _clause(decision: Decision | None) -> str:
+    return "" if decision is None else decision.clause
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {"policy.try": try_document}

@@ -1,0 +1,130 @@
+"""Whom a document would concern: counted in groups, it is what deciding about each would count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bailee.errors import InputError
+from bailee.operations.policies import LARGEST
+from bailee.policy import Policy, Unsound
+from bailee.policy.loading import content, from_bytes
+from support.homes.backed_up import BackedUp
+
+HELD = content().decode()
+LONGER = (
+    ('for = "P30D"\nen = "Commercial', 'for = "P90D"\nen = "Commercial'),
+    ('at_most = "P30D"', 'at_most = "P90D"'),
+    ('exactly = "P30D"\nen = "All other', 'at_most = "P90D"\nen = "All other'),
+)
+NO_SUCH_PLAN = (
+    ('api = { segment = "commercial", en = "API"', 'edu = { segment = "commercial", en = "API"'),
+)
+SIX_YEARS = (
+    ('for = "P5Y"\nen = "A consumer who allows', 'for = "P6Y"\nen = "A consumer who allows'),
+    (
+        'exactly = "P5Y"\nen = "A consumer who allowed',
+        'exactly = "P6Y"\nen = "A consumer who allowed',
+    ),
+)
+
+
+def edited(*changes: tuple[str, str]) -> str:
+    """The document that holds, with changes."""
+    text = HELD
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackedUp]:
+    """A home with Ola, who allows training, Pia, who does not, and a company: four, three and two
+    sessions.
+    """
+    made = BackedUp(tmp_path_factory.mktemp("home"))
+    ola, pia = made.person("ola@x.example"), made.person("pia@x.example")
+    made.say(str(ola["account"]), "before")
+    made.ask("privacy.choose", key=ola["key"], choice="allowed")
+    made.ask("privacy.choose", key=pia["key"], choice="refused")
+    firm = made.node.accounts.create(plan="api", name="firm")[0]
+    for word in ("one", "two", "three"):
+        made.say(str(ola["account"]), word)
+        made.say(str(pia["account"]), f"pia {word}")
+    for word in ("four", "five"):
+        made.say(firm.account_id, word)
+    made.node.vault.settle()
+    yield made
+    made.node.close()
+
+
+def tried(place: BackedUp, document: str, **given: object) -> dict[str, object]:
+    """What the operator is told."""
+    told: dict[str, object] = place.ask("policy.try", document=document, **given)
+    return told
+
+
+@pytest.mark.row("P3", "P5")
+@pytest.mark.parametrize(
+    ("changes", "action", "before", "after", "sessions", "accounts"),
+    [
+        (LONGER, "retain", "P30D", "P90D", 2, 1),
+        (SIX_YEARS, "retain", "P5Y", "P6Y", 4, 1),
+        (NO_SUCH_PLAN, "retain", "P30D", "undecided", 2, 1),
+    ],
+)
+def test_a_change_is_told_with_how_many_it_concerns(
+    place: BackedUp,
+    changes: tuple[tuple[str, str], ...],
+    action: str,
+    before: str,
+    after: str,
+    sessions: int,
+    accounts: int,
+) -> None:
+    """By what holds now for each: Ola's session from before her choice goes with the others."""
+    told = tried(place, edited(*changes))
+    assert (9, 3) == (told["sessions"], told["accounts"])
+    assert (sessions, accounts) == (told["changed_sessions"], told["changed_accounts"])
+    concerns = told["concerns"]
+    assert isinstance(concerns, list)
+    (found,) = [one for one in concerns if one["action"] == action]
+    assert (before, after, sessions, accounts) == tuple(
+        found[name] for name in ("before", "after", "sessions", "accounts")
+    )
+
+
+@pytest.mark.row("P5")
+def test_groups_count_what_going_one_by_one_counts(place: BackedUp) -> None:
+    """Each session alone, decided by both documents: the same numbers, for every change."""
+    new = from_bytes(edited(*LONGER, *SIX_YEARS).encode(), "new.toml")
+    node, alone = place.node, 0
+    for group in node.vault.groups():
+        account = node.accounts.get(group.owner)
+        facts = account.facts(zero_retention=False, channel=group.channel, plan=group.plan)
+        kept = [policy.retain("transcript", facts).retention for policy in (node.policy, new)]
+        alone += group.sessions * (kept[0] != kept[1])
+    told = tried(place, edited(*LONGER, *SIX_YEARS))
+    assert 6 == alone == told["changed_sessions"]
+
+
+@pytest.mark.row("P5")
+def test_two_documents_that_do_not_hold_are_compared(place: BackedUp) -> None:
+    """The one that holds has no say then; a document against itself concerns nobody."""
+    both = edited(*LONGER)
+    assert 0 == tried(place, both, against=both)["changed_sessions"]
+    assert 2 == tried(place, HELD, against=both)["changed_sessions"]
+
+
+@pytest.mark.row("P2", "P5")
+def test_what_is_not_sound_or_too_large_is_refused_and_nothing_changes(place: BackedUp) -> None:
+    """With the place of what is wrong; the policy that holds is what it was."""
+    held: Policy = place.node.policy
+    with pytest.raises(Unsound, match="the document:1: format is missing"):
+        tried(place, "")
+    with pytest.raises(InputError) as caught:
+        tried(place, "#" * (LARGEST + 1))
+    assert "request_too_large" == caught.value.code
+    assert held is place.node.policy
