@@ -38,6 +38,7 @@ _MODEL: Final = re.compile(rb'"model(?:Version)?"\s{0,8}:\s{0,8}"([A-Za-z0-9._:/
 _LONGEST: Final = 8192  # bytes of an object of usage
 _NAME: Final = b'"model'
 _MOST_OBJECTS: Final = 4
+_SHORTEST: Final = 8  # bytes: in fewer no object begins
 _CUT: Final = 128  # bytes in which a name and a model may have been cut
 _MODEL_WITHIN: Final = 64 << 10  # bytes of an answer in which its model is looked for
 _MOST_DECODED: Final = 4 << 20  # what one read may unfold to and still be looked at
@@ -84,6 +85,8 @@ class AnswerMeter:
         self._size += len(data)
         if self._stream:
             self._events += data.count(b"\n\n")
+            if self._model and not self._held and _MARK not in data and data.endswith(b"\n\n"):
+                return  # whole events, as most reads are
         if self._held:
             data = self._held + data
         if not self._model and (at := data.find(_NAME)) >= 0 and self._size <= _MODEL_WITHIN:
@@ -104,6 +107,8 @@ class AnswerMeter:
                 if len(self._said) > _MOST_OBJECTS:
                     del self._said[1]  # the first has what a stream says once, the last the rest
             at = data.find(_MARK, max(end, at + 1))
+        if end >= len(data) - _SHORTEST:
+            return data[end:]
         begun = _BEGUN.search(data, end)
         if begun is not None and len(data) - begun.start() <= _LONGEST:
             return data[begun.start() :]

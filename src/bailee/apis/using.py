@@ -116,7 +116,11 @@ def _of_messages(objects: Sequence[bytes]) -> Tokens:
             lasting = said.cache_creation.ephemeral_1h_input_tokens or lasting
         if said.output_tokens_details is not None:
             thought = said.output_tokens_details.thinking_tokens or thought
-    if min(into, out, read, written, lasting, thought) < 0 or into + out + read + written > _MOST:
+    if into < 0 or out < 0 or into + out > _MOST:
+        raise msgspec.DecodeError
+    if not (read or written or thought):
+        return Tokens(into, out)
+    if min(read, written, lasting, thought) < 0 or read + written > _MOST:
         raise msgspec.DecodeError
     lasting = min(lasting, written)
     return Tokens(into, out, read, written - lasting, lasting, thought)

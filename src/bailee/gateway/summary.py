@@ -62,8 +62,10 @@ _METHODS: Final = {
 }
 
 
-_CLIENT: Final = re.compile(rb"(?i)user-agent:[ \t]*([A-Za-z_.-]{1,40})")
-_LINE_END: Final = 0x0A
+_CLIENT: Final = re.compile(rb"ser-[Aa]gent:[ \t]*([A-Za-z_.-]{1,30})")
+_LONGEST_CLIENT: Final = 48
+_SEEN: Final[dict[bytes, str]] = {}  # what such a field's beginning means; the gateway's loop's
+_MOST_SEEN: Final = 1000
 CLIENTS: Final = {
     b"claude-cli": "claude-code",
     b"claude-code": "claude-code",
@@ -95,10 +97,16 @@ def client_of(head: RequestHead | None) -> str:
     at = fields.find(b"ser-Agent:")
     if at < 0:
         at = fields.find(b"ser-agent:")
-    found = _CLIENT.match(fields, at - 1) if at > 0 else None
-    if found is None or (at > 1 and fields[at - 2] != _LINE_END):
-        return ""
-    return CLIENTS.get(found[1].lower(), "other")
+        if at < 0:
+            return ""
+    shown = fields[at : at + _LONGEST_CLIENT]
+    known = _SEEN.get(shown)
+    if known is None:
+        found = _CLIENT.match(shown)
+        known = "" if found is None else CLIENTS.get(found[1].lower(), "other")
+        if len(_SEEN) < _MOST_SEEN:
+            _SEEN[shown] = known
+    return known
 
 
 def method_label(head: RequestHead | None) -> str:
