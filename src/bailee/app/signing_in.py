@@ -11,10 +11,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailee.accounts import Account, ApiKey
 from bailee.gateway.routes import BESIDE
-from bailee.json_values import JsonObject
+from bailee.json_values import Json, JsonObject, members
+from bailee.managed import ManagedAgent, settings_for
 from bailee.node.node import Node
+from bailee.operations.usage import usage_for_client
 from bailee.sign_in import documents
-from bailee.sign_in.application import ClientSignInApplication, SignInPlaces
+from bailee.sign_in.application import ClientSignInApplication, Given, SignInPlaces
+from bailee.usage.models import is_listed
 
 TELEMETRY: Final = ("/v1/metrics", "/v1/logs", "/v1/traces")
 """What the ingest takes at the gateway's address."""
@@ -29,7 +32,7 @@ def signing_in(node: Node, *, gateway: str | None, console: str) -> ClientSignIn
         return documents.notice(node.policy, at)
 
     return ClientSignInApplication(
-        node.registry, lambda: places, notice, settings=settings_for, usage=usage_of
+        node.registry, lambda: places, notice, settings=_settings_of(node), usage=_usage_of(node)
     )
 
 
@@ -38,14 +41,36 @@ def beside(clients: ClientSignInApplication) -> Mapping[str, ASGIApp]:
     return {path: clients.app for path in BESIDE if path not in TELEMETRY}
 
 
-def settings_for(_key: ApiKey, _account: Account) -> JsonObject | None:
-    """The document of settings that a client obeys. There is none: it is not compiled yet."""
-    return None
+def _settings_of(node: Node) -> Given:
+    """What Claude Code obeys while it is signed in: what the document says, and which models an
+    organisation or a plan may ask. A list with an open end can't be told to it; the gateway holds
+    to it all the same.
+    """
+    compiled = settings_for(node.policy, ManagedAgent.CLAUDE, signed_in=True).file.content()
+
+    def given(_key: ApiKey, account: Account) -> JsonObject:
+        lists = {(one.scope, one.subject): one.models for one in node.limits.lists()}
+        whose = (("organisation", account.organisation_id or ""), ("plan", account.plan))
+        told: list[Json] = []
+        for models in (lists[one] for one in whose if one in lists):
+            told = [one for one in models if not told or is_listed(one, map(str, told))]
+        if not told or any(str(one).endswith("*") for one in told):
+            return compiled
+        return compiled | {"availableModels": told, "enforceAvailableModels": True}
+
+    return given
 
 
-def usage_of(_key: ApiKey, _account: Account) -> JsonObject | None:
-    """What a client shows its person of what they used. There is nothing: it is not counted yet."""
-    return None
+def _usage_of(node: Node) -> Given:
+    """What Claude Code shows its person of what they used; nothing where a key is nobody's."""
+
+    def given(key: ApiKey, account: Account) -> JsonObject | None:
+        if key.person_id is None:
+            return None
+        organisation = account.organisation_id or ""
+        return members(usage_for_client(node, key.person_id, organisation, node.clock()))
+
+    return given
 
 
 async def taken_and_dropped(scope: Scope, receive: Receive, send: Send) -> None:
