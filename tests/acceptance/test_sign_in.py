@@ -439,7 +439,9 @@ def test_what_a_client_sends_beside_its_prompts_reaches_no_upstream(office: Offi
     assert [200] * 3 == [one.status for one in taken]
     assert "rejectedDataPoints" in json.dumps(taken[-1].body)  # the registry looked at it
     assert 401 == nobody.status
-    assert [404] * 4 == [one.status for one in (settings, usage, desktop, hosts)]
+    assert [200, 200, 404, 404] == [one.status for one in (settings, usage, desktop, hosts)]
+    assert "1" == settings.body["settings"]["env"]["CLAUDE_CODE_ENABLE_TELEMETRY"]
+    assert "extra_usage" in usage.body
     assert (401, "false") == (wrong.status, wrong.headers["x-should-retry"])
     assert seen == len(office.upstream.requests)
 
