@@ -11,7 +11,7 @@ CREATE TABLE accounts (
 	training_choice VARCHAR NOT NULL, 
 	chosen_at DATETIME, 
 	partner_programme BOOLEAN NOT NULL, 
-	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, 
+	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, no_keeping BOOLEAN DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_accounts PRIMARY KEY (id)
 );
 
@@ -67,7 +67,7 @@ CREATE TABLE sessions (
 	input_tokens INTEGER NOT NULL, 
 	output_tokens INTEGER NOT NULL, 
 	cache_creation_input_tokens INTEGER NOT NULL, 
-	cache_read_input_tokens INTEGER NOT NULL, uses VARCHAR DEFAULT '' NOT NULL, last_request DATETIME DEFAULT '1970-01-01 00:00:00.000000' NOT NULL, last_consent INTEGER DEFAULT '0' NOT NULL, mac BLOB, 
+	cache_read_input_tokens INTEGER NOT NULL, uses VARCHAR DEFAULT '' NOT NULL, last_request DATETIME DEFAULT '1970-01-01 00:00:00.000000' NOT NULL, last_consent INTEGER DEFAULT '0' NOT NULL, mac BLOB, kept_until DATETIME, 
 	CONSTRAINT pk_sessions PRIMARY KEY (id)
 );
 
@@ -558,6 +558,22 @@ CREATE TABLE conversation_links (
 	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
+CREATE TABLE kept_sessions (
+	session_id VARCHAR NOT NULL, 
+	owner VARCHAR NOT NULL, 
+	"by" VARCHAR NOT NULL, 
+	since DATETIME NOT NULL, 
+	until DATETIME NOT NULL, 
+	period VARCHAR NOT NULL, 
+	clause VARCHAR NOT NULL, 
+	document VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	released_at DATETIME, 
+	mac BLOB, 
+	CONSTRAINT pk_kept_sessions PRIMARY KEY (session_id), 
+	CONSTRAINT fk_kept_sessions_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -617,6 +633,10 @@ CREATE INDEX ix_holds_state ON holds (state);
 CREATE INDEX ix_holds_subject ON holds (subject);
 
 CREATE INDEX ix_identities_person_id ON identities (person_id);
+
+CREATE INDEX ix_kept_sessions_owner ON kept_sessions (owner);
+
+CREATE INDEX ix_kept_sessions_state ON kept_sessions (state);
 
 CREATE INDEX ix_memberships_person_id ON memberships (person_id);
 
@@ -680,5 +700,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0062');
+INSERT INTO alembic_version VALUES ('0067');
 
