@@ -45,7 +45,7 @@ from bailee.operations.receipts import receipt
 from bailee.operations.sessions import held_and_kept, session, unkept_of
 from bailee.usage.counts import Whose
 from bailee.vault.exporting import as_lines
-from bailee.vault.prolonging import KeptSession
+from bailee.vault.prolonging import ProlongedSession
 from bailee.vault.transcript import SessionRow
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def _profile(subject: DataSubject) -> dict[str, object]:
 
 
 def _session_entry(
-    node: Node, row: SessionRow, held: bool, kept: KeptSession | None, now: datetime
+    node: Node, row: SessionRow, held: bool, kept: ProlongedSession | None, now: datetime
 ) -> dict[str, object]:
     known = session(node, row, held, kept, now)
     if row.expires_at > now:

@@ -38,7 +38,7 @@ from bailee.operations.transcript import (
 )
 from bailee.operations.whose import asked_for
 from bailee.vault import unkept as counting
-from bailee.vault.prolonging import KeptSession
+from bailee.vault.prolonging import ProlongedSession
 from bailee.vault.sealing_queue import Unfiled
 from bailee.vault.terms import end_of
 from bailee.vault.transcript import SessionRow
@@ -256,14 +256,14 @@ def summaries(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> list[Sessio
 
 def held_and_kept(
     node: Node, rows: Sequence[SessionRow]
-) -> tuple[set[str], Mapping[str, KeptSession]]:
+) -> tuple[set[str], Mapping[str, ProlongedSession]]:
     """Which sessions are held, and of these by whom one is kept."""
     kept = [row.id for row in rows if row.kept_until is not None]
     return node.holds.held(), node.vault.prolonging.of(kept) if kept else {}
 
 
 def session(
-    node: Node, row: SessionRow, held: bool, kept: KeptSession | None, now: datetime
+    node: Node, row: SessionRow, held: bool, kept: ProlongedSession | None, now: datetime
 ) -> SessionSummary:
     """A session as it is shown."""
     training = node.deciding.training(row)

@@ -60,7 +60,7 @@ class KeepingAct:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptSession:
+class ProlongedSession:
     """The latest act about a session, and how far it is. `period`, `clause`, `document`: by which
     it was allowed; `released_at`: when it was taken back.
     """
@@ -81,7 +81,7 @@ class KeptSession:
         return self.state in (KEEPING, KEPT) and now < self.until
 
 
-_COLUMNS: Final = tuple(kept_sessions.c[one.name] for one in fields(KeptSession))
+_COLUMNS: Final = tuple(kept_sessions.c[one.name] for one in fields(ProlongedSession))
 
 
 class Prolonging:
@@ -197,12 +197,12 @@ class Prolonging:
                 self._apply(one.session_id, at)
         return len(found)
 
-    def of(self, session_ids: Sequence[str]) -> dict[str, KeptSession]:
+    def of(self, session_ids: Sequence[str]) -> dict[str, ProlongedSession]:
         """The acts about these sessions, those that were taken back too."""
         found = self._select(among(kept_sessions.c.session_id, session_ids))
         return {one.session_id: one for one in found}
 
-    def owned(self, owner: str) -> list[KeptSession]:
+    def owned(self, owner: str) -> list[ProlongedSession]:
         """The acts about an owner's sessions, oldest first."""
         return self._select(kept_sessions.c.owner == owner)
 
@@ -252,11 +252,11 @@ class Prolonging:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return connection.execute(query).first()
 
-    def _select(self, *where: ColumnElement[bool]) -> list[KeptSession]:
+    def _select(self, *where: ColumnElement[bool]) -> list[ProlongedSession]:
         query = select(*_COLUMNS).where(*where, sound(kept_sessions))
         query = query.order_by(kept_sessions.c.since, kept_sessions.c.session_id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [KeptSession(*row) for row in connection.execute(query)]
+            return [ProlongedSession(*row) for row in connection.execute(query)]
 
 
 def _under_way_or_kept() -> ColumnElement[bool]:

@@ -20,6 +20,8 @@ from bailee.ledger.particulars import KINDS
 from bailee.ledger.tlog.tree import Frontier, leaf_hash
 from bailee.node import Node
 from bailee.operations import table
+from bailee.vault.exchange import Terms
+from bailee.vault.prolonging import KeepingAct
 from support.homes.backed_up import START, BackedUp
 from support.homes.captured import begun, end
 from support.roots.places import RootPlaces
@@ -268,6 +270,37 @@ def test_holds_stand_as_they_stood_last(place: BackedUp) -> None:
         assert set() == restored.words()
         assert [] == restored.openable("medlar")
     assert any("its reason is lost" in one for one in done.look)
+
+
+@pytest.mark.row("R5", "O7")
+def test_what_was_kept_since_is_kept_and_what_was_taken_back_goes(place: BackedUp) -> None:
+    """Though its own time has come; until the same day, by whom it was; and where it was forbidden
+    since, it is.
+    """
+    stays, _ = planted(place)
+    place.clock.advance(timedelta(days=29))
+    at = place.clock()
+    keeps, terms = place.node.vault.prolonging, Terms("P1Y", "retain.transcript-kept", "d" * 64)
+    act = KeepingAct("per_ola", at, at + timedelta(days=90), terms)
+    keeps.keep(place.sessions["medlar"], act, at)
+    place.back_up()
+    keeps.keep(place.sessions["quince"], act, at)
+    keeps.release(place.sessions["medlar"], "per_ola", at, at)
+    place.node.accounts.forbid_keeping(stays, True, by=OPERATOR)
+    place.clock.advance(timedelta(days=1, hours=12))
+    place.node.sweep(place.clock())
+    assert [place.sessions["quince"]] == [one.id for one in place.node.vault.owned(stays)]
+    place.take_log()
+    place.restore()
+    with place.restored() as restored:
+        assert {"quince"} == restored.words()
+        assert [] == restored.openable("medlar")
+        (kept,) = restored.node.vault.prolonging.owned(stays)
+        assert ("per_ola", act.until.replace(microsecond=0)) == (
+            kept.by,
+            kept.until.replace(microsecond=0),
+        )
+        assert restored.node.accounts.get(stays).no_keeping
 
 
 @pytest.mark.row("P4")

@@ -558,91 +558,6 @@ CREATE TABLE conversation_links (
 	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
-CREATE TABLE sign_ins (
-	key_id VARCHAR NOT NULL, 
-	person_id VARCHAR NOT NULL, 
-	organisation_id VARCHAR, 
-	provider BLOB, 
-	provider_token BLOB, 
-	client BLOB, 
-	number INTEGER NOT NULL, 
-	created_at DATETIME NOT NULL, 
-	renewed_at DATETIME NOT NULL, 
-	mac BLOB, 
-	CONSTRAINT pk_sign_ins PRIMARY KEY (key_id), 
-	CONSTRAINT fk_sign_ins_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id), 
-	CONSTRAINT fk_sign_ins_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
-	CONSTRAINT fk_sign_ins_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
-);
-
-CREATE TABLE usage_counts (
-	hour BIGINT NOT NULL, 
-	account VARCHAR NOT NULL, 
-	person VARCHAR NOT NULL, 
-	organisation VARCHAR NOT NULL, 
-	key_id VARCHAR NOT NULL, 
-	client VARCHAR NOT NULL, 
-	model VARCHAR NOT NULL, 
-	channel VARCHAR NOT NULL, 
-	own INTEGER NOT NULL, 
-	until BIGINT NOT NULL, 
-	requests BIGINT NOT NULL, 
-	errors BIGINT NOT NULL, 
-	refused BIGINT NOT NULL, 
-	aborted BIGINT NOT NULL, 
-	estimated BIGINT NOT NULL, 
-	unpriced BIGINT NOT NULL, 
-	input BIGINT NOT NULL, 
-	output BIGINT NOT NULL, 
-	cache_read BIGINT NOT NULL, 
-	cache_write_5m BIGINT NOT NULL, 
-	cache_write_1h BIGINT NOT NULL, 
-	thinking BIGINT NOT NULL, 
-	money BIGINT NOT NULL, 
-	milliseconds BIGINT NOT NULL, 
-	slowest BIGINT NOT NULL, 
-	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, key_id, client, model, channel, own)
-);
-
-CREATE TABLE usage_limits (
-	scope VARCHAR NOT NULL, 
-	subject VARCHAR NOT NULL, 
-	measure VARCHAR NOT NULL, 
-	span VARCHAR NOT NULL, 
-	amount BIGINT NOT NULL, 
-	mac BLOB, 
-	CONSTRAINT pk_usage_limits PRIMARY KEY (scope, subject, measure, span)
-);
-
-CREATE TABLE usage_windows (
-	scope VARCHAR NOT NULL, 
-	subject VARCHAR NOT NULL, 
-	span VARCHAR NOT NULL, 
-	start BIGINT NOT NULL, 
-	requests BIGINT NOT NULL, 
-	tokens BIGINT NOT NULL, 
-	money BIGINT NOT NULL, 
-	CONSTRAINT pk_usage_windows PRIMARY KEY (scope, subject, span, start)
-);
-
-CREATE TABLE usage_reservations (
-	id VARCHAR NOT NULL, 
-	scope VARCHAR NOT NULL, 
-	subject VARCHAR NOT NULL, 
-	until BIGINT NOT NULL, 
-	tokens BIGINT NOT NULL, 
-	money BIGINT NOT NULL, 
-	CONSTRAINT pk_usage_reservations PRIMARY KEY (id, scope, subject)
-);
-
-CREATE TABLE usage_models (
-	scope VARCHAR NOT NULL, 
-	subject VARCHAR NOT NULL, 
-	models VARCHAR NOT NULL, 
-	mac BLOB, 
-	CONSTRAINT pk_usage_models PRIMARY KEY (scope, subject)
-);
-
 CREATE TABLE kept_sessions (
 	session_id VARCHAR NOT NULL, 
 	owner VARCHAR NOT NULL, 
@@ -759,8 +674,6 @@ CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 
-CREATE INDEX ix_sessions_facts ON sessions (owner, "plan", channel, uses, data_class, last_consent);
-
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
 
 CREATE INDEX ix_sessions_owner ON sessions (owner, id);
@@ -768,8 +681,6 @@ CREATE INDEX ix_sessions_owner ON sessions (owner, id);
 CREATE INDEX ix_sessions_owner_latest ON sessions (owner, last_activity DESC, id);
 
 CREATE INDEX ix_sign_in_attempts_last_at ON sign_in_attempts (last_at);
-
-CREATE INDEX ix_sign_ins_person_id ON sign_ins (person_id);
 
 CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
 
@@ -781,12 +692,6 @@ CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
 
 CREATE INDEX ix_training_sessions_session ON training_sessions (session);
 
-CREATE INDEX ix_usage_counts_person ON usage_counts (person, hour);
-
-CREATE INDEX ix_usage_counts_until ON usage_counts (until);
-
-CREATE INDEX ix_usage_reservations_subject ON usage_reservations (scope, subject);
-
 CREATE INDEX ix_web_sessions_person_id ON web_sessions (person_id);
 
 CREATE UNIQUE INDEX uq_accounts_organisation_id ON accounts (organisation_id);
@@ -795,5 +700,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0069');
+INSERT INTO alembic_version VALUES ('0067');
 
