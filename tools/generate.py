@@ -14,6 +14,7 @@ import coverage_page
 import errors_page
 import faults_page
 import from_nothing
+import policy_pages
 import routes_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/http-api.md": api_page.render,
     "docs/reference/faults.md": faults_page.render,
     "docs/reference/routes.md": routes_page.render,
+    **policy_pages.PAGES,
 }
 
 

@@ -27,7 +27,7 @@ from bailee.client.settings import Chosen, ClientSettings
 from bailee.errors import InputError
 from bailee.policy import Policy
 from bailee.policy.document import Language
-from bailee.policy.facts import Client
+from bailee.policy.facts import ClientFacts
 from bailee.words import Words, words
 
 HERE: Final = "http://127.0.0.1:8787"
@@ -206,10 +206,10 @@ def _flow(policy: Policy, settings: ClientSettings, name: str, said: Words) -> F
     )
 
 
-def _client(settings: ClientSettings) -> Client:
+def _client(settings: ClientSettings) -> ClientFacts:
     """What this program is for the policy. How a person is signed in is known of a key alone."""
     key = settings.variable("ANTHROPIC_API_KEY") or settings.variable("ANTHROPIC_AUTH_TOKEN")
-    return Client("key" if key else "nobody", __version__)
+    return ClientFacts("key" if key else "nobody", __version__)
 
 
 def where(chosen: Chosen, said: Words) -> str:

@@ -41,7 +41,7 @@ _LARGER: Final[Mapping[str, int]] = {
     "cloud.send": LARGEST_TASK,
     "cloud.git.add": LARGEST_CREDENTIAL,
     "feedback.file": LARGEST_DOCUMENT,
-    "policy.try": LARGEST_DOCUMENT,
+    "policy.try": 2 * LARGEST_DOCUMENT + LARGEST_BODY,
 }
 """Operations that take a larger body over HTTP than others."""
 _OUTSIDE: Final = frozenset({"feedback.file"})

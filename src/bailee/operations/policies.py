@@ -30,7 +30,7 @@ from bailee.policy.loading import from_bytes
 from bailee.training import eligibility
 from bailee.vault.groups import SessionGroup
 
-LARGEST: Final = 256 * 1024
+LARGEST: Final = 1_000_000
 """Bytes that a document to be tried may have."""
 UNDECIDED: Final = "undecided"
 
@@ -195,7 +195,7 @@ def _read(document: str, what: str) -> Policy:
         raise InputError(
             f"{what} is too large to be tried.",
             code="request_too_large",
-            hint=f"{LARGEST // 1024} KiB at most; nothing was changed",
+            hint=f"{LARGEST:,} bytes at most; nothing was changed",
         )
     return from_bytes(content, what)
 

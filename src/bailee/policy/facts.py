@@ -30,7 +30,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientFacts:
     """What a document may ask of a client that would send something. `sign_in`: how it is signed in
     at the model's provider; `version`: its own, as it writes it; None: not known.
     """

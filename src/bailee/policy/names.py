@@ -34,7 +34,7 @@ _SETTING: Final = re.compile(r"[a-z][A-Za-z0-9]*", re.ASCII)
 _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}", re.ASCII)
 
 
-class Names:
+class DocumentNames:
     """The names a document defines: what facts can be, and how each is called. Made for one reading
     of one document; the clauses are read against it.
     """

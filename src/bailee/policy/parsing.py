@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Final
 
@@ -34,11 +34,13 @@ from bailee.policy.document import (
     LocalRetention,
     SurveyQuestion,
 )
-from bailee.policy.names import Names, conditions_of, text_of
+from bailee.policy.names import DocumentNames, conditions_of, text_of
 from bailee.policy.reading import Table, parse
 from bailee.policy.space import Space
 
 FORMAT: Final = "bailee-policy/1"
+MOST: Final = 300
+"""Clauses of one action, and invariants: what proving takes grows with the square."""
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*", re.ASCII)
 _ROW: Final = re.compile(r"[A-Z][1-9][0-9]?", re.ASCII)
 
@@ -64,7 +66,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
     on_limits_unknown = root.one_of("on_limits_unknown", ("refuse", "serve"))
     title = text_of(root.table("title"))
 
-    words = Names(root)
+    words = DocumentNames(root)
     spaces = {action.name: words.space(action) for action in ACTIONS.values()}
     flows = words.whole_flows(spaces["send"])
     headings = tuple(_heading(table) for table in root.tables("heading"))
@@ -76,14 +78,14 @@ def read(content: bytes, file: str | PurePath) -> Document:
     clauses = {
         action.name: tuple(
             _clause(table, action, spaces[action.name], heading_ids, ids)
-            for table in root.tables(action.name)
+            for table in _few(root, action.name)
         )
         for action in ACTIONS.values()
     }
     statements = tuple(
         _clause(table, None, None, heading_ids, ids) for table in root.tables("statement")
     )
-    invariants = tuple(_invariant(table, spaces, ids) for table in root.tables("invariant"))
+    invariants = tuple(_invariant(table, spaces, ids) for table in _few(root, "invariant"))
     document = Document(
         file=str(file),
         sha256=hashlib.sha256(content).hexdigest(),
@@ -113,6 +115,14 @@ def read(content: bytes, file: str | PurePath) -> Document:
     )
     root.finish()
     return document
+
+
+def _few(root: Table, key: str) -> Iterator[Table]:
+    """The tables of an array that may have `MOST`."""
+    for number, table in enumerate(root.tables(key)):
+        if number == MOST:
+            table.refuse(None, f"There are more than {MOST} of {key}.", "join some of them")
+        yield table
 
 
 def _heading(table: Table) -> Heading:

@@ -25,13 +25,13 @@ from bailee.errors import InputError
 from bailee.policy.actions import ACTIONS, FLAGS, Action
 from bailee.policy.document import Clause, Document, Plan
 from bailee.policy.fact_values import checked, quoted
-from bailee.policy.facts import Client, Facts, Terms
+from bailee.policy.facts import ClientFacts, Facts, Terms
 from bailee.policy.period import parse
 from bailee.policy.reading import one_of
 from bailee.policy.space import Combination, Value
 
 _Key: TypeAlias = tuple[object, ...]
-_NOBODY: Final = Client()
+_NOBODY: Final = ClientFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ class Policy:
         )
 
     def send(
-        self, *, flow: str, provider: str, env: Mapping[str, str], client: Client = _NOBODY
+        self, *, flow: str, provider: str, env: Mapping[str, str], client: ClientFacts = _NOBODY
     ) -> Decision:
         """Whether a flow may leave the machine; `env` holds the document's switches that exist in
         the environment, with their values. Raises `InputError` as `decide` does.
@@ -265,7 +265,7 @@ class Policy:
         return self.decide("send", self.sending(flow, provider, env, client))
 
     def sending(
-        self, flow: str, provider: str, env: Mapping[str, str], client: Client = _NOBODY
+        self, flow: str, provider: str, env: Mapping[str, str], client: ClientFacts = _NOBODY
     ) -> dict[str, object]:
         """The facts of `send`: of what is known about a client those that this document reads."""
         known: dict[str, object] = {
@@ -276,7 +276,7 @@ class Policy:
         }
         return {**{fact: known[fact] for fact in self._sending}, "env": env}
 
-    def client_version(self, client: Client) -> str | None:
+    def client_version(self, client: ClientFacts) -> str | None:
         """The value of the fact `client_version` for a client: the oldest for one whose version is
         not known or not understood. None: this document does not ask.
         """

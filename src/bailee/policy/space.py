@@ -25,7 +25,7 @@ Combination = dict[str, Value]
 Box: TypeAlias = tuple[int, ...]
 """For each fact in order its values, the first value being the lowest bit. No fact has none."""
 
-MOST_BOXES: Final = 20_000
+MOST_BOXES: Final = 2_000
 """A set of more is refused: clauses that need so many can't be read by anybody either."""
 
 

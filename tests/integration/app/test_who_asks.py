@@ -165,7 +165,7 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
     values = {
         "id": stage.session("mia"), "session": "none", "reason": "an officer asks", "name": "n",
         "account": stage.account["mia"], "unrecorded_routes": True,
-        "state": "open", "number": 1, "folder": "nowhere",
+        "state": "open", "number": 1, "folder": "nowhere", "document": "no document",
         "measure": "tokens", "amount": 7, "per": "day", "of": "team",
     }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)

@@ -340,6 +340,13 @@ def test_clauses_too_intricate_to_prove_are_refused(
     assert "too intricate to be proved" in refused(shipped + "\n").message
 
 
+@pytest.mark.row("P2", "G1")
+def test_too_many_clauses_are_refused(shipped: str, refused: Refused) -> None:
+    """What takes too long to prove is not begun."""
+    more = "".join(EXTRA_CLAUSE.replace("send.never", f"send.never{n}") for n in range(300))
+    assert "There are more than 300 of send" in refused(shipped + more).message
+
+
 @pytest.mark.row("P2")
 def test_many_switches_that_nothing_reads_are_proved_as_well(shipped: str) -> None:
     """Forty more variables make 3^40 times as many combinations, all of them decided."""

@@ -11,7 +11,7 @@ import pytest
 from bailee.policy import Policy, Unsound, load
 from bailee.policy.check import check
 from bailee.policy.diff import compare
-from bailee.policy.facts import Client
+from bailee.policy.facts import ClientFacts
 from bailee.policy.loading import SHIPPED, VERSIONS, content
 from bailee.policy.markdown import render
 from bailee.policy.page import page
@@ -158,14 +158,14 @@ def test_a_default_goes_by_the_version_of_the_client(
     latest: Policy, version: str | None, sent: bool
 ) -> None:
     """From its version on; one that is not known counts as the oldest."""
-    client = Client("subscription", version)
+    client = ClientFacts("subscription", version)
     decision = latest.send(flow="errors", provider="api", env={}, client=client)
     assert sent == (decision.effect == "allow")
 
 
 def test_a_document_that_does_not_ask_about_clients_is_not_told(policy: Policy) -> None:
     """Who is signed in how is nothing to it: given as a fact, it is refused."""
-    told = policy.sending("metrics", "api", {}, Client("gateway", "2.0"))
+    told = policy.sending("metrics", "api", {}, ClientFacts("gateway", "2.0"))
     assert {"flow": "metrics", "provider": "api", "env": {}} == told
     assert "allow" == policy.decide("send", told).effect
 
