@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from sdk_verbs import Verb, filled, verbs
 
-from bailee.gateway.routes import KNOWN, OTHERS, GatewayRoute, Kind, RefusedRoute, route
+from bailee.gateway.routes import (
+    BESIDE,
+    KNOWN,
+    OTHERS,
+    BesideRoute,
+    GatewayRoute,
+    Kind,
+    RefusedRoute,
+    route,
+)
 from bailee.policy import load
 from bailee.policy.policy import Decision
 
@@ -43,6 +52,8 @@ def row(verb: Verb) -> Row:
     found = route(verb.method.encode(), filled(verb.path).encode())
     if isinstance(found, RefusedRoute):
         return Row(verb, found.label, (f"refused: {found.error.http_status}",) * len(COLUMNS))
+    if isinstance(found, BesideRoute):
+        return Row(verb, found.label, ("answered beside",) * len(COLUMNS))
     assert isinstance(found, GatewayRoute)
     return Row(verb, found.label, tuple(_cell(found.kind, column) for column in COLUMNS))
 
@@ -107,8 +118,15 @@ def render() -> str:
         "Answered by the gateway itself: `GET` and `HEAD` of `/`, `/api/hello`, `/healthz` (is it "
         "alive) and `/readyz` (is it ready, and if not, why: "
         "[operating](../guides/operate.md#is-it-well)), and every `OPTIONS` (see "
-        "`gateway.origins`). Telemetry (`/v1/metrics`, `/v1/logs`, `/v1/traces`) "
-        "goes to no upstream, whoever sends it: it belongs to the ingest.",
+        "`gateway.origins`).",
+        "",
+        "Answered beside it, and never upstream: how clients [sign in](../guides/sign-in.md), and "
+        "what those that are signed in send to the address that they know. "
+        + ", ".join(
+            f"`{' '.join(sorted(one.decode() for one in methods))} {path}`"
+            for path, methods in BESIDE.items()
+        )
+        + ". Telemetry below any other prefix goes nowhere: it belongs to the ingest.",
         "",
         "A Bedrock id may be of any publisher: what passes there is kept, as the bytes it was when "
         "it can't be read. On Vertex the publisher is `anthropic` or `google`.",

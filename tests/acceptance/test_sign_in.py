@@ -365,9 +365,12 @@ def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
     said, _ = login.communicate(timeout=60)
     token = bailee("token").stdout.strip()
     message(office.bailee.ready, "by a helper", token)
+    (file,) = tmp_path.rglob("sign-in.json")
+    held = json.loads(file.read_text())
+    file.write_text(json.dumps({**held, "expires_at": time.time() + 60}))
+    another = bailee("token").stdout.strip()
     worked = bailee("code", "-p", "hello")
     launched = bailee("run", "--dry-run", "--", "claude")
-    (file,) = tmp_path.rglob("sign-in.json")
     mode = file.stat().st_mode & 0o777
     out = bailee("logout")
     refused = bailee("token")
@@ -376,7 +379,9 @@ def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
     assert "are recorded" in shown
     assert 0 == worked.returncode, worked.stderr
     assert "apiKeyHelper" in launched.stdout
-    assert token not in launched.stdout
+    assert token[:14] == another[:14]
+    assert token != another
+    assert another not in launched.stdout
     assert 0o600 == mode
     assert 0 == out.returncode
     assert 2 == refused.returncode

@@ -36,7 +36,7 @@ from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.client_tokens import RefreshToken, RefreshUse
 from bailee.accounts.people import People
-from bailee.accounts.roles import OPERATOR, Actor, Permission
+from bailee.accounts.roles import Actor, Permission
 from bailee.accounts.ways_in import OpenIdProvider
 from bailee.db.accounts import api_keys
 from bailee.db.checks import sound
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 MOST: Final = 20
 _WHAT: Final = "the sign-ins"
 _LOCKS: Final = 64
+_NOBODY: Final = Actor()
+"""Who ends what has ended by itself."""
 Why = Literal["signed_out", "everywhere", "reused", "lapsed", "provider", "changed", "replaced"]
 
 
@@ -150,7 +152,7 @@ class SignIns:
         by = self._authority.by_person(person_id)
         self._make_room(person_id)
         key, _ = self._people.create_key(
-            account, client.strip()[:60] or "client", by=by, scope="signed_in"
+            account, _plain(client) or "client", by=by, person_id=person_id, scope="signed_in"
         )
         provider, token = confirmed.provider, confirmed.token
         renewable = provider is None or token is not None
@@ -184,7 +186,7 @@ class SignIns:
     def _make_room(self, person_id: str) -> None:
         there = sorted(self.of_person(person_id), key=lambda one: one.renewed_at)
         for one in there[: max(0, len(there) - MOST + 1)]:
-            self._end(one.key_id, "replaced", OPERATOR)
+            self._end(one.key_id, "replaced", _NOBODY)
 
     # -- renewing --------------------------------------------------------------------------------
 
@@ -218,7 +220,7 @@ class SignIns:
         if use is RefreshUse.AGAIN:
             return self._tokens(key_id, row.person_id, row.number)
         if use is not RefreshUse.RENEW:
-            self._end(key_id, "reused" if use is RefreshUse.REUSED else "lapsed", OPERATOR)
+            self._end(key_id, "reused" if use is RefreshUse.REUSED else "lapsed", _NOBODY)
             raise _over()
         sealed = self._asked(row)
         following = row.number + 1
@@ -249,14 +251,14 @@ class SignIns:
         providers = self._providers()
         provider = providers.of_organisation(row.organisation_id)
         if provider is None or self._mark(provider) != row.provider or row.provider_token is None:
-            self._end(row.key_id, "changed", OPERATOR)
+            self._end(row.key_id, "changed", _NOBODY)
             raise _over()
         kept = self._identifiers.open(row.person_id, "provider token", row.provider_token)
         try:
             given = providers.renew(provider, kept)
         except InputError as error:
             if error.code == "authentication":
-                self._end(row.key_id, "provider", OPERATOR)
+                self._end(row.key_id, "provider", _NOBODY)
             raise
         return self._seal(row.person_id, given)
 
@@ -369,6 +371,11 @@ class SignIns:
 
     def _mark(self, provider: OpenIdProvider) -> bytes:
         return self._identifiers.index("provider", provider.issuer, provider.client_id)
+
+
+def _plain(client: str) -> str:
+    """What a client said of itself, as a name: whatever else it sent is no reason to refuse it."""
+    return "".join(one for one in client if one.isascii() and one.isprintable()).strip()[:60]
 
 
 def _over() -> InputError:

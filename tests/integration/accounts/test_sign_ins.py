@@ -222,3 +222,18 @@ def test_nothing_of_a_token_is_in_the_database(town: Town) -> None:
     assert given.access[14:].encode() not in stored
     assert given.refresh[15:].encode() not in stored
     assert bytes.fromhex(given.refresh[15:]) not in stored
+
+
+def test_an_operators_client_speaks_for_the_person_and_not_for_the_operator(town: Town) -> None:
+    """It is of their own account, and may what they may; whatever their client calls itself."""
+    person, account = ada(town)
+    town.registry.people.set_operator(person.person_id, True, by=OPERATOR)
+
+    given = sign_in(town, person, account, "cli\x1b[2K\u202e\x00")
+    found = town.registry.accounts.authenticate(given.access.encode())
+    actor = town.registry.authority.by_key(given.access)
+
+    assert found is not None
+    assert person.person_id == found[0].person_id == actor.person_id
+    assert not actor.operator
+    assert found[0].name.isprintable()

@@ -10,6 +10,7 @@ from shutil import copytree, rmtree
 import pytest
 
 from bailee.accounts import OPERATOR
+from bailee.accounts.sign_ins import ConfirmedSignIn
 from bailee.backup import replaying
 from bailee.backup.checking import verified
 from bailee.backup.places import FolderPlace
@@ -228,6 +229,8 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
         )  # fmt: skip
     node.registry.people.set_operator(made["person"], True, by=OPERATOR)
     cookie = node.registry.web_sessions.begin(made["person"], client="test")
+    confirmed = ConfirmedSignIn(made["person"], made["account"])
+    client = node.registry.sign_ins.begin(confirmed, client="test")
     place.back_up()
     place.ask("key.revoke", key_id=gone["key_id"])
     place.ask(
@@ -242,6 +245,9 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
         assert keys.authenticate(kept["key"].encode()) is not None
         assert keys.authenticate(gone["key"].encode()) is None
         assert restored.node.registry.web_sessions.find(cookie) is None
+        assert restored.node.accounts.authenticate(client.access.encode()) is None
+        with pytest.raises(InputError, match="sign-in is over"):
+            restored.node.registry.sign_ins.renew(client.refresh or "")
         registry = restored.node.registry
         members = registry.organisations.members(acme["organisation"])
         assert ["owner"] == [one.role for one in members]

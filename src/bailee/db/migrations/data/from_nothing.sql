@@ -11,7 +11,7 @@ CREATE TABLE accounts (
 	training_choice VARCHAR NOT NULL, 
 	chosen_at DATETIME, 
 	partner_programme BOOLEAN NOT NULL, 
-	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, no_keeping BOOLEAN DEFAULT '0' NOT NULL, 
+	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, 
 	CONSTRAINT pk_accounts PRIMARY KEY (id)
 );
 
@@ -67,7 +67,7 @@ CREATE TABLE sessions (
 	input_tokens INTEGER NOT NULL, 
 	output_tokens INTEGER NOT NULL, 
 	cache_creation_input_tokens INTEGER NOT NULL, 
-	cache_read_input_tokens INTEGER NOT NULL, uses VARCHAR DEFAULT '' NOT NULL, last_request DATETIME DEFAULT '1970-01-01 00:00:00.000000' NOT NULL, last_consent INTEGER DEFAULT '0' NOT NULL, mac BLOB, kept_until DATETIME, 
+	cache_read_input_tokens INTEGER NOT NULL, uses VARCHAR DEFAULT '' NOT NULL, last_request DATETIME DEFAULT '1970-01-01 00:00:00.000000' NOT NULL, last_consent INTEGER DEFAULT '0' NOT NULL, mac BLOB, 
 	CONSTRAINT pk_sessions PRIMARY KEY (id)
 );
 
@@ -558,20 +558,21 @@ CREATE TABLE conversation_links (
 	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
-CREATE TABLE kept_sessions (
-	session_id VARCHAR NOT NULL, 
-	owner VARCHAR NOT NULL, 
-	"by" VARCHAR NOT NULL, 
-	since DATETIME NOT NULL, 
-	until DATETIME NOT NULL, 
-	period VARCHAR NOT NULL, 
-	clause VARCHAR NOT NULL, 
-	document VARCHAR NOT NULL, 
-	state VARCHAR NOT NULL, 
-	released_at DATETIME, 
+CREATE TABLE sign_ins (
+	key_id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	organisation_id VARCHAR, 
+	provider BLOB, 
+	provider_token BLOB, 
+	client BLOB, 
+	number INTEGER NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	renewed_at DATETIME NOT NULL, 
 	mac BLOB, 
-	CONSTRAINT pk_kept_sessions PRIMARY KEY (session_id), 
-	CONSTRAINT fk_kept_sessions_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
+	CONSTRAINT pk_sign_ins PRIMARY KEY (key_id), 
+	CONSTRAINT fk_sign_ins_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id), 
+	CONSTRAINT fk_sign_ins_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
+	CONSTRAINT fk_sign_ins_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
 );
 
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -634,10 +635,6 @@ CREATE INDEX ix_holds_subject ON holds (subject);
 
 CREATE INDEX ix_identities_person_id ON identities (person_id);
 
-CREATE INDEX ix_kept_sessions_owner ON kept_sessions (owner);
-
-CREATE INDEX ix_kept_sessions_state ON kept_sessions (state);
-
 CREATE INDEX ix_memberships_person_id ON memberships (person_id);
 
 CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
@@ -682,6 +679,8 @@ CREATE INDEX ix_sessions_owner_latest ON sessions (owner, last_activity DESC, id
 
 CREATE INDEX ix_sign_in_attempts_last_at ON sign_in_attempts (last_at);
 
+CREATE INDEX ix_sign_ins_person_id ON sign_ins (person_id);
+
 CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
 
 CREATE INDEX ix_telemetry_files_shelf ON telemetry_files (shelf);
@@ -700,5 +699,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0067');
+INSERT INTO alembic_version VALUES ('0063');
 
