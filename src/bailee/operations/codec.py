@@ -127,20 +127,20 @@ def _check_storable(name: str, value: object) -> None:
     Raises:
         InputError: a text that is no Unicode (half an emoji); a whole number of more than 64 bits.
     """
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"the argument {name!r} is no Unicode.") from None
-    elif isinstance(value, int) and not -_LARGEST_NUMBER <= value < _LARGEST_NUMBER:
-        raise InputError(f"the argument {name!r} is a number of more than 64 bits.")
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            _check_storable(name, key)
-            _check_storable(name, one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            _check_storable(name, one)
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                raise InputError(f"the argument {name!r} is no Unicode.") from None
+        elif isinstance(one, int) and not -_LARGEST_NUMBER <= one < _LARGEST_NUMBER:
+            raise InputError(f"the argument {name!r} is a number of more than 64 bits.")
+        elif isinstance(one, Mapping):
+            left += (*one.keys(), *one.values())
+        elif isinstance(one, list | tuple):
+            left += one
 
 
 def _one(taken: type[msgspec.Struct], name: str, value: object) -> object:
