@@ -223,7 +223,8 @@ class Server:
             ingest = await self._start_ingest(ingest_at, scheme, watch)
         else:
             self._beside.applications |= dict.fromkeys(TELEMETRY, taken_and_dropped)
-        control = ControlServer(node.home.control_socket, self._operate)
+        defect = telemetry.defects(node, os.environ)
+        control = ControlServer(node.home.control_socket, self._operate, defect)
         await control.start()
         self._parts.push_async_callback(control.close)
         keys = self._first_keys()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee import json_lines
-from bailee.errors import BaileeError
+from bailee.errors import BaileeError, InputError
 from bailee.home.control import reachable
 
 Operation = Callable[[str, Mapping[str, object]], Iterator[object] | object]
@@ -21,6 +23,10 @@ iterator's items may be long in coming: others are served meanwhile.
 """
 
 _LONGEST_REQUEST: Final = 1 << 20
+
+
+def _untold(_error: BaseException) -> None:
+    pass
 
 
 async def listen(
@@ -45,12 +51,16 @@ class ControlServer:
     The server starts and closes it on its event loop, on which requests are read and answered. It
     owns the thread `control`, on which operations run; items that may be long in coming are waited
     for on the loop. It knows no operation, and asks nobody who they are: the socket is its owner's
-    alone.
+    alone. Whoever asks is answered, whatever they asked: what is no request, or comes to a defect
+    of ours, with an error. `defect` is told of the latter.
     """
 
-    def __init__(self, path: Path, run: Operation) -> None:
+    def __init__(
+        self, path: Path, run: Operation, defect: Callable[[BaseException], None] = _untold
+    ) -> None:
         self._path = path
         self._run = run
+        self._defect = defect
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="control")
         self._server: asyncio.Server | None = None
         self._long: set[asyncio.Task[None]] = set()
@@ -71,21 +81,51 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
         try:
-            request = json.loads(await reader.readline())
-            result = await loop.run_in_executor(self._worker, lambda: _result(self._run, request))
+            request = await _request(reader)
+            result = await loop.run_in_executor(self._worker, lambda: self._result(request))
             if isinstance(result, AsyncIterator):
                 await self._as_they_come(result, reader, writer)
                 return
-            items = _lines(result)
+            items = self._lines(result)
             while (line := await loop.run_in_executor(self._worker, next, items, None)) is not None:
                 writer.write(line)
                 await writer.drain()
-        except (ConnectionError, ValueError, asyncio.IncompleteReadError):
-            pass  # the command went away, or what came was not one of ours
+        except ConnectionError:
+            pass  # the command went away
+        except InputError as error:
+            writer.write(_problem(error))
         finally:
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
+
+    def _result(self, request: Mapping[str, object]) -> object:
+        """What an operation gives; an error is given too, to be sent."""
+        arguments = request.get("arguments")
+        name = str(request.get("operation"))
+        try:
+            return self._run(name, arguments if isinstance(arguments, dict) else {})
+        except Exception as error:
+            return self._known(error)
+
+    def _lines(self, result: object) -> Iterator[bytes]:
+        try:
+            if isinstance(result, BaileeError):
+                raise result
+            for item in result if isinstance(result, Iterator) else (result,):
+                yield json_lines.line({"item": item})
+            yield json_lines.line({"end": True})
+        except Exception as error:
+            yield _problem(self._known(error))
+
+    def _known(self, error: Exception) -> BaileeError:
+        """An error as it may be said: of a defect nothing, since its words may hold content."""
+        if isinstance(error, BaileeError):
+            return error
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        sys.stderr.write(f"control: {type(error).__name__}, {place.filename}:{place.lineno}\n")
+        self._defect(error)
+        return BaileeError("this is a defect of bailee.", code="internal")
 
     async def _as_they_come(
         self,
@@ -108,8 +148,8 @@ class ControlServer:
                 writer.write(json_lines.line({"item": item}))
                 await writer.drain()
             writer.write(json_lines.line({"end": True}))
-        except BaileeError as error:
-            writer.write(_problem(error))
+        except Exception as error:
+            writer.write(_problem(self._known(error)))
         except asyncio.CancelledError:
             pass  # the command went away, or the server ends
         finally:
@@ -118,24 +158,19 @@ class ControlServer:
             self._long.discard(task)
 
 
-def _result(run: Operation, request: Mapping[str, object]) -> object:
-    """What an operation gives; an error is given too, to be sent."""
-    arguments = request.get("arguments")
-    try:
-        return run(str(request.get("operation")), arguments if isinstance(arguments, dict) else {})
-    except BaileeError as error:
-        return error
+async def _request(reader: asyncio.StreamReader) -> Mapping[str, object]:
+    """What is asked for.
 
-
-def _lines(result: object) -> Iterator[bytes]:
+    Raises:
+        InputError: it is none.
+    """
     try:
-        if isinstance(result, BaileeError):
-            raise result
-        for item in result if isinstance(result, Iterator) else (result,):
-            yield json_lines.line({"item": item})
-        yield json_lines.line({"end": True})
-    except BaileeError as error:
-        yield _problem(error)
+        request = json.loads(await reader.readline())
+    except (ValueError, RecursionError):  # the first also of a line that is too long
+        request = None
+    if not isinstance(request, dict):
+        raise InputError("what came over the control socket is no request.")
+    return request
 
 
 def _problem(error: BaileeError) -> bytes:

@@ -21,6 +21,8 @@ from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
 from bailee.operations.receipts import Proved
 
+_DIGITS: Final = 18  # of an entry's number
+
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
@@ -109,8 +111,9 @@ def proof(asks: Asks, node: Node, *, id: str) -> Proved:
     checkpoint that enough witnesses have cosigned, where the settings name some.
     """
     asks.require(node, Permission.AUDIT_READ)
-    number = int(id) if id.isdecimal() else receipts.entry_of(node, receipts.named(node, id))
-    return receipts.proved(node, number)
+    if id.isascii() and id.isdecimal() and len(id) <= _DIGITS:
+        return receipts.proved(node, int(id))
+    return receipts.proved(node, receipts.entry_of(node, receipts.named(node, id)))
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {

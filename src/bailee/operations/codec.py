@@ -45,6 +45,7 @@ _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(\w+)`")
 _WRONG: Final = re.compile(r"(.*) - at `\$\.(\w+)[^`]*`")
 _GIVEN: Final = 2  # `asks` and `node`
+_LARGEST_NUMBER: Final = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ def arguments(
         InputError: one is missing, of the wrong kind, or none that the operation takes.
     """
     given = {name: value for name, value in values.items() if value is not None}
+    for name, value in given.items():
+        _check_storable(name, value)
     taken = parameters(function)
     if texts:
         given = {name: _one(taken, name, value) for name, value in given.items()}
@@ -112,7 +115,32 @@ def arguments(
         read = msgspec.convert(given, taken, strict=not texts)
     except msgspec.ValidationError as error:
         raise InputError(_in_words(str(error))) from None
-    return {name: getattr(read, name) for name in taken.__struct_fields__}
+    found = {name: getattr(read, name) for name in taken.__struct_fields__}
+    for name, value in found.items():  # what was text may be a number now
+        _check_storable(name, value)
+    return found
+
+
+def _check_storable(name: str, value: object) -> None:
+    """Refuses what no store, no log and no answer can hold.
+
+    Raises:
+        InputError: a text that is no Unicode (half an emoji); a whole number of more than 64 bits.
+    """
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                raise InputError(f"the argument {name!r} is no Unicode.") from None
+        elif isinstance(one, int) and not -_LARGEST_NUMBER <= one < _LARGEST_NUMBER:
+            raise InputError(f"the argument {name!r} is a number of more than 64 bits.")
+        elif isinstance(one, Mapping):
+            left += (*one.keys(), *one.values())
+        elif isinstance(one, list | tuple):
+            left += one
 
 
 def _one(taken: type[msgspec.Struct], name: str, value: object) -> object:

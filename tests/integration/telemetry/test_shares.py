@@ -71,6 +71,7 @@ def test_what_rests_of_an_account_is_bounded_and_goes_with_its_time(bench: Bench
     """As it came at first; as it lies there once it is compacted; and when that is destroyed it
     counts for nobody.
     """
+    bench.telemetry.sweep(bench.clock())  # as a server does before it is ready
     little = {METRIC: Share(bytes=150_000)}
     sent = statuses(bench, little, *["ada"] * 3, "bob", points=1000)
     assert [200, 200, 429, 200] == sent
