@@ -510,7 +510,7 @@ CREATE TABLE training_exports (
 	shards INTEGER NOT NULL, 
 	entry INTEGER NOT NULL, 
 	document VARCHAR, 
-	mac BLOB, 
+	mac BLOB, names_model VARCHAR, 
 	CONSTRAINT pk_training_exports PRIMARY KEY (id)
 );
 
@@ -680,5 +680,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0062');
+INSERT INTO alembic_version VALUES ('0068');
 
