@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -103,7 +103,7 @@ def by_model(folder: Path, *, digest: str | None = None) -> Names:
     def names(said: str) -> Iterator[PersonalValue]:
         for start in range(0, len(said), _PIECE):
             piece = said[start : start + _PIECE]
-            results: list[_Result] = engine.analyze(
+            results: Sequence[_Result] = engine.analyze(
                 piece, language, entities=sorted(_KINDS), score_threshold=_SURE
             )
             for one in results:
