@@ -159,7 +159,7 @@ def test_near_duplicates_name_the_first() -> None:
         row(4, long + " and more"),
         row(5, " ".join(f"other{one}" for one in range(300))),
     ]
-    found = duplicates.mark((one.id, duplicates.signature(one)) for one in rows)
+    found = dict(duplicates.mark((one.id, duplicates.signature(one)) for one in rows))
 
     assert {"c3-1": "c1-1", "c4-1": "c1-1"} == found
     assert duplicates.signature(rows[0]) == duplicates.signature(rows[0])

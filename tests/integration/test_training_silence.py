@@ -11,6 +11,7 @@ import pytest
 
 from bailee.errors import InputError
 from bailee.training import naming
+from support.homes.named_model import model_folder
 
 # In a network namespace of its own nothing has a route: every attempt is counted by the kernel.
 SCAN = """
@@ -34,15 +35,23 @@ except OSError:
     pass
 print(len(found) > 2, silent, attempts() > 0)
 """
+BY_MODEL = (
+    SCAN.replace("from bailee", "from bailee.training.naming import by_model\nfrom bailee", 1)
+    .replace("Finder()", "Finder((), by_model(Path(sys.argv[1])))")
+    .replace("ada@lovelace.org", "ada@lovelace.org, a friend of Charles Babbage")
+)
 
 
 @pytest.mark.row("T7")
-def test_nobody_is_asked_whether_a_secret_is_valid() -> None:
-    """Neither our own patterns nor betterleaks try to reach a host; the kernel would count it."""
+@pytest.mark.parametrize("program", [SCAN, BY_MODEL], ids=["patterns", "a model too"])
+def test_nobody_is_asked_for_anything(program: str) -> None:
+    """Neither our own patterns nor betterleaks nor Presidio with a model try to reach a host; the
+    kernel would count it.
+    """
     if os.geteuid() != 0:
         pytest.skip("a network namespace needs root")
     done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", SCAN],
+        ["unshare", "--net", sys.executable, "-c", program, str(model_folder())],
         capture_output=True,
         text=True,
         timeout=120,

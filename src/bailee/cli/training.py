@@ -48,6 +48,13 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
     workers: Annotated[
         int | None, typer.Option(help="How many at once (else one for each processor).")
     ] = None,
+    names_model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A spaCy model of your own, by which names are found and masked (Presidio).",
+        ),
+    ] = None,
     reason: Annotated[str | None, typer.Option(help="What it is for. It goes on record.")] = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -63,6 +70,7 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
             "format": form,
             "engine": engine,
             "workers": workers,
+            "names_model": None if names_model is None else str(names_model.absolute()),
             "reason": reason,
             **_by(key),
         }

@@ -25,11 +25,13 @@ training_exports = Table(
     Column("shards", Integer, nullable=False),
     Column("entry", Integer, nullable=False),
     Column("document", String),
+    Column("names_model", String),
     check(),
 )
 """`place`: the dataset's folder. `state`: `planning`, `writing` or `signed`. `policy`: the
 document's hash. `since`: sessions that were not active since are not in it. `entry`: the number of
-the entry of the audit record that it began with. `document`: SHA-256 of its manifest."""
+the entry of the audit record that it began with. `document`: SHA-256 of its manifest.
+`names_model`: the digest of the model that found names; NULL: none was asked for."""
 
 training_shards = Table(
     "training_shards",

@@ -34,7 +34,7 @@ from bailee.operations.codec import Function, extended
 from bailee.operations.operation import operation
 from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
-from bailee.training import manifest
+from bailee.training import manifest, naming
 from bailee.training.checking import CheckedDataset, Dataset, RowsAllowed, WithdrawnRow, WrongPart
 from bailee.training.cluster import RayEngine, cluster_address
 from bailee.training.exported import SIGNED, Export
@@ -115,25 +115,29 @@ def export(
     format: Literal["parquet", "jsonl"] = "parquet",
     engine: str = "local",
     workers: int | None = None,
+    names_model: str | None = None,
 ) -> Iterator[ExportProgress | Finished]:
-    """Write what may be trained on into a folder. One that was broken off goes on."""
+    """Write what may be trained on into a folder. One that was broken off goes on. `names_model`:
+    the folder of a spaCy model by which names are found and masked.
+    """
     del reason  # it is among what asks
     asks.require(node, Permission.TRAINING_EXPORT)
     why = worded(asks.why)
     _check_installed()
     made = engine_named(engine, workers)
+    model = None if names_model is None else _model(names_model)
     place = Path(folder)
     known = node.exports.at(folder)
     check_place(place, node.home.path, known)
     if known is not None and (known.document is None or not (place / manifest.PROOF).exists()):
-        same = known.format == format and known.since == since
+        same = (known.format, known.since, known.names_model) == (format, since, model)
         if known.document is None and not (same and known.policy == node.policy.sha256):
             raise InputError(
                 "the export into this folder was begun on other terms.",
-                hint="give the same --format and --since; if the policy is another since, remove "
-                "the folder and name a new one. Nothing was changed",
+                hint="give the same --format, --since and --names-model; if the policy is another "
+                "since, remove the folder and name a new one. Nothing was changed",
             )
-        return carry_out(node, known, made)
+        return carry_out(node, known, made, names_model=names_model or "")
     begun = node.exports.begin(
         place=folder,
         format=format,
@@ -142,14 +146,29 @@ def export(
         whose=NOBODY,
         since=since,
         now=asks.due,
+        names_model=model,
     )
-    return carry_out(node, begun, made)
+    return carry_out(node, begun, made, names_model=names_model or "")
+
+
+def _model(folder: str) -> str:
+    """The digest of the model for names that is to be used.
+
+    Raises:
+        InputError: it can't be.
+    """
+    if not Path(folder).is_absolute():
+        raise InputError("a model's folder is named from the root of the file system.")
+    naming.check_installed()
+    return naming.digest_of_model(Path(folder))
 
 
 def carry_out(
-    node: Node, known: Export, engine: Engine, shard: int = SHARD
+    node: Node, known: Export, engine: Engine, shard: int = SHARD, names_model: str = ""
 ) -> Iterator[ExportProgress | Finished]:
-    """An export that is on record, with an engine, in shards of so many sessions."""
+    """An export that is on record, with an engine, in shards of so many sessions. `names_model`:
+    the folder of its model for names.
+    """
     node.vault.settle()
     exporting = Exporting(
         node.exports,
@@ -161,6 +180,7 @@ def carry_out(
         home=node.sequencer.signer.name,
         policy_version=node.policy.version,
         shard=shard,
+        names_model=names_model,
     )
     for item in exporting.run(known) if known.state != SIGNED else ():
         if isinstance(item, Finished):

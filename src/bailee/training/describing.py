@@ -91,7 +91,8 @@ class DatasetSummary:
     """What is said of a dataset. `published`: the day, ISO 8601; `form`: parquet or jsonl;
     `document`: the hash of the policy; `entry`: the number of the entry of the publisher's audit
     record that says by whom and for what it was made; `sessions`: how many;
-    `near_duplicates`: rows that are nearly the same as another.
+    `near_duplicates`: rows that are nearly the same as another; `names_model`: the digest of the
+    model that found names, None: they were not looked for.
     """
 
     name: str
@@ -105,6 +106,7 @@ class DatasetSummary:
     sessions: int
     counts: Counts
     near_duplicates: int = 0
+    names_model: str | None = None
     license: str = "not to be published: held under the consent that each row names"
 
 
@@ -239,10 +241,10 @@ def _datasheet(dataset: DatasetSummary) -> Iterator[str]:
     yield "## What was masked\n"
     yield (
         "Secrets by patterns and by betterleaks, personal data by its form, also where it is "
-        "encoded. The same value has the same mask within a row. No detector finds all: names of "
-        "people are found by a model of the operator's alone, and a secret without a known form is "
-        "not found.\n"
+        "encoded. The same value has the same mask within a row. No detector finds all: a secret "
+        "without a known form is not found.\n"
     )
+    yield _names(dataset.names_model)
     yield _table("Rule, places", counts.masked)
     yield "## Plots\n"
     for name in PLOTS:
@@ -251,6 +253,15 @@ def _datasheet(dataset: DatasetSummary) -> Iterator[str]:
     yield (
         "For what it was exported for. A person may withdraw at any time: what holds their data "
         "then is listed by `bailee training withdrawals`, and is to be left out.\n"
+    )
+
+
+def _names(model: str | None) -> str:
+    if model is None:
+        return "Names of people, places and groups were not looked for.\n"
+    return (
+        "Names of people, places and groups by Presidio, with a spaCy model of the publisher's "
+        f"whose files have the digest `{model}`. It misses some, and takes other words for names.\n"
     )
 
 

@@ -61,8 +61,9 @@ def _runs(row: Row) -> Iterator[str]:
         yield hashlib.blake2b(run.encode(), digest_size=8).hexdigest()
 
 
-def mark(signatures: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """Of rows in their order, each that is nearly the same as an earlier one, and the id of that.
+def mark(signatures: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str]]:
+    """Of rows in their order, each that is nearly the same as an earlier one, and the id of that;
+    told before the next signature is taken.
 
     It holds the signatures of the rows that stay: about 1 KB each.
 
@@ -73,7 +74,6 @@ def mark(signatures: Iterable[tuple[str, bytes]]) -> dict[str, str]:
 
     index = RMinHashLSH(threshold=ALIKE, num_perm=_PERMUTATIONS, num_bands=_BANDS)
     stay: list[tuple[str, RMinHash]] = []
-    found: dict[str, str] = {}
     for identifier, state in signatures:
         this = _restored(state)
         alike = (stay[place] for place in sorted(index.query(this)))
@@ -82,8 +82,7 @@ def mark(signatures: Iterable[tuple[str, bytes]]) -> dict[str, str]:
             index.insert(len(stay), this)
             stay.append((identifier, this))
         else:
-            found[identifier] = first
-    return found
+            yield identifier, first
 
 
 def _restored(state: bytes) -> RMinHash:

@@ -35,6 +35,7 @@ class Export:
     shards: int
     entry: int
     document: str | None
+    names_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

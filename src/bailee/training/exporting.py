@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +79,10 @@ class Exporting:
         home: str,
         policy_version: str,
         shard: int = SHARD,
+        names_model: str = "",
     ) -> None:
         """`key`: of the commitments. `names`: what names an account's owner, to be masked;
-        `home`: the name of its log.
+        `home`: the name of its log; `names_model`: the folder of the export's model for names.
         """
         self._exports = exports
         self._vault = vault
@@ -91,6 +92,7 @@ class Exporting:
         self._names = names
         self._finishing = Finishing(exports, key, home=home, policy_version=policy_version)
         self._shard = shard
+        self._names_model = names_model
         self._failed = ""
         self._suspects = Suspects()
 
@@ -151,10 +153,23 @@ class Exporting:
 
     def _task(self, export: Export, shard: Shard, leases: KeyLeases, staging: Path) -> ShardTask:
         ids = self._exports.planned(export, shard, self._clock())
-        token = leases.grant(shard.number, ids)
+        token = leases.grant(shard.number, self._in_no_order(export, ids))
         return ShardTask(
-            export.id, shard.number, leases.address, token, os.fspath(staging), export.format
+            export.id,
+            shard.number,
+            leases.address,
+            token,
+            os.fspath(staging),
+            export.format,
+            self._names_model,
+            export.names_model or "",
         )
+
+    def _in_no_order(self, export: Export, ids: Iterable[str]) -> tuple[str, ...]:
+        """Sessions in the order of their commitments, always the same. Their ids may be a client's
+        own, and say when a session began, or that two are of one client.
+        """
+        return tuple(sorted(ids, key=lambda one: manifest.commitment(self._key, export.id, one)))
 
     def _lend(self, export: Export, session: str) -> tuple[Allowed, Leased] | None:
         now = self._clock()

@@ -161,8 +161,10 @@ class Exports:
         whose: str,
         since: datetime | None,
         now: datetime,
+        names_model: str | None = None,
     ) -> Export:
-        """A new export, on record before anything is read.
+        """A new export, on record before anything is read. `names_model`: the digest of the model
+        that finds names in it.
 
         Raises:
             StorageError: it can't be recorded.
@@ -188,26 +190,30 @@ class Exports:
                     since=since,
                     shards=0,
                     entry=entry,
+                    names_model=names_model,
                 )
             )
         return self.get(export)
 
     def plan(self, export: Export, size: int, now: datetime) -> Export:
-        """Freeze the plan of an export: its shards, of so many sessions each.
+        """Freeze the plan of an export: its shards, of so many sessions each, which lie near each
+        other by id. Which number a shard has is chance's: ids may say when a session began.
 
         Raises:
             StorageError: a store failed; call again.
         """
         ends = [*self._ends(export, size, now)]
+        numbers = [*range(len(ends))]
+        secrets.SystemRandom().shuffle(numbers)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             of_it = training_shards.c.export == export.id
             connection.execute(delete(training_shards).where(of_it))
-            for number, last in enumerate(ends):
+            for place, last in enumerate(ends):
                 connection.execute(
                     insert(training_shards).values(
                         export=export.id,
-                        number=number,
-                        after=ends[number - 1] if number else "",
+                        number=numbers[place],
+                        after=ends[place - 1] if place else "",
                         last=last,
                         state="planned",
                     )

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 
 import orjson
@@ -21,7 +22,7 @@ from bailee.syncing import sync_folder
 from bailee.training import describing, duplicates, manifest
 from bailee.training.counting import Counts, from_json
 from bailee.training.describing import DatasetSummary
-from bailee.training.exported import Export, Shard
+from bailee.training.exported import Export, ExportedRows, Shard
 from bailee.training.exports import Exports
 from bailee.training.files import Format, digest_of, whole
 from bailee.training.manifest import DatasetManifest, SignedFile
@@ -73,10 +74,11 @@ class Finishing:
         without, left, sessions = self._sessions(export, place)
         shards = self._exports.shards(export.id)
         seen = Counts()
-        marks = self._marks(shards, staging, without, seen)
+        marks, changed = self._marks(shards, staging, without, seen)
         rows = []
         for shard in shards:
-            rows.append(self._final(export, shard, (place, staging), without, marks))
+            changes = (without, marks) if shard.number in changed else None
+            rows.append(self._final(export, shard, (place, staging), changes))
         unreadable = self._exports.unreadable(export.id)
         dataset = DatasetSummary(
             name=f"bailee-{export.id}",
@@ -93,6 +95,7 @@ class Finishing:
             sessions=sessions,
             counts=seen,
             near_duplicates=len(marks),
+            names_model=export.names_model,
         )
         described = [*_describe(place, dataset)]
         made = DatasetManifest(
@@ -112,6 +115,7 @@ class Finishing:
             unreadable=unreadable,
             counts=seen.as_json(),
             files=(*rows, *described, _described(place, manifest.SESSIONS)),
+            names_model=export.names_model,
         )
         raw = manifest.as_bytes(made)
         put(place / manifest.MANIFEST, raw)
@@ -133,8 +137,7 @@ class Finishing:
         left: Counter[str] = Counter()
         count = 0
         with whole(place / manifest.SESSIONS) as out:
-            for one in self._exports.sessions(export.id):
-                committed = manifest.commitment(self._key, export.id, one.session)
+            for committed, one in self._in_order(export):
                 if one.left is None:
                     count += 1
                     why = {
@@ -150,44 +153,64 @@ class Finishing:
                 out.write(manifest.session_line(committed, one.shard, one.rows, why))
         return without, left, count
 
+    def _in_order(self, export: Export) -> Iterator[tuple[str, ExportedRows]]:
+        """The sessions of an export with their commitments, in the order of their rows."""
+        listed = self._exports.sessions(export.id)
+        for _, of_shard in groupby(listed, key=lambda one: one.shard):
+            named = (
+                (manifest.commitment(self._key, export.id, one.session), one) for one in of_shard
+            )
+            yield from sorted(named, key=lambda pair: pair[0])
+
     def _marks(
         self, shards: list[Shard], staging: Path, without: set[str], seen: Counts
-    ) -> Mapping[str, str]:
-        """Which rows are nearly the same as an earlier one. All that is known of rows is counted
-        in `seen` on the way.
+    ) -> tuple[dict[str, str], set[int]]:
+        """Which rows are nearly the same as an earlier one, and which shards have such a row, or
+        one that was taken out. What is known of rows is read once: it is counted in `seen` too.
         """
+        marks: dict[str, str] = {}
+        changed: set[int] = set()
+        at = 0
 
         def signatures() -> Iterator[tuple[str, bytes]]:
+            nonlocal at
             for shard in shards:
+                at = shard.number
                 for fact in _facts(staging, shard):
-                    if text(fact.get("session")) not in without:
-                        seen.include(from_json(fact.get("counts")))
-                        yield text(fact.get("row")), base64.b64decode(text(fact.get("signature")))
+                    if text(fact.get("session")) in without:
+                        changed.add(at)
+                        continue
+                    seen.include(from_json(fact.get("counts")))
+                    yield text(fact.get("row")), base64.b64decode(text(fact.get("signature")))
 
-        return _marked(signatures())
+        try:
+            for row, first in duplicates.mark(signatures()):
+                marks[row] = first
+                changed.add(at)
+        except ValueError as error:
+            raise _not_whole("what is known of the rows") from error
+        return marks, changed
 
     def _final(
         self,
         export: Export,
         shard: Shard,
         folders: tuple[Path, Path],
-        without: set[str],
-        marks: Mapping[str, str],
+        changes: tuple[set[str], Mapping[str, str]] | None,
     ) -> SignedFile:
-        """A shard's file in its place."""
+        """A shard's file in its place. `changes`: the sessions that were taken out, and the rows
+        that are nearly the same as another; None: it has neither.
+        """
         place, staging = folders
         name = f"{manifest.DATA}/{final_file(shard.number, export.shards, export.format)}"
         source, target = staging / shard_file(shard.number, export.format), place / name
-        changes = any(
-            text(fact.get("session")) in without or text(fact.get("row")) in marks
-            for fact in _facts(staging, shard)
-        )
         kept = source if source.exists() else target
         as_written = digest_of(kept) == shard.sha256
         if kept is source and not as_written:
             raise _not_whole(source.name)
         wanted = self._exports.rows_of(export.id, shard.number)
-        if changes or not as_written:
+        if changes is not None or not as_written:
+            without, marks = changes or (set(), {})
             made = rewrite(kept, target, Format(export.format), without, marks)
             source.unlink(missing_ok=True)
             if made.rows != wanted:
@@ -231,13 +254,6 @@ def _facts(staging: Path, shard: Shard) -> Iterator[JsonObject]:
     with path.open("rb") as lines:
         for line in lines:
             yield members(orjson.loads(line))
-
-
-def _marked(signatures: Iterator[tuple[str, bytes]]) -> Mapping[str, str]:
-    try:
-        return duplicates.mark(signatures)
-    except ValueError as error:
-        raise _not_whole("what is known of the rows") from error
 
 
 def _described(place: Path, name: str) -> SignedFile:

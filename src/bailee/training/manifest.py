@@ -57,7 +57,8 @@ class DatasetManifest:
     decided; `entry`: the number of the entry of the home's audit record that says by whom and for
     what; `since`: of sessions active since; `taken_out`: sessions that were written and may not be
     in it any more, by why; `unreadable`: sessions that could not be read; `counts`: rows by what
-    they are, as `counting` has them.
+    they are, as `counting` has them; `names_model`: the digest of the model that found names (see
+    `naming.digest_of_model`), None: names were not looked for.
     """
 
     export: str
@@ -76,6 +77,7 @@ class DatasetManifest:
     unreadable: int
     counts: JsonObject
     files: tuple[SignedFile, ...]
+    names_model: str | None = None
 
 
 def commitment(key: bytes, export: str, session: str) -> str:

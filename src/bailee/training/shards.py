@@ -23,7 +23,8 @@ from typing import Protocol
 class ShardTask:
     """What a worker is given. `number`: of the shard; `address`: where leases are asked for (the
     path of a Unix socket); `token`: for this shard; `folder`: where its files go; `format`:
-    `parquet` or `jsonl`.
+    `parquet` or `jsonl`; `names_model`: the folder of the model by which names are found ("": they
+    are not looked for), and `names_digest` what it must be (`naming.digest_of_model`).
     """
 
     export: str
@@ -32,6 +33,8 @@ class ShardTask:
     token: str
     folder: str
     format: str
+    names_model: str = ""
+    names_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ import orjson
 
 from bailee.errors import BaileeError
 from bailee.json_values import JsonObject, members
-from bailee.training import duplicates, files, rows, scrubbing, wire
+from bailee.training import duplicates, files, naming, rows, scrubbing, wire
 from bailee.training.counting import Counts
 from bailee.training.dataset import Row
-from bailee.training.finding import Finder
+from bailee.training.finding import Finder, Names
 from bailee.training.shards import ShardResult, ShardTask, facts_file, shard_file
 from bailee.training.wire import Leased
 
@@ -91,7 +91,7 @@ def carry_out(task: ShardTask, going_on: Callable[[], None] = lambda: None) -> S
         written = _Written(out)
         file = files.write(
             folder / shard_file(task.number, task.format),
-            _rows(connection, written, going_on),
+            _rows(connection, written, going_on, named(task.names_model, task.names_digest)),
             files.Format(task.format),
         )
         out.flush()
@@ -107,11 +107,14 @@ def carry_out(task: ShardTask, going_on: Callable[[], None] = lambda: None) -> S
 
 
 def _rows(
-    connection: socket.socket, written: _Written, going_on: Callable[[], None]
+    connection: socket.socket,
+    written: _Written,
+    going_on: Callable[[], None],
+    named: Names | None,
 ) -> Iterator[Row]:
     for leased in _sessions(connection, going_on):
         try:
-            made = made_of(leased)
+            made = made_of(leased, named)
         except (BaileeError, ValueError, TypeError, LookupError, AttributeError):
             written.unreadable.append(leased.commitment)
             continue
@@ -121,16 +124,26 @@ def _rows(
             yield row
 
 
-def made_of(leased: Leased) -> list[Row]:
-    """The rows of a session, masked."""
-    finder = _finder(leased.names)
+def made_of(leased: Leased, named: Names | None = None) -> list[Row]:
+    """The rows of a session, masked. `named`: what finds names in them."""
+    finder = _finder(leased.names, named)
     return [scrubbing.masked(row, finder)[0] for row in rows.conversation(leased.exported())]
 
 
 @lru_cache(maxsize=64)
-def _finder(names: tuple[str, ...]) -> Finder:
+def _finder(names: tuple[str, ...], named: Names | None) -> Finder:
     """Of the same owner the same: it remembers, by digests, texts in which there is nothing."""
-    return Finder(names)
+    return Finder(names, named)
+
+
+@lru_cache(maxsize=1)
+def named(folder: str, digest: str) -> Names | None:
+    """What finds names with the model in a folder, loaded once; None: there is to be none.
+
+    Raises:
+        InputError: it is another model than the export was begun with, or none.
+    """
+    return naming.by_model(Path(folder), digest=digest) if folder else None
 
 
 def facts_of(row: Row) -> JsonObject:

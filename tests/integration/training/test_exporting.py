@@ -18,12 +18,14 @@ from bailee.ledger.tlog import proofs
 from bailee.operations.training import carry_out
 from bailee.training.finishing import Finished
 from bailee.training.manifest import KEY, commitment, consent_commitment
+from bailee.training.naming import digest_of_model
 from bailee.training.pool import LocalEngine
 from bailee.vault.record import subject_of
 from support.clients.asking import perform
 from support.homes import failing_worker
 from support.homes.backed_up import BackedUp
 from support.homes.exporting import rows_of
+from support.homes.named_model import model_folder
 
 FAILING = Path(failing_worker.__file__)
 MINE = ("one", "two", "three")
@@ -64,6 +66,7 @@ def _export(place: Place, folder: Path, **given: object) -> dict[str, object]:
 def test_rows_carry_what_allowed_them(place: Place, tmp_path: Path) -> None:
     """Exactly the sessions since the choice, each with clause, policy, and a commitment to the
     consent record that no other row has. What it is for is told to its people, and in no file.
+    Nor does the order say which session's id comes first: clients choose ids, some by the time.
     """
     done = _export(place, tmp_path / "d", reason="a model of the year 2026")
     rows = rows_of(tmp_path / "d")
@@ -84,6 +87,9 @@ def test_rows_carry_what_allowed_them(place: Place, tmp_path: Path) -> None:
     said = b"".join(one.read_bytes() for one in (tmp_path / "d").rglob("*") if one.is_file())
     assert not [one for one in (record.record_id, "year 2026") if one.encode() in said]
     assert (3, 3) == (done["sessions"], done["rows"])
+    listed = (tmp_path / "d" / "sessions.jsonl").read_text().splitlines()
+    inside = [row["session"] for row in rows]
+    assert sorted(inside) == inside == [json.loads(line)["session"] for line in listed]
     (mine,) = place.ask("privacy.exports", key=place.ola)
     assert (3, "a model of the year 2026") == (mine["sessions"], mine["reason"])
     assert [] == place.ask("privacy.exports", key=place.pia)
@@ -243,6 +249,41 @@ def test_loaders_read_it_as_it_lies(place: Place, tmp_path: Path) -> None:
         row["why"],
         (tmp_path / "d" / "withdrawn.txt").read_text(),
     )
+
+
+@pytest.mark.row("T7")
+def test_names_are_masked_by_a_model_of_the_operator_s(place: Place, tmp_path: Path) -> None:
+    """A real spaCy model in a folder: what it found is masked and counted as all else is, and the
+    manifest says which model it was. An export can't go on with another, or without.
+    """
+    ola = place.node.accounts.authenticate(place.ola.encode())
+    assert ola is not None
+    said = "Yesterday Ada Lovelace met Charles Babbage, and Ada Lovelace went home."
+    session = place.say(ola[1].account_id, said)
+    model = str(model_folder())
+    asked = {"folder": str(tmp_path / "d"), "workers": 1, "names_model": model, "format": "jsonl"}
+    digest = digest_of_model(Path(model))
+    place.node.exports.begin(
+        place=str(tmp_path / "d"), format="jsonl", by="operator", reason="a test", whose="nobody",
+        since=None, now=place.clock(), names_model=digest,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="other terms"):
+        place.ask("training.export", **asked | {"names_model": None})
+    *_, _ = place.ask("training.export", **asked)
+    rows = rows_of(tmp_path / "d")
+    assert "Yesterday [PERSON_1] met [PERSON_2], and [PERSON_1] went home." in {
+        row["messages"][0]["content"] for row in rows
+    }
+    written = (tmp_path / "d" / "manifest.json").read_bytes()
+    manifest = json.loads(written)
+    assert digest == manifest["names_model"]
+    assert manifest["counts"]["masked"]["person"] >= 6
+    assert digest in (tmp_path / "d" / "DATASHEET.md").read_text()
+    assert [] == place.ask("training.verify", folder=str(tmp_path / "d"))["wrong"]
+    for wrong in ("model", str(tmp_path)):
+        with pytest.raises(InputError):
+            place.ask("training.export", folder=str(tmp_path / "e"), names_model=wrong)
+    place.node.vault.delete(session, place.clock())
 
 
 @pytest.mark.row("T7")

@@ -12,6 +12,7 @@ import sys
 
 from bailee.training import working
 from bailee.training.dataset import Row
+from bailee.training.finding import Names
 from bailee.training.wire import Leased
 
 
@@ -20,8 +21,8 @@ def main() -> None:
     word, how = sys.argv[1:]
     as_it_is = working.made_of
 
-    def made_of(leased: Leased) -> list[Row]:
-        made = as_it_is(leased)
+    def made_of(leased: Leased, named: Names | None = None) -> list[Row]:
+        made = as_it_is(leased, named)
         if word in str(made):
             if how == "ends":
                 os._exit(1)

@@ -510,7 +510,7 @@ CREATE TABLE training_exports (
 	shards INTEGER NOT NULL, 
 	entry INTEGER NOT NULL, 
 	document VARCHAR, 
-	mac BLOB, 
+	mac BLOB, names_model VARCHAR, 
 	CONSTRAINT pk_training_exports PRIMARY KEY (id)
 );
 
@@ -556,23 +556,6 @@ CREATE TABLE conversation_links (
 	session_id VARCHAR NOT NULL, 
 	CONSTRAINT uq_conversation_links_digest UNIQUE (digest), 
 	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
-);
-
-CREATE TABLE sign_ins (
-	key_id VARCHAR NOT NULL, 
-	person_id VARCHAR NOT NULL, 
-	organisation_id VARCHAR, 
-	provider BLOB, 
-	provider_token BLOB, 
-	client BLOB, 
-	number INTEGER NOT NULL, 
-	created_at DATETIME NOT NULL, 
-	renewed_at DATETIME NOT NULL, 
-	mac BLOB, 
-	CONSTRAINT pk_sign_ins PRIMARY KEY (key_id), 
-	CONSTRAINT fk_sign_ins_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id), 
-	CONSTRAINT fk_sign_ins_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
-	CONSTRAINT fk_sign_ins_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
 );
 
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -679,8 +662,6 @@ CREATE INDEX ix_sessions_owner_latest ON sessions (owner, last_activity DESC, id
 
 CREATE INDEX ix_sign_in_attempts_last_at ON sign_in_attempts (last_at);
 
-CREATE INDEX ix_sign_ins_person_id ON sign_ins (person_id);
-
 CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
 
 CREATE INDEX ix_telemetry_files_shelf ON telemetry_files (shelf);
@@ -699,5 +680,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0063');
+INSERT INTO alembic_version VALUES ('0068');
 

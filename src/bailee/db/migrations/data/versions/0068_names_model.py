@@ -1,0 +1,11 @@
+"""Of a training export, the model by which names are found in it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0068"
+down_revision = "0062"
+
+
+def upgrade() -> None:
+    op.add_column("training_exports", sa.Column("names_model", sa.String))
