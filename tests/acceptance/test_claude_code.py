@@ -181,7 +181,8 @@ def test_an_agent_and_a_compaction_are_where_they_were(
     claude: Path, bailee: Bailee, tmp_path: Path
 ) -> None:
     """The agent stands after the call that began it; after /compact another conversation begins.
-    Nothing is there twice, though the client moves the marks of its cache with each request.
+    The client asks for the summary without its last answer, which it keeps: as if that had been
+    taken back. Else nothing is there twice, though it moves the marks of its cache each time.
     """
     call = {"description": "Count", "prompt": "Count the medlars.", "run_in_background": False}
     script = [
@@ -200,10 +201,10 @@ def test_an_agent_and_a_compaction_are_where_they_were(
         (session,) = bailee.sessions()
         shown = bailee.json("sessions", "show", session["id"])
 
-    (agent,) = shown["branches"]
+    agent, *asked = shown["branches"]
     said = [json.dumps(one) for one in shown["messages"]]
     (second,) = shown["begins"]
-    assert "agent" == agent["kind"]
+    assert ["agent", "taken_back"] == [one["kind"] for one in (agent, *asked)]
     assert "Count the medlars." in said[agent["at"] - 1]
     assert "Nine medlars." in json.dumps(agent["messages"][-1])
     assert "All was counted." in said[second - 1]
