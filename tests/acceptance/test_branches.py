@@ -30,6 +30,12 @@ def user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
+def marked(text: str, ttl: str) -> dict[str, Any]:
+    """The same, with the mark of a cache."""
+    mark = {"type": "ephemeral", "ttl": ttl}
+    return {"role": "user", "content": [{"type": "text", "text": text, "cache_control": mark}]}
+
+
 class Client:
     """A coding agent that says in which session it is."""
 
@@ -68,12 +74,13 @@ def speak(client: Client) -> None:
     three = [*two[:2], user("the path")]
     four = [*three, client.say(three)]
     assert client.say(three) == {}  # the repeat is refused
-    five = [*four, user("the hedge")]
+    five = [*four, marked("the hedge", "5m")]
     client.say(five)
     six = [*five, client.say(five)]  # the second answer is gone on with
     client.say([user("the shed")], agent=WHO)
     client.send(TWICE)
-    client.say([*six, user("the end")])
+    six[4] = user("the hedge")  # without its mark it is written otherwise, and is the same
+    client.say([*six, marked("the end", "1h")])
 
 
 ANSWERS = (
@@ -127,9 +134,12 @@ def test_every_view_has_every_branch(
     said = [*LINE, *(text for _, _, inside in BESIDE for text in inside)]
     for view in (opened, page):
         assert [] == [text for text in (*said, "overloaded_error", RULES) if text not in view]
+        assert [] == [ttl for ttl in ("5m", "1h") if f'"ttl": "{ttl}"' not in view]
     assert [] == [text for text in LINE if text not in folded]
     assert [n for n in range(1, 7) if f"branch {n}: " not in folded] == []
     assert "wall: brick" not in folded
+    assert '"ttl"' not in folded
+    assert "What links and marks its blocks" in folded
     assert "wall: brick" in alone
     assert "gate: oak" not in alone
     assert [{"number": 8, "why": "key_twice", "size": len(TWICE), "sides": ["request"]}] == shown[

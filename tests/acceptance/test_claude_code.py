@@ -174,3 +174,38 @@ def test_its_metrics_arrive_by_otlp_without_a_word_of_the_session(
     assert ["claude-code"] == [row["group"]["service.name"] for row in asked["rows"]]
     assert {"prompt", "session.id", "user.id"} <= dropped
     assert [] == bailee.holds(b"quince clock", b"bletted")
+
+
+@pytest.mark.row("G3", "D3")
+def test_an_agent_and_a_compaction_are_where_they_were(
+    claude: Path, bailee: Bailee, tmp_path: Path
+) -> None:
+    """The agent stands after the call that began it; after /compact another conversation begins.
+    The client asks for the summary without its last answer, which it keeps: as if that had been
+    taken back. Else nothing is there twice, though it moves the marks of its cache each time.
+    """
+    call = {"description": "Count", "prompt": "Count the medlars.", "run_in_background": False}
+    script = [
+        ToolUse("Agent", {**call, "subagent_type": "general-purpose"}),
+        Text("Nine medlars."),
+        Text("There are nine."),
+        Text("<summary>All was counted.</summary>"),
+        Text("Pears ripen in September."),
+    ]
+    with ScriptedUpstream(script) as model:
+        ready = bailee.up("--upstream", model.url)
+        client = Client(claude, tmp_path, ready["gateway"], ready["key"])
+        client.ask("How many medlars?", "--allowedTools", "Agent")
+        client.ask("/compact", "--continue")
+        client.ask("When do pears ripen?", "--continue")
+        (session,) = bailee.sessions()
+        shown = bailee.json("sessions", "show", session["id"])
+
+    agent, *asked = shown["branches"]
+    said = [json.dumps(one) for one in shown["messages"]]
+    (second,) = shown["begins"]
+    assert ["agent", "taken_back"] == [one["kind"] for one in (agent, *asked)]
+    assert "Count the medlars." in said[agent["at"] - 1]
+    assert "Nine medlars." in json.dumps(agent["messages"][-1])
+    assert "All was counted." in said[second - 1]
+    assert "Pears ripen in September." in said[-1]

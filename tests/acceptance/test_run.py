@@ -235,6 +235,7 @@ def test_the_environment_is_that_of_the_flows(
         (
             "codex",
             r"^-c analytics\.enabled=false .*-c features\.plugins=false "
+            r"-c features\.apps=false -c chatgpt_base_url=\"http://127\.0\.0\.1:9/\" "
             r"-c model_provider=\"bailee\" -c model_providers\.bailee={.*"
             r"base_url = \"http://127\.0\.0\.1:8787/openai/v1\".*env_key = \"OPENAI_API_KEY\"} x$",
         ),
@@ -258,6 +259,25 @@ def test_each_agent_gets_its_own_switches(ann: Person, name: str, expected: str)
         "aider": "AIDER_ANALYTICS=false",
     }
     assert own.get(name, "DO_NOT_TRACK=1") in done.stderr
+
+
+@pytest.mark.row("G4", "S6")
+@pytest.mark.parametrize(
+    ("name", "told"), [("codex", "an account of ChatGPT"), ("gemini", "sign-in with Google")]
+)
+def test_a_sign_in_that_is_led_elsewhere_is_told_of(ann: Person, name: str, told: str) -> None:
+    """Without a key of bailee's the agent's own sign-in counts; of one that belongs to another
+    address a person hears before, and Gemini CLI is held to a key. With one, and directly, nothing.
+    """
+    program = ann.program(name, 'test -z "$GEMINI_CLI_SYSTEM_SETTINGS_PATH" || '
+                          'cat "$GEMINI_CLI_SYSTEM_SETTINGS_PATH"\n')  # fmt: skip
+    without = ann.run("run", "--", program)
+    assert told in without.stderr
+    assert (name == "gemini") == ('"enforcedType": "gemini-api-key"' in without.stdout)
+    assert told not in ann.run("run", "--", program, BAILEE_API_KEY="bl_secret").stderr
+    direct = ann.run("run", "--direct", "--", program)
+    assert told not in direct.stderr
+    assert "enforcedType" not in direct.stdout
 
 
 def test_settings_that_hold_for_an_agent_go_on_holding(ann: Person) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.blocks import blocks_of, role_of
+from bailee.blocks import blocks_of, marks_of, role_of
 
 JSONISH = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("\ud83d"),
@@ -47,6 +47,25 @@ JSONISH = st.recursive(
 def test_each_kind(content: Any, blocks: list[tuple[str, str]]) -> None:
     """Text is text, a tool has its name, and what is beside a text is not left out."""
     assert blocks == blocks_of({"role": "user", "content": content})
+
+
+def test_what_marks_a_block_is_apart() -> None:
+    """With the number of its block; of one that is shown as JSON it is in that."""
+    mark = {"type": "ephemeral"}
+    content = [
+        {"type": "text", "text": "so", "cache_control": mark},
+        {"type": "text", "text": "plain"},
+        {"type": "tool_use", "id": "t1", "name": "ls", "input": {}},
+        {"type": "odd", "id": "o1"},
+    ]
+    message = {"role": "user", "id": "m1", "content": content}
+    assert [
+        {"block": None, "id": "m1"},
+        {"block": 0, "cache_control": mark},
+        {"block": 2, "id": "t1"},
+    ] == json.loads(marks_of(message))
+    assert "o1" in blocks_of(message)[-1].text
+    assert "" == marks_of({"role": "user", "content": "so"})
 
 
 def test_what_is_beside_the_content_is_there() -> None:
