@@ -107,7 +107,7 @@ class DeltaDraft:
         api: Api = Api.MESSAGES,
         written: Written | None = None,
     ) -> None:
-        """Of what is `written` so, messages known to begin it are passed over. Raises: Unpackable."""
+        """Of what is `written`, messages known to begin it are passed over. Raises: Unpackable."""
         self._replies = replies(api, answer)
         self._answer = answer
         self._marks: list[JSON] = []
@@ -151,9 +151,9 @@ class DeltaDraft:
         if begun is None:
             self._chain.append(known.digest(b"prefix"))
         else:
-            self._begun = begun.count
-            self._messages += messages[: begun.count]
-            self._digests += [b""] * begun.count
+            self._begun = begun.messages
+            self._messages += messages[: begun.messages]
+            self._digests += [b""] * begun.messages
             self._chain += [*self._digests, begun.chain]
         lengths: list[int] = []
         marked = False
