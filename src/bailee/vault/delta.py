@@ -34,7 +34,7 @@ from bailee.vault.caching import (
     strip_entries,
     strip_message,
 )
-from bailee.vault.known import KnownPieces, Place, Reading, Written
+from bailee.vault.known import KnownPieces, Place, TextMatch, Written
 from bailee.vault.packing import JSON, digestible
 
 _SMALL = 64  # bytes; a reference to something smaller saves nothing
@@ -146,8 +146,8 @@ class DeltaDraft:
         self, messages: list[JSON], known: KnownPieces, written: Written | None
     ) -> None:
         assert self._messages is not None
-        reading = None if written is None else Reading(known, written)
-        begun = None if reading is None else reading.begun()
+        match = None if written is None else TextMatch(known, written)
+        begun = None if match is None else match.begun()
         if begun is None:
             self._chain.append(known.digest(b"prefix"))
         else:
@@ -168,9 +168,9 @@ class DeltaDraft:
                     lengths.append(len(packed) - 1)
             self._digests.append(known.digest(b"message", packed))
             self._chain.append(known.digest(b"prefix", self._chain[-1], self._digests[-1]))
-        if reading is not None:
+        if match is not None:
             count = self._begun + len(lengths)
-            reading.note(count, self._chain[count], lengths)
+            match.note(count, self._chain[count], lengths)
 
     def _encode_messages(
         self,

@@ -69,7 +69,7 @@ class KnownPieces:
         return state.digest()
 
 
-class Reading:
+class TextMatch:
     """One request's text, as far as it is digested. Who makes a draft has one, for that alone; it
     changes nothing but the beginnings of `known`.
     """
