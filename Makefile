@@ -4,7 +4,7 @@
 #   make up ARGS="--gateway 127.0.0.1:8080"     flags for `bailee up`
 #   make test ARGS="tests/unit -k policy"       flags for pytest (-n 0: in one process)
 #   make test-long SECONDS=600                  for how long
-#   make bench ARGS="policy vault"              which benchmarks
+#   make bench ARGS="policy vault"              which benchmarks; --short: a few minutes
 #   make up PYTHON=/path/to/python              which Python makes .venv
 
 .DEFAULT_GOAL := help

@@ -1,6 +1,9 @@
 """Runs the benchmarks, all or those named, and closes with one table.
 
-    python -m bench [NAME...]
+    python -m bench [--short | NAME...]
+
+`--short` runs those that need no other server and take a minute or so each. What a run found is
+kept in `results/last.json` (`kept`), with the machine, its load, and the time of the processor.
 
 A benchmark is a module of this folder with `main()`. It prints what it likes while it works and
 returns its results: lines of (what was measured, result, what it is compared with), or None. One
@@ -10,15 +13,13 @@ that can't run on this machine raises `Unavailable` with what it lacks, and the 
 from __future__ import annotations
 
 import importlib
-import os
-import platform
 import sys
-import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bench import kept
 from bench.result import Unavailable
 
 NAMES = sorted(
@@ -28,20 +29,26 @@ NAMES = sorted(
 )
 
 
+SHORT = ["policy", "scrubbing", "tree", "vault"]
+
+
 def main(chosen: list[str]) -> int:
     """Exit status 0; 2 for a name that is none; 1 when a benchmark failed."""
     console = Console()
+    if chosen == ["--short"]:
+        chosen = SHORT
     if unknown := set(chosen) - set(NAMES):
         console.print(f"no benchmark is called {', '.join(sorted(unknown))}", style="bold")
         console.print(f"hint: there are {', '.join(NAMES)}")
         return 2
-    table = Table(title=f"{machine()}", title_justify="left")
+    table = Table(title=kept.machine(), title_justify="left")
     for heading in ("benchmark", "measured", "result", "against"):
         table.add_column(heading, overflow="fold")
     failed = False
+    runs: dict[str, kept.Ran] = {}
     for name in chosen or NAMES:
         console.rule(name, align="left")
-        began = time.monotonic()
+        watch = kept.Watch.start()
         try:
             results = importlib.import_module(f"bench.{name}").main() or []
         except Unavailable as lack:
@@ -54,20 +61,14 @@ def main(chosen: list[str]) -> int:
             continue
         for measured, result, against in results:
             table.add_row(name, measured, result, against)
-        if not results:
-            table.add_row(name, "see above", f"{time.monotonic() - began:.0f} s", "")
+        ran = runs[name] = watch.stop(results)
+        spent = f"{ran['seconds']:.0f} s, {ran['processor']:.0f} s of processor"
+        table.add_row(name, "all of it", spent, kept.share(ran))
         table.add_section()
     console.print()
     console.print(table)
+    kept.keep(runs)
     return int(failed)
-
-
-def machine() -> str:
-    """The machine in a line: a figure without it says little."""
-    return (
-        f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}"
-    )
 
 
 if __name__ == "__main__":

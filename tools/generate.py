@@ -14,6 +14,7 @@ import coverage_page
 import errors_page
 import faults_page
 import from_nothing
+import measurements_page
 import policy_pages
 import routes_page
 
@@ -28,6 +29,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/errors.md": errors_page.render,
     "docs/reference/http-api.md": api_page.render,
     "docs/reference/faults.md": faults_page.render,
+    "docs/reference/measurements.md": lambda: measurements_page.render(ROOT),
     "docs/reference/routes.md": routes_page.render,
     **policy_pages.PAGES,
 }

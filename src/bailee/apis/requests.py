@@ -27,7 +27,7 @@ from bailee.vault.bounds import Beyond, BeyondBound
 from bailee.vault.known import Written
 from bailee.vault.listing import IN_REQUEST, TEXT, WRAPPER, as_item
 from bailee.vault.packing import JSON
-from bailee.vault.structure import Read, drops_members, read
+from bailee.vault.structure import ReadText, drops_members, read
 
 _LIST: Final = {
     Api.MESSAGES: "messages",
@@ -68,7 +68,7 @@ def request_of(api: Api, raw: bytes, codings: str) -> AskedParts:
     name = _LIST[api]
     body = decoded(raw, codings)
     size = len(body or b"")
-    parsed, values, plain = Read(None, 0) if body is None else json_of(body, name)
+    parsed, values, plain = ReadText(None, 0) if body is None else json_of(body, name)
     if body is None or not isinstance(parsed, dict):
         return AskedParts(raw=raw or None)
     beside = raw if not plain and drops_members(body, parsed) else None
@@ -133,7 +133,7 @@ def _note(found: dict[str, None], kind: str, named: JSON) -> None:
         found[f"{kind} {named[:_LONGEST_ID]}"] = None
 
 
-def json_of(data: bytes, name: str | None = None) -> Read:
+def json_of(data: bytes, name: str | None = None) -> ReadText:
     """The JSON value in `data`, exactly, or None (also for `null`), and a number of its values.
 
     Raises:
@@ -144,4 +144,4 @@ def json_of(data: bytes, name: str | None = None) -> Read:
     except BeyondBound:
         raise
     except ValueError:
-        return Read(None, 0)
+        return ReadText(None, 0)

@@ -31,7 +31,7 @@ from bailee.managed.values import (
     NotCovered,
 )
 from bailee.policy import Policy
-from bailee.policy.facts import Client, nobodys
+from bailee.policy.facts import ClientFacts, nobodys
 
 VENDOR: Final = "state.vendors-get-nothing"
 """The statement that what an agent sends its own vendor is turned off."""
@@ -78,7 +78,7 @@ class _Making:
         """
         if flow not in self.policy.document.flows:
             return False, VENDOR
-        client = Client("gateway" if self.signed_in else "key", __version__)
+        client = ClientFacts("gateway" if self.signed_in else "key", __version__)
         facts = self.policy.sending(flow, self.provider, {}, client)
         decision = self.policy.decide("send", facts)
         return decision.effect == "allow", decision.clause

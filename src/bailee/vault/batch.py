@@ -115,9 +115,25 @@ def digest_of(key: bytes, *parts: str) -> bytes:
     """A keyed digest of identifiers, for the index."""
     state = hashlib.blake2b(digest_size=16, key=key)
     for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        state.update(len(encoded).to_bytes(4, "big") + encoded)
+        state.update(_part(part))
     return state.digest()
+
+
+def digests_of(key: bytes, first: str, names: Iterable[str]) -> list[bytes]:
+    """`digest_of` the key, `first` and each of the names."""
+    begun = hashlib.blake2b(digest_size=16, key=key)
+    begun.update(_part(first))
+    found = []
+    for name in names:
+        state = begun.copy()
+        state.update(_part(name))
+        found.append(state.digest())
+    return found
+
+
+def _part(text: str) -> bytes:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return len(encoded).to_bytes(4, "big") + encoded
 
 
 def moment(seconds: float) -> datetime:
@@ -373,8 +389,8 @@ class Batch:
                 if found := self._conversations.find(some, {}):
                     ids.add(found)
         self._known = lookup.known(connection, ids, set(self._clients.values()))
-        uuids = {_uuid(item.apart.client_session) for item in items} - {None}
-        names = {digest_of(self._key, "departed", uuid): uuid for uuid in uuids if uuid}
+        uuids = {uuid for item in items if (uuid := _uuid(item.apart.client_session))}
+        names = dict(zip(digests_of(self._key, "departed", uuids), uuids, strict=True))
         self._not_free = lookup.not_free(connection, names.values())
         self._not_free |= {names[digest] for digest in lookup.departed(connection, names)}
 

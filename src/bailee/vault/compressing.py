@@ -8,7 +8,6 @@ big-endian; the body is packed JSON, the raw bytes are request and answer. zstd,
 from __future__ import annotations
 
 import struct
-import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +18,6 @@ from bailee.vault.packing import JSON, pack, unpack
 _LENGTHS = struct.Struct(">IIB")
 _LEVEL: Final = 3
 _LARGEST: Final = 1 << 31
-_OF_THREAD: Final = threading.local()  # to make a compressor takes as long as a small record
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +29,18 @@ class ExchangeRecord:
     raw_answer: bytes | None = None
 
 
-def compress(body: dict[str, JSON], raw_request: bytes | None, raw_answer: bytes | None) -> bytes:
-    """A record's bytes, compressed.
+def compressor() -> zstandard.ZstdCompressor:
+    """What compresses records, one at a time: to make it takes as long as a small record does."""
+    return zstandard.ZstdCompressor(level=_LEVEL)
+
+
+def compress(
+    body: dict[str, JSON],
+    raw_request: bytes | None,
+    raw_answer: bytes | None,
+    by: zstandard.ZstdCompressor | None = None,
+) -> bytes:
+    """A record's bytes, compressed `by` what the caller has for it.
 
     Raises:
         Unpackable: `body` is not JSON or nested too deeply.
@@ -42,15 +50,7 @@ def compress(body: dict[str, JSON], raw_request: bytes | None, raw_answer: bytes
     answer = b"" if raw_answer is None else raw_answer
     kept = 0 if raw_request is None else len(request) + 1
     lengths = _LENGTHS.pack(len(packed), kept, raw_answer is not None)
-    return _compressor().compress(b"".join((lengths, packed, request, answer)))
-
-
-def _compressor() -> zstandard.ZstdCompressor:
-    """A compressor of this thread's own: one must not be used by two at once."""
-    found: zstandard.ZstdCompressor | None = getattr(_OF_THREAD, "compressor", None)
-    if found is None:
-        found = _OF_THREAD.compressor = zstandard.ZstdCompressor(level=_LEVEL)
-    return found
+    return (by or compressor()).compress(b"".join((lengths, packed, request, answer)))
 
 
 def decompress(compressed: bytes) -> ExchangeRecord:

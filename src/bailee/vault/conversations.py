@@ -80,9 +80,12 @@ class Conversations:
         while len(self._sessions) > self._most:
             self._sessions.popitem(last=False)
 
-    def forget(self, session_id: str) -> None:
-        """Nothing continues `session_id` any more."""
-        for link in [link for link, known in self._sessions.items() if known == session_id]:
+    def forget(self, session_ids: Iterable[str]) -> None:
+        """Nothing continues these sessions any more. It looks at every link once, so who ends many
+        sessions names them together.
+        """
+        gone = set(session_ids)
+        for link in [link for link, known in self._sessions.items() if known in gone]:
             del self._sessions[link]
 
 

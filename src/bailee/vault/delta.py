@@ -34,7 +34,7 @@ from bailee.vault.caching import (
     strip_entries,
     strip_message,
 )
-from bailee.vault.known import KnownPieces, Place, Reading, Written
+from bailee.vault.known import KnownPieces, Place, TextMatch, Written
 from bailee.vault.packing import JSON, digestible
 
 _SMALL = 64  # bytes; a reference to something smaller saves nothing
@@ -107,7 +107,7 @@ class DeltaDraft:
         api: Api = Api.MESSAGES,
         written: Written | None = None,
     ) -> None:
-        """Of what is `written` so, messages known to begin it are passed over. Raises: Unpackable."""
+        """Of what is `written`, messages known to begin it are passed over. Raises: Unpackable."""
         self._replies = replies(api, answer)
         self._answer = answer
         self._marks: list[JSON] = []
@@ -146,14 +146,14 @@ class DeltaDraft:
         self, messages: list[JSON], known: KnownPieces, written: Written | None
     ) -> None:
         assert self._messages is not None
-        reading = None if written is None else Reading(known, written)
-        begun = None if reading is None else reading.begun()
+        match = None if written is None else TextMatch(known, written)
+        begun = None if match is None else match.begun()
         if begun is None:
             self._chain.append(known.digest(b"prefix"))
         else:
-            self._begun = begun.count
-            self._messages += messages[: begun.count]
-            self._digests += [b""] * begun.count
+            self._begun = begun.messages
+            self._messages += messages[: begun.messages]
+            self._digests += [b""] * begun.messages
             self._chain += [*self._digests, begun.chain]
         lengths: list[int] = []
         marked = False
@@ -168,9 +168,9 @@ class DeltaDraft:
                     lengths.append(len(packed) - 1)
             self._digests.append(known.digest(b"message", packed))
             self._chain.append(known.digest(b"prefix", self._chain[-1], self._digests[-1]))
-        if reading is not None:
+        if match is not None:
             count = self._begun + len(lengths)
-            reading.note(count, self._chain[count], lengths)
+            match.note(count, self._chain[count], lengths)
 
     def _encode_messages(
         self,

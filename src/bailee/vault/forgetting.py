@@ -66,7 +66,7 @@ from bailee.keeping.receipts import (
 )
 from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
-from bailee.vault.batch import DATA_CLASS, digest_of
+from bailee.vault.batch import DATA_CLASS, digests_of
 from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.delta import replies
 from bailee.vault.going_round import Round
@@ -526,7 +526,8 @@ class Forgetting:
         return len(gone)
 
     def _remove_rows(self, session_ids: list[str]) -> None:
-        gone = [{"digest": digest_of(self._key, "departed", name)} for name in session_ids]
+        digests = digests_of(self._key, "departed", session_ids)
+        gone = [{"digest": digest} for digest in digests]
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             sums = self._stored.remove(connection, session_ids)
             connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
@@ -539,8 +540,7 @@ class Forgetting:
             ):
                 connection.execute(delete(column.table).where(among(column, session_ids)))
         self._stored.note(sums)
-        for session_id in session_ids:
-            self._sealer.forget(session_id)
+        self._sealer.forget(session_ids)
 
     # -- segments --------------------------------------------------------------------------------
 

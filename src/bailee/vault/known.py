@@ -38,12 +38,12 @@ class Written(NamedTuple):
 
 
 class Beginning(NamedTuple):
-    """The first `count` messages of a request, which are the bytes up to `end`; `chain`: their
+    """The first `messages` of a request, which are the bytes up to `end`; `chain`: their
     digest, `digest` and `sample`: those of all the bytes and of the last of them.
     """
 
     end: int
-    count: int
+    messages: int
     chain: bytes
     digest: bytes
     sample: bytes
@@ -69,7 +69,7 @@ class KnownPieces:
         return state.digest()
 
 
-class Reading:
+class TextMatch:
     """One request's text, as far as it is digested. Who makes a draft has one, for that alone; it
     changes nothing but the beginnings of `known`.
     """
@@ -105,7 +105,7 @@ class Reading:
         if lengths:
             end = found.end + 1 if found else self._written.start
             end += sum(lengths) + len(lengths) - 1
-            if self._view[end : end + 1] not in (b",", b"]"):
+            if self._written.text[end : end + 1] not in (b",", b"]"):
                 return
             self._state.update(self._view[self._at : end])
             found = Beginning(end, count, chain, self._state.digest(), self._sample(end))
@@ -115,4 +115,4 @@ class Reading:
             known.beginnings = (found, *others)[:_MOST]
 
     def _sample(self, end: int) -> bytes:
-        return self._known.digest(b"sample", self._view[max(0, end - _SAMPLE) : end])
+        return self._known.digest(b"sample", self._written.text[max(0, end - _SAMPLE) : end])

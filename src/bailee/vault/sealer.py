@@ -130,10 +130,10 @@ class Sealer:
         """What is on disk and not sealed yet."""
         return self.queue.unsealed(owner)
 
-    def forget(self, session_id: str) -> None:
-        """Drop what is held in memory of a session. The caller holds the vault's lock."""
-        self._bench.forget([session_id])
-        self._conversations.forget(session_id)
+    def forget(self, session_ids: Sequence[str]) -> None:
+        """Drop what is held in memory of sessions. The caller holds the vault's lock."""
+        self._bench.forget(session_ids)
+        self._conversations.forget(session_ids)
 
     def close(self) -> None:
         """Stop after the present batch. What is queued is in the spool."""

@@ -49,7 +49,7 @@ def most_values(text: bytes) -> int:
     return len(text) - len(text.translate(None, _MARKS))
 
 
-class Read(NamedTuple):
+class ReadText(NamedTuple):
     """The value of a JSON text, a number of values that it does not exceed, and whether it is known
     to be plain (`packing.parse_plain`).
     """
@@ -59,7 +59,7 @@ class Read(NamedTuple):
     plain: bool = False
 
 
-def read(text: bytes, name: str | None = None) -> Read:
+def read(text: bytes, name: str | None = None) -> ReadText:
     """A JSON text's value. `name`: the list in a long text's outermost object that is read in
     parts.
 
@@ -75,16 +75,16 @@ def read(text: bytes, name: str | None = None) -> Read:
             value, plain = parse_plain(text)
         except TooDeep as error:
             raise BeyondBound(Beyond.DEPTH) from error
-        return Read(value, values, plain)
+        return ReadText(value, values, plain)
     found = scan(text, name)
     if name is None or not found.cuts or _STAND_IN in text:
-        return Read(_parse(text), found.values)
+        return ReadText(_parse(text), found.values)
     first, last = found.cuts[0], found.cuts[-1]
     whole = _parse(b'%b"%b"%b' % (text[: first + 1], _STAND_IN, text[last:]))
     if not isinstance(whole, dict) or whole.get(name) != [_STAND_IN.decode()]:
-        return Read(_parse(text), found.values)  # another member of that name came later
+        return ReadText(_parse(text), found.values)  # another member of that name came later
     whole[name] = _entries(text, found.cuts)
-    return Read(whole, found.values)
+    return ReadText(whole, found.values)
 
 
 def drops_members(text: bytes, value: JSON) -> bool:

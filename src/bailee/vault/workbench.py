@@ -28,7 +28,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 from bailee.api import Api
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
-from bailee.vault.compressing import compress
+from bailee.vault.compressing import compress, compressor
 from bailee.vault.conversations import Links, beginning, links
 from bailee.vault.delta import Delta, DeltaDraft
 from bailee.vault.exchange import CapturedExchange
@@ -146,6 +146,7 @@ class Workbench:
     def __init__(self, interpret: Interpret, keys: DigestKeys) -> None:
         self._interpret = interpret
         self._keys = keys
+        self._compressor = compressor()
         self._held: list[tuple[CapturedExchange, Interpreted]] = []
         self._left_over: tuple[str, How, Interpreted] | None = None
         self._known: OrderedDict[str, KnownPieces] = OrderedDict()
@@ -282,11 +283,13 @@ class Workbench:
             if draft is None:
                 raise Unpackable
             delta: Delta = draft.delta(ask.number, known)
-            compressed = compress({**head, **delta.body}, meaning.raw_request, meaning.raw_answer)
+            compressed = compress(
+                {**head, **delta.body}, meaning.raw_request, meaning.raw_answer, self._compressor
+            )
         except Unpackable:
             plain: dict[str, JSON] = {"answer": None, "fields": [], "marks": []}
             head |= {"error": None, "usage": {}, "beyond": str(Beyond.DEPTH)}
-            whole = compress({**head, **plain}, exchange.request, exchange.answer)
+            whole = compress({**head, **plain}, exchange.request, exchange.answer, self._compressor)
             return Packed(whole, {})
         known.places |= delta.learned
         return Packed(compressed, delta.learned)

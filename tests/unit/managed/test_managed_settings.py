@@ -16,7 +16,7 @@ from bailee.client.settings import from_environment, merge, parse
 from bailee.managed import ManagedAgent, ManagedSettings, settings_for
 from bailee.managed.checking import SettingsPlace, ValueState, check
 from bailee.policy import Policy, load
-from bailee.policy.facts import Client
+from bailee.policy.facts import ClientFacts
 from bailee.policy.loading import VERSIONS, content
 from bailee.words import words
 
@@ -87,7 +87,7 @@ def test_bailees_own_agent_under_its_file_sends_what_the_document_allows(
     assert not holding.problems
     states = {one.name: one.on for one in all_flows(policy, holding)}
     for name in states.keys() & document.flows.keys():
-        facts = policy.sending(name, "api", {}, Client("key", __version__))
+        facts = policy.sending(name, "api", {}, ClientFacts("key", __version__))
         assert states[name] == (policy.decide("send", facts).effect == "allow")
     assert states.keys() >= {"metrics", "errors", "bug_report", "survey"}
     assert flow is None or not states[flow]

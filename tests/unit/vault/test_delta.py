@@ -247,7 +247,7 @@ def test_a_conversation_that_goes_on_is_read_from_where_it_does() -> None:
         draft = DeltaDraft(asked.fields, asked.items, None, known, written=asked.written)
         assert (0, 5)[number] == draft._begun
         known.places |= draft.delta(number, known).learned
-    assert [10] == [one.count for one in known.beginnings]
+    assert [10] == [one.messages for one in known.beginnings]
 
 
 @pytest.mark.parametrize(
