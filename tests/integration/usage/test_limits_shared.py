@@ -26,7 +26,7 @@ ANN = Subject(Scope.PERSON, "per_1")
 COST, MOST = 700, 1000
 
 GATEWAY = """
-import sys, random
+import sys, random, time
 from datetime import datetime, UTC
 from pathlib import Path
 from bailee.db.checks import KEY, use_key
@@ -39,12 +39,15 @@ engine = open_sqlite(path)
 use_key(engine, key)
 store = LimitStore(engine, None, lambda *_: Used())
 now = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
+random.seed(name)
+first = ReserveUse(f"{name}-0", [Subject(Scope.PERSON, "per_1")], WantedUse(10, 1000))
+assert store.work([first], now)[first.request_id].over is None
 print("ready", flush=True)
 sys.stdin.readline()
-random.seed(name)
-under_way, admitted, refused, number = [], 0, 0, 0
+under_way, admitted, refused, number = [first.request_id], 1, 0, 0
 while refused < 25:
     number += 1
+    time.sleep(random.random() / 200)  # the upstream's time
     wants = ReserveUse(f"{name}-{number}", [Subject(Scope.PERSON, "per_1")], WantedUse(10, 1000))
     ends = [Settle(one, 7, 700) for one in under_way if random.random() < 0.3]
     found = store.work([*ends, wants], now)[wants.request_id]
