@@ -18,7 +18,7 @@ from bailee.gateway.uplink import Addressee
 from bailee.testing.upstream import Text, sse
 from bailee.usage.counting import UsageCounting, UseOf
 from bailee.usage.counts import UsageCounts
-from bailee.usage.prices import read_prices
+from bailee.usage.price_file import read_prices
 from bailee.vault.exchange import Terms
 
 _TERMS = Terms("P30D", "test.clause", "0" * 64)

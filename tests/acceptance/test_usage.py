@@ -48,7 +48,7 @@ def ask(ready: dict[str, Any], key: str, model: str = HAIKU, **more: Any) -> Ans
 
 
 class Place(NamedTuple):
-    """A server with an upstream that always answers, and keys: a person's, one of zero retention."""
+    """A server over an upstream that always answers; a person's key, and one of zero retention."""
 
     bailee: Bailee
     upstream: ScriptedUpstream

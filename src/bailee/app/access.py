@@ -8,7 +8,7 @@ from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
-from bailee.usage.asking import Asker
+from bailee.usage.asking import UsageAsker
 
 
 class GatewayPolicyAccess:
@@ -59,7 +59,7 @@ class GatewayPolicyAccess:
             terms=terms.__getitem__,
             passage=lambda kind, own: passages[kind, own],
             consent=account.consent,
-            asker=Asker(
+            asker=UsageAsker(
                 key.key_id,
                 key.person_id or account.person_id or "",
                 account.organisation_id or "",

@@ -18,7 +18,7 @@ from bailee.lasting import Lasting
 from bailee.node.node import Node
 from bailee.usage.counting import KeyHolder, UsageCounting, UseOf
 from bailee.usage.governing import Governing
-from bailee.usage.prices import read_prices
+from bailee.usage.price_file import read_prices
 
 _DENIED: Final = frozenset({"usage_limit", "usage_rate", "usage_unknown", "model_not_allowed"})
 _ABORTED: Final = frozenset({"client_aborted", "timed_out", "upstream_failed"})

@@ -33,7 +33,7 @@ from bailee.ledger.ledger import open_again
 from bailee.ledger.sequencing import Committed
 from bailee.node import Node
 from bailee.usage.limit_store import put_limit, put_models
-from bailee.usage.limits import Measure, Scope, Span, Subject
+from bailee.usage.limits import LimitMeasure, LimitSpan, Scope, Subject
 from bailee.vault.exchange import Terms
 from bailee.vault.prolonging import KeepingAct
 from bailee.vault.record import subject_of
@@ -130,7 +130,7 @@ def _limit_use(connection: Connection, plan: ReplayPlan) -> None:
     """Put limits and lists of models as they were decided last."""
     for (scope, subject, measure, span), amount in plan.usage_limits.items():
         whose = Subject(Scope(scope), subject)
-        put_limit(connection, whose, Measure(measure), Span(span), amount)
+        put_limit(connection, whose, LimitMeasure(measure), LimitSpan(span), amount)
     for (scope, subject), models in plan.usage_models.items():
         put_models(connection, scope, subject, models)
 

@@ -18,7 +18,7 @@ from bailee.console.plots import PlotWords
 from bailee.operations import usage
 from bailee.operations.usage import UsageReport
 from bailee.usage.client_shapes import dollars
-from bailee.usage.counts import Usage
+from bailee.usage.counts import UsageRow
 
 _BY: Final[Mapping[str, Sequence[str]]] = {
     "own": ("day", "model", "client", "channel", "key"),
@@ -75,7 +75,7 @@ def _total(found: UsageReport) -> Mapping[str, int]:
     return sums | {"tokens": sum(map(_tokens, found.rows))}
 
 
-def _tokens(row: Usage) -> int:
+def _tokens(row: UsageRow) -> int:
     return (
         row.input_tokens
         + row.output_tokens

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bailee.gateway.routes import Kind
-from bailee.usage.asking import NOBODY, Asker
+from bailee.usage.asking import NOBODY, UsageAsker
 from bailee.vault.exchange import Terms
 
 
@@ -51,7 +51,7 @@ class Caller:
     passage: Callable[[Kind, bool], Passage]
     consent: int = 0
     stored: int | None = None
-    asker: Asker = NOBODY
+    asker: UsageAsker = NOBODY
 
 
 class Access(Protocol):

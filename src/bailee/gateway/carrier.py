@@ -15,7 +15,7 @@ from bailee.gateway.exchange import Exchange
 from bailee.gateway.phases import Do
 from bailee.gateway.recorded_exchange import RecordedExchange
 from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
-from bailee.usage.client_shapes import Refusal
+from bailee.usage.client_shapes import LimitRefusal
 
 
 class SocketCarrier:
@@ -100,7 +100,7 @@ class SocketCarrier:
         """Whether the request may go on, now that it is there whole."""
         exchange = self.exchange
         found = await self._gateway.governor.admit(exchange.whole(body))
-        if isinstance(found, Refusal):
+        if isinstance(found, LimitRefusal):
             self._task = None
             exchange.refused(found.error, found.lines)
             self.carry()

@@ -43,7 +43,7 @@ from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
 from bailee.operations.receipts import receipt
 from bailee.operations.sessions import held_and_kept, session, unkept_of
-from bailee.usage.counts import Whose
+from bailee.usage.counts import UsageOf
 from bailee.vault.exporting import as_lines
 from bailee.vault.prolonging import ProlongedSession
 from bailee.vault.transcript import SessionRow
@@ -220,7 +220,9 @@ def _tables(
 def _used(node: Node, subject: DataSubject, now: datetime) -> list[dict[str, object]]:
     """What they used of models, by the day: through whichever account, if they are a person."""
     by = ("day", "organisation", "key", "client", "model", "channel")
-    whose = Whose(person=subject.id) if subject.person is not None else Whose(account=subject.id)
+    whose = (
+        UsageOf(person=subject.id) if subject.person is not None else UsageOf(account=subject.id)
+    )
     found: list[dict[str, object]] = []
     for number in range(_MONTHS, 0, -1):
         since, until = now - number * _MONTH, now - (number - 1) * _MONTH

@@ -24,9 +24,17 @@ from bailee.operations.codec import Function
 from bailee.operations.operation import operation
 from bailee.operations.whose import find_person, named
 from bailee.usage.client_shapes import oauth_usage
-from bailee.usage.counts import Usage, Whose
+from bailee.usage.counts import UsageOf, UsageRow
 from bailee.usage.limit_store import MOST_AMOUNT, limit_id
-from bailee.usage.limits import Measure, Scope, Span, Standing, Subject, UsageLimit, window_of
+from bailee.usage.limits import (
+    LimitMeasure,
+    LimitSpan,
+    LimitStanding,
+    Scope,
+    Subject,
+    UsageLimit,
+    window_of,
+)
 
 Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST_AMOUNT)]
 """Micro-USD, tokens, requests, or requests at once."""
@@ -40,7 +48,7 @@ class UsageReport:
     since: datetime
     until: datetime
     by: Sequence[str]
-    rows: Sequence[Usage]
+    rows: Sequence[UsageRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,7 @@ def show(
 def limits(asks: Asks, node: Node, of: str | None = None) -> list[LimitSummary]:
     """The limits that hold and how much of each is used; as `usage.show` says whose."""
     whose = _whose(asks, node, of)
-    found = node.limits.standings(None if whose == Whose() else _subjects(node, whose), asks.at)
+    found = node.limits.standings(None if whose == UsageOf() else _subjects(node, whose), asks.at)
     return [_limit(one) for one in found]
 
 
@@ -101,10 +109,10 @@ def limits(asks: Asks, node: Node, of: str | None = None) -> list[LimitSummary]:
 def limit(
     asks: Asks,
     node: Node,
-    measure: Measure,
+    measure: LimitMeasure,
     amount: Amount,
     *,
-    per: Span = Span.NOW,
+    per: LimitSpan = LimitSpan.NOW,
     of: str | None = None,
 ) -> LimitSummary:
     """Set a limit on money (micro-USD), tokens, requests or concurrency, `per` minute, day, week or
@@ -182,35 +190,35 @@ def usage_for_client(
         subjects.append(Subject(Scope.ORGANISATION, organisation))
     if node.serving is not None:
         node.serving.measured()
-    starts = [window_of(span, now)[0] for span in (Span.DAY, Span.WEEK, Span.MONTH)]
+    starts = [window_of(span, now)[0] for span in (LimitSpan.DAY, LimitSpan.WEEK, LimitSpan.MONTH)]
     day, week, month = node.usage.spent(person, starts, now)
     return oauth_usage(node.limits.standings(subjects, now), (day, week, month))
 
 
-def _whose(asks: Asks, node: Node, of: str | None) -> Whose:
+def _whose(asks: Asks, node: Node, of: str | None) -> UsageOf:
     actor = asks.actor
     if of is None:
         if actor.operator:
             asks.require(node, Permission.USAGE_READ)
-            return Whose()
+            return UsageOf()
         if actor.person_id is not None:
-            return Whose(person=actor.person_id)
+            return UsageOf(person=actor.person_id)
         account = node.accounts.get(actor.account_id or "")
         asks.require(node, Permission.USAGE_READ, account)
-        return Whose(account=account.account_id)
+        return UsageOf(account=account.account_id)
     if of.startswith(("org_", "acc_")):
         account = named(asks, node, of)
         asks.require(node, Permission.USAGE_READ, account)
         if account.organisation_id is not None:
-            return Whose(organisation=account.organisation_id)
-        return Whose(account=account.account_id)
+            return UsageOf(organisation=account.organisation_id)
+        return UsageOf(account=account.account_id)
     person = find_person(asks, node, of)
     if person.person_id != actor.person_id:
         asks.require(node, Permission.USAGE_READ)
-    return Whose(person=person.person_id)
+    return UsageOf(person=person.person_id)
 
 
-def _subjects(node: Node, whose: Whose) -> list[Subject]:
+def _subjects(node: Node, whose: UsageOf) -> list[Subject]:
     """Whose limits are told of: theirs, and those of the keys that speak for them."""
     found: list[Subject] = []
     accounts = set()
@@ -256,11 +264,11 @@ def _accounts(asks: Asks, node: Node) -> list[Account]:
     return found if own is None else [own, *found]
 
 
-def _made(subject: Subject, measure: Measure, per: Span, amount: int) -> UsageLimit:
+def _made(subject: Subject, measure: LimitMeasure, per: LimitSpan, amount: int) -> UsageLimit:
     return UsageLimit(limit_id(subject, measure, per), subject, measure, per, amount)
 
 
-def _limit(one: Standing) -> LimitSummary:
+def _limit(one: LimitStanding) -> LimitSummary:
     limit = one.limit
     return LimitSummary(
         limit.limit_id,

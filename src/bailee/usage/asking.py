@@ -7,14 +7,14 @@ from typing import Final, NamedTuple, Protocol
 
 from bailee.api import Api
 from bailee.apis.metering import Metered
-from bailee.usage.client_shapes import Refusal
+from bailee.usage.client_shapes import LimitRefusal
 from bailee.usage.limits import Scope, Subject
 
 PLAN: Final = "plan"
 """Of a list of models: it is for the accounts of a plan."""
 
 
-class Asker(NamedTuple):
+class UsageAsker(NamedTuple):
     """Who asks: the key, whom it speaks for, and on which plan. Empty: nobody."""
 
     key_id: str
@@ -43,7 +43,7 @@ class WholeRequest:
     """A request that is there whole. `own`: on the client's own credential, under no limit."""
 
     request_id: str
-    asker: Asker
+    asker: UsageAsker
     api: Api
     target: str
     body: bytes
@@ -51,17 +51,17 @@ class WholeRequest:
     own: bool
 
 
-NOBODY: Final = Asker("", "", "", "")
+NOBODY: Final = UsageAsker("", "", "", "")
 
 
 class Governor(Protocol):
     """Says whether requests may go on. The gateway calls it on its event loop."""
 
-    def governs(self, asker: Asker) -> bool:
+    def governs(self, asker: UsageAsker) -> bool:
         """Whether a request of theirs has to be there whole and admitted. A look into memory."""
         ...
 
-    async def admit(self, request: WholeRequest) -> bytes | Refusal:
+    async def admit(self, request: WholeRequest) -> bytes | LimitRefusal:
         """Whether it may go on: the header lines that its answer gets, or why not."""
         ...
 
@@ -75,11 +75,11 @@ class Governor(Protocol):
 class Ungoverned:
     """A governor where there are no limits."""
 
-    def governs(self, asker: Asker) -> bool:  # noqa: ARG002
+    def governs(self, asker: UsageAsker) -> bool:  # noqa: ARG002
         """See `Governor.governs`."""
         return False
 
-    async def admit(self, request: WholeRequest) -> bytes | Refusal:  # noqa: ARG002
+    async def admit(self, request: WholeRequest) -> bytes | LimitRefusal:  # noqa: ARG002
         """See `Governor.admit`."""
         return b""
 

@@ -15,24 +15,29 @@ from datetime import datetime
 from typing import Final
 
 from bailee.errors import BaileeError, InputError, StorageError
-from bailee.usage.limits import WARNED, Measure, OverLimit, Span, Standing, nearest
+from bailee.usage.limits import WARNED, LimitMeasure, LimitSpan, LimitStanding, OverLimit, nearest
 from bailee.usage.prices import MICRO
 
 _FIELD: Final = "anthropic-ratelimit-unified-"
-_PERIODS: Final = {Span.DAY: "daily", Span.WEEK: "weekly", Span.MONTH: "monthly"}
+_PERIODS: Final = {LimitSpan.DAY: "daily", LimitSpan.WEEK: "weekly", LimitSpan.MONTH: "monthly"}
+_NAMES: Final = {
+    LimitMeasure.MONEY: "spend",
+    LimitMeasure.TOKENS: "token",
+    LimitMeasure.REQUESTS: "request",
+}
 _SOON: Final = 2  # seconds after which who waits for requests under way may ask again
 _CENT: Final = MICRO // 100
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class LimitRefusal:
     """Why a request is refused, and the header lines that go with it."""
 
     error: BaileeError
     lines: bytes = b""
 
 
-def warning_lines(found: Sequence[Standing]) -> bytes:
+def warning_lines(found: Sequence[LimitStanding]) -> bytes:
     """The header lines of an answer to a person with a limit on money; none without one."""
     one = nearest(found)
     if one is None or one.ends is None:
@@ -52,13 +57,13 @@ def warning_lines(found: Sequence[Standing]) -> bytes:
     return _lines(fields)
 
 
-def refusal(found: OverLimit, now: datetime, ask_at: str = "") -> Refusal:
+def refusal(found: OverLimit, now: datetime, ask_at: str = "") -> LimitRefusal:
     """Why a request that is over a limit goes nowhere. `ask_at`: where one asks for more."""
     one = found.standing
     limit = one.limit
     if found.waits:
         error = InputError(_busy(one), code="over_share", hint="wait for requests to end")
-        return Refusal(error, b"")
+        return LimitRefusal(error, b"")
     assert one.ends is not None
     seconds = max(1, int((one.ends - now).total_seconds()) + 1)
     period = _PERIODS.get(limit.span)
@@ -66,7 +71,7 @@ def refusal(found: OverLimit, now: datetime, ask_at: str = "") -> Refusal:
     if period is None:
         text = f"{_name(limit.measure)} limit reached for this minute{more}"
         error = InputError(text, code="usage_rate")
-        return Refusal(error, b"retry-after: %d\r\n" % seconds)
+        return LimitRefusal(error, b"retry-after: %d\r\n" % seconds)
     text = f"{_name(limit.measure)} limit reached · resets {one.ends:%b} {one.ends.day}{more}"
     ends = int(one.ends.timestamp())
     fields: dict[str, str | int] = {
@@ -79,12 +84,12 @@ def refusal(found: OverLimit, now: datetime, ask_at: str = "") -> Refusal:
         "overage-disabled-reason": "org_spend_cap_reached",
     }
     lines = b"retry-after: %d\r\nx-should-retry: false\r\n" % seconds
-    return Refusal(InputError(text, code="usage_limit"), lines + _lines(fields))
+    return LimitRefusal(InputError(text, code="usage_limit"), lines + _lines(fields))
 
 
-def store_away() -> Refusal:
+def store_away() -> LimitRefusal:
     """Why a request is refused while it can't be said whether it is within its limits."""
-    return Refusal(
+    return LimitRefusal(
         StorageError(
             "it can't be told whether this request is within its limits, so it was not sent",
             code="usage_unknown",
@@ -95,7 +100,7 @@ def store_away() -> Refusal:
     )
 
 
-def oauth_usage(found: Sequence[Standing], spent: tuple[int, int, int]) -> dict[str, object]:
+def oauth_usage(found: Sequence[LimitStanding], spent: tuple[int, int, int]) -> dict[str, object]:
     """The document that `/usage` of Claude Code is made of (`GET /api/oauth/usage`). `found`: how
     the person stands with their limits; `spent`: this day, week and month, in micro-USD.
     """
@@ -137,15 +142,13 @@ def dollars(micro: int) -> str:
     return f"${micro // MICRO:,}.{micro % MICRO // _CENT:02d}"
 
 
-def _name(measure: Measure) -> str:
-    return {Measure.MONEY: "spend", Measure.TOKENS: "token", Measure.REQUESTS: "request"}.get(
-        measure, "usage"
-    )
+def _name(measure: LimitMeasure) -> str:
+    return _NAMES.get(measure, "usage")
 
 
-def _busy(one: Standing) -> str:
+def _busy(one: LimitStanding) -> str:
     limit = one.limit
-    if limit.measure is Measure.CONCURRENCY:
+    if limit.measure is LimitMeasure.CONCURRENCY:
         return f"This {limit.subject.scope} has {limit.amount} requests under way, its limit."
     return (
         f"Little is left of this {limit.subject.scope}'s {_name(limit.measure)} limit: its requests"
@@ -153,7 +156,7 @@ def _busy(one: Standing) -> str:
     )
 
 
-def _ratio(one: Standing) -> str:
+def _ratio(one: LimitStanding) -> str:
     return f"{int(one.share * 1000) / 1000:g}"
 
 

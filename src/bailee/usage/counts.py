@@ -68,7 +68,7 @@ class CountedUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class UsageRow:
     """What was used, under what it was asked by (`group`: a value for each). `cost_micro_usd`: of
     the requests whose price is known; `unpriced`: how many's is not. `mean_ms`, `slowest_ms`:
     milliseconds from a request's head to its answer's end.
@@ -93,7 +93,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
+class UsageOf:
     """Of whom counts are asked for; with nothing set, of everybody."""
 
     account: str | None = None
@@ -124,12 +124,12 @@ class UsageCounts:
 
     def of(
         self,
-        whose: Whose,
+        whose: UsageOf,
         since: datetime,
         until: datetime,
         by: Sequence[str],
         now: datetime,
-    ) -> list[Usage]:
+    ) -> list[UsageRow]:
         """What was used from `since` to `until` (whole hours), by these, in their order. What is
         past its time at `now` is not told.
 
@@ -166,7 +166,7 @@ class UsageCounts:
     def spent(self, person: str, starts: Sequence[datetime], now: datetime) -> tuple[int, ...]:
         """What a person's requests cost since each of these moments, in micro-USD."""
         return tuple(
-            sum(one.cost_micro_usd for one in self.of(Whose(person=person), start, now, (), now))
+            sum(one.cost_micro_usd for one in self.of(UsageOf(person=person), start, now, (), now))
             for start in starts
         )
 
@@ -246,7 +246,7 @@ def _row(one: CountedUse) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _of(whose: Whose) -> list[ColumnElement[bool]]:
+def _of(whose: UsageOf) -> list[ColumnElement[bool]]:
     wanted = {
         "account": whose.account, "person": whose.person, "organisation": whose.organisation,
     }  # fmt: skip
@@ -265,10 +265,10 @@ def _hour(at: datetime) -> int:
     return int(at.timestamp()) // HOUR * HOUR
 
 
-def _usage(by: Sequence[str], row: Mapping[str, object]) -> Usage:
+def _usage(by: Sequence[str], row: Mapping[str, object]) -> UsageRow:
     amount = {name: int(str(row[f"sum_{name}"])) for name in SUMS}
     served = max(1, amount["requests"] - amount["refused"])
-    return Usage(
+    return UsageRow(
         {one: str(row[one]) for one in by},
         amount["requests"],
         amount["errors"],

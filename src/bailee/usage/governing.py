@@ -31,10 +31,10 @@ from bailee.clock import Clock
 from bailee.errors import BaileeError, PolicyDenied, StorageError
 from bailee.lasting import Lasting
 from bailee.usage.asked import AskedOf, asked_of
-from bailee.usage.asking import Asker, WholeRequest
-from bailee.usage.client_shapes import Refusal, refusal, store_away, warning_lines
-from bailee.usage.limit_store import LimitStore, Reserve, Reserved, Settle
-from bailee.usage.limits import Subject, Wanted
+from bailee.usage.asking import UsageAsker, WholeRequest
+from bailee.usage.client_shapes import LimitRefusal, refusal, store_away, warning_lines
+from bailee.usage.limit_store import LimitStore, Reserved, ReserveUse, Settle
+from bailee.usage.limits import Subject, WantedUse
 from bailee.usage.models import is_listed, model_of
 from bailee.usage.prices import Price, PriceTable
 
@@ -46,7 +46,7 @@ _MOST_UNSETTLED: Final = 100_000
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     request: WholeRequest
-    answer: Callable[[bytes | Refusal], None]
+    answer: Callable[[bytes | LimitRefusal], None]
 
 
 class Governing:
@@ -97,7 +97,7 @@ class Governing:
 
     # -- on the gateway's loop -------------------------------------------------------------------
 
-    def governs(self, asker: Asker) -> bool:
+    def governs(self, asker: UsageAsker) -> bool:
         """Whether a request of theirs has to be admitted."""
         if self._store.version != self._seen:
             return True
@@ -105,12 +105,12 @@ class Governing:
             one in self._lists for one in asker.lists
         )
 
-    async def admit(self, request: WholeRequest) -> bytes | Refusal:
+    async def admit(self, request: WholeRequest) -> bytes | LimitRefusal:
         """Whether it may go on: the header lines that its answer gets, or why not."""
         loop = asyncio.get_running_loop()
-        told: asyncio.Future[bytes | Refusal] = loop.create_future()
+        told: asyncio.Future[bytes | LimitRefusal] = loop.create_future()
 
-        def answer(found: bytes | Refusal) -> None:
+        def answer(found: bytes | LimitRefusal) -> None:
             loop.call_soon_threadsafe(_tell, told, found)
 
         self._reserved[request.request_id] = ""
@@ -175,7 +175,7 @@ class Governing:
 
     def _decide(self, waiting: Sequence[_Waiting]) -> None:
         now = self._clock()
-        reserves: list[Reserve | Settle] = []
+        reserves: list[ReserveUse | Settle] = []
         admitted: list[_Waiting] = []
         for one in waiting:
             request = one.request
@@ -187,10 +187,12 @@ class Governing:
                 one.answer(b"")
             else:
                 admitted.append(one)
-                reserves.append(Reserve(request.request_id, request.asker.subjects, self._most(of)))
+                reserves.append(
+                    ReserveUse(request.request_id, request.asker.subjects, self._most(of))
+                )
         # Who has gone already is settled behind their reservation.
         new = {one.request.request_id for one in admitted}
-        before: list[Reserve | Settle] = [s for s in self._unsettled if s.request_id not in new]
+        before: list[ReserveUse | Settle] = [s for s in self._unsettled if s.request_id not in new]
         after = [one for one in self._unsettled if one.request_id in new]
         asked = [*before, *reserves, *after]
         if not asked:
@@ -200,30 +202,30 @@ class Governing:
         for one in admitted:
             one.answer(self._told(found[one.request.request_id]))
 
-    def _told(self, found: Reserved) -> bytes | Refusal:
+    def _told(self, found: Reserved) -> bytes | LimitRefusal:
         if found.over is not None:
             return refusal(found.over, self._clock(), self._ask_at)
         return warning_lines(found.standings)
 
-    def _most(self, of: AskedOf) -> Wanted:
+    def _most(self, of: AskedOf) -> WantedUse:
         price: Price | None = self._prices.of(of.models[0]) if of.models else None
         price = price or self._prices.dearest
-        return Wanted(of.into + of.out, 0 if price is None else price.at_most(of.into, of.out))
+        return WantedUse(of.into + of.out, 0 if price is None else price.at_most(of.into, of.out))
 
-    def _not_listed(self, asker: Asker, of: AskedOf) -> Refusal | None:
+    def _not_listed(self, asker: UsageAsker, of: AskedOf) -> LimitRefusal | None:
         for whose in asker.lists:
             allowed = self._lists.get(whose)
             if allowed is None:
                 continue
             if not of.models:
-                return Refusal(_unread(whose[0]))
+                return LimitRefusal(_unread(whose[0]))
             for model in of.models:
                 if not is_listed(model, allowed):
-                    return Refusal(_denied(model_of(model), whose[0]))
+                    return LimitRefusal(_denied(model_of(model), whose[0]))
         return None
 
 
-def _tell(told: asyncio.Future[bytes | Refusal], found: bytes | Refusal) -> None:
+def _tell(told: asyncio.Future[bytes | LimitRefusal], found: bytes | LimitRefusal) -> None:
     if not told.done():
         told.set_result(found)
 

@@ -32,16 +32,16 @@ from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
 from bailee.ledger import Ledger
 from bailee.usage.limits import (
-    Measure,
+    LimitMeasure,
+    LimitSpan,
+    LimitStanding,
     OverLimit,
     Scope,
-    Span,
-    Standing,
     Subject,
     UnderWay,
     UsageLimit,
     Used,
-    Wanted,
+    WantedUse,
     Window,
     over,
     standings,
@@ -59,12 +59,12 @@ Before = Callable[[Subject, datetime, datetime], Used]
 """What a subject used from one moment to another, by the counts."""
 
 
-class Reserve(NamedTuple):
+class ReserveUse(NamedTuple):
     """A request that wants to go on: its id, whose it is, and what it may use at the most."""
 
     request_id: str
     subjects: Sequence[Subject]
-    wanted: Wanted
+    wanted: WantedUse
 
 
 class Settle(NamedTuple):
@@ -77,10 +77,10 @@ class Settle(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What became of a `Reserve`: `over`, why it may not go on; else how its subjects stand."""
+    """What became of a `ReserveUse`: `over`, why it may not go on; else how its subjects stand."""
 
     over: OverLimit | None
-    standings: Sequence[Standing]
+    standings: Sequence[LimitStanding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class LimitStore:
                 for row in connection.execute(query.order_by(*usage_models.primary_key))
             ]
 
-    def standings(self, subjects: Sequence[Subject] | None, now: datetime) -> list[Standing]:
+    def standings(self, subjects: Sequence[Subject] | None, now: datetime) -> list[LimitStanding]:
         """How these subjects stand with their limits; None: all."""
         with storage_errors(_WHAT), reading(self._engine) as connection:
             limits = _limits(connection, subjects)
@@ -142,7 +142,7 @@ class LimitStore:
             StorageError: nothing was changed.
         """
         _check(limit)
-        spans = [limit] if limit.span is not Span.NOW else []
+        spans = [limit] if limit.span is not LimitSpan.NOW else []
         seeds = [
             (one, self._before(limit.subject, *window_of(limit.span, now)))
             for one in windows([limit.subject], spans, now)
@@ -195,7 +195,7 @@ class LimitStore:
 
     # -- requests --------------------------------------------------------------------------------
 
-    def work(self, asked: Iterable[Reserve | Settle], now: datetime) -> dict[str, Reserved]:
+    def work(self, asked: Iterable[ReserveUse | Settle], now: datetime) -> dict[str, Reserved]:
         """Reserve and settle, in order, in one transaction; by id what became of reservations.
 
         Raises:
@@ -205,7 +205,7 @@ class LimitStore:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             _end_lost(connection, now)
             for one in asked:
-                if isinstance(one, Reserve):
+                if isinstance(one, ReserveUse):
                     found[one.request_id] = _reserve(connection, one, now)
                 else:
                     _settle(connection, one, now)
@@ -232,7 +232,11 @@ class LimitStore:
 
 
 def put_limit(
-    connection: Connection, subject: Subject, measure: Measure, span: Span, amount: int | None
+    connection: Connection,
+    subject: Subject,
+    measure: LimitMeasure,
+    span: LimitSpan,
+    amount: int | None,
 ) -> bool:
     """Write a limit in the place of the one on the same, if any; None: there is none any more. For
     `LimitStore`, and for a restore that does again what was decided. Whether there was one.
@@ -255,7 +259,7 @@ def put_models(connection: Connection, scope: str, subject: str, models: str) ->
         )
 
 
-def limit_id(subject: Subject, measure: Measure, span: Span) -> str:
+def limit_id(subject: Subject, measure: LimitMeasure, span: LimitSpan) -> str:
     """A limit's id: what it is on."""
     return ":".join((subject.scope, subject.id or "all", measure, span))
 
@@ -267,7 +271,7 @@ def _limits(connection: Connection, subjects: Sequence[Subject] | None) -> list[
     found = []
     for row in connection.execute(query.order_by(*usage_limits.primary_key)):
         subject = Subject(Scope(row.scope), row.subject)
-        measure, span = Measure(row.measure), Span(row.span)
+        measure, span = LimitMeasure(row.measure), LimitSpan(row.span)
         found.append(
             UsageLimit(limit_id(subject, measure, span), subject, measure, span, row.amount)
         )
@@ -304,7 +308,7 @@ def _under_way(connection: Connection, subjects: Sequence[Subject]) -> dict[Subj
     }
 
 
-def _reserve(connection: Connection, asked: Reserve, now: datetime) -> Reserved:
+def _reserve(connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
     limits = _limits(connection, asked.subjects)
     subjects = list({one.subject for one in limits})
     if not subjects:
@@ -394,7 +398,7 @@ def _said(limit: UsageLimit, by: str) -> dict[str, str | int | float | bool | No
 def _check(limit: UsageLimit) -> None:
     if not 0 <= limit.amount <= MOST_AMOUNT:
         raise InputError("this is no amount for a limit.", hint="0 lets nothing through")
-    if (limit.measure is Measure.CONCURRENCY) is not (limit.span is Span.NOW):
+    if (limit.measure is LimitMeasure.CONCURRENCY) is not (limit.span is LimitSpan.NOW):
         raise InputError(
             "a limit on requests at once has no time, and every other limit has one.",
             hint="per: minute, day, week, month",

@@ -33,7 +33,7 @@ class Scope(StrEnum):
     EVERYBODY = "everybody"
 
 
-class Measure(StrEnum):
+class LimitMeasure(StrEnum):
     """What a limit is on. The values are stored."""
 
     MONEY = "money"
@@ -42,7 +42,7 @@ class Measure(StrEnum):
     CONCURRENCY = "concurrency"
 
 
-class Span(StrEnum):
+class LimitSpan(StrEnum):
     """How long a limit's window is. The values are stored."""
 
     MINUTE = "minute"
@@ -66,8 +66,8 @@ class UsageLimit:
 
     limit_id: str
     subject: Subject
-    measure: Measure
-    span: Span
+    measure: LimitMeasure
+    span: LimitSpan
     amount: int
 
 
@@ -87,7 +87,7 @@ class UnderWay(NamedTuple):
     money: int = 0
 
 
-class Wanted(NamedTuple):
+class WantedUse(NamedTuple):
     """What a request may use at the most. `money` in micro-USD."""
 
     tokens: int
@@ -98,12 +98,12 @@ class Window(NamedTuple):
     """A window of a subject's use. `start` in Unix seconds."""
 
     subject: Subject
-    span: Span
+    span: LimitSpan
     start: int
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitStanding:
     """How a subject stands with a limit: what counts as used of it, and when its window ends (None:
     it has none).
     """
@@ -124,27 +124,27 @@ class OverLimit:
     ended, since that may have reserved more than it uses.
     """
 
-    standing: Standing
+    standing: LimitStanding
     waits: bool
 
 
-def window_of(span: Span, now: datetime) -> tuple[datetime, datetime]:
+def window_of(span: LimitSpan, now: datetime) -> tuple[datetime, datetime]:
     """The window that `now` is in: its beginning, and the moment at which it ends. UTC."""
     at = now.astimezone(UTC)
     day = at.replace(hour=0, minute=0, second=0, microsecond=0)
     match span:
-        case Span.MINUTE:
+        case LimitSpan.MINUTE:
             start = at.replace(second=0, microsecond=0)
             return start, start + timedelta(minutes=1)
-        case Span.DAY:
+        case LimitSpan.DAY:
             return day, day + timedelta(days=1)
-        case Span.WEEK:
+        case LimitSpan.WEEK:
             start = day - timedelta(days=day.weekday())
             return start, start + timedelta(days=7)
-        case Span.MONTH:
+        case LimitSpan.MONTH:
             start = day.replace(day=1)
             return start, (start + timedelta(days=32)).replace(day=1)
-        case Span.NOW:
+        case LimitSpan.NOW:
             return at, at
 
 
@@ -156,7 +156,7 @@ def windows(
     found = {
         Window(one.subject, one.span, int(window_of(one.span, now)[0].timestamp()))
         for one in limits
-        if one.subject in among and one.span is not Span.NOW
+        if one.subject in among and one.span is not LimitSpan.NOW
     }
     return sorted(found)
 
@@ -166,7 +166,7 @@ def standings(
     used: Mapping[Window, Used],
     under_way: Mapping[Subject, UnderWay],
     now: datetime,
-) -> list[Standing]:
+) -> list[LimitStanding]:
     """How each of these limits' subjects stands, without what is reserved."""
     return [_standing(one, used, under_way, now) for one in limits]
 
@@ -175,7 +175,7 @@ def over(
     limits: Sequence[UsageLimit],
     used: Mapping[Window, Used],
     under_way: Mapping[Subject, UnderWay],
-    wanted: Wanted,
+    wanted: WantedUse,
     now: datetime,
 ) -> OverLimit | None:
     """The limit that a request of these limits' subjects is over, None if it is within all."""
@@ -185,7 +185,7 @@ def over(
         reserved = under_way.get(one.subject, UnderWay())
         found: OverLimit | None = None
         if standing.used >= one.amount:
-            found = OverLimit(standing, one.measure is Measure.CONCURRENCY)
+            found = OverLimit(standing, one.measure is LimitMeasure.CONCURRENCY)
         elif (
             reserved.requests and _more(one.measure, reserved, wanted) > one.amount - standing.used
         ):
@@ -200,22 +200,24 @@ def _standing(
     used: Mapping[Window, Used],
     under_way: Mapping[Subject, UnderWay],
     now: datetime,
-) -> Standing:
-    if one.measure is Measure.CONCURRENCY:
-        return Standing(one, under_way.get(one.subject, UnderWay()).requests, None)
+) -> LimitStanding:
+    if one.measure is LimitMeasure.CONCURRENCY:
+        return LimitStanding(one, under_way.get(one.subject, UnderWay()).requests, None)
     start, end = window_of(one.span, now)
     found = used.get(Window(one.subject, one.span, int(start.timestamp())), Used())
     by_measure = {
-        Measure.MONEY: found.money, Measure.TOKENS: found.tokens, Measure.REQUESTS: found.requests,
-    }  # fmt: skip
-    return Standing(one, by_measure[one.measure], end)
+        LimitMeasure.MONEY: found.money,
+        LimitMeasure.TOKENS: found.tokens,
+        LimitMeasure.REQUESTS: found.requests,
+    }
+    return LimitStanding(one, by_measure[one.measure], end)
 
 
-def _more(measure: Measure, reserved: UnderWay, wanted: Wanted) -> int:
+def _more(measure: LimitMeasure, reserved: UnderWay, wanted: WantedUse) -> int:
     """What would be reserved with this request, of what is not counted as used yet."""
-    if measure is Measure.MONEY:
+    if measure is LimitMeasure.MONEY:
         return reserved.money + wanted.money
-    if measure is Measure.TOKENS:
+    if measure is LimitMeasure.TOKENS:
         return reserved.tokens + wanted.tokens
     return 0  # a request counts as used when it begins
 
@@ -229,11 +231,11 @@ WARNED: Final = (0.95, 0.75)
 """The shares at which a client is warned."""
 
 
-def nearest(found: Sequence[Standing]) -> Standing | None:
+def nearest(found: Sequence[LimitStanding]) -> LimitStanding | None:
     """The limit on money, but for a minute's, of which most is used: what a person is shown."""
     money = [
         one
         for one in found
-        if one.limit.measure is Measure.MONEY and one.limit.span is not Span.MINUTE
+        if one.limit.measure is LimitMeasure.MONEY and one.limit.span is not LimitSpan.MINUTE
     ]
     return max(money, key=lambda one: one.share, default=None)

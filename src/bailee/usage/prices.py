@@ -6,8 +6,7 @@ Rules kept here:
 * Of a model that is not in the table the cost is not known, which is not the same as nothing.
 * What an exchange costs is rounded up, once.
 
-The shipped table is `prices.toml` beside this module; each price has its source and date there. An
-operator's own replaces it as a whole, model by model as it says.
+Where a table is from is `price_file`'s.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Final
 
 from bailee.apis.using import Tokens
@@ -28,7 +26,6 @@ MICRO: Final = 1_000_000
 """Micro-USD in a dollar; tokens in the unit that prices are for."""
 _KINDS: Final = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 _MOST: Final = Decimal(1_000_000)
-SHIPPED: Final = Path(__file__).with_name("prices.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +81,6 @@ class PriceTable:
         if not known:
             return None
         return Price(*(max(getattr(one, kind) for one in known) for kind in _KINDS))
-
-
-def read_prices(path: Path | None = None) -> PriceTable:
-    """The operator's table, or the shipped one.
-
-    Raises:
-        InputError: code `configuration`, it can't be read or a price in it is none.
-    """
-    where = SHIPPED if path is None else path
-    try:
-        return parse_prices(where.read_text("utf-8"), where.name)
-    except (OSError, UnicodeDecodeError):
-        raise InputError(
-            f"the price table {where.name} can't be read.",
-            code="configuration",
-            hint="see usage.prices; without it the shipped table holds",
-        ) from None
 
 
 def parse_prices(text: str, name: str) -> PriceTable:

@@ -23,8 +23,8 @@ from bailee.node import Node
 from bailee.operations import usage
 from bailee.operations.asks import Via, asked_by
 from bailee.operations.table import perform
-from bailee.usage.counts import Whose
-from bailee.usage.limits import Measure, Span
+from bailee.usage.counts import UsageOf
+from bailee.usage.limits import LimitMeasure, LimitSpan
 
 NOW = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 TOKENS = Tokens(1000, 2000, 10, 20, 30, 5)
@@ -110,7 +110,9 @@ def test_an_erased_person_is_a_total_without_a_name(stage: Stage) -> None:
     """After an erasure their counts are there, and name neither them nor their keys."""
     mia = stage.people["mia"]
     stage.node.limits.set_limit(
-        usage._made(usage.Subject(usage.Scope.PERSON, mia["person"]), Measure.TOKENS, Span.DAY, 9),
+        usage._made(
+            usage.Subject(usage.Scope.PERSON, mia["person"]), LimitMeasure.TOKENS, LimitSpan.DAY, 9
+        ),
         NOW,
         by="operator",
     )
@@ -127,7 +129,7 @@ def test_an_erased_person_is_a_total_without_a_name(stage: Stage) -> None:
 def test_counts_go_when_their_time_is_past(stage: Stage) -> None:
     """Thirteen months after its hour a count is told no more, and the sweep removes it."""
     counts, later = stage.node.usage, NOW + timedelta(days=397)
-    assert [] == counts.of(Whose(), NOW - timedelta(days=1), NOW + timedelta(days=1), (), later)
+    assert [] == counts.of(UsageOf(), NOW - timedelta(days=1), NOW + timedelta(days=1), (), later)
     assert {"usage_hours": 0} == counts.sweep(NOW + timedelta(days=390))
     assert {"usage_hours": 4} == counts.sweep(later)
 

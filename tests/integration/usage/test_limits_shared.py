@@ -18,34 +18,37 @@ from bailee.db.usage import usage_limits, usage_reservations
 from bailee.errors import StorageError
 from bailee.home import Home
 from bailee.node import Node
-from bailee.usage.limit_store import LimitStore, Reserve, Settle, limit_id
-from bailee.usage.limits import Measure, Scope, Span, Subject, UsageLimit, Used, Wanted
+from bailee.usage.limit_store import LimitStore, ReserveUse, Settle, limit_id
+from bailee.usage.limits import LimitMeasure, LimitSpan, Scope, Subject, UsageLimit, Used, WantedUse
 
 NOW = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 ANN = Subject(Scope.PERSON, "per_1")
 COST, MOST = 700, 1000
 
 GATEWAY = """
-import sys, random
+import sys, random, time
 from datetime import datetime, UTC
 from pathlib import Path
 from bailee.db.checks import KEY, use_key
 from bailee.db.engine import open_sqlite
-from bailee.usage.limit_store import LimitStore, Reserve, Settle
-from bailee.usage.limits import Scope, Subject, Wanted, Used
+from bailee.usage.limit_store import LimitStore, ReserveUse, Settle
+from bailee.usage.limits import Scope, Subject, WantedUse, Used
 
 path, name, key = Path(sys.argv[1]), sys.argv[2], bytes.fromhex(sys.argv[3])
 engine = open_sqlite(path)
 use_key(engine, key)
 store = LimitStore(engine, None, lambda *_: Used())
 now = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
+random.seed(name)
+first = ReserveUse(f"{name}-0", [Subject(Scope.PERSON, "per_1")], WantedUse(10, 1000))
+assert store.work([first], now)[first.request_id].over is None
 print("ready", flush=True)
 sys.stdin.readline()
-random.seed(name)
-under_way, admitted, refused, number = [], 0, 0, 0
+under_way, admitted, refused, number = [first.request_id], 1, 0, 0
 while refused < 25:
     number += 1
-    wants = Reserve(f"{name}-{number}", [Subject(Scope.PERSON, "per_1")], Wanted(10, 1000))
+    time.sleep(random.random() / 200)  # the upstream's time
+    wants = ReserveUse(f"{name}-{number}", [Subject(Scope.PERSON, "per_1")], WantedUse(10, 1000))
     ends = [Settle(one, 7, 700) for one in under_way if random.random() < 0.3]
     found = store.work([*ends, wants], now)[wants.request_id]
     gone = {one.request_id for one in ends}
@@ -67,7 +70,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
         yield node
 
 
-def limited(store: LimitStore, amount: int, measure: Measure, span: Span) -> None:
+def limited(store: LimitStore, amount: int, measure: LimitMeasure, span: LimitSpan) -> None:
     """Ann has this limit."""
     made = UsageLimit(limit_id(ANN, measure, span), ANN, measure, span, amount)
     store.set_limit(made, NOW, by="operator")
@@ -80,7 +83,7 @@ def test_two_gateways_go_over_by_one_request_at_the_most(
     node: Node, amount: int, measure: str
 ) -> None:
     """However their requests fall together; and what is refused is refused in both."""
-    limited(node.limits, amount, Measure(measure), Span.DAY)
+    limited(node.limits, amount, LimitMeasure(measure), LimitSpan.DAY)
     (at,) = [str(node.data.url.database)]
     key = node.keyring.secret("data/rows").hex()
     gateways = [
@@ -108,29 +111,34 @@ def test_two_gateways_go_over_by_one_request_at_the_most(
 def test_what_a_killed_gateway_reserved_counts_once_its_time_is_over(node: Node) -> None:
     """Until then it is under way; then it counts in full, since nobody knows what it used."""
     store = node.limits
-    limited(store, 1_500, Measure.MONEY, Span.DAY)
-    store.work([Reserve("lost", [ANN], Wanted(10, MOST))], NOW)
+    limited(store, 1_500, LimitMeasure.MONEY, LimitSpan.DAY)
+    store.work([ReserveUse("lost", [ANN], WantedUse(10, MOST))], NOW)
 
-    found = store.work([Reserve("next", [ANN], Wanted(10, MOST))], NOW)["next"]
+    found = store.work([ReserveUse("next", [ANN], WantedUse(10, MOST))], NOW)["next"]
     assert found.over is not None and found.over.waits
     later = NOW + timedelta(hours=1, seconds=1)
-    assert store.work([Reserve("later", [ANN], Wanted(10, MOST))], later)["later"].over is None
+    assert (
+        store.work([ReserveUse("later", [ANN], WantedUse(10, MOST))], later)["later"].over is None
+    )
     assert MOST == store.standings([ANN], later)[0].used
 
 
 def test_concurrency_is_what_is_under_way(node: Node) -> None:
     """One at once: the second waits for the first."""
     store = node.limits
-    limited(store, 1, Measure.CONCURRENCY, Span.NOW)
-    assert store.work([Reserve("1", [ANN], Wanted(1, 1))], NOW)["1"].over is None
-    second = store.work([Reserve("2", [ANN], Wanted(1, 1))], NOW)["2"]
+    limited(store, 1, LimitMeasure.CONCURRENCY, LimitSpan.NOW)
+    assert store.work([ReserveUse("1", [ANN], WantedUse(1, 1))], NOW)["1"].over is None
+    second = store.work([ReserveUse("2", [ANN], WantedUse(1, 1))], NOW)["2"]
     assert second.over is not None and second.over.waits
-    assert store.work([Settle("1", 1, 1), Reserve("3", [ANN], Wanted(1, 1))], NOW)["3"].over is None
+    assert (
+        store.work([Settle("1", 1, 1), ReserveUse("3", [ANN], WantedUse(1, 1))], NOW)["3"].over
+        is None
+    )
 
 
 def test_a_row_that_is_not_what_was_written_decides_nothing(node: Node) -> None:
     """A limit whose amount a disk has changed is no limit; `bailee verify` names it."""
-    limited(node.limits, 5, Measure.REQUESTS, Span.DAY)
+    limited(node.limits, 5, LimitMeasure.REQUESTS, LimitSpan.DAY)
     with node.data.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER usage_limits_mac_update")
         connection.execute(update(usage_limits).values(amount=10**9))
@@ -139,9 +147,9 @@ def test_a_row_that_is_not_what_was_written_decides_nothing(node: Node) -> None:
 
 def test_without_the_store_nothing_is_said_to_be_within(node: Node) -> None:
     """Who asks is told that it can't be told."""
-    limited(node.limits, 5, Measure.REQUESTS, Span.DAY)
+    limited(node.limits, 5, LimitMeasure.REQUESTS, LimitSpan.DAY)
     with node.data.begin() as connection:
         usage_reservations.drop(connection)
     with pytest.raises(StorageError):
-        node.limits.work([Reserve("1", [ANN], Wanted(1, 1))], NOW)
+        node.limits.work([ReserveUse("1", [ANN], WantedUse(1, 1))], NOW)
     assert Used() == node.usage.used_by(ANN, NOW, NOW)

@@ -61,7 +61,7 @@ def test_only_what_the_server_takes_in_is_listed() -> None:
     few = label(POLICY, account("pro"), NOTHING, "en")
     all_of_it = label(POLICY, account("pro"), EVERYTHING, "en")
 
-    assert ["transcript", "transcript_kept", "local_transcript"] == [
+    assert ["transcript", "transcript_kept", "usage_count", "local_transcript"] == [
         line.data_class for line in few.lines
     ]
     assert {"metric", "error_event", "feedback_report", "survey_rating"} < {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.admission import Held, ShareLimits, Shares
-from bailee.errors import UpstreamError
+from bailee.errors import InputError, UpstreamError
 from bailee.gateway.access import Caller, Passage
 from bailee.gateway.http1 import parse_answer_head, parse_request_head
 from bailee.gateway.phases import KEPT, PASSED, WRITING, Do, Phase, Table
@@ -61,6 +61,7 @@ class Dialogue:
         lines: str = "",
         addressee: Addressee = PLAIN,
         must_record: bool = True,
+        governed: bool = False,
     ) -> None:
         body = "" if method == "GET" else "Content-Length: 4\r\n"
         raw = f"{method} /v1/messages HTTP/{version}\r\nHost: g\r\n{body}{lines}\r\n".encode()
@@ -86,6 +87,7 @@ class Dialogue:
             must_record=must_record,
             now=self.now,
             started=0.0,
+            governed=governed,
         )
         self.exchange.begin()
 
@@ -505,3 +507,30 @@ def test_whatever_happens_it_ends_once_and_is_recorded_once(
     assert (int(kept), 1) == (said.count(Do.RECORD), len(ends))
     assert said[said.index(ends[0]) + 1 :] in ([], [Do.RESET])
     assert (0, 0) == (told.shares.held, told.shares.accounts)
+
+
+@pytest.mark.row("O2")
+def test_what_is_governed_goes_up_only_when_it_is_whole_and_admitted() -> None:
+    """Nothing goes before that; a refusal has its own lines, and nothing of it ever goes."""
+    told = Dialogue(kept=False, governed=True)
+    assert NOTHING == told.asks(b"bo", done=False)
+    assert Said(b"", b"", [Do.SIGN]) == told.asks(b"dy")
+    assert b"body" == told.exchange.uplink.to_sign[2]
+    told.exchange.told = b"anthropic-ratelimit-unified-status: allowed\r\n"
+    told.exchange.signed(b"x-api-key: ours\r\n")
+    assert [Do.TAKE] == told.said().out
+    assert told.connected().up.endswith(b"\r\n\r\nbody")
+    upstreams = b"Anthropic-RateLimit-Unified-Status: rejected\r\nrequest-id: 1\r\n"
+    told.head(upstreams + b"Content-Length: 2\r\n")
+    head = told.answers(b"{}", done=True).down
+    assert b"unified-status: allowed\r\n" in head and b"rejected" not in head
+    assert b"request-id: 1" in head
+
+    refused = Dialogue(kept=False, governed=True)
+    refused.asks()
+    lines = b"retry-after: 7\r\nx-should-retry: false\r\n"
+    refused.exchange.refused(InputError("spent", code="usage_limit"), lines)
+    said = refused.said()
+    assert said.down.startswith(b"HTTP/1.1 429") and lines in said.down and b"" == said.up
+    assert 1 == said.down.count(b"retry-after")
+    assert [Do.DROP, Do.FINISHED] == said.out

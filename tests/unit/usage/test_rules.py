@@ -18,22 +18,23 @@ from bailee.errors import InputError
 from bailee.usage.asked import AskedOf, asked_of
 from bailee.usage.client_shapes import oauth_usage, refusal, store_away, warning_lines
 from bailee.usage.limits import (
-    Measure,
+    LimitMeasure,
+    LimitSpan,
+    LimitStanding,
     OverLimit,
     Scope,
-    Span,
-    Standing,
     Subject,
     UnderWay,
     UsageLimit,
     Used,
-    Wanted,
+    WantedUse,
     Window,
     over,
     window_of,
 )
 from bailee.usage.models import is_listed, model_of
-from bailee.usage.prices import parse_prices, read_prices
+from bailee.usage.price_file import read_prices
+from bailee.usage.prices import parse_prices
 
 NOW = datetime(2026, 11, 29, 12, 30, 15, tzinfo=UTC)  # a Sunday
 ANN = Subject(Scope.PERSON, "per_1")
@@ -113,12 +114,14 @@ def test_what_can_be_read_in_two_ways_names_no_model(body: bytes) -> None:
     assert () == asked_of(Api.MESSAGES, "/v1/messages", body, "").models
 
 
-def limit(amount: int, measure: Measure = Measure.MONEY, span: Span = Span.DAY) -> UsageLimit:
+def limit(
+    amount: int, measure: LimitMeasure = LimitMeasure.MONEY, span: LimitSpan = LimitSpan.DAY
+) -> UsageLimit:
     """A limit of Ann's."""
     return UsageLimit("l", ANN, measure, span, amount)
 
 
-def window(span: Span = Span.DAY) -> Window:
+def window(span: LimitSpan = LimitSpan.DAY) -> Window:
     """Ann's window."""
     return Window(ANN, span, int(window_of(span, NOW)[0].timestamp()))
 
@@ -136,7 +139,7 @@ def test_a_limit_is_gone_over_by_one_request_at_the_most(
     for (most, part), ending in zip(costs, ends, strict=False):
         reserved = UnderWay(len(running), 0, sum(m for m, _ in running))
         found = over(
-            [limit(amount)], {window(): Used(money=used)}, {ANN: reserved}, Wanted(0, most), NOW
+            [limit(amount)], {window(): Used(money=used)}, {ANN: reserved}, WantedUse(0, most), NOW
         )
         if found is None:
             running.append((most, min(part, most)))
@@ -150,25 +153,30 @@ def test_a_limit_is_gone_over_by_one_request_at_the_most(
 
 def test_the_limit_that_lasts_longest_is_told() -> None:
     """Nobody waits for a minute and is then told of a month."""
-    limits = [limit(1, Measure.REQUESTS, Span.MINUTE), limit(1, Measure.REQUESTS, Span.MONTH)]
-    used = {window(Span.MINUTE): Used(5), window(Span.MONTH): Used(5)}
-    found = over(limits, used, {}, Wanted(0, 0), NOW)
-    assert found is not None and Span.MONTH is found.standing.limit.span
+    limits = [
+        limit(1, LimitMeasure.REQUESTS, LimitSpan.MINUTE),
+        limit(1, LimitMeasure.REQUESTS, LimitSpan.MONTH),
+    ]
+    used = {window(LimitSpan.MINUTE): Used(5), window(LimitSpan.MONTH): Used(5)}
+    found = over(limits, used, {}, WantedUse(0, 0), NOW)
+    assert found is not None and LimitSpan.MONTH is found.standing.limit.span
 
 
 def test_windows_begin_where_people_expect() -> None:
     """In UTC: a week on Monday, a month on the first."""
-    starts = {span: window_of(span, NOW) for span in Span}
-    assert datetime(2026, 11, 23, tzinfo=UTC) == starts[Span.WEEK][0]
+    starts = {span: window_of(span, NOW) for span in LimitSpan}
+    assert datetime(2026, 11, 23, tzinfo=UTC) == starts[LimitSpan.WEEK][0]
     assert (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)) == starts[
-        Span.MONTH
+        LimitSpan.MONTH
     ]
-    assert datetime(2026, 11, 29, 12, 30, tzinfo=UTC) == starts[Span.MINUTE][0]
+    assert datetime(2026, 11, 29, 12, 30, tzinfo=UTC) == starts[LimitSpan.MINUTE][0]
 
 
-def standing(used: int, span: Span = Span.DAY, measure: Measure = Measure.MONEY) -> Standing:
+def standing(
+    used: int, span: LimitSpan = LimitSpan.DAY, measure: LimitMeasure = LimitMeasure.MONEY
+) -> LimitStanding:
     """How Ann stands with two dollars."""
-    return Standing(limit(2_000_000, measure, span), used, window_of(span, NOW)[1])
+    return LimitStanding(limit(2_000_000, measure, span), used, window_of(span, NOW)[1])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +193,7 @@ def test_a_client_is_warned_at_its_thresholds(
     assert b"representative-claim: overage" in lines and b"overage-reset: 1795996800" in lines
     passed = b"overage-surpassed-threshold: " + (threshold or b"")
     assert (threshold is not None) is (passed in lines)
-    assert b"" == warning_lines([standing(used, measure=Measure.TOKENS)])
+    assert b"" == warning_lines([standing(used, measure=LimitMeasure.TOKENS)])
 
 
 def test_a_refusal_says_when_it_ends() -> None:
@@ -195,7 +203,7 @@ def test_a_refusal_says_when_it_ends() -> None:
     assert b"x-should-retry: false" in day.lines and b"overage-period: daily" in day.lines
     assert b"retry-after: 41386\r\n" in day.lines and b"representative-claim" not in day.lines
     assert b"overage-utilization: 1.5\r\n" in day.lines
-    minute = refusal(OverLimit(standing(1, Span.MINUTE, Measure.TOKENS), False), NOW)
+    minute = refusal(OverLimit(standing(1, LimitSpan.MINUTE, LimitMeasure.TOKENS), False), NOW)
     assert ("usage_rate", b"retry-after: 46\r\n") == (minute.error.code, minute.lines)
     assert "over_share" == refusal(OverLimit(standing(1), True), NOW).error.code
     assert b"fetch_error" in store_away().lines

@@ -11,7 +11,7 @@ CREATE TABLE accounts (
 	training_choice VARCHAR NOT NULL, 
 	chosen_at DATETIME, 
 	partner_programme BOOLEAN NOT NULL, 
-	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, 
+	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, no_keeping BOOLEAN DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_accounts PRIMARY KEY (id)
 );
 
@@ -67,7 +67,7 @@ CREATE TABLE sessions (
 	input_tokens INTEGER NOT NULL, 
 	output_tokens INTEGER NOT NULL, 
 	cache_creation_input_tokens INTEGER NOT NULL, 
-	cache_read_input_tokens INTEGER NOT NULL, uses VARCHAR DEFAULT '' NOT NULL, last_request DATETIME DEFAULT '1970-01-01 00:00:00.000000' NOT NULL, last_consent INTEGER DEFAULT '0' NOT NULL, mac BLOB, 
+	cache_read_input_tokens INTEGER NOT NULL, uses VARCHAR DEFAULT '' NOT NULL, last_request DATETIME DEFAULT '1970-01-01 00:00:00.000000' NOT NULL, last_consent INTEGER DEFAULT '0' NOT NULL, mac BLOB, kept_until DATETIME, 
 	CONSTRAINT pk_sessions PRIMARY KEY (id)
 );
 
@@ -558,6 +558,107 @@ CREATE TABLE conversation_links (
 	CONSTRAINT fk_conversation_links_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
+CREATE TABLE sign_ins (
+	key_id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	organisation_id VARCHAR, 
+	provider BLOB, 
+	provider_token BLOB, 
+	client BLOB, 
+	number INTEGER NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	renewed_at DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_sign_ins PRIMARY KEY (key_id), 
+	CONSTRAINT fk_sign_ins_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id), 
+	CONSTRAINT fk_sign_ins_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
+	CONSTRAINT fk_sign_ins_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
+CREATE TABLE usage_counts (
+	hour BIGINT NOT NULL, 
+	account VARCHAR NOT NULL, 
+	person VARCHAR NOT NULL, 
+	organisation VARCHAR NOT NULL, 
+	key_id VARCHAR NOT NULL, 
+	client VARCHAR NOT NULL, 
+	model VARCHAR NOT NULL, 
+	channel VARCHAR NOT NULL, 
+	own INTEGER NOT NULL, 
+	until BIGINT NOT NULL, 
+	requests BIGINT NOT NULL, 
+	errors BIGINT NOT NULL, 
+	refused BIGINT NOT NULL, 
+	aborted BIGINT NOT NULL, 
+	estimated BIGINT NOT NULL, 
+	unpriced BIGINT NOT NULL, 
+	input BIGINT NOT NULL, 
+	output BIGINT NOT NULL, 
+	cache_read BIGINT NOT NULL, 
+	cache_write_5m BIGINT NOT NULL, 
+	cache_write_1h BIGINT NOT NULL, 
+	thinking BIGINT NOT NULL, 
+	money BIGINT NOT NULL, 
+	milliseconds BIGINT NOT NULL, 
+	slowest BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, key_id, client, model, channel, own)
+);
+
+CREATE TABLE usage_limits (
+	scope VARCHAR NOT NULL, 
+	subject VARCHAR NOT NULL, 
+	measure VARCHAR NOT NULL, 
+	span VARCHAR NOT NULL, 
+	amount BIGINT NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_usage_limits PRIMARY KEY (scope, subject, measure, span)
+);
+
+CREATE TABLE usage_windows (
+	scope VARCHAR NOT NULL, 
+	subject VARCHAR NOT NULL, 
+	span VARCHAR NOT NULL, 
+	start BIGINT NOT NULL, 
+	requests BIGINT NOT NULL, 
+	tokens BIGINT NOT NULL, 
+	money BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_windows PRIMARY KEY (scope, subject, span, start)
+);
+
+CREATE TABLE usage_reservations (
+	id VARCHAR NOT NULL, 
+	scope VARCHAR NOT NULL, 
+	subject VARCHAR NOT NULL, 
+	until BIGINT NOT NULL, 
+	tokens BIGINT NOT NULL, 
+	money BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_reservations PRIMARY KEY (id, scope, subject)
+);
+
+CREATE TABLE usage_models (
+	scope VARCHAR NOT NULL, 
+	subject VARCHAR NOT NULL, 
+	models VARCHAR NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_usage_models PRIMARY KEY (scope, subject)
+);
+
+CREATE TABLE kept_sessions (
+	session_id VARCHAR NOT NULL, 
+	owner VARCHAR NOT NULL, 
+	"by" VARCHAR NOT NULL, 
+	since DATETIME NOT NULL, 
+	until DATETIME NOT NULL, 
+	period VARCHAR NOT NULL, 
+	clause VARCHAR NOT NULL, 
+	document VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	released_at DATETIME, 
+	mac BLOB, 
+	CONSTRAINT pk_kept_sessions PRIMARY KEY (session_id), 
+	CONSTRAINT fk_kept_sessions_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -618,6 +719,10 @@ CREATE INDEX ix_holds_subject ON holds (subject);
 
 CREATE INDEX ix_identities_person_id ON identities (person_id);
 
+CREATE INDEX ix_kept_sessions_owner ON kept_sessions (owner);
+
+CREATE INDEX ix_kept_sessions_state ON kept_sessions (state);
+
 CREATE INDEX ix_memberships_person_id ON memberships (person_id);
 
 CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
@@ -654,6 +759,8 @@ CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 
+CREATE INDEX ix_sessions_facts ON sessions (owner, "plan", channel, uses, data_class, last_consent);
+
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
 
 CREATE INDEX ix_sessions_owner ON sessions (owner, id);
@@ -661,6 +768,8 @@ CREATE INDEX ix_sessions_owner ON sessions (owner, id);
 CREATE INDEX ix_sessions_owner_latest ON sessions (owner, last_activity DESC, id);
 
 CREATE INDEX ix_sign_in_attempts_last_at ON sign_in_attempts (last_at);
+
+CREATE INDEX ix_sign_ins_person_id ON sign_ins (person_id);
 
 CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
 
@@ -672,6 +781,12 @@ CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
 
 CREATE INDEX ix_training_sessions_session ON training_sessions (session);
 
+CREATE INDEX ix_usage_counts_person ON usage_counts (person, hour);
+
+CREATE INDEX ix_usage_counts_until ON usage_counts (until);
+
+CREATE INDEX ix_usage_reservations_subject ON usage_reservations (scope, subject);
+
 CREATE INDEX ix_web_sessions_person_id ON web_sessions (person_id);
 
 CREATE UNIQUE INDEX uq_accounts_organisation_id ON accounts (organisation_id);
@@ -680,5 +795,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0068');
+INSERT INTO alembic_version VALUES ('0070');
 
