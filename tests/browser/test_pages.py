@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
 
 import pytest
@@ -29,13 +28,6 @@ def say(town: Town, said: str | bytes, key: str) -> None:
     urllib.request.urlopen(urllib.request.Request(address, said, headers), timeout=30).close()
 
 
-def waiting(town: Town) -> str:
-    """The code of a client that waits to be confirmed."""
-    address = town.bailee.ready["gateway"] + "/oauth/device_authorization"
-    with urllib.request.urlopen(address, b"surface=claude_code", 30) as response:
-        return str(json.load(response)["user_code"])
-
-
 def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, str]]:
     """Every page, with who looks at it."""
     operator, of = town.operator, f"/organisations/{town.organisation}"
@@ -57,9 +49,6 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
         "privacy": (person, "/settings/privacy"),
         "privacy-zh": (person, "/settings/privacy?lang=zh"),
         "choice": (person, "/settings/choice"),
-        "device": (None, "/device?user_code=BCDF-GHJK"),
-        "device-code": (person, "/device"),
-        "device-zh": (person, f"/device?user_code={waiting(town)}&lang=zh"),
         "erase": (person, "/settings/erase"),
         "session": (person, f"/settings/sessions/{mine}"),
         "session-zh": (person, f"/settings/sessions/{mine}?lang=zh"),
