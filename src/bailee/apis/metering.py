@@ -94,7 +94,10 @@ class AnswerMeter:
             if found is not None:
                 self._model = found[1]
         at = data.find(_MARK)
-        self._held = data[-_CUT:] if at < 0 else self._look(data, at)
+        if at >= 0:
+            self._held = self._look(data, at)
+        else:  # no event goes on behind its end
+            self._held = b"" if self._stream and data.endswith(b"\n\n") else data[-_CUT:]
 
     def _look(self, data: bytes, at: int) -> bytes:
         """Takes the objects that are whole, from the mark at `at` on; gives what may go on."""
