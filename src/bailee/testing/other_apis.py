@@ -5,19 +5,17 @@ agents of other vendors, streamed or not.
 
 from __future__ import annotations
 
-import itertools
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bailee.testing.upstream import Part, Received, Reply, Text, ToolUse
 
-_numbers = itertools.count(1)
 
-
-def _new(kind: str) -> str:
-    """An id that nothing else has: clients take two things with one id for the same."""
-    return f"{kind}_{next(_numbers)}"
+def _new(kind: str, request: Received) -> str:
+    """An id for what answers this request alone: clients join what has one id."""
+    return f"{kind}_{zlib.crc32(request.body):08x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Says:
         path = request.path
         body = request.json if isinstance(request.json, dict) else {}
         if path.endswith("/responses"):
-            return _streamed([(str(event["type"]), event) for event in self._responses()])
+            return _streamed([(str(event["type"]), event) for event in self._responses(request)])
         if path.endswith("/chat/completions"):
             if body.get("stream"):
                 return _streamed([(None, one) for one in self._chunks()], end=b"data: [DONE]\n\n")
@@ -40,14 +38,16 @@ class Says:
             return (_streamed if ":stream" in path else _first)([(None, self._candidate())])
         return Text(self.text).reply(request)
 
-    def _responses(self) -> list[dict[str, object]]:
+    def _responses(self, request: Received) -> list[dict[str, object]]:
         content = {"type": "output_text", "text": self.text, "annotations": []}
-        named = _new("msg")
+        named = _new("msg", request)
         message = {"type": "message", "id": named, "role": "assistant", "status": "completed"}
         done = {**message, "content": [content]}
         place = {"item_id": named, "output_index": 0}
         said = {**place, "type": "response.output_text.delta", "content_index": 0}
-        return _response_events({**message, "content": []}, done, [{**said, "delta": self.text}])
+        return _response_events(
+            request, {**message, "content": []}, done, [{**said, "delta": self.text}]
+        )
 
     def _completion(self) -> dict[str, object]:
         message = {"role": "assistant", "content": self.text}
@@ -80,42 +80,48 @@ class Calls:
         """See `bailee.testing.upstream.Turn.reply`."""
         path = request.path
         if path.endswith("/responses"):
-            return _streamed([(str(event["type"]), event) for event in self._responses()])
+            return _streamed([(str(event["type"]), event) for event in self._responses(request)])
         if path.endswith("/chat/completions"):
-            return _streamed([(None, one) for one in self._chunks()], end=b"data: [DONE]\n\n")
+            return _streamed(
+                [(None, one) for one in self._chunks(request)], end=b"data: [DONE]\n\n"
+            )
         if path.lower().endswith("generatecontent"):
-            return (_streamed if ":stream" in path else _first)([(None, self._candidate())])
+            return (_streamed if ":stream" in path else _first)([(None, self._candidate(request))])
         return ToolUse(self.name, self.arguments).reply(request)
 
-    def _responses(self) -> list[dict[str, object]]:
-        item: dict[str, object] = {"id": _new("fc"), "call_id": _new("call"), "name": self.name}
+    def _responses(self, request: Received) -> list[dict[str, object]]:
+        item: dict[str, object] = {"id": _new("fc", request), "call_id": _new("call", request)}
+        item["name"] = self.name
         given = json.dumps(self.arguments) if self.text is None else self.text
         kind = "function_call" if self.text is None else "custom_tool_call"
         into = "arguments" if self.text is None else "input"
         item |= {"type": kind, into: "", "status": "in_progress"}
-        return _response_events(item, {**item, into: given, "status": "completed"}, [])
+        return _response_events(request, item, {**item, into: given, "status": "completed"}, [])
 
-    def _chunks(self) -> list[dict[str, object]]:
+    def _chunks(self, request: Received) -> list[dict[str, object]]:
         function = {"name": self.name, "arguments": json.dumps(self.arguments)}
-        call = {"index": 0, "id": _new("call"), "type": "function", "function": function}
+        call = {"index": 0, "id": _new("call", request), "type": "function", "function": function}
         said = {"role": "assistant", "content": None, "tool_calls": [call]}
         return [_chunk(said, None), _chunk({}, "tool_calls")]
 
-    def _candidate(self) -> dict[str, object]:
-        call = {"id": _new("fc"), "name": self.name, "args": self.arguments}
+    def _candidate(self, request: Received) -> dict[str, object]:
+        call = {"id": _new("fc", request), "name": self.name, "args": self.arguments}
         content = {"role": "model", "parts": [{"functionCall": call}]}
         return _candidates(content)
 
 
 def _response_events(
-    begun: Mapping[str, object], done: Mapping[str, object], between: list[dict[str, object]]
+    request: Received,
+    begun: Mapping[str, object],
+    done: Mapping[str, object],
+    between: list[dict[str, object]],
 ) -> list[dict[str, object]]:
     usage: dict[str, object] = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
     usage |= {
         "input_tokens_details": {"cached_tokens": 0},
         "output_tokens_details": {"reasoning_tokens": 0},
     }
-    named = _new("resp")
+    named = _new("resp", request)
     response: dict[str, object] = {"id": named, "object": "response", "status": "completed"}
     return [
         {"type": "response.created", "response": {"id": named, "output": []}},

@@ -25,6 +25,7 @@ import re
 import ssl
 import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -143,7 +144,7 @@ class AssistantMessage:
         """The message as a non-streaming answer holds it."""
         body = request.json if isinstance(request.json, dict) else {}
         return {
-            "id": f"msg_scripted_{next(_message_ids)}",  # Claude Code joins what has one id
+            "id": f"msg_{zlib.crc32(request.body):08x}",  # Claude Code joins what has one id
             "type": "message",
             "role": "assistant",
             "model": body.get("model", "scripted-model"),
@@ -209,7 +210,6 @@ def Text(text: str, **options: Unpack[_TextOptions]) -> AssistantMessage:
     return AssistantMessage(({"type": "text", "text": text},), **options)
 
 
-_message_ids = itertools.count(1)
 _tool_ids = itertools.count(1)
 
 
