@@ -262,7 +262,7 @@ async def measure(server: Server) -> dict[str, tuple[Measured, Measured]]:
 def _bailee(folder: Path, upstream: str) -> Iterator[Server]:
     port = _free_port()
     environment = {
-        "PATH": os.environ["PATH"], **({"PYTHONPATH": os.environ["TRACE"]} if os.environ.get("TRACE") else {}),
+        "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "BAILEE_HOME": str(folder / "b"),
     }
