@@ -33,10 +33,11 @@ from bailee.vault.turns import SealingTurns
 
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
-BACKLOG_BATCH: Final = 256
+BACKLOG_BATCH: Final = 128
 BACKLOG_BATCH_BYTES: Final = 1 << 20
 """While more waits, a batch has more frames, as long as they are small: what a batch costs by
-itself is shared by more. All of them together are no more than one frame that can cost much.
+itself is shared by more. All of them together are no more than one frame that can cost much. While
+somebody waits for theirs, batches stay short.
 """
 _DELAY_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 0.5
@@ -368,7 +369,7 @@ class SealingQueue:
             take = self._turns.take_oldest()
         batch: list[tuple[int, Queued]] = []
         size = 0
-        most = min(BACKLOG_BATCH, self._frames // 2)
+        most = 0 if self._asking else min(BACKLOG_BATCH, self._frames // 2)
         while (
             (len(batch) < BATCH and size < BATCH_BYTES)
             or (len(batch) < most and size < BACKLOG_BATCH_BYTES)
