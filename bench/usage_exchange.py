@@ -87,3 +87,4 @@ def runner(kept: bool, shape: str, *, counts: bool = True) -> Callable[[], None]
 class _Asked:
     def __init__(self) -> None:
         self.json = {"model": "claude-haiku-4-5-20251001"}
+        self.body = b"body"

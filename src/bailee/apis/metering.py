@@ -5,8 +5,10 @@ found by their names, in a stream as in a document, whatever stands around them.
 
 Rules kept here:
 
-* Counts alone: of an answer nothing is held but what has the look of such an object, up to
-  `_LONGEST` bytes, and the last bytes of a read, in which a name may have been cut.
+* Counts alone: of an answer nothing is held but what has come since it was last looked at (up to
+  `_TOGETHER` bytes and one read: a look costs the same for one event or many), what has the look
+  of such an object, up to `_LONGEST` bytes, and the last bytes of a look, in which a name may have
+  been cut. All of it goes with the exchange.
 * Inside a JSON text a quotation mark is escaped, so the words of a conversation are not taken for
   an object of its API's. What is said last holds, as in every API.
 * What a stream costs follows what came, in reads of whatever size. Nothing here raises: what is not
@@ -36,6 +38,7 @@ _OBJECT: Final = re.compile(
 )
 _MODEL: Final = re.compile(rb'"model(?:Version)?"\s{0,8}:\s{0,8}"([A-Za-z0-9._:/@ -]{1,100})"')
 _LONGEST: Final = 8192  # bytes of an object of usage
+_TOGETHER: Final = 4096  # bytes of an answer that are looked at together
 _NAME: Final = b'"model'
 _MOST_OBJECTS: Final = 4
 _SHORTEST: Final = 8  # bytes: in fewer no object begins
@@ -70,7 +73,9 @@ class AnswerMeter:
     thread. It holds no content and changes no byte.
     """
 
-    __slots__ = ("_api", "_events", "_held", "_model", "_said", "_size", "_stream")
+    __slots__ = (
+        *("_api", "_come", "_events", "_held", "_model", "_said", "_size", "_stream", "_unseen"),
+    )
 
     def __init__(self, api: Api, *, stream: bool) -> None:
         self._api = api
@@ -79,14 +84,26 @@ class AnswerMeter:
         self._model = b""
         self._said: list[bytes] = []  # objects of usage, as they came
         self._size = self._events = 0
+        self._come: list[bytes] = []  # and was not looked at
+        self._unseen = 0  # bytes of it
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the answer."""
+        self._come.append(data)
+        self._unseen += len(data)
+        if self._unseen > _TOGETHER:
+            self._see()
+
+    def _see(self) -> None:
+        """Looks at what has come."""
+        data = b"".join(self._come)
+        self._come.clear()
+        self._unseen = 0
         self._size += len(data)
         if self._stream:
             self._events += data.count(b"\n\n")
             if self._model and not self._held and _MARK not in data and data.endswith(b"\n\n"):
-                return  # whole events, as most reads are
+                return  # whole events
         if self._held:
             data = self._held + data
         if not self._model and (at := data.find(_NAME)) >= 0 and self._size <= _MODEL_WITHIN:
@@ -119,6 +136,7 @@ class AnswerMeter:
 
     def found(self, *, complete: bool) -> Metered:
         """What it used; `complete`: the answer came to its end."""
+        self._see()
         said = self._said
         used = counted(self._api, said)
         if said and complete:
