@@ -29,7 +29,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         if column.name in ("started", "expires_at") or "last_" in column.name
         else 0
         for column in sessions.c
-        if column.name not in ("mac", "client_session", "last_consent")
+        if column.name not in ("mac", "client_session", "last_consent", "kept_until")
     }
     with made.begin() as connection:
         ids = [f"{n * 7919 % 65536:04x}" for n in range(COUNT)]
