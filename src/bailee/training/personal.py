@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from stdnum import iban, luhn
 
 from bailee.outbound.addresses import why_not_public
-from bailee.training.screening import Screen
+from bailee.training.screening import PatternScreen
 
 EMAIL: Final = "EMAIL"
 PHONE: Final = "PHONE"
@@ -92,8 +92,8 @@ def personal_in(text: str) -> Iterator[PersonalValue]:
 
 
 @cache
-def _screen() -> Screen:
-    return Screen(_PATTERNS)
+def _screen() -> PatternScreen:
+    return PatternScreen(_PATTERNS)
 
 
 def _users(text: str) -> Iterator[PersonalValue]:

@@ -82,7 +82,7 @@ def sketch(pattern: re.Pattern[str]) -> str:
     return made.translate(_CHARACTERS)
 
 
-class Screen:
+class PatternScreen:
     """Patterns that are looked for together. Made once for each list of patterns, used on any
     thread, one at a time. It keeps nothing of a text.
     """
@@ -129,7 +129,7 @@ class Screen:
             )
 
 
-class Hit(NamedTuple):
+class SketchHit(NamedTuple):
     """Which sketch was found, and from where to where; `start` is 0 if that was not asked for."""
 
     which: int
@@ -155,12 +155,12 @@ def compiled(sketches: Sequence[tuple[str, int]]) -> hyperscan.Database:
     return made
 
 
-def scanned(scanner: hyperscan.Database, raw: bytes) -> list[Hit]:
+def scanned(scanner: hyperscan.Database, raw: bytes) -> list[SketchHit]:
     """All that is found in a text."""
-    found: list[Hit] = []
+    found: list[SketchHit] = []
 
     def note(which: int, start: int, end: int, _flags: int, _context: object) -> None:
-        found.append(Hit(which, start, end))
+        found.append(SketchHit(which, start, end))
 
     scanner.scan(raw, match_event_handler=note)
     return found

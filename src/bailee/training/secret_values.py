@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from bailee.client.scrubbing import OWN
 from bailee.training.leaks import leaks_in
-from bailee.training.screening import Screen
+from bailee.training.screening import PatternScreen
 
 MOST: Final = 1_000
 _SHORTEST: Final = 6
@@ -85,8 +85,8 @@ def _all(text: str) -> Iterator[SecretValue]:
 
 
 @cache
-def _screen() -> Screen:
-    return Screen([pattern for _, pattern in _PATTERNS])
+def _screen() -> PatternScreen:
+    return PatternScreen([pattern for _, pattern in _PATTERNS])
 
 
 def by_betterleaks(text: str) -> Iterator[SecretValue]:

@@ -277,7 +277,7 @@ def test_names_are_masked_by_a_model_of_the_operator_s(place: Place, tmp_path: P
     written = (tmp_path / "d" / "manifest.json").read_bytes()
     manifest = json.loads(written)
     assert digest == manifest["names_model"]
-    assert manifest["counts"]["masked"]["person"] >= 6
+    assert 3 == manifest["counts"]["masked"]["person"]
     assert digest in (tmp_path / "d" / "DATASHEET.md").read_text()
     assert [] == place.ask("training.verify", folder=str(tmp_path / "d"))["wrong"]
     for wrong in ("model", str(tmp_path)):

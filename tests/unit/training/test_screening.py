@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from bailee.json_values import well_formed
 from bailee.training import encodings, leaks, personal, secret_values
-from bailee.training.screening import Screen, written
+from bailee.training.screening import PatternScreen, written
 from unit.training.test_scrubbing import ENCODINGS, PERSONAL, SECRETS
 
 PATTERNS: Final = (*(one for _, one in secret_values._PATTERNS), *personal._PATTERNS)
-SCREEN: Final = Screen(PATTERNS)
+SCREEN: Final = PatternScreen(PATTERNS)
 RULES: Final = leaks._known_rules()
 
 # What stands around values, and what `re` and Hyperscan could see with other eyes.
