@@ -178,3 +178,6 @@ def test_after_a_kill_the_next_start_signs_what_was_left(bailee: Bailee) -> None
     checked = bailee.json("audit", "verify", "--since", str(since))
     assert before["size"] < found["size"]
     assert ([], 0) == (checked["damaged"], checked["waiting"])
+    since.write_text("what was kept is no checkpoint")
+    refused = bailee.run("audit", "verify", "--since", str(since))
+    assert 2 == refused.returncode and "no note" in refused.stderr

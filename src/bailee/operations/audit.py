@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailee.accounts.roles import Permission
-from bailee.errors import InputError
+from bailee.errors import InputError, IntegrityError
 from bailee.ledger import Leaf
 from bailee.ledger import history as histories
 from bailee.ledger.cosigning import WitnessStanding
 from bailee.ledger.folder import CHECKPOINT
 from bailee.ledger.history import History
+from bailee.ledger.tlog import notes
 from bailee.ledger.verifying import Check, CheckedLog
 from bailee.node import Node
 from bailee.operations import pages, receipts
@@ -97,8 +98,17 @@ def witness(asks: Asks, node: Node) -> Witnesses:
 
 @operation()
 def verify(asks: Asks, node: Node, *, since: str | None = None) -> CheckedLog:
-    """Check the log and all entries, beside an earlier checkpoint if one is given."""
+    """Check the log and all entries, beside an earlier checkpoint if one is given.
+
+    Raises:
+        InputError: what is given as that is no signed note.
+    """
     asks.require(node, Permission.AUDIT_READ)
+    if since is not None:
+        try:
+            notes.read(since.encode())
+        except IntegrityError as error:
+            raise InputError(error.message, hint="give a checkpoint as it was kept") from error
     at, before = node.sequencer, None if since is None else since.encode()
     history = History(at.folder, lambda: node.keyring.secret(histories.NAME))
     trust, sealing = node.cosigning.trust, node.ledger.sealing
