@@ -75,13 +75,8 @@ class ManagedSettings:
     not_covered: tuple[NotCovered, ...]
 
     def checksum(self) -> str:
-        """`sha256:` and the digest of the content as JSON with its keys sorted at every level and
-        no space between: as Claude Code's own protocol has it.
-        """
-        ordered = json.dumps(
-            self.file.content(), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
-        return f"sha256:{hashlib.sha256(ordered.encode()).hexdigest()}"
+        """See `checksum`."""
+        return checksum(self.file.content())
 
     def as_json(self) -> JsonObject:
         """The object that `bailee policy settings --json` shows."""
@@ -100,6 +95,14 @@ class ManagedSettings:
             "values": values,
             "not_covered": missing,
         }
+
+
+def checksum(content: JsonObject) -> str:
+    """`sha256:` and the digest of settings as JSON with keys sorted at every level and no space
+    between: as the protocol has it by which Claude Code takes them.
+    """
+    ordered = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(ordered.encode()).hexdigest()}"
 
 
 def _put(into: JsonObject, key: tuple[str, ...], value: Json) -> None:

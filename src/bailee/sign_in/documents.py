@@ -13,13 +13,13 @@ Standards: RFC 6749 (5), RFC 8414, RFC 8628 (3.2).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Final
 
 from bailee.accounts.device_grants import BegunGrant
 from bailee.accounts.sign_ins import ClientTokens
 from bailee.json_values import Json, JsonObject
+from bailee.managed.values import checksum
 from bailee.policy import Policy
 from bailee.policy.facts import Facts
 from bailee.policy.period import NOTHING
@@ -92,10 +92,9 @@ def notice(policy: Policy, console: str) -> str:
 
 def settings(document: JsonObject) -> tuple[str, bytes]:
     """A document of settings as clients take it: the ETag, and the body."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    checksum = "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
-    wrapped = {"uuid": checksum, "checksum": checksum, "settings": document}
-    return f'"{checksum}"', json.dumps(wrapped, ensure_ascii=False).encode()
+    named = checksum(document)
+    wrapped = {"uuid": named, "checksum": named, "settings": document}
+    return f'"{named}"', json.dumps(wrapped, ensure_ascii=False).encode()
 
 
 def asks_whether(if_none_match: str | None, etag: str) -> bool:
