@@ -12,11 +12,11 @@ from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
+from bailee.money import MICRO, dollars
 
 app = typer.Typer(
     help="Limits on what is used of models, and which models may be asked.", no_args_is_help=True
 )
-_MICRO = 1_000_000
 
 _Of = Annotated[
     str | None,
@@ -139,13 +139,12 @@ def _amount(one: Fields, name: str) -> str:
     amount = one.number(name)
     if one["measure"] != "money":
         return f"{amount:,}"
-    cents = -(-amount // 10_000)
-    return f"${cents // 100:,}.{cents % 100:02d}"
+    return dollars(amount)
 
 
 def _micro(said: str) -> int:
     try:
-        amount = Decimal(said.removeprefix("$")) * _MICRO
+        amount = Decimal(said.removeprefix("$")) * MICRO
     except InvalidOperation:
         amount = Decimal(-1)
     if not amount.is_finite() or amount < 0 or amount != int(amount):

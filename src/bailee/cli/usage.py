@@ -13,6 +13,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, note, print_json, say, table, write_text
 from bailee.errors import InputError
+from bailee.money import dollars
 
 _AMOUNTS: Final = (
     "requests", "errors", "refused", "aborted", "estimated", "input_tokens", "output_tokens",
@@ -102,8 +103,7 @@ def _cost(row: Fields) -> str:
     micro, unpriced = row.number("cost_micro_usd"), row.number("unpriced")
     if unpriced and not micro:
         return "?"
-    cents = -(-micro // 10_000)
-    return f"${cents // 100:,}.{cents % 100:02d}" + (" + ?" if unpriced else "")
+    return dollars(micro) + (" + ?" if unpriced else "")
 
 
 def _csv(by: object, rows: list[Fields]) -> str:

@@ -15,9 +15,9 @@ from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
 from bailee.console.plots import PlotWords
+from bailee.money import dollars
 from bailee.operations import usage
 from bailee.operations.usage import UsageReport
-from bailee.usage.client_shapes import dollars
 from bailee.usage.counts import UsageRow
 
 _BY: Final[Mapping[str, Sequence[str]]] = {

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Final
 
 from bailee.errors import BaileeError, InputError, StorageError
+from bailee.money import CENT
 from bailee.usage.limits import WARNED, LimitMeasure, LimitSpan, LimitStanding, OverLimit, nearest
-from bailee.usage.prices import MICRO
 
 _FIELD: Final = "anthropic-ratelimit-unified-"
 _PERIODS: Final = {LimitSpan.DAY: "daily", LimitSpan.WEEK: "weekly", LimitSpan.MONTH: "monthly"}
@@ -26,7 +26,6 @@ _NAMES: Final = {
     LimitMeasure.REQUESTS: "request",
 }
 _SOON: Final = 2  # seconds after which who waits for requests under way may ask again
-_CENT: Final = MICRO // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def oauth_usage(found: Sequence[LimitStanding], spent: tuple[int, int, int]) -> 
     """
     one = nearest(found)
     if one is None or one.ends is None:
-        day, week, month = (amount // _CENT for amount in spent)
+        day, week, month = (amount // CENT for amount in spent)
         extra: dict[str, object] = {
             "is_enabled": True, "monthly_limit": None, "used_credits": month, "utilization": None,
             "currency": "USD", "daily": day, "weekly": week,
@@ -117,8 +116,8 @@ def oauth_usage(found: Sequence[LimitStanding], spent: tuple[int, int, int]) -> 
     return {
         "extra_usage": {
             "is_enabled": True,
-            "monthly_limit": one.limit.amount // _CENT,
-            "used_credits": one.used // _CENT,
+            "monthly_limit": one.limit.amount // CENT,
+            "used_credits": one.used // CENT,
             "utilization": percent,
             "currency": "USD",
         },
@@ -133,13 +132,6 @@ def oauth_usage(found: Sequence[LimitStanding], spent: tuple[int, int, int]) -> 
             }
         ],
     }
-
-
-def dollars(micro: int) -> str:
-    """Micro-USD for people: "$1.60", and what is less than a cent as such."""
-    if 0 < micro < _CENT:
-        return "<$0.01"
-    return f"${micro // MICRO:,}.{micro % MICRO // _CENT:02d}"
 
 
 def _name(measure: LimitMeasure) -> str:

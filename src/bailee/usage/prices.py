@@ -20,10 +20,9 @@ from typing import Final
 from bailee.apis.using import Tokens
 from bailee.errors import InputError
 from bailee.json_values import members
+from bailee.money import MICRO
 from bailee.usage.models import model_of
 
-MICRO: Final = 1_000_000
-"""Micro-USD in a dollar; tokens in the unit that prices are for."""
 _KINDS: Final = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 _MOST: Final = Decimal(1_000_000)
 
