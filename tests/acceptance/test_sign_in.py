@@ -475,7 +475,7 @@ def test_whose_terms_a_client_works_on_is_chosen_and_who_ends_it(office: Office)
     given = office.claim(begun["device_code"]).body
     message(office.bailee.ready, "mine", given["access_token"])
     listed = office.bailee.json("person", "sign-ins", "bob@x.example")
-    visitor.submit("/settings/account", "/settings/account/clients/end")
+    visitor.submit("/settings/account", "/settings/account/clients/end", {"everything": "yes"})
     after = office.renew(given["refresh_token"])
 
     assert 2 == page.count('type="radio" name="place"')

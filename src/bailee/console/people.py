@@ -120,8 +120,10 @@ class PeoplePages:
         return RedirectResponse("/settings/account", 303)
 
     def end_clients(self, ask: Ask) -> Response:
-        """Sign one client out; without one, everything that is signed in, this browser too."""
+        """Sign one client out, or `everything` that is signed in, this browser too."""
         client = ask.form.get("client") or None
+        if client is None and ask.form.get("everything") != "yes":
+            return self._account(ask, problem=ask.words("clients.say_which"), status=400)
         self._do(ask, sign_ins.end, ask.person.person, client=client)
         return RedirectResponse("/settings/account" if client else "/", 303)
 
