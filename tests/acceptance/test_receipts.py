@@ -126,6 +126,7 @@ def test_a_page_says_what_it_shows_and_gives_the_file(stage: Stage, tmp_path: Pa
 def test_who_was_erased_sees_their_receipt_by_its_reference(stage: Stage, tmp_path: Path) -> None:
     """Without an account; it says how far each thing has come since, and names nobody."""
     message(stage.bailee.ready, "quinces", key=stage.keys["ada"])
+    assert stage.bailee.sessions()  # what is not filed yet has no receipt of its own
     erased = stage.ada.submit(
         "/settings/erase", "/settings/erase", {"confirmation": "ada@x.example"}
     )
