@@ -26,7 +26,7 @@ MIAS: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "sessions.list", "sessions.count", "sessions.unfiled", "sessions.unkept",
         "sessions.find", "sessions.show", "sessions.export", "sessions.raw",
-        "retention.receipts", "retention.moves", "sessions.delete",
+        "retention.receipts", "retention.moves", "sessions.delete", "sessions.going",
     ),
     OPERATORS | {"mia"},
 )  # fmt: skip
@@ -36,6 +36,16 @@ ACMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     MIAS, OPERATORS | {"owner", "admin", "bare"}
 ) | {"sessions.delete": OPERATORS | {"owner", "admin"}}
 """About what was said on the organisation's."""
+
+KEEPS: Mapping[str, frozenset[str]] = {
+    "mia": frozenset({"mia"}), "acme": frozenset({"owner", "admin"}),
+}  # fmt: skip
+"""Who keeps a session beyond its time: never the operator."""
+FORBIDS: Mapping[str, frozenset[str]] = {
+    "mia": OPERATORS, "acme": OPERATORS | {"owner", "admin"},
+}  # fmt: skip
+"""Who forbids it on an account."""
+KEEPING = ("sessions.may_keep", "sessions.keep", "sessions.release")
 
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
@@ -142,7 +152,20 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def test_no_operation_is_without_a_rule() -> None:
     """Whoever adds one says who may ask for it."""
-    assert {*MIAS, *THE_HOMES, *ELSEWHERE} == set(table.OPERATIONS)
+    known = {*MIAS, *KEEPING, "account.keeping", *THE_HOMES, *ELSEWHERE}
+    assert known == set(table.OPERATIONS)
+
+
+@pytest.mark.row("O7")
+@pytest.mark.parametrize("whose", list(KEEPS))
+def test_who_keeps_a_session_and_who_forbids_it(whose: str, stage: Stage) -> None:
+    """It is whose session it is that keeps it; what is forbidden is allowed again."""
+    session = stage.session(whose)
+    for operation in KEEPING:
+        assert KEEPS[whose] == stage.may(operation, KEEPS[whose], id=session), operation
+    account = stage.account[whose]
+    may = stage.may("account.keeping", FORBIDS[whose], account=account, forbidden=False)
+    assert FORBIDS[whose] == may
 
 
 @pytest.mark.row("G2")
