@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
+from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.home import Home, HomeLock
 from bailee.home.control import ask
 from bailee.home.control_server import ControlServer
@@ -142,7 +142,7 @@ def test_an_error_keeps_its_code_and_hint(served: Callable[[Run], Path]) -> None
 
 
 def test_a_server_that_ends_in_the_middle_is_an_error(served: Callable[[Run], Path]) -> None:
-    """Half an answer is not taken for a whole one."""
+    """Half an answer is not taken for a whole one, and whose fault it is is said."""
 
     def stumble(name: str, arguments: Mapping[str, object]) -> Iterator[object]:
         yield 1
@@ -150,7 +150,7 @@ def test_a_server_that_ends_in_the_middle_is_an_error(served: Callable[[Run], Pa
 
     path = served(stumble)
 
-    with pytest.raises(StorageError, match="ended before"):
+    with pytest.raises(BaileeError, match="defect of bailee"):
         list(ask(path, "stumble", {}))
 
 

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from bailee.errors import InputError
 from bailee.json_values import Json, JsonObject
 from bailee.loopback import is_loopback
+from bailee.outbound.addresses import is_internal
 
 SHOWN: Final = 16
 """How many digits of a certificate's fingerprint the client shows."""
-_SHARED: Final = ipaddress.ip_network("100.64.0.0/10")
 
 
 def checked_gateway(address: str) -> str:
@@ -56,13 +56,9 @@ def with_gateway(settings: JsonObject, gateway: str) -> JsonObject:
 
 def not_private(addresses: Iterable[str]) -> list[str]:
     """Those of a name's addresses for which the client would refuse it."""
-    found = []
-    for one in addresses:
-        parsed = ipaddress.ip_address(one.partition("%")[0])
-        shared = parsed.version == 4 and parsed in _SHARED
-        if not (parsed.is_private or parsed.is_loopback or parsed.is_link_local or shared):
-            found.append(one)
-    return found
+    return [
+        one for one in addresses if not is_internal(ipaddress.ip_address(one.partition("%")[0]))
+    ]
 
 
 def fingerprint(digest: str) -> str:

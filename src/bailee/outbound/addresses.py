@@ -97,6 +97,17 @@ def why_not_public(address: Address) -> str | None:
     return None
 
 
+def is_internal(address: Address) -> bool:
+    """Whether an address is of this machine or of a network that has its own numbers: what clients
+    that sign in at a company's gateway want its address to be.
+
+    >>> is_internal(ipaddress.ip_address("100.64.0.1"))
+    True
+    """
+    why = why_not_public(address) or ""
+    return why in ("private", "carrier-grade NAT", "loopback") or why.startswith("link-local")
+
+
 def within(address: Address, subnets: Sequence[Subnet]) -> bool:
     """Whether an address is in one of some networks."""
     return any(address.version == one.version and address in one for one in subnets)

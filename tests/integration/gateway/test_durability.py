@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import brotli
@@ -28,10 +29,10 @@ from bailee.vault.exchange import Outcome
 
 TURN = Text("Some words that take several events to say.")
 ASKED = Received("POST", "/v1/messages", b"", b"", b"{}", (), 0)
-EVENTS = TURN.events(ASKED)
-STREAM = b"".join(sse(event) for event in EVENTS)
-STOP = sse(EVENTS[-1])
 STREAMING = json.dumps({"stream": True, "tools": [{"name": "t"}]}).encode()
+EVENTS = TURN.events(ASKED)
+STOP = sse(EVENTS[-1])
+STREAM = b"".join(map(sse, TURN.events(replace(ASKED, body=STREAMING))))
 
 
 def test_the_last_event_waits_for_the_record(serve: Any, post: Callable[..., bytes]) -> None:

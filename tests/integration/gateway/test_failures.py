@@ -287,7 +287,7 @@ def test_a_slow_upstream_holds_the_client_back(serve: Any, post: Callable[..., b
     peer, _ = listening.accept()
 
     def paused() -> bool:
-        return any(c._paused for c in serving.gateway.clients)
+        return any(c._why for c in serving.gateway.clients)
 
     serving.wait(paused)
     size = serving.on_loop(lambda: max(c._course.body_size for c in serving.gateway.clients))
