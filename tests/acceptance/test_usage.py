@@ -116,7 +116,7 @@ def test_a_limit_warns_and_refuses_in_the_client_s_shape(place: Place) -> None:
     done = place.bailee.run(
         "limits", "set", "--of", place.person, "--money", "0.04", "--per", "day"
     )
-    assert done.stdout.startswith(f"person:{place.person}:money:day: $0.03 of $0.04 used.")
+    assert done.stdout.startswith(f"person:{place.person}:money:day: $0.02 of $0.04 used.")
     first, second, third, again = (ask(place.ready, place.key) for _ in range(4))
     status, unified = "anthropic-ratelimit-unified-status", "anthropic-ratelimit-unified-overage-"
     assert ("allowed", "allowed_warning") == (first.headers[status], second.headers[status])
