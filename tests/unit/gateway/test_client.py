@@ -123,7 +123,9 @@ def test_a_record_may_be_durable_before_the_end_of_a_stalled_client_is_noticed()
 def test_who_sends_much_is_read_from_again_at_a_later_turn_while_others_are_there() -> None:
     """What is more than an account has in a turn stays in its socket; all of it goes on."""
     turns: list[Callable[[], None]] = []
-    rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=300)
+    rounds = Rounds(
+        turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=300, seconds_most=9
+    )
     rounds.begins("somebody else")
     rounds.begins("a")
     head = REQUEST.replace(b"Length: 2", b"Length: 500")[:-2]
@@ -144,7 +146,9 @@ def test_a_large_answer_is_read_in_turns_while_others_are_there() -> None:
 
     async def run() -> None:
         turns: list[Callable[[], None]] = []
-        rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=5000)
+        rounds = Rounds(
+            turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=5000, seconds_most=9
+        )
         rounds.begins("somebody else")
         rounds.begins("a")
         _, _, below, above, said = connected(b"zero", REQUEST, rounds)
@@ -167,7 +171,9 @@ def test_a_connection_of_who_rests_is_read_from_for_the_next_at_once() -> None:
 
     async def run() -> None:
         turns: list[Callable[[], None]] = []
-        rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=9)
+        rounds = Rounds(
+            turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=9, seconds_most=9
+        )
         rounds.begins("somebody else")
         gateway, _, _, above, _ = connected(b"zero", REQUEST, rounds)
         above.protocol.pause("round")
