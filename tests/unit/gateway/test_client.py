@@ -82,7 +82,9 @@ def connected(
     config = GatewayConfig(api=Upstream("http://upstream"))
     gateway = Gateway(config, Keys(), MemoryRecording(manual=True), system_clock, said.append)
     gateway.now = 1.0
-    gateway.rounds = rounds or Rounds(lambda _go: None, lambda *_: None, lambda: 0.0)
+    gateway.rounds = rounds or Rounds(
+        lambda _go: None, lambda *_: None, lambda: 0.0, seconds_most=9
+    )
     below, above = Transport(), Transport(socket.socketpair())
     pool = gateway._pools["api"]
     upstream = UpstreamConnection(pool)
