@@ -19,9 +19,10 @@ from bailee.policy import load
 from support.clients import alone
 from support.clients.programs import Bailee, clean_environment
 
+MISSING = alone.missing()
 pytestmark = [
     pytest.mark.row("O3", "D2", "S5"),
-    pytest.mark.skipif(alone.missing() is not None, reason=str(alone.missing())),
+    pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
 ]
 POLICY = load()
 PROMPT = "How many pear trees?"

@@ -42,7 +42,11 @@ def missing() -> str | None:
     """Why this can't be run here."""
     if os.geteuid() != 0:
         return "a network and an /etc of its own need root"
-    return None if shutil.which("bwrap") else "bubblewrap is not installed"
+    if shutil.which("bwrap") is None:
+        return "bubblewrap is not installed"
+    tried = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/etc", "--unshare-net", "--", "true"]
+    done = subprocess.run(tried, capture_output=True, check=False)
+    return "bubblewrap can't make a network of its own here" if done.returncode else None
 
 
 def run(
