@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bailee.accounts import Account, Accounts, ApiKey
+from bailee.app.using import asker_of
 from bailee.gateway.access import Caller, NothingKept, Passage
 from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
-from bailee.usage.asking import UsageAsker
 
 
 class GatewayPolicyAccess:
@@ -59,12 +59,7 @@ class GatewayPolicyAccess:
             terms=terms.__getitem__,
             passage=lambda kind, own: passages[kind, own],
             consent=account.consent,
-            asker=UsageAsker(
-                key.key_id,
-                key.person_id or account.person_id or "",
-                account.organisation_id or "",
-                account.plan,
-            ),
+            asker=asker_of(key, account),
             stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
 

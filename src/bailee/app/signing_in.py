@@ -10,8 +10,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailee.accounts import Account, ApiKey
+from bailee.app.using import asker_of
 from bailee.gateway.routes import BESIDE
-from bailee.json_values import Json, JsonObject, members
+from bailee.json_values import JsonObject, members
 from bailee.managed import ManagedAgent, settings_for
 from bailee.node.node import Node
 from bailee.operations.usage import usage_for_client
@@ -32,7 +33,7 @@ def signing_in(node: Node, *, gateway: str | None, console: str) -> ClientSignIn
         return documents.notice(node.policy, at)
 
     return ClientSignInApplication(
-        node.registry, lambda: places, notice, settings=_settings_of(node), usage=_usage_of(node)
+        node.registry, lambda: places, notice, settings=settings_of(node), usage=_usage_of(node)
     )
 
 
@@ -41,22 +42,21 @@ def beside(clients: ClientSignInApplication) -> Mapping[str, ASGIApp]:
     return {path: clients.app for path in BESIDE if path not in TELEMETRY}
 
 
-def _settings_of(node: Node) -> Given:
+def settings_of(node: Node) -> Given:
     """What Claude Code obeys while it is signed in: what the document says, and which models an
     organisation or a plan may ask. A list with an open end can't be told to it; the gateway holds
     to it all the same.
     """
     compiled = settings_for(node.policy, ManagedAgent.CLAUDE, signed_in=True).file.content()
 
-    def given(_key: ApiKey, account: Account) -> JsonObject:
-        lists = {(one.scope, one.subject): one.models for one in node.limits.lists()}
-        whose = (("organisation", account.organisation_id or ""), ("plan", account.plan))
-        told: list[Json] = []
-        for models in (lists[one] for one in whose if one in lists):
-            told = [one for one in models if not told or is_listed(one, map(str, told))]
-        if not told or any(str(one).endswith("*") for one in told):
+    def given(key: ApiKey, account: Account) -> JsonObject:
+        whose = asker_of(key, account).lists
+        lists = [one.models for one in node.limits.lists() if (one.scope, one.subject) in whose]
+        named = dict.fromkeys(one for models in lists for one in models)
+        told = [one for one in named if all(is_listed(one, models) for models in lists)]
+        if not told or any(one.endswith("*") for one in told):
             return compiled
-        return compiled | {"availableModels": told, "enforceAvailableModels": True}
+        return compiled | {"availableModels": [*told], "enforceAvailableModels": True}
 
     return given
 
@@ -65,10 +65,10 @@ def _usage_of(node: Node) -> Given:
     """What Claude Code shows its person of what they used; nothing where a key is nobody's."""
 
     def given(key: ApiKey, account: Account) -> JsonObject | None:
-        if key.person_id is None:
+        asker = asker_of(key, account)
+        if not asker.person:
             return None
-        organisation = account.organisation_id or ""
-        return members(usage_for_client(node, key.person_id, organisation, node.clock()))
+        return members(usage_for_client(node, asker, node.clock()))
 
     return given
 

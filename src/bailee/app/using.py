@@ -11,17 +11,28 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bailee.accounts import Account
+from bailee.accounts import Account, ApiKey
 from bailee.errors import InputError
 from bailee.gateway.summary import ExchangeSummary
 from bailee.lasting import Lasting
 from bailee.node.node import Node
+from bailee.usage.asking import UsageAsker
 from bailee.usage.counting import KeyHolder, UsageCounting, UseOf
 from bailee.usage.governing import Governing
 from bailee.usage.price_file import read_prices
 
 _DENIED: Final = frozenset({"usage_limit", "usage_rate", "usage_unknown", "model_not_allowed"})
 _ABORTED: Final = frozenset({"client_aborted", "timed_out", "upstream_failed"})
+
+
+def asker_of(key: ApiKey, account: Account) -> UsageAsker:
+    """Who asks with a key: whose limits and lists hold, and whose use is counted."""
+    return UsageAsker(
+        key.key_id,
+        key.person_id or account.person_id or "",
+        account.organisation_id or "",
+        account.plan,
+    )
 
 
 class UsageMetering:

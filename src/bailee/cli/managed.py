@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 
 from bailee.cli.errors import reporting
+from bailee.cli.policy_options import DocumentOption, JsonOption, LanguageOption
 from bailee.cli.show import console, print_json, say, table, write_file, write_text
 from bailee.cli.surroundings import here
 from bailee.client.obeying import settings_places
 from bailee.managed import ManagedAgent, ManagedSettings, settings_for
 from bailee.managed.checking import CheckedValue, check
 from bailee.policy import load
-from bailee.policy.document import Language
 from bailee.words import Words, words
 
 ProviderOption = Annotated[
@@ -27,12 +27,6 @@ GatewayOption = Annotated[
     str | None,
     typer.Option("--gateway", metavar="URL", help="bailee's address, where a file can name it."),
 ]
-DocumentOption = Annotated[
-    Path | None,
-    typer.Option("--document", metavar="FILE", help="A policy document (else the shipped one)."),
-]
-LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
 def settings(  # noqa: PLR0917 - each is an option

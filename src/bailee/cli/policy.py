@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 
 import orjson
 import typer
@@ -14,6 +14,7 @@ import typer
 from bailee.cli import policy_versions
 from bailee.cli.errors import report, reporting
 from bailee.cli.managed import settings
+from bailee.cli.policy_options import DocumentOption, JsonOption, LanguageOption
 from bailee.cli.policy_tables import plain, unheaded
 from bailee.cli.show import console, print_json, say, write_file, write_text
 from bailee.errors import InputError
@@ -23,9 +24,6 @@ from bailee.policy.asking import LONGEST_LINE, question, typed
 from bailee.policy.document import Clause, Language
 from bailee.policy.wording import outcome_in_words
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer(
     help="The data policy: check it, ask it, compare versions, publish its page.",
     no_args_is_help=True,
@@ -34,16 +32,6 @@ app = typer.Typer(
 app.command()(policy_versions.diff)
 app.command("try")(policy_versions.try_document)
 app.command()(policy_versions.history)
-DocumentOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--document",
-        metavar="FILE",
-        help="A document, or a shipped version such as 2026-08-22 (else the usual).",
-    ),
-]
-LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Question = Annotated[
     list[str] | None,
     typer.Argument(

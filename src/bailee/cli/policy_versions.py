@@ -10,15 +10,14 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.policy_options import LanguageOption
 from bailee.cli.policy_tables import plain, unheaded
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, print_json, say
 from bailee.policy import as_json as shapes
 from bailee.policy import load
-from bailee.policy.document import Language
 from bailee.policy.wording import outcome_in_words
 
-LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
 _WHICH: Final = 'A document, a shipped version, or "shipped".'
 
 

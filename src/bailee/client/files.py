@@ -35,7 +35,7 @@ from bailee.policy import Policy
 MANAGED: Final = Path("/etc/bailee/settings.json")
 MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.json")
 _MORE_MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.d")
-_LARGEST: Final = 1024 * 1024
+LARGEST: Final = 1024 * 1024
 _MARKS: Final = (".bailee", ".claude", ".git")
 
 
@@ -99,7 +99,7 @@ def project_days(folder: Path, most: int) -> tuple[int, str] | None:
     for project in projects_of(folder):
         for name in ("settings.local.json", "settings.json"):
             with suppress(OSError):
-                content = _content(project / ".bailee" / name)
+                content = content_of(project / ".bailee" / name)
                 said = parse("project", name, content or b"").values or {}
                 days = said.get("cleanupPeriodDays")
                 if type(days) is int and 0 <= days <= most:
@@ -136,7 +136,7 @@ def sources(where: Places) -> Iterator[SettingSource]:
     for group, borrowed in ((where.own, False), (where.borrowed, True)):
         for scope, path in group:
             try:
-                content = _content(path)
+                content = content_of(path)
             except (FileNotFoundError, NotADirectoryError):
                 if path.is_symlink():  # somebody put settings there, which can't be seen now
                     yield SettingSource(
@@ -149,7 +149,7 @@ def sources(where: Places) -> Iterator[SettingSource]:
                 continue
             if content is None:
                 yield SettingSource(scope, str(path), None, "is no ordinary file", borrowed)
-            elif len(content) > _LARGEST:
+            elif len(content) > LARGEST:
                 yield SettingSource(scope, str(path), None, "is too large for settings", borrowed)
             else:
                 yield parse(scope, str(path), content, borrowed=borrowed)
@@ -159,19 +159,19 @@ def proposals(where: Places) -> Iterator[SettingSource]:
     """What a project would like. What can't be read is no wish."""
     for scope, path in where.proposing:
         try:
-            content = _content(path)
+            content = content_of(path)
         except OSError:
             continue
-        if content is not None and len(content) <= _LARGEST:
+        if content is not None and len(content) <= LARGEST:
             yield replace(parse(scope, str(path), content), proposing=True)
 
 
-def _content(path: Path) -> bytes | None:
+def content_of(path: Path) -> bytes | None:
     """A file's beginning; None for what is no file. Waits for nobody, as a pipe would have it."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return None
-        return file.read(_LARGEST + 1)
+        return file.read(LARGEST + 1)
 
 
 def given(option: str) -> SettingSource:
@@ -185,7 +185,7 @@ def given(option: str) -> SettingSource:
     else:
         path = Path(option)
         try:
-            found = parse("command line", str(path), _content(path) or b"")
+            found = parse("command line", str(path), content_of(path) or b"")
         except OSError as error:
             raise InputError(
                 f"--settings {path} can't be read: {error.strerror}.",

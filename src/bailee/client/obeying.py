@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from bailee.client.files import LARGEST, content_of
+from bailee.home.guarding import ProcessUser, objection
 from bailee.managed.checking import SettingsPlace
-from bailee.managed.compiling import ManagedAgent
+from bailee.managed.compiling import ManagedAgent, path_for
 
-_LARGEST: Final = 1024 * 1024
 _MOST_FILES: Final = 100
 _ROOT: Final = Path("/")
+_ADMINISTRATOR: Final = ProcessUser(0, None, None)
 
 
 def settings_places(
@@ -40,57 +41,38 @@ def settings_places(
     """
     return [
         SettingsPlace(str(path), _content(path), loose or _loose(path, root))
-        for path, loose in _PLACES[agent](home, environment, root)
+        for path, loose in _paths(agent, home, environment, root)
         if os.path.lexists(path)
     ]
 
 
-Found = Iterator[tuple[Path, bool]]
-
-
-def _claude(home: Path, environment: Mapping[str, str], root: Path) -> Found:  # noqa: ARG001
-    fetched = home / ".claude/remote-settings.json"
-    if fetched.exists():  # of a gateway where this person signed in: the machine's own are skipped
-        yield fetched, True
-        return
-    folder = root / "etc/claude-code"
-    more = sorted((folder / "managed-settings.d").glob("*.json"), reverse=True)
-    for path in (*more[:_MOST_FILES], folder / "managed-settings.json"):
-        yield path, False
-
-
-def _codex(home: Path, environment: Mapping[str, str], root: Path) -> Found:  # noqa: ARG001
-    yield root / "etc/codex/managed_config.toml", False
-
-
-def _gemini(home: Path, environment: Mapping[str, str], root: Path) -> Found:  # noqa: ARG001
-    named = environment.get("GEMINI_CLI_SYSTEM_SETTINGS_PATH")
-    yield (Path(named), True) if named else (root / "etc/gemini-cli/settings.json", False)
-
-
-def _opencode(home: Path, environment: Mapping[str, str], root: Path) -> Found:  # noqa: ARG001
-    for name in ("opencode.jsonc", "opencode.json"):
-        yield root / "etc/opencode" / name, False
-
-
-def _bailee(home: Path, environment: Mapping[str, str], root: Path) -> Found:  # noqa: ARG001
-    yield root / "etc/bailee/settings.json", False
-
-
-_PLACES: Final = {
-    ManagedAgent.CLAUDE: _claude,
-    ManagedAgent.CODEX: _codex,
-    ManagedAgent.GEMINI: _gemini,
-    ManagedAgent.OPENCODE: _opencode,
-    ManagedAgent.BAILEE: _bailee,
-}
+def _paths(
+    agent: ManagedAgent, home: Path, environment: Mapping[str, str], root: Path
+) -> Iterator[tuple[Path, bool]]:
+    """The files, and whether they are the person's to choose or to change."""
+    own = root / path_for(agent).lstrip("/")
+    if agent is ManagedAgent.CLAUDE:
+        fetched = home / ".claude/remote-settings.json"
+        if fetched.exists():  # of a gateway where this person signed in: the others are skipped
+            yield fetched, True
+            return
+        for path in sorted(own.parent.glob("*.json"), reverse=True)[:_MOST_FILES]:
+            yield path, False
+        yield own.parent.parent / "managed-settings.json", False
+    elif agent is ManagedAgent.GEMINI:
+        named = environment.get("GEMINI_CLI_SYSTEM_SETTINGS_PATH")
+        yield (Path(named), True) if named else (own, False)
+    elif agent is ManagedAgent.OPENCODE:
+        yield own.with_suffix(".jsonc"), False
+        yield own, False
+    else:
+        yield own, False
 
 
 def _content(path: Path) -> Mapping[str, object] | None:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST + 1)
-        if len(raw) > _LARGEST:
+        raw = content_of(path) or b""
+        if len(raw) > LARGEST:
             return None
         made = tomllib.loads(raw.decode()) if path.suffix == ".toml" else json.loads(raw)
     except (OSError, ValueError, RecursionError):
@@ -106,8 +88,7 @@ def _loose(path: Path, root: Path) -> bool:
     try:
         real = path.resolve(strict=True)
         for one in (real, *real.parents):
-            found = one.stat()
-            if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            if objection(one.stat(), _ADMINISTRATOR, on_the_way=False) is not None:
                 return True
             if one == root:
                 break

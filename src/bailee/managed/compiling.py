@@ -103,6 +103,11 @@ class _Making:
         return self.policy.local_transcript_days(None if kept else 0), decision.clause
 
 
+def path_for(agent: ManagedAgent) -> str:
+    """Where an agent has its file on Linux."""
+    return _AGENTS[agent][0]
+
+
 def settings_for(
     policy: Policy,
     agent: ManagedAgent,

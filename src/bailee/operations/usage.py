@@ -23,6 +23,7 @@ from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation
 from bailee.operations.whose import find_person, named
+from bailee.usage.asking import UsageAsker
 from bailee.usage.client_shapes import oauth_usage
 from bailee.usage.counts import UsageOf, UsageRow
 from bailee.usage.limit_store import MOST_AMOUNT, limit_id
@@ -179,20 +180,15 @@ def allow(
     return [ModelListSummary(one.scope, one.subject, one.models) for one in node.limits.lists()]
 
 
-def usage_for_client(
-    node: Node, person: str, organisation: str, now: datetime
-) -> dict[str, object]:
+def usage_for_client(node: Node, asker: UsageAsker, now: datetime) -> dict[str, object]:
     """The document that Claude Code's `/usage` is made of (`GET /api/oauth/usage`), for a person
-    who has signed in; `organisation` is empty for one without.
+    who has signed in.
     """
-    subjects = [Subject(Scope.PERSON, person), Subject(Scope.EVERYBODY, "")]
-    if organisation:
-        subjects.append(Subject(Scope.ORGANISATION, organisation))
     if node.serving is not None:
         node.serving.measured()
     starts = [window_of(span, now)[0] for span in (LimitSpan.DAY, LimitSpan.WEEK, LimitSpan.MONTH)]
-    day, week, month = node.usage.spent(person, starts, now)
-    return oauth_usage(node.limits.standings(subjects, now), (day, week, month))
+    day, week, month = node.usage.spent(asker.person, starts, now)
+    return oauth_usage(node.limits.standings(asker.subjects, now), (day, week, month))
 
 
 def _whose(asks: Asks, node: Node, of: str | None) -> UsageOf:

@@ -101,9 +101,9 @@ class Governing:
         """Whether a request of theirs has to be admitted."""
         if self._store.version != self._seen:
             return True
-        return not self._limited.isdisjoint(asker.subjects) or any(
-            one in self._lists for one in asker.lists
-        )
+        if self._limited and not self._limited.isdisjoint(asker.subjects):
+            return True
+        return bool(self._lists) and any(one in self._lists for one in asker.lists)
 
     async def admit(self, request: WholeRequest) -> bytes | LimitRefusal:
         """Whether it may go on: the header lines that its answer gets, or why not."""

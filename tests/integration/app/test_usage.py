@@ -15,6 +15,7 @@ import pytest
 from bailee.accounts import OPERATOR
 from bailee.apis.metering import Metered
 from bailee.apis.using import Tokens
+from bailee.app.signing_in import settings_of
 from bailee.app.using import UsageMetering
 from bailee.errors import InputError
 from bailee.gateway.summary import ExchangeSummary
@@ -23,6 +24,7 @@ from bailee.node import Node
 from bailee.operations import usage
 from bailee.operations.asks import Via, asked_by
 from bailee.operations.table import perform
+from bailee.usage.asking import UsageAsker
 from bailee.usage.counts import UsageOf
 from bailee.usage.limits import LimitMeasure, LimitSpan
 
@@ -143,8 +145,26 @@ def test_a_new_limit_counts_what_was_used_before_it(stage: Stage) -> None:
     assert ("person", mia, "money", "day") == tuple(
         told[name] for name in ("scope", "subject", "measure", "per")
     )
-    document = usage.usage_for_client(stage.node, mia, "", NOW)
+    document = usage.usage_for_client(stage.node, UsageAsker("", mia, "", "pro"), NOW)
     assert {"monthly_limit": 100, "used_credits": 2} == {
         name: document["extra_usage"][name]  # type: ignore[index]
         for name in ("monthly_limit", "used_credits")
     }
+
+
+def test_a_client_is_told_the_models_that_every_list_allows(stage: Stage) -> None:
+    """A plan's list with an open end does not hide which of them an organisation may ask."""
+    found = stage.node.accounts.authenticate(stage.people["mia"]["key"].encode())
+    assert found is not None
+    account = stage.node.accounts.get(stage.acme["account"])
+    given = settings_of(stage.node)
+    wide, narrow = ["claude-haiku-*", "claude-opus-4-5"], ["claude-haiku-4-5", "claude-sonnet-4-5"]
+    stage.operator("usage.allow", of="team", models=wide)
+    stage.operator("usage.allow", of=stage.acme["organisation"], models=narrow)
+    told = given(found[0], account)
+    for of in ("team", stage.acme["organisation"]):
+        stage.operator("usage.allow", of=of, models=[])
+    freed = given(found[0], account)
+    assert told is not None and freed is not None
+    assert (["claude-haiku-4-5"], True) == (told["availableModels"], told["enforceAvailableModels"])
+    assert "availableModels" not in freed
