@@ -17,9 +17,10 @@ from bailee.cli.errors import reporting
 from bailee.cli.show import note, say
 from bailee.errors import InputError, StorageError
 from bailee.json_values import JsonObject
+from bailee.managed.compiling import ManagedAgent, path_for
 
 app = typer.Typer(help="Tell an agent of this machine where to sign in.", no_args_is_help=True)
-_MANAGED: Final = Path("/etc/claude-code/managed-settings.d/50-bailee.json")
+_MANAGED: Final = Path(path_for(ManagedAgent.CLAUDE))
 _SECONDS: Final = 10.0
 
 

@@ -15,8 +15,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError
-from bailee.json_values import Json, JsonObject
+from bailee.json_values import JsonObject
 from bailee.loopback import is_loopback
+from bailee.managed.compiling import sign_in_at
 from bailee.outbound.addresses import is_internal
 
 SHOWN: Final = 16
@@ -50,8 +51,7 @@ def checked_gateway(address: str) -> str:
 
 def with_gateway(settings: JsonObject, gateway: str) -> JsonObject:
     """Claude Code's settings with the two that make it sign in at this gateway."""
-    told: dict[str, Json] = {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": gateway}
-    return {**settings, **told}
+    return settings | sign_in_at(gateway)
 
 
 def not_private(addresses: Iterable[str]) -> list[str]:

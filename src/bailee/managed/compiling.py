@@ -103,6 +103,11 @@ class _Making:
         return self.policy.local_transcript_days(None if kept else 0), decision.clause
 
 
+def sign_in_at(gateway: str) -> dict[str, str]:
+    """The two settings that together make Claude Code sign in at a gateway."""
+    return {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": gateway}
+
+
 def path_for(agent: ManagedAgent) -> str:
     """Where an agent has its file on Linux."""
     return _AGENTS[agent][0]
@@ -148,8 +153,8 @@ def _claude(making: _Making) -> None:
     making.put(VENDOR, "strictKnownMarketplaces", to=[])
     making.put(VENDOR, "skipWebFetchPreflight", to=True)
     if making.gateway is not None:
-        making.put(_NETWORKS, "forceLoginMethod", to="gateway")
-        making.put(_NETWORKS, "forceLoginGatewayUrl", to=making.gateway)
+        for name, value in sign_in_at(making.gateway).items():
+            making.put(_NETWORKS, name, to=value)
 
 
 def _claude_reports(making: _Making) -> None:

@@ -49,13 +49,7 @@ class Deciding:
 
     def _training(self, session: SessionRow) -> Decision:
         owner = self._accounts.get(session.owner)
-        standing = eligibility.OwnerStanding(
-            owner.training_choice,
-            owner.chosen_number,
-            owner.partner_programme,
-            owner.partner_number,
-        )
-        uses = (eligibility.Use(*use.split("/")) for use in session.uses.split())
+        standing, uses = eligibility.standing_of(owner), eligibility.uses_of(session.uses)
         return eligibility.decide(self._policy, standing, uses, session.last_consent)
 
     def present(self, owner: str, plan: str, channel: str) -> Present | None:

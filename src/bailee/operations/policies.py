@@ -170,7 +170,7 @@ class _Judge:
             if action == "retain":
                 return self._retained(group, account)
             return self._trained(group, account)
-        except InputError:
+        except (InputError, TypeError):  # uses that are not written as they must be
             return None
 
     def _retained(self, group: SessionGroup, account: Account) -> Decision:
@@ -179,13 +179,7 @@ class _Judge:
         return self._policy.retain(group.data_class, facts)
 
     def _trained(self, group: SessionGroup, account: Account) -> Decision:
-        standing = eligibility.OwnerStanding(
-            account.training_choice,
-            account.chosen_number,
-            account.partner_programme,
-            account.partner_number,
-        )
-        uses = [eligibility.Use(*one.split("/", 1)) for one in group.uses.split() if "/" in one]
+        standing, uses = eligibility.standing_of(account), eligibility.uses_of(group.uses)
         return eligibility.decide(self._policy, standing, uses, group.last_consent)
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from bailee.errors import InputError
 from bailee.policy import Decision, Policy
@@ -43,6 +44,35 @@ class Use:
 
     plan: str
     channel: str
+
+
+class OwnerChoices(Protocol):
+    """What an account says of its owner's choices (`accounts.Account`)."""
+
+    @property
+    def training_choice(self) -> str: ...  # noqa: D102
+    @property
+    def chosen_number(self) -> int: ...  # noqa: D102
+    @property
+    def partner_programme(self) -> bool: ...  # noqa: D102
+    @property
+    def partner_number(self) -> int: ...  # noqa: D102
+
+
+def standing_of(owner: OwnerChoices) -> OwnerStanding:
+    """What holds for an owner now."""
+    return OwnerStanding(
+        owner.training_choice, owner.chosen_number, owner.partner_programme, owner.partner_number
+    )
+
+
+def uses_of(uses: str) -> list[Use]:
+    """What a session was used with, from its row: "plan/channel", a space between two.
+
+    Raises:
+        TypeError: it is not written so.
+    """
+    return [Use(*one.split("/")) for one in uses.split()]
 
 
 def active_since(word: int, last_consent: int) -> bool:

@@ -155,7 +155,7 @@ def _decide(policy: Policy, row: DbRow) -> Decision | None:
         row.training_choice, row.chosen_number, row.partner_programme, row.partner_number
     )
     try:
-        uses = [eligibility.Use(*use.split("/")) for use in row.uses.split()]
+        uses = eligibility.uses_of(row.uses)
         decision = eligibility.decide(policy, standing, uses, row.last_consent)
     except (InputError, TypeError, ValueError):
         return None
