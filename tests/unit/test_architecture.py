@@ -277,3 +277,10 @@ def test_a_class_name_means_one_thing() -> None:
                 where.setdefault(node.name, []).append(module)
     twice = {name: found for name, found in where.items() if len(found) > 1}
     assert {} == {name: twice[name] for name in twice if name not in SAME_BY_CONTRACT}
+
+
+def test_the_page_of_the_architecture_has_each_package() -> None:
+    """Whoever looks for a folder finds what it holds and what it may import."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    packages = {name.split(".")[1] for name in MODULES if name.count(".") > 1} - {"testing"}
+    assert set() == {name for name in packages if f"\n| `{name}/`" not in page}
