@@ -369,6 +369,7 @@ def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
     held = json.loads(file.read_text())
     file.write_text(json.dumps({**held, "expires_at": time.time() + 60}))
     another = bailee("token").stdout.strip()
+    renewed = json.loads(file.read_text())
     worked = bailee("code", "-p", "hello")
     launched = bailee("run", "--dry-run", "--", "claude")
     mode = file.stat().st_mode & 0o777
@@ -380,7 +381,8 @@ def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
     assert 0 == worked.returncode, worked.stderr
     assert "apiKeyHelper" in launched.stdout
     assert token[:14] == another[:14]
-    assert token != another
+    assert renewed["expires_at"] > time.time() + 1800  # within one second the token is the same
+    assert renewed["refresh"] != held["refresh"]
     assert another not in launched.stdout
     assert 0o600 == mode
     assert 0 == out.returncode

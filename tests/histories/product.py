@@ -39,6 +39,9 @@ class Product:
     admin and a member. `folder` is its own, and made anew after each crash.
     """
 
+    shard = 2
+    """How many sessions of a training export are written at once."""
+
     def __init__(self, folder: Path) -> None:
         self.fake = FakeMachine(START)
         self._folder, self._lives = folder, 0
@@ -165,7 +168,7 @@ class Product:
         assert {} == done.failures
 
     def export(self, folder: Path, meanwhile: Callable[[], None]) -> str:
-        """A training export in shards of two sessions; `meanwhile` is done when the first is
+        """A training export in small shards; `meanwhile` is done when the first is
         written. Its id.
         """
         begun = self.node.exports.begin(
@@ -178,7 +181,7 @@ class Product:
             now=self.node.clock(),
         )
         engine = InThisProcess(meanwhile)
-        for _ in training.carry_out(self.node, begun, engine, shard=2):
+        for _ in training.carry_out(self.node, begun, engine, shard=self.shard):
             pass
         assert engine.done or not self.node.exports.shards(begun.id)
         return begun.id
