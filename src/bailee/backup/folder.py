@@ -7,25 +7,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from bailee.errors import StorageError
+from bailee.outbound.bucket import pieces
 from bailee.syncing import sync_file, sync_folder
 
-_PIECE: Final = 1 << 20
 _NEW: Final = ".new"
-
-
-def pieces(reading: BinaryIO, length: int | None = None) -> Iterator[bytes]:
-    """A file's bytes, or its first `length`, a piece at a time.
-
-    Raises:
-        OSError: it can't be read.
-    """
-    read = 0
-    while piece := reading.read(_PIECE if length is None else min(_PIECE, length - read)):
-        read += len(piece)
-        yield piece
 
 
 def copied(source: Path, target: Path, length: int | None = None) -> tuple[int, str]:

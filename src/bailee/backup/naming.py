@@ -24,6 +24,6 @@ def place_of(given: str, environment: Mapping[str, str] = os.environ) -> BackupP
             code="configuration",
             hint="name a folder, or s3://BUCKET/PREFIX",
         )
-    from bailee.backup.bucket import Bucket  # the library takes a moment to import
+    from bailee.outbound.bucket import Bucket  # the library takes a moment to import
 
     return Bucket(given, environment)

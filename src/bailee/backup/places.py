@@ -1,4 +1,4 @@
-"""Where the data of a backup lies: a folder here, or a bucket (`bucket.py`).
+"""Where the data of a backup lies: a folder here, or a bucket (`outbound/bucket.py`).
 
 Rules kept here:
 
@@ -13,27 +13,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from bailee.backup import folder as files
 from bailee.backup.manifest import BackedFile
 from bailee.errors import IntegrityError
+from bailee.outbound.bucket import Put, pieces
 
 MANIFEST: Final = "manifest.json"
 UNFINISHED: Final = "unfinished.json"
 MOST_BYTES: Final = 1 << 30
 """The largest list of files that is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """A file that was put: its size in bytes, SHA-256 (hexadecimal), and the place's mark of it."""
-
-    size: int
-    sha256: str
-    mark: str
 
 
 class BackupPlace(Protocol):
@@ -137,7 +128,7 @@ class FolderPlace:
         """See `BackupPlace`."""
         try:
             with (self._path / name).open("rb") as reading:
-                yield from files.pieces(reading)
+                yield from pieces(reading)
         except FileNotFoundError:
             raise
         except OSError as error:

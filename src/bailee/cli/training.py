@@ -13,7 +13,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, progress, say, size, table
 from bailee.clock import parse_moment
-from bailee.errors import CODES, InputError
+from bailee.errors import CODES
 
 _WRONG: Final = CODES["tampered"].exit_status
 
@@ -35,7 +35,13 @@ def _group() -> None:
 
 @app.command()
 def export(  # noqa: PLR0917 (Typer reads the options off it)
-    to: Annotated[str, typer.Option(metavar="DIR", help="A new folder, for the dataset.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR|s3://BUCKET/PREFIX",
+            help="A new folder or prefix; credentials are found as the AWS SDKs find them.",
+        ),
+    ],
     since: Annotated[
         str | None,
         typer.Option(metavar="MOMENT", help="Only sessions that were active since, as 2026-01-31."),
@@ -60,12 +66,12 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Write every session that may be trained on into a folder, each decided when it is written.
-    One that was broken off goes on when it is asked for again.
+    """Write every session that may be trained on into a folder or a bucket, each decided when it is
+    written. One that was broken off goes on when it is asked for again.
     """
     with reporting():
         arguments = {
-            "folder": str(_folder(to)),
+            "folder": to if "://" in to else str(Path(to).absolute()),
             "since": None if since is None else _moment(since).isoformat(),
             "format": form,
             "engine": engine,
@@ -85,15 +91,6 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
             print_json(last)
         elif last is not None:
             _say(last)
-
-
-def _folder(to: str) -> Path:
-    if "://" in to:
-        raise InputError(
-            "a training export is written into a folder.",
-            hint="name a folder of this machine, and copy it from there; nothing was exported",
-        )
-    return Path(to).absolute()
 
 
 def _by(key: str | None) -> dict[str, object]:

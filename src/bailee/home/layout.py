@@ -10,6 +10,7 @@ vault/               spool, open segments, sealed segments, reports
 ledger/              the audit record's tree and its checkpoint; made again from data/. A restore
                      needs a newer copy of it than the backup (`bailee.backup`)
 work/dbos.db         the queue of cloud sessions, once there was one
+work/datasets/       training exports on their way to a bucket, while somebody works on them
 run/                 lock, control socket; nothing to keep
 console-name         the console's own name on this machine, not for others to know
 data/reserve         room kept for deleting (`reserve`), on each file system of the stores
@@ -88,6 +89,11 @@ class Home:
     def work_database(self) -> Path:
         """Durable work."""
         return self.path / "work" / "dbos.db"
+
+    @property
+    def datasets(self) -> Path:
+        """Training exports on their way to a bucket."""
+        return self.path / "work" / "datasets"
 
     @property
     def console_name_file(self) -> Path:

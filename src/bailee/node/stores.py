@@ -22,6 +22,7 @@ from bailee.node.once import Once
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training.exports import Exports
+from bailee.training.staging import Staging
 from bailee.usage.counts import UsageCounts
 from bailee.usage.limit_store import LimitStore
 from bailee.vault.vault import Vault
@@ -48,6 +49,7 @@ class Stores(Ground):
     telemetry: Telemetry
     egress: EgressDays
     exports: Exports
+    staging: Staging
     usage: UsageCounts
     limits: LimitStore
 
@@ -66,7 +68,7 @@ class Stores(Ground):
         """All that a sweep goes over before the vault."""
         return (
             self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress,
-            self.snapshots, self.usage, self.limits,
+            self.snapshots, self.usage, self.limits, self.staging,
         )  # fmt: skip
 
     @property

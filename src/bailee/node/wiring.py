@@ -50,6 +50,7 @@ from bailee.steady import MachineClocks
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training.exports import Exports
+from bailee.training.staging import Staging
 from bailee.usage.counts import UsageCounts
 from bailee.usage.limit_store import LimitStore
 from bailee.vault.files import FilesWithin
@@ -325,6 +326,11 @@ class Wiring:
         return Exports(self.ground.data, self.ground.policy, self.ground.ledger)
 
     @cached_property
+    def staging(self) -> Staging:
+        """Those on their way to a bucket."""
+        return Staging(self.ground.home.datasets)
+
+    @cached_property
     def usage(self) -> UsageCounts:
         """What is used of models, by the hour."""
         return UsageCounts(self.ground.data)
@@ -354,6 +360,7 @@ class Wiring:
             telemetry=self.telemetry,
             egress=self.egress,
             exports=self.exports,
+            staging=self.staging,
             usage=self.usage,
             limits=self.limits,
         )

@@ -1,6 +1,6 @@
 """What can be asked of a home about training exports: to make one, what is in it, who has left it.
 
-Folders are those of the machine that the home is on.
+Folders are those of the machine that the home is on; a bucket is reached from there.
 
 Rules kept here:
 
@@ -34,6 +34,7 @@ from bailee.operations.codec import Function, extended
 from bailee.operations.operation import operation
 from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
+from bailee.outbound.bucket import Bucket
 from bailee.training import manifest, naming
 from bailee.training.checking import CheckedDataset, Dataset, RowsAllowed, WithdrawnRow, WrongPart
 from bailee.training.cluster import RayEngine, cluster_address
@@ -41,6 +42,7 @@ from bailee.training.exported import SIGNED, Export
 from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
 from bailee.training.finishing import Finished, put
 from bailee.training.pool import LocalEngine
+from bailee.training.publishing import check_bucket, publish
 from bailee.training.shards import Engine
 
 _MOST_WORKERS: Final = 256
@@ -117,38 +119,90 @@ def export(
     workers: int | None = None,
     names_model: str | None = None,
 ) -> Iterator[ExportProgress | Finished]:
-    """Write what may be trained on into a folder. One that was broken off goes on. `names_model`:
-    the folder of a spaCy model by which names are found and masked.
+    """Write what may be trained on into a folder, or a bucket (s3://BUCKET/PREFIX). One that was
+    broken off goes on. `names_model`: the folder of a spaCy model by which names are found and
+    masked.
     """
     del reason  # it is among what asks
     asks.require(node, Permission.TRAINING_EXPORT)
-    why = worded(asks.why)
+    why = worded(asks.why, "a training export")
     _check_installed()
     made = engine_named(engine, workers)
     model = None if names_model is None else _model(names_model)
-    place = Path(folder)
-    known = node.exports.at(folder)
-    check_place(place, node.home.path, known)
-    if known is not None and (known.document is None or not (place / manifest.PROOF).exists()):
+    bucket = _bucket(folder)
+    known = node.exports.at(folder if bucket is None else bucket.named)
+    if bucket is None:
+        check_place(Path(folder), node.home.path, known)
+        lost = known is not None and not (Path(folder) / manifest.PROOF).exists()
+        goes_on = known is not None and (known.document is None or lost)
+    else:
+        check_bucket(bucket, going_on=known is not None)
+        goes_on = known is not None and (known.document is None or node.staging.has(known.id))
+    if known is not None and goes_on:
         same = (known.format, known.since, known.names_model) == (format, since, model)
         if known.document is None and not (same and known.policy == node.policy.sha256):
             raise InputError(
-                "the export into this folder was begun on other terms.",
+                "the export to this place was begun on other terms.",
                 hint="give the same --format, --since and --names-model; if the policy is another "
-                "since, remove the folder and name a new one. Nothing was changed",
+                "since, remove what is there and name a new place. Nothing was changed",
             )
+    else:
+        known = node.exports.begin(
+            place=folder if bucket is None else bucket.named,
+            format=format,
+            by=asks.actor.name,
+            reason=why,
+            whose=NOBODY,
+            since=since,
+            now=asks.due,
+            names_model=model,
+        )
+    if bucket is None:
         return carry_out(node, known, made, names_model=names_model or "")
-    begun = node.exports.begin(
-        place=folder,
-        format=format,
-        by=asks.actor.name,
-        reason=why,
-        whose=NOBODY,
-        since=since,
-        now=asks.due,
-        names_model=model,
-    )
-    return carry_out(node, begun, made, names_model=names_model or "")
+    return _to_bucket(node, known, made, bucket, names_model or "")
+
+
+def _bucket(place: str) -> Bucket | None:
+    """The bucket that is meant; None: it is a folder.
+
+    Raises:
+        InputError: code `configuration`, it is neither, or can't be used as things are.
+    """
+    if "://" not in place:
+        return None
+    if not place.startswith("s3://"):
+        raise InputError(
+            "a training export goes into a folder or a bucket.",
+            code="configuration",
+            hint="name a folder, or s3://BUCKET/PREFIX; nothing was exported",
+        )
+    return Bucket(place, os.environ)
+
+
+def _to_bucket(
+    node: Node, known: Export, engine: Engine, bucket: Bucket, names_model: str
+) -> Iterator[ExportProgress | Finished]:
+    """An export by way of a folder of the home, which nobody else works on, and which is removed
+    once all of it is in the bucket.
+    """
+    with node.staging.holding(known.id) as folder:
+        if known.document is None and not any(folder.iterdir()):
+            known = node.exports.plan_again(known)  # what was written before is not there any more
+        for item in carry_out(node, known, engine, names_model=names_model, folder=folder):
+            if isinstance(item, Finished):
+                done = replace(item, place=bucket.named)
+            else:
+                yield item
+        try:
+            for _ in publish(folder, bucket):
+                yield ExportProgress(known.id, known.shards, known.shards, done.sessions)
+        except OSError as error:
+            raise StorageError(
+                f"the dataset can't be read ({error.strerror or type(error).__name__}).",
+                hint="run it again: it goes on",
+            ) from error
+        node.staging.done(known.id)
+    yield done
 
 
 def _model(folder: str) -> str:
@@ -164,11 +218,18 @@ def _model(folder: str) -> str:
 
 
 def carry_out(
-    node: Node, known: Export, engine: Engine, shard: int = SHARD, names_model: str = ""
+    node: Node,
+    known: Export,
+    engine: Engine,
+    shard: int = SHARD,
+    *,
+    names_model: str = "",
+    folder: Path | None = None,
 ) -> Iterator[ExportProgress | Finished]:
     """An export that is on record, with an engine, in shards of so many sessions. `names_model`:
-    the folder of its model for names.
+    the folder of its model for names; `folder`: where its files lie, if not at its place.
     """
+    folder = Path(known.place) if folder is None else folder
     node.vault.settle()
     exporting = Exporting(
         node.exports,
@@ -182,20 +243,19 @@ def carry_out(
         shard=shard,
         names_model=names_model,
     )
-    for item in exporting.run(known) if known.state != SIGNED else ():
+    for item in exporting.run(known, folder) if known.state != SIGNED else ():
         if isinstance(item, Finished):
-            _seal(node, node.exports.get(known.id))
+            _seal(node, node.exports.get(known.id), folder)
         yield item
     if known.state == SIGNED:
-        _seal(node, known)
-        yield Dataset(Path(known.place)).finished()
+        _seal(node, known, folder)
+        yield Dataset(folder).finished()
 
 
-def _seal(node: Node, known: Export) -> None:
+def _seal(node: Node, known: Export, place: Path) -> None:
     """Write the home's signature of a manifest that is on record, and the proof that it is; what
     was needed on the way is removed.
     """
-    place = Path(known.place)
     signer = node.sequencer.signer
     text = manifest.statement(signer.name, known.id, str(known.document))
     entry = node.ledger.latest(1, kind="training.exported", subject=known.id)[0]

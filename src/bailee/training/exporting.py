@@ -96,14 +96,14 @@ class Exporting:
         self._failed = ""
         self._suspects = Suspects()
 
-    def run(self, export: Export) -> Iterator[ExportProgress | Finished]:
-        """Carry it out, from wherever it is. The last of what it gives is what was finished.
+    def run(self, export: Export, place: Path) -> Iterator[ExportProgress | Finished]:
+        """Carry it out in the folder `place`, from wherever it is. The last of what it gives is
+        what was finished.
 
         Raises:
             StorageError: a store or the folder can't be used, or workers end again and again; run
                 it again to go on.
         """
-        place = Path(export.place)
         staging = prepared(place)
         if export.state == PLANNING:
             export = self._exports.plan(export, self._shard, self._clock())

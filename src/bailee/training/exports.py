@@ -206,8 +206,8 @@ class Exports:
         numbers = [*range(len(ends))]
         secrets.SystemRandom().shuffle(numbers)
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            of_it = training_shards.c.export == export.id
-            connection.execute(delete(training_shards).where(of_it))
+            for table in (training_shards, training_sessions):
+                connection.execute(delete(table).where(table.c.export == export.id))
             for place, last in enumerate(ends):
                 connection.execute(
                     insert(training_shards).values(
@@ -219,6 +219,16 @@ class Exports:
                     )
                 )
             self._set(connection, export.id, state=WRITING, shards=len(ends))
+        return self.get(export.id)
+
+    def plan_again(self, export: Export) -> Export:
+        """Let an export that is not signed be planned anew: its files are not there any more.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            self._set(connection, export.id, state=PLANNING)
         return self.get(export.id)
 
     def _ends(self, export: Export, size: int, now: datetime) -> Iterator[str]:

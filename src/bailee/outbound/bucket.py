@@ -1,4 +1,4 @@
-"""A backup's data in a bucket of S3, or of whatever speaks its protocol.
+"""Files in a bucket of S3, or of whatever speaks its protocol.
 
 Rules kept here:
 
@@ -20,14 +20,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 from urllib.parse import urlsplit
 
-from bailee.backup import folder as files
-from bailee.backup.places import Put
 from bailee.errors import InputError, StorageError
 from bailee.loopback import is_loopback
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Credential, S3Store
 
 _PART: Final = 8 << 20
+_PIECE: Final = 1 << 20
 _PARTS_AT_ONCE: Final = 2
 _TRIES: Final = 2
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -53,9 +53,30 @@ _HINT: Final = (
 _Answer = TypeVar("_Answer")
 
 
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A file that was put: its size in bytes, SHA-256 (hexadecimal), and the place's mark of it."""
+
+    size: int
+    sha256: str
+    mark: str
+
+
+def pieces(reading: BinaryIO, length: int | None = None) -> Iterator[bytes]:
+    """A file's bytes, or its first `length`, a piece at a time.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    read = 0
+    while piece := reading.read(_PIECE if length is None else min(_PIECE, length - read)):
+        read += len(piece)
+        yield piece
+
+
 class Bucket:
-    """Objects of one bucket below one prefix. Made for one backup or restore, and used by some
-    threads at once. See `places.BackupPlace`.
+    """Objects of one bucket below one prefix. Made for one backup, restore or dataset, and used by
+    some threads at once. See `backup.places.BackupPlace`.
     """
 
     at_once = 4
@@ -91,7 +112,7 @@ class Bucket:
 
                 def through() -> Iterator[bytes]:
                     nonlocal size
-                    for piece in files.pieces(reading, length):
+                    for piece in pieces(reading, length):
                         found.update(piece)
                         size += len(piece)
                         yield piece
