@@ -194,9 +194,7 @@ def _copy_file(sources: Sources, home: Home, file: BackedFile) -> None:
         )
 
 
-def _copy_keys(
-    sources: Sources, home: Home, environment: Mapping[str, str], now: datetime
-) -> None:
+def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str], now: datetime) -> None:
     """The snapshot's keys, under a root of the home's own. That begins where the old home's was, so
     that what was noted by its generations stays true.
     """
