@@ -71,3 +71,13 @@ def test_what_is_around_a_body_has_an_end(house: House, door: str, around: bytes
     sent = asked(house, door, [CODED], around)
     with house.within(memory=48, cpu=2.0, loop=1.0):
         assert house.say(sent, door)[9:12] in (b"400", b"")
+
+
+def test_cookies_that_are_all_escapes(house: House) -> None:
+    """A head of 60 kB of them costs no more than another, whoever sends it."""
+    for escape in (b'\\"', b"\\0", b"; =", b"="):
+        head = b"GET /sign-in HTTP/1.1\r\nHost: " + house.host("console").encode()
+        said = b'bailee_session="' + escape * (60_000 // len(escape)) + b'"'
+        with house.within(cpu=1.0, loop=0.5):
+            sent = b"\r\n".join([head, b"cookie: " + said, b"connection: close", b"", b""])
+            assert house.say(sent, "console").startswith(b"HTTP/1.1 200 ")

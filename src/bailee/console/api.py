@@ -30,6 +30,7 @@ from bailee import json_lines
 from bailee.accounts import Actor
 from bailee.accounts.keys import KEY_PREFIX
 from bailee.console.asking import Ask
+from bailee.console.cookies import read_cookie
 from bailee.console.parts import Parts
 from bailee.errors import CODES, BaileeError, InputError
 from bailee.node import Node
@@ -114,13 +115,13 @@ def who(node: Node, request: Request, cookie: str) -> Actor:
         key = key or bearer.strip()
     if key:
         return from_outside(node, {"key": key})
-    if not request.cookies.get(cookie):
+    if not read_cookie(request, cookie):
         raise InputError(
             "there is no API key.",
             code="authentication",
             hint="send it as x-api-key, or as Authorization: Bearer",
         )
-    actor = from_outside(node, {"cookie": request.cookies.get(cookie)})
+    actor = from_outside(node, {"cookie": read_cookie(request, cookie)})
     ours = request.headers.get("sec-fetch-site") == "same-origin"
     if request.method not in _SAFE and not (ours and _is_json(request)):
         raise InputError(
