@@ -210,6 +210,25 @@ def test_with_an_idempotency_key_it_is_done_once(people: People) -> None:
     assert not people.server.holds(made.pop().encode())
 
 
+def test_another_key_of_the_same_person_is_not_told_what_was_answered(people: People) -> None:
+    """Who has an operator's plain key is refused, whatever their other key was answered."""
+    plain = people.server.json("key", "create", "--person", "eve@x.example")["key"]
+    body = {"email": "twice@x.example", "plan": "pro"}
+    made = people.ask("POST", "/people", people.operator, body, idempotency_key="k-2")
+
+    told = people.ask("POST", "/people", plain, body, idempotency_key="k-2")
+
+    assert (200, 403, "forbidden") == (made.status, told.status, told.body["error"]["code"])
+
+
+def test_what_was_sent_wrong_is_no_failure_of_the_server(people: People) -> None:
+    """Also where a setting of the operator's has the same form."""
+    bodies = {"/policy/trials": {"document": "[["}, "/cloud/network/denied": {"entry": "a..b"}}
+    for path, body in bodies.items():
+        answer = people.ask("POST", path, people.operator, body)
+        assert (400, "invalid_request") == (answer.status, answer.body["error"]["code"])
+
+
 def test_the_command_line_reaches_a_server_elsewhere(people: People) -> None:
     """The same output as on the server's own machine; and a plain error where there is no key."""
     here = people.server.json("sessions", "list")

@@ -125,6 +125,7 @@ class Model:
         self.open_again: set[str] = set()  # deleted so long ago that nothing is promised any more
         self.home = self.wall = now
         self.step: timedelta | None = None  # as it was when it was noticed
+        self.anew: timedelta | None = None  # as a process noticed it that knew of none
         self.lasted = timedelta()
         self.surely_lasted = timedelta()  # a crash may forget since when
         self.noted = False
@@ -273,24 +274,25 @@ class Model:
             self.step = None
             self.home = max(self.home, self.wall)
         elif self.step is None or abs(ahead - self.step) > SMALL:
-            self.step = ahead
+            self.step, self.anew = ahead, None
             self.lasted = self.surely_lasted = timedelta()
             self.noted = False
         self._time_ends(before)
 
     @property
-    def _small_enough(self) -> bool:
-        return self.step is not None and abs(self.step) <= ASKED
+    def _sizes(self) -> list[timedelta]:
+        return [abs(one) for one in (self.step, self.anew) if one is not None]
 
     @property
     def may_follow(self) -> bool:
         """Whether the step may be followed without anybody's word."""
-        return self._small_enough and self.lasted >= LASTS
+        return self.step is not None and min(self._sizes) <= ASKED and self.lasted >= LASTS
 
     @property
     def must_follow(self) -> bool:
         """Whether it is, by who looks now."""
-        return self._small_enough and self.surely_lasted >= LASTS
+        small = self.step is not None and max(self._sizes) <= ASKED
+        return small and self.surely_lasted >= LASTS
 
     def follow(self) -> None:
         """The clock is taken as it is. What was past its time before is not shown by an earlier."""
@@ -305,10 +307,12 @@ class Model:
 
     def starts(self, now: datetime) -> None:
         """The process starts again, and takes it to be `now`: it may have lost by how little the
-        clock was set before. Since when a step lasts, it knows if that was noted.
+        clock was set before. Since when a step lasts, and how large it was, it knows if that was
+        noted; else it takes it as it is now, with what the clock was set by since.
         """
         if abs(now - self.home) <= SMALL:
             self.home = now
             self._time_ends()
         if self.step is not None and not self.noted:
             self.surely_lasted = timedelta()
+            self.anew = self.wall - self.home

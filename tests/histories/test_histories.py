@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -37,3 +38,23 @@ def test_what_was_promised_holds_in_every_history() -> None:
         )
         if ticks() - began >= SECONDS:
             break
+
+
+@pytest.mark.row("R1", "R5")
+def test_a_step_that_a_crash_forgot_is_as_large_as_it_is_found() -> None:
+    """Back by a day, which would be followed, and by 20 seconds more before anybody looked: then a
+    process that knew of none finds one of more than a day, and waits for somebody's word.
+    """
+    told = Histories()
+    try:
+        told.step(by=timedelta(days=-1))
+        told.passes(how_long=timedelta(days=30))
+        told.nudge(seconds=-20)
+        for _ in range(2):
+            told.crash(some=[], meanwhile=timedelta(days=2))
+            told.time_agrees()
+        assert told.model.step is not None
+        told.confirm()
+        told.time_agrees()
+    finally:
+        told.teardown()

@@ -16,7 +16,8 @@ from bailee.accounts.account import Account, ApiKey
 from bailee.errors import InputError
 
 RANDOM_BYTES = 5 + 24
-_LENGTH = len("bl_") + 10 + 1 + 48
+KEY_PREFIX: Final = "bl_"
+_LENGTH = len(KEY_PREFIX) + 10 + 1 + 48
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +63,7 @@ from bailee.node.wiring import Wiring
 from bailee.vault.spool_writing import subject_of as file_subject
 
 _BEHIND: Final = timedelta(minutes=5)
+_NEW: Final = timedelta(hours=1)  # how old a service's key may be that is made for a restore
 _NAMED: Final = 5  # files that an error names
 
 
@@ -141,7 +142,7 @@ def restore(
         raise files.failed(home.path, error) from error
     with HomeLock(home):
         if not home.data_database.exists():
-            yield from _copy(sources, home, environment)
+            yield from _copy(sources, home, environment, now)
         done = _replay(sources, home, environment, clock)
         files.remove(_begun_root(home))
         parts.write_own(home, sources.manifest.home, Stage.WHOLE)
@@ -158,13 +159,15 @@ def restore(
 # -- the files -----------------------------------------------------------------------------------
 
 
-def _copy(sources: Sources, home: Home, environment: Mapping[str, str]) -> Iterator[Copying]:
+def _copy(
+    sources: Sources, home: Home, environment: Mapping[str, str], now: datetime
+) -> Iterator[Copying]:
     """Everything but what is done with it. Begun anew, it replaces what it left."""
     wanted = sorted(sources.manifest.files, key=lambda one: one.path == "data/data.db")
     settings = [one for one in wanted if one.path == home.settings_file.name]
     for one in settings:
         _copy_file(sources, home, one)
-    _copy_keys(sources, home, environment)
+    _copy_keys(sources, home, environment, now)
     _copy_log(sources, home)
     parts.write_vault_mark(home, Mark(sources.manifest.home, 0))
     for done, one in enumerate(wanted):
@@ -191,7 +194,7 @@ def _copy_file(sources: Sources, home: Home, file: BackedFile) -> None:
         )
 
 
-def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str]) -> None:
+def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str], now: datetime) -> None:
     """The snapshot's keys, under a root of the home's own. That begins where the old home's was, so
     that what was noted by its generations stays true.
     """
@@ -201,7 +204,7 @@ def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str]) -> 
             if path != begun:
                 files.remove(path)
     settings = config.load(home.settings_file, environment, {})
-    root = _new_root(home, settings, environment)
+    root = _new_root(home, settings, environment, sources.snapshot.at, now)
     while root.generations()[-1] <= sources.snapshot.generation:
         root.add()
         root.destroy(root.generations()[0])
@@ -210,9 +213,17 @@ def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str]) -> 
         copying.copy(engine, old, root, home.keyring_database)
 
 
-def _new_root(home: Home, settings: Settings, environment: Mapping[str, str]) -> Root:
+def _new_root(
+    home: Home,
+    settings: Settings,
+    environment: Mapping[str, str],
+    taken: datetime,
+    now: datetime,
+) -> Root:
     """A root of the home's own, without generations from before; or the one that a restore which
-    was broken off has begun, which says so before it makes it.
+    was broken off has begun, which says so before it makes it. A service that makes the first
+    generation with the key has none without: there the key has to be new, of the last hour and made
+    since the snapshot was `taken`.
 
     Raises:
         InputError: the one that is set is somebody's already: the old home's, as a rule, whose
@@ -223,13 +234,14 @@ def _new_root(home: Home, settings: Settings, environment: Mapping[str, str]) ->
     own = begun.exists() and begun.read_bytes() == where.encode()
     if not own and driver_of(where) not in (FileRoot.driver, EnvironmentRoot.driver):
         with suppress(IntegrityError):
-            open_root(where, file, settings, environment, may_make=False)
-            raise InputError(
-                "the root key that keyring.root names is in use.",
-                code="configuration",
-                hint="name a new one for the restored home, with BAILEE_KEYRING_ROOT; what its "
-                "driver needs besides is set in the same way",
-            )
+            made = open_root(where, file, settings, environment, may_make=False).first_made
+            if made is None or made <= taken or now - made > _NEW:
+                raise InputError(
+                    "the root key that keyring.root names is in use, or not new.",
+                    code="configuration",
+                    hint="name a new one for the restored home, made for it within the hour, with "
+                    "BAILEE_KEYRING_ROOT; what its driver needs besides is set in the same way",
+                )
         files.written(begun, where.encode())
     return open_root(where, file, settings, environment, may_make=True)
 

@@ -7,6 +7,7 @@ import re
 from starlette.responses import RedirectResponse, Response
 
 from bailee.console.asking import Ask
+from bailee.console.cookies import read_cookie
 from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import BaileeError
@@ -40,7 +41,7 @@ class Arriving:
 
     def waits_for(self, ask: Ask) -> str | None:
         """The code of the client for which this browser was sent to sign in, if it was."""
-        code = ask.request.cookies.get(self._parts.cookie_named(DEVICE_COOKIE), "")
+        code = read_cookie(ask.request, self._parts.cookie_named(DEVICE_COOKIE)) or ""
         return code if _CODE.fullmatch(code) else None
 
     def go(self, ask: Ask, person: str | None, to: str) -> Response:
@@ -54,7 +55,7 @@ class Arriving:
         cookie = self._registry.web_sessions.begin(
             person,
             client=ask.request.headers.get("user-agent"),
-            instead_of=ask.request.cookies.get(self._parts.cookie),
+            instead_of=read_cookie(ask.request, self._parts.cookie),
         )
         response.set_cookie(
             self._parts.cookie,

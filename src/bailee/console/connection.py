@@ -8,6 +8,8 @@ Rules kept here:
   nobody. Who takes it slowly gets all of it.
 * A body that the application did not want is not read on for long: the answer goes out, then the
   connection ends.
+* What two readers could understand differently is refused with 400 (`framing`), before anything of
+  it is served; fields after a body too.
 
 How many connections there may be is `listener`'s matter, which is told of the end of each.
 """
@@ -24,11 +26,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bailee.admission.requests import tell_of_admission
+from bailee.console.framing import is_padded, is_plain
 
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
+
+
+_NOT_PLAIN: Final = "Ambiguous HTTP request."
+
+
+class _NotPlainError(Exception):
+    """What the parser is told to stop with; the client reads a 400."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,8 @@ class ConsoleConnection(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._head_bytes = 0
+        self._came = 0  # since the head, what belongs to no body included
+        self._body_bytes = 0
 
     # -- the transport ---------------------------------------------------------------------------
 
@@ -97,7 +109,11 @@ class ConsoleConnection(HttpToolsProtocol):
             if self._head_bytes == 0 and self._timer is None:
                 self._within(self._patience.head)
             self._head_bytes += len(data)
+        if self._in_body:
+            self._came += len(data)
         super().data_received(data)
+        if self._in_body and is_padded(self._came, self._body_bytes):
+            self.send_400_response(_NOT_PLAIN)
         if self._in_head and self._head_bytes > self._patience.head_bytes:
             self.transport.write(_TOO_LARGE)
             self._end()
@@ -119,11 +135,34 @@ class ConsoleConnection(HttpToolsProtocol):
         super().on_message_begin()
         tell_of_admission(cast("dict[str, object]", self.scope), self._admitted)
 
+    def send_400_response(self, msg: str) -> None:
+        """It can't be read any further. Into an answer that has begun nothing else is written."""
+        cycle = self.cycle
+        begun = cycle is not None and cycle.response_started
+        if begun and (self._in_body or not cycle.response_complete):
+            self._end()
+        else:
+            super().send_400_response(msg)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field; one that comes after the body is none."""
+        if self._in_body:
+            raise _NotPlainError
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is there."""
+        if not is_plain(self.parser.get_http_version(), self.url, self.headers):
+            raise _NotPlainError
         self._in_head, self._in_body, self._head_bytes = False, True, 0
+        self._came = self._body_bytes = 0
         self._within(self._patience.body)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body is there."""

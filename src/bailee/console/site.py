@@ -37,6 +37,7 @@ from bailee.console.api import ApiHandlers, refusal, who
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body, within
 from bailee.console.cloud import CloudPages
+from bailee.console.cookies import read_cookie
 from bailee.console.device import DevicePages, FreshArrivals
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.fairness import RETRY_AFTER, Fairness
@@ -198,10 +199,10 @@ class Site:
 
     def _ask(self, request: Request) -> tuple[Ask, str | None]:
         """The request with its visitor, and the cookie to set when the visitor had none."""
-        visitor = visitor_of(self._parts.node.registry, request.cookies.get(self._parts.cookie))
+        visitor = visitor_of(self._parts.node.registry, read_cookie(request, self._parts.cookie))
         fresh = None
         if not visitor.cookie:
-            visit = request.cookies.get(self._parts.cookie_named(VISIT_COOKIE))
+            visit = read_cookie(request, self._parts.cookie_named(VISIT_COOKIE))
             fresh = None if visit else secrets.token_hex(16)
             visitor = Visitor(cookie=visit or fresh or "")
         return Ask(request, visitor, _words(request), self._parts.node.latest()), fresh
@@ -267,7 +268,7 @@ def _words(request: Request) -> Words:
     header = request.headers.get("accept-language", "")
     language = (
         known(request.query_params.get("lang"))
-        or known(request.cookies.get(LANGUAGE_COOKIE))
+        or known(read_cookie(request, LANGUAGE_COOKIE))
         or accepted(header)
         or "en"
     )

@@ -17,6 +17,7 @@ from bailee.accounts.ways_in import Arrived, OpenIdProvider, RelyingParty
 from bailee.console.api import as_json
 from bailee.console.arriving import Arriving, address_of
 from bailee.console.asking import Ask
+from bailee.console.cookies import read_cookie
 from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import BaileeError, InputError
@@ -141,7 +142,7 @@ class WaysIn:
     def returned(self, ask: Ask) -> Response:
         """Back from the provider."""
         name = self._parts.cookie_named(_PROVIDER_COOKIE)
-        cookie = ask.request.cookies.get(name)
+        cookie = read_cookie(ask.request, name)
         try:
             arrived = self._registry.providers.arrive(dict(ask.query), cookie=cookie)
         except BaileeError as error:

@@ -181,11 +181,13 @@ class Reports:
         still: Callable[[], bool] = lambda: True,
     ) -> Report:
         """Keep a report on these terms. `sent_as`: what the client calls it; the same again gives
-        the report that is there. `still`: whether its sender is there yet, asked at the last
-        moment: who is erased while their report is on its way leaves none.
+        the report that is there, and another under that name is refused. `still`: whether its
+        sender is there yet, asked at the last moment: who is erased while their report is on its
+        way leaves none.
 
         Raises:
-            InputError: code `authentication`, the sender is gone.
+            InputError: code `authentication`, the sender is gone; `idempotency_key`, there is
+                another report of that name.
             StorageError: it can't be kept; nothing is left of it after the next start.
         """
         with self.lock:
@@ -194,6 +196,7 @@ class Reports:
             mark = None if sent_as is None else self._mark(origin, sent_as)
             before = None if mark is None else self._select(table.c.sent_as == mark)
             if before:
+                self._demand_same(before[0], parts)
                 return before[0]
             report_id = "fb_" + os.urandom(12).hex()
             now = self._clock()
@@ -243,6 +246,21 @@ class Reports:
             self._remove(report_id)
         except StorageError:
             pass
+
+    def _demand_same(self, report: Report, parts: Parts) -> None:
+        """Refuse what is not this report: its sender would take it for kept. One that can't be
+        opened any more was withdrawn or is past its time, and stays so.
+        """
+        try:
+            there = self.open(report)
+        except BaileeError:
+            return
+        if there != parts:
+            raise InputError(
+                "this Idempotency-Key was given with another report; nothing was kept.",
+                code="idempotency_key",
+                hint="use a new key for each report",
+            )
 
     def _mark(self, origin: Origin, sent_as: str) -> bytes:
         return hmac.digest(self._sent_key, associated(origin.key_id, sent_as), "sha256")

@@ -26,6 +26,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from bailee.accounts.keys import KEY_PREFIX
 from bailee.admission.connections import address_group
 from bailee.admission.requests import admit
 from bailee.admission.together import Together
@@ -236,14 +237,19 @@ def _address(request: Request) -> str:
 
 
 def bearer(request: Request) -> bytes | None:
-    """The key of an OTLP exporter's headers; some send the value percent-encoded."""
+    """The key of an OTLP exporter's headers; some send the value percent-encoded. Of two that may
+    be ours, and are not the same, none: who pays is not to hang on who reads.
+    """
+    found = []
     for name in ("authorization", "x-api-key"):
         value = request.headers.get(name)
         if value:
             key = value.replace("%20", " ").strip()
             kind, _, rest = key.partition(" ")
-            return (rest.strip() if kind.lower() == "bearer" else key).encode("latin-1", "replace")
-    return None
+            found.append(rest.strip() if kind.lower() == "bearer" else key)
+    if not found or len({key for key in found if key.startswith(KEY_PREFIX)}) > 1:
+        return None
+    return found[0].encode("latin-1", "replace")
 
 
 def _too_large(most: int) -> InputError:

@@ -20,7 +20,7 @@ waits for the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -28,7 +28,7 @@ from typing import Final
 from sqlalchemy import Column, Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.keys import deks, ended_roots, keks, root_place, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import damage, fitting, rooted
@@ -172,18 +172,7 @@ def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
         with store.engine.begin() as connection:
             living = select(keks).where(keks.c.id.in_(dirty), keks.c.id.not_in(aside.keks))
             olds = {row.id: row for row in connection.execute(living)}  # epochs end meanwhile
-            full = select(deks.c.kek_id).where(deks.c.kek_id.in_(olds)).distinct()
-            opened: dict[str, Kek] = {}
-            some = [olds[kek_id] for kek_id in connection.execute(full).scalars()]
-            for kek_id, kek in store.open_keks(some).items():
-                if isinstance(kek, Kek):
-                    opened[kek_id] = kek
-                else:
-                    aside.put(connection, KEK, kek_id)
-                    del olds[kek_id]
-            rows = connection.execute(
-                select(deks).where(deks.c.kek_id.in_(olds)).order_by(deks.c.kek_id).limit(_PORTION)
-            ).all()
+            rows, opened = _under(store, connection, olds, aside)
             under = [olds[row.kek_id] for row in rows]
             news = store.current_keks(connection, {(old.data_class, old.epoch) for old in under})
             swaps: list[Swap] = []
@@ -211,6 +200,25 @@ def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
         with store.engine.begin() as connection:
             remove_keks(connection, list(olds))
     return 0
+
+
+def _under(
+    store: KeyStore, connection: Connection, olds: dict[str, DbRow], aside: _Aside
+) -> tuple[Sequence[DbRow], dict[str, Kek]]:
+    """Some DEKs under these KEKs, and the KEKs that they are under, opened. One that does not open
+    is set aside, and is not among `olds` any more; one that nothing is under is not opened.
+    """
+    while True:
+        query = select(deks).where(deks.c.kek_id.in_(olds)).order_by(deks.c.kek_id)
+        rows = connection.execute(query.limit(_PORTION)).all()
+        some = [olds[kek_id] for kek_id in dict.fromkeys(row.kek_id for row in rows)]
+        found = store.open_keks(some)
+        closed = [kek_id for kek_id, kek in found.items() if not isinstance(kek, Kek)]
+        if not closed:
+            return rows, {kek_id: kek for kek_id, kek in found.items() if isinstance(kek, Kek)}
+        for kek_id in closed:
+            aside.put(connection, KEK, kek_id)
+            del olds[kek_id]
 
 
 def _rewrap_keks(store: KeyStore, new: int, aside: _Aside) -> int:

@@ -17,7 +17,7 @@ from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.cloud_whose import account_named
 from bailee.operations.codec import Function
-from bailee.operations.operation import operation
+from bailee.operations.operation import operation, sent_by
 
 _CHANGE: Final = Permission.CLOUD_NETWORK_CHANGE
 
@@ -65,7 +65,8 @@ def _add(
     asks: Asks, node: Node, side: Side, entry: str, account: str | None
 ) -> NetworkEntrySummary:
     owner = account_named(asks, node, account, _CHANGE)
-    return shown(node.network_lists.add(owner.account_id, side, entry, by=asks.actor.name))
+    with sent_by(asks):
+        return shown(node.network_lists.add(owner.account_id, side, entry, by=asks.actor.name))
 
 
 def shown(entry: lists.NetworkEntry) -> NetworkEntrySummary:

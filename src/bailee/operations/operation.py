@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
+from bailee.errors import InputError
 from bailee.node import Node
-from bailee.operations.asks import Asks
+from bailee.operations.asks import Asks, Via
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -34,3 +35,16 @@ def operation(
         return carry_out
 
     return make
+
+
+@contextmanager
+def sent_by(asks: Asks) -> Iterator[None]:
+    """Around reading something of a form that the operator's own files have too. What is wrong with
+    it is the asker's matter over HTTP: no failure of the server, as a setting of its own would be.
+    """
+    try:
+        yield
+    except InputError as error:
+        if asks.via is Via.TERMINAL or error.http_status < 500:
+            raise
+        raise InputError(error.message, hint=error.hint) from None

@@ -24,7 +24,7 @@ from bailee.errors import BaileeError, InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
-from bailee.operations.operation import operation
+from bailee.operations.operation import operation, sent_by
 from bailee.policy import Decision, Policy
 from bailee.policy.loading import from_bytes
 from bailee.training import eligibility
@@ -90,8 +90,9 @@ def try_document(asks: Asks, node: Node, document: str, against: str | None = No
     else against the one that holds. Both are whole documents, in TOML. Nothing is changed.
     """
     asks.require(node, Permission.POLICY_TRY)
-    new = _read(document, "the document")
-    old = node.policy if against is None else _read(against, "the other document")
+    with sent_by(asks):
+        new = _read(document, "the document")
+        old = node.policy if against is None else _read(against, "the other document")
     judges = _Judge(old), _Judge(new)
     changes: defaultdict[_Change, _Counted] = defaultdict(_Counted)
     changed, everybody = _Counted(), _Counted()

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -37,10 +37,11 @@ _Answer = tuple[int, JsonObject]
 
 @dataclass
 class KmsVersion:
-    """A version of a key: its state, and its bytes."""
+    """A version of a key: its state, its bytes, and when it was made."""
 
     state: str
     key: bytes
+    made: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class GoogleKms(ThreadedServer):
@@ -148,6 +149,7 @@ class GoogleKms(ThreadedServer):
         shown: JsonObject = {
             "name": _version(key, number),
             "state": state,
+            "createTime": self.keys[key][number].made.isoformat(),
         }
         if state == "DESTROY_SCHEDULED":
             shown["destroyTime"] = (datetime.now(UTC) + self._scheduled).isoformat()

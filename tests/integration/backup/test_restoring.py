@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copytree, rmtree
 
@@ -380,6 +380,41 @@ def test_a_root_that_a_broken_restore_made_in_a_service_is_gone_on_with(
         place.restore("another", environment=environment)
     place.restore(environment=environment)
     assert not (place.folder / "restored" / "root" / "made-by-restore").exists()
+    places.close()
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("driver", ["transit", "google-kms"])
+def test_a_new_key_of_a_service_takes_a_restored_home(
+    place: BackedUp, monkeypatch: pytest.MonkeyPatch, driver: str
+) -> None:
+    """A service that makes the first generation with the key: made for the restore it is taken;
+    from before the snapshot, or once a home is under it, it is not, and keeps what it has.
+    """
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "")  # put back at the end
+    (place.folder / "roots").mkdir()
+    places = RootPlaces(place.folder / "roots")
+    root = places.make(driver)
+    environment = {**root.environment, "BAILEE_KEYRING_ROOT": root.where}
+    planted(place)
+    place.back_up()
+    place.take_log()
+    began, place.clock.now = place.clock.now, datetime.now(UTC) + timedelta(hours=2)
+    with pytest.raises(InputError, match="not new"):
+        place.restore("late", environment=environment)
+    assert (1,) == root.open().generations()
+    place.clock.now = began
+    place.restore(environment=environment)
+    assert root.open().first_made is None
+    with pytest.raises(InputError, match="not new"):
+        place.restore("another", environment=environment)
+    living = root.open().generations()
+    restored = Node.open(
+        Home(place.folder / "restored"), clock=place.clock, environment=environment
+    )
+    assert living == (restored.keyring.generation(),)
+    assert {*place.sessions.values()} & {one.id for one in restored.vault.sessions(place.clock())}
+    restored.close()
     places.close()
 
 

@@ -357,6 +357,19 @@ def test_a_report_that_is_sent_again_is_one_report(site: Site) -> None:
     assert 2 == len(site.listed())
 
 
+@pytest.mark.row("F1")
+def test_another_report_of_the_same_name_is_refused(site: Site) -> None:
+    """Nobody is told that it is kept, and the one that is there stays."""
+    key = {"x_api_key": site.keys["ada"], "idempotency_key": "0123456789abcdef"}
+    first = site.send(idempotency_key=key["idempotency_key"])
+    status, _, said = site.call(
+        "POST", "/api/claude_cli_feedback", body(REPORT | {"description": "another"}), **key
+    )
+
+    assert (409, True) == (status, "another report" in json.dumps(said))
+    assert [first["feedback_id"]] == [one["id"] for one in site.listed()]
+
+
 def test_what_a_crash_kept_from_arriving_is_gone_at_the_next_start(site: Site) -> None:
     """Its row was there, its answer was never given: neither row, key nor bytes stay."""
     report = site.send()["feedback_id"]

@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from bailee.clock import Ticks, ticks
@@ -76,7 +76,7 @@ class GoogleKmsRoot(ServiceRoot):
     def _list(self) -> tuple[int, ...]:
         seconds = text(self._asked("GET", self._key)["destroyScheduledDuration"])
         self.lag = timedelta(seconds=float(seconds.removesuffix("s")))
-        found, more = [], ""
+        found, made, more = [], dict[int, str](), ""
         while True:
             page = self._asked("GET", f"{self._key}/cryptoKeyVersions?pageSize=1000{more}")
             for version in objects(page.get("cryptoKeyVersions")):
@@ -84,6 +84,7 @@ class GoogleKmsRoot(ServiceRoot):
                     int(text(version["name"]).rpartition("/")[2]),
                     text(version["state"]),
                 )
+                made[number] = text(version.get("createTime"))
                 if state == "ENABLED":
                     found.append(number)
                 elif state not in _DEAD:
@@ -92,6 +93,8 @@ class GoogleKmsRoot(ServiceRoot):
                         f"whoever runs the project: enable version {number} of the key",
                     )
             if not page.get("nextPageToken"):
+                first = made.get(1) if len(made) == 1 else None
+                self.first_made = datetime.fromisoformat(first) if first else None
                 return tuple(sorted(found))
             more = f"&pageToken={page['nextPageToken']}"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from bailee.errors import IntegrityError
@@ -31,6 +31,9 @@ class Root(ABC):
     """What `keyring.root` calls it."""
     lag = timedelta(0)
     """How long a generation could still be brought back after `destroy`."""
+    first_made: datetime | None = None
+    """When the first generation was made, of a root that has never had another and whose service
+    makes that one with the key itself. None: of any other."""
 
     @abstractmethod
     def generations(self) -> tuple[int, ...]:

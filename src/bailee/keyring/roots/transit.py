@@ -16,12 +16,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.clock import Ticks, ticks
 from bailee.errors import InputError, IntegrityError
-from bailee.json_values import JsonObject, objects, text, whole
+from bailee.json_values import JsonObject, members, objects, text, whole
 from bailee.keyring.roots.root import Bound, unauthentic
 from bailee.keyring.roots.service import CONNECTING, SECONDS, RootUnreachable, ServiceRoot
 from bailee.outbound.network import Network
@@ -79,7 +80,10 @@ class TransitRoot(ServiceRoot):
     def _list(self) -> tuple[int, ...]:
         key = self._asked("GET", f"keys/{self._name}", "read")
         least = max(1, whole(key["min_available_version"]))
-        return tuple(range(least, whole(key["latest_version"]) + 1))
+        newest = whole(key["latest_version"])
+        made = whole(members(key["keys"])["1"]) if newest == 1 else None
+        self.first_made = None if made is None else datetime.fromtimestamp(made, UTC)
+        return tuple(range(least, newest + 1))
 
     def _make(self) -> None:
         self._asked("POST", f"keys/{self._name}/rotate", "update", {})
