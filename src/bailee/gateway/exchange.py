@@ -170,6 +170,11 @@ class Exchange:
         return self._particulars.caller.owner
 
     @property
+    def started(self) -> float:
+        """When it began, in Unix seconds."""
+        return self._particulars.started
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more is taken from either side."""
         return self.phase >= FAILING
