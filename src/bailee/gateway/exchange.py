@@ -266,7 +266,10 @@ class Exchange:
         downlink, phase = self._downlink, self.phase
         if phase >= FAILING or downlink is None:
             return
-        self._particulars.came(payload)
+        particulars = self._particulars
+        particulars.bytes_out += len(payload)
+        if particulars.meter is not None:
+            particulars.meter.feed(payload)
         self.down += downlink.send(payload, done, now) or downlink.send_head()
         if done:
             self.uplink.close()
@@ -313,7 +316,7 @@ class Exchange:
         if was <= ANSWER:
             self._particulars.outcome = Outcome.CLIENT_ABORTED
             if self.phase in WRITING:
-                self.out.append(_RECORD)
+                self._record()
         if self.phase is OVER:
             self._finish()
 
@@ -331,9 +334,13 @@ class Exchange:
         self._failure = error
         self._particulars.outcome = outcome
         if self.phase in WRITING:
-            self.out.append(_RECORD)
+            self._record()
         else:
             self._end_with_error(error)
+
+    def _record(self) -> None:
+        """Has the record written, where one is."""
+        self.out.append(_RECORD)
 
     def _end_with_error(self, error: BaileeError) -> None:
         downlink = self._downlink

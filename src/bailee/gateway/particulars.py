@@ -26,7 +26,7 @@ _OUTCOMES: Final = {one: one.value for one in Outcome}
 
 class Particulars:
     """Who, where, since when (Unix seconds), how many bytes, on what terms, and how it ended. The
-    exchange owns it, and counts in it on the gateway's thread.
+    exchange owns it, and counts in it on the gateway's thread, and shows `meter` what comes.
     """
 
     __slots__ = (
@@ -54,7 +54,7 @@ class Particulars:
         route: GatewayRoute,
         kept: Keeping | NotKept,
         started: float,
-        own: bool = False,
+        own: bool,
     ) -> None:
         """`own`: on the client's own credential."""
         self.exchange_id = exchange_id
@@ -77,12 +77,6 @@ class Particulars:
         """The answer begins. What a conversation's used is read from it as it passes."""
         if answer.status == _OK and self.route.recorded:
             self.meter = meter_for(self.route.api, answer.content_type, answer.content_encoding)
-
-    def came(self, payload: bytes) -> None:
-        """The next bytes of the answer."""
-        self.bytes_out += len(payload)
-        if self.meter is not None:
-            self.meter.feed(payload)
 
     def whole(self, body: bytes) -> WholeRequest:
         """The request, as who says whether it may go on is shown it."""

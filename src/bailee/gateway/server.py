@@ -232,8 +232,7 @@ class Gateway:
             self._preflight(client, head)
             return
         where = route(head.method, head.target, websocket=head.websocket)
-        shaped = where if isinstance(where, GatewayRoute | RefusedRoute) else None
-        client.api = Api.MESSAGES if shaped is None else shaped.api
+        client.api = where.api if isinstance(where, (GatewayRoute, RefusedRoute)) else Api.MESSAGES
         caller, passthrough = None, False
         if isinstance(where, GatewayRoute):
             try:
