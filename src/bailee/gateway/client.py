@@ -242,7 +242,8 @@ class ClientConnection(ReadInTurns):
             carrier.carry()
             return
         rest, self._buffer = self._buffer, b""
-        self.resume("ahead")
+        if self._why:
+            self.resume("ahead")
         self._body_data(rest)
 
     def _body_data(self, data: bytes) -> None:
@@ -313,7 +314,8 @@ class ClientConnection(ReadInTurns):
         """Waits for the next request, or takes it."""
         self._course.begins(self._gateway.now)
         self._gateway.connections.waits(self)
-        self.resume()
+        if self._why:
+            self.resume()
         if self._buffer:
             self._pump()
 

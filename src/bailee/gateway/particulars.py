@@ -45,10 +45,9 @@ class Particulars:
         "terms",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         exchange_id: str,
-        *,
         caller: Caller,
         head: RequestHead,
         route: GatewayRoute,
