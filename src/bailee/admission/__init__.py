@@ -8,9 +8,10 @@ from bailee.admission.connections import ConnectionLimits, Connections, address_
 from bailee.admission.descriptors import Descriptors, raise_limit, share_out
 from bailee.admission.disk import OnDisk, floor, stores
 from bailee.admission.rounds import Rounds
-from bailee.admission.shares import Held, Over, ShareLimits, Shares, Unsealed
+from bailee.admission.shares import PIECE, Held, Over, ShareLimits, Shares, Unsealed
 
 __all__ = [
+    "PIECE",
     "ConnectionLimits",
     "Connections",
     "Descriptors",

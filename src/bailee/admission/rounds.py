@@ -5,7 +5,8 @@ turn (`soon`) or after so many seconds (`later`).
 
 Rules kept here:
 
-* Each account begins at most `most` requests in a turn of the loop, one that is alone `alone`; what
+* Each account begins at most `most` requests in a turn of the loop, one that is alone `alone` (a
+  turn's end is looked for only after so many: it costs the loop a turn that nobody needs); what
   is more waits for the next turn, in the order in which it came, the keys of an account one after
   the other. So another account's request stands behind a few of them, never behind all; also who
   comes while one account alone was there. Who is alone begins more at once, since what begins
@@ -103,18 +104,16 @@ class Rounds:
 
     def begins(self, account: str) -> bool:
         """Whether a request begins now; otherwise its caller goes on with `wait`."""
-        self._seen[account] = self._now()
+        self._seen[account] = now = self._now()
         if not self.crowded and len(self._seen) > 1:
             self._crowd()
-        count = self._begun.get(account, 0)
-        if (
-            count >= self._most()
-            or account in self._queues
-            or self._pace.wait(account, self._now())
-        ):
+        count, most = self._begun.get(account, 0), self._most()
+        if count >= most or account in self._queues or self._pace.wait(account, now):
             return False
-        self._take_turn()
-        self._begin(account, count + 1)
+        count += 1
+        if self.crowded or count == most:
+            self._take_turn()
+        self._begin(account, count)
         return True
 
     def _most(self) -> int:
@@ -251,6 +250,8 @@ class Rounds:
     # -- how late the loop is --------------------------------------------------------------------
 
     def _crowd(self) -> None:
+        if not self.crowded:
+            self._take_turn()  # what began while one was alone is of this turn, or was of others
         self.crowded = True
         if not self._looking:
             self._looking = True

@@ -4,7 +4,8 @@ Pure: it counts and says who is over; the gateway answers.
 
 Rules kept here:
 
-* Bytes are counted as they come. What a request says of its length takes nothing from anybody.
+* Bytes are counted as they come, those of an answer a few KiB at a time. What a request says of its
+  length takes nothing from anybody.
 * An account has at most `requests` under way and holds at most `memory`; a key half of each, so
   that one program does not take all that its account has. Who is over is refused, nobody else.
 * A single request is never over a share: one that is larger than the share would never get in.

@@ -5,6 +5,7 @@ came of that. Nothing about an exchange is decided here.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Final
@@ -23,7 +24,7 @@ class SocketCarrier:
     The gateway makes it for a client's connection; all its methods are called on the loop's thread.
     """
 
-    __slots__ = ("_client", "_connection", "_gateway", "_pool", "_task", "exchange")
+    __slots__ = ("_began", "_client", "_connection", "_gateway", "_pool", "_task", "exchange")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class SocketCarrier:
     ) -> None:
         self.exchange = exchange
         exchange.held.give_up = self._give_up
+        self._began = time.perf_counter()
         self._gateway = gateway
         self._client = client
         self._pool = pool
@@ -190,7 +192,7 @@ class SocketCarrier:
     def _record(self) -> None:
         exchange = self.exchange
         assert isinstance(exchange, RecordedExchange)
-        capture = partial(exchange.captured, self._gateway.clock().timestamp())
+        capture = partial(exchange.captured, self._now())
         self._gateway.records.submit(capture, self._recorded, exchange.held)
 
     def _recorded(self, error: StorageError | None) -> None:
@@ -205,7 +207,13 @@ class SocketCarrier:
 
     def _say(self) -> None:
         del self.exchange.held.give_up  # the two refer to each other
-        self._gateway.say(self.exchange.summary(self._gateway.clock().timestamp()))
+        self._gateway.say(self.exchange.summary(self._now()))
+
+    def _now(self) -> float:
+        """In Unix seconds. The clock was asked when the exchange began: however it is set
+        meanwhile, an exchange has taken the time that it took.
+        """
+        return self.exchange.started + time.perf_counter() - self._began
 
 
 _DOING: Final[dict[Do, Callable[[SocketCarrier], None]]] = {

@@ -18,7 +18,7 @@ from bailee.admission import Connections, Over, Rounds
 from bailee.api import Api
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError
-from bailee.gateway.client_course import BODY, BUSY, CLOSING, HEAD, LINGER, ClientCourse, Late
+from bailee.gateway.client_course import BODY, BUSY, HEAD, ClientCourse, Late, Then
 from bailee.gateway.exchange import ClientCarrier
 from bailee.gateway.failing import request_late, request_too_large
 from bailee.gateway.handing_over import HandingOver
@@ -152,26 +152,31 @@ class ClientConnection(ReadInTurns):
         self._aside = None
         self._gateway.clients.discard(self)
         self._gateway.connections.closed(self)
+        self._lost()
+
+    def _lost(self) -> None:
+        """Tells who is under way that the client has gone."""
         carrier, self.carrier = self.carrier, None
         if carrier is not None:
             carrier.exchange.client_lost()
             carrier.carry()
 
+    def eof_received(self) -> bool:
+        """See `asyncio.Protocol`. Under TLS the transport closes by itself, when all is sent."""
+        self._aside = None
+        self._do(self._course.ended())
+        return self.transport.get_extra_info("sslcontext") is None
+
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self._course.full = True
+        self._course.filled()
         self._tell_full(True)
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self._course.full = False
-        if self._tell_full(False):
-            return
-        state = self._course.state
-        if state is HEAD:
-            self._next()
-        elif state is CLOSING and not self.transport.get_write_buffer_size():
-            self._close()
+        then = self._course.taken(self.transport.get_write_buffer_size())
+        if not self._tell_full(False):
+            self._do(then)
 
     def _tell_full(self, full: bool) -> bool:
         """Whether there is somebody to tell."""
@@ -237,7 +242,8 @@ class ClientConnection(ReadInTurns):
             carrier.carry()
             return
         rest, self._buffer = self._buffer, b""
-        self.resume("ahead")
+        if self._why:
+            self.resume("ahead")
         self._body_data(rest)
 
     def _body_data(self, data: bytes) -> None:
@@ -256,7 +262,7 @@ class ClientConnection(ReadInTurns):
             return
         if body.done:
             self._body = None
-            course.state = BUSY
+            course.whole()
             self._buffer = surplus
         if carrier is not None:
             carrier.exchange.request_data(payload, body.done, self._gateway.now)
@@ -273,9 +279,9 @@ class ClientConnection(ReadInTurns):
     def _reject(self, error: InputError, head: RequestHead | None = None) -> None:
         """Answers what can't be read on from."""
         self.closes = True
-        self._course.state = LINGER
+        then = self._course.rejected()
         self._gateway.refuse(self, head, error)
-        self._linger()
+        self._do(then)
 
     # -- for the exchange and the gateway --------------------------------------------------------
 
@@ -294,49 +300,45 @@ class ClientConnection(ReadInTurns):
     def finished(self) -> None:
         """The answer is complete."""
         self.carrier = None
-        if self.gone:
-            return
-        course = self._course
-        follows = course.answered(last=self.closes or self._gateway.closing)
-        if follows is LINGER:
-            self._linger()
-        elif follows is CLOSING:
-            self._close_when_sent()
-        elif course.full:
-            self._wait_to_send()  # for what was written; then for the next request
-        else:
-            self._next()
+        self._do(self._course.answered(last=self.closes or self._gateway.closing))
+
+    def _do(self, then: Then) -> None:
+        """Does what follows."""
+        if not self.gone:
+            _DOES[then](self)
+
+    def _stay(self) -> None:
+        pass
 
     def _next(self) -> None:
         """Waits for the next request, or takes it."""
         self._course.begins(self._gateway.now)
         self._gateway.connections.waits(self)
-        self.resume()
+        if self._why:
+            self.resume()
         if self._buffer:
             self._pump()
 
     def close_unfinished(self, *, flush: bool) -> None:
         """Ends the connection so that the client can't take the answer for complete."""
         self.carrier = None
-        if self.gone:
-            return
-        if flush:
-            self._close_when_sent()
-            return
-        self._course.state = LINGER
+        if not self.gone:
+            self._do(self._course.broke_off(said=flush))
+
+    def _reset(self) -> None:
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
-            # A reset, since for an answer that ends with its connection a close means its end.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
         self.gone = True  # the transport says so only later
+        self._lost()
 
     def give_up(self) -> None:
         """Ends a connection that waits, to make room for another's."""
         if self.gone:
             return
         self.gone = True
-        self._course.state = LINGER
+        self._course.given_up()
         if self.arriving is None:
             self.transport.abort()
         else:
@@ -345,7 +347,6 @@ class ClientConnection(ReadInTurns):
 
     def _close_when_sent(self) -> None:
         """Closes once the client has taken what was written."""
-        self._course.state = CLOSING
         if self.transport.get_write_buffer_size():
             self._wait_to_send()
             self.transport.set_write_buffer_limits(0)  # `resume_writing` comes when all is sent
@@ -392,3 +393,15 @@ class ClientConnection(ReadInTurns):
     def idle(self) -> bool:
         """Whether nothing is under way."""
         return self.carrier is None
+
+
+_DOES: Final = (
+    ClientConnection._stay,
+    ClientConnection._next,
+    ClientConnection._wait_to_send,
+    ClientConnection._linger,
+    ClientConnection._close_when_sent,
+    ClientConnection._close,
+    ClientConnection._reset,
+)
+"""What is done, in the order of `Then`."""

@@ -4,8 +4,16 @@
       │  └request with a body► BODY ─its end──┘
       │                         └──answered before that──► LINGER
       └──what can't be read on from──────────────────────► LINGER
+    from HEAD and LINGER, when the client sends no more: CLOSING
+
+Told what happens, it says what follows (`Then`, `Late`); the connection does it.
 
 Rules kept here:
+
+* Who sends no more (RFC 9112, 9.6) while its request is under way has gone: a program that was
+  ended says the same, and its answer costs money. Its connection is reset, since for an answer that
+  ends with its connection a close means its end. Who has all its answers gets what was written.
+* An answer that breaks off ends in a reset, unless it ends with a word that says so.
 
 * What was written is on its way until the client took it, however slowly; only who takes nothing,
   or too little in all, is cut.
@@ -34,6 +42,18 @@ class ClientState(IntEnum):
     CLOSING = 4  # answered; closes when the client has taken what was written
 
 
+class Then(IntEnum):
+    """What the connection does now."""
+
+    NOTHING = 0
+    NEXT = 1  # takes the next request
+    WAIT = 2  # until what was written is taken; then the next request
+    LINGER = 3  # sends its end, and reads over what still comes
+    SEND = 4  # closes when the client has taken what was written
+    CLOSE = 5  # closes: all is taken
+    RESET = 6  # ends so that what came can't be taken for a whole answer; tells who is under way
+
+
 class Late(IntEnum):
     """What is done about what is late."""
 
@@ -46,15 +66,16 @@ class Late(IntEnum):
 
 HEAD, BODY, BUSY, LINGER, CLOSING = ClientState
 _NOTHING, _CLOSE, _ABORT, _TURN_AWAY, _REJECT = Late
+_STAY, _NEXT, _WAIT, _READ_OVER, _SEND, _CLOSE_NOW, _RESET = Then
 
 
 class ClientCourse:
     """One connection's state and times. The connection owns it and tells it, on the loop's thread,
     what happens; it gives what follows. It knows no transport and never acts.
 
-    `state`: see there. `waits`: for the turn of the request whose head was read. `full`: what was
-    written is not taken as fast as it came. `heard`: when anything came. `body_size`: of the
-    present body, what came.
+    `state`: see there; nobody else sets it. `waits`: for the turn of the request whose head was
+    read. `full`: what was written is not taken as fast as it came. `heard`: when anything came.
+    `body_size`: of the present body, what came.
     """
 
     __slots__ = (
@@ -90,13 +111,56 @@ class ClientCourse:
         self._reading = 0.0
         self.state = BODY if body else BUSY
 
-    def answered(self, *, last: bool) -> ClientState:
-        """The answer is complete; `last`: the connection ends with it. Gives what follows."""
+    def whole(self) -> None:
+        """A request's body is there whole."""
+        self.state = BUSY
+
+    def answered(self, *, last: bool) -> Then:
+        """The answer is complete; `last`: the connection ends with it."""
         if self.state is BODY:
+            return self.rejected()
+        if last:
+            self.state = CLOSING
+            return _SEND
+        self.state = HEAD
+        return _WAIT if self.full else _NEXT
+
+    def rejected(self) -> Then:
+        """What can't be read on from is answered, and so is a request before its end."""
+        self.state = LINGER
+        self.waits = False
+        return _READ_OVER
+
+    def broke_off(self, *, said: bool) -> Then:
+        """The answer ends without its end; `said`: what was written says so."""
+        self.state = CLOSING if said else LINGER
+        return _SEND if said else _RESET
+
+    def given_up(self) -> None:
+        """It has to make room for another."""
+        self.state = LINGER
+
+    def ended(self) -> Then:
+        """The client sends no more."""
+        if self.state in (BODY, BUSY):
             self.state = LINGER
-        else:
-            self.state = CLOSING if last else HEAD
-        return self.state
+            self.waits = False
+            return _RESET
+        if self.state is CLOSING:
+            return _STAY
+        self.state = CLOSING
+        return _SEND
+
+    def filled(self) -> None:
+        """The client does not take what is written as fast as it comes."""
+        self.full = True
+
+    def taken(self, unsent: int) -> Then:
+        """It does again, and has not taken so much yet."""
+        self.full = False
+        if self.state is HEAD:
+            return _NEXT
+        return _CLOSE_NOW if self.state is CLOSING and not unsent else _STAY
 
     def sends(self, now: float, unsent: int) -> None:
         """From now on it is waited for to take what was written."""

@@ -50,12 +50,11 @@ class Downlink:
         "plain",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         request: RequestHead,
         answer: AnswerHead,
         api: Api,
-        *,
         closes: bool,
         started: float,
         told: bytes = b"",

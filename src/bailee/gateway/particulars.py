@@ -20,11 +20,13 @@ from bailee.usage.asking import WholeRequest
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
 _OK: Final = 200
+_COMPLETE: Final = Outcome.COMPLETE
+_OUTCOMES: Final = {one: one.value for one in Outcome}
 
 
 class Particulars:
     """Who, where, since when (Unix seconds), how many bytes, on what terms, and how it ended. The
-    exchange owns it, and counts in it on the gateway's thread.
+    exchange owns it, and counts in it on the gateway's thread, and shows `meter` what comes.
     """
 
     __slots__ = (
@@ -43,16 +45,15 @@ class Particulars:
         "terms",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         exchange_id: str,
-        *,
         caller: Caller,
         head: RequestHead,
         route: GatewayRoute,
         kept: Keeping | NotKept,
         started: float,
-        own: bool = False,
+        own: bool,
     ) -> None:
         """`own`: on the client's own credential."""
         self.exchange_id = exchange_id
@@ -76,12 +77,6 @@ class Particulars:
         if answer.status == _OK and self.route.recorded:
             self.meter = meter_for(self.route.api, answer.content_type, answer.content_encoding)
 
-    def came(self, payload: bytes) -> None:
-        """The next bytes of the answer."""
-        self.bytes_out += len(payload)
-        if self.meter is not None:
-            self.meter.feed(payload)
-
     def whole(self, body: bytes) -> WholeRequest:
         """The request, as who says whether it may go on is shown it."""
         noted = dict(self.head.noted)
@@ -101,54 +96,55 @@ class Particulars:
         """The record that is kept. Takes the bytes out of `keeping`."""
         caller = self.caller
         request_body, answer_body = keeping.take()
+        head, route = self.head, self.route
+        # By place, here and below: by name it takes twice as long, for each exchange.
         return CapturedExchange(
-            exchange_id=self.exchange_id,
-            owner=caller.owner,
-            key_id=caller.key_id,
-            plan=caller.plan,
-            channel=self.route.channel,
-            terms=keeping.terms,
-            started_at=self.started,
-            ended_at=ended,
-            outcome=self.outcome,
-            method=self.head.method.decode("ascii"),
-            target=recorded_target(self.route.target),
-            status=answer.status if answer is not None else 0,
-            request_headers=_as_text(self.head.noted),
-            answer_headers=_as_text(answer.noted) if answer is not None else (),
-            request=request_body,
-            answer=answer_body,
-            consent=caller.consent,
-            api=self.route.api,
+            self.exchange_id,
+            caller.owner,
+            caller.key_id,
+            caller.plan,
+            route.channel,
+            keeping.terms,
+            self.started,
+            ended,
+            self.outcome,
+            head.method.decode("ascii"),
+            recorded_target(route.target),
+            answer.status if answer is not None else 0,
+            _as_text(head.noted),
+            _as_text(answer.noted) if answer is not None else (),
+            request_body,
+            answer_body,
+            caller.consent,
+            route.api,
         )
 
     def summary(self, *, status: int, error: BaileeError | None, ended: float) -> ExchangeSummary:
         """What is said."""
-        caller, meter = self.caller, self.meter
-        complete = self.outcome is Outcome.COMPLETE
+        caller, meter, route, outcome = self.caller, self.meter, self.route, self.outcome
         return ExchangeSummary(
-            exchange_id=self.exchange_id,
-            started=self.started,
-            seconds=ended - self.started,
-            owner=caller.owner,
-            key_id=caller.key_id,
-            key_name=caller.key_name,
-            plan=caller.plan,
-            channel=self.route.channel,
-            method=method_label(self.head),
-            path=self.route.label,
-            status=status,
-            outcome=self.outcome.value,
-            bytes_in=self.bytes_in,
-            bytes_out=self.bytes_out,
-            terms=self.terms,
-            not_kept=self.not_kept,
-            error=error.code if error is not None else "",
-            clause=self.clause,
-            client=client_of(self.head),
-            own=self.own,
-            conversation=self.route.recorded,
-            metered=None if meter is None else meter.found(complete=complete),
+            self.exchange_id,
+            self.started,
+            ended - self.started,
+            caller.owner,
+            caller.key_id,
+            caller.key_name,
+            caller.plan,
+            route.channel,
+            method_label(self.head),
+            route.label,
+            status,
+            _OUTCOMES[outcome],
+            self.bytes_in,
+            self.bytes_out,
+            self.terms,
+            self.not_kept,
+            error.code if error is not None else "",
+            self.clause,
+            client_of(self.head),
+            self.own,
+            route.recorded,
+            None if meter is None else meter.found(complete=outcome is _COMPLETE),
         )
 
 

@@ -4,7 +4,9 @@ Rules kept here, besides those of `exchange`:
 
 * It is recorded exactly once, however it ends (`phases.KEPT`). The end of its answer reaches the
   client only after that.
-* What is held is counted, as it comes, to the shares of its account and key.
+* What is held is counted to the shares of its account and key: of a request as it comes, of an
+  answer when there are some KiB of it, and at its end. What it used is looked for then too: most of
+  an event's time was bookkeeping.
 * An answer past the bound ends with an error: a record may not lack its end.
 
 Pure.
@@ -12,8 +14,9 @@ Pure.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from bailee.admission import PIECE
 from bailee.gateway.completion import hold_for
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.failing import answer_too_long
@@ -35,12 +38,8 @@ from bailee.gateway.phases import (
 from bailee.gateway.recording import Keeping, NotKept, not_recorded
 from bailee.vault.exchange import CapturedExchange
 
-_PAUSE, _RESUME, _RECORD, _UNRECORDED = (
-    Do.PAUSE_UPSTREAM,
-    Do.RESUME_UPSTREAM,
-    Do.RECORD,
-    Do.UNRECORDED,
-)
+_PAUSE, _RESUME, _UNRECORDED = Do.PAUSE_UPSTREAM, Do.RESUME_UPSTREAM, Do.UNRECORDED
+_TOGETHER: Final = 4096  # bytes of an answer that are counted and looked at together
 
 
 class RecordedExchange(Exchange):
@@ -81,22 +80,18 @@ class RecordedExchange(Exchange):
             return
         if done:
             self.uplink.close()
-        size = len(payload)
-        self._particulars.came(payload)
         keeping = self.kept
         hold = keeping.hold
         assert hold is not None
         if phase is not ANSWER:
-            hold.feed(payload)  # what follows the last event waits with it
+            self._after_last(payload)
+            hold.feed(payload)  # it waits with what is held
             if done:
                 self.phase = KEPT[phase][END]
             return
         keeping.answer.append(payload)
-        keeping.answer_size += size
-        if keeping.answer_size > self._limits.max_answer:
-            self.upstream_failed(answer_too_long())
-            return
-        if not self._count(size):
+        keeping.unseen += len(payload) + PIECE
+        if (done or keeping.unseen > _TOGETHER) and not self._settle():
             return
         free = hold.feed(payload)
         if free:
@@ -105,10 +100,47 @@ class RecordedExchange(Exchange):
             self.down += downlink.send_head()
         if done:
             self.phase = KEPT[ANSWER][END]
-            self.out.append(_RECORD)
-        elif hold.final:
+            self._record()
+        elif hold.final and self._settle():
             self.phase = KEPT[ANSWER][LAST]
-            self.out += (_RECORD, _PAUSE)
+            self._record()
+            self.out.append(_PAUSE)
+
+    def _after_last(self, payload: bytes) -> None:
+        """Counts what came behind the last event, and is no part of the record."""
+        self._particulars.bytes_out += len(payload)
+        if self._particulars.meter is not None:
+            self._particulars.meter.feed(payload)
+
+    def _settle(self) -> bool:
+        """Counts what has come of the answer, and looks at it. Whether there is room for it."""
+        size = self._look()
+        if self.kept.answer_size > self._limits.max_answer:
+            self.upstream_failed(answer_too_long())
+            return False
+        return not size or self._count(size - PIECE)
+
+    def _look(self) -> int:
+        """Looks at what has come of the answer; what that takes in memory."""
+        keeping, particulars = self.kept, self._particulars
+        held, keeping.unseen = keeping.unseen, 0
+        if held:
+            pieces = keeping.answer[keeping.seen :]
+            keeping.seen += len(pieces)
+            size = held - len(pieces) * PIECE
+            keeping.answer_size += size
+            particulars.bytes_out += size
+            if particulars.meter is not None:
+                particulars.meter.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        return held
+
+    def _record(self) -> None:
+        """See `Exchange`. What was not looked at yet of an answer that breaks off is counted; it
+        can't be refused any more.
+        """
+        if size := self._look():
+            self._shares.take(self.held, size - PIECE)
+        super()._record()
 
     def recorded(self, stored: bool, now: float) -> None:
         """The record is durable, or is known not to be."""

@@ -50,7 +50,8 @@ class Recording(Protocol):
 
 class Keeping:
     """One exchange that is kept: its terms, and its bytes until they are submitted. `hold` holds
-    back the answer's end, from the answer's head on.
+    back the answer's end, from the answer's head on. Of the answer's pieces, `seen` were looked
+    at and counted in `answer_size`; the rest takes `unseen` bytes of memory.
     """
 
     __slots__ = (
@@ -58,7 +59,9 @@ class Keeping:
         "answer_size",
         "hold",
         "request",
+        "seen",
         "terms",
+        "unseen",
     )
 
     def __init__(self, terms: Terms) -> None:
@@ -66,6 +69,7 @@ class Keeping:
         self.request: list[bytes] = []
         self.answer: list[bytes] = []
         self.answer_size = 0
+        self.seen = self.unseen = 0
         self.hold: AnswerHold | None = None
 
     def take(self) -> tuple[bytes, bytes]:

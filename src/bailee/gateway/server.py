@@ -232,8 +232,7 @@ class Gateway:
             self._preflight(client, head)
             return
         where = route(head.method, head.target, websocket=head.websocket)
-        shaped = where if isinstance(where, GatewayRoute | RefusedRoute) else None
-        client.api = Api.MESSAGES if shaped is None else shaped.api
+        client.api = where.api if isinstance(where, (GatewayRoute, RefusedRoute)) else Api.MESSAGES
         caller, passthrough = None, False
         if isinstance(where, GatewayRoute):
             try:
@@ -359,20 +358,20 @@ class Gateway:
         exchange = kind_of(keeps)(
             head,
             where,
-            caller=caller,
-            addressee=pool.addressee,
-            kept=keeps,
-            passthrough=passthrough,
-            closes=client.closes,
-            max_body=max_body,
-            exchange_id=self.new_id(),
-            held=held,
-            shares=self.shares,
-            limits=limits,
-            must_record=self.refuses_unrecorded,
-            now=self.now,
-            started=self.clock().timestamp(),
-            governed=where.recorded and head.has_body and self.governor.governs(caller.asker),
+            caller,
+            pool.addressee,
+            keeps,
+            passthrough,
+            client.closes,
+            max_body,
+            self.new_id(),
+            held,
+            self.shares,
+            limits,
+            self.refuses_unrecorded,
+            self.now,
+            self.clock().timestamp(),
+            where.recorded and head.has_body and self.governor.governs(caller.asker),
         )
         return SocketCarrier(exchange, self, client, pool)
 

@@ -89,13 +89,12 @@ class Uplink:
         "whole",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         head: RequestHead,
         target: bytes,
         addressee: Addressee,
         out: list[Do],
-        *,
         passthrough: bool,
         resend: int,
         governed: bool = False,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
+import time
 from typing import Final, Protocol, cast
 
 from bailee.admission import Rounds
@@ -291,7 +292,7 @@ class UpstreamPool:
             connection.transport.close()
             return
         connection.heard = False
-        connection.idle_until = asyncio.get_running_loop().time() + connection.keep
+        connection.idle_until = time.monotonic() + connection.keep  # which is the loop's time
         connection.resume()
         self._idle.append(connection)
 

@@ -60,7 +60,7 @@ class Transport:
 
     def get_extra_info(self, name: str) -> socket.socket | None:
         """The socket, if there is one: nothing comes over it."""
-        return self.over[0] if self.over else None
+        return self.over[0] if self.over and name == "socket" else None
 
 
 class Keys:
@@ -119,6 +119,17 @@ def test_a_record_may_be_durable_before_the_end_of_a_stalled_client_is_noticed()
         [summary.outcome for summary in said],
     )
     assert ([], 1) == (below.written, len(above.written))
+
+
+@pytest.mark.parametrize("key", [b"keep", b"zero"])
+def test_a_client_that_sends_no_more_while_its_answer_is_waited_for_has_gone(key: bytes) -> None:
+    """It is reset, its upstream dropped, and what it had sent ahead goes nowhere."""
+    gateway, client, below, above, said = connected(key)
+    client.eof_received()
+    cast(MemoryRecording, gateway._recording).settle()
+    assert (True, True, []) == (below.aborted, above.aborted, below.written)
+    assert (["client_aborted"], 1) == ([summary.outcome for summary in said], len(above.written))
+    assert gateway._pools["api"].take() is None
 
 
 @pytest.mark.row("G1")

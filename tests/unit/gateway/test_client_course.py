@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bailee.gateway.client_course import ClientCourse, ClientState, Late
+from bailee.gateway.client_course import ClientCourse, ClientState, Late, Then
 from bailee.gateway.settings import GatewayLimits
 
 LIMITS = GatewayLimits(
@@ -27,9 +27,48 @@ def test_what_follows_an_answer() -> None:
         told = course()
         told.request(body=bool(body))
         if body and ended:
-            told.state = ClientState.BUSY
+            told.whole()
         followed.append(told.answered(last=bool(last)).name)
-    assert ["HEAD", "HEAD", "CLOSING", "LINGER", "LINGER"] == followed
+    assert ["NEXT", "NEXT", "SEND", "LINGER", "LINGER"] == followed
+
+
+def test_who_has_not_taken_its_answer_is_not_served_the_next_request() -> None:
+    """It is waited for, and then the next is taken; after the last answer it closes."""
+    told = course()
+    told.request(body=False)
+    told.filled()
+    assert [Then.WAIT, Then.NEXT] == [told.answered(last=False), told.taken(0)]
+    told.request(body=False)
+    told.filled()
+    said = [told.answered(last=True), told.taken(9), told.taken(0)]
+    assert [Then.SEND, Then.NOTHING, Then.CLOSE] == said
+
+
+@pytest.mark.parametrize("body", [False, True])
+def test_who_sends_no_more_while_its_request_is_under_way_has_gone(body: bool) -> None:
+    """Its body not there or its answer not complete, also while it waits for its turn; and that is
+    said once.
+    """
+    told = course()
+    told.request(body=body)
+    told.waits = True
+    assert [Then.RESET, False] == [told.ended(), told.waits]
+    assert Then.SEND == told.ended()
+
+
+def test_who_sends_no_more_and_has_its_answers_gets_what_was_written() -> None:
+    """Between requests, with half a head, and after a refusal; then the connection closes."""
+    idle, refused = course(), course()
+    assert Then.LINGER == refused.rejected()
+    for told in (idle, refused):
+        assert [Then.SEND, Then.NOTHING] == [told.ended(), told.ended()]
+        assert Late.CLOSE == told.late(100.0, 0, began=True)
+
+
+def test_an_answer_that_breaks_off_says_so_or_is_reset() -> None:
+    """A close alone could be taken for its end."""
+    assert Then.SEND == course().broke_off(said=True)
+    assert Then.RESET == course().broke_off(said=False)
 
 
 def test_who_sends_nothing_is_let_go() -> None:
