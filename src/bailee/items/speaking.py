@@ -54,7 +54,7 @@ def core(api: Api, item: Json) -> Json:
 
 
 def as_said(api: Api, item: Json) -> Json:
-    """An item as what it says, to be compared in one session. In the short form: a text instead of
+    """An item as what it says, to be compared with others. In the short form: a text instead of
     a list with that text alone, which a client writes as it has to mark the text for a cache or
     not. Without what some clients leave out or put in when they send it back: of OpenAI's APIs what
     is empty, and how the arguments of a call are written; of Gemini's the signatures, and a result
@@ -73,12 +73,19 @@ def as_said(api: Api, item: Json) -> Json:
         case Api.CHAT:
             said = _filled(said)
             said |= _each(said, "tool_calls", _call)
-        case _:
+        case Api.MESSAGES:
+            said = {**said, **_each(said, "content", _short)}
+        case Api.CONVERSE:
             pass
-    content = said.get("content")
+    return _short(said)
+
+
+def _short(whole: JsonObject) -> JsonObject:
+    """With a text instead of a list that has that text alone."""
+    content = whole.get("content")
     block = members(content[0]) if isinstance(content, list) and len(content) == 1 else {}
     alone = {*block} == {"type", "text"} and block["type"] in _TEXTS
-    return {**said, "content": block["text"]} if alone else said
+    return {**whole, "content": block["text"]} if alone else whole
 
 
 def _each(whole: JsonObject, name: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
