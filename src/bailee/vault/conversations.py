@@ -12,9 +12,9 @@ Anything else begins a session. How one began is a digest of its own (`tombstone
 
 Rules kept here: links are keyed digests, each of an owner's alone, and nothing else of what was
 said. They are of what is said, not of how it is written (`items.speaking.as_said`): who marks a
-text for a cache, or sends it again as a list, goes on with the same conversation. The latest are in memory, the least recently used forgotten first; the table
-`conversation_links` has them too, so that a conversation goes on after a restart and at another
-gateway. They go with their session.
+text for a cache, or sends it again as a list, goes on with the same conversation. The latest are in
+memory, the least recently used forgotten first; the table `conversation_links` has them too, so
+that a conversation goes on after a restart and at another gateway. They go with their session.
 """
 
 from __future__ import annotations

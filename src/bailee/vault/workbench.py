@@ -69,8 +69,7 @@ class DigestKeys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What it takes to find an exchange's session. `links`, `beginnings`: see `conversations`.
-    """
+    """What it takes to find an exchange's session. `links`, `beginnings`: see `conversations`."""
 
     client_session: str | None
     links: Links
