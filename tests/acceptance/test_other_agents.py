@@ -297,7 +297,7 @@ def test_what_branches_off_is_where_it_began(run: Run) -> None:
         assert COUNTED in json.dumps(one["messages"])
         assert ASKED in json.dumps(told["messages"][one["at"] - 1])
     kinds = {one["kind"] for one in told["branches"]}
-    # aider says in other words what was said; Gemini CLI says first, each time, what the folder has.
+    # aider says in other words what was said; Gemini CLI says first what the folder has.
     anew = {"rewritten"} if run.agent in ("aider", "gemini") else set()
     assert kinds <= {"agent", "title", "aside"} | anew
 
