@@ -108,7 +108,8 @@ class Asks:
     what it needs besides a key is what its vendor says. `read`: the call that reads a file with
     its own tool, where it has one. `path`: what its requests ask of the upstream. `agent`: where it
     has agents that it waits for, the call that begins one, and by what that one ends. `begins`: how
-    many more conversations there are, after it has compacted its history.
+    many more conversations there are, after it has compacted its history; `compacts`: by which
+    settings it does, in a file of the project's, and what its requests for a summary ask.
     """
 
     first: list[str]
@@ -118,6 +119,7 @@ class Asks:
     read: Calls | None = None
     agent: tuple[Turn, ...] = ()
     begins: int = 0
+    compacts: tuple[str, str, str] | None = None
     more: dict[str, str] = field(default_factory=dict)
 
 
@@ -154,6 +156,12 @@ COMMANDS = {
         (
             Calls("invoke_agent", {"agent_name": "generalist", "prompt": ASKED}),
             Calls("complete_task", {"result": {"response": COUNTED}}),
+        ),
+        begins=1,
+        compacts=(
+            ".gemini/settings.json",
+            '{"model": {"compressionThreshold": 0.0001}}',
+            "/v1beta/models/gemini-2.5-flash:generateContent",
         ),
         more={"GEMINI_CLI_TRUST_WORKSPACE": "true"},
     ),
@@ -196,10 +204,10 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
     (home / "tmp").mkdir()
     given = frozenset(home.rglob("*"))
     bailee = Bailee(folder)
-    # opencode asks for a title too, without tools.
-    titles = name == "opencode"
+    # opencode asks for a title without tools, Gemini CLI for a summary.
+    asides = name in ("opencode", "gemini")
     with ScriptedUpstream(
-        script, tools_only=titles, aside=Says("Trees"), after=Says("Eight.")
+        script, tools_only=asides, aside=Says("Trees"), after=Says("Eight.")
     ) as model:
         try:
             ready = bailee.up("--upstream", model.url, "--upstream-key-env", "KEY",
@@ -218,6 +226,11 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
                     timeout=180,
                 ))  # fmt: skip
                 assert 0 == done[-1].returncode, done[-1].stderr
+                if asks.compacts is not None:
+                    settings = home / "orchard" / asks.compacts[0]
+                    settings.parent.mkdir(exist_ok=True)
+                    settings.write_text(asks.compacts[1])
+                    given |= {settings}
             sessions = bailee.json("sessions", "list")
             told = [bailee.json("sessions", "show", one["id"]) for one in sessions]
             shown = "".join(bailee.run("sessions", "show", one["id"]).stdout for one in sessions)
@@ -257,7 +270,7 @@ def test_what_it_says_and_does_is_one_session(run: Run) -> None:
     upstream got the operator's key alone, in its own form.
     """
     asks = COMMANDS[run.agent]
-    assert {asks.path} == set(run.asked)
+    assert {asks.path, *(() if asks.compacts is None else asks.compacts[2:])} == {*run.asked}
     (session,) = run.sessions
     assert asks.channel == session["channel"]
     assert "retain.commercial" == session["retention"]["clause"]
@@ -284,7 +297,8 @@ def test_what_branches_off_is_where_it_began(run: Run) -> None:
         assert COUNTED in json.dumps(one["messages"])
         assert ASKED in json.dumps(told["messages"][one["at"] - 1])
     kinds = {one["kind"] for one in told["branches"]}
-    anew = {"rewritten"} if run.agent == "aider" else set()  # it sends what was said in other words
+    # aider says in other words what was said; Gemini CLI says first what the folder has.
+    anew = {"rewritten"} if run.agent in ("aider", "gemini") else set()
     assert kinds <= {"agent", "title", "aside"} | anew
 
 

@@ -57,7 +57,8 @@ class Converse:
         elif kind == "contentBlockDelta":
             self._delta(said)
         elif kind == "contentBlockStop":
-            self._expect({*said} == {"contentBlockIndex"})
+            place = said.get("contentBlockIndex")
+            self._expect(len(said) == 1 and isinstance(place, int) and place < len(self._blocks))
         else:
             self._expect(not {*said} & {*self._document})
             self._document.update(said)
@@ -106,8 +107,8 @@ class Converse:
             self.whole = False
             return
         (kind, value), *_ = delta.items()
-        if kind == "toolUse":
-            kind, value = "input", value.get("input") if isinstance(value, dict) else None
+        if kind == "toolUse" and isinstance(value, dict):
+            kind, value = "input", value.get("input") if len(value) == 1 else None
         elif kind == "reasoningContent" and isinstance(value, dict) and len(value) == 1:
             (kind, value), *_ = value.items()
             kind = f"reasoning.{kind}"

@@ -52,7 +52,7 @@ class MessageStream(Assembly):
             self._delta(event, text)
             return
         if kind == "content_block_stop":
-            self.expect(len(event) == 2 and event.get("index") in self._places)
+            self.expect(len(event) == 2 and self._place(event) is not None)
             return
         if kind == "ping":
             self.expect(len(event) == 1)
@@ -100,9 +100,13 @@ class MessageStream(Assembly):
         if isinstance(to, dict) and isinstance(to.get("model"), str) and self.document is not None:
             self.document["model"] = to["model"]  # the one that answered in the end
 
+    def _place(self, event: dict[str, JSON]) -> int | None:
+        """The place of the block that an event is about."""
+        index = event.get("index")
+        return self._places.get(index) if isinstance(index, int) else None
+
     def _delta(self, event: dict[str, JSON], text: bytes) -> None:
-        index, delta = event.get("index"), event.get("delta")
-        place = self._places.get(index) if isinstance(index, int) else None
+        place, delta = self._place(event), event.get("delta")
         if place is None or not isinstance(delta, dict):
             self.whole = False
             return
@@ -145,7 +149,7 @@ class MessageStream(Assembly):
         self.expect(known is not None and self._blocks[place].get("type") == known)
         self.expect(known in delta)
         for name, value in delta.items():
-            if name == "type" or (name in _HINTS and not isinstance(value, str)):
+            if name == "type" or (name in _HINTS and (value is None or isinstance(value, int))):
                 continue
             if not isinstance(value, str):
                 self.whole = False

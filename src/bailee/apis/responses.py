@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from bailee.apis.assembling import NEW_TEXT, OVERHEAD, Assembly
 from bailee.apis.events import values_in
+from bailee.json_values import members
 from bailee.vault.packing import JSON
 
 _BEGINS: Final = ("response.queued", "response.created", "response.in_progress")
@@ -63,6 +64,7 @@ _PARTS: Final = frozenset(
         "response.reasoning_summary_part.done",
     }
 )
+_OF_A_PART: Final = {"type", "text", "annotations", "logprobs", "refusal"}
 _MOST_INDEX: Final = 100_000
 
 
@@ -130,6 +132,9 @@ class ResponseStream(Assembly):
                 self.expect(list(range(len(self._done))) == sorted(self._done))
                 self._final["output"] = output = [self._done[one] for one in sorted(self._done)]
             items = output if isinstance(output, list) else []
+            self.expect({*(self._begun or ())} <= {*self._final})
+            for place, item in self._added.items():
+                self.expect(place < len(items) and {*item} <= {*members(items[place])})
             for place, item in self._done.items():
                 self.expect(place < len(items) and items[place] == item)
             self._compare(items)
@@ -149,6 +154,7 @@ class ResponseStream(Assembly):
             return
         self.expect(self._begun is None or self._begun.get("id") == response.get("id"))
         self.expect(self._final is None and not response.get("output"))
+        self.expect({*(self._begun or ())} <= {*response})
         self.spend_on("response", text)
         self._begun = response
 
@@ -205,6 +211,7 @@ class ResponseStream(Assembly):
         if not isinstance(part, dict) or not {*event} <= _SAYS_NOTHING | {"part"}:
             self.whole = False
             return
+        self.expect({*part} <= _OF_A_PART)
         if str(event.get("type")).endswith("added"):
             return
         kind = part.get("type")

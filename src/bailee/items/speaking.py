@@ -11,12 +11,13 @@ from typing import Final
 
 from bailee.api import Api
 from bailee.items.blocks import parsed
-from bailee.json_values import Json, JsonObject, elements, members
+from bailee.json_values import Json, JsonObject, elements, members, text
 
 _MODEL: Final = ("assistant", "model")
 _TEXTS: Final = ("text", "input_text", "output_text")
 _RESULTS: Final = ("_output", "_response")
 """How the type of an item ends that is the result of a tool of the client's."""
+_CALLED: Final = ("functionCall", "functionResponse")
 _NAMES: Final = ("id", "status", "internal_chat_message_metadata_passthrough")
 """Members of an item of the Responses API that change while it is the same: a client gives the same
 words new ids after a compaction."""
@@ -54,7 +55,7 @@ def core(api: Api, item: Json) -> Json:
 
 
 def as_said(api: Api, item: Json) -> Json:
-    """An item as what it says, to be compared in one session. In the short form: a text instead of
+    """An item as what it says, to be compared with others. In the short form: a text instead of
     a list with that text alone, which a client writes as it has to mark the text for a cache or
     not. Without what some clients leave out or put in when they send it back: of OpenAI's APIs what
     is empty, and how the arguments of a call are written; of Gemini's the signatures, and a result
@@ -65,7 +66,7 @@ def as_said(api: Api, item: Json) -> Json:
         return item
     match api:
         case Api.GEMINI:
-            said = {**said, **_each(said, "parts", _without_signature)}
+            said = {**said, **_each(said, "parts", _part)}
             said |= _once(said, "parts", "functionResponse")
         case Api.RESPONSES:
             said = _read(_filled(said, "phase"))
@@ -73,12 +74,19 @@ def as_said(api: Api, item: Json) -> Json:
         case Api.CHAT:
             said = _filled(said)
             said |= _each(said, "tool_calls", _call)
-        case _:
+        case Api.MESSAGES:
+            said = {**said, **_each(said, "content", _short)}
+        case Api.CONVERSE:
             pass
-    content = said.get("content")
+    return _short(said)
+
+
+def _short(whole: JsonObject) -> JsonObject:
+    """With a text instead of a list that has that text alone."""
+    content = whole.get("content")
     block = members(content[0]) if isinstance(content, list) and len(content) == 1 else {}
     alone = {*block} == {"type", "text"} and block["type"] in _TEXTS
-    return {**said, "content": block["text"]} if alone else said
+    return {**whole, "content": block["text"]} if alone else whole
 
 
 def _each(whole: JsonObject, name: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
@@ -106,8 +114,17 @@ def _filled(whole: JsonObject, *without: str) -> JsonObject:
     }
 
 
-def _without_signature(part: JsonObject) -> JsonObject:
-    return {name: one for name, one in part.items() if name != "thoughtSignature"}
+def _part(part: JsonObject) -> JsonObject:
+    """Without the signature, and with the id of a call as it was: Gemini CLI puts the tool's name
+    before it when it asks for a summary.
+    """
+    said = {name: one for name, one in part.items() if name != "thoughtSignature"}
+    for kind in _CALLED:
+        called = said.get(kind)
+        if isinstance(called, dict) and isinstance(called.get("id"), str):
+            before = f"{text(called.get('name'))}__"
+            said[kind] = {**called, "id": text(called["id"]).removeprefix(before)}
+    return said
 
 
 def _call(call: JsonObject) -> JsonObject:

@@ -398,7 +398,7 @@ class Batch:
         """The session that an exchange belongs to; None if that was deleted."""
         owner = item.exchange.owner
         digest = self._clients.get(item.place)
-        begins = (item.apart.beginning, *item.apart.links.names)
+        begins = (*item.apart.beginnings, *item.apart.links.names)
         if met := self._tombstones.bury(connection, owner, digest, begins):
             self._met.update(met)
             return None

@@ -18,6 +18,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import chain
 
 from bailee.vault.branch_kinds import BranchKind, ReadKinds, is_called
 from bailee.vault.kept import KeptExchange
@@ -122,12 +123,17 @@ class _Branching:
         self._work: list[_Work] = []
         self._kinds = ReadKinds(tree, exchanges)
         self._threads = ReadThreads(tree, self._kinds, lines)
+        self._earlier: dict[int, list[ThreadLine]] = {}  # by the first node of what goes on
 
     def found(self) -> Branching:
         threads = self._threads.all()
         main = self._threads.main(threads)
-        times = self._main_work(main)
         chosen = frozenset(one.first for one in main)
+        for one, later in self._threads.taken_up(main):
+            self._earlier.setdefault(later.first, []).append(one)
+        gone = {one.first for some in self._earlier.values() for one in some}
+        main = [one for one in main if one.first not in gone]
+        times = self._main_work(main)
         conversations = list(main)
         before = [message for one in main for message in one.own.messages]
         for one in threads:
@@ -150,21 +156,43 @@ class _Branching:
             self._numbered(),
         )
 
-    def _main_work(self, threads: list[ThreadLine]) -> list[tuple[float, int]]:
+    def _main_work(self, main: list[ThreadLine]) -> list[tuple[float, int]]:
         """Has the main conversation's forks looked at; when each of its messages came."""
         times: list[tuple[float, int]] = []
         latest = (float("-inf"), -1)
         count = 0
-        for one in threads:
+        for one in main:
             said = one.own
             places = [count + place for place in said.places]
-            for place, upto in zip(one.nodes, places, strict=True):
-                node = self._tree.nodes[place]
-                latest = max(latest, (node.time, node.maker))
+            came = [self._came(place) for place in one.nodes]
+            earlier = self._earlier.get(one.first, ())
+            known = {self._tree.digest(place) for place in one.nodes} if earlier else set()
+            for before in reversed(earlier):
+                alike = self._threads.aligned(before, one)
+                came[:alike] = [self._came(place) for place in before.nodes[:alike]]
+                self._taken_up(before, alike, count, places, known)
+            for when, upto in zip(came, places, strict=True):
+                latest = max(latest, when)
                 times += [latest] * (upto - len(times))
             self._work.append(_Work(one.nodes, None, places, None))
             count += len(said.messages)
         return times
+
+    def _came(self, place: int) -> tuple[float, int]:
+        node = self._tree.nodes[place]
+        return node.time, node.maker
+
+    def _taken_up(
+        self, before: ThreadLine, alike: int, begins: int, places: list[int], known: Set[bytes]
+    ) -> None:
+        """A thread that a later one goes on with, whose first `alike` messages but for the first
+        are there: what is not `known` stands where that begins, what branched off where it did.
+        """
+        rest = before.nodes[alike:]
+        own = [before.first, *(one for one in rest if self._tree.digest(one) not in known)]
+        self._draft_of(BranchKind.REWRITTEN, None, begins, own, self._lines.read(own).messages)
+        upto = [*places[:alike], *[places[alike - 1]] * len(rest)]
+        self._work.append(_Work(before.nodes, None, upto, None))
 
     # -- what branches off from a line -------------------------------------------------------------
 
@@ -202,17 +230,17 @@ class _Branching:
         if not messages:
             self._work.append(_Work(nodes, of, [at] * len(nodes), agent))
             return
-        draft = _Draft(
-            kind,
-            of,
-            at,
-            self._started(nodes[0])[0],
-            self._answered(nodes),
-            messages,
-            (agent or "") if kind is BranchKind.AGENT else "",
-        )
-        self._drafts.append(draft)
+        draft = self._draft_of(kind, of, at, nodes, messages)
         self._work.append(_Work(nodes, draft, places, agent))
+
+    def _draft_of(
+        self, kind: BranchKind, of: _Draft | None, at: int, nodes: list[int], messages: list[JSON]
+    ) -> _Draft:
+        agent = self._kinds.agent(nodes[0]) if kind is BranchKind.AGENT else None
+        started, answered = self._started(nodes[0])[0], self._answered(nodes)
+        draft = _Draft(kind, of, at, started, answered, messages, agent or "")
+        self._drafts.append(draft)
+        return draft
 
     def _left(self, nodes: list[int], known: Set[bytes]) -> tuple[list[JSON], list[int]]:
         """What a line says without the messages that are `known`; up to each node, how many."""
@@ -249,8 +277,11 @@ class _Branching:
         return sorted(one for place in nodes for one in self._tree.nodes[place].answers)
 
     def _line(self, one: ThreadLine, said: SaidAlong) -> Line:
-        first, last = self._tree.nodes[one.body].maker, self._tree.nodes[one.nodes[-1]].latest
-        return Line(said.messages, first, last, self._answered(one.nodes))
+        earlier = self._earlier.get(one.first, ())
+        first = min(self._tree.nodes[each.body].maker for each in (*earlier, one))
+        answers = [self._answered(each.nodes) for each in (*earlier, one)]
+        last = self._tree.nodes[one.nodes[-1]].latest
+        return Line(said.messages, first, last, sorted(chain.from_iterable(answers)))
 
     def _numbered(self) -> list[Branch]:
         """The branches in time."""

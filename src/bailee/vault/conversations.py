@@ -11,9 +11,10 @@ Each exchange *leaves* links behind, and *continues* what has left one:
 Anything else begins a session. How one began is a digest of its own (`tombstones`).
 
 Rules kept here: links are keyed digests, each of an owner's alone, and nothing else of what was
-said. The latest are in memory, the least recently used forgotten first; the table
-`conversation_links` has them too, so that a conversation goes on after a restart and at another
-gateway. They go with their session.
+said. They are of what is said, not of how it is written (`items.speaking.as_said`): who marks a
+text for a cache, or sends it again as a list, goes on with the same conversation. The latest are in
+memory, the least recently used forgotten first; the table `conversation_links` has them too, so
+that a conversation goes on after a restart and at another gateway. They go with their session.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailee.api import Api
-from bailee.items.speaking import core, is_by_model, spoken
+from bailee.items.speaking import as_said, core, is_by_model, spoken
 from bailee.vault.caching import strip_message
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable, digestible
@@ -112,29 +113,35 @@ def chain(key: bytes, begin: bytes, api: Api, items: list[JSON] | None) -> list[
     found: list[bytes] = []
     for item in spoken(api, items or []):
         try:
-            link = _digest(key, link, digestible(strip_message(item)[0]))
+            link = _digest(key, link, digestible(as_said(api, strip_message(item)[0])))
         except Unpackable:
             break
         found.append(link)
     return found
 
 
-def beginning(
+def beginnings(
     key: bytes, owner: str, items: Iterable[JSON] | None, api: Api = Api.MESSAGES
-) -> bytes | None:
-    """A keyed digest of an owner's conversation up to its first answer; None if it has none yet, or
-    holds what is no message.
+) -> tuple[bytes, ...]:
+    """Keyed digests of an owner's conversation up to its first answer: as it was said and, if that
+    is another, as it was written, which is how tombstones until version 0.1 have it. None if it has
+    no answer yet, or holds what is no message.
     """
-    state = hashlib.blake2b(digest_size=16, key=key, person=b"beginning")
-    state.update(owner.encode("utf-8", "surrogatepass") + b"\x00")
+    said = hashlib.blake2b(digest_size=16, key=key, person=b"beginning")
+    said.update(owner.encode("utf-8", "surrogatepass") + b"\x00")
+    written = said.copy()
     for item in items or ():
+        form = strip_message(core(api, item))[0]
+        words = as_said(api, form)
         try:
-            state.update(digestible(strip_message(core(api, item))[0]))
+            packed = digestible(words)
+            said.update(packed)
+            written.update(packed if words == form else digestible(form))
         except Unpackable:
-            return None
+            return ()
         if is_by_model(api, item):
-            return state.digest()
-    return None
+            return tuple({said.digest(): None, written.digest(): None})
+    return ()
 
 
 def awaited(links: Sequence[bytes]) -> tuple[bytes, ...]:

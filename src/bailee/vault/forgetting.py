@@ -333,7 +333,7 @@ class Forgetting:
             ):
                 api = exchange.api
                 messages = [*exchange.messages, *replies(api, exchange.answer)]
-                found.add(self._tombstones.beginning(session.owner, messages, api))
+                found.update(self._tombstones.beginnings(session.owner, messages, api))
         return session.owner, found - {None}
 
     def _open(self, session_id: str, data_class: str, row: DbRow, key: bytes) -> StoredRecord:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bailee.api import Api
+from bailee.items.speaking import is_by_model
 from bailee.vault.kept import KeptExchange
 from bailee.vault.packing import JSON
 from bailee.vault.readable import Readable, answered, items_back
@@ -21,8 +22,9 @@ class SaidAlong(NamedTuple):
 
 class ReadLines:
     """Reads a tree's lines. Items become messages in runs, since those of one speaker may be one
-    message: a run ends where the exchange changes, and where something branches off. Made once for
-    a session, by the thread that shows it; it changes nothing of the tree.
+    message: a run ends where the exchange changes, where another speaks, and where something
+    branches off. Made once for a session, by the thread that shows it; it changes nothing of the
+    tree.
     """
 
     def __init__(
@@ -64,12 +66,18 @@ class ReadLines:
                 before = self._tree.nodes[run[-1]]
                 parted = len(before.children) > 1 or before.ends or before.answers
                 same = (before.maker, before.answered) == (node.maker, node.answered)
-                if parted or not same:
+                if parted or not same or self._answers(run[-1], place):
                     yield run
                     run = []
             run.append(place)
         if run:
             yield run
+
+    def _answers(self, place: int, on: int) -> bool:
+        """Whether, of two items of one request, the model said one and the client's side one."""
+        one, other = self._tree.nodes[place], self._tree.nodes[on]
+        api = self._exchanges[one.maker].api
+        return not one.answered and is_by_model(api, one.message) != is_by_model(api, other.message)
 
     def _run(self, run: list[int], items: list[JSON]) -> list[JSON]:
         first = self._tree.nodes[run[0]]

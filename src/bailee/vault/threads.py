@@ -6,6 +6,9 @@ instructions each time. So there are several threads, too, where requests part b
 said anything: who takes the first words back, or has compacted the history, begins anew, and an
 agent may begin with the same instructions. The line goes on with what came first; the others have
 the same messages before them, which are told once.
+
+A client that takes a conversation up on another day may begin it with that day's date. So a thread
+whose first message alone is another goes on with the earlier one (`taken_up`).
 """
 
 from __future__ import annotations
@@ -105,6 +108,40 @@ class ReadThreads:
                 continue
             insort(taken, span)
         return [by_body[body] for _, _, body in taken]
+
+    def taken_up(self, main: Sequence[ThreadLine]) -> list[tuple[ThreadLine, ThreadLine]]:
+        """Of the main conversation's threads those that a later one says again but for the first
+        message, as far as the model's first words; each with the last one that does.
+        """
+        found: list[tuple[ThreadLine, ThreadLine]] = []
+        later: dict[bytes, ThreadLine] = {}
+        for one in reversed(main):
+            opening, sent = self._opening(one)
+            if opening in later:
+                found.append((one, later[opening]))
+            elif opening and sent:
+                later[opening] = one
+        return found[::-1]
+
+    def _opening(self, one: ThreadLine) -> tuple[bytes, bool]:
+        """What a thread says after its first message, as far as the model's first words, as a
+        digest; and whether a request had these. Nothing, if the model says nothing there.
+        """
+        said = b""
+        for place in [] if one.before else one.nodes[1:_OPENING]:
+            said += self._tree.digest(place)
+            if self._kinds.is_by_model(place):
+                return said, not self._tree.nodes[place].answered
+        return b"", False
+
+    def aligned(self, one: ThreadLine, other: ThreadLine) -> int:
+        """How many messages two of those say alike, the first counted with them."""
+        count = 1
+        for mine, theirs in zip(one.nodes[1:], other.nodes[1:], strict=False):
+            if self._tree.digest(mine) != self._tree.digest(theirs):
+                break
+            count += 1
+        return count
 
     def _breadth(self, body: int) -> tuple[int, int, int]:
         node = self._tree.nodes[body]

@@ -36,7 +36,7 @@ from bailee.api import Api
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import tombstones, unkept
 from bailee.ledger.particulars import Body
-from bailee.vault.conversations import beginning
+from bailee.vault.conversations import beginnings
 from bailee.vault.packing import JSON
 
 LASTS: Final = timedelta(days=30)
@@ -72,11 +72,11 @@ class Tombstones:
             found = connection.execute(select(tombstones.c.owner).distinct()).scalars()
             self._owners = set(found)
 
-    def beginning(
+    def beginnings(
         self, owner: str, messages: Iterable[JSON] | None, api: Api = Api.MESSAGES
-    ) -> bytes | None:
-        """See `conversations.beginning`."""
-        return beginning(self._key, owner, messages, api)
+    ) -> tuple[bytes, ...]:
+        """See `conversations.beginnings`."""
+        return beginnings(self._key, owner, messages, api)
 
     def bury_session(
         self,
@@ -133,15 +133,15 @@ class Tombstones:
         connection: Connection,
         owner: str,
         client: bytes | None,
-        begins: Iterable[bytes | None],
+        begins: Iterable[bytes],
     ) -> list[bytes]:
         """The digests by which an exchange goes on with what its owner deleted; none: it does not.
         `client`: the digest of the id that its client gave the session; `begins`: how the
-        conversation began (`beginning`), and what it names of it (`conversations.Links`).
+        conversation began (`beginnings`), and what it names of it (`conversations.Links`).
         """
         if owner not in self._owners:
             return []
-        digests = [one for one in (client, *begins) if one is not None]
+        digests = [*([] if client is None else [client]), *begins]
         query = select(tombstones.c.digest).where(tombstones.c.digest.in_(digests))
         return list(connection.execute(query).scalars())
 

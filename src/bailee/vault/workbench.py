@@ -29,7 +29,7 @@ from bailee.api import Api
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
 from bailee.vault.compressing import compress, compressor
-from bailee.vault.conversations import Links, beginning, links
+from bailee.vault.conversations import Links, beginnings, links
 from bailee.vault.delta import Delta, DeltaDraft
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
@@ -69,13 +69,11 @@ class DigestKeys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What it takes to find an exchange's session. `links`: see `conversations`; `beginning`: see
-    `tombstones`.
-    """
+    """What it takes to find an exchange's session. `links`, `beginnings`: see `conversations`."""
 
     client_session: str | None
     links: Links
-    beginning: bytes | None
+    beginnings: tuple[bytes, ...]
     usage: dict[str, int]
     values: int
     size: int
@@ -227,7 +225,7 @@ class Workbench:
         return Apart(
             meaning.client_session,
             links(self._keys.conversations, owner, meaning),
-            beginning(self._keys.tombstones, owner, meaning.messages, meaning.api),
+            beginnings(self._keys.tombstones, owner, meaning.messages, meaning.api),
             {
                 name: count
                 for name in USAGE

@@ -153,7 +153,7 @@ def told_apart(found: Iterable[Apart]) -> list[bytes]:
         told.append([one.client_session, dict(one.usage), one.values, one.size])
         links = one.links
         digests += (b"".join(links.continues), b"".join(links.leaves), b"".join(links.names))
-        digests.append(one.beginning or b"")
+        digests.append(b"".join(one.beginnings))
     return message({"apart": told}, digests)
 
 
@@ -178,7 +178,7 @@ def apart_in(header: JSON, pieces: Sequence[bytes]) -> list[Apart]:
             Apart(
                 session,
                 Links(*(tuple(_digests(some)) for some in (continues, leaves, names))),
-                begins or None,
+                tuple(_digests(begins)),
                 {name: _whole(count) for name, count in usage.items()},
                 _whole(values),
                 _whole(size),

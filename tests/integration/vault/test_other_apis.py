@@ -14,10 +14,18 @@ from sqlalchemy import func, select
 from tests.integration.vault.conftest import Bench
 from tests.support.apis import Vector, captured, conversations, vectors
 
+from bailee.api import Api
 from bailee.apis.reading import interpret
 from bailee.db.vault import conversation_links
 from bailee.vault.branch_kinds import BranchKind
 from bailee.vault.transcript import Transcript
+
+VECTOR = {
+    Api.MESSAGES: "opencode-messages",
+    Api.CHAT: "opencode-chat",
+    Api.RESPONSES: "opencode-responses",
+    Api.GEMINI: "opencode-gemini",
+}
 
 
 @pytest.fixture
@@ -138,6 +146,76 @@ def test_a_conversation_without_an_id_goes_on_after_a_restart(apis: Bench) -> No
     with apis.engine.connect() as connection:
         left = connection.execute(select(func.count()).select_from(conversation_links))
         assert 0 == left.scalar_one()
+
+
+def said_otherwise(api: Api, items: list[Any]) -> list[Any]:
+    """The same conversation in the other form that a client may write it in: a text as a list, with
+    a mark for a cache or an id; a result that is there twice.
+    """
+    found = []
+    for item in items:
+        match api, item:
+            case Api.GEMINI, {"parts": [{"functionResponse": _}, *_]}:
+                item = {**item, "parts": [*item["parts"][:1], *item["parts"]]}  # noqa: PLW2901
+            case Api.RESPONSES, {"role": "user", "content": [part]}:
+                item = {**item, "id": "new", "content": part["text"]}  # noqa: PLW2901
+            case Api.CHAT | Api.MESSAGES, {"content": str(text), "role": role}:
+                block = {"type": "text", "text": text}
+                mark = {} if role == "assistant" else {"cache_control": {"type": "ephemeral"}}
+                item = {**item, "content": [{**block, **mark}]}  # noqa: PLW2901
+        found.append(item)
+    return found
+
+
+def first_turns(api: Api) -> tuple[list[Any], list[Any]]:
+    """Two turns of a conversation: of its tool, of its answer."""
+    match api:
+        case Api.GEMINI:
+            named = {"name": "ls", "id": "f"}
+            asked = [{"role": "user", "parts": [{"text": "How many quinces?"}]}]
+            called = {"role": "model", "parts": [{"functionCall": {**named, "args": {}}}]}
+            result = {"functionResponse": {**named, "response": {"output": "seven"}}}
+            came = {"role": "user", "parts": [result]}
+            ends = [{"role": "model", "parts": [{"text": "Seven."}]}]
+            more = {"role": "user", "parts": [{"text": "And pears?"}]}
+        case Api.RESPONSES:
+            asked = [{"role": "user", "content": [{"type": "input_text", "text": "How many?"}]}]
+            called = {"type": "function_call", "call_id": "f", "name": "ls", "arguments": "{}"}
+            came = {"type": "function_call_output", "call_id": "f", "output": "seven"}
+            ends = [{"role": "assistant", "content": "Seven."}]
+            more = {"role": "user", "content": [{"type": "input_text", "text": "And pears?"}]}
+        case _:
+            asked = [{"role": "user", "content": "How many quinces?"}]
+            called = {"role": "assistant", "content": "I look."}
+            came = {"role": "user", "content": "Do."}
+            ends = [{"role": "assistant", "content": "Seven."}]
+            more = {"role": "user", "content": "And pears?"}
+    return [*asked, called, came], [*asked, called, came, *ends, more]
+
+
+@pytest.mark.row("G4")
+@pytest.mark.parametrize("api", [Api.MESSAGES, Api.CHAT, Api.RESPONSES, Api.GEMINI])
+def test_who_says_the_same_in_another_form_goes_on(apis: Bench, api: Api) -> None:
+    """Without an id, what was said is what tells a conversation: not how it is written. After a
+    restart too; and what was deleted does not come back in the other form.
+    """
+    first, second = first_turns(api)
+    base = next(one for one in vectors(VECTOR[api]) if one.body)
+    name = {Api.RESPONSES: "input", Api.GEMINI: "contents"}.get(api, "messages")
+
+    def turn(items: list[Any]) -> Vector:
+        body = {"model": "m", "max_tokens": 9, name: items}
+        return replace(base, headers=[], body=body, answer="{}", answer_headers=[])
+
+    keep(apis, [turn(first)])
+    apis.reopen()
+    keep(apis, [turn(said_otherwise(api, second))])
+    (row,) = apis.vault.sessions(apis.clock())
+    assert 2 == row.exchanges
+
+    apis.vault.delete(row.id, apis.clock(), by="test")
+    keep(apis, [turn(second), turn(said_otherwise(api, second))])
+    assert [] == shown(apis)
 
 
 @pytest.mark.row("G4")

@@ -224,6 +224,40 @@ def test_a_changed_instruction_is_no_other_conversation() -> None:
     assert [("rewritten", None, 1, ["c"])] == told(found)
 
 
+def test_who_says_the_first_words_otherwise_goes_on_with_the_same_conversation() -> None:
+    """A client that takes it up on another day begins it with that day's date. All else is told
+    once: what branched off before stands where it did, an agent after the words it followed.
+    """
+    monday, tuesday = user("on Monday: a"), user("on Tuesday: a")
+    found = shown(
+        Asked([monday], answer("x")),
+        Asked([monday, X, B], answer("y")),
+        Asked([user("count")], answer("n"), agent="reader"),
+        Asked([monday, X, C], answer("z")),
+        Asked([monday, X, C, Z], error={"type": "error"}),
+        Asked([tuesday, X, C, Z, D], answer("w")),
+        Asked([user("on Wednesday: a"), X, C, Z, D, model("w"), B], answer("v")),
+    )
+    assert ["on Wednesday: a", "x", "c", "z", "d", "w", "b", "v"] == texts(found.main)
+    assert [] == found.begins
+    assert [
+        ("rewritten", None, 0, ["on Monday: a"]),
+        ("taken_back", None, 2, ["b", "y"]),
+        ("agent", None, 2, ["count", "n"]),
+        ("failed", None, 4, []),
+        ("rewritten", None, 0, ["on Tuesday: a"]),
+    ] == told(found)
+    (main,) = [one for one in found.threads if one.first.agent is None]
+    assert (0, 6, 4) == (main.first.number, main.last.number, main.count)
+
+
+def test_who_says_other_words_and_gets_the_same_answer_has_two_conversations() -> None:
+    """It is the model that says the same."""
+    found = shown(Asked([A], answer("x")), Asked([B], answer("x")), Asked([B, X, C], answer("y")))
+    assert ["a", "x", "b", "x", "c", "y"] == texts(found.main)
+    assert [2] == found.begins
+
+
 def test_an_agent_that_its_client_does_not_name_is_known_by_its_call() -> None:
     """It begins with just the words that a tool was called with."""
     call = {"type": "tool_use", "id": "t", "name": "ask", "input": {"prompt": "c", "of": 1}}
@@ -335,6 +369,8 @@ def sessions(draw: st.DrawFn) -> list[Asked]:
             if isinstance(before.answer, dict) and "content" in before.answer:
                 said.append({name: before.answer[name] for name in ("role", "content")})
             said = said[: draw(st.integers(0, len(said)))] if draw(st.booleans()) else said
+        if said and not draw(st.integers(0, 3)):
+            said[0] = draw(MESSAGES)
         said += draw(st.lists(MESSAGES, max_size=3))
         asked.append(
             Asked(
