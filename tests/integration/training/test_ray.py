@@ -179,9 +179,7 @@ def test_whoever_is_killed_costs_its_shards_alone(
 class _There(ray_client_pb2_grpc.RayletDriverServicer):  # type: ignore[misc]
     """Says that it listens, and nothing more."""
 
-    def ClusterInfo(  # noqa: N802 (Ray's name)
-        self, _asked: object, _: object
-    ) -> ray_client_pb2.ClusterInfoResponse:
+    def ClusterInfo(self, _asked: object, _: object) -> ray_client_pb2.ClusterInfoResponse:
         """See `proxier.RayletServicerProxy`."""
         return ray_client_pb2.ClusterInfoResponse(json="{}")
 
@@ -192,7 +190,7 @@ class _Refusing(ray_client_pb2_grpc.RayletDataStreamerServicer):  # type: ignore
     def __init__(self) -> None:
         self.asked = 0
 
-    def Datapath(  # noqa: N802 (Ray's name)
+    def Datapath(
         self, asked: Iterator[ray_client_pb2.DataRequest], _: object
     ) -> Iterator[ray_client_pb2.DataResponse]:
         """See `proxier.DataServicerProxy`: what it says when the process of a client ended."""
@@ -208,9 +206,7 @@ class _NeverTold(ray_client_pb2_grpc.RayletLogStreamerServicer):  # type: ignore
     def __init__(self) -> None:
         self.over = threading.Event()
 
-    def Logstream(  # noqa: N802 (Ray's name)
-        self, _asked: object, _: object
-    ) -> Iterator[ray_client_pb2.LogData]:
+    def Logstream(self, _asked: object, _: object) -> Iterator[ray_client_pb2.LogData]:
         """See `proxier.LogstreamServicerProxy`: it waits for a process that is not coming."""
         self.over.wait()
         yield from ()
