@@ -7,10 +7,12 @@ that a skip is seen by whoever reads only the last lines.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
 from collections import defaultdict
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,19 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: of a test's time, a third is waiting for something else."""
     return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end. To look through it for garbage again and again, while it
+    grows and beside every test, is a quarter of the time that collecting takes.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

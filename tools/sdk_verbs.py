@@ -2,18 +2,24 @@
 
 A new version of one that can make another request changes `verbs()`, and with it the table of
 routes (`routes_page`): somebody has to look at what it carries.
+
+To read them takes five seconds, and each process of a test run would: what was found is kept in
+.cache until a file of theirs, or this one, is another.
 """
 
 from __future__ import annotations
 
 import ast
 import gzip
+import hashlib
 import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+from coding_agents import fetching
 
 _CALLS: Final = {
     "_get": "GET",
@@ -82,6 +88,29 @@ def verbs() -> list[Verb]:
     Raises:
         ValueError: an SDK makes a request in a way that is not understood here.
     """
+    with fetching("sdk-verbs") as folder:
+        kept = folder / f"{_state_of_the_files()}.json"
+        if kept.exists():
+            return [Verb(*one) for one in json.loads(kept.read_text())]
+        found = _read()
+        for old in folder.glob("*"):
+            old.unlink()
+        part = kept.with_suffix(".part")
+        part.write_text(json.dumps([astuple(one) for one in found]))
+        part.rename(kept)
+        return found
+
+
+def _state_of_the_files() -> str:
+    """A digest of which files are read, how long each is and when it was written."""
+    state = hashlib.sha256()
+    for file in (Path(__file__), *_resource_files(), *_google_files(), _bedrock_file()):
+        found = file.stat()
+        state.update(f"{file} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return state.hexdigest()[:24]
+
+
+def _read() -> list[Verb]:
     found = {Verb(_ANTHROPIC, path, method) for method, path in _resources("anthropic")}
     found |= {
         Verb("openai SDK", f"/openai/v1{path}", method) for method, path in _resources("openai")
@@ -102,7 +131,7 @@ def filled(path: str) -> str:
 def _resources(package: str) -> set[tuple[str, str]]:
     """Of a Python SDK: each call of a resource's, (method, path)."""
     found = set()
-    for file in sorted(_folder(package).joinpath("resources").rglob("*.py")):
+    for file in _resource_files(package):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 method = _CALLS.get(node.func.attr)
@@ -120,7 +149,7 @@ def _resources(package: str) -> set[tuple[str, str]]:
 def _google() -> set[tuple[str, str]]:
     """Of google-genai: each request of a module's, (method, path); a name there has its kind."""
     found = set()
-    for file in sorted(_folder("google.genai").glob("*.py")):
+    for file in _google_files():
         for made in ast.walk(ast.parse(file.read_text())):
             if not isinstance(made, ast.FunctionDef):
                 continue
@@ -167,9 +196,22 @@ def _path(given: ast.expr, file: Path) -> str | None:
 
 def _bedrock() -> set[tuple[str, str]]:
     """Of botocore's model of the Bedrock runtime: each operation, (method, path)."""
-    (model,) = _folder("botocore").glob("data/bedrock-runtime/*/service-2.json.gz")
-    operations = json.loads(gzip.decompress(model.read_bytes()))["operations"].values()
+    operations = json.loads(gzip.decompress(_bedrock_file().read_bytes()))["operations"].values()
     return {(one["http"]["method"], one["http"]["requestUri"]) for one in operations}
+
+
+def _resource_files(*packages: str) -> list[Path]:
+    folders = [_folder(one) / "resources" for one in packages or ("anthropic", "openai")]
+    return sorted(file for folder in folders for file in folder.rglob("*.py"))
+
+
+def _google_files() -> list[Path]:
+    return sorted(_folder("google.genai").glob("*.py"))
+
+
+def _bedrock_file() -> Path:
+    (model,) = _folder("botocore").glob("data/bedrock-runtime/*/service-2.json.gz")
+    return model
 
 
 def _folder(package: str) -> Path:

@@ -64,6 +64,11 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+def overloaded(message: str = "scripted") -> list[Failure]:
+    """As often as the agent tries; the service names a wait, or each would be twice the last."""
+    return [Failure(529, "overloaded_error", message, (("retry-after-ms", "1"),))] * 6
+
+
 def environment(folder: Path, upstream: ScriptedUpstream, ingest: str) -> dict[str, str]:
     """Everything on, markers in every variable there is."""
     return clean_environment(
@@ -120,7 +125,7 @@ def test_no_marker_is_in_any_byte_that_leaves(folder: Path, tmp_path: Path) -> N
         assert "From the next start on, bailee sends metrics and errors" in first.stderr
         assert [] == ingest.received  # it was said, and not sent
 
-        upstream.then(*[Failure(529, "overloaded_error", "QuinceAnswer")] * 6)
+        upstream.then(*overloaded("QuinceAnswer"))
         assert 4 == run(folder, held, *code, "-p", "QuincePrompt").returncode
         crash = run(folder, held, "-c", CRASHING)
         assert "KeyError: 'QuinceCrash QuinceCode'" in crash.stderr
@@ -178,7 +183,7 @@ def test_each_switch_keeps_its_flow_on_the_machine(
             "ANTHROPIC_BEDROCK_BASE_URL": f"{upstream.url}/bedrock",
             "CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1",
         }
-        upstream.then(*[Failure(529, "overloaded_error")] * 6)
+        upstream.then(*overloaded())
         done = run(folder, held, "-m", "bailee", "code", "-p", "go")
         assert (4, bool(flows)) == (done.returncode, "From the next start on" in done.stderr)
         sent = json.loads(run(folder, held, "-m", "bailee", "outbox", "send", "--json").stdout)
@@ -197,7 +202,7 @@ def test_what_the_agent_measured_is_what_the_service_shows(
     held |= {"ANTHROPIC_BASE_URL": ready["gateway"], "ANTHROPIC_AUTH_TOKEN": ready["key"]}
     done = run(folder, held, "-m", "bailee", "code", "-p", "go")
     assert (0, "Done.\n") == (done.returncode, done.stdout)
-    upstream.then(*[Failure(529, "overloaded_error")] * 6)
+    upstream.then(*overloaded())
     assert 4 == run(folder, held, "-m", "bailee", "code", "-p", "go").returncode
 
     run(folder, held, "-m", "bailee", "outbox", "send")  # what its end had no time for

@@ -9,6 +9,8 @@ Rules kept here:
 * Ray tries nothing again: a token is of one try. The home decides what is done again.
 * Standard output is for results alone; what Ray prints goes nowhere.
 * When standard input ends, so does it, and with it its tasks.
+* It has no stream of the cluster's logs. Ray's client waits for the end of that stream before it
+  says that a connection was refused, and a server that could not start for it ends it minutes late.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ def room(address: str, workers: int | None) -> int:
     """
     import ray
 
+    _hear_no_logs()
     for tries in range(_TRIES, 0, -1):
         try:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
@@ -73,6 +76,19 @@ def room(address: str, workers: int | None) -> int:
         raise UnfitError(wrong)
     processors = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
     return max(1, min(workers or processors, processors, MOST_WORKERS))
+
+
+def _hear_no_logs() -> None:
+    """Have Ray's client ask for no logs: what would read them ends as it starts."""
+    from ray.util.client import worker
+
+    class NoLogs(worker.LogstreamClient):  # type: ignore[misc]
+        """Nothing is asked, nothing comes, and it is closed at once."""
+
+        def _start_logthread(self) -> threading.Thread:
+            return threading.Thread()
+
+    worker.LogstreamClient = NoLogs
 
 
 def _one(task: bytes, saying: _Saying) -> None:

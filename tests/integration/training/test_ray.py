@@ -7,12 +7,16 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import pytest
 from ahocorasick_rs import BytesAhoCorasick
+from ray.core.generated import ray_client_pb2, ray_client_pb2_grpc
 
 from bailee import __version__
 from bailee.errors import InputError, StorageError
@@ -170,6 +174,60 @@ def test_whoever_is_killed_costs_its_shards_alone(
     assert sorted(f"word {number}" for number in range(SESSIONS)) == [
         said for said, _ in _said(tmp_path / "d")
     ]
+
+
+class _There(ray_client_pb2_grpc.RayletDriverServicer):  # type: ignore[misc]
+    """Says that it listens, and nothing more."""
+
+    def ClusterInfo(self, _asked: object, _: object) -> ray_client_pb2.ClusterInfoResponse:
+        """See `proxier.RayletServicerProxy`."""
+        return ray_client_pb2.ClusterInfoResponse(json="{}")
+
+
+class _Refusing(ray_client_pb2_grpc.RayletDataStreamerServicer):  # type: ignore[misc]
+    """A cluster's server for clients that can start nothing for them; it counts them."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def Datapath(
+        self, asked: Iterator[ray_client_pb2.DataRequest], _: object
+    ) -> Iterator[ray_client_pb2.DataResponse]:
+        """See `proxier.DataServicerProxy`: what it says when the process of a client ended."""
+        first = next(asked)
+        self.asked += 1
+        refused = ray_client_pb2.InitResponse(ok=False, msg="Proxy startup failed!")
+        yield ray_client_pb2.DataResponse(init=refused, req_id=first.req_id)
+
+
+class _NeverTold(ray_client_pb2_grpc.RayletLogStreamerServicer):  # type: ignore[misc]
+    """Of its logs a client hears nothing, until it is given up."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def Logstream(self, _asked: object, _: object) -> Iterator[ray_client_pb2.LogData]:
+        """See `proxier.LogstreamServicerProxy`: it waits for a process that is not coming."""
+        self.over.wait()
+        yield from ()
+
+
+def test_a_cluster_that_can_start_nothing_is_asked_again_at_once() -> None:
+    """Ray's client would wait for logs first, for as long as the server likes: here for ever."""
+    server = grpc.server(ThreadPoolExecutor(16))
+    refusing, never_told = _Refusing(), _NeverTold()
+    ray_client_pb2_grpc.add_RayletDriverServicer_to_server(_There(), server)
+    ray_client_pb2_grpc.add_RayletDataStreamerServicer_to_server(refusing, server)
+    ray_client_pb2_grpc.add_RayletLogStreamerServicer_to_server(never_told, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with pytest.raises(StorageError, match=r"can't be used .ConnectionAbortedError"):
+            list(RayEngine(f"ray://127.0.0.1:{port}", None).run(()))
+    finally:
+        never_told.over.set()
+        server.stop(None).wait()
+    assert 4 == refusing.asked
 
 
 @pytest.mark.row("T8")
