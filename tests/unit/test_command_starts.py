@@ -39,7 +39,7 @@ _AFTER_IT = {
     "anthropic", "bailee.agent.clouds", "bailee.agent.egress", "bailee.agent.mcp_servers",
     "bailee.agent.terminal", "bailee.agent.tools.web", "bailee.client.declared", "bailee.node",
     "bailee.outbound.forwarding", "bailee.registry", "html", "jinja2", "keyring", "msgspec",
-    "prompt_toolkit", "pydantic", "rich", "sqlalchemy",
+    "prompt_toolkit", "pydantic", "rich", "sqlalchemy", "typer",
 }  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def test_the_list_of_commands_imports_none(word: str, tmp_path: Path) -> None:
     imported = _imported([word], tmp_path)
     assert "bailee.cli" in imported
     assert {one for one in imported if one.startswith("bailee.cli.")} == {
+        "bailee.cli.building",
         "bailee.cli.output",
         "bailee.cli.show",
     }

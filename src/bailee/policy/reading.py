@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import PurePath
 from typing import NoReturn, TypeVar
+
+import tomli
 
 from bailee.errors import InputError
 from bailee.policy import positions
@@ -88,8 +89,8 @@ def parse(content: bytes, file: str | PurePath) -> Table:
         line = content.count(b"\n", 0, error.start) + 1
         raise Unsound([DocumentProblem(name, line, "This is not UTF-8 text.")]) from None
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         said = str(error)
         place = _TOML_PLACE.search(said)
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
