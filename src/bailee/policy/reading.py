@@ -9,7 +9,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -212,5 +211,7 @@ class Table:
 def one_of(wrong: str, names: Iterable[str]) -> str:
     """A hint that names the value that was probably meant, else those there are."""
     listed = list(dict.fromkeys(names))
+    import difflib
+
     near = difflib.get_close_matches(wrong, listed, n=1)
     return f"did you mean {near[0]}?" if near else f"one of: {', '.join(listed)}"

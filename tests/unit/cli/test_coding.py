@@ -14,10 +14,13 @@ from bailee.errors import BaileeError
 
 _COMMAND = typer.main.get_command(whole())
 _WORDS = st.sampled_from(
-    "-p --print --output-format -c --continue --resume -r --model --max-turns --allowed-tools "
-    "--allowedTools --disallowed-tools --disallowedTools --add-dir --settings --no-sandbox --help "
-    "-- - -cp -px --model=m --print=x --pri json hello /tmp 3".split()
-    + ["", "two words", "-p hello", "=", "ü"]
+    [
+        *("-p", "--print", "--output-format", "-c", "--continue", "--resume", "-r", "--model"),
+        *("--max-turns", "--allowed-tools", "--allowedTools", "--disallowed-tools", "--add-dir"),
+        *("--disallowedTools", "--settings", "--no-sandbox", "--help", "--", "-", "-cp", "-px"),
+        *("--model=m", "--print=x", "--pri", "json", "hello", "/tmp", "3", "", "two words"),
+        *("-p hello", "=", "ü"),
+    ]
 )
 
 
@@ -27,7 +30,7 @@ def _by_the_command(words: list[str]) -> Asked | None:
     code = _COMMAND.commands["code"]
     try:
         read = code.make_context("code", list(words)).params
-    except (Exception, SystemExit) as refused:  # noqa: BLE001 - click's own, which it keeps to itself
+    except (Exception, SystemExit) as refused:  # click's own, which it keeps to itself
         assert not isinstance(refused, BaileeError)
         return None
     read = {name: [*one] if isinstance(one, tuple) else one for name, one in read.items()}
@@ -48,7 +51,16 @@ def test_what_is_read_plainly_is_what_the_command_reads(words: list[str]) -> Non
         (["-p", "hello"], Asked(print_="hello")),
         (["what now", "-c"], Asked(prompt="what now", continue_=True)),
         (
-            ["-p", "a", "--output-format", "json", "--allowedTools", "Edit", "--allowed-tools", "x"],
+            [
+                "-p",
+                "a",
+                "--output-format",
+                "json",
+                "--allowedTools",
+                "Edit",
+                "--allowed-tools",
+                "x",
+            ],
             Asked(print_="a", output_format="json", allowed_tools=["Edit", "x"]),
         ),
     ],
