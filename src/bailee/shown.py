@@ -41,9 +41,10 @@ _UNSEEN: Final = (
 )
 _SURROGATES: Final = "\ud800-\udfff"
 
-_IN_A_LINE: Final = re.compile(f"[{_ORDERS}{_NON_JOINER}{_JOINER}{_UNSEEN}{_SURROGATES}]")
-_IN_LINES: Final = re.compile(f"[{_ORDERS}{_NON_JOINER}{_UNSEEN}{_SURROGATES}]")
-_ON_A_PAGE: Final = re.compile(f"[{_ORDERS}{_UNSEEN}{_SURROGATES}]")
+# Compiled when first needed, and then kept by `re`: they take longer than a start should.
+_IN_A_LINE: Final = f"[{_ORDERS}{_NON_JOINER}{_JOINER}{_UNSEEN}{_SURROGATES}]"
+_IN_LINES: Final = f"[{_ORDERS}{_NON_JOINER}{_UNSEEN}{_SURROGATES}]"
+_ON_A_PAGE: Final = f"[{_ORDERS}{_UNSEEN}{_SURROGATES}]"
 
 
 def line(text: str, longest: int = _LONGEST_LINE) -> str:
@@ -53,19 +54,19 @@ def line(text: str, longest: int = _LONGEST_LINE) -> str:
     'ci\\x1b[2K\\x0aforged'
     """
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return cut if cut.isascii() and cut.isprintable() else _IN_A_LINE.sub(_escape, cut)
+    return cut if cut.isascii() and cut.isprintable() else re.sub(_IN_A_LINE, _escape, cut)
 
 
 def lines(text: str) -> str:
     """The text with its line ends and tabs, and nothing else that is not to be seen."""
-    return _IN_LINES.sub(_escape_but_lines, text.replace("\r\n", "\n"))
+    return re.sub(_IN_LINES, _escape_but_lines, text.replace("\r\n", "\n"))
 
 
 def page(text: str) -> str:
     """The text for an HTML page, its markup not escaped yet."""
     if text.isascii() and text.isprintable():
         return text
-    return _ON_A_PAGE.sub(_escape_but_lines, text.replace("\r\n", "\n"))
+    return re.sub(_ON_A_PAGE, _escape_but_lines, text.replace("\r\n", "\n"))
 
 
 def html_text(text: str) -> str:
@@ -82,12 +83,12 @@ def json_text(document: str) -> str:
     >>> json_text('{"a":"\u202e"}')
     '{"a":"\\u202e"}'
     """
-    return _IN_A_LINE.sub(_json_escape, document)
+    return re.sub(_IN_A_LINE, _json_escape, document)
 
 
 def is_plain(text: str) -> bool:
     """Whether `line` would show the text as it is, however long it is."""
-    return _IN_A_LINE.search(text) is None
+    return re.search(_IN_A_LINE, text) is None
 
 
 def named(text: str, what: str, *, longest: int = LONGEST_NAME) -> str:

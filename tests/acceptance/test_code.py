@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bailee.cli.code import _standard_input
+from bailee.cli.coding import _standard_input
 from bailee.testing.upstream import AssistantMessage, Failure, ScriptedUpstream, Text, ToolUse
 from support.clients import processes
 from support.clients.programs import SILENT, Bailee, clean_environment

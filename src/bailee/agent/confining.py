@@ -113,10 +113,12 @@ class SandboxedCommand:
         for placeholder in self._placeholders:
             with contextlib.suppress(OSError):
                 placeholder.rmdir()
-        after = git_folders.look(self._roots, insist=True)
+        since = self._before if self._before.whole else None
+        after = git_folders.look(self._roots, insist=True, since=since)
         for identity, path in after.obeyed.items():
             if identity not in self._before.obeyed and not _is_placeholder(path):
                 told.append(_put_aside(path))
+        told += [_put_aside(path, "it is too large to look through") for path in after.unseen]
         if not after.whole:
             told.append("the workspace is too large to look through for new repositories")
         self._folder.cleanup()
@@ -260,8 +262,8 @@ def _asked(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     return [part for part in done.stdout.decode(errors="surrogateescape").split("\0") if part]
 
 
-def _put_aside(path: Path) -> str:
-    """Renames and closes what programs would obey."""
+def _put_aside(path: Path, why: str = "programs outside would obey it") -> str:
+    """Renames and closes what programs would obey, or may."""
     number, aside = 0, path.with_name(path.name + ASIDE)
     while os.path.lexists(aside):
         number += 1
@@ -275,4 +277,4 @@ def _put_aside(path: Path) -> str:
             aside.chmod(0)
     except OSError as error:
         return f"could not be put aside: {path} ({error.strerror}); look at it before you run git"
-    return f"put aside, since programs outside would obey it: {path} is now {aside.name}"
+    return f"put aside, since {why}: {path} is now {aside.name}"

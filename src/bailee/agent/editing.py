@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from bailee.errors import InputError
 
 
@@ -43,6 +41,8 @@ def replaced(text: str, old: str, new: str, *, every: bool = False) -> str:
 
 def diff(before: str, after: str, name: str) -> str:
     """What changed, as a unified diff of whole lines; empty when nothing did."""
+    import difflib
+
     made = difflib.unified_diff(
         _lines(before), _lines(after), f"a/{name}", f"b/{name}", n=3, lineterm=""
     )

@@ -132,13 +132,18 @@ def network_faults(lost: Fault) -> Iterator[None]:
     except httpx2.TimeoutException:
         raise ModelFault("silent") from None
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
-        raise InputError(
-            "a request to the model can't be made from the environment.",
-            code="configuration",
-            hint=f"look at ANTHROPIC_BASE_URL and ANTHROPIC_CUSTOM_HEADERS ({_plain(error)})",
-        ) from None
+        raise unsendable(_plain(error)) from None
     except (httpx2.HTTPError, OSError) as error:
         raise ModelFault(lost, _plain(error)) from None
+
+
+def unsendable(why: str) -> InputError:
+    """There can be no such request: of what the environment says."""
+    return InputError(
+        "a request to the model can't be made from the environment.",
+        code="configuration",
+        hint=f"look at ANTHROPIC_BASE_URL and ANTHROPIC_CUSTOM_HEADERS ({why})",
+    )
 
 
 def _plain(error: Exception) -> str:

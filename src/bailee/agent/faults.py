@@ -15,7 +15,6 @@ Rows: D1.
 
 from __future__ import annotations
 
-import email.utils
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -222,6 +221,8 @@ def retry_after(headers: Mapping[str, str], now: datetime | None) -> float | Non
     if now is None or not headers.get("retry-after"):
         return None
     try:
+        import email.utils  # seldom needed, and slow to import
+
         at = email.utils.parsedate_to_datetime(headers["retry-after"])
         return max(0.0, (at - now).total_seconds())
     except (ValueError, TypeError, OverflowError):

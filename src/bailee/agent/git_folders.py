@@ -6,11 +6,15 @@ Rules kept here:
   folder that looks like a git directory itself (HEAD beside objects and refs), in any subfolder.
 * Links are not followed on the way; what they lead to is found where it lies, if it lies inside.
 * Nothing is run.
+* A bound on what is looked at hides nothing from a second look: folders that the first one saw are
+  looked at again whatever lies in them, and of the others those count as found, unseen, for which
+  the bound leaves no room.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -24,6 +28,7 @@ Identity = tuple[int, int]
 _MOST: Final = 500_000  # entries of a workspace that are looked at
 _LONGEST: Final = 4096  # bytes of a file that names another
 _OBEYED: Final = frozenset({GIT, *SETTINGS})
+_TELLING: Final = _OBEYED | {"HEAD", "commondir"}
 # Where packages lie, with settings of their own that nobody opens.
 _PACKAGES: Final = frozenset({"node_modules", "site-packages"})
 
@@ -31,28 +36,50 @@ _PACKAGES: Final = frozenset({"node_modules", "site-packages"})
 @dataclass(slots=True)
 class FoundFolders:
     """What was found. `obeyed`: each file or folder that a program would obey, by its identity on
-    the disk; `repositories`: git directories; `whole`: whether everything was looked at.
+    the disk; `repositories`: git directories; `folders`: those that were looked at; `unseen`: new
+    ones, each with all that lies in it, for which there was no room; `whole`: whether everything
+    was looked at, or is unseen.
     """
 
     obeyed: dict[Identity, Path] = field(default_factory=dict)
     repositories: list[Path] = field(default_factory=list)
+    folders: set[Identity] = field(default_factory=set)
+    unseen: set[Path] = field(default_factory=set)
     whole: bool = True
 
 
-def look(roots: Iterable[Path], *, insist: bool = False) -> FoundFolders:
+def look(
+    roots: Iterable[Path],
+    *,
+    insist: bool = False,
+    since: FoundFolders | None = None,
+    most: int = _MOST,
+) -> FoundFolders:
     """Looks through folders. `insist`: also through those that can be entered and not listed; their
-    modes are changed for the while.
+    modes are changed for the while. `since`: what an earlier look found, if that was whole; `most`
+    entries are then those of folders that are new.
     """
     found = FoundFolders()
-    waiting = list(dict.fromkeys(roots))
-    left = _MOST
+    waiting: list[tuple[Path, Path | None]] = [(root, None) for root in dict.fromkeys(roots)]
+    left = most
     while waiting:
-        folder = waiting.pop()
-        entries = _entries(folder, insist=insist)
-        left -= len(entries)
-        if left < 0:
-            found.whole = False
-            break
+        folder, new = waiting.pop()  # and the outermost new folder that it lies in, or is
+        with contextlib.suppress(OSError):
+            here = folder.lstat()
+            identity = (here.st_dev, here.st_ino)
+            found.folders.add(identity)
+            if new is None and since is not None and identity not in since.folders:
+                new = folder
+        counts = new is not None or since is None
+        entries, number = _entries(folder, left + 1 if counts else None, insist=insist)
+        left -= number if counts else 0
+        if left < 0 and counts:
+            left = -1
+            if new is None:
+                found.whole = False
+                break
+            found.unseen.add(new)
+            continue
         names = {entry.name for entry in entries}
         if "HEAD" in names and ("commondir" in names or {"objects", "refs"} <= names):
             _note(found, folder / "HEAD", folder)
@@ -63,27 +90,36 @@ def look(roots: Iterable[Path], *, insist: bool = False) -> FoundFolders:
                 path = folder / entry.name
                 _note(found, path, git_folder(path) if entry.name == GIT else None)
             elif entry.is_dir(follow_symlinks=False):
-                waiting.append(folder / entry.name)
+                waiting.append((folder / entry.name, new))
     return found
 
 
-def _entries(folder: Path, *, insist: bool) -> list[os.DirEntry[str]]:
+def _entries(folder: Path, most: int | None, *, insist: bool) -> tuple[list[os.DirEntry[str]], int]:
+    """What matters of a folder's entries, and how many were looked at. A folder may hold more files
+    than should be in memory at once.
+    """
+    kept, number = [], 0
     try:
         with os.scandir(folder) as scanned:
-            return list(scanned)
+            for entry in itertools.islice(scanned, most):
+                number += 1
+                if entry.name in _TELLING or entry.is_dir(follow_symlinks=False):
+                    kept.append(entry)
     except PermissionError:
         if not insist:
-            return []
+            return kept, number
     except OSError:
-        return []
+        return kept, number
+    else:
+        return kept, number
     with contextlib.suppress(OSError):
         mode = stat.S_IMODE(folder.lstat().st_mode)
         folder.chmod(mode | 0o500)
         try:
-            return _entries(folder, insist=False)
+            return _entries(folder, most, insist=False)
         finally:
             folder.chmod(mode)
-    return []
+    return kept, number
 
 
 def _note(found: FoundFolders, path: Path, repository: Path | None) -> None:

@@ -7,7 +7,6 @@ status line needs to know about it.
 from __future__ import annotations
 
 import os
-import platform
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,7 +188,7 @@ def start(
         records=records,
         system=system_prompt(
             folder=str(workspace.root),
-            platform=f"{platform.system()} {platform.release()}",
+            platform=f"{os.uname().sysname} {os.uname().release}",
             date=now.date().isoformat(),
             is_git=instructions.repository(workspace.root) is not None,
             sandbox=box.sentence(words("en", "terminal")),

@@ -3,7 +3,8 @@
 Nothing of the server is imported until a command needs it, so that the base install has every
 command that needs no server, and a plain refusal for the others. Of the groups only the one is
 imported and built that the first word names, and none for the list of them: all of them take
-several times as long.
+several times as long. What is plainly a prompt for the agent goes to it without the library that
+reads command lines.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ import os
 import sys
 from collections.abc import Iterable
 from functools import cache
-from importlib import import_module
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
-
-from bailee import __version__
 from bailee.cli.output import open_streams
-from bailee.cli.show import say, warn_in_lines
+from bailee.cli.show import warn_in_lines
 from bailee.errors import BaileeError
+
+if TYPE_CHECKING:
+    import typer
 
 _COMMANDS: Final = {
     "up": (
@@ -112,59 +112,23 @@ _COMMANDS: Final = {
 the first sentence of its own help. A module's `HOW` says more of its command."""
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        say(f"bailee {__version__}")
-        raise typer.Exit
-
-
-def _root(
-    _version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    pass
-
-
-def _made(names: Iterable[str]) -> typer.Typer:
-    made = _empty()
-    for name in names:
-        module_name, attribute = _COMMANDS[name][0].split(":")
-        module = import_module(f"bailee.cli.{module_name}")
-        command = getattr(module, attribute)
-        if isinstance(command, typer.Typer):
-            made.add_typer(command, name=name)
-        else:
-            made.command(name, **getattr(module, "HOW", {}))(command)
-    return made
-
-
-def _empty() -> typer.Typer:
-    made = typer.Typer(
-        name="bailee",
-        help="The self-hostable data plane for coding agents.",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    made.callback()(_root)
-    return made
-
-
 def listed() -> typer.Typer:
     """The commands' names and a line of help for each: for `bailee --help`, and nothing else."""
-    made = _empty()
-    for name, (_, line) in _COMMANDS.items():
-        made.command(name, help=line)(_root)
-    return made
+    from bailee.cli.building import made
+
+    return made({name: line for name, (_, line) in _COMMANDS.items()}, {})
 
 
 @cache
 def whole() -> typer.Typer:
     """Every command. What is added to it, `main` has too."""
     return _made(_COMMANDS)
+
+
+def _made(names: Iterable[str]) -> typer.Typer:
+    from bailee.cli.building import made
+
+    return made({}, {name: _COMMANDS[name][0] for name in names})
 
 
 def main() -> None:
@@ -196,6 +160,11 @@ def main() -> None:
 
 
 def _run(first: list[str]) -> None:
+    if first == ["code"]:
+        from bailee.cli.coding import plain, work
+
+        if (asked := plain(sys.argv[2:])) is not None:
+            work(asked)
     if first and first[0] in _COMMANDS:
         _made(first)()
     elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:

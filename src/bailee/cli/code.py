@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import select
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from bailee.cli.errors import report, reporting
-from bailee.cli.show import say, warn_in_lines, write_text
-from bailee.cli.surroundings import here
-from bailee.errors import InputError, StorageError
-
-if TYPE_CHECKING:
-    from bailee.agent.session import Options
-
-_LARGEST_INPUT = 10_000_000  # bytes
+from bailee.cli.coding import Asked, work
 
 
 class CodeCommand(TyperCommand):
@@ -100,155 +87,19 @@ def code(  # noqa: PLR0917 - each is an option
     5 what is kept here does not open; 6 storage, or a full standard output; 7 a limit was reached,
     or the model declined or went in circles; 130 interrupted.
     """
-    with reporting():
-        if output_format not in ("text", "json", "stream-json"):
-            raise InputError(
-                f"{output_format!r} is not an output format.", hint="text, json or stream-json"
-            )
-        if continue_ and resume is not None:
-            raise InputError(
-                "--continue and --resume can't be used together.", hint="use one of them"
-            )
-        from bailee.agent.session import Options
-
-        options = Options(
-            folder=here(),
+    work(
+        Asked(
+            prompt=prompt,
+            print_=print_,
+            output_format=output_format,
+            continue_=continue_,
+            resume=resume,
             model=model,
-            session=resume or None,
-            latest=continue_,
-            allow=tuple(allowed_tools or ()),
-            deny=tuple(disallowed_tools or ()),
-            more_folders=tuple(add_dir or ()),
-            calls=max_turns,
-            max_tokens=_number(os.environ, "CLAUDE_CODE_MAX_OUTPUT_TOKENS"),
-            context_tokens=_number(os.environ, "BAILEE_CONTEXT_TOKENS") or 200_000,
-            sandbox=not no_sandbox,
+            max_turns=max_turns,
+            allowed_tools=allowed_tools or [],
+            disallowed_tools=disallowed_tools or [],
+            add_dir=add_dir or [],
+            settings=settings,
+            no_sandbox=no_sandbox,
         )
-        if print_ is not None:
-            if resume == "":
-                raise InputError("with -p, --resume needs the session's id.")
-            asked = [part for part in (print_, prompt or "") if part]
-            text = "\n\n".join([*asked, *filter(None, [_standard_input(sys.stdin, bool(asked))])])
-            if not text.strip():
-                raise InputError("there is no prompt.", hint='bailee code -p "what to do"')
-            raise typer.Exit(_headless(options, text, output_format, settings))
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise InputError("this is not a terminal.", hint='bailee code -p "what to do"')
-        with _agent_installed():
-            from bailee.agent.terminal import app
-            from bailee.client.machine import ClientMachine
-
-            machine = ClientMachine.open(options.folder, option=settings)
-            raise typer.Exit(app.run(options, machine, choose=resume == "", first=prompt))
-
-
-def _headless(options: Options, prompt: str, form: str, settings: str | None) -> int:
-    import asyncio
-
-    if sys.stdout is None:
-        raise InputError("standard output is closed.", hint="send it to a file, or to /dev/null")
-    if sys.stderr is None:  # or what is meant for it would go to standard output
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-    with _agent_installed():
-        from bailee.agent import headless
-        from bailee.agent.assembly import assembled, proposed
-        from bailee.client.background import Background
-        from bailee.client.machine import ClientMachine
-
-    machine = ClientMachine.open(options.folder, option=settings)
-    background = Background(machine, "bailee-code")
-    session = assembled(options, machine, background=background)
-    if background.notice is not None:
-        warn_in_lines(background.notice)
-        background.shown()
-    for server in proposed(machine):
-        say(
-            f"warning: the project's MCP server {server.name} is not started: nobody is there to "
-            "permit it. Your own settings.json may name it (mcpServers).",
-            err=True,
-        )
-
-    async def work() -> int:
-        background.start()
-        try:
-            return await headless.run(
-                session, prompt, form,  # type: ignore[arg-type]
-                out=lambda line: _write(line + "\n", as_json=form != "text"),
-                complain=lambda line: say(line, err=True),
-            )  # fmt: skip
-        finally:
-            await session.close()
-
-    try:
-        return asyncio.run(work())
-    finally:
-        background.stop()
-
-
-@contextmanager
-def _agent_installed() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("bailee"):
-            raise
-        raise InputError(
-            f"the agent needs {error.name}, which is not installed.",
-            hint='pip install "bailee[agent]"',
-        ) from None
-
-
-def _write(text: str, *, as_json: bool) -> None:
-    """Writes to standard output, as escapes what the locale lacks; ends the program where that
-    can't be.
-    """
-    encoding = sys.stdout.encoding
-    try:
-        write_text(text.encode(encoding, "backslashreplace").decode(encoding), as_json=as_json)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # What is held back would be tried again at the program's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        failed = StorageError(f"standard output can't be written: {error.strerror}.")
-        report(failed)
-        raise typer.Exit(failed.exit_status) from None
-
-
-def _standard_input(
-    stream: TextIO | None, prompted: bool, patience: tuple[float, float] = (3.0, 57.0)
-) -> str:
-    """What comes on standard input, to its end, whatever its encoding. One that stays silent is
-    told of; then, where there is a prompt without it, the work goes on. `patience`: seconds until
-    each.
-    """
-    if stream is None or stream.isatty():
-        return ""
-    content, silent = b"", 0
-    while True:
-        wait = patience[silent] if silent < (1 + (prompted and not content)) else None
-        if not select.select([stream], [], [], wait)[0]:
-            silent += 1
-            if silent > 1:
-                say("warning: nothing came on standard input; going on without it.", err=True)
-                return ""
-            say("waiting for standard input; < /dev/null says that there is none.", err=True)
-            continue
-        try:
-            piece = os.read(stream.fileno(), 1_000_000)
-        except OSError as error:
-            raise InputError(f"standard input can't be read: {error.strerror}.") from None
-        content += piece
-        if len(content) > _LARGEST_INPUT:
-            raise InputError("standard input is too large.", code="request_too_large")
-        if not piece:
-            return content.decode("utf-8", "replace")
-
-
-def _number(environment: Mapping[str, str], name: str) -> int | None:
-    value = environment.get(name, "")
-    if not value:
-        return None
-    if not value.isdigit() or not int(value):
-        raise InputError(f"{name} is not a number above 0.", code="configuration")
-    return int(value)
+    )

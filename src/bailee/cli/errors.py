@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import typer
-
 from bailee.errors import BaileeError, InputError
 from bailee.shown import line
 
@@ -23,7 +21,7 @@ def reporting(extra: str = "server") -> Iterator[None]:
         yield
     except BaileeError as error:
         report(error)
-        raise typer.Exit(error.exit_status) from None
+        raise SystemExit(error.exit_status) from None
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("bailee"):
             raise
@@ -33,10 +31,10 @@ def reporting(extra: str = "server") -> Iterator[None]:
                 hint=f'install the {extra} part: pip install "bailee[{extra}]"',
             )
         )
-        raise typer.Exit(2) from None
+        raise SystemExit(2) from None
     except BrokenPipeError:
         sys.stderr.close()
-        raise typer.Exit(141) from None
+        raise SystemExit(141) from None
 
 
 def report(error: BaileeError) -> None:

@@ -22,7 +22,6 @@ Rows: S6.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -440,6 +439,8 @@ def _is_whole(value: object) -> TypeGuard[int]:
 
 def _near(name: str, known: Iterable[str]) -> str:
     names = list(known)
+    import difflib
+
     found = difflib.get_close_matches(name[:80], names, n=1)
     return f"did you mean {found[0]}?" if found else f"one of: {', '.join(names)}"
 
@@ -447,6 +448,8 @@ def _near(name: str, known: Iterable[str]) -> str:
 def _mistyped(name: str, switches: Iterable[str]) -> str | None:
     """The switch that a variable's name almost is."""
     known: Sequence[str] = sorted(switches)
+    import difflib
+
     found = difflib.get_close_matches(name.upper()[:80], known, n=1, cutoff=0.9)
     return found[0] if found else None
 

@@ -36,8 +36,11 @@ from bailee.outbound.proxies import Proxy, proxy_for
 if TYPE_CHECKING:
     import httpx2
 
+    from bailee.outbound.straight import StraightConnection
+
 SECONDS: Final = 20.0
 LARGEST: Final = 10_000_000
+USER_AGENT: Final = f"bailee/{__version__}"
 # The variables whose values a connection is made with.
 VARIABLES: Final = (
     *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
@@ -229,6 +232,20 @@ class Network:
         made.headers.update(headers or {})
         return made
 
+    def straight(self, address: str, what: str, seconds: float) -> StraightConnection | None:
+        """The same where no proxy is on the way, without the library that `async_client` needs:
+        for what a person waits for. None: there is one, or the address is not a plain one.
+
+        Raises:
+            InputError: code `configuration`; plain HTTP to elsewhere, or settings that can't be.
+        """
+        from bailee.outbound.straight import StraightConnection, is_plain
+
+        checked(address, what)
+        if self.proxy(address) is not None or not is_plain(address):
+            return None
+        return StraightConnection(address, self.tls, connecting=SECONDS, silence=seconds)
+
     def _options(self, address: str) -> _Options:
         import httpx2
 
@@ -245,7 +262,7 @@ class Network:
             "proxy": by,
             "trust_env": False,
             "follow_redirects": False,
-            "headers": {"user-agent": f"bailee/{__version__}"},
+            "headers": {"user-agent": USER_AGENT},
         }
 
     def _called(self, variable: str) -> str:

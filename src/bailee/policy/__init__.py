@@ -1,7 +1,8 @@
 """The policy: one document that every decision comes from, checked, explained, compared, rendered.
 
 `load()` gives a `Policy`; `policy.decide(action, facts)` a `Decision`. Pure but for `loading`,
-which reads the document's file. Imports nothing but the standard library and `bailee.errors`.
+which reads the document's file. Imports nothing but the standard library,
+`tomli` (the same as `tomllib`, compiled) and `bailee.errors`.
 What is named here is imported when it is first asked for: most processes need the facts alone.
 """
 

@@ -6,7 +6,6 @@ The only module of the policy that reads from disk.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -21,6 +20,7 @@ VERSIONS: Final = ("2025-08-28", "2025-10-17", "2025-10-27", "2026-08-22")
 SHIPPED: Final = "2025-10-27.toml"
 """The one that holds where no other is named."""
 _LARGEST: Final = 4 * 1024 * 1024
+_DOCUMENTS: Final = Path(__file__).with_name("documents")
 
 
 def load(path: Path | None = None) -> Policy:
@@ -47,7 +47,7 @@ def from_bytes(document: bytes, file: str | PurePath) -> Policy:
 def content(path: Path | None = None) -> bytes:
     """The exact bytes of the document. Raises `InputError` when it can't be read."""
     if path is None or _shipped(path) is not None:
-        return resources.files("bailee.policy").joinpath("documents", _file(path)).read_bytes()
+        return (_DOCUMENTS / _file(path)).read_bytes()
     try:
         with path.open("rb") as file:
             found = file.read(_LARGEST + 1)

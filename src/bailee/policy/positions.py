@@ -1,13 +1,13 @@
 """On which line of a TOML document each value stands.
 
-`tomllib` says what a document holds but not where. This module walks the same text once more and
+`tomli` says what a document holds but not where. This module walks the same text once more and
 gives the line of every table, key and array element, so that a refusal can name it.
 
 Rules kept here:
 
-* The text has already been accepted by `tomllib`. This is a walk over valid TOML, not a second
+* The text has already been accepted by `tomli`. This is a walk over valid TOML, not a second
   opinion on what is valid.
-* A path is the tuple of keys and array indexes that leads to a value in what `tomllib` returned:
+* A path is the tuple of keys and array indexes that leads to a value in what `tomli` returned:
   `("retain", 0, "when", "plan")`. Every value has exactly one path, and every path a line.
 
 Standard: TOML 1.0.0.
@@ -16,11 +16,15 @@ Standard: TOML 1.0.0.
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Final
+
+import tomli
 
 Path = tuple[str | int, ...]
 
+_PLAIN_PAIR: Final = re.compile(  # most pairs of most documents, in one step
+    r"([A-Za-z0-9_-]+)[ \t]*=[ \t]*(?:\"(?!\"\")[^\"\\\n]*\"|[A-Za-z0-9_.:+-]+)(?=[ \t]*[,}\n])"
+)
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR: Final = re.compile(r"[^,\]}\n#]+")
 _BLANK: Final = re.compile(r"[ \t]*")
@@ -32,7 +36,7 @@ _LONG_LITERAL: Final = re.compile(r"'''.*?'{3,5}(?!')", re.DOTALL)
 
 
 def lines(text: str) -> dict[Path, int]:
-    """The line (from 1) of each value in `text`, a document that `tomllib` accepts."""
+    """The line (from 1) of each value in `text`, a document that `tomli` accepts."""
     return _Walk(text.replace("\r\n", "\n")).document()
 
 
@@ -77,6 +81,10 @@ class _Walk:
         return path
 
     def pair(self, table: Path) -> None:
+        if plain := _PLAIN_PAIR.match(self.text, self.at):
+            self.mark((*table, plain[1]))
+            self.at = plain.end()
+            return
         path = table
         for key in self.keys():
             path = (*path, key)
@@ -92,7 +100,7 @@ class _Walk:
             quote = self.text[self.at]
             if quote in "\"'":
                 raw = self.take(_BASIC if quote == '"' else _LITERAL)
-                keys.append(next(iter(tomllib.loads(f"{raw} = 0"))))
+                keys.append(next(iter(tomli.loads(f"{raw} = 0"))))
             else:
                 keys.append(self.take(_BARE_KEY))
             self.skip(_BLANK)
@@ -142,7 +150,7 @@ class _Walk:
 
     def take(self, form: re.Pattern[str]) -> str:
         found = form.match(self.text, self.at)
-        if found is None:  # pragma: no cover - tomllib has accepted the text
+        if found is None:  # pragma: no cover - tomli has accepted the text
             raise ValueError(f"not TOML at line {self.line}")
         self.at = found.end()
         return found[0]

@@ -9,14 +9,14 @@ Rules kept here:
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import PurePath
 from typing import NoReturn, TypeVar
+
+import tomli
 
 from bailee.errors import InputError
 from bailee.policy import positions
@@ -88,8 +88,8 @@ def parse(content: bytes, file: str | PurePath) -> Table:
         line = content.count(b"\n", 0, error.start) + 1
         raise Unsound([DocumentProblem(name, line, "This is not UTF-8 text.")]) from None
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         said = str(error)
         place = _TOML_PLACE.search(said)
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
@@ -211,5 +211,7 @@ class Table:
 def one_of(wrong: str, names: Iterable[str]) -> str:
     """A hint that names the value that was probably meant, else those there are."""
     listed = list(dict.fromkeys(names))
+    import difflib
+
     near = difflib.get_close_matches(wrong, listed, n=1)
     return f"did you mean {near[0]}?" if near else f"one of: {', '.join(listed)}"

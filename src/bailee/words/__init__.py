@@ -10,12 +10,13 @@ Rules kept here:
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
+
+import tomli
 
 from bailee.errors import BaileeError
 from bailee.policy.document import Language
@@ -81,7 +82,7 @@ def words(language: Language, where: Where) -> Words:
     texts: dict[str, str] = {}
     for part in ("both", where):
         with (_FOLDER / language / f"{part}.toml").open("rb") as file:
-            texts.update(_flat(tomllib.load(file), ""))
+            texts.update(_flat(tomli.load(file), ""))
     return Words(language, texts)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bailee.agent.confining import ASIDE
+from bailee.agent.git_folders import look
 from bailee.agent.obeyed import GIT, SETTINGS
 from bailee.agent.sandbox import find
 from bailee.agent.tools.arguments import Arguments
@@ -177,6 +178,27 @@ def test_nothing_that_a_command_leaves_runs_outside(tmp_path: Path, layout: str,
     assert not yard.alarm.exists()
     assert [".bashrc", ".gitconfig"] == sorted(file.name for file in yard.home.iterdir())
     assert "# Ann's\n" == (yard.home / ".bashrc").read_text()
+
+
+@pytest.mark.row("S7")
+@pytest.mark.parametrize("where", ["new", "new/deep/er", "old"])
+def test_no_number_of_files_hides_a_repository(tmp_path: Path, where: str) -> None:
+    """It is found in a folder that was there, however many files came into that; a new folder for
+    which the bound leaves no room counts as one that may hold anything.
+    """
+    (tmp_path / "old").mkdir()
+    before = look([tmp_path], most=20)
+    for number in range(50):
+        (tmp_path / "old" / f"{number}").touch()
+        (tmp_path / "many" / f"{number}").mkdir(parents=True)
+    made = tmp_path / where / GIT
+    made.mkdir(parents=True)
+    after = look([tmp_path], insist=True, since=before, most=20)
+
+    assert after.whole
+    assert made in after.obeyed.values() or tmp_path / Path(where).parts[0] in after.unseen
+    assert tmp_path / "many" in after.unseen
+    assert tmp_path / "old" not in after.unseen
 
 
 @pytest.mark.row("S7")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -34,6 +33,8 @@ def ripgrep() -> str:
     Raises:
         InputError: it is not installed.
     """
+    import sysconfig
+
     beside = Path(sysconfig.get_path("scripts")) / "rg"
     found = str(beside) if beside.exists() else shutil.which("rg")
     if found is None:

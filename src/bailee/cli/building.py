@@ -1,0 +1,53 @@
+"""From the table of commands to the program that reads a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from bailee import __version__
+from bailee.cli.show import say
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"bailee {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def made(named: Mapping[str, str], places: Mapping[str, str]) -> typer.Typer:
+    """A program with the commands `named`, which have a line of help each and do nothing, and those
+    at `places`, each a module's name and an attribute of it.
+    """
+    program = typer.Typer(
+        name="bailee",
+        help="The self-hostable data plane for coding agents.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    program.callback()(_root)
+    for name, line in named.items():
+        program.command(name, help=line)(_root)
+    for name, place in places.items():
+        module_name, attribute = place.split(":")
+        module = import_module(f"bailee.cli.{module_name}")
+        command = getattr(module, attribute)
+        if isinstance(command, typer.Typer):
+            program.add_typer(command, name=name)
+        else:
+            program.command(name, **getattr(module, "HOW", {}))(command)
+    return program
