@@ -42,6 +42,7 @@ _LARGER: Final[Mapping[str, int]] = {
     "cloud.git.add": LARGEST_CREDENTIAL,
     "feedback.file": LARGEST_DOCUMENT,
     "policy.try": 2 * LARGEST_DOCUMENT + LARGEST_BODY,
+    "policy.activate": LARGEST_DOCUMENT + LARGEST_BODY,
 }
 """Operations that take a larger body over HTTP than others."""
 _OUTSIDE: Final = frozenset({"feedback.file"})
