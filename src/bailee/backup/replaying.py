@@ -81,8 +81,8 @@ class ReplayPlan:
     `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys, taken
     since and not gone: until when (Unix seconds), and the root's generation then. `kept`: by
     session, the last act by which its person keeps it; `unkept`: those taken back, and when;
-    `unkeeping`: accounts in which nobody may keep any, or may again. `document`: the policy document
-    (SHA-256, hex) that came to hold last; "": none did.
+    `unkeeping`: accounts in which nobody may keep any, or may again. `document`: the policy
+    document (SHA-256, hex) that came to hold last; "": none did.
     """
 
     sessions: dict[str, None] = field(default_factory=dict)

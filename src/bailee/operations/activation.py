@@ -81,7 +81,7 @@ class PolicyChange:
 @dataclass(frozen=True, slots=True)
 class PolicyNotice:
     """What changed for an account that whoever asks has not seen yet. `number`: what to say was
-    seen. `organisation`: whose account it is, if it is one's.
+    seen. `organisation`: the name of the one whose account it is, if it is one's.
     """
 
     number: int
@@ -219,11 +219,12 @@ def notice_of(
     found = changes(before, held, account.facts(zero_retention=False))
     if not found:  # what one document changed, the next took back
         return None
+    of = account.organisation_id
     acts = {one.number: one for one in node.activations.all()}
     return PolicyNotice(
         unseen.number,
         account.account_id,
-        account.organisation_id,
+        None if of is None else node.registry.organisations.get(of).name,
         before.version,
         held.version,
         acts[unseen.number].at,
