@@ -1,4 +1,4 @@
-"""A policy document comes to hold by an act: on record, for whom it concerns, and for all at once."""
+"""A policy document comes to hold by an act: on record, for all at once, told whom it concerns."""
 
 from __future__ import annotations
 
