@@ -401,7 +401,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "A trust policy (c2sp.org/tlog-policy): the witnesses that cosign the log, with their keys "
         "and addresses, and how many are enough. Not set: none is asked.",
     ),
-    Setting("policy.document", str, None, "A policy document to use instead of the shipped one."),
+    Setting(
+        "policy.document",
+        str,
+        None,
+        "The document that a new home begins with, else the shipped one. Later ones are activated.",
+    ),
     Setting(
         "keyring.root",
         str,

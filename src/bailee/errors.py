@@ -61,6 +61,9 @@ CODES: Final[dict[str, Code]] = {
         2,
         "The idempotency key is another request's, or it is not known how this one ended.",
     ),
+    "changed_meanwhile": Code(
+        409, "invalid_request_error", 2, "Something else was decided meanwhile; look again."
+    ),
     "over_share": Code(
         429, "rate_limit_error", 2, "The account or key has as much under way as it may."
     ),

@@ -236,6 +236,28 @@ def sign_out_elsewhere(stage: Stage, path: str) -> Answer:
     return stage.person.submit("/settings/account", path, {"session": session})
 
 
+def activate(s: Stage, path: str) -> Answer:
+    """Let a document hold that was compared with the one that does, by the page's own form: what a
+    consumer allowed is kept six years.
+    """
+    document = content(None).decode().replace("P5Y", "P6Y")
+    fields = {"document": document.replace("\n", "\r\n")}  # as browsers send it
+    shown = s.operator.submit("/policy/difference", "/policy/difference", fields).text
+    against = re.findall(r'name="against" value="([0-9a-f]{64})"', shown)
+    fields |= {"against": against[0], "reason": "the board decided it"}
+    return s.operator.submit("/policy/difference", path, fields)
+
+
+def see_terms(s: Stage, path: str) -> Answer:
+    """Say that one has seen what changed, which the privacy page tells until then."""
+    told = s.person.get("/settings/privacy").text
+    number = re.findall(r'name="number" value="(\d+)"', told)
+    assert "5 years → 6 years" in told
+    seen = s.person.submit("/settings/privacy", path, {"number": number[0]})
+    assert "5 years → 6 years" not in seen.text
+    return seen
+
+
 ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/sign-up": sign_up,
     "/admin/organisations": make_organisation,
@@ -261,6 +283,8 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/policy/difference": lambda s, path: s.operator.submit(
         "/policy/difference", path, {"document": content(None).decode()}
     ),
+    "/policy/activation": activate,
+    "/settings/terms": see_terms,
     "/settings/account/password": of_person("/settings/account", old=PASSWORD, new=NEW_PASSWORD),
     "/settings/account/sign-out-elsewhere": sign_out_elsewhere,
     "/settings/account/sign-out-others": of_person("/settings/account"),

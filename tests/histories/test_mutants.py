@@ -42,7 +42,7 @@ def _by_time(self: Deciding, session: SessionRow) -> Decision:
     active = owner.chosen_at is None or session.last_activity > owner.chosen_at
     standing = eligibility.OwnerStanding(owner.training_choice, 1, owner.partner_programme, 1)
     uses = (eligibility.Use(*use.split("/")) for use in session.uses.split())
-    return eligibility.decide(self._policy, standing, uses, int(active))
+    return eligibility.decide(self._holding.now, standing, uses, int(active))
 
 
 def _by_the_first_use(*arguments: Any) -> Decision:

@@ -54,6 +54,7 @@ from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
 from bailee.policy import Policy
+from bailee.policy.holding import Holding
 from bailee.shown import named
 
 _Item = TypeVar("_Item")
@@ -76,7 +77,7 @@ class Accounts:
     def __init__(
         self,
         engine: Engine,
-        policy: Policy,
+        holding: Holding,
         clock: Clock,
         ledger: Ledger,
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -91,7 +92,7 @@ class Accounts:
         self.damages = damages or Damages()
         self._retention_follows = retention_follows
         self._engine = engine
-        self._policy = policy
+        self._holding = holding
         self._clock = clock
         self._ledger = ledger
         self._random = random
@@ -105,6 +106,10 @@ class Accounts:
         self._of_organisation: dict[str, str] = {}
         self._keys: dict[str, tuple[bytes, ApiKey]] = {}
         self._load()
+
+    @property
+    def _policy(self) -> Policy:
+        return self._holding.policy
 
     def _load(self) -> None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -276,11 +281,10 @@ class Accounts:
         return key, secret
 
     def _check_plan(self, plan: str, zero_retention: bool) -> None:
-        known = self._policy.plans.get(plan)
+        plans = self._policy.plans
+        known = plans.get(plan)
         if known is None:
-            raise InputError(
-                f"there is no plan {plan!r}.", hint="plans: " + ", ".join(self._policy.plans)
-            )
+            raise InputError(f"there is no plan {plan!r}.", hint="plans: " + ", ".join(plans))
         if zero_retention and known.segment != "commercial":
             raise InputError(
                 f"zero retention is for commercial plans; {plan} is a consumer plan.",
@@ -556,19 +560,20 @@ class Accounts:
             InputError: the plan is commercial.
             PolicyDenied: by the policy's dates there is no choice yet.
         """
-        if self._policy.plans[plan].segment != "consumer":
+        policy = self._policy  # one for all that is asked here
+        if policy.plans[plan].segment != "consumer":
             raise InputError(
                 f"plan {plan} has no training choice: commercial data is not trained on.",
                 hint="an organisation's admin can join the partner programme instead",
             )
-        phase = self._policy.phase(self._clock().date())
+        phase = policy.phase(self._clock().date())
         if phase == "before_choice":
-            clause = self._policy.choose(
+            clause = policy.choose(
                 plan=plan, training_choice="none", phase=phase, arrival="existing"
             ).clause
             raise PolicyDenied(
                 f"no choice about training can be made yet ({clause}).",
-                hint=f"the policy opens it on {self._policy.document.choice_from}",
+                hint=f"the policy opens it on {policy.document.choice_from}",
             )
 
     def _next_moment(self, account_id: str) -> datetime:
@@ -595,17 +600,18 @@ class Accounts:
         source: str,
         by: Actor | None,
     ) -> ConsentRecord:
+        policy = self._policy
         return ConsentRecord(
             record_id="con_" + self._random(8).hex(),
             account_id=account.account_id,
             at=at,
             old=change[0],
             new=change[1],
-            notice=self._policy.sha256,
+            notice=policy.sha256,
             language=language,
             source=source,
             purpose=purpose,
-            notice_version=self._policy.version,
+            notice_version=policy.version,
             actor="" if by is None else by.name,
         )
 
@@ -694,6 +700,10 @@ class Accounts:
         """
         held = tuple(self._accounts.values())
         return _page(held, attrgetter("created_at", "account_id"), after, limit)
+
+    def every(self) -> tuple[Account, ...]:
+        """All accounts, from memory."""
+        return tuple(self._accounts.values())
 
     def get(self, account_id: str) -> Account:
         """The account, from memory.

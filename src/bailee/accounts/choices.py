@@ -42,7 +42,7 @@ class Choices:
         authority: Authority,
         organisations: Organisations,
     ) -> None:
-        self._policy = backing.policy
+        self._holding = backing.holding
         self._clock = backing.clock
         self._accounts = accounts
         self._authority = authority
@@ -60,10 +60,11 @@ class Choices:
         Raises:
             InputError: an unknown plan.
         """
-        return self._policy.choose(
+        policy = self._holding.policy
+        return policy.choose(
             plan=plan,
             training_choice=training_choice,
-            phase=self._policy.phase(self._clock().date()),
+            phase=policy.phase(self._clock().date()),
             arrival=arrival,
         )
 

@@ -69,7 +69,7 @@ class Organisations:
 
     def __init__(self, backing: Backing, accounts: Accounts, authority: Authority) -> None:
         self._engine = backing.engine
-        self._policy = backing.policy
+        self._holding = backing.holding
         self._clock = backing.clock
         self._ledger = backing.ledger
         self._random = backing.random
@@ -87,7 +87,7 @@ class Organisations:
         name = named(name, "an organisation's name")
         if not name:
             raise InputError("an organisation has a name.")
-        known = self._policy.plans.get(plan)
+        known = self._holding.policy.plans.get(plan)
         if known is not None and known.segment != "commercial":
             raise InputError(
                 f"{plan} is a consumer plan; an organisation has a commercial one.",

@@ -65,7 +65,7 @@ class PasswordSignIn:
         """`sign_up`: the plans that people may take by themselves; none: sign-up is closed."""
         self.sign_up_plans: Final = frozenset(sign_up)
         self._engine = backing.engine
-        self._policy = backing.policy
+        self._holding = backing.holding
         self._identifiers = backing.identifiers
         self._ledger = backing.ledger
         self._people = people
@@ -100,7 +100,7 @@ class PasswordSignIn:
                 code="forbidden",
                 hint="ask whoever runs this service for an account",
             )
-        known = self._policy.plans.get(plan)
+        known = self._holding.policy.plans.get(plan)
         if known is None or known.segment != "consumer" or plan not in self.sign_up_plans:
             plans = ", ".join(sorted(self.sign_up_plans))
             raise InputError("you can't sign up for this plan.", hint=f"plans: {plans}")

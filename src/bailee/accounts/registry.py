@@ -30,7 +30,7 @@ from bailee.damage import Damages
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities
 from bailee.ledger import Ledger
-from bailee.policy import Policy
+from bailee.policy.holding import Holding
 
 if TYPE_CHECKING:
     from bailee.accounts.passkey_sign_in import PasskeySignIn
@@ -48,7 +48,7 @@ class PeopleRegistry:
     def __init__(
         self,
         engine: Engine,
-        policy: Policy,
+        holding: Holding,
         clock: Clock,
         ledger: Ledger,
         *,
@@ -67,10 +67,10 @@ class PeopleRegistry:
         """
         self.identifiers = identifiers = Identifiers(keys, random)
         damages = damages or Damages()
-        backing = Backing(engine, policy, clock, ledger, identifiers, random, damages)
+        backing = Backing(engine, holding, clock, ledger, identifiers, random, damages)
         self.accounts = Accounts(
             engine,
-            policy,
+            holding,
             clock,
             ledger,
             random,

@@ -75,6 +75,7 @@ class Permission(StrEnum):
     RETENTION_READ = "retention.read"
     RETENTION_RUN = "retention.run"
     POLICY_TRY = "policy.try"
+    POLICY_ACTIVATE = "policy.activate"
     KEYRING_ROTATE = "keyring.rotate"
     BACKUP_CREATE = "backup.create"
     CLOCK_CONFIRM = "clock.confirm"
@@ -134,6 +135,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     ),
     Permission.RETENTION_RUN: frozenset({"operator"}),
     Permission.POLICY_TRY: frozenset({"operator"}),
+    Permission.POLICY_ACTIVATE: frozenset({"operator"}),
     Permission.KEYRING_ROTATE: frozenset({"operator"}),
     Permission.BACKUP_CREATE: frozenset({"operator"}),
     Permission.CLOCK_CONFIRM: frozenset({"operator"}),

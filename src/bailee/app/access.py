@@ -9,6 +9,7 @@ from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
+from bailee.policy.holding import Holding, InForce
 
 
 class GatewayPolicyAccess:
@@ -16,15 +17,16 @@ class GatewayPolicyAccess:
 
     The server makes it; the gateway calls it on its event loop's thread, so it only looks up. A
     caller is made once for each state of an account, with its terms, and what passes for it,
-    decided; a change of the account (a choice, a revoked key) makes a new one at the next request.
-    It never keeps what was presented.
+    decided; a change of the account (a choice, a revoked key), and another document, make a new one
+    at the next request. All that is decided of a request is by one document: the one that held when
+    it was let in. It never keeps what was presented.
     """
 
-    def __init__(self, accounts: Accounts, policy: Policy) -> None:
+    def __init__(self, accounts: Accounts, holding: Holding) -> None:
         self._accounts = accounts
-        self._policy = policy
+        self._holding = holding
         # The gateway's loop's alone.
-        self._callers: dict[str, tuple[ApiKey, Account, Caller]] = {}
+        self._callers: dict[str, tuple[ApiKey, Account, InForce, Caller]] = {}
 
     def authenticate(self, presented: bytes) -> Caller | None:
         """The caller whose key this is, or None when it is unknown or revoked."""
@@ -32,47 +34,53 @@ class GatewayPolicyAccess:
         if found is None:
             return None
         key, account = found
+        now = self._holding.now
         held = self._callers.get(key.key_id)
-        if held is not None and held[0] is key and held[1] is account:
-            return held[2]
-        caller = self._caller(key, account)
-        self._callers[key.key_id] = (key, account, caller)
+        if held is not None and held[0] is key and held[1] is account and held[2] is now:
+            return held[3]
+        caller = _caller(now, key, account)
+        self._callers[key.key_id] = (key, account, now, caller)
         return caller
 
-    def _caller(self, key: ApiKey, account: Account) -> Caller:
-        # Of those that the document does not name there is no upstream either.
-        named = self._policy.document.labels["channel"]
-        terms = {
-            channel: self._terms(key, account, channel) for channel in CHANNELS if channel in named
-        }
-        passages = {
-            (kind, own): self._passage(key, account, kind, own=own)
-            for kind in KINDS
-            for own in (False, True)
-        }
-        return Caller(
-            owner=account.account_id,
-            key_id=key.key_id,
-            key_name=key.name,
-            plan=account.plan,
-            zero_retention=key.zero_retention,
-            terms=terms.__getitem__,
-            passage=lambda kind, own: passages[kind, own],
-            consent=account.consent,
-            asker=asker_of(key, account),
-            stored=None if account.stored_mb is None else account.stored_mb * MIB,
-        )
 
-    def _passage(self, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:
-        decision = self._policy.passes(
-            route=kind,
-            credential="own" if own else "operator",
-            unrecorded_routes=account.unrecorded_routes,
-            cloud_session=key.scope == "cloud",
-        )
-        return Passage(decision.effect == "allow", decision.clause)
+def _caller(now: InForce, key: ApiKey, account: Account) -> Caller:
+    policy = now.policy
+    # Of those that the document does not name there is no upstream either.
+    named = policy.document.labels["channel"]
+    terms = {
+        channel: _terms(policy, key, account, channel) for channel in CHANNELS if channel in named
+    }
+    passages = {
+        (kind, own): _passage(policy, key, account, kind, own=own)
+        for kind in KINDS
+        for own in (False, True)
+    }
+    return Caller(
+        owner=account.account_id,
+        key_id=key.key_id,
+        key_name=key.name,
+        plan=account.plan,
+        zero_retention=key.zero_retention,
+        terms=terms.__getitem__,
+        passage=lambda kind, own: passages[kind, own],
+        consent=max(account.consent, now.since),
+        must_record=policy.on_recorder_failure == "refuse",
+        asker=asker_of(key, account),
+        stored=None if account.stored_mb is None else account.stored_mb * MIB,
+    )
 
-    def _terms(self, key: ApiKey, account: Account, channel: str) -> Terms | NothingKept:
-        facts = account.facts(zero_retention=key.zero_retention, channel=channel)
-        decision = self._policy.retain("transcript", facts)
-        return decision.terms or NothingKept(decision.clause)
+
+def _passage(policy: Policy, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:
+    decision = policy.passes(
+        route=kind,
+        credential="own" if own else "operator",
+        unrecorded_routes=account.unrecorded_routes,
+        cloud_session=key.scope == "cloud",
+    )
+    return Passage(decision.effect == "allow", decision.clause)
+
+
+def _terms(policy: Policy, key: ApiKey, account: Account, channel: str) -> Terms | NothingKept:
+    facts = account.facts(zero_retention=key.zero_retention, channel=channel)
+    decision = policy.retain("transcript", facts)
+    return decision.terms or NothingKept(decision.clause)

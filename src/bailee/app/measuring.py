@@ -94,9 +94,13 @@ class Own:
     """
 
     def __init__(
-        self, telemetry: Telemetry, clock: Clock, channels: frozenset[str], period: Period
+        self,
+        telemetry: Telemetry,
+        clock: Clock,
+        channels: Callable[[], frozenset[str]],
+        period: Period,
     ) -> None:
-        """`channels`: those whose exchanges are measured (`measured_channels`)."""
+        """`channels`: those whose exchanges are measured now (`measured_channels`)."""
         self._telemetry = telemetry
         self._clock = clock
         self._channels = channels
@@ -118,7 +122,7 @@ class Own:
 
     def exchange(self, summary: ExchangeSummary) -> None:
         """Add an exchange that is over. Called on the gateway's loop: it only adds up."""
-        if summary.channel not in self._channels or not summary.owner:
+        if summary.channel not in self._channels() or not summary.owner:
             return
         with self._lock:
             if summary.key_id not in self._periods:

@@ -37,6 +37,7 @@ from bailee.home.set_clock import time_set
 from bailee.node.node import Node
 from bailee.node.verifying import known
 from bailee.operations.codec import plain
+from bailee.policy import load
 from bailee.shown import line, lines
 from bailee.vault.workbench_process import WorkbenchProcess
 
@@ -82,6 +83,7 @@ def run_server(
             always_key=as_json,
             on_exchange=_ignore if as_json else lambda summary: told.put(describe(summary, node)),
         )
+        _say_document(node)
         ready = _announce_json if as_json else _announce
         uvloop.run(_serve(server, lambda running: ready(home, running), partial(_say_damage, node)))
     told.close()
@@ -167,6 +169,24 @@ async def _serve(
             gc.freeze()
         swept.cancel()
         await stopping
+
+
+def _say_document(node: Node) -> None:
+    """Say that the settings name another document than the one that holds, if they do."""
+    named = node.settings.text("policy.document")
+    if named is None:
+        return
+    try:
+        found = load(Path(named))
+    except BaileeError:
+        to_stderr(f"bailee: {line(named)}, which policy.document names, can't be used as one.")
+        return
+    if found.sha256 != node.policy.sha256:
+        to_stderr(
+            f"bailee: the policy document of {node.policy.version} holds, and not the one that "
+            "policy.document names, which is a new home's first alone.\nhint: to let it hold, "
+            f"bailee policy activate {line(named)} --reason ...; else take the setting out"
+        )
 
 
 def _say_damage(node: Node) -> None:

@@ -177,7 +177,7 @@ class Server:
         self._beside = BesideApplications(proxies=self._proxies)
         gateway = Gateway(
             gateway_config,
-            GatewayPolicyAccess(node.accounts, node.policy),
+            GatewayPolicyAccess(node.accounts, node.holding),
             node.vault.spool,
             node.clock,
             over,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from bailee.json_values import JsonObject, members
 from bailee.managed import ManagedAgent, settings_for
 from bailee.node.node import Node
 from bailee.operations.usage import usage_for_client
+from bailee.policy import Policy
 from bailee.sign_in import documents
 from bailee.sign_in.application import ClientSignInApplication, Given, SignInPlaces
 from bailee.usage.models import is_listed
@@ -28,12 +29,14 @@ def signing_in(node: Node, *, gateway: str | None, console: str) -> ClientSignIn
     """What clients sign in with. `gateway`: its public address, where one is set."""
     places = SignInPlaces(gateway, console)
 
-    @cache
-    def notice(at: str) -> str:
-        return documents.notice(node.policy, at)
+    @lru_cache(maxsize=8)
+    def noticed(policy: Policy, at: str) -> str:
+        return documents.notice(policy, at)
 
     return ClientSignInApplication(
-        node.registry, lambda: places, notice, settings=settings_of(node), usage=_usage_of(node)
+        *(node.registry, lambda: places, lambda at: noticed(node.policy, at)),
+        settings=settings_of(node),
+        usage=_usage_of(node),
     )
 
 
@@ -47,9 +50,13 @@ def settings_of(node: Node) -> Given:
     organisation or a plan may ask. A list with an open end can't be told to it; the gateway holds
     to it all the same.
     """
-    compiled = settings_for(node.policy, ManagedAgent.CLAUDE, signed_in=True).file.content()
+
+    @lru_cache(maxsize=2)
+    def compiled_for(policy: Policy) -> JsonObject:
+        return settings_for(policy, ManagedAgent.CLAUDE, signed_in=True).file.content()
 
     def given(key: ApiKey, account: Account) -> JsonObject:
+        compiled = compiled_for(node.policy)
         whose = asker_of(key, account).lists
         lists = [one.models for one in node.limits.lists() if (one.scope, one.subject) in whose]
         named = dict.fromkeys(one for models in lists for one in models)

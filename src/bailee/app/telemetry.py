@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 from bailee.accounts import Account, ApiKey
 from bailee.app.measuring import Defects, Own, measured_channels, reports_errors
@@ -15,7 +15,9 @@ from bailee.ingest.quotas import Rate
 from bailee.ingest.shares import Share
 from bailee.node.node import Node
 from bailee.operations.telemetry import chosen
+from bailee.policy import Policy
 from bailee.policy.facts import Facts, nobodys
+from bailee.policy.holding import InForce
 from bailee.telemetry.ingest import Ingest, TelemetrySender
 from bailee.telemetry.records import ERROR, METRIC, DataClass
 
@@ -23,30 +25,32 @@ from bailee.telemetry.records import ERROR, METRIC, DataClass
 class TelemetryPolicyAccess:
     """The ingest's `Access`: keys from `accounts`, periods from `policy`. Called on the ingest's
     event loop's thread. It keeps, for each key, what was decided for the present state of its
-    account. Nothing of either goes on into what is kept.
+    account by the document that holds. Nothing of either goes on into what is kept.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         # The ingest's loop's alone.
-        self._senders: dict[str, tuple[ApiKey, Account, TelemetrySender]] = {}
+        self._senders: dict[str, tuple[ApiKey, Account, InForce, TelemetrySender]] = {}
 
     def sender(self, key: bytes) -> TelemetrySender | None:
         """Whose key this is, or None."""
         found = self._node.accounts.authenticate(key, sending=True)
         if found is None:
             return None
-        held = self._senders.get(found[0].key_id)
-        if held is None or held[0] is not found[0] or held[1] is not found[1]:
-            facts = found[1].facts(zero_retention=found[0].zero_retention)
-            periods = {name: _period(self._node, name, facts) for name in (METRIC, ERROR)}
-            held = (*found, TelemetrySender(found[1].account_id, periods))
-            self._senders[found[0].key_id] = held
-        return held[2]
+        key_of, account, now = *found, self._node.holding.now
+        held = self._senders.get(key_of.key_id)
+        if held is not None and held[0] is key_of and held[1] is account and held[2] is now:
+            return held[3]
+        facts = account.facts(zero_retention=key_of.zero_retention)
+        periods = {name: _period(now.policy, name, facts) for name in (METRIC, ERROR)}
+        sender = TelemetrySender(account.account_id, periods)
+        self._senders[key_of.key_id] = (key_of, account, now, sender)
+        return sender
 
 
-def _period(node: Node, data_class: DataClass, facts: Facts) -> str | None:
-    terms = node.policy.terms(data_class, facts)
+def _period(policy: Policy, data_class: DataClass, facts: Facts) -> str | None:
+    terms = policy.terms(data_class, facts)
     return None if terms is None else terms.period
 
 
@@ -55,26 +59,45 @@ def own_period(node: Node, data_class: DataClass, key_id: str) -> str | None:
     whose exchange it was; of no key's, on those of plain API use.
     """
     if not key_id:
-        return _period(node, data_class, nobodys("api"))
+        return _period(node.policy, data_class, nobodys("api"))
     try:
         key = node.accounts.api_key(key_id)
         account = node.accounts.get(key.account_id)
     except InputError:
         return None  # erased meanwhile
-    return _period(node, data_class, account.facts(zero_retention=key.zero_retention))
+    return _period(node.policy, data_class, account.facts(zero_retention=key.zero_retention))
 
 
 def measuring(node: Node, environment: Mapping[str, str]) -> Own:
     """What measures this server's exchanges, as far as switches and policy allow."""
-    channels = measured_channels(node.policy, node.settings, environment)
+
+    @lru_cache(maxsize=2)
+    def measured(policy: Policy) -> frozenset[str]:
+        return measured_channels(policy, node.settings, environment)
+
+    measured(node.policy)  # a setting that is wrong stops a start
+
+    def channels() -> frozenset[str]:
+        return measured(node.policy)
+
     return Own(node.telemetry, node.clock, channels, partial(own_period, node))
 
 
 def defects(node: Node, environment: Mapping[str, str]) -> Callable[[BaseException], None]:
     """What is told of this server's own defects."""
-    if not reports_errors(node.policy, node.settings, environment):
-        return lambda _error: None
-    return Defects(node.telemetry, node.clock, own_period(node, ERROR, ""))
+
+    @lru_cache(maxsize=2)
+    def under(policy: Policy) -> Callable[[BaseException], None]:
+        if not reports_errors(policy, node.settings, environment):
+            return lambda _error: None
+        return Defects(node.telemetry, node.clock, own_period(node, ERROR, ""))
+
+    under(node.policy)  # a setting that is wrong stops a start
+
+    def told(error: BaseException) -> None:
+        under(node.policy)(error)
+
+    return told
 
 
 def pass_on(node: Node, environment: Mapping[str, str]) -> None:

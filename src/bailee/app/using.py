@@ -52,7 +52,7 @@ class UsageMetering:
             node.limits,
             prices,
             node.clock,
-            serves_unknown=node.policy.on_limits_unknown == "serve",
+            serves_unknown=lambda: node.policy.on_limits_unknown == "serve",
             ask_at=settings.text("usage.ask_at") or "",
         )
 

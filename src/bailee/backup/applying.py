@@ -23,6 +23,7 @@ from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, passkeys, persons, providers, trainers, web_sessions
+from bailee.db.policy import policy_activations
 from bailee.db.sign_ins import sign_ins
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
@@ -124,6 +125,20 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
             _list_hosts(connection, account, entries, sealing, done)
         done.undone += len(plan.providers) + len(plan.passwords) + len(plan.passkeys)
         done.undone += len(plan.networks)
+        _look_at_document(connection, plan, done)
+
+
+def _look_at_document(connection: Connection, plan: ReplayPlan, done: Applied) -> None:
+    """Say that another policy document came to hold since: the log has its name and not its text,
+    so nobody but who has it can let it hold again.
+    """
+    newest = select(policy_activations.c.document).order_by(policy_activations.c.number.desc())
+    held = connection.execute(newest.limit(1)).scalar()
+    if plan.document and plan.document != held:
+        done.look.append(
+            f"the policy document {plan.document[:12]} came to hold since, and the backup's holds "
+            "again; activate it: bailee policy activate."
+        )
 
 
 def _limit_use(connection: Connection, plan: ReplayPlan) -> None:

@@ -81,7 +81,8 @@ class ReplayPlan:
     `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys, taken
     since and not gone: until when (Unix seconds), and the root's generation then. `kept`: by
     session, the last act by which its person keeps it; `unkept`: those taken back, and when;
-    `unkeeping`: accounts in which nobody may keep any, or may again.
+    `unkeeping`: accounts in which nobody may keep any, or may again. `document`: the policy
+    document (SHA-256, hex) that came to hold last; "": none did.
     """
 
     sessions: dict[str, None] = field(default_factory=dict)
@@ -110,6 +111,7 @@ class ReplayPlan:
     kept: dict[str, RecordedKeeping] = field(default_factory=dict)
     unkept: dict[str, datetime] = field(default_factory=dict)
     unkeeping: dict[str, bool] = field(default_factory=dict)
+    document: str = ""
 
 
 def plan(entries: Iterable[Entry]) -> ReplayPlan:
@@ -235,6 +237,10 @@ def _owned(entry: Entry, account: str) -> OwnedEntry:
     return OwnedEntry(entry.kind, entry.subject, account, verdict, text)
 
 
+def _document(made: ReplayPlan, entry: Entry) -> None:
+    made.document = entry.subject
+
+
 def _snapshot(made: ReplayPlan, entry: Entry) -> None:
     until, generation = entry.body["until"], entry.body["generation"]
     made.snapshots[entry.subject] = (int(until or 0), int(generation or 0))
@@ -278,6 +284,7 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "cloud_network.added": _network,
     "cloud_network.removed": _network,
     "session.buried": _buried,
+    "policy.activated": _document,
     "backup.keys_taken": _snapshot,
     "backup.keys_gone": _snapshot_gone,
 }
@@ -327,7 +334,7 @@ _NOTHING: Final = frozenset(
         *("telemetry.torn", "telemetry.damaged", "telemetry.undelivered", "telemetry.refused"),
         "telemetry.alert_failed",
         *("clock.stepped", "clock.set_right", "clock.followed"),
-        *("policy.activated", "backup.created"),
+        "backup.created",
         # its dataset names it, and this home says that it does not know it
         *("training.export_begun", "training.exported"),
         # how far somebody has come with a report or an error

@@ -31,6 +31,8 @@ app = typer.Typer(
 )
 app.command()(policy_versions.diff)
 app.command("try")(policy_versions.try_document)
+app.command()(policy_versions.activate)
+app.command()(policy_versions.held)
 app.command()(policy_versions.history)
 Question = Annotated[
     list[str] | None,

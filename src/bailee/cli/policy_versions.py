@@ -1,4 +1,6 @@
-"""`bailee policy diff`, `history`: what versions of the document change, and for whom."""
+"""`bailee policy diff`, `history`, `try`, `activate`, `held`: what versions of the document change,
+for whom, which held, and letting another hold.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,10 @@ from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.policy_options import LanguageOption
 from bailee.cli.policy_tables import plain, unheaded
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, print_json, say
+from bailee.errors import InputError
+from bailee.json_values import text
 from bailee.policy import as_json as shapes
 from bailee.policy import load
 from bailee.policy.wording import outcome_in_words
@@ -140,7 +144,62 @@ def try_document(
         _concerns(found)
 
 
-def _concerns(found: Fields) -> None:
+def activate(
+    document: Annotated[
+        Path, typer.Argument(metavar="DOC", help="A document, or a shipped version.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to.")] = False,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Let a document hold from now on, in a home or a server that runs; those whose terms change
+    are told. What is there already stays no longer by it; what is kept less long, goes sooner.
+    """
+    from bailee.policy.loading import content
+
+    with reporting():
+        load(document)
+        whole = content(document).decode()
+        tried = ask_one(home, "policy.try", {"document": whole})
+        if not as_json:
+            _concerns(tried, over="Nothing was changed yet.")
+        if not yes and not typer.confirm("Let it hold from now on?", err=True):
+            raise InputError("nothing was changed.", hint="answer y, or give --yes")
+        asked = {"document": whole, "reason": reason, "against": tried.text("before_document")}
+        made = ask_one(home, "policy.activate", asked)
+        if as_json:
+            print_json(made)
+            return
+        say(
+            f"{made.text('version')} holds since {made.text('at')} (entry {made.number('number')} "
+            f"of the audit record). {made.number('told'):,} accounts whose terms change are told."
+        )
+
+
+def held(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """List which documents held in a home, from when, and why; the last one holds."""
+    with reporting():
+        found = ask_several(home, "policy.activations")
+        if as_json:
+            print_json([dict(one) for one in found])
+            return
+        columns = ("since", "version", "document", "by", "told", "reason")
+        rows = [
+            (
+                one.text("at"),
+                one.text("version"),
+                one.text("document")[:12],
+                one.text("by"),
+                f"{one.number('told'):,}",
+                text(one["reason"]),
+            )
+            for one in found
+        ]
+        console().print(plain(columns, rows, right=("told",)))
+
+
+def _concerns(found: Fields, over: str = "Nothing was changed.") -> None:
     """Whom each change concerns, and of how many in all."""
     rows = [
         (
@@ -158,7 +217,7 @@ def _concerns(found: Fields) -> None:
     say(
         f"{found.text('before')} → {found.text('after')}: of {found.number('sessions'):,} sessions "
         f"of {found.number('accounts'):,} accounts, {found.number('changed_sessions'):,} of "
-        f"{found.number('changed_accounts'):,} are decided otherwise. Nothing was changed."
+        f"{found.number('changed_accounts'):,} are decided otherwise. {over}"
     )
 
 

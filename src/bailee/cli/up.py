@@ -51,7 +51,7 @@ def up(  # noqa: PLR0917 - each is an option
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     policy: Annotated[
-        Path | None, typer.Option(help="A policy document to use instead of the shipped one.")
+        Path | None, typer.Option(help="A new home's first policy document (else the shipped one).")
     ] = None,
     plan: Annotated[str, typer.Option(help="Plan of the first key, in a new home.")] = "api",
     test_clock: Annotated[
@@ -78,7 +78,7 @@ def up(  # noqa: PLR0917 - each is an option
         "google.key_env": google_key_env,
         "gateway.tls_cert": _absolute(tls_cert),
         "gateway.tls_key": _absolute(tls_key),
-        "policy.document": _absolute(policy),
+        "policy.document": None if policy is None else _document(policy),
     }
     with reporting():
         from bailee.app.run import run_server
@@ -92,6 +92,14 @@ def sign_in(home: HomeOption = None) -> None:
         from bailee.cli.reach import HomePlace, ask_one
 
         say(ask_one(HomePlace(folder=home), "console.sign_in").text("sign_in"))
+
+
+def _document(path: Path) -> str:
+    """A document's path from the root, or the name of a shipped version, as it is."""
+    from bailee.policy.loading import VERSIONS
+
+    shipped = str(path) in VERSIONS and not path.exists()
+    return str(path) if shipped else str(path.absolute())
 
 
 def _absolute(path: Path | None) -> str | None:

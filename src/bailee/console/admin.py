@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from bailee.console.asking import Ask
 from bailee.console.calendar import calendar
@@ -20,7 +20,17 @@ from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars, raw
-from bailee.operations import accounts, audit, home, keys, policies, receipts, retention, sessions
+from bailee.operations import (
+    accounts,
+    activation,
+    audit,
+    home,
+    keys,
+    policies,
+    receipts,
+    retention,
+    sessions,
+)
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
@@ -129,7 +139,7 @@ class Admin:
 
     def difference(self, ask: Ask) -> Response:
         """What another version of the policy would change, and for whom."""
-        document, found, words = ask.form.get("document", ""), None, ask.words
+        document, found, words = _document(ask), None, ask.words
         changes: list[Mapping[str, object]] = []
         trial: policies.Trial | None = None
         if document:
@@ -160,3 +170,15 @@ class Admin:
             changes=changes,
             trial=trial,
         )
+
+    def activate(self, ask: Ask) -> Response:
+        """Let a document hold that was compared with the one that did, for a reason."""
+        self._do(ask, activation.activate, _document(ask), against=ask.form.get("against"))
+        return RedirectResponse("/policy", 303)
+
+
+def _document(ask: Ask) -> str:
+    """A document that was sent with a form, with its lines ending as in a file: browsers end them
+    as in mail.
+    """
+    return ask.form.get("document", "").replace("\r\n", "\n")

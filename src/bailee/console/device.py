@@ -36,7 +36,7 @@ from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.console.ways_in import WaysIn
 from bailee.errors import BaileeError, InputError
-from bailee.operations import keys
+from bailee.operations import activation, keys
 from bailee.operations.keys import KeyPlace
 
 _CODE: Final = re.compile(r"[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}")
@@ -141,8 +141,15 @@ class DevicePages:
         own = ask.person.account
         due = own is not None and self._registry.choices.asked(own).effect == "ask"
         places = self._places(ask)
+        changed = bool(self._parts.do(ask, activation.notices))
         return self._page(
-            ask, "confirm", code=waiting.user_code, waiting=waiting, places=places, due=due
+            ask,
+            "confirm",
+            code=waiting.user_code,
+            waiting=waiting,
+            places=places,
+            due=due,
+            changed=changed,
         )
 
     def _page(
@@ -155,7 +162,7 @@ class DevicePages:
         **values: object,
     ) -> Response:
         status = 200 if error is None else error.http_status
-        shown = {"waiting": None, "places": [], "due": False, **values}
+        shown = {"waiting": None, "places": [], "due": False, "changed": False, **values}
         problem = None if error is None else ask.words.of_error(error)
         return self._frame.page(
             ask, "device.html", status, here="", step=step, code=code, problem=problem, **shown

@@ -35,12 +35,12 @@ class PageTemplates:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: Callable[[], Policy],
         random: Callable[[int], bytes] = secrets.token_bytes,
         *,
         sign_up: Callable[[], bool],
     ) -> None:
-        """`sign_up`: whether people may sign up by themselves."""
+        """`policy`: the one that holds; `sign_up`: whether people may sign up by themselves."""
         self._policy = policy
         self._random = random
         self._environment = Environment(
@@ -68,13 +68,14 @@ class PageTemplates:
 
     def _render(self, ask: Ask, name: str, values: Mapping[str, object]) -> str:
         language = ask.words.language
-        labels = self._policy.document.labels
+        document = self._policy().document
+        labels = document.labels
 
         def label(fact: str, value: str | bool) -> str:
             return labels[fact][value].of(language)
 
         def clause(name: str) -> str:
-            found = next((c for c in self._policy.document.every_clause if c.id == name), None)
+            found = next((c for c in document.every_clause if c.id == name), None)
             return name if found is None else found.text.of(language)
 
         def outcome(effect: str, retention: str | None = None) -> str:

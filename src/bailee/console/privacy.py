@@ -22,6 +22,7 @@ from bailee.console.visitor import Visitor
 from bailee.errors import InputError
 from bailee.operations import (
     accounts,
+    activation,
     choices,
     erasure,
     feedback,
@@ -87,6 +88,7 @@ class Privacy:
             if account and self._chooses(account)
             else [],
             asked=asked is not None and asked.effect == "ask",
+            changed=self._do(ask, activation.notices, language),
             asked_clause=asked and asked.clause,
             decide_by=policy.document.decide_by,
             sessions=latest,
@@ -136,6 +138,14 @@ class Privacy:
             raise InputError(ask.words("sign_up.choose"))
         self._parts.do(ask, choices.choose, choice_named(choice), ask.words.language)
         return RedirectResponse("/settings/privacy#choice", 303)
+
+    def saw_terms(self, ask: Ask) -> Response:
+        """Note that the person has seen which of their terms changed."""
+        number = ask.form.get("number", "")
+        if not number.isdecimal() or len(number) > _DIGITS:
+            raise InputError(ask.words("sessions.gone"), code="not_found")
+        self._do(ask, activation.seen, int(number))
+        return RedirectResponse("/settings/privacy", 303)
 
     def session(self, ask: Ask) -> Response:
         """One of the person's own sessions: what is known of it, what was said, deleting it."""

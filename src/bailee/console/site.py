@@ -103,7 +103,8 @@ class Site:
         self._outside = Outside()
         self._fairness = Fairness()
         self._frame = frame = PageTemplates(
-            parts.node.policy, sign_up=lambda: bool(parts.node.registry.passwords.sign_up_plans)
+            lambda: parts.node.policy,
+            sign_up=lambda: bool(parts.node.registry.passwords.sign_up_plans),
         )
         self._arriving = Arriving(parts, frame)
         admin = Admin(parts, frame)

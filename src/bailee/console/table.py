@@ -42,6 +42,7 @@ _LARGER: Final[Mapping[str, int]] = {
     "cloud.git.add": LARGEST_CREDENTIAL,
     "feedback.file": LARGEST_DOCUMENT,
     "policy.try": 2 * LARGEST_DOCUMENT + LARGEST_BODY,
+    "policy.activate": LARGEST_DOCUMENT + LARGEST_BODY,
 }
 """Operations that take a larger body over HTTP than others."""
 _OUTSIDE: Final = frozenset({"feedback.file"})
@@ -126,6 +127,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/settings/privacy", person, privacy.page),
         PageRoute("GET", "/settings/choice", person, privacy.choice_page),
         PageRoute("POST", "/settings/choice", person, privacy.choose),
+        PageRoute("POST", "/settings/terms", person, privacy.saw_terms),
         PageRoute("POST", "/settings/export", person, privacy.export),
         PageRoute("GET", "/settings/erase", person, privacy.erase_page),
         PageRoute("POST", "/settings/erase", person, privacy.erase),
@@ -206,6 +208,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", "/admin/errors/{issue}", operator, areas.errors.change),
         PageRoute("GET", "/policy/difference", operator, admin.difference),
         PageRoute("POST", "/policy/difference", operator, admin.difference, LARGEST_DOCUMENT),
+        PageRoute("POST", "/policy/activation", operator, admin.activate, LARGEST_DOCUMENT),
         PageRoute("GET", f"{BASE}/openapi.json", anyone, api.describe),
         *(
             PageRoute(

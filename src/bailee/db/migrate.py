@@ -20,6 +20,7 @@ from bailee.db import (
     cloud,
     feedback,
     people,
+    policy,
     sign_ins,
     snapshots,
     training,
@@ -55,6 +56,7 @@ DECIDING: Final = (
     training.training_exports,
     training.training_sessions,
     sign_ins.sign_ins,
+    policy.policy_activations,
     *people.CHECKED,
     *usage.CHECKED,
 )

@@ -255,10 +255,12 @@ retention_moves = Table(
     Column("moved", Integer, nullable=False),
     Column("seen_to", String, nullable=False),
     Column("finished_at", Moment, index=True),
+    Column("policy_number", Integer, nullable=False, server_default="0"),
     check(),
     sqlite_autoincrement=True,
 )
-"""Sessions that are to be looked at because their owner chose (at `choice_at`). `seen_to`: the id
+"""Sessions that are to be looked at because their owner chose (at `choice_at`), or another policy
+document came to hold (`policy_number`: since which entry, 0: the first). `seen_to`: the id
 of the last session that was; of `total` at the beginning, `seen` were, and `moved` had to be."""
 
 holds = Table(

@@ -452,7 +452,7 @@ class Reports:
         for name, content in self._open(report, key).items():
             yield line({"type": "part", "part": name, "content": content})
 
-    def follow(self, account_id: str, chosen_at: datetime | None) -> None:
+    def follow(self, account_id: str, chosen_at: datetime | None, policy: int) -> None:
         """A report keeps the terms that it came on."""
 
     def erase(self, whose: Owner, now: datetime, part_of: str, by: str) -> None:

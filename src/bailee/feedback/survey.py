@@ -50,8 +50,8 @@ _TELLING: Final = "claude-code"  # whose events carry ratings
 
 
 class Survey:
-    """The counts of one home. `answers`: those there are, as the policy lists them; `period`: how
-    long a count is kept, now.
+    """The counts of one home. `answers`: those there are, as the policy lists them now; `period`:
+    how long a count is kept, now.
 
     A home's wiring makes it. The receiver, telemetry and the sweep call it, on any thread but an
     event loop's: counting writes. It has nothing in memory, and never learns who answered.
@@ -62,14 +62,19 @@ class Survey:
     def __init__(
         self,
         engine: Engine,
-        answers: Sequence[str],
+        answers: Callable[[], Sequence[str]],
         period: Callable[[], str | None],
         programs: Collection[str],
     ) -> None:
         self._engine = engine
-        self.answers: Final = tuple(answers)
+        self._answers = answers
         self._period = period
         self._programs = frozenset(programs)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The answers that can be given."""
+        return tuple(self._answers())
 
     def add(self, answer: str, version: str, day: date) -> None:
         """Count an answer; on disk when this returns.

@@ -37,9 +37,11 @@ class Caller:
     `owner` is the account's id. `terms(channel)` gives the terms on which this caller's exchanges
     over `channel` are kept, or that they are not (zero retention). `passage(kind, own)` says
     whether a request of this kind may go upstream, on the operator's credential or (`own`) with
-    the client's. `consent`: the number of the owner's last choice (0: none): what comes in now, is
-    said under it. `stored`: how many bytes of theirs may be on disk (0: no limit; None: as many as
-    everybody's). `asker`: whose limits and lists of models hold for them.
+    the client's. `consent`: the number of the owner's last choice, or of the document that holds
+    (0: none, and the first): what comes in now, is said under it. `stored`: how many bytes of
+    theirs may be on disk (0: no limit; None: as many as everybody's). `must_record`: what can't be
+    recorded is refused (None: as the gateway is set). `asker`: whose limits and lists of models
+    hold for them.
     """
 
     owner: str
@@ -51,6 +53,7 @@ class Caller:
     passage: Callable[[Kind, bool], Passage]
     consent: int = 0
     stored: int | None = None
+    must_record: bool | None = None
     asker: UsageAsker = NOBODY
 
 

@@ -342,8 +342,11 @@ class Gateway:
         if pool is None:
             return nowhere(where)
         keeps = kept(caller, where, passage)
+        must_record = caller.must_record
+        if must_record is None:
+            must_record = self.refuses_unrecorded
         if isinstance(keeps, Keeping):
-            if self.refuses_now:
+            if must_record and self._recording.failure is not None:
                 return not_recorded()
             if (over := self._lags(caller.owner) or self._stores(caller)) is not None:
                 return over_share(over)
@@ -368,7 +371,7 @@ class Gateway:
             held,
             self.shares,
             limits,
-            self.refuses_unrecorded,
+            must_record,
             self.now,
             self.clock().timestamp(),
             where.recorded and head.has_body and self.governor.governs(caller.asker),
@@ -430,11 +433,6 @@ class Gateway:
         return f"req_{self._id_prefix}{next(self._ids):012x}"
 
     # -- for exchanges -------------------------------------------------------------------------
-
-    @property
-    def refuses_now(self) -> bool:
-        """Whether writing is known to fail, and the policy serves nothing unrecorded."""
-        return self.refuses_unrecorded and self._recording.failure is not None
 
     def served_unrecorded(self) -> None:
         """Counts an exchange that the policy let pass although it could not be recorded."""

@@ -91,8 +91,9 @@ class Keeper(Protocol):
             IntegrityError: it is not what was written.
         """
 
-    def follow(self, account_id: str, chosen_at: datetime | None) -> None:
-        """Let an account's things follow its present choice, so far as they do.
+    def follow(self, account_id: str, chosen_at: datetime | None, policy: int) -> None:
+        """Let an account's things follow its present choice and the document that holds, so far as
+        they do. `policy`: the number of the last document that changed something for it.
 
         Raises:
             StorageError: a store failed; call again.

@@ -227,7 +227,10 @@ KINDS: Final[Mapping[str, Declared]] = {
     "usage.limit_removed": {"scope": _WORD, "measure": _WORD, "span": _WORD, "by": _ID},
     "usage.models_set": {"scope": _WORD, "models": _SETTING, "by": _ID},
     # the policy
-    "policy.activated": {"version": _WORD},
+    "policy.activated": {
+        "version": _WORD, "before": _ID, "by": _ID, "reason": _SEALED,
+        "sessions": _NUMBER, "accounts": _NUMBER, "told": _NUMBER,
+    },
 }  # fmt: skip
 
 

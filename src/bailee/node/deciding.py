@@ -10,8 +10,9 @@ from bailee.accounts import Account, Accounts
 from bailee.cloud.sessions.store import CLASSES
 from bailee.damage import Damages
 from bailee.errors import InputError
-from bailee.policy import Decision, Policy
+from bailee.policy import Decision
 from bailee.policy.facts import Terms, nobodys
+from bailee.policy.holding import Holding
 from bailee.policy.period import NOTHING, expires_at
 from bailee.training import eligibility
 from bailee.vault.terms import Present
@@ -28,13 +29,13 @@ class Deciding:
 
     def __init__(
         self,
-        policy: Policy,
+        holding: Holding,
         accounts: Accounts,
         is_gone: Callable[[str], bool],
         damages: Damages,
     ) -> None:
         """`is_gone`: whether nothing is to be kept of an account any more."""
-        self._policy = policy
+        self._holding = holding
         self._accounts = accounts
         self._is_gone = is_gone
         self._damages = damages
@@ -45,33 +46,35 @@ class Deciding:
         """
         for found in self._damages.each([session], self._training, lambda one: f"session {one.id}"):
             return found
-        return Decision("deny", _UNDECIDED, self._policy.sha256)
+        return Decision("deny", _UNDECIDED, self._holding.policy.sha256)
 
     def _training(self, session: SessionRow) -> Decision:
         owner = self._accounts.get(session.owner)
         standing, uses = eligibility.standing_of(owner), eligibility.uses_of(session.uses)
-        return eligibility.decide(self._policy, standing, uses, session.last_consent)
+        return eligibility.decide(self._holding.now, standing, uses, session.last_consent)
 
     def present(self, owner: str, plan: str, channel: str) -> Present | None:
         """On what terms an owner's sessions of a plan and channel are kept now, and since which of
-        their choices. None: the account is not there, or not as it was; or the policy knows no such
-        plan.
+        their choices, or which document. None: the account is not there, or not as it was; or the
+        policy knows no such plan.
         """
+        held = self._holding.now
+        policy, since = held.policy, held.since
         if self._is_gone(owner):
-            dropped = self._policy.resumes(session_deleted=False, account_erased=True)
+            dropped = policy.resumes(session_deleted=False, account_erased=True)
             return Present(Terms(NOTHING, dropped.clause, dropped.document), 0, 0)
         try:
             account = self._accounts.get(owner)
             # Of a key with zero retention there are no sessions.
             facts = account.facts(zero_retention=False, channel=channel, plan=plan)
-            decision = self._policy.retain("transcript", facts)
+            decision = policy.retain("transcript", facts)
         except InputError:
             return None
-        consumer = self._policy.plans[plan].segment == "consumer"
+        consumer = policy.plans[plan].segment == "consumer"
         return Present(
             Terms(decision.retention or NOTHING, decision.clause, decision.document),
-            account.chosen_number if consumer else account.partner_number,
-            account.consent,
+            max(since, account.chosen_number if consumer else account.partner_number),
+            max(since, account.consent),
         )
 
     def cloud_terms(self, owner: str, plan: str, zero: bool) -> dict[str, Terms]:
@@ -81,16 +84,16 @@ class Deciding:
         found: dict[str, Terms] = {}
         if self._is_gone(owner):
             return found
-        account = self._accounts.get(owner)
+        account, policy = self._accounts.get(owner), self._holding.policy
         facts = account.facts(zero_retention=zero, plan=plan)
         for data_class in CLASSES:
-            if (terms := self._policy.terms(data_class, facts)) is not None:
+            if (terms := policy.terms(data_class, facts)) is not None:
                 found[data_class] = terms
         return found
 
     def training_now(self, account: Account, channel: str = "api") -> Decision:
         """Whether what an account does now may be trained on."""
-        return self._policy.train(
+        return self._holding.policy.train(
             data_class="transcript",
             plan=account.plan,
             channel=channel,
@@ -106,10 +109,13 @@ class Deciding:
         """Until when what an account uses at a moment is counted; None: it is not."""
         if self._is_gone(account.account_id):
             return None
-        terms = self._policy.terms("usage_count", account.facts(zero_retention=zero_retention))
+        terms = self._holding.policy.terms(
+            "usage_count", account.facts(zero_retention=zero_retention)
+        )
         return None if terms is None else expires_at(at, terms.period)
 
     def survey_period(self) -> str | None:
         """How long an answer of the survey is counted; None: it is not. It is nobody's."""
-        terms = self._policy.terms("survey_rating", nobodys(next(iter(self._policy.plans))))
+        policy = self._holding.policy
+        terms = policy.terms("survey_rating", nobodys(next(iter(policy.plans))))
         return None if terms is None else terms.period

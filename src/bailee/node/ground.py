@@ -32,10 +32,12 @@ from bailee.ledger.cosigning import SETTING as WITNESSES
 from bailee.ledger.cosigning import policy_of
 from bailee.ledger.history import History
 from bailee.node import old_entries
+from bailee.node.activations import Activations
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
 from bailee.node.person_keys import Holders
 from bailee.policy import Policy, load
+from bailee.policy.holding import Holding
 from bailee.steady import MachineClocks, this_machine
 
 
@@ -47,7 +49,8 @@ class Ground:
 
     home: Home
     settings: Settings
-    policy: Policy
+    holding: Holding
+    activations: Activations
     room: Reserve
     damages: Damages
     marks: Marks
@@ -58,6 +61,11 @@ class Ground:
     ledger: Ledger
     sequencer: Sequencer
     cosigning: Cosigning
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that holds at the moment. Who asks it twice may be told by two."""
+        return self.holding.policy
 
     def latest(self) -> datetime:
         """The time by which is told what may be read: while the machine's clock has stepped ahead,
@@ -86,7 +94,9 @@ def lay(
     home.make()
     settings = settings or config.load(home.settings_file, environment, {})
     document = settings.text("policy.document")
-    policy = load(None if document is None else Path(document))
+    named = None if document is None else Path(document)
+    if not home.data_database.exists():
+        load(named)  # a new home's first document: what is wrong with it is said before it is made
     trusted = settings.text(WITNESSES)
     witnesses = policy_of(None if trusted is None else Path(trusted))
     standing = parts.examine(home, accepted, restoring=restoring)
@@ -141,18 +151,24 @@ def lay(
         marks.noted()
         sequencer.noted()
 
+    damages = Damages()
+    ledger = Ledger(data, time, holders, appended=appended)
+    activations = Activations(data, ledger, time, damages)
+    with room.deleting():
+        holding = activations.begin(named)
     return Ground(
         home,
         settings,
-        policy,
+        holding,
+        activations,
         room,
-        Damages(),
+        damages,
         marks,
         data,
         keyring,
         time,
         minding,
-        Ledger(data, time, holders, appended=appended),
+        ledger,
         sequencer,
         Cosigning(sequencer, witnesses),
     )

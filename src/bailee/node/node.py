@@ -68,16 +68,7 @@ class Node(Stores):
                 node.erasures.resume(node.clock())
             node.telemetry.recover()
             node.reports.recover()
-            node._note_policy()
         return node
-
-    def _note_policy(self) -> None:
-        """Record which policy document holds from now on, if it is not the one that held."""
-        known = list(self.ledger.entries(kind="policy.activated", newest=1))
-        if not known or known[-1].subject != self.policy.sha256:
-            self.ledger.append(
-                "policy.activated", self.policy.sha256, {"version": self.policy.version}
-            )
 
     def sweep(self, now: datetime) -> NodeSweep:
         """Look at the clock, and destroy what is due of all that is kept. See `Sweeping`."""

@@ -73,8 +73,8 @@ class Stores(Ground):
 
     @property
     def used(self) -> tuple[Counted, ...]:
-        """What is counted of people's use, which names nobody once they are erased."""
-        return self.usage, self.limits
+        """What is noted of people beside what they said; nobody is named once erased."""
+        return self.usage, self.limits, self.activations
 
     @property
     def received(self) -> tuple[ReceivedCounts, ...]:

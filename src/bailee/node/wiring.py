@@ -148,7 +148,7 @@ class Wiring:
         at = self.ground
         return PeopleRegistry(
             at.data,
-            at.policy,
+            at.holding,
             at.clock,
             at.ledger,
             keys=KeyringPersonKeys(at.keyring),
@@ -200,7 +200,6 @@ class Wiring:
     def vault(self) -> Vault:
         """Spool, segments and their index."""
         at = self.ground
-        dropped = at.policy.resumes(session_deleted=True, account_erased=False)
         vault = Vault(
             at.data,
             at.home.vault,
@@ -213,7 +212,7 @@ class Wiring:
             holds=self.holds,
             receipts=self.receipts,
             present=self.deciding.present,
-            deleted_by=dropped.clause,
+            deleted_by=self._deleted_by,
             rotation_interval=timedelta(hours=at.settings.number("retention.shred_hours")),
             damages=at.damages,
             files=FilesWithin(at.room.ready),
@@ -221,6 +220,9 @@ class Wiring:
         )
         self._closing.callback(vault.close)
         return vault
+
+    def _deleted_by(self) -> str:
+        return self.ground.policy.resumes(session_deleted=True, account_erased=False).clause
 
     @cached_property
     def reports(self) -> Reports:
@@ -241,7 +243,7 @@ class Wiring:
         """The survey's counts."""
         return Survey(
             self.ground.data,
-            self.ground.policy.document.survey.answers,
+            lambda: self.ground.policy.document.survey.answers,
             self.deciding.survey_period,
             load_registry().fields["service.name"].kind.values,
         )
@@ -323,7 +325,7 @@ class Wiring:
     @cached_property
     def exports(self) -> Exports:
         """The training exports."""
-        return Exports(self.ground.data, self.ground.policy, self.ground.ledger)
+        return Exports(self.ground.data, self.ground.holding, self.ground.ledger)
 
     @cached_property
     def staging(self) -> Staging:
@@ -371,7 +373,7 @@ class Wiring:
     def deciding(self) -> Deciding:
         """What the policy says, by what holds now."""
         at = self.ground
-        return Deciding(at.policy, self.registry.accounts, self.erasure_rows.is_gone, at.damages)
+        return Deciding(at.holding, self.registry.accounts, self.erasure_rows.is_gone, at.damages)
 
     @cached_property
     def following(self) -> Following:

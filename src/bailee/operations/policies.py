@@ -26,6 +26,7 @@ from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
 from bailee.policy import Decision, Policy
+from bailee.policy.holding import InForce
 from bailee.policy.loading import from_bytes
 from bailee.training import eligibility
 from bailee.vault.groups import SessionGroup
@@ -91,8 +92,13 @@ def try_document(asks: Asks, node: Node, document: str, against: str | None = No
     """
     asks.require(node, Permission.POLICY_TRY)
     with sent_by(asks):
-        new = _read(document, "the document")
-        old = node.policy if against is None else _read(against, "the other document")
+        new = read(document, "the document")
+        old = node.policy if against is None else read(against, "the other document")
+    return compared(node, old, new)
+
+
+def compared(node: Node, old: Policy, new: Policy) -> Trial:
+    """Whom one policy concerns against another, of all that is in a home."""
     judges = _Judge(old), _Judge(new)
     changes: defaultdict[_Change, _Counted] = defaultdict(_Counted)
     changed, everybody = _Counted(), _Counted()
@@ -162,6 +168,7 @@ class _Judge:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self._held = InForce(policy)
 
     def of(self, action: str, group: SessionGroup, account: Account | None) -> Decision | None:
         """The decision; None: this policy can't decide, or nobody knows whose it is."""
@@ -181,10 +188,16 @@ class _Judge:
 
     def _trained(self, group: SessionGroup, account: Account) -> Decision:
         standing, uses = eligibility.standing_of(account), eligibility.uses_of(group.uses)
-        return eligibility.decide(self._policy, standing, uses, group.last_consent)
+        return eligibility.decide(self._held, standing, uses, group.last_consent)
 
 
-def _read(document: str, what: str) -> Policy:
+def read(document: str, what: str) -> Policy:
+    """The policy of a document that was given, `what` it is called in an error.
+
+    Raises:
+        Unsound: it is not sound.
+        InputError: it is too large.
+    """
     content = document.encode()
     if len(content) > LARGEST:
         raise InputError(

@@ -85,6 +85,10 @@ ROUTES: Final[Mapping[str, Route]] = {
     # Retention, holds, receipts, the audit record
     "retention.run": Route("POST", "/retention/sweeps"),
     "policy.try": Route("POST", "/policy/trials"),
+    "policy.activate": Route("POST", "/policy/activations"),
+    "policy.activations": Route("GET", "/policy/activations"),
+    "policy.notices": Route("GET", "/policy/notices"),
+    "policy.seen": Route("PUT", "/policy/notices/{number}"),
     "retention.watch": Route("GET", "/retention/watch"),
     "retention.report": Route("GET", "/retention/report"),
     "retention.receipts": Route("GET", "/retention/receipts"),

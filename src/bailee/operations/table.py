@@ -18,6 +18,7 @@ from bailee.errors import InputError
 from bailee.node import Node
 from bailee.operations import (
     accounts,
+    activation,
     audit,
     backups,
     choices,
@@ -97,6 +98,7 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **keeping.OPERATIONS,
     **retention.OPERATIONS,
     **policies.OPERATIONS,
+    **activation.OPERATIONS,
     **receipts.OPERATIONS,
     **audit.OPERATIONS,
     **backups.OPERATIONS,

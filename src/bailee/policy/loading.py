@@ -34,7 +34,7 @@ def load(path: Path | None = None) -> Policy:
     return from_bytes(content(path), name_of(path))
 
 
-@lru_cache(maxsize=4)  # reading and proving one takes 40 ms, each time that a home is opened
+@lru_cache(maxsize=8)  # reading and proving one takes 40 ms, each time that a home is opened
 def from_bytes(document: bytes, file: str | PurePath) -> Policy:
     """The policy of a document's bytes; `file` is its name in messages. Raises `Unsound`."""
     sound = read(document, file)
@@ -47,7 +47,7 @@ def from_bytes(document: bytes, file: str | PurePath) -> Policy:
 def content(path: Path | None = None) -> bytes:
     """The exact bytes of the document. Raises `InputError` when it can't be read."""
     if path is None or _shipped(path) is not None:
-        return (_DOCUMENTS / _file(path)).read_bytes()
+        return shipped(_file(path).removesuffix(".toml"))
     try:
         with path.open("rb") as file:
             found = file.read(_LARGEST + 1)
@@ -60,6 +60,16 @@ def content(path: Path | None = None) -> bytes:
     if len(found) > _LARGEST:
         raise InputError(f"{path} is too large to be a policy document.", code="configuration")
     return found
+
+
+def shipped(version: str) -> bytes:
+    """The exact bytes of a version of `VERSIONS`."""
+    return (_DOCUMENTS / f"{version}.toml").read_bytes()
+
+
+def shipped_as(document: bytes) -> str | None:
+    """The version as which a document's bytes come with the package; None: they do not."""
+    return next((one for one in VERSIONS if shipped(one) == document), None)
 
 
 def name_of(path: Path | None) -> str | PurePath:

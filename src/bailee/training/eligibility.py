@@ -10,6 +10,8 @@ Rules kept here:
 * A session is judged by every plan and channel that it was ever used with, each by the word that
   holds for it: a consumer's choice, an organisation's membership of the partner programme. One no
   is a no. So nothing becomes eligible by being carried from one channel or plan to another.
+* A document that came to hold since reaches new and resumed sessions likewise: under the one that
+  held before nobody can have meant what this one allows.
 * The policy decides, and its clause is the answer's; here is only what is asked of it.
 
 Rows: T4, T5, T6.
@@ -22,7 +24,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bailee.errors import InputError
-from bailee.policy import Decision, Policy
+from bailee.policy import Decision
+from bailee.policy.holding import InForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,15 @@ def uses_of(uses: str) -> list[Use]:
     return [Use(*one.split("/")) for one in uses.split()]
 
 
-def active_since(word: int, last_consent: int) -> bool:
-    """Whether a request of a session began after the word was given."""
-    return 0 < word <= last_consent
+def active_since(word: int, since: int, last_consent: int) -> bool:
+    """Whether a request of a session began after the word was given, and after the document that
+    holds came to (`since`).
+    """
+    return word > 0 and max(word, since) <= last_consent
 
 
 def decide(
-    policy: Policy, standing: OwnerStanding, uses: Iterable[Use], last_consent: int
+    held: InForce, standing: OwnerStanding, uses: Iterable[Use], last_consent: int
 ) -> Decision:
     """The decision about a session, when `last_consent` is the number of its owner's last choice
     before the latest of its requests.
@@ -89,13 +94,14 @@ def decide(
     Raises:
         InputError: a plan or channel that the policy does not know, or no use at all.
     """
-    decisions = [_one(policy, standing, use, last_consent) for use in uses]
+    decisions = [_one(held, standing, use, last_consent) for use in uses]
     if not decisions:
         raise InputError("a session that was used with no plan can't be judged.")
     return next((one for one in decisions if one.effect != "allow"), decisions[0])
 
 
-def _one(policy: Policy, standing: OwnerStanding, use: Use, last_consent: int) -> Decision:
+def _one(held: InForce, standing: OwnerStanding, use: Use, last_consent: int) -> Decision:
+    policy = held.policy
     plan = policy.plans.get(use.plan)
     consumer = plan is not None and plan.segment == "consumer"
     word = standing.chosen if consumer else standing.joined
@@ -108,5 +114,5 @@ def _one(policy: Policy, standing: OwnerStanding, use: Use, last_consent: int) -
         training_choice=standing.training_choice,
         zero_retention=False,  # of such a key nothing is kept that could be asked about
         partner_programme=standing.partner_programme,
-        active_since_choice=not given or active_since(word, last_consent),
+        active_since_choice=not given or active_since(word, held.since, last_consent),
     )

@@ -35,7 +35,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.training import training_exports, training_sessions, training_shards
 from bailee.errors import InputError
 from bailee.ledger import Ledger
-from bailee.policy import Policy
+from bailee.policy.holding import Holding, InForce
 from bailee.training import leaving, standings
 from bailee.training.exported import PLANNING, SIGNED, WRITING, Export, ExportedRows, Shard
 from bailee.training.leaving import in_portions
@@ -51,9 +51,9 @@ class Exports:
     It opens no session and writes no file.
     """
 
-    def __init__(self, engine: Engine, policy: Policy, ledger: Ledger) -> None:
+    def __init__(self, engine: Engine, holding: Holding, ledger: Ledger) -> None:
         self._engine = engine
-        self._policy = policy
+        self._holding = holding
         self._ledger = ledger
 
     # -- reading ---------------------------------------------------------------------------------
@@ -169,12 +169,13 @@ class Exports:
         Raises:
             StorageError: it can't be recorded.
         """
+        policy = self._holding.policy.sha256
         export = "exp_" + secrets.token_hex(8)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             entry = self._ledger.append(
                 "training.export_begun",
                 export,
-                {"by": by, "reason": reason, "format": format, "policy": self._policy.sha256},
+                {"by": by, "reason": reason, "format": format, "policy": policy},
                 whose=whose,
                 connection=connection,
             )
@@ -186,7 +187,7 @@ class Exports:
                     state=PLANNING,
                     began_at=now,
                     by=by,
-                    policy=self._policy.sha256,
+                    policy=policy,
                     since=since,
                     shards=0,
                     entry=entry,
@@ -250,7 +251,7 @@ class Exports:
         while going:
             span = SessionSpan(after, last, export.since or _EVER, export.began_at)
             with storage_errors(_WHAT), reading(self._engine) as connection:
-                after, ids = standings.candidates(connection, self._policy, span, now)
+                after, ids = standings.candidates(connection, self._held(export), span, now)
             yield from ids
             going = bool(after)
 
@@ -259,7 +260,7 @@ class Exports:
     def allowed_now(self, session: str, now: datetime) -> Allowed | None:
         """What allows a session now; None: nothing does."""
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return standings.allowed(connection, self._policy, [session], now).get(session)
+            return standings.allowed(connection, self._holding.now, [session], now).get(session)
 
     def commit(
         self,
@@ -281,7 +282,7 @@ class Exports:
                 )
             )
             written = [(lent[name], count) for name, count in rows.items() if name in lent]
-            left = self._left(connection, [one for one, _ in written], now)
+            left = self._left(connection, export, [one for one, _ in written], now)
             for one, count in written:
                 connection.execute(
                     insert(training_sessions).values(
@@ -314,7 +315,7 @@ class Exports:
         for some in in_portions(one for one in self.sessions(export.id) if one.left is None):
             known = [leaving.as_then(export, one) for one in some]
             with storage_errors(_WHAT), reading(self._engine) as connection:
-                left = self._left(connection, known, now)
+                left = self._left(connection, export, known, now)
             if not left:
                 continue
             touched.update(one.shard for one in some if one.session in left)
@@ -358,8 +359,24 @@ class Exports:
 
     # -- since -----------------------------------------------------------------------------------
 
-    def _left(self, connection: Connection, some: list[Allowed], now: datetime) -> dict[str, str]:
-        return leaving.left(connection, self._policy, some, now)
+    def _left(
+        self, connection: Connection, export: Export, some: list[Allowed], now: datetime
+    ) -> dict[str, str]:
+        return leaving.left(connection, self._held(export), some, now)
+
+    def _held(self, export: Export) -> InForce:
+        """What holds, if it is what the export was begun under: one dataset is of one document.
+
+        Raises:
+            InputError: another document came to hold since.
+        """
+        held = self._holding.now
+        if held.policy.sha256 != export.policy:
+            raise InputError(
+                "another policy document came to hold since this export was begun.",
+                hint="remove the folder and export into a new one; nothing was signed",
+            )
+        return held
 
     def withdrawn(self, export: Export, now: datetime) -> Iterator[tuple[ExportedRows, str]]:
         """The sessions in an export that were withdrawn, deleted or erased since, or are past their
@@ -367,7 +384,7 @@ class Exports:
         """
         for some in in_portions(one for one in self.sessions(export.id) if one.left is None):
             with storage_errors(_WHAT), reading(self._engine) as connection:
-                found = [*leaving.withdrawn(connection, self._policy, export, some, now)]
+                found = [*leaving.withdrawn(connection, self._holding.now, export, some, now)]
             yield from found
 
     def _set(self, connection: Connection, export: str, **values: object) -> None:

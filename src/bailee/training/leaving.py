@@ -18,7 +18,7 @@ from bailee.db.among import among
 from bailee.db.audit import audit
 from bailee.db.training import training_sessions
 from bailee.db.vault import erasures, sessions
-from bailee.policy import Policy
+from bailee.policy.holding import InForce
 from bailee.training import standings
 from bailee.training.exported import (
     DELETED,
@@ -39,17 +39,17 @@ _LISTED: Final = frozenset({WITHDRAWN, DELETED, ERASED, EXPIRED})
 
 
 def left(
-    connection: Connection, policy: Policy, some: Sequence[Allowed], now: datetime
+    connection: Connection, held: InForce, some: Sequence[Allowed], now: datetime
 ) -> dict[str, str]:
     """Which of these are not allowed now as they were then, and why."""
-    present = standings.allowed(connection, policy, [one.session for one in some], now)
+    present = standings.allowed(connection, held, [one.session for one in some], now)
     changed = [one for one in some if not _is_same(one, present.get(one.session))]
     return {one.session: why_not(connection, one, now) for one in changed}
 
 
 def withdrawn(
     connection: Connection,
-    policy: Policy,
+    held: InForce,
     export: Export,
     some: Sequence[ExportedRows],
     now: datetime,
@@ -57,7 +57,7 @@ def withdrawn(
     """Which of these are withdrawn, deleted, erased or past their time, and which of these it is.
     One that was allowed and resumed again since is none.
     """
-    present = standings.allowed(connection, policy, [one.session for one in some], now)
+    present = standings.allowed(connection, held, [one.session for one in some], now)
     for one in some:
         if one.session not in present:
             why = why_not(connection, as_then(export, one), now)
@@ -78,8 +78,9 @@ def has_changed(connection: Connection, export: Export, mark: int, now: datetime
         audit.c.kind.in_(_CONCERN),
         or_(audit.c.subject.in_(owners), audit.c.subject.in_(ids), audit.c.subject.in_(people)),
     )
+    documents = exists().where(audit.c.number > mark, audit.c.kind == "policy.activated")
     over = exists().where(sessions.c.id.in_(ids), sessions.c.expires_at <= now)
-    return bool(connection.execute(select(or_(entries, over))).scalar())
+    return bool(connection.execute(select(or_(entries, documents, over))).scalar())
 
 
 def why_not(connection: Connection, one: Allowed, now: datetime) -> str:

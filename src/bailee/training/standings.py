@@ -29,7 +29,8 @@ from bailee.db.checks import sound
 from bailee.db.engine import DbRow
 from bailee.db.vault import erasures, sessions
 from bailee.errors import InputError
-from bailee.policy import Decision, Policy
+from bailee.policy import Decision
+from bailee.policy.holding import InForce
 from bailee.training import eligibility
 
 TRANSCRIPT: Final = "transcript"
@@ -93,11 +94,11 @@ class Allowed:
 
 
 def allowed(
-    connection: Connection, policy: Policy, ids: Sequence[str], now: datetime
+    connection: Connection, held: InForce, ids: Sequence[str], now: datetime
 ) -> dict[str, Allowed]:
     """Those of these sessions (at most some hundred) that may be trained on at `now`."""
     rows = connection.execute(_LIVING.where(among(sessions.c.id, ids)), {"now": now}).all()
-    found = (_allowed(connection, policy, row) for row in rows)
+    found = (_allowed(connection, held, row) for row in rows)
     return {one.session: one for one in found if one is not None}
 
 
@@ -118,7 +119,7 @@ LAST: Final = "\U0010ffff"
 
 
 def candidates(
-    connection: Connection, policy: Policy, span: SessionSpan, now: datetime
+    connection: Connection, held: InForce, span: SessionSpan, now: datetime
 ) -> tuple[str, list[str]]:
     """The next sessions of a span in order of id that may be trained on at `now`: how far was
     looked ("": there are no more), and their ids.
@@ -131,15 +132,15 @@ def candidates(
         "until": span.until,
     }
     rows = connection.execute(_PAGE, page).all()
-    ids = [row.id for row in rows if _decide(policy, row) is not None]
+    ids = [row.id for row in rows if _decide(held, row) is not None]
     return (rows[-1].id if len(rows) == _PORTION else ""), ids
 
 
-def _allowed(connection: Connection, policy: Policy, row: DbRow) -> Allowed | None:
-    decision = _decide(policy, row)
+def _allowed(connection: Connection, held: InForce, row: DbRow) -> Allowed | None:
+    decision = _decide(held, row)
     if decision is None:
         return None
-    word = _word(policy, row)
+    word = _word(held, row)
     record = None
     if word:
         asked = {"owner": row.owner, "word": word}
@@ -149,20 +150,20 @@ def _allowed(connection: Connection, policy: Policy, row: DbRow) -> Allowed | No
     return Allowed(row.id, row.owner, decision.clause, decision.document, record or "", word)
 
 
-def _decide(policy: Policy, row: DbRow) -> Decision | None:
+def _decide(held: InForce, row: DbRow) -> Decision | None:
     """The decision, if it is a yes. What can't be decided is a no."""
     standing = eligibility.OwnerStanding(
         row.training_choice, row.chosen_number, row.partner_programme, row.partner_number
     )
     try:
         uses = eligibility.uses_of(row.uses)
-        decision = eligibility.decide(policy, standing, uses, row.last_consent)
+        decision = eligibility.decide(held, standing, uses, row.last_consent)
     except (InputError, TypeError, ValueError):
         return None
     return decision if decision.effect == "allow" else None
 
 
-def _word(policy: Policy, row: DbRow) -> int:
+def _word(held: InForce, row: DbRow) -> int:
     """The number of the word by which the session may be used: its last plan's kind says whose."""
-    consumer = policy.plans[row.plan].segment == "consumer"
+    consumer = held.policy.plans[row.plan].segment == "consumer"
     return int(row.chosen_number if consumer else row.partner_number)

@@ -60,7 +60,7 @@ class Governing:
         prices: PriceTable,
         clock: Clock,
         *,
-        serves_unknown: bool,
+        serves_unknown: Callable[[], bool],
         ask_at: str = "",
     ) -> None:
         """`serves_unknown`: a request goes on when its limits can't be told. `ask_at`: where one
@@ -163,7 +163,7 @@ class Governing:
             self._decide(waiting)
         except StorageError:
             for one in waiting:
-                one.answer(b"" if self._serves_unknown else store_away())
+                one.answer(b"" if self._serves_unknown() else store_away())
 
     def _look(self) -> None:
         version = self._store.version

@@ -1,4 +1,5 @@
-"""Retention follows a choice: the sessions it concerns move to the period the policy now gives.
+"""Retention follows a choice, and another policy document: the sessions that it concerns move to
+the period that the policy now gives.
 
 A move is a row of a queue in the index: whose sessions, how far it has come. It is carried out in
 portions of a thousand, each of which is: keys wrapped anew under the KEKs of the new expiry, then
@@ -25,11 +26,11 @@ Rows: R4, T4.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
@@ -59,6 +60,10 @@ _MOVE: Final = (
         document=bindparam("from"),
     )
 )
+
+
+Wanted: TypeAlias = tuple[str, datetime | None, int]
+"""Whose sessions are to be looked at, since which choice and which document."""
 
 
 class _Change(NamedTuple):
@@ -125,44 +130,55 @@ class Moving:
         self._portion = portion
         self._running = threading.Lock()  # who carries out moves, outside of the vault's lock
 
-    def request(self, owner: str, choice_at: datetime | None, now: datetime) -> None:
-        """Queue a move of the owner's sessions, unless one for this choice was queued before.
+    def request(
+        self, owner: str, choice_at: datetime | None, now: datetime, policy: int = 0
+    ) -> None:
+        """Queue a move of the owner's sessions, unless one for this choice and policy document (by
+        the number of its entry) was queued before.
 
         Raises:
             StorageError: the index can't be written.
         """
         with storage_errors(_WHAT), self._engine.begin() as connection:
             latest = connection.execute(
-                select(retention_moves.c.choice_at)
+                select(retention_moves.c.choice_at, retention_moves.c.policy_number)
                 .where(retention_moves.c.owner == owner)
                 .order_by(retention_moves.c.id.desc())
                 .limit(1)
             ).first()
-            if latest is not None and latest.choice_at == choice_at:
+            if latest is not None and tuple(latest) == (choice_at, policy):
                 return
             total = connection.execute(
                 select(func.count()).where(sessions.c.owner == owner, sessions.c.expires_at > now)
             ).scalar_one()
-            connection.execute(
-                insert(retention_moves).values(
-                    owner=owner,
-                    choice_at=choice_at,
-                    requested_at=now,
-                    total=total,
-                    seen=0,
-                    moved=0,
-                    seen_to="",
-                )
-            )
+            _queue(connection, [(owner, choice_at, policy)], {owner: total}, now)
 
-    def applied(self) -> dict[str, datetime | None]:
-        """The choice that the latest move of each owner was for."""
+    def request_all(self, wanted: Sequence[Wanted], now: datetime) -> None:
+        """Queue moves of many owners' sessions at once, whatever was queued before; none for who
+        has no session.
+
+        Raises:
+            StorageError: the index can't be written; none is queued.
+        """
+        counted = (
+            select(sessions.c.owner, func.count())
+            .where(sessions.c.expires_at > now)
+            .group_by(sessions.c.owner)
+        )
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            totals = {owner: int(total) for owner, total in connection.execute(counted)}
+            _queue(connection, [one for one in wanted if one[0] in totals], totals, now)
+
+    def applied(self) -> dict[str, tuple[datetime | None, int]]:
+        """The choice and the document that the latest move of each owner was for."""
         latest = select(func.max(retention_moves.c.id)).group_by(retention_moves.c.owner)
-        query = select(retention_moves.c.owner, retention_moves.c.choice_at).where(
-            retention_moves.c.id.in_(latest), sound(retention_moves)
+        columns = retention_moves.c
+        query = select(columns.owner, columns.choice_at, columns.policy_number).where(
+            columns.id.in_(latest), sound(retention_moves)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return {row.owner: row.choice_at for row in connection.execute(query)}
+            rows = connection.execute(query)
+            return {row.owner: (row.choice_at, row.policy_number) for row in rows}
 
     def run(self, now: datetime, stop: Callable[[], bool] = lambda: False) -> int:
         """Carry out what is queued, to its end or until `stop` says so; how many sessions moved.
@@ -295,3 +311,23 @@ class Moving:
     def _put(self, connection: Connection, changes: Sequence[_Change]) -> None:
         if changes:
             connection.execute(_MOVE, [one.values() for one in changes])
+
+
+def _queue(
+    connection: Connection, wanted: Sequence[Wanted], totals: Mapping[str, int], now: datetime
+) -> None:
+    rows = [
+        {
+            "owner": owner,
+            "choice_at": choice_at,
+            "policy_number": policy,
+            "requested_at": now,
+            "total": totals[owner],
+            "seen": 0,
+            "moved": 0,
+            "seen_to": "",
+        }
+        for owner, choice_at, policy in wanted
+    ]
+    if rows:
+        connection.execute(insert(retention_moves), rows)

@@ -86,7 +86,7 @@ class Sealer:
         lock: AbstractContextManager[object],
         present: PresentTerms,
         tombstones: Tombstones,
-        deleted_by: str,
+        deleted_by: Callable[[], str],
         stored: Stored,
         room: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_held: int = 64 << 20,
@@ -272,7 +272,7 @@ class Sealer:
                 now=self._clock(),
                 present=self._present,
                 tombstones=self._tombstones,
-                deleted_by=self._deleted_by,
+                deleted_by=self._deleted_by(),
                 stored=self._stored,
                 wary=len(items) == 1,  # one that is at fault is sealed alone
             )

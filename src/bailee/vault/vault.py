@@ -141,7 +141,7 @@ class Vault:
         holds: Holds,
         receipts: Receipts,
         present: PresentTerms = unknown,
-        deleted_by: str = "resume.deleted",
+        deleted_by: Callable[[], str] = lambda: "resume.deleted",
         damages: Damages | None = None,
         objects: Objects | None = None,
         files: Files | None = None,
@@ -157,7 +157,7 @@ class Vault:
 
         `interpret` takes exchanges apart, at `bench` when it is given: made with the keys of its
         digests. `record` appends to the audit record, and so does `append_owned`; `present`
-        says on what terms an owner's sessions are kept now; `deleted_by` is the clause by which
+        says on what terms an owner's sessions are kept now; `deleted_by` gives the clause by which
         what goes on with a deleted session is not. `objects` is where sealed segments go
         (default: a folder); `ship_bytes`, `ship_age`: when. `room` is entered for writing what was
         accepted before.
@@ -488,9 +488,9 @@ class Vault:
         session, rows = self._find(thing, _EVER)
         return as_lines(session, self._exchanges(session, rows, key_of("")))
 
-    def follow(self, account_id: str, chosen_at: datetime | None) -> None:
+    def follow(self, account_id: str, chosen_at: datetime | None, policy: int) -> None:
         """Have an account's sessions follow its choice, in portions: see `moving`."""
-        self.moving.request(account_id, chosen_at, self._clock())
+        self.moving.request(account_id, chosen_at, self._clock(), policy)
 
     def sweep(self, now: datetime, steps: Steps | None = None) -> SweepReport:
         """Move what is to be moved, destroy what is due and remove its rows, reclaim and ship

@@ -21,6 +21,7 @@ from bailee.gateway.access import NothingKept, Passage
 from bailee.gateway.routes import KINDS
 from bailee.ledger import Ledger
 from bailee.policy import load
+from bailee.policy.holding import Holding
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
 
@@ -34,11 +35,12 @@ class Place:
         upgrade(self.engine, "data")
         self.ledger = Ledger(self.engine, self.clock, SealingInMemory())
         self.policy = load()
+        self.holding = Holding(self.policy)
         self.accounts = self.reopened()
 
     def reopened(self) -> Accounts:
         """The accounts as a new process would find them."""
-        return Accounts(self.engine, self.policy, self.clock, self.ledger)
+        return Accounts(self.engine, self.holding, self.clock, self.ledger)
 
 
 @pytest.fixture
@@ -192,7 +194,7 @@ def test_what_passes_follows_the_account_and_the_key(place: Place) -> None:
     conversations alone, whether or not its account was named.
     """
     account, _, secret = place.accounts.create(plan="team", name="n")
-    access = GatewayPolicyAccess(place.accounts, place.policy)
+    access = GatewayPolicyAccess(place.accounts, place.holding)
 
     def passes(presented: str) -> list[str]:
         caller = access.authenticate(presented.encode())
@@ -220,7 +222,7 @@ def test_what_passes_follows_the_account_and_the_key(place: Place) -> None:
 def test_a_limit_of_its_own_holds_for_the_next_request(place: Place) -> None:
     """And after a restart; taken back, that of everybody holds. 0 is a limit of its own: none."""
     account, _, secret = place.accounts.create(plan="team", name="n")
-    access = GatewayPolicyAccess(place.accounts, place.policy)
+    access = GatewayPolicyAccess(place.accounts, place.holding)
 
     def stored() -> int | None:
         caller = access.authenticate(secret.encode())
@@ -240,7 +242,7 @@ def test_a_zero_retention_key_of_a_named_account_keeps_nothing(place: Place) -> 
     """Its policy holds: no terms, whatever passes, and the clause says why."""
     account, _, secret = place.accounts.create(plan="team", name="n", zero_retention=True)
     place.accounts.allow_unrecorded_routes(account.account_id, True, by=OPERATOR)
-    caller = GatewayPolicyAccess(place.accounts, place.policy).authenticate(secret.encode())
+    caller = GatewayPolicyAccess(place.accounts, place.holding).authenticate(secret.encode())
     assert caller is not None
     assert NothingKept("retain.zero-retention") == caller.terms("api")
     assert Passage(True, "pass.named-account") == caller.passage("other", False)
@@ -280,10 +282,10 @@ def test_who_lists_while_others_make_accounts_is_not_disturbed(place: Place) -> 
 def test_revoking_a_key_makes_room_for_another(place: Place) -> None:
     """One too many is refused and leaves nothing, also after a start; then one is revoked."""
     limits = KeyLimits(of_account=2)
-    accounts = Accounts(place.engine, place.policy, place.clock, place.ledger, key_limits=limits)
+    accounts = Accounts(place.engine, place.holding, place.clock, place.ledger, key_limits=limits)
     account, first, _ = accounts.create(plan="team", name="n")
     accounts.create_key(account.account_id, "n", by=OPERATOR)
-    accounts = Accounts(place.engine, place.policy, place.clock, place.ledger, key_limits=limits)
+    accounts = Accounts(place.engine, place.holding, place.clock, place.ledger, key_limits=limits)
     for _ in range(2):
         with pytest.raises(InputError, match="2 keys"):
             accounts.create_key(account.account_id, "n", by=OPERATOR)

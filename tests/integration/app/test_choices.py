@@ -151,7 +151,7 @@ def test_a_choice_that_was_not_followed_is_followed_at_the_next_start(place: Pla
     place.clock.advance(timedelta(minutes=1))
     node = place.node
     names = node.registry.identifiers
-    nobody_follows = Accounts(node.data, node.policy, place.clock, node.ledger, names=names)
+    nobody_follows = Accounts(node.data, node.holding, place.clock, node.ledger, names=names)
     nobody_follows.choose_training(place.account, "refused", language="en", source="terminal")
     assert "P5Y" == place.sessions()[NAMES[0]].period
     place.close()

@@ -95,7 +95,7 @@ def test_a_sweep_destroys_without_what_a_server_has(kept: Kept) -> None:
 
 def record(kept: Kept, parts: Wiring) -> None:
     """Record an exchange as a gateway does, and wait until it is in the index."""
-    access = GatewayPolicyAccess(parts.registry.accounts, parts.ground.policy)
+    access = GatewayPolicyAccess(parts.registry.accounts, parts.ground.holding)
     caller = access.authenticate(kept.key.encode())
     assert caller is not None
     terms = caller.terms("api")

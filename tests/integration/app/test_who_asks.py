@@ -49,7 +49,7 @@ KEEPING = ("sessions.may_keep", "sessions.keep", "sessions.release")
 
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
-        "policy.try",
+        "policy.try", "policy.activate", "policy.activations",
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
         "keyring.rotate", "clock.show", "clock.confirm",
         "backup.create", "backup.list", "backup.end",

@@ -23,7 +23,7 @@ def metrics(site: Site, key: str) -> int:
 def test_a_key_that_sends_opens_the_ingest_and_nothing_else(site: Site) -> None:
     """Metrics, and no model; no choice, no session, no export, no key, no report is its to see."""
     key = site.keys["sends"]
-    gateway = GatewayPolicyAccess(site.node.accounts, site.node.policy)
+    gateway = GatewayPolicyAccess(site.node.accounts, site.node.holding)
 
     assert 200 == metrics(site, key)
     assert None is gateway.authenticate(key.encode())
@@ -53,7 +53,7 @@ def test_it_is_kept_as_a_digest_survives_a_start_and_is_revoked(site: Site) -> N
     (of,) = [one for one in site.ask("key.list") if one["scope"] == "ingest"]
 
     assert 200 == metrics(site, key)
-    assert None is GatewayPolicyAccess(site.node.accounts, site.node.policy).authenticate(
+    assert None is GatewayPolicyAccess(site.node.accounts, site.node.holding).authenticate(
         key.encode()
     )
     site.ask("key.revoke", key_id=of["key_id"])

@@ -79,7 +79,9 @@ def test_exchanges_are_added_up_and_kept_as_histograms(bench: Bench) -> None:
     """One for each channel and way of ending, within the bounds; nothing of whose it was is kept,
     and nothing at all of a key whose terms are zero days, or of nobody's.
     """
-    own = Own(bench.telemetry, bench.clock, ALL, lambda _, key: None if key == "zero" else "P30D")
+    own = Own(
+        bench.telemetry, bench.clock, lambda: ALL, lambda _, key: None if key == "zero" else "P30D"
+    )
     for number in range(100):
         own.exchange(exchange(seconds=(number + 1) / 100))
     own.exchange(exchange(500, channel="bedrock"))

@@ -238,7 +238,7 @@ def test_a_choice_is_queued_once(home: Bench, owners: Owners) -> None:
     at = home.clock()
     home.vault.moving.request("ada", at, home.clock())
     assert 1 == len(home.vault.moving.all())
-    assert {"ada": at} == home.vault.moving.applied()
+    assert {"ada": (at, 0)} == home.vault.moving.applied()
 
 
 @pytest.mark.row("R4")

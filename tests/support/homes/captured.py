@@ -70,7 +70,7 @@ def begun(
         key=key,
         plan=account.plan,
         channel=channel,
-        consent=account.consent,
+        consent=max(account.consent, node.holding.now.since),
     )
 
 

@@ -22,6 +22,7 @@ from bailee.agent.terminal.drawing import DrawnScreen
 from bailee.agent.terminal.keeping import PersonKeeps
 from bailee.agent.terminal.leaving import LeavingNotice
 from bailee.agent.terminal.sitting import Sitting
+from bailee.agent.terminal.terms import TermsNotice
 from bailee.agent.terminal.training import TrainingQuestion
 from bailee.client.machine import ClientMachine
 from bailee.errors import BaileeError, InputError
@@ -65,6 +66,8 @@ class Terminal:
         question.begin()
         leaving = LeavingNotice(sitting.machine)
         leaving.begin()
+        terms = TermsNotice(sitting.machine, screen.words)
+        terms.begin()
         options = sitting.options
         if choose:
             folder = options.folder.resolve()
@@ -84,6 +87,7 @@ class Terminal:
         while not sitting.done:
             try:
                 await question.put(screen)
+                await terms.tell(screen)
                 await leaving.tell(screen)
             except BaileeError as error:
                 screen.fail(error)

@@ -443,7 +443,7 @@ class Store:
             rows = connection.execute(select(*columns).where(*where))
             return [(row.session_id, row.data_class) for row in rows]
 
-    def follow(self, account_id: str, chosen_at: datetime | None) -> None:  # noqa: ARG002
+    def follow(self, account_id: str, chosen_at: datetime | None, policy: int) -> None:  # noqa: ARG002
         """Let what is kept of an account's sessions follow its present choice where that is
         shorter. What is longer now reaches only what goes on.
         """

@@ -233,7 +233,7 @@ CREATE TABLE retention_moves (
 	moved INTEGER NOT NULL, 
 	seen_to VARCHAR NOT NULL, 
 	finished_at DATETIME
-, mac BLOB);
+, mac BLOB, policy_number INTEGER DEFAULT '0' NOT NULL);
 
 CREATE TABLE holds (
 	id VARCHAR NOT NULL, 
@@ -659,6 +659,42 @@ CREATE TABLE kept_sessions (
 	CONSTRAINT fk_kept_sessions_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
+CREATE TABLE policy_documents (
+	sha256 VARCHAR NOT NULL, 
+	version VARCHAR NOT NULL, 
+	content BLOB NOT NULL, 
+	shipped BOOLEAN NOT NULL, 
+	CONSTRAINT pk_policy_documents PRIMARY KEY (sha256)
+);
+
+CREATE TABLE policy_activations (
+	number INTEGER NOT NULL, 
+	at DATETIME NOT NULL, 
+	document VARCHAR NOT NULL, 
+	"before" VARCHAR, 
+	"by" VARCHAR NOT NULL, 
+	since INTEGER NOT NULL, 
+	sessions INTEGER NOT NULL, 
+	accounts INTEGER NOT NULL, 
+	told INTEGER NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_policy_activations PRIMARY KEY (number)
+);
+
+CREATE TABLE policy_notices (
+	account_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	CONSTRAINT pk_policy_notices PRIMARY KEY (account_id, number)
+);
+
+CREATE TABLE policy_seen (
+	account_id VARCHAR NOT NULL, 
+	who VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	at DATETIME NOT NULL, 
+	CONSTRAINT pk_policy_seen PRIMARY KEY (account_id, who)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -795,5 +831,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0070');
+INSERT INTO alembic_version VALUES ('0074');
 

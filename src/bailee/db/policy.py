@@ -1,0 +1,56 @@
+"""Tables for the policy documents that held, which held from when, and who has to be told."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Integer, LargeBinary, String, Table
+
+from bailee.db.metadata import Moment, check, data
+
+policy_documents = Table(
+    "policy_documents",
+    data,
+    Column("sha256", String, primary_key=True),
+    Column("version", String, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("shipped", Boolean, nullable=False),
+)
+"""The documents that hold or held, whole. The hash is the check. `shipped`: it came with the
+package, as the version that it names."""
+
+policy_activations = Table(
+    "policy_activations",
+    data,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("document", String, nullable=False),
+    Column("before", String),
+    Column("by", String, nullable=False),
+    Column("since", Integer, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("accounts", Integer, nullable=False),
+    Column("told", Integer, nullable=False),
+    check(),
+)
+"""Which document came to hold. `number`: that of its entry in the audit record, by which they are
+in order. `since`: what is said under a number below it, is of before; 0: of a home's first. How
+many `sessions` of how many `accounts` were decided otherwise, and how many accounts are `told`."""
+
+policy_notices = Table(
+    "policy_notices",
+    data,
+    Column("account_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+)
+"""Accounts whose terms changed with an activation, by its number: those whom it concerns are told
+until they have seen it."""
+
+policy_seen = Table(
+    "policy_seen",
+    data,
+    Column("account_id", String, primary_key=True),
+    Column("who", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""Up to which activation a person (`who`: their id, or the account's where it is its key holder's)
+has seen what changed for an account, and when they did."""

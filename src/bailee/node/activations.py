@@ -1,0 +1,335 @@
+"""Which policy document holds in a home: the record of it, and who has yet to see what changed.
+
+Rules kept here:
+
+* What holds is what is on record, wherever the process was broken off: a document, its entry in the
+  audit record and whom it concerns are committed in one transaction, and taken up in memory after.
+* The document that the settings name is a home's first, and no more: another one is activated.
+* What is on record is proved again at each start. Where it can't be used (another version of the
+  program reads another format, or the disk has changed it), a document takes its place that
+  somebody named: the shipped one of the same version, or the one in the settings. It is recorded as
+  any other. Otherwise nothing is opened.
+* By what is on record now, documents are in order by number; no clock is asked.
+
+Rows: P4, P5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+
+from bailee.clock import Clock
+from bailee.damage import Damages
+from bailee.db.checks import sound
+from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.many import put
+from bailee.db.policy import policy_activations, policy_documents, policy_notices, policy_seen
+from bailee.errors import InputError, IntegrityError
+from bailee.keeping.keeper import Owner
+from bailee.ledger import Ledger
+from bailee.node.old_entries import NOBODY
+from bailee.policy import Policy, Unsound
+from bailee.policy.holding import Holding, InForce
+from bailee.policy.loading import VERSIONS, from_bytes, name_of, shipped, shipped_as
+from bailee.policy.loading import content as content_of
+
+KIND: Final = "policy.activated"
+_WHAT: Final = "the policy documents"
+_REPLACED: Final = "the document that held could not be read by this version"
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A document came to hold. As `db.policy.policy_activations` has it."""
+
+    number: int
+    at: datetime
+    document: str
+    version: str
+    before: str | None
+    by: str
+    since: int
+    sessions: int
+    accounts: int
+    told: int
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """Whom a document concerns: how many sessions of how many accounts are decided otherwise, and
+    the ids of the accounts whose terms change, which are told.
+    """
+
+    sessions: int = 0
+    accounts: int = 0
+    told: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenChange:
+    """What somebody has not seen yet: activations up to `number`, and the document (SHA-256) that
+    held before the first of them.
+    """
+
+    number: int
+    before: str
+
+
+class Activations:
+    """The record of one home. `node.ground` makes it and begins it; operations and an erasure call
+    it, on any thread. It owns its tables and the `Holding` that everything else reads. It decides
+    nothing about a document: whoever activates one has proved and compared it.
+    """
+
+    holding: Holding
+    """What holds. There once `begin` has been called."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, clock: Clock, damages: Damages) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._clock = clock
+        self._damages = damages
+        self._activating = threading.Lock()
+
+    # -- what holds ------------------------------------------------------------------------------
+
+    def begin(self, named: Path | None) -> Holding:
+        """What holds, from the record; in a new home the document that the settings name.
+
+        Raises:
+            InputError, Unsound: a home's first document can't be used.
+            IntegrityError: what is on record can't be used, and nobody named another.
+            StorageError: the database failed.
+        """
+        rows = list(self._rows())
+        if not rows:
+            self.holding = Holding(self._first(named))
+            return self.holding
+        newest = rows[-1]
+        policy = self.policy_of(newest.document) if newest.sound else None
+        if policy is None:
+            self._damages.note(f"policy_activations {newest.number}", "its document can't be used.")
+            return self._replace(newest, named)
+        self.holding = Holding(policy, newest.since)
+        return self.holding
+
+    def _first(self, named: Path | None) -> Policy:
+        content = content_of(named)
+        policy = from_bytes(content, name_of(named))
+        known = self._ledger.latest(1, kind=KIND)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            number = known[0].number if known else 0
+            if not known or known[0].subject != policy.sha256:
+                entry = {"version": policy.version, "by": "operator"}
+                number = self._ledger.append(KIND, policy.sha256, entry, connection=connection)
+            self._keep(connection, policy, content)
+            self._note(connection, (number, 0), (policy.sha256, None), "operator", Concerned())
+        return policy
+
+    def _replace(self, newest: DbRow, named: Path | None) -> Holding:
+        """Let another document hold in the place of one that can't be used."""
+        content = None
+        if named is not None:
+            content = content_of(named)
+        elif newest.sound and newest.shipped and newest.version in VERSIONS:
+            content = shipped(newest.version)
+        if content is None:
+            raise IntegrityError(
+                "the policy document that holds can't be read: it is damaged, or of another "
+                "version of bailee.",
+                hint="name the document that is to hold with `bailee up --policy`, or install the "
+                "version of bailee that it is for; nothing was changed",
+            )
+        policy = from_bytes(content, name_of(named) if named else newest.version)
+        self.holding = Holding(policy)
+        self.activate(policy, content, by="operator", reason=_REPLACED, concerned=Concerned())
+        return self.holding
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While nobody else can activate a document."""
+        with self._activating:
+            yield
+
+    def activate(
+        self, policy: Policy, content: bytes, *, by: str, reason: str, concerned: Concerned
+    ) -> Activation:
+        """Let a document hold from now on; on disk, and in force, when this returns. Whoever calls
+        it is `alone`.
+
+        Raises:
+            StorageError: it can't be recorded; the one before holds.
+        """
+        before = self.holding.policy.sha256
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            number = self._ledger.append(
+                KIND,
+                policy.sha256,
+                {
+                    "version": policy.version,
+                    "before": before,
+                    "by": by,
+                    "reason": reason,
+                    "sessions": concerned.sessions,
+                    "accounts": concerned.accounts,
+                    "told": len(concerned.told),
+                },
+                whose=NOBODY,
+                connection=connection,
+            )
+            self._keep(connection, policy, content)
+            at = self._note(connection, (number, number), (policy.sha256, before), by, concerned)
+            put(
+                connection,
+                policy_notices,
+                [{"account_id": one, "number": number} for one in concerned.told],
+            )
+        self.holding.take(InForce(policy, number))
+        return Activation(
+            *(number, at, policy.sha256, policy.version, before, by, number),
+            *(concerned.sessions, concerned.accounts, len(concerned.told)),
+        )
+
+    def _keep(self, connection: Connection, policy: Policy, content: bytes) -> None:
+        """Keep a document whole; what is there of it may be damaged, so it is written anew."""
+        table = policy_documents
+        connection.execute(delete(table).where(table.c.sha256 == policy.sha256))
+        connection.execute(
+            insert(table).values(
+                sha256=policy.sha256,
+                version=policy.version,
+                content=content,
+                shipped=shipped_as(content) is not None,
+            )
+        )
+
+    def _note(
+        self,
+        connection: Connection,
+        numbers: tuple[int, int],
+        documents: tuple[str, str | None],
+        by: str,
+        concerned: Concerned,
+    ) -> datetime:
+        (number, since), (document, before), at = numbers, documents, self._clock()
+        connection.execute(
+            insert(policy_activations).values(
+                number=number,
+                at=at,
+                document=document,
+                before=before,
+                by=by,
+                since=since,
+                sessions=concerned.sessions,
+                accounts=concerned.accounts,
+                told=len(concerned.told),
+            )
+        )
+        return at
+
+    # -- what held -------------------------------------------------------------------------------
+
+    def all(self) -> list[Activation]:
+        """Every activation whose row is as it was written, in order."""
+        fields = Activation.__slots__
+        return [
+            Activation(**{name: getattr(row, name) for name in fields})
+            for row in self._rows()
+            if row.sound
+        ]
+
+    def _rows(self) -> Iterator[DbRow]:
+        query = (
+            select(
+                policy_activations,
+                func.coalesce(policy_documents.c.version, "").label("version"),
+                func.coalesce(policy_documents.c.shipped, False).label("shipped"),
+                sound(policy_activations).label("sound"),
+            )
+            .outerjoin(policy_documents, policy_documents.c.sha256 == policy_activations.c.document)
+            .order_by(policy_activations.c.number)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            yield from connection.execute(query).all()
+
+    def policy_of(self, document: str) -> Policy | None:
+        """The policy of a document that held, by its SHA-256 (hex); None: it is not there whole, or
+        this version of the program can't read it.
+        """
+        query = select(policy_documents.c.content).where(policy_documents.c.sha256 == document)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            content = connection.execute(query).scalar()
+        if content is None or hashlib.sha256(content).hexdigest() != document:
+            return None
+        try:
+            return from_bytes(content, "the document on record")
+        except (InputError, Unsound):
+            return None
+
+    # -- who has seen what -----------------------------------------------------------------------
+
+    def unseen(self, account_id: str, who: str) -> UnseenChange | None:
+        """What has changed for an account that somebody has not seen; None: nothing."""
+        notices, acts = policy_notices.c, policy_activations.c
+        seen = (
+            select(policy_seen.c.number)
+            .where(policy_seen.c.account_id == account_id, policy_seen.c.who == who)
+            .scalar_subquery()
+        )
+        query = (
+            select(acts.number, acts.before)
+            .join(policy_notices, notices.number == acts.number)
+            .where(notices.account_id == account_id, notices.number > func.coalesce(seen, 0))
+            .where(sound(policy_activations))
+            .order_by(acts.number)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return UnseenChange(rows[-1].number, str(rows[0].before)) if rows else None
+
+    def told(self, of: str | None = None) -> dict[str, int]:
+        """By account (only the one, if it is given), the number of the last activation by which its
+        terms changed.
+        """
+        notices = policy_notices.c
+        query = select(notices.account_id, func.max(notices.number)).group_by(notices.account_id)
+        if of is not None:
+            query = query.where(notices.account_id == of)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def saw(self, account_id: str, who: str, number: int, at: datetime) -> None:
+        """Somebody has seen what changed up to an activation. Twice changes nothing."""
+        table = policy_seen
+        mine = (table.c.account_id == account_id, table.c.who == who)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            known = connection.execute(select(table.c.number).where(*mine)).scalar()
+            if known is None:
+                row = {"account_id": account_id, "who": who, "number": number, "at": at}
+                connection.execute(insert(table).values(**row))
+            elif known < number:
+                connection.execute(update(table).where(*mine).values(number=number, at=at))
+
+    def seen_by(self, who: str) -> Mapping[str, tuple[int, datetime]]:
+        """By account, up to which activation somebody has seen what changed, and when they did."""
+        table = policy_seen.c
+        query = select(table.account_id, table.number, table.at).where(table.who == who)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return {row.account_id: (row.number, row.at) for row in connection.execute(query)}
+
+    def forget(self, whose: Owner) -> None:
+        """Remove what is noted of somebody's seeing. Can be repeated."""
+        ids = [one for one in (whose.account_id, whose.person_id) if one is not None]
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            theirs = or_(policy_seen.c.account_id.in_(ids), policy_seen.c.who.in_(ids))
+            connection.execute(delete(policy_seen).where(theirs))
+            connection.execute(delete(policy_notices).where(policy_notices.c.account_id.in_(ids)))
