@@ -41,6 +41,7 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "retain": "How long is it kept?",
         "send": "May it leave the machine?",
         "pass": "May a request go to the model's provider?",
+        "reach": "May a request use this at its upstream?",
         "resume": "Is what goes on with a session kept?",
     },
     "zh": {
@@ -49,6 +50,7 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "retain": "保留多久？",
         "send": "是否可以离开设备？",
         "pass": "请求是否可以发往模型提供商？",
+        "reach": "请求是否可以在上游使用此功能？",
         "resume": "会话继续的内容是否保留？",
     },
 }
@@ -105,6 +107,13 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
             goes = "goes to" if allowed else "does not go to"
             return f"This request ({route}, {credential}) {goes} the model's provider."
         return f"这个请求（{route}，{credential}）{'会' if allowed else '不会'}发往模型提供商。"
+    if found.action == "reach":
+        allowed = decision.effect == "allow"
+        uses, upstream, key = label("uses"), label("upstream"), label("zero_retention")
+        if english:
+            goes = "may go" if allowed else "does not go"
+            return f"This request ({uses}; {key}) {goes} to {upstream}."
+        return f"这个请求（{uses}；{key}）{'可以' if allowed else '不会'}发往{upstream}。"
     if found.action == "resume":
         kept = decision.effect == "keep"
         if english:
