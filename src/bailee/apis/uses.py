@@ -60,7 +60,9 @@ def uses_of_path(target: str) -> frozenset[Use]:
     return frozenset(found or {Use.OTHER})
 
 
-def uses_of(api: Api, target: str, request: AskedParts, *, counting: bool = False) -> frozenset[Use]:
+def uses_of(
+    api: Api, target: str, request: AskedParts, *, counting: bool = False
+) -> frozenset[Use]:
     """What a conversation's request uses; none: the conversation and nothing else. `counting`: it
     only has its tokens counted, of which nothing is stored. Never raises.
     """
@@ -272,9 +274,7 @@ _SAID: Final = frozenset(
     }
 )
 """Members that hold what is said, or the form of it."""
-_SAID_BY: Final = dict.fromkeys(
-    ("tool_use", "server_tool_use", "mcp_tool_use"), _SAID | {"input"}
-)
+_SAID_BY: Final = dict.fromkeys(("tool_use", "server_tool_use", "mcp_tool_use"), _SAID | {"input"})
 """Likewise, of objects of these types."""
 _TELLING: Final = frozenset(
     {

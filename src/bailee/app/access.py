@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from bailee.accounts import Account, Accounts, ApiKey
+from bailee.app.reaching import reach_of
 from bailee.app.using import asker_of
 from bailee.gateway.access import Caller, NothingKept, Passage
 from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
+from bailee.policy.reaching import UpstreamTerms
+
+_NONE: Final[Mapping[str, UpstreamTerms]] = {}
 
 
 class GatewayPolicyAccess:
@@ -20,9 +27,13 @@ class GatewayPolicyAccess:
     It never keeps what was presented.
     """
 
-    def __init__(self, accounts: Accounts, policy: Policy) -> None:
+    def __init__(
+        self, accounts: Accounts, policy: Policy, terms: Mapping[str, UpstreamTerms] = _NONE
+    ) -> None:
+        """`terms`: what the upstreams declare, by channel."""
         self._accounts = accounts
         self._policy = policy
+        self._upstreams = terms
         # The gateway's loop's alone.
         self._callers: dict[str, tuple[ApiKey, Account, Caller]] = {}
 
@@ -60,6 +71,13 @@ class GatewayPolicyAccess:
             passage=lambda kind, own: passages[kind, own],
             consent=account.consent,
             asker=asker_of(key, account),
+            reach=reach_of(
+                self._policy,
+                self._upstreams,
+                tuple(terms),
+                plan=account.plan,
+                zero_retention=key.zero_retention,
+            ),
             stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
 

@@ -342,6 +342,7 @@ class Gateway:
         pool = self._pools.get(where.channel)
         if pool is None:
             return nowhere(where)
+        look = None if caller.reach is None else caller.reach(where, own)
         keeps = kept(caller, where, passage)
         if isinstance(keeps, Keeping):
             if self.refuses_now:
@@ -373,6 +374,7 @@ class Gateway:
             now=self.now,
             started=self.clock().timestamp(),
             governed=where.recorded and head.has_body and self.governor.governs(caller.asker),
+            look=look,
         )
         return SocketCarrier(exchange, self, client, pool)
 

@@ -99,7 +99,7 @@ def reach(
     none: it can't be told; `uses`: what it uses besides the conversation.
     """
     asked = frozenset(uses) or {"conversation"}
-    wanted = [use for use in reversed(policy.document.labels["uses"]) if use in asked]
+    wanted = [use for use in reversed(list(policy.document.labels["uses"])) if use in asked]
     found = None
     for place in _places(policy.document, upstream, models):
         for use in wanted:
@@ -129,9 +129,7 @@ class _Place:
     model: str
 
 
-def _places(
-    document: Document, upstream: UpstreamTerms, models: Sequence[str]
-) -> Iterator[_Place]:
+def _places(document: Document, upstream: UpstreamTerms, models: Sequence[str]) -> Iterator[_Place]:
     """Each once. Without a model: all that there may be."""
     families = document.models
     if models:
