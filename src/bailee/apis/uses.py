@@ -176,8 +176,8 @@ def _plain(name: str) -> str:
 
 
 def _says(value: JSON) -> bool:
-    """Whether a member has a value that means something."""
-    return value is not None and value is not False and value not in ("", [], {})
+    """Whether a member has a value that means something, as an object without members can."""
+    return value is not None and value is not False and value not in ("", [])
 
 
 _PATHS: Final = {
