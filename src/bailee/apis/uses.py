@@ -125,7 +125,7 @@ def _walk(values: list[JSON]) -> set[Use]:
 
 
 def _of_object(told: Mapping[str, JSON]) -> set[Use]:
-    found = {use for name, use in _ANYWHERE.items() if _says(told.get(name))}
+    found = {_ANYWHERE[name] for name in told.keys() & _ANYWHERE.keys() if _says(told[name])}
     if (use := _of_kind(told.get("type"))) is not None:
         found.add(use)
     if _says(members(told.get("audio")).get("id")):
@@ -139,6 +139,8 @@ def _of_object(told: Mapping[str, JSON]) -> set[Use]:
 
 def _of_kind(kind: JSON) -> Use | None:
     """What an object of this type is, if its type says so."""
+    if kind is None or kind in _USUAL_KINDS:
+        return None
     name = text(kind).lower().replace("-", "_")
     return next((use for pattern, use in _KINDS if pattern.fullmatch(name)), None)
 
@@ -241,6 +243,7 @@ _KINDS: Final = tuple(
         (r"item_reference", Use.STORAGE),
     )
 )
+_USUAL_KINDS: Final = ("text", "tool_use", "tool_result", "custom", "function", "message")
 _OWN_KINDS: Final = re.compile(
     r"custom|function|namespace|local_shell|shell|apply_patch|computer_use_preview|computer"
     r"|(?:bash|text_editor|computer|memory)_[0-9]+|tool_search(?:_tool_[a-z0-9_]+)?"

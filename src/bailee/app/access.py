@@ -8,7 +8,7 @@ from typing import Final
 from bailee.accounts import Account, Accounts, ApiKey
 from bailee.app.reaching import reach_of
 from bailee.app.using import asker_of
-from bailee.gateway.access import Caller, NothingKept, Passage
+from bailee.gateway.access import Caller, NothingKept, Passage, Reach
 from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
@@ -34,7 +34,8 @@ class GatewayPolicyAccess:
         self._accounts = accounts
         self._policy = policy
         self._upstreams = terms
-        # The gateway's loop's alone.
+        # The gateway's loop's alone. By plan, and whether the key is of zero retention.
+        self._reaches: dict[tuple[str, bool], Reach | None] = {}
         self._callers: dict[str, tuple[ApiKey, Account, Caller]] = {}
 
     def authenticate(self, presented: bytes) -> Caller | None:
@@ -71,15 +72,19 @@ class GatewayPolicyAccess:
             passage=lambda kind, own: passages[kind, own],
             consent=account.consent,
             asker=asker_of(key, account),
-            reach=reach_of(
-                self._policy,
-                self._upstreams,
-                tuple(terms),
-                plan=account.plan,
-                zero_retention=key.zero_retention,
-            ),
+            reach=self._reach_of(account.plan, key.zero_retention),
             stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
+
+    def _reach_of(self, plan: str, zero_retention: bool) -> Reach | None:
+        which = plan, zero_retention
+        if which not in self._reaches:
+            named = self._policy.document.labels["channel"]
+            channels = tuple(channel for channel in CHANNELS if channel in named)
+            self._reaches[which] = reach_of(
+                self._policy, self._upstreams, channels, plan=plan, zero_retention=zero_retention
+            )
+        return self._reaches[which]
 
     def _passage(self, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:
         decision = self._policy.passes(
