@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from bailee.errors import InputError
+from bailee.policy.declaring import declared
+from bailee.policy.reaching import UpstreamTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class Setting:
         """The environment variable that sets it."""
         return self.environment or "BAILEE_" + self.name.upper().replace(".", "_")
 
+
+UPSTREAM_TABLES: Final = ("upstream", "bedrock", "vertex", "openai", "google", "azure", "foundry")
+"""Tables of `bailee.toml` that name an upstream, and can declare its terms (`policy.declaring`)."""
+TERMS: Final = "terms"
 
 # BAILEE_CONSOLE_URL and BAILEE_INGEST_URL tell a person's own client where these are. They may be
 # set where a server starts, and mean nothing to it: hence `..._PUBLIC_URL`.
@@ -554,10 +560,13 @@ _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting's value and origin (`command line`, `environment NAME`, a file, `default`)."""
+    """Every setting's value and origin (`command line`, `environment NAME`, a file, `default`).
+    `terms`: what upstreams declare, by the table whose `url` is theirs.
+    """
 
     values: Mapping[str, str | int | None]
     origin: Mapping[str, str]
+    terms: Mapping[str, UpstreamTerms] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
         """The value of a text setting."""
@@ -570,6 +579,14 @@ class Settings:
         assert isinstance(value, int)
         return value
 
+    def terms_in_force(self, table: str) -> UpstreamTerms | None:
+        """What an upstream declares, if its address stands in the same file: terms are nobody
+        else's. None: it declares nothing.
+        """
+        place = self.origin[f"{table}.url"]
+        elsewhere = place in ("default", "command line") or place.startswith("environment ")
+        return None if elsewhere else self.terms.get(table)
+
 
 def load(
     file: Path, environment: Mapping[str, str], command_line: Mapping[str, str | int | None]
@@ -581,7 +598,8 @@ def load(
     """
     values: dict[str, str | int | None] = {s.name: s.default for s in SETTINGS}
     origin = dict.fromkeys(values, "default")
-    for name, value in _from_file(file).items():
+    written, terms = _from_file(file)
+    for name, value in written.items():
         values[name], origin[name] = _checked(_BY_NAME[name], value, f"{file}: {name}"), str(file)
     for setting in SETTINGS:
         text = environment.get(setting.variable)
@@ -592,27 +610,32 @@ def load(
         if given is not None:
             values[name] = _checked(_BY_NAME[name], given, f"command line: {name}")
             origin[name] = "command line"
-    return Settings(values, origin)
+    return Settings(values, origin, terms)
 
 
-def _from_file(file: Path) -> dict[str, object]:
+def _from_file(file: Path) -> tuple[dict[str, object], dict[str, UpstreamTerms]]:
+    """The settings that stand there, and the terms that upstreams declare."""
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return {}, {}
     except OSError as error:
         raise _wrong(f"{file} can't be read ({error.strerror}).", "fix its permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _wrong(f"{file} is not TOML: {error}.", "mend the file at that place") from error
     found: dict[str, object] = {}
+    terms: dict[str, UpstreamTerms] = {}
     for table, content in document.items():
         keys = content if isinstance(content, dict) else {None: content}
         for key, value in keys.items():
             name = table if key is None else f"{table}.{key}"
+            if key == TERMS and table in UPSTREAM_TABLES:
+                terms[table] = declared(value, name)
+                continue
             if name not in _BY_NAME:
                 raise _wrong(f"{file}: there is no setting {name!r}.", "see `bailee config show`")
             found[name] = value
-    return found
+    return found, terms
 
 
 def _read(setting: Setting, text: str) -> object:

@@ -32,10 +32,14 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture
 def served(bailee: Bailee, upstream: ScriptedUpstream) -> Callable[..., Bailee]:
-    """Starts `bailee` in front of the scripted model."""
+    """Starts `bailee` in front of the scripted model, which keeps nothing."""
 
     def serve(*arguments: str, **options: Any) -> Bailee:
-        bailee.up("--upstream", upstream.url, *arguments, **options)
+        if (bailee.home / "bailee.toml").exists():  # a test's own
+            bailee.up("--upstream", upstream.url, *arguments, **options)
+        else:
+            bailee.declare(upstream.url)
+            bailee.up(*arguments, **options)
         return bailee
 
     return serve

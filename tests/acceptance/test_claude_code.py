@@ -132,7 +132,8 @@ def test_under_zero_retention_the_client_works_and_leaves_nothing(
 ) -> None:
     """The same client with a zero-retention key: it works, and no file has a word of it."""
     with ScriptedUpstream([Text("Quiet as a quince.")]) as model:
-        ready = bailee.up("--upstream", model.url)
+        bailee.declare(model.url)
+        ready = bailee.up()
         made = bailee.json("key", "create", "--plan", "enterprise", "--zero-retention")
         client = Client(claude, tmp_path, ready["gateway"], made["key"])
         result = client.ask("Say the quince password.")["result"]

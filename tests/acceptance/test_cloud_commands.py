@@ -55,7 +55,8 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             git("add", ".", cwd=clone)
             git("commit", "--quiet", "-m", "First", cwd=clone)
             git("push", "--quiet", "origin", "HEAD:main", cwd=clone)
-            bailee.up("--upstream", upstream.url, env={"BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8"})
+            bailee.declare(upstream.url)
+            bailee.up(env={"BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8"})
             runner = subprocess.Popen([sys.executable, str(RUNNER), str(bailee.home), "2"])
             place = ("cloud", "git", "add", f"127.0.0.1:{server.port}", "--kind", "basic")
             added = bailee.run(

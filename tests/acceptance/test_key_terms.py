@@ -72,10 +72,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """See `Place`."""
     bailee = Bailee(tmp_path_factory.mktemp("keys"))
     with ScriptedUpstream(tools_only=False) as upstream:
-        bailee.up(
-            "--upstream", upstream.url,
-            env={**SIGN_UP, "ORCHARD_SECRET": SECRET},
-        )  # fmt: skip
+        bailee.declare(upstream.url)
+        bailee.up(env={**SIGN_UP, "ORCHARD_SECRET": SECRET})
         try:
             yield _people(Place(bailee))
         finally:

@@ -64,10 +64,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
     bailee = Bailee(tmp_path_factory.mktemp("usage"))
     answer = Text("plums", usage=USED)
     with ScriptedUpstream(tools_only=False, after=answer, aside=answer) as upstream:
-        ready = bailee.up(
-            *("--upstream", upstream.url, "--plan", "api"),
-            env={"BAILEE_USAGE_ASK_AT": "https://a.b"},
-        )
+        bailee.declare(upstream.url)
+        ready = bailee.up("--plan", "api", env={"BAILEE_USAGE_ASK_AT": "https://a.b"})
         made = bailee.json("person", "create", "--email", "ann@example.com", "--plan", "pro")
         person = made["person"]
         key = made["key"]

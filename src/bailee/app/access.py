@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from bailee.accounts import Account, Accounts, ApiKey
+from bailee.app.reaching import reach_of
 from bailee.app.using import asker_of
-from bailee.gateway.access import Caller, NothingKept, Passage
+from bailee.gateway.access import Caller, NothingKept, Passage, Reach
 from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
 from bailee.policy.holding import Holding, InForce
+from bailee.policy.reaching import UpstreamTerms
+
+_NONE: Final[Mapping[str, UpstreamTerms]] = {}
 
 
 class GatewayPolicyAccess:
@@ -22,10 +29,18 @@ class GatewayPolicyAccess:
     it was let in. It never keeps what was presented.
     """
 
-    def __init__(self, accounts: Accounts, holding: Holding) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        holding: Holding,
+        upstreams: Mapping[str, UpstreamTerms] = _NONE,
+    ) -> None:
+        """`upstreams`: what they declare of their own terms, by channel."""
         self._accounts = accounts
         self._holding = holding
-        # The gateway's loop's alone.
+        self._upstreams = upstreams
+        # The gateway's loop's alone. By document, plan, and whether the key is of zero retention.
+        self._reaches: dict[tuple[str, str, bool], Reach | None] = {}
         self._callers: dict[str, tuple[ApiKey, Account, InForce, Caller]] = {}
 
     def authenticate(self, presented: bytes) -> Caller | None:
@@ -38,36 +53,48 @@ class GatewayPolicyAccess:
         held = self._callers.get(key.key_id)
         if held is not None and held[0] is key and held[1] is account and held[2] is now:
             return held[3]
-        caller = _caller(now, key, account)
+        caller = self._caller(now, key, account)
         self._callers[key.key_id] = (key, account, now, caller)
         return caller
 
+    def _caller(self, now: InForce, key: ApiKey, account: Account) -> Caller:
+        policy = now.policy
+        # Of those that the document does not name there is no upstream either.
+        named = policy.document.labels["channel"]
+        terms = {
+            channel: _terms(policy, key, account, channel)
+            for channel in CHANNELS
+            if channel in named
+        }
+        passages = {
+            (kind, own): _passage(policy, key, account, kind, own=own)
+            for kind in KINDS
+            for own in (False, True)
+        }
+        return Caller(
+            owner=account.account_id,
+            key_id=key.key_id,
+            key_name=key.name,
+            plan=account.plan,
+            zero_retention=key.zero_retention,
+            terms=terms.__getitem__,
+            passage=lambda kind, own: passages[kind, own],
+            consent=max(account.consent, now.since),
+            must_record=policy.on_recorder_failure == "refuse",
+            asker=asker_of(key, account),
+            reach=self._reach_of(policy, account.plan, key.zero_retention),
+            stored=None if account.stored_mb is None else account.stored_mb * MIB,
+        )
 
-def _caller(now: InForce, key: ApiKey, account: Account) -> Caller:
-    policy = now.policy
-    # Of those that the document does not name there is no upstream either.
-    named = policy.document.labels["channel"]
-    terms = {
-        channel: _terms(policy, key, account, channel) for channel in CHANNELS if channel in named
-    }
-    passages = {
-        (kind, own): _passage(policy, key, account, kind, own=own)
-        for kind in KINDS
-        for own in (False, True)
-    }
-    return Caller(
-        owner=account.account_id,
-        key_id=key.key_id,
-        key_name=key.name,
-        plan=account.plan,
-        zero_retention=key.zero_retention,
-        terms=terms.__getitem__,
-        passage=lambda kind, own: passages[kind, own],
-        consent=max(account.consent, now.since),
-        must_record=policy.on_recorder_failure == "refuse",
-        asker=asker_of(key, account),
-        stored=None if account.stored_mb is None else account.stored_mb * MIB,
-    )
+    def _reach_of(self, policy: Policy, plan: str, zero_retention: bool) -> Reach | None:
+        which = policy.sha256, plan, zero_retention
+        if which not in self._reaches:
+            named = policy.document.labels["channel"]
+            channels = tuple(channel for channel in CHANNELS if channel in named)
+            self._reaches[which] = reach_of(
+                policy, self._upstreams, channels, plan=plan, zero_retention=zero_retention
+            )
+        return self._reaches[which]
 
 
 def _passage(policy: Policy, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:

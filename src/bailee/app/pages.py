@@ -7,11 +7,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.app.telemetry import listening_at
+from bailee.app.upstreams import declared_terms
 from bailee.config import Settings
 from bailee.console import Names, Parts, SignIn
 from bailee.gateway.known_routes import CHANNELS
 from bailee.node.node import Node
 from bailee.policy.diagram import Configuration, ModelService
+from bailee.policy.reaching import UpstreamTerms
 from bailee.telemetry.records import FLOWS
 
 _TAKEN: Final = frozenset((*FLOWS, "bug_report", "survey"))
@@ -59,11 +61,13 @@ def running(
 ) -> Configuration:
     """What the data-flow diagram is drawn from: what runs, and what does not."""
     local = settings.text("upstream.url") is None
-    upstreams = [ModelService("api", _place(upstream), local)]
+    terms = declared_terms(settings)
+    none = UpstreamTerms()
+    upstreams = [ModelService("api", _place(upstream), local, terms.get("api", none))]
     for channel in CHANNELS[1:]:
         url = settings.text(f"{channel}.url")
         if url:
-            upstreams.append(ModelService(channel, _place(url)))
+            upstreams.append(ModelService(channel, _place(url), terms=terms.get(channel, none)))
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
     taken = frozenset() if listening_at(settings) is None else _TAKEN
     network = settings.text("cloud.network")

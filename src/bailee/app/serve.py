@@ -33,7 +33,7 @@ from bailee.app.signing_in import (
     signing_in,
     taken_and_dropped,
 )
-from bailee.app.upstreams import upstreams
+from bailee.app.upstreams import declared_terms, upstreams
 from bailee.app.using import UsageMetering
 from bailee.app.watch import Watch, to_stderr
 from bailee.app.wiring import ServerWiring
@@ -177,7 +177,7 @@ class Server:
         self._beside = BesideApplications(proxies=self._proxies)
         gateway = Gateway(
             gateway_config,
-            GatewayPolicyAccess(node.accounts, node.holding),
+            GatewayPolicyAccess(node.accounts, node.holding, declared_terms(node.settings)),
             node.vault.spool,
             node.clock,
             over,

@@ -28,10 +28,13 @@ from bailee.gateway.credentials import (
     Vertex,
     default_url,
 )
+from bailee.gateway.routes import CHANNELS
 from bailee.gateway.settings import Upstream, check_upstream
 from bailee.gateway.way_out import proxy_variables, way_out
 from bailee.outbound.network import Network
 from bailee.policy import Policy
+from bailee.policy.reaching import DeclaredTerms, UpstreamTerms
+from bailee.usage.models import model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,36 @@ def upstreams(settings: Settings, policy: Policy) -> dict[str, Upstream]:
                 hint=f"add it under [channels], with clauses for it, or take {_url(channel)} out",
             )
     return {channel: one for channel, one in made.items() if one is not None and channel in named}
+
+
+def declared_terms(settings: Settings) -> dict[str, UpstreamTerms]:
+    """What the upstreams declare, by channel; a channel that is missing has declared nothing. The
+    embedded model is this process: it keeps nothing. Terms are those of the address that stands
+    beside them in `bailee.toml`: where another one was given, nothing is declared.
+    """
+    own = UpstreamTerms(DeclaredTerms(retains=False, trains=False))
+    local = settings.text("upstream.url") is None
+    found: dict[str, UpstreamTerms] = {}
+    for channel in CHANNELS:
+        table = "upstream" if channel == "api" else channel
+        if table != "upstream" and settings.text(_url(channel)) is None:
+            if (service := _SERVICES.get(channel)) is None or not service.fallback:
+                continue
+            table = "upstream"  # where its requests go
+        if table == "upstream" and local:
+            found[channel] = own
+        elif (terms := settings.terms_in_force(table)) is not None:
+            found[channel] = normal(terms)
+    return found
+
+
+def normal(terms: UpstreamTerms) -> UpstreamTerms:
+    """The same, with models' names as requests' are compared: without date and version."""
+    models = []
+    for name, differs in terms.models:
+        plain = name.removesuffix("*")
+        models.append((model_of(plain) + name[len(plain) :], differs))
+    return UpstreamTerms(terms.usual, tuple(models))
 
 
 def _url(channel: str) -> str:

@@ -11,6 +11,10 @@ from bailee.cli.reach import HomeOption, JsonOption
 from bailee.cli.show import console, print_json, say, table
 from bailee.config import SETTINGS, load
 from bailee.home import find
+from bailee.policy.wording import upstream_in_words
+
+_TERMS = "What that upstream declares to keep, and to do with it."
+_NOT_IN_FORCE = "Not in force: the address that is in force does not stand in the same file."
 
 app = typer.Typer(help="Settings.", no_args_is_help=True)
 
@@ -32,6 +36,14 @@ def show(as_json: JsonOption = False, home: HomeOption = None) -> None:
                     s.name: {"value": settings.values[s.name], "from": settings.origin[s.name]}
                     for s in SETTINGS
                 }
+                | {
+                    f"{table}.terms": {
+                        "value": upstream_in_words(terms, "en"),
+                        "from": str(place.settings_file),
+                        "in_force": settings.terms_in_force(table) is not None,
+                    }
+                    for table, terms in settings.terms.items()
+                }
             )
             return
         rows = [
@@ -42,6 +54,15 @@ def show(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 s.meaning,
             )
             for s in SETTINGS
+        ]
+        rows += [
+            (
+                f"{table}.terms",
+                upstream_in_words(terms, "en"),
+                str(place.settings_file),
+                _TERMS if settings.terms_in_force(table) is not None else _NOT_IN_FORCE,
+            )
+            for table, terms in settings.terms.items()
         ]
         say(f"home: {place.path}")
         console().print(table(("setting", "value", "from", "meaning"), rows))

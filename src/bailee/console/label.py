@@ -17,7 +17,7 @@ from bailee.policy import Decision, Policy
 from bailee.policy.diagram import Configuration
 from bailee.policy.document import Language
 from bailee.policy.period import NOTHING
-from bailee.policy.wording import period_in_words
+from bailee.policy.wording import period_in_words, upstream_in_words
 
 KEPT: Final = "transcript_kept"
 # flow → the data class that it brings in
@@ -45,12 +45,26 @@ class LabelLine:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamLine:
+    """What a model's service declares to keep: its channel in the policy, its name or host, and
+    its terms in words.
+    """
+
+    channel: str
+    name: str
+    terms: str
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
-    """An account's lines, and the decision about training that holds for what it does now."""
+    """An account's lines, the decision about training that holds for what it does now, and what
+    the models' services keep of what is sent on.
+    """
 
     lines: tuple[LabelLine, ...]
     training: Decision
     training_facts: Mapping[str, str]
+    upstreams: tuple[UpstreamLine, ...] = ()
 
 
 def label(policy: Policy, account: Account, running: Configuration, language: Language) -> Label:
@@ -68,6 +82,10 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         tuple(_lines(policy, account, running, language, trained)),
         trained,
         _asked(used),
+        tuple(
+            UpstreamLine(one.channel, one.name, upstream_in_words(one.terms, language))
+            for one in running.upstreams
+        ),
     )
 
 

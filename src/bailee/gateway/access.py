@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from bailee.gateway.routes import Kind
-from bailee.usage.asking import NOBODY, UsageAsker
+from bailee.errors import PolicyDenied
+from bailee.gateway.routes import GatewayRoute, Kind
+from bailee.usage.asking import NOBODY, UsageAsker, WholeRequest
 from bailee.vault.exchange import Terms
 
 
@@ -30,6 +31,14 @@ class Passage:
     clause: str
 
 
+Look: TypeAlias = Callable[[bytes, WholeRequest], PolicyDenied | None]
+"""Why a request (its method, and the whole of it) does not go upstream, by what it uses; None: it
+goes. Asked on any thread; never raises."""
+Reach: TypeAlias = Callable[[GatewayRoute, bool], Look | None]
+"""Who looks at a caller's request before it goes there, on the operator's credential or, if so, the
+client's own; None: nobody need. A look into memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The holder of an API key.
@@ -41,7 +50,7 @@ class Caller:
     (0: none, and the first): what comes in now, is said under it. `stored`: how many bytes of
     theirs may be on disk (0: no limit; None: as many as everybody's). `must_record`: what can't be
     recorded is refused (None: as the gateway is set). `asker`: whose limits and lists of models
-    hold for them.
+    hold for them. `reach`: what they may use at the upstreams; None: all that there is.
     """
 
     owner: str
@@ -55,6 +64,7 @@ class Caller:
     stored: int | None = None
     must_record: bool | None = None
     asker: UsageAsker = NOBODY
+    reach: Reach | None = None
 
 
 class Access(Protocol):

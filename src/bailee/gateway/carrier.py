@@ -10,13 +10,16 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Final
 
-from bailee.errors import BaileeError, StorageError, UpstreamError
+from bailee.errors import BaileeError, PolicyDenied, StorageError, UpstreamError
 from bailee.gateway.client import ClientConnection, Surroundings
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.phases import Do
 from bailee.gateway.recorded_exchange import RecordedExchange
 from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
+from bailee.usage.asking import WholeRequest
 from bailee.usage.client_shapes import LimitRefusal
+
+_AT_ONCE: Final = 32 << 10  # bytes of a request that is read on the loop
 
 
 class SocketCarrier:
@@ -101,7 +104,15 @@ class SocketCarrier:
     async def _admitted(self, body: bytes) -> bool:
         """Whether the request may go on, now that it is there whole."""
         exchange = self.exchange
-        found = await self._gateway.governor.admit(exchange.whole(body))
+        request = exchange.whole(body)
+        if (refused := await self._reaches(request)) is not None:
+            self._task = None
+            exchange.refused(refused, b"")
+            self.carry()
+            return False
+        if not exchange.governed:
+            return True
+        found = await self._gateway.governor.admit(request)
         if isinstance(found, LimitRefusal):
             self._task = None
             exchange.refused(found.error, found.lines)
@@ -109,6 +120,17 @@ class SocketCarrier:
             return False
         exchange.told = found
         return True
+
+    async def _reaches(self, request: WholeRequest) -> PolicyDenied | None:
+        """Why the request may not go to its upstream; None: it may. A long one is read beside the
+        loop.
+        """
+        exchange = self.exchange
+        if exchange.look is None:
+            return None
+        if len(request.body) <= _AT_ONCE and not request.codings:
+            return exchange.look(exchange.head.method, request)
+        return await asyncio.to_thread(exchange.look, exchange.head.method, request)
 
     def _take(self) -> None:
         connection = self._pool.take()

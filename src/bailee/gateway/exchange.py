@@ -25,7 +25,7 @@ from typing import ClassVar, Final, Protocol
 
 from bailee.admission import Held, Over, Shares
 from bailee.errors import BaileeError, InputError, UpstreamError
-from bailee.gateway.access import Caller
+from bailee.gateway.access import Caller, Look
 from bailee.gateway.answers import CONTINUE, error_answer
 from bailee.gateway.downlink import Downlink
 from bailee.gateway.failing import redirects, request_late, upstream_silent
@@ -86,9 +86,11 @@ class Exchange:
         "closes",
         "down",
         "exchange_id",
+        "governed",
         "head",
         "held",
         "kept",
+        "look",
         "max_body",
         "out",
         "phase",
@@ -117,9 +119,11 @@ class Exchange:
         now: float,
         started: float,
         governed: bool = False,
+        look: Look | None = None,
     ) -> None:
         """`must_record`: what can't be recorded is not served. `started` is in Unix seconds.
-        `governed`: it is there whole before anything of it goes up, and has to be `admitted`.
+        `governed`, `look`: it is there whole before anything of it goes up, and has to be
+        `admitted`, or looked at.
         """
         self.head = head
         self.exchange_id = exchange_id
@@ -138,8 +142,10 @@ class Exchange:
             self.out,
             passthrough,
             limits.resend,
-            governed,
+            governed or look is not None,
         )
+        self.governed = governed
+        self.look = look
         self.told = b""  # what its client is told of its limits: header lines
         self._downlink: Downlink | None = None  # from the answer's head on
         self.kept = kept

@@ -88,6 +88,7 @@ class Particulars:
             body,
             noted.get(b"content-encoding", b"").decode("latin-1"),
             self.own,
+            noted.get(b"content-type", b"").decode("latin-1"),
         )
 
     def captured(

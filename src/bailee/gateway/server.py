@@ -341,6 +341,7 @@ class Gateway:
         pool = self._pools.get(where.channel)
         if pool is None:
             return nowhere(where)
+        look = None if caller.reach is None else caller.reach(where, own)
         keeps = kept(caller, where, passage)
         must_record = caller.must_record
         if must_record is None:
@@ -375,6 +376,7 @@ class Gateway:
             self.now,
             self.clock().timestamp(),
             where.recorded and head.has_body and self.governor.governs(caller.asker),
+            look,
         )
         return SocketCarrier(exchange, self, client, pool)
 

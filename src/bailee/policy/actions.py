@@ -33,6 +33,10 @@ NAMED_FACTS: Final[dict[str, str]] = {
     "credential": "credentials",
     "sign_in": "sign_ins",
     "client_version": "client_versions",
+    "upstream": "upstreams",
+    "uses": "uses",
+    "model": "models",
+    "region": "regions",
 }
 FLAGS: Final = (
     "zero_retention",
@@ -53,6 +57,26 @@ REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
     "routes": frozenset({"conversation", "counting", "models", "other"}),
     "credentials": frozenset({"operator", "own"}),
     "sign_ins": frozenset({"subscription", "organisation", "key", "gateway", "nobody"}),
+    "upstreams": frozenset({"keeps_nothing", "keeps", "trains", "undeclared"}),
+    "uses": frozenset(
+        {
+            "conversation",
+            "files",
+            "batches",
+            "storage",
+            "code_execution",
+            "mcp_connector",
+            "web_search",
+            "other",
+            "unread",
+        }
+    ),
+}
+
+# Likewise, where a document may have more of them.
+NEEDED_VALUES: Final[dict[str, frozenset[str]]] = {
+    "models": frozenset({"other"}),
+    "regions": frozenset({"elsewhere", "undeclared"}),
 }
 
 
@@ -125,6 +149,13 @@ ACTIONS: Final[dict[str, Action]] = {
             "May this request go to the model's provider?",
             ("route", "credential", "unrecorded_routes", "cloud_session"),
             ("deny", "allow"),
+        ),
+        Action(
+            "reach",
+            "May what this request uses be used at this upstream?",
+            ("plan", "credential", "upstream", "uses", "zero_retention"),
+            ("deny", "allow"),
+            optional=("model", "region"),
         ),
         Action(
             "resume",

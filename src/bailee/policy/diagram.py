@@ -23,16 +23,20 @@ from bailee.policy.document import Language
 from bailee.policy.drawing import Box, Layout, Story, drawn
 from bailee.policy.facts import Facts
 from bailee.policy.policy import Policy
-from bailee.policy.wording import outcome_in_words
+from bailee.policy.reaching import UpstreamTerms
+from bailee.policy.wording import outcome_in_words, upstream_in_words
 
 
 @dataclass(frozen=True, slots=True)
 class ModelService:
-    """A model's service: the channel of the policy that leads there, and its name or host."""
+    """A model's service: the channel of the policy that leads there, its name or host, and the
+    terms that it declares.
+    """
 
     channel: str
     name: str
     local: bool = False
+    terms: UpstreamTerms = field(default_factory=UpstreamTerms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "describe": "Drawn from policy {version} and the running configuration. {sentences}",
         "s_work": "Prompts, code and answers go between the coding agent and the gateway at "
         "{gateway}, {how}, and on to: {models}.",
+        "s_upstream": "{name}: {terms}.",
         "s_kept": "Transcripts are kept: {cases}.",
         "s_flows": "{flows}.",
     },
@@ -180,6 +185,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "describe": "依据政策 {version} 和运行中的配置绘制。{sentences}",
         "s_work": "提示、代码和回答在编程智能体与网关（{gateway}）之间传输，{how}，"
         "再到：{models}。",
+        "s_upstream": "{name}：{terms}。",
         "s_kept": "会话记录的保留：{cases}。",
         "s_flows": "{flows}。",
     },
@@ -351,6 +357,12 @@ class _Content:
                 gateway=self.running.gateway,
                 how=self.how(),
                 models=comma.join(one.name for one in self.running.upstreams),
+            ),
+            *(
+                words["s_upstream"].format(
+                    name=one.name, terms=upstream_in_words(one.terms, self.language)
+                )
+                for one in self.running.upstreams
             ),
             words["s_kept"].format(
                 cases=comma.join(f"{who}, {kept}" for who, kept in self.periods())

@@ -159,7 +159,8 @@ class Document:
     and the segment; `clauses`: action → its clauses in order; `spaces`: action → its space;
     `facts`: action → what it takes. `settings`: those of `switches` that are keys of a settings
     file; the others are environment variables. `client_versions`: each with the version it begins
-    at, oldest first; none where versions are no matter.
+    at, oldest first; none where versions are no matter. `models`, `regions`: families, each with
+    what its names begin with; none where they are no matter.
     """
 
     file: str
@@ -187,6 +188,8 @@ class Document:
     facts: Mapping[str, tuple[str, ...]]
     settings: frozenset[str]
     client_versions: tuple[tuple[str, Version], ...]
+    models: Mapping[str, tuple[str, ...]]
+    regions: Mapping[str, tuple[str, ...]]
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:

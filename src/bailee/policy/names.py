@@ -19,6 +19,7 @@ from bailee.policy.actions import (
     ACTIONS,
     FLAGS,
     NAMED_FACTS,
+    NEEDED_VALUES,
     OPTIONAL,
     REQUIRED_VALUES,
     SWITCH_STATES,
@@ -31,6 +32,8 @@ from bailee.policy.space import Space, Value
 
 _SWITCH: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 _SETTING: Final = re.compile(r"[a-z][A-Za-z0-9]*", re.ASCII)
+_HAVE_MORE: Final = ("client_version", "model", "region")
+"""Optional facts whose values have more to them than a label."""
 _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}", re.ASCII)
 
 
@@ -56,11 +59,15 @@ class DocumentNames:
             "arrival",
             "route",
             "credential",
-            *(one for one in OPTIONAL if one in NAMED_FACTS and one != "client_version"),
+            "upstream",
+            "uses",
+            *(one for one in OPTIONAL if one in NAMED_FACTS and one not in _HAVE_MORE),
         ):
             if fact not in OPTIONAL or self._is_read(fact):
                 self._labelled(root, NAMED_FACTS[fact], fact)
         self.client_versions = self._versions(root)
+        self.models = self._families(root, "model")
+        self.regions = self._families(root, "region")
         self.switches: dict[str, Text] = {}
         self.settings: list[str] = []
         for name, table in root.table("switches").named():
@@ -165,9 +172,25 @@ class DocumentNames:
         self.labels["client_version"] = labels
         return tuple(found)
 
+    def _families(self, root: Table, fact: str) -> Mapping[str, tuple[str, ...]]:
+        """What is told apart by how its names begin; what begins otherwise is one of the values
+        that the document needs.
+        """
+        if not self._is_read(fact):
+            return {}
+        key = NAMED_FACTS[fact]
+        found: dict[str, tuple[str, ...]] = {}
+        labels: dict[Value, Text] = {}
+        for name, table in self._members(root, key):
+            given = () if name in NEEDED_VALUES[key] else table.texts("begins")
+            found[name] = tuple(one.lower() for one in given)
+            labels[name] = text_of(table)
+        self.labels[fact] = labels
+        return found
+
     def _members(self, root: Table, key: str) -> list[tuple[str, Table]]:
         table = root.table(key)
-        for name in sorted(REQUIRED_VALUES.get(key, ())):
+        for name in sorted(REQUIRED_VALUES.get(key, NEEDED_VALUES.get(key, ()))):
             if name not in table.values:
                 table.refuse(None, f"{key} lacks {name!r}, which the software relies on.")
         for name in table.values:

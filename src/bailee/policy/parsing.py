@@ -112,6 +112,8 @@ def read(content: bytes, file: str | PurePath) -> Document:
         facts=words.facts,
         settings=frozenset(words.settings),
         client_versions=words.client_versions,
+        models=words.models,
+        regions=words.regions,
     )
     root.finish()
     return document

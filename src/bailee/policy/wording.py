@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from bailee.policy import period as periods
 from bailee.policy.document import Document, Language
 from bailee.policy.policy import Explanation, PassedOver
+from bailee.policy.reaching import DeclaredTerms, UpstreamTerms
 from bailee.policy.space import Value
 
 _OUTCOMES: dict[Language, dict[str, str]] = {
@@ -41,6 +42,7 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "retain": "How long is it kept?",
         "send": "May it leave the machine?",
         "pass": "May a request go to the model's provider?",
+        "reach": "May a request use this at its upstream?",
         "resume": "Is what goes on with a session kept?",
     },
     "zh": {
@@ -49,6 +51,7 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "retain": "保留多久？",
         "send": "是否可以离开设备？",
         "pass": "请求是否可以发往模型提供商？",
+        "reach": "请求是否可以在上游使用此功能？",
         "resume": "会话继续的内容是否保留？",
     },
 }
@@ -105,6 +108,13 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
             goes = "goes to" if allowed else "does not go to"
             return f"This request ({route}, {credential}) {goes} the model's provider."
         return f"这个请求（{route}，{credential}）{'会' if allowed else '不会'}发往模型提供商。"
+    if found.action == "reach":
+        allowed = decision.effect == "allow"
+        uses, upstream, key = label("uses"), label("upstream"), label("zero_retention")
+        if english:
+            goes = "may go" if allowed else "does not go"
+            return f"This request ({uses}; {key}) {goes} to {upstream}."
+        return f"这个请求（{uses}；{key}）{'可以' if allowed else '不会'}发往{upstream}。"
     if found.action == "resume":
         kept = decision.effect == "keep"
         if english:
@@ -161,3 +171,39 @@ def facts_in_words(
         parts.append(" / ".join(labels[one].of(language) for one in values))
     everyone = "everyone and everything" if language == "en" else "所有情形"
     return ("; " if language == "en" else "；").join(parts) or everyone
+
+
+def upstream_in_words(upstream: UpstreamTerms, language: Language) -> str:
+    """What an upstream keeps, as it declares it: of most models, and of those where it differs."""
+    mark, stop = (": ", "; ") if language == "en" else ("：", "；")
+    parts = [] if upstream.usual is None and upstream.models else [_terms(upstream.usual, language)]
+    parts += [f"{name}{mark}{_terms(terms, language)}" for name, terms in upstream.models]
+    return stop.join(parts)
+
+
+def _terms(terms: DeclaredTerms | None, language: Language) -> str:
+    if terms is None:
+        if language == "en":
+            return "declares no terms: taken to keep everything and to train on it"
+        return "未声明条款：视为保留一切内容并用于训练"
+    kept = _kept(terms, language)
+    if language == "en":
+        trains = "trains on it" if terms.trains else "does not train on it"
+        return f"{kept}, {trains}{f', in {terms.region}' if terms.region else ''}"
+    trains = "用于训练" if terms.trains else "不用于训练"
+    return f"{kept}，{trains}{f'，位于 {terms.region}' if terms.region else ''}"
+
+
+def _kept(terms: DeclaredTerms, language: Language) -> str:
+    english = language == "en"
+    if not terms.retains:
+        return "keeps nothing of what is sent" if english else "不保留所发内容"
+    if terms.days is None:
+        span = "a time that it does not declare" if english else "未声明的时间"
+    else:
+        span = period_in_words(f"P{terms.days}D", language)
+    if terms.zero_retention:
+        if english:
+            return f"keeps nothing of conversations, other things for {span}"
+        return f"不保留对话，其他内容保留 {span}"
+    return f"keeps what is sent for {span}" if english else f"保留所发内容 {span}"

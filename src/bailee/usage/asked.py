@@ -47,10 +47,11 @@ def asked_of(api: Api, target: str, body: bytes, codings: str) -> AskedOf:
     if request.raw is not None:
         return AskedOf((), into, _OUTPUT)
     fields = request.fields
-    return AskedOf(_models(target, fields), into, _out(api, fields))
+    return AskedOf(models_of(target, fields), into, _out(api, fields))
 
 
-def _models(target: str, fields: dict[str, JSON]) -> tuple[str, ...]:
+def models_of(target: str, fields: dict[str, JSON]) -> tuple[str, ...]:
+    """The ids that a request names, that which is to answer first; none: it can't be told."""
     in_path = _IN_PATH.search(target)
     first = unquote(in_path[1]) if in_path else text(fields.get("model"))
     if in_path and not first:

@@ -40,7 +40,9 @@ class UsageAsker(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WholeRequest:
-    """A request that is there whole. `own`: on the client's own credential, under no limit."""
+    """A request that is there whole. `own`: on the client's own credential, under no limit.
+    `codings` and `kind`: its Content-Encoding and Content-Type, empty where it says none.
+    """
 
     request_id: str
     asker: UsageAsker
@@ -49,6 +51,7 @@ class WholeRequest:
     body: bytes
     codings: str
     own: bool
+    kind: str = ""
 
 
 NOBODY: Final = UsageAsker("", "", "", "")

@@ -64,6 +64,12 @@ class Bailee:
                 return found
         raise AssertionError(f"{len(found)} sessions of {count}")
 
+    def declare(self, url: str, *, terms: str = "retains = false\ntrains = false") -> None:
+        """Say in the home's settings which model is behind it, and what that keeps: nothing."""
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        said = f'[upstream]\nurl = "{url}"\n[upstream.terms]\n{terms}\n'
+        (self.home / "bailee.toml").write_text(said)
+
     def up(
         self,
         *arguments: str,

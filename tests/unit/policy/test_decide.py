@@ -67,9 +67,10 @@ def right(action: str, facts: dict[str, object]) -> bool:
     """Whether the facts are exactly the action's, each of its type and values."""
     known = ACTIONS[action]
     space = POLICY.document.spaces[action]
-    if set(facts) != {*known.facts, *(["env"] if known.env else [])}:
+    taken = POLICY.document.facts[action]
+    if set(facts) != {*taken, *(["env"] if known.env else [])}:
         return False
-    for name in known.facts:
+    for name in taken:
         domain = space.domains[name]
         if not any(type(facts[name]) is type(one) and facts[name] == one for one in domain):
             return False

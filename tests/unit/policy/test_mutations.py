@@ -19,7 +19,7 @@ OTHER_PERIOD = {
     "P30D": ("P5Y", "P0D", "P31D"),
     "P0D": ("P30D", "P1D"),
 }
-ACTIONS = "choose|train|retain|send|pass|resume"
+ACTIONS = "choose|train|retain|send|pass|reach|resume"
 CLAUSE = re.compile(
     rf"^\[\[({ACTIONS})\]\]\nid = \"(.*?)\"\n.*?(?=^\[|^#)",
     re.MULTILINE | re.DOTALL,

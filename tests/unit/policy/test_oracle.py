@@ -204,6 +204,37 @@ def test_passing_is_what_was_promised(policy: Policy) -> None:
     assert policy.document.spaces["pass"].size == count
 
 
+@pytest.mark.row("O4", "R2", "P1")
+def test_reaching_is_what_was_promised(policy: Policy) -> None:
+    """For every combination: a zero-retention key on the operator's credential holds conversations
+    where nothing is kept, and does nothing else; every other key what it asks for.
+    """
+    document = policy.document
+    upstreams = ("keeps_nothing", "keeps", "trains", "undeclared")
+    tools = ("code_execution", "mcp_connector", "web_search", "other")
+    uses = ("conversation", "files", "batches", "storage", *tools, "unread")
+    count = 0
+    for plan, credential, upstream, use, model, region, zero in product(
+        PLANS,
+        ("operator", "own"),
+        upstreams,
+        uses,
+        document.labels["model"],
+        document.labels["region"],
+        YES_NO,
+    ):
+        facts = {"plan": plan, "credential": credential, "upstream": upstream, "uses": use}
+        decision = policy.decide(
+            "reach", {**facts, "model": model, "region": region, "zero_retention": zero}
+        )
+        strict = zero and credential == "operator"
+        expected = not strict or (upstream, use) == ("keeps_nothing", "conversation")
+        assert ("allow" if expected else "deny") == decision.effect
+        assert decision.clause.startswith("reach.")
+        count += 1
+    assert policy.document.spaces["reach"].size == count
+
+
 @pytest.mark.row("R5", "R6", "G2")
 def test_what_goes_on_is_kept_unless_it_was_deleted(policy: Policy) -> None:
     """For every combination: nothing of a deleted session, nor of who was erased."""
