@@ -27,6 +27,7 @@ from bailee.accounts.roles import Actor, Permission
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.pages import cut, following, place
+from bailee.db.groups import group_grants
 from bailee.db.people import identities, memberships, passkeys, persons, trainers, web_sessions
 from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError
@@ -273,7 +274,10 @@ class People:
             self._engine.begin() as connection,
         ):
             end_keys(connection)
-            for table in (sign_ins, passkeys, identities, web_sessions, memberships, trainers):
+            for table in (
+                *(sign_ins, passkeys, identities, web_sessions),
+                *(group_grants, memberships, trainers),
+            ):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(
                 update(persons)

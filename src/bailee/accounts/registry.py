@@ -16,6 +16,7 @@ from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.choices import Choices
 from bailee.accounts.device_grants import DeviceGrants
+from bailee.accounts.group_grants import GroupGrants
 from bailee.accounts.identifiers import Identifiers, PersonKeys
 from bailee.accounts.keys import USUAL, KeyLimits
 from bailee.accounts.organisations import Organisations
@@ -82,6 +83,7 @@ class PeopleRegistry:
         self.authority = Authority(engine, self.accounts)
         self.people = People(backing, self.accounts, self.authority)
         self.organisations = Organisations(backing, self.accounts, self.authority)
+        self.groups = GroupGrants(backing, self.authority, self.organisations)
         self.choices = Choices(backing, self.accounts, self.authority, self.organisations)
         self.web_sessions = WebSessions(backing, self.authority)
         self.staff = Staff(backing, self.authority)
@@ -102,6 +104,7 @@ class PeopleRegistry:
             accounts=self.accounts,
             people=self.people,
             authority=self.authority,
+            groups=self.groups,
             providers=lambda: self.providers,
         )
         self._backing = backing
@@ -147,6 +150,7 @@ class PeopleRegistry:
                     people=self.people,
                     organisations=self.organisations,
                     authority=self.authority,
+                    groups=self.groups,
                     environment=self._environment,
                 )
             return self._providers

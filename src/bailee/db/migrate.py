@@ -19,6 +19,7 @@ from bailee.db import (
     checks,
     cloud,
     feedback,
+    groups,
     people,
     sign_ins,
     snapshots,
@@ -56,6 +57,7 @@ DECIDING: Final = (
     training.training_sessions,
     sign_ins.sign_ins,
     *people.CHECKED,
+    *groups.CHECKED,
     *usage.CHECKED,
 )
 """The tables whose rows are checked (`checks`)."""

@@ -106,6 +106,16 @@ KINDS: Final[Mapping[str, Declared]] = {
     "member.role": {"person": _ID, "old": _WORD, "new": _WORD, "by": _ID},
     "member.removed": {"person": _ID, "old": _WORD, "by": _ID, "keys": _NUMBER},
     "provider.bound": {"domain": _SETTING, "issuer": _SETTING, "by": _ID},
+    # what groups of a provider give: the rules, and what they gave or took, by their ids
+    "provider.groups_set": {"claim": _SETTING, "rules": _NUMBER, "by": _ID},
+    **dict.fromkeys(("provider.group_rule_added", "provider.group_rule_removed"), {
+        "rule": _ID, "group": _SETTING, "organisation": _ID, "role": _WORD, "team": _WORD,
+        "by": _ID,
+    }),
+    **dict.fromkeys(("group.gained", "group.lost"), {
+        "person": _ID, "provider": _ID, "role": _WORD, "rule": _ID, "team": _WORD,
+        "team_rule": _ID,
+    }),
     "person.created": {"by": _ID, "operator": _NUMBER},
     "person.operator": {"operator": _NUMBER, "by": _ID},
     "person.trainer": {"trainer": _NUMBER, "by": _ID},

@@ -27,6 +27,7 @@ from bailee.operations import (
     codec,
     erasure,
     feedback,
+    groups,
     holds,
     home,
     keeping,
@@ -85,6 +86,7 @@ def perform(
 OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **people.OPERATIONS,
     **organisations.OPERATIONS,
+    **groups.OPERATIONS,
     **choices.OPERATIONS,
     **training.OPERATIONS,
     **accounts.OPERATIONS,
