@@ -172,9 +172,7 @@ class GroupGrants:
                     self._settle_one(held.organisation_id, held.person_id, provider_id, None, held)
                 elif held.team_rule is not None and held.team_rule not in good:
                     with storage_errors(_WHAT), self._engine.begin() as connection:
-                        self._write(
-                            connection, held, held._replace(team=None, team_rule=None)
-                        )
+                        self._write(connection, held, held._replace(team=None, team_rule=None))
                     self.version += 1
 
     def _release(self, held: GroupGrant) -> None:

@@ -26,8 +26,8 @@ from bailee.accounts.backing import Backing
 from bailee.accounts.roles import Actor, Permission
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
-from bailee.db.pages import cut, following, place
 from bailee.db.groups import group_grants
+from bailee.db.pages import cut, following, place
 from bailee.db.people import identities, memberships, passkeys, persons, trainers, web_sessions
 from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError

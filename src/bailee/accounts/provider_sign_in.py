@@ -11,8 +11,8 @@ Rules kept here:
   speaks for that domain and no other, and only for emails that it calls verified.
 * Who comes for the first time becomes a member, never more, unless rules say otherwise. Whom the
   organisation has let go comes in no more, and is not taken in again by coming: an admin does that.
-* Where there are rules for the provider's groups (`group_grants`), they say who has a place here and
-  which; whom they give nothing is nobody here.
+* Where there are rules for the provider's groups (`group_grants`), they say who has a place here
+  and which; whom they give nothing is nobody here.
 * Whoever had the email before by signing up without proof loses every way in that they had: the
   provider decides who that person is.
 * A provider is asked for a token only for a client that signs in (`offline`). Whoever keeps it,
@@ -32,7 +32,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -52,33 +52,28 @@ from bailee.accounts.groups import is_there
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
+from bailee.accounts.provider_answers import (
+    LEEWAY,
+    SIGNATURES,
+    check_address,
+    json_object,
+    metadata,
+    not_one,
+)
 from bailee.accounts.provider_calls import Visit, Visits
 from bailee.accounts.roles import OPERATOR, Actor, Permission
 from bailee.accounts.ways_in import Arrived, Begun, OpenIdProvider
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
-from bailee.errors import InputError, UpstreamError
+from bailee.errors import InputError
 from bailee.json_values import text
-from bailee.loopback import is_loopback
-from bailee.outbound.network import HttpResponse
 from bailee.shown import named
 
 _WHAT: Final = "the providers"
 _PROVIDER: Final = [column for column in providers.c if column is not providers.c.mac]
 _LONGEST_ADDRESS: Final = 1000
-_LEEWAY: Final = 60
-_SIGNATURES: Final = [
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "EdDSA",
-]
+_ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
@@ -162,7 +157,7 @@ class ProviderSignIn:
         bound = domain.strip().lower()
         if not _DOMAIN.fullmatch(bound) or len(bound) > 253:
             raise InputError("that is not a domain.", hint="write it like example.org")
-        _check_address(issuer)
+        check_address(issuer)
         for value, what in (
             (issuer, "an issuer"),
             (client_id, "a client"),
@@ -298,7 +293,7 @@ class ProviderSignIn:
             # RFC 6749, 5.2. Anything else is about us, or about this moment.
             if isinstance(said, dict) and said.get("error") == "invalid_grant":
                 raise _refused("the organisation's provider no longer lets you in.")
-        said = _json(answer)
+        said = json_object(answer)
         given = said.get("refresh_token")
         return RenewedArrival(given if isinstance(given, str) and given else token, said)
 
@@ -342,18 +337,18 @@ class ProviderSignIn:
         """
         claims: Mapping[str, object] = {}
         if isinstance(token.get("id_token"), str):
-            keys = _json(visit.ask("GET", text(metadata["jwks_uri"])))
+            keys = json_object(visit.ask("GET", text(metadata["jwks_uri"])))
             claims = self._checked(provider, nonce, token, keys)
         elif nonce is not None:
-            raise _not_one("it gave no ID token")
+            raise not_one("it gave no ID token")
         rules = self._groups.rules(provider.organisation_id)
         at = metadata.get("userinfo_endpoint")
         complete = "email" in claims and (rules is None or is_there(claims, rules.claim))
         if complete or not isinstance(at, str):
             return claims
-        _check_address(at)
+        check_address(at)
         bearer = {"authorization": f"Bearer {token.get('access_token')}"}
-        info = _json(visit.ask("GET", at, headers=bearer))
+        info = json_object(visit.ask("GET", at, headers=bearer))
         if claims and info.get("sub") != claims.get("sub"):
             raise _refused("the provider's answers are about two people.")
         return {**info, **claims}
@@ -369,7 +364,7 @@ class ProviderSignIn:
         answer = visit.ask("POST", url, **self._posted(begun.provider, form))
         if 400 <= answer.status < 500:
             raise _refused(f"the provider did not accept this ({answer.status}).")
-        return _json(answer)
+        return json_object(answer)
 
     def _posted(self, provider: OpenIdProvider, form: Mapping[str, str]) -> _Posted:
         """A form as its token endpoint takes it from our client (RFC 6749, 2.3.1)."""
@@ -396,7 +391,7 @@ class ProviderSignIn:
             decoded = jwt.decode(
                 text(token["id_token"]),
                 key=KeySet.import_key_set(dict(jwks)),  # type: ignore[arg-type]
-                registry=JWSRegistry(algorithms=_SIGNATURES, strict_check_header=False),
+                registry=JWSRegistry(algorithms=SIGNATURES, strict_check_header=False),
             )
             claims = CodeIDToken(
                 decoded.claims,
@@ -411,7 +406,7 @@ class ProviderSignIn:
                     "access_token": token.get("access_token"),
                 },
             )
-            claims.validate(now=int(self._clock().timestamp()), leeway=_LEEWAY)
+            claims.validate(now=int(self._clock().timestamp()), leeway=LEEWAY)
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise _refused(f"the ID token does not hold ({type(error).__name__}).") from error
         return dict(claims)
@@ -514,49 +509,8 @@ class ProviderSignIn:
 
 
 def _metadata(visit: Visit, provider: OpenIdProvider) -> Mapping[str, object]:
-    at = provider.issuer.rstrip("/") + "/.well-known/openid-configuration"
-    metadata = _json(visit.ask("GET", at))
-    if metadata.get("issuer") != provider.issuer:
-        raise _not_one("it calls itself by another name")
-    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        address = metadata.get(name)
-        if not isinstance(address, str):
-            raise _not_one(f"it names no {name}")
-        _check_address(address)
-    return metadata
-
-
-def _check_address(url: str) -> None:
-    """Refuse an address that is not reached by TLS, unless it is on this machine."""
-    parts = urlsplit(url)
-    local = is_loopback(parts.hostname or "")
-    if (
-        not parts.hostname
-        or parts.query
-        or parts.fragment
-        or parts.username
-        or not (parts.scheme == "https" or (parts.scheme == "http" and local))
-    ):
-        raise InputError("a provider is reached by https.", hint="like https://sign-in.example.org")
-
-
-def _json(answer: HttpResponse) -> Mapping[str, object]:
-    try:
-        value = json.loads(answer.content) if answer.status == 200 else None
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise _not_one(f"it answered with status {answer.status}")
-    return value
+    return metadata(visit, provider.issuer, _ENDPOINTS)
 
 
 def _refused(message: str) -> InputError:
     return InputError(message, code="authentication", hint="begin again from the sign-in page")
-
-
-def _not_one(why: str) -> UpstreamError:
-    return UpstreamError(
-        f"the organisation's provider does not answer as an OpenID provider: {why}.",
-        code="upstream_protocol",
-        hint="the operator set its address: bailee organisation show",
-    )

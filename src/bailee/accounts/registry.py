@@ -36,6 +36,7 @@ from bailee.policy import Policy
 if TYPE_CHECKING:
     from bailee.accounts.passkey_sign_in import PasskeySignIn
     from bailee.accounts.provider_sign_in import ProviderSignIn
+    from bailee.accounts.workload_identity import WorkloadIdentity
 
 
 class PeopleRegistry:
@@ -112,6 +113,7 @@ class PeopleRegistry:
         self._making = threading.Lock()  # while a way in is made, or asked for
         self._passkeys: PasskeySignIn | None = None
         self._providers: ProviderSignIn | None = None
+        self._workloads: WorkloadIdentity | None = None
 
     def identities_of(self, person_id: str) -> list[bytes]:
         """The digests by which providers' subjects are found to be this person."""
@@ -119,7 +121,7 @@ class PeopleRegistry:
         with storage_errors("the people"), reading(self._backing.engine) as connection:
             return list(connection.execute(query).scalars())
 
-    # These two take a moment to import, and most commands never need them. What was begun waits in
+    # These take a moment to import, and most commands never need them. What was begun waits in
     # them, so there is one of each.
 
     @property
@@ -154,3 +156,18 @@ class PeopleRegistry:
                     environment=self._environment,
                 )
             return self._providers
+
+    @property
+    def workloads(self) -> WorkloadIdentity:
+        """Service accounts, and the tokens of CI providers that are exchanged for theirs."""
+        from bailee.accounts.workload_identity import WorkloadIdentity
+
+        with self._making:
+            if self._workloads is None:
+                self._workloads = WorkloadIdentity(
+                    self._backing,
+                    accounts=self.accounts,
+                    authority=self.authority,
+                    environment=self._environment,
+                )
+            return self._workloads

@@ -45,8 +45,8 @@ def beside(clients: ClientSignInApplication) -> Mapping[str, ASGIApp]:
 
 def settings_of(node: Node) -> Given:
     """What Claude Code obeys while it is signed in: what the document says, and which models an
-    organisation, a team or a plan may ask. A list with an open end can't be told to it; the gateway holds
-    to it all the same.
+    organisation, a team or a plan may ask. A list with an open end can't be told to it; the gateway
+    holds to it all the same.
     """
     compiled = settings_for(node.policy, ManagedAgent.CLAUDE, signed_in=True).file.content()
 

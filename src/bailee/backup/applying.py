@@ -110,8 +110,8 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
             gone = delete(providers).where(providers.c.organisation_id == organisation)
             if connection.execute(gone).rowcount:
                 done.look.append(
-                    f"{organisation}: its sign-in was changed since, and is off; set it again, with the "
-                    "rules for its groups."
+                    f"{organisation}: its sign-in was changed since, and is off; set it again, "
+                    "with the rules for its groups."
                 )
         for person in plan.passwords:
             change = update(persons).where(persons.c.id == person, persons.c.password.is_not(None))

@@ -317,6 +317,8 @@ _NOTHING: Final = frozenset(
         *("person.erasure_deferred", "person.erasure_done", "cloud.erased"),
         # what came into being since, and is not in the backup
         *("account.created", "key.created", "organisation.created", "person.created"),
+        # a service account's end is the end of its key
+        *("workload.added", "workload.removed", "workload.exchanged"),
         *("group.gained", "provider.group_rule_added", "provider.group_rule_removed"),
         *("person.identity_bound", "person.passkey_added", "git_connection.added"),
         *("sign_in.begun", "report.received"),

@@ -18,9 +18,7 @@ from bailee.errors import InputError
 from bailee.json_values import elements
 from bailee.shown import line
 
-app = typer.Typer(
-    help="What groups of an organisation's provider give.", no_args_is_help=True
-)
+app = typer.Typer(help="What groups of an organisation's provider give.", no_args_is_help=True)
 _LARGEST: Final = 1 << 20
 _MEMBERS: Final = {"claim", "scope", "rule"}
 

@@ -20,7 +20,9 @@ app = typer.Typer(
 
 _Of = Annotated[
     str | None,
-    typer.Option(help="A person (per_… or email), org_…, org_…/team or key_…; else everybody together."),
+    typer.Option(
+        help="A person (per_… or email), org_…, org_…/team or key_…; else everybody together."
+    ),
 ]
 _Per = Annotated[str | None, typer.Option(help="minute, day, week or month (UTC).")]
 

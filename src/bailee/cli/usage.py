@@ -34,7 +34,9 @@ def usage(  # noqa: PLR0917 - each is an option
     until: Annotated[str | None, typer.Option(help="The last day.")] = None,
     of: Annotated[
         str | None,
-        typer.Option(help="A person (per_… or email), org_…, org_…/team or acc_…; else all you may see."),
+        typer.Option(
+            help="A person (per_… or email), org_…, org_…/team or acc_…; else all you may see."
+        ),
     ] = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Comma-separated, for a spreadsheet.")

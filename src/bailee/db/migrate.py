@@ -26,6 +26,7 @@ from bailee.db import (
     training,
     usage,
     vault,
+    workloads,
 )
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
@@ -56,6 +57,7 @@ DECIDING: Final = (
     training.training_exports,
     training.training_sessions,
     sign_ins.sign_ins,
+    workloads.service_accounts,
     *people.CHECKED,
     *groups.CHECKED,
     *usage.CHECKED,

@@ -100,6 +100,6 @@ usage_models = Table(
     Column("models", String, nullable=False),
     check(),
 )
-"""Which models an organisation, a team or the accounts of a plan may ask: names with spaces between."""
+"""Which models an organisation, a team or a plan's accounts may ask: names with spaces between."""
 
 CHECKED: Final = (usage_limits, usage_models)

@@ -127,6 +127,7 @@ def set_(
     node: Node,
     organisation: str,
     rules: WantedRules,
+    *,
     claim: str = "groups",
     scope: str = "",
 ) -> GroupsSummary:
@@ -146,6 +147,7 @@ def try_(
     node: Node,
     organisation: str,
     claims: dict[str, object],
+    *,
     rules: WantedRules | None = None,
     claim: str = "groups",
 ) -> GroupTrial:
@@ -170,9 +172,7 @@ def try_(
     )
 
 
-def _rules(
-    organisation: str, rules: list[WantedGroupRule], claim: str, scope: str
-) -> GroupRules:
+def _rules(organisation: str, rules: list[WantedGroupRule], claim: str, scope: str) -> GroupRules:
     made = []
     for one in rules:
         if one.everybody is (one.group is not None):

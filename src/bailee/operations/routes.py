@@ -51,6 +51,9 @@ ROUTES: Final[Mapping[str, Route]] = {
     "organisation.groups": Route("GET", "/organisations/{organisation}/groups"),
     "organisation.set_groups": Route("PUT", "/organisations/{organisation}/groups"),
     "organisation.try_groups": Route("POST", "/organisations/{organisation}/groups/trials"),
+    "workload.list": Route("GET", "/organisations/{organisation}/service-accounts"),
+    "workload.add": Route("POST", "/organisations/{organisation}/service-accounts"),
+    "workload.remove": Route("DELETE", "/service-accounts/{id}"),
     "partner.join": Route("PUT", "/organisations/{organisation}/partner-programme"),
     "partner.leave": Route("DELETE", "/organisations/{organisation}/partner-programme"),
     # A person's own choice

@@ -43,6 +43,7 @@ from bailee.operations import (
     telemetry,
     training,
     usage,
+    workloads,
 )
 from bailee.operations.asks import PROOFS, Via, asked_by
 
@@ -109,4 +110,5 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **cloud_git.OPERATIONS,
     **cloud_network.OPERATIONS,
     **usage.OPERATIONS,
+    **workloads.OPERATIONS,
 }

@@ -247,8 +247,8 @@ def _row(one: CountedUse) -> dict[str, object]:
     return {
         "hour": one.hour, "account": one.account, "person": one.person,
         "organisation": one.organisation, "team": one.team, "key_id": one.key_id,
-        "client": one.client, "model": one.model, "channel": one.channel, "own": int(one.own), "until": one.until,
-        "slowest": one.slowest, **dict(zip(SUMS, one.amounts, strict=True)),
+        "client": one.client, "model": one.model, "channel": one.channel, "own": int(one.own),
+        "until": one.until, "slowest": one.slowest, **dict(zip(SUMS, one.amounts, strict=True)),
     }  # fmt: skip
 
 

@@ -212,9 +212,7 @@ class Governing:
                 one.answer(b"")
             else:
                 admitted.append(one)
-                reserves.append(
-                    ReserveUse(request.request_id, asker.subjects, self._most(of))
-                )
+                reserves.append(ReserveUse(request.request_id, asker.subjects, self._most(of)))
         # Who has gone already is settled behind their reservation.
         new = {one.request.request_id for one in admitted}
         before: list[ReserveUse | Settle] = [s for s in self._unsettled if s.request_id not in new]

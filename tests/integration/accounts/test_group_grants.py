@@ -259,9 +259,7 @@ def test_what_a_provider_does_not_say_gives_nothing_and_takes_nothing(company: C
 def test_only_the_operator_says_what_groups_give(company: Company) -> None:
     """No owner of the organisation: a rule may let people into another."""
     owner, _ = company.town.person("owner@elsewhere.example")
-    company.town.registry.organisations.add(
-        company.acme, owner.person_id, "owner", by=OPERATOR
-    )
+    company.town.registry.organisations.add(company.acme, owner.person_id, "owner", by=OPERATOR)
     rules = GroupRules((GroupRule(None, company.other, "admin"),))
 
     with pytest.raises(InputError) as error:

@@ -62,6 +62,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "hold.place", "hold.release", "hold.list", "hold.read",
         "account.list", "account.allow", "account.limit",
         "usage.limit", "usage.unlimit", "usage.allow",
+        "workload.add", "workload.list", "workload.remove",
         "organisation.groups", "organisation.set_groups", "organisation.try_groups",
         "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
@@ -193,6 +194,7 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
         "state": "open", "number": 1, "folder": "nowhere", "document": "no document",
         "measure": "tokens", "amount": 7, "per": "day", "of": "team",
         "organisation": stage.organisation, "rules": [], "claims": {},
+        "issuer": "https://x.example", "audience": "gateway",
     }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
 

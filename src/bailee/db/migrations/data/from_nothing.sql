@@ -656,6 +656,20 @@ CREATE TABLE group_grants (
 	CONSTRAINT fk_group_grants_provider_id_organisations FOREIGN KEY(provider_id) REFERENCES organisations (id)
 );
 
+CREATE TABLE service_accounts (
+	id VARCHAR NOT NULL, 
+	organisation_id VARCHAR NOT NULL, 
+	key_id VARCHAR NOT NULL, 
+	issuer VARCHAR NOT NULL, 
+	audience VARCHAR NOT NULL, 
+	claims VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_service_accounts PRIMARY KEY (id), 
+	CONSTRAINT fk_service_accounts_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id), 
+	CONSTRAINT fk_service_accounts_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id)
+);
+
 CREATE TABLE usage_counts (
 	hour BIGINT NOT NULL, 
 	account VARCHAR NOT NULL, 
@@ -783,6 +797,8 @@ CREATE INDEX ix_retention_moves_finished_at ON retention_moves (finished_at);
 CREATE INDEX ix_retention_moves_owner ON retention_moves (owner);
 
 CREATE INDEX ix_segments_state ON segments (state);
+
+CREATE INDEX ix_service_accounts_organisation_id ON service_accounts (organisation_id);
 
 CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 

@@ -20,13 +20,17 @@ _SUMS = (
 def upgrade() -> None:
     op.create_table(
         "group_rules",
-        sa.Column("organisation_id", sa.String, sa.ForeignKey("organisations.id"), primary_key=True),
+        sa.Column(
+            "organisation_id", sa.String, sa.ForeignKey("organisations.id"), primary_key=True
+        ),
         *(sa.Column(name, sa.String, nullable=False) for name in ("claim", "scope", "rules")),
         sa.Column("mac", sa.LargeBinary),
     )
     op.create_table(
         "group_grants",
-        sa.Column("organisation_id", sa.String, sa.ForeignKey("organisations.id"), primary_key=True),
+        sa.Column(
+            "organisation_id", sa.String, sa.ForeignKey("organisations.id"), primary_key=True
+        ),
         sa.Column("person_id", sa.String, sa.ForeignKey("persons.id"), primary_key=True),
         sa.Column("provider_id", sa.String, sa.ForeignKey("organisations.id"), nullable=False),
         *(sa.Column(name, sa.String) for name in ("role", "rule", "team", "team_rule")),
@@ -34,6 +38,16 @@ def upgrade() -> None:
         sa.Column("mac", sa.LargeBinary),
     )
     op.create_index("ix_group_grants_person_id", "group_grants", ["person_id"])
+    op.create_table(
+        "service_accounts",
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("organisation_id", sa.String, sa.ForeignKey("organisations.id"), nullable=False),
+        sa.Column("key_id", sa.String, sa.ForeignKey("api_keys.id"), nullable=False),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("issuer", "audience", "claims")),
+        sa.Column("created_at", Moment, nullable=False),
+        sa.Column("mac", sa.LargeBinary),
+    )
+    op.create_index("ix_service_accounts_organisation_id", "service_accounts", ["organisation_id"])
     _count_by_team()
 
 
@@ -52,9 +66,8 @@ def _count_by_team() -> None:
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in _SUMS),
     )
     names = ", ".join(("hour", *_BEFORE_TEAM, *_BEHIND_TEAM, "own", "until", *_SUMS))
-    op.execute(
-        f"INSERT INTO usage_counts ({names}, team) SELECT {names}, '' FROM usage_counts_before"
-    )
+    taken = f"SELECT {names}, '' FROM usage_counts_before"  # noqa: S608 - names of ours
+    op.execute(f"INSERT INTO usage_counts ({names}, team) {taken}")
     op.drop_table("usage_counts_before")
     op.create_index("ix_usage_counts_until", "usage_counts", ["until"])
     op.create_index("ix_usage_counts_person", "usage_counts", ["person", "hour"])
