@@ -41,6 +41,9 @@ CODES: Final[dict[str, Code]] = {
     "authentication": Code(
         401, "authentication_error", 2, "No key, an unknown key or a revoked key."
     ),
+    "groups_unknown": Code(
+        403, "permission_error", 2, "The provider does not say which groups a person is in."
+    ),
     "forbidden": Code(403, "permission_error", 2, "The key is good but may not do this."),
     "not_found": Code(404, "not_found_error", 2, "There is nothing under this name or address."),
     "method_not_allowed": Code(405, "invalid_request_error", 2, "The address has no such method."),

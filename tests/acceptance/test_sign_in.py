@@ -22,12 +22,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from joserfc import jwt
 
 from bailee.testing.upstream import ScriptedUpstream
 from support.browsers.browsing import Visitor
 from support.clients import processes
 from support.clients.programs import SIGN_UP, Bailee, clean_environment, message
 from support.clients.terminal import Screen
+from support.servers.ci import OURS, Ci
 from support.servers.openid import SECRET, come_by, provider
 
 PASSWORD = "seven pear trees in a row"
@@ -52,6 +54,7 @@ class Office:
     upstream: ScriptedUpstream
     organisation: str
     disabled: Path
+    groups: Path
 
     @property
     def gateway(self) -> str:
@@ -149,19 +152,22 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with ScriptedUpstream(tools_only=False) as upstream:
         bailee.up("--upstream", upstream.url, env={**SIGN_UP, "ORCHARD_SECRET": SECRET})
         try:
-            disabled = folder / "disabled"
+            disabled, groups = folder / "disabled", folder / "groups"
+            groups.write_text("{}")
             people = {
                 one: {"email": f"{one}@orchard.example", "email_verified": True}
                 for one in ENGINEERS
             }
-            with provider(bailee.ready["console"], people, disabled=disabled) as issuer:
+            with provider(
+                bailee.ready["console"], people, disabled=disabled, groups=groups
+            ) as issuer:
                 made = bailee.json("organisation", "create", "Orchard", "--plan", "team")
                 bailee.json(
                     "organisation", "provider", made["organisation"],
                     "--domain", "orchard.example", "--issuer", issuer,
                     "--client-id", "bailee", "--secret-env", "ORCHARD_SECRET",
                 )  # fmt: skip
-                yield Office(bailee, upstream, made["organisation"], disabled)
+                yield Office(bailee, upstream, made["organisation"], disabled, groups)
         finally:
             bailee.close()
 
@@ -511,3 +517,127 @@ def test_no_token_is_in_any_file_of_the_home(office: Office) -> None:
     given = office.signed_in("ian")
     tokens = [given["access_token"][14:], given["refresh_token"][15:]]
     assert [] == office.bailee.holds(*(one.encode() for one in tokens))
+
+
+RULES = """
+scope = "groups"
+
+[[rule]]
+group = "eng"
+team = "engineers"
+
+[[rule]]
+group = "leads"
+role = "admin"
+"""
+
+
+@pytest.mark.row("O1", "O2")
+def test_a_group_gives_a_team_with_its_models_and_whoever_leaves_it_is_out(
+    office: Office, tmp_path: Path
+) -> None:
+    """Set, tried and shown at the terminal; held at the gateway; counted by team."""
+    bailee, organisation = office.bailee, office.organisation
+    (tmp_path / "rules.toml").write_text(RULES)
+    groups = ("organisation", "groups")
+    team = f"{organisation}/engineers"
+
+    before = bailee.run(
+        *groups, "try", organisation, "--rules", str(tmp_path / "rules.toml"), "--group", "cooks"
+    )
+    bailee.json(*groups, "set", organisation, str(tmp_path / "rules.toml"))
+    try:
+        bailee.json("limits", "allow", team, "n", "o")
+        bailee.json("limits", "set", "--of", team, "--requests", "1", "--per", "day")
+        tried = bailee.json(*groups, "try", organisation, "--group", "eng", "--group", "leads")
+        office.groups.write_text(json.dumps({"ian": ["eng"]}))
+        given = office.signed_in("ian")
+        settings = office.ask("/managed/settings", bearer=given["access_token"]).body["settings"]
+        asks = {"max_tokens": 9, "messages": [{"role": "user", "content": "pears"}]}
+        found = [
+            office.ask(
+                "/v1/messages", bearer=given["access_token"],
+                body=json.dumps({**asks, "model": model}).encode(), content_type="application/json",
+            ).status
+            for model in ("m", "n", "n")
+        ]  # fmt: skip
+        used = bailee.json("usage", "--by", "team", "--of", team)["rows"]
+        shown = bailee.json(*groups, "show", organisation)
+        office.groups.write_text(json.dumps({"ian": ["cooks"]}))
+        out = office.renew(given["refresh_token"])
+        after = office.ask("/managed/settings", bearer=given["access_token"])
+        gone = bailee.json(*groups, "show", organisation)["given"]
+    finally:
+        (tmp_path / "rules.toml").write_text("")
+        bailee.json(*groups, "set", organisation, str(tmp_path / "rules.toml"))
+
+    assert "no rule gives them anything" in before.stdout
+    (place,) = tried["places"]
+    assert ("admin", "engineers", [["n", "o"]]) == (place["role"], place["team"], place["models"])
+    assert [f"team:{team}:requests:day"] == place["limits"]
+    assert ["n", "o"] == settings["availableModels"]
+    assert [403, 200, 429] == found
+    assert [team] == [one["group"]["team"] for one in used]
+    assert [("member", "engineers")] == [(one["role"], one["team"]) for one in shown["given"]]
+    assert (400, "invalid_grant") == (out.status, out.body["error"])
+    assert 401 == after.status
+    assert [] == gone
+
+
+def _api_status(console: str, key: str) -> int:
+    """What the API says to a key that asks for sessions."""
+    request = urllib.request.Request(f"{console}/api/v1/sessions", headers={"x-api-key": key})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+@pytest.mark.row("O1")
+def test_a_job_signs_in_by_its_ci_providers_token(office: Office, tmp_path: Path) -> None:
+    """`bailee login --workload` and `bailee token`: the gateway and nothing else, and out at once
+    when the service account is removed.
+    """
+    bailee, audience = office.bailee, "https://gateway.orchard.example"
+    ci = Ci()
+    try:
+        made = bailee.json(
+            "organisation", "service-account", "add", office.organisation, "tests",
+            "--issuer", ci.issuer, "--audience", audience, "--claim", "repository=orchard/app",
+        )  # fmt: skip
+        now = int(time.time())
+        claims = {
+            "iss": ci.issuer, "aud": audience, "sub": "repo:orchard/app:ref:refs/heads/main",
+            "repository": "orchard/app", "iat": now, "exp": now + 300,
+        }  # fmt: skip
+        header = {"alg": "RS256", "kid": "one"}
+        environment = clean_environment(tmp_path)
+
+        def signs_in(**changes: str) -> subprocess.CompletedProcess[str]:
+            return processes.run(
+                "login", office.gateway, "--workload", made["id"],
+                env={
+                    **environment,
+                    "BAILEE_WORKLOAD_TOKEN": jwt.encode(header, {**claims, **changes}, OURS),
+                },
+            )  # fmt: skip
+
+        stranger = signs_in(repository="evil/app")
+        done = signs_in()
+        token = processes.run("token", env=environment).stdout.strip()
+        message(bailee.ready, "hello", token)
+        asked = _api_status(bailee.ready["console"], token)
+        listed = bailee.json("organisation", "service-account", "list", office.organisation)
+        bailee.run("organisation", "service-account", "remove", made["id"])
+        after = office.ask("/managed/settings", bearer=token)
+    finally:
+        ci.close()
+
+    assert 0 != stranger.returncode
+    assert "another machine" in stranger.stderr
+    assert (0, "") == (done.returncode, done.stderr)
+    assert 403 == asked
+    assert [made["id"]] == [one["id"] for one in listed]
+    assert 401 == after.status

@@ -13,10 +13,11 @@ from bailee.policy.facts import Facts
 
 Choice = Literal["allowed", "refused"]
 
-Scope = Literal["full", "ingest", "cloud", "operator", "signed_in"]
+Scope = Literal["full", "ingest", "cloud", "operator", "signed_in", "workload"]
 """What a key opens: all that its account may do; the ingest listener alone; for one cloud session,
 the gateway alone; what an operator may ask; or as `full`, by tokens that last an hour
-(`client_tokens`), for a client that is signed in."""
+(`client_tokens`), for a client that is signed in; the gateway alone, by such tokens, for a service
+account (`workload_identity`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ class Accounts:
         """Who presents this key; None when it is unknown, malformed or revoked. An ingest key is
         known only where it is presented for `sending`, a cloud session's only where it is not; one
         that speaks for the operator only where something is asked of the home (`asking`). Of a
-        client that is signed in, it is an access token.
+        client that is signed in, and of a service account, it is an access token.
         """
         name = keys.key_id(presented)
         held = self._keys.get(name) if name is not None else None
@@ -155,14 +155,14 @@ class Accounts:
         stored, key = held
         if key.revoked_at is not None or not self._is_good(key, stored, presented):
             return None
-        if key.scope == ("cloud" if sending else "ingest"):
+        if key.scope in (("cloud", "workload") if sending else ("ingest",)):
             return None
         if key.scope == "operator" and not asking:
             return None
         return key, self._accounts[key.account_id]
 
     def _is_good(self, key: ApiKey, stored: bytes, presented: bytes) -> bool:
-        if key.scope != "signed_in":
+        if key.scope not in ("signed_in", "workload"):
             return hmac.compare_digest(stored, keys.digest(presented))
         prove = None if self._names is None else self._names.index
         return prove is not None and client_tokens.is_good(
@@ -302,7 +302,7 @@ class Accounts:
         by: Actor,
         scope: Scope = "full",
     ) -> tuple[ApiKey, bytes, str]:
-        if scope != "signed_in":
+        if scope not in ("signed_in", "workload"):
             held = tuple(self._keys.values())
             keys.check_number(self._key_limits, (key for _, key in held), account, person_id)
         minted = keys.mint(self._random(keys.RANDOM_BYTES))

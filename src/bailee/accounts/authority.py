@@ -61,6 +61,8 @@ class Authority:
         key, account = found
         if key.scope == "cloud":
             raise InputError("a cloud session's key speaks for nobody.", code="forbidden")
+        if key.scope == "workload":
+            raise InputError("a service account's token is for the gateway.", code="forbidden")
         person = key.person_id or account.person_id
         operator = (
             key.scope == "operator" and person is not None and self.by_person(person).operator

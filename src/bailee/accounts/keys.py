@@ -67,7 +67,8 @@ def check_number(
 ) -> None:
     """Refuse one key more of an account, made for a person or nobody, where there are as many as
     may be. Keys that were revoked do not count, nor those of cloud sessions, which end with them,
-    nor clients that are signed in, which have a bound of their own (`sign_ins`). A person's own
+    nor clients that are signed in and service accounts, which have bounds of their own
+    (`sign_ins`, `workload_identity`). A person's own
     account has no more than the person.
 
     Raises:
@@ -76,7 +77,7 @@ def check_number(
     own = account.person_id is not None
     in_all = of_account = of_person = 0
     for key in held:
-        if key.revoked_at is None and key.scope not in ("cloud", "signed_in"):
+        if key.revoked_at is None and key.scope not in ("cloud", "signed_in", "workload"):
             in_all += 1
             of_account += key.account_id == account.account_id
             of_person += key.person_id is not None and key.person_id == person_id

@@ -14,7 +14,7 @@ Rows: T1, T5.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -57,6 +57,12 @@ class Membership:
 
 
 _Of = TypeVar("_Of", Organisation, Membership)
+Along = Callable[[Connection], None]
+"""What is written in the same transaction."""
+
+
+def nothing_along(_connection: Connection) -> None:
+    """Nothing."""
 
 
 class Organisations:
@@ -178,7 +184,15 @@ class Organisations:
         self._require(by, organisation_id, person_id, wanted)
         return self.put(organisation_id, person_id, wanted, by=by.name)
 
-    def put(self, organisation_id: str, person_id: str, role: Role, *, by: str) -> Membership:
+    def put(
+        self,
+        organisation_id: str,
+        person_id: str,
+        role: Role,
+        *,
+        by: str,
+        along: Along = nothing_along,
+    ) -> Membership:
         """Like `add`, without asking who asks."""
         now = self._clock()
         with storage_errors(_WHAT), self._engine.begin() as connection:
@@ -216,6 +230,7 @@ class Organisations:
                 {"person": person_id, "old": before, "new": role, "by": by},
                 connection=connection,
             )
+            along(connection)
         found = [m for m in self.members(organisation_id) if m.person_id == person_id]
         return found[0]
 
@@ -227,6 +242,12 @@ class Organisations:
             InputError: they are not in it (`not_found`), or its last owner; `forbidden`.
         """
         self._require(by, organisation_id, person_id, None)
+        return self.take_out(organisation_id, person_id, by=by.name)
+
+    def take_out(
+        self, organisation_id: str, person_id: str, *, by: str, along: Along = nothing_along
+    ) -> list[str]:
+        """Like `remove`, without asking who asks."""
         account = self.account(organisation_id)
 
         def theirs(key: ApiKey, of: Account) -> bool:
@@ -234,7 +255,7 @@ class Organisations:
             return of.account_id == account.account_id and mine == person_id
 
         with (
-            self._accounts.ending_keys(theirs, by=by.name) as end_keys,
+            self._accounts.ending_keys(theirs, by=by) as end_keys,
             storage_errors(_WHAT),
             self._engine.begin() as connection,
         ):
@@ -253,9 +274,10 @@ class Organisations:
             self._ledger.append(
                 "member.removed",
                 organisation_id,
-                {"person": person_id, "old": before, "by": by.name, "keys": len(ended)},
+                {"person": person_id, "old": before, "by": by, "keys": len(ended)},
                 connection=connection,
             )
+            along(connection)
         return [key.key_id for key in ended]
 
     def _require(self, by: Actor, organisation_id: str, person_id: str, role: Role | None) -> None:

@@ -177,6 +177,7 @@ class PasswordSignIn:
                 `forbidden`; `too_many_attempts`.
         """
         self._authority.require_for_person(by, Permission.PERSON_CHANGE, person_id)
+        self._people.refuse_signed_in(by, "set a password")
         with storage_errors(_WHAT), reading(self._engine) as connection:
             kept: str | None = connection.execute(
                 select(persons.c.password).where(persons.c.id == person_id, sound(persons))

@@ -26,6 +26,7 @@ from bailee.accounts.backing import Backing
 from bailee.accounts.roles import Actor, Permission
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.groups import group_grants
 from bailee.db.pages import cut, following, place
 from bailee.db.people import identities, memberships, passkeys, persons, trainers, web_sessions
 from bailee.db.sign_ins import sign_ins
@@ -273,7 +274,10 @@ class People:
             self._engine.begin() as connection,
         ):
             end_keys(connection)
-            for table in (sign_ins, passkeys, identities, web_sessions, memberships, trainers):
+            for table in (
+                *(sign_ins, passkeys, identities, web_sessions),
+                *(group_grants, memberships, trainers),
+            ):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(
                 update(persons)
@@ -303,13 +307,17 @@ class People:
     ) -> tuple[ApiKey, str]:
         """A key of an account, and its text. Who makes one in an account that they have a part in
         makes it for themselves; an owner or admin may have it speak for the organisation alone
-        (`shared`). The operator makes it for whoever has a part in it, or for nobody; and one that
-        speaks for the operator (scope `operator`) for a person who is one.
+        (`shared`). The operator makes it for whoever has a part in it; or for nobody, unless they
+        have a part in it themselves; and one that speaks for the operator (scope `operator`) for a
+        person who is one.
 
         Raises:
             InputError: `forbidden`, or as `Accounts.create_key`.
         """
-        speaks_for = person_id or (None if shared or by.operator else by.person_id)
+        speaks_for = person_id
+        if person_id is None and by.person_id is not None and not shared:
+            theirs = not by.operator or self._has_part(by.person_id, account)
+            speaks_for = by.person_id if theirs else None
         if speaks_for is None:
             self._authority.require(by, Permission.KEY_CREATE, account)
         elif speaks_for == by.person_id:
@@ -318,7 +326,7 @@ class People:
             self._authority.require(by, Permission.KEY_CREATE_FOR, account)
         if scope == "operator":
             self._require_operators(by, speaks_for)
-        self._refuse_signed_in(by)
+        self.refuse_signed_in(by, "make a key")
         if zero_retention:
             self._authority.require(by, Permission.KEY_ZERO_RETENTION, account)
         return self._accounts.create_key(
@@ -342,13 +350,17 @@ class People:
             self._authority.require(by, Permission.KEY_REVOKE, self._accounts.get(key.account_id))
         return self._accounts.revoke(key_id, by=by)
 
-    def _refuse_signed_in(self, by: Actor) -> None:
-        """A client that is signed in makes no key: that would be there when it has to be out."""
+    def refuse_signed_in(self, by: Actor, act: str) -> None:
+        """A client that is signed in makes no way in: that would be there when it has to be out.
+
+        Raises:
+            InputError: `forbidden`, it is such a client that asks.
+        """
         if by.key_id is not None and self._accounts.api_key(by.key_id).scope == "signed_in":
             raise InputError(
-                "a client that is signed in can't make a key.",
+                f"a client that is signed in can't {act}.",
                 code="forbidden",
-                hint="make it in the console",
+                hint="do it in the console",
             )
 
     def _require_operators(self, by: Actor, person_id: str | None) -> None:

@@ -9,8 +9,10 @@ Rules kept here:
   anyone can check but only the provider can make.
 * Each organisation has one provider and one email domain, bound by the operator. The provider
   speaks for that domain and no other, and only for emails that it calls verified.
-* Who comes for the first time becomes a member, never more. Whom the organisation has let go comes
-  in no more, and is not taken in again by coming: an admin does that.
+* Who comes for the first time becomes a member, never more, unless rules say otherwise. Whom the
+  organisation has let go comes in no more, and is not taken in again by coming: an admin does that.
+* Where there are rules for the provider's groups (`group_grants`), they say who has a place here
+  and which; whom they give nothing is nobody here.
 * Whoever had the email before by signing up without proof loses every way in that they had: the
   provider decides who that person is.
 * A provider is asked for a token only for a client that signs in (`offline`). Whoever keeps it,
@@ -28,9 +30,9 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypedDict
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -45,36 +47,33 @@ from bailee.accounts import emails
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
+from bailee.accounts.group_grants import GroupGrants, nothing_given
+from bailee.accounts.groups import is_there
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
+from bailee.accounts.provider_answers import (
+    LEEWAY,
+    SIGNATURES,
+    check_address,
+    json_object,
+    metadata,
+    not_one,
+)
 from bailee.accounts.provider_calls import Visit, Visits
 from bailee.accounts.roles import OPERATOR, Actor, Permission
 from bailee.accounts.ways_in import Arrived, Begun, OpenIdProvider
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
-from bailee.errors import InputError, UpstreamError
+from bailee.errors import InputError
 from bailee.json_values import text
-from bailee.loopback import is_loopback
-from bailee.outbound.network import HttpResponse
 from bailee.shown import named
 
 _WHAT: Final = "the providers"
 _PROVIDER: Final = [column for column in providers.c if column is not providers.c.mac]
 _LONGEST_ADDRESS: Final = 1000
-_LEEWAY: Final = 60
-_SIGNATURES: Final = [
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "EdDSA",
-]
+_ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
@@ -86,6 +85,16 @@ class _Begun:
     verifier: str
     cookie: str
     offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RenewedArrival:
+    """What a provider said when it was asked whether somebody may still come in. `token`: by which
+    it is asked the next time; `said`: all of its answer.
+    """
+
+    token: str = field(repr=False)
+    said: Mapping[str, object] = field(repr=False)
 
 
 class _Posted(TypedDict):
@@ -109,6 +118,7 @@ class ProviderSignIn:
         people: People,
         organisations: Organisations,
         authority: Authority,
+        groups: GroupGrants,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._engine = backing.engine
@@ -119,6 +129,7 @@ class ProviderSignIn:
         self._people = people
         self._organisations = organisations
         self._authority = authority
+        self._groups = groups
         self._environment = environment
         self._visits = Visits(environment=environment)
         self._pending: Pending[_Begun] = Pending(backing.clock, backing.random)
@@ -146,7 +157,7 @@ class ProviderSignIn:
         bound = domain.strip().lower()
         if not _DOMAIN.fullmatch(bound) or len(bound) > 253:
             raise InputError("that is not a domain.", hint="write it like example.org")
-        _check_address(issuer)
+        check_address(issuer)
         for value, what in (
             (issuer, "an issuer"),
             (client_id, "a client"),
@@ -206,6 +217,10 @@ class ProviderSignIn:
             UpstreamError: the provider does not answer as one.
         """
         self._secret(provider)
+        rules = self._groups.rules(provider.organisation_id)
+        scopes = ["openid", "email", *(["offline_access"] if offline else [])]
+        if rules is not None:
+            scopes += rules.scope.split()
         with self._visits.to(provider.organisation_id) as visit:
             metadata = _metadata(visit, provider)
         nonce, verifier, cookie = (secrets.token_urlsafe(32) for _ in range(3))
@@ -215,7 +230,7 @@ class ProviderSignIn:
             provider.client_id,
             "code",
             redirect_uri=redirect_uri,
-            scope="openid email offline_access" if offline else "openid email",
+            scope=" ".join(dict.fromkeys(scopes)),
             state=state,
             nonce=nonce,
             code_challenge=create_s256_code_challenge(verifier),
@@ -252,15 +267,15 @@ class ProviderSignIn:
             if "code" not in answer:
                 raise _refused("the provider did not sign you in.")
             token = self._token(visit, begun, text(metadata["token_endpoint"]), answer["code"])
-            claims = self._claims(visit, begun, metadata, token)
+            claims = self._claims(visit, begun.provider, begun.nonce, metadata, token)
         person_id = self._person(begun.provider, claims)
         given = token.get("refresh_token")
         kept = given if begun.offline and isinstance(given, str) and given else None
         return Arrived(person_id, begun.provider, begun.offline, kept)
 
-    def renew(self, provider: OpenIdProvider, token: str) -> str:
-        """Ask a provider whether who it gave this refresh token may still come in; the token that
-        is good from now on.
+    def renew(self, provider: OpenIdProvider, token: str) -> RenewedArrival:
+        """Ask a provider whether who it gave this refresh token may still come in. Where there are
+        rules for its groups, `settle` what it said next.
 
         Raises:
             InputError: `authentication`, they may not; `configuration`, it can't be asked.
@@ -278,27 +293,63 @@ class ProviderSignIn:
             # RFC 6749, 5.2. Anything else is about us, or about this moment.
             if isinstance(said, dict) and said.get("error") == "invalid_grant":
                 raise _refused("the organisation's provider no longer lets you in.")
-        given = _json(answer).get("refresh_token")
-        return given if isinstance(given, str) and given else token
+        said = json_object(answer)
+        given = said.get("refresh_token")
+        return RenewedArrival(given if isinstance(given, str) and given else token, said)
+
+    def settle(self, provider: OpenIdProvider, person_id: str, renewed: RenewedArrival) -> None:
+        """Give and take what the provider's groups give a person, by what it said when it was asked
+        whether they may still come in.
+
+        Raises:
+            InputError: `forbidden`, they have nothing here any more; `groups_unknown` or
+                `authentication`, it says nothing that counts: nothing has changed.
+            UpstreamError: it does not say; nothing has changed.
+        """
+        if self._groups.rules(provider.organisation_id) is None:
+            self._groups.settle(provider.organisation_id, person_id, {})
+            return
+        with self._visits.to(provider.organisation_id) as visit:
+            metadata = _metadata(visit, provider)
+            claims = self._claims(visit, provider, None, metadata, renewed.said)
+        index = self._identifiers.index("oidc", provider.issuer, text(claims.get("sub")))
+        if index not in self._identities(person_id):
+            raise _refused("the provider's answers are about two people.")
+        self._groups.settle(provider.organisation_id, person_id, claims)
+
+    def _identities(self, person_id: str) -> set[bytes]:
+        query = select(identities.c.subject_index).where(
+            identities.c.person_id == person_id, sound(identities)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return set(connection.execute(query).scalars())
 
     def _claims(
         self,
         visit: Visit,
-        begun: _Begun,
+        provider: OpenIdProvider,
+        nonce: str | None,
         metadata: Mapping[str, object],
         token: Mapping[str, object],
     ) -> Mapping[str, object]:
-        """The claims of the ID token, after every check; with the email, if it is elsewhere."""
-        if not isinstance(token.get("id_token"), str):
-            raise _not_one("it gave no ID token")
-        claims = self._checked(begun, token, _json(visit.ask("GET", text(metadata["jwks_uri"]))))
+        """The claims of the ID token, after every check; with the email and the groups, if they are
+        elsewhere. `nonce`: None, it renews, where a provider may leave the ID token out.
+        """
+        claims: Mapping[str, object] = {}
+        if isinstance(token.get("id_token"), str):
+            keys = json_object(visit.ask("GET", text(metadata["jwks_uri"])))
+            claims = self._checked(provider, nonce, token, keys)
+        elif nonce is not None:
+            raise not_one("it gave no ID token")
+        rules = self._groups.rules(provider.organisation_id)
         at = metadata.get("userinfo_endpoint")
-        if "email" in claims or not isinstance(at, str):
+        complete = "email" in claims and (rules is None or is_there(claims, rules.claim))
+        if complete or not isinstance(at, str):
             return claims
-        _check_address(at)
+        check_address(at)
         bearer = {"authorization": f"Bearer {token.get('access_token')}"}
-        info = _json(visit.ask("GET", at, headers=bearer))
-        if info.get("sub") != claims["sub"]:
+        info = json_object(visit.ask("GET", at, headers=bearer))
+        if claims and info.get("sub") != claims.get("sub"):
             raise _refused("the provider's answers are about two people.")
         return {**info, **claims}
 
@@ -313,7 +364,7 @@ class ProviderSignIn:
         answer = visit.ask("POST", url, **self._posted(begun.provider, form))
         if 400 <= answer.status < 500:
             raise _refused(f"the provider did not accept this ({answer.status}).")
-        return _json(answer)
+        return json_object(answer)
 
     def _posted(self, provider: OpenIdProvider, form: Mapping[str, str]) -> _Posted:
         """A form as its token endpoint takes it from our client (RFC 6749, 2.3.1)."""
@@ -330,14 +381,17 @@ class ProviderSignIn:
         return {"content": urlencode(values).encode(), "headers": headers}
 
     def _checked(
-        self, begun: _Begun, token: Mapping[str, object], jwks: Mapping[str, object]
+        self,
+        provider: OpenIdProvider,
+        nonce: str | None,
+        token: Mapping[str, object],
+        jwks: Mapping[str, object],
     ) -> dict[str, object]:
-        provider = begun.provider
         try:
             decoded = jwt.decode(
                 text(token["id_token"]),
                 key=KeySet.import_key_set(dict(jwks)),  # type: ignore[arg-type]
-                registry=JWSRegistry(algorithms=_SIGNATURES, strict_check_header=False),
+                registry=JWSRegistry(algorithms=SIGNATURES, strict_check_header=False),
             )
             claims = CodeIDToken(
                 decoded.claims,
@@ -347,12 +401,12 @@ class ProviderSignIn:
                     "aud": {"essential": True, "value": provider.client_id},
                 },
                 {
-                    "nonce": begun.nonce,
+                    **({} if nonce is None else {"nonce": nonce}),
                     "client_id": provider.client_id,
                     "access_token": token.get("access_token"),
                 },
             )
-            claims.validate(now=int(self._clock().timestamp()), leeway=_LEEWAY)
+            claims.validate(now=int(self._clock().timestamp()), leeway=LEEWAY)
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise _refused(f"the ID token does not hold ({type(error).__name__}).") from error
         return dict(claims)
@@ -372,6 +426,9 @@ class ProviderSignIn:
             ).first()
         if row is not None and row.organisation_id == provider.organisation_id:
             known: str = row.person_id
+            self._groups.settle(provider.organisation_id, known, claims)
+            if self._has_rules(provider):
+                return known
             if self._authority.role(known, provider.organisation_id) is None:
                 raise InputError(
                     "you no longer belong to this organisation.",
@@ -386,6 +443,9 @@ class ProviderSignIn:
         address = emails.normal(email)
         if emails.domain_of(address) != provider.domain:
             raise _refused("the provider does not speak for your email's domain.")
+        given = self._groups.gives(provider.organisation_id, claims)
+        if given is not None and not given:
+            raise nothing_given()
         found = self._people.by_email(address)
         if found is None:
             person, _ = self._people.insert(address, plan=None, password=None, by=None)
@@ -411,11 +471,16 @@ class ProviderSignIn:
                 {"organisation": provider.organisation_id},
                 connection=connection,
             )
-        if self._authority.role(person.person_id, provider.organisation_id) is None:
+        if given is not None:
+            self._groups.settle(provider.organisation_id, person.person_id, claims)
+        elif self._authority.role(person.person_id, provider.organisation_id) is None:
             self._organisations.put(
                 provider.organisation_id, person.person_id, "member", by="provider"
             )
         return person.person_id
+
+    def _has_rules(self, provider: OpenIdProvider) -> bool:
+        return self._groups.rules(provider.organisation_id) is not None
 
     def _take_over(self, person_id: str) -> None:
         """End every way in that was there before the provider said whose email this is."""
@@ -444,49 +509,8 @@ class ProviderSignIn:
 
 
 def _metadata(visit: Visit, provider: OpenIdProvider) -> Mapping[str, object]:
-    at = provider.issuer.rstrip("/") + "/.well-known/openid-configuration"
-    metadata = _json(visit.ask("GET", at))
-    if metadata.get("issuer") != provider.issuer:
-        raise _not_one("it calls itself by another name")
-    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        address = metadata.get(name)
-        if not isinstance(address, str):
-            raise _not_one(f"it names no {name}")
-        _check_address(address)
-    return metadata
-
-
-def _check_address(url: str) -> None:
-    """Refuse an address that is not reached by TLS, unless it is on this machine."""
-    parts = urlsplit(url)
-    local = is_loopback(parts.hostname or "")
-    if (
-        not parts.hostname
-        or parts.query
-        or parts.fragment
-        or parts.username
-        or not (parts.scheme == "https" or (parts.scheme == "http" and local))
-    ):
-        raise InputError("a provider is reached by https.", hint="like https://sign-in.example.org")
-
-
-def _json(answer: HttpResponse) -> Mapping[str, object]:
-    try:
-        value = json.loads(answer.content) if answer.status == 200 else None
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise _not_one(f"it answered with status {answer.status}")
-    return value
+    return metadata(visit, provider.issuer, _ENDPOINTS)
 
 
 def _refused(message: str) -> InputError:
     return InputError(message, code="authentication", hint="begin again from the sign-in page")
-
-
-def _not_one(why: str) -> UpstreamError:
-    return UpstreamError(
-        f"the organisation's provider does not answer as an OpenID provider: {why}.",
-        code="upstream_protocol",
-        hint="the operator set its address: bailee organisation show",
-    )

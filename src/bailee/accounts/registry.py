@@ -16,6 +16,7 @@ from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.choices import Choices
 from bailee.accounts.device_grants import DeviceGrants
+from bailee.accounts.group_grants import GroupGrants
 from bailee.accounts.identifiers import Identifiers, PersonKeys
 from bailee.accounts.keys import USUAL, KeyLimits
 from bailee.accounts.organisations import Organisations
@@ -35,6 +36,7 @@ from bailee.policy.holding import Holding
 if TYPE_CHECKING:
     from bailee.accounts.passkey_sign_in import PasskeySignIn
     from bailee.accounts.provider_sign_in import ProviderSignIn
+    from bailee.accounts.workload_identity import WorkloadIdentity
 
 
 class PeopleRegistry:
@@ -82,6 +84,7 @@ class PeopleRegistry:
         self.authority = Authority(engine, self.accounts)
         self.people = People(backing, self.accounts, self.authority)
         self.organisations = Organisations(backing, self.accounts, self.authority)
+        self.groups = GroupGrants(backing, self.authority, self.organisations)
         self.choices = Choices(backing, self.accounts, self.authority, self.organisations)
         self.web_sessions = WebSessions(backing, self.authority)
         self.staff = Staff(backing, self.authority)
@@ -102,6 +105,7 @@ class PeopleRegistry:
             accounts=self.accounts,
             people=self.people,
             authority=self.authority,
+            groups=self.groups,
             providers=lambda: self.providers,
         )
         self._backing = backing
@@ -109,6 +113,7 @@ class PeopleRegistry:
         self._making = threading.Lock()  # while a way in is made, or asked for
         self._passkeys: PasskeySignIn | None = None
         self._providers: ProviderSignIn | None = None
+        self._workloads: WorkloadIdentity | None = None
 
     def identities_of(self, person_id: str) -> list[bytes]:
         """The digests by which providers' subjects are found to be this person."""
@@ -116,7 +121,7 @@ class PeopleRegistry:
         with storage_errors("the people"), reading(self._backing.engine) as connection:
             return list(connection.execute(query).scalars())
 
-    # These two take a moment to import, and most commands never need them. What was begun waits in
+    # These take a moment to import, and most commands never need them. What was begun waits in
     # them, so there is one of each.
 
     @property
@@ -147,6 +152,22 @@ class PeopleRegistry:
                     people=self.people,
                     organisations=self.organisations,
                     authority=self.authority,
+                    groups=self.groups,
                     environment=self._environment,
                 )
             return self._providers
+
+    @property
+    def workloads(self) -> WorkloadIdentity:
+        """Service accounts, and the tokens of CI providers that are exchanged for theirs."""
+        from bailee.accounts.workload_identity import WorkloadIdentity
+
+        with self._making:
+            if self._workloads is None:
+                self._workloads = WorkloadIdentity(
+                    self._backing,
+                    accounts=self.accounts,
+                    authority=self.authority,
+                    environment=self._environment,
+                )
+            return self._workloads

@@ -12,6 +12,8 @@ Rules kept here:
   to an organisation by its provider, and brought no token of it, signs in anew after an hour.
 * The provider's own token stays here, sealed under the person's key, and goes to the provider that
   gave it and to no other.
+* What the provider's groups give is settled at each renewal (`group_grants`): who has no part any
+  more in what their client works for is signed out.
 * A refresh token that was used and comes again ends the sign-in (`client_tokens.use_of`). Renewals
   of one sign-in are made one after the other.
 * A person has a bounded number; one more ends the one that was renewed longest ago.
@@ -35,6 +37,7 @@ from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.client_tokens import RefreshToken, RefreshUse
+from bailee.accounts.group_grants import GroupGrants
 from bailee.accounts.people import People
 from bailee.accounts.roles import Actor, Permission
 from bailee.accounts.ways_in import OpenIdProvider
@@ -43,7 +46,7 @@ from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.people import identities
 from bailee.db.sign_ins import sign_ins
-from bailee.errors import InputError
+from bailee.errors import InputError, UpstreamError
 
 if TYPE_CHECKING:
     from bailee.accounts.provider_sign_in import ProviderSignIn
@@ -53,7 +56,9 @@ _WHAT: Final = "the sign-ins"
 _LOCKS: Final = 64
 _NOBODY: Final = Actor()
 """Who ends what has ended by itself."""
-Why = Literal["signed_out", "everywhere", "reused", "lapsed", "provider", "changed", "replaced"]
+Why = Literal[
+    "signed_out", "everywhere", "reused", "lapsed", "provider", "changed", "replaced", "groups"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,7 @@ class SignIns:
         accounts: Accounts,
         people: People,
         authority: Authority,
+        groups: GroupGrants,
         providers: Callable[[], ProviderSignIn],
     ) -> None:
         self._engine = backing.engine
@@ -117,6 +123,7 @@ class SignIns:
         self._accounts = accounts
         self._people = people
         self._authority = authority
+        self._groups = groups
         self._providers = providers
         # While one sign-in is renewed or ended: by its key.
         self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
@@ -124,9 +131,23 @@ class SignIns:
     # -- beginning -------------------------------------------------------------------------------
 
     def provider_for(self, person_id: str, account: Account) -> OpenIdProvider | None:
-        """The provider that has to say who this is before a client works on an account's terms."""
+        """The provider that has to say who this is before a client works on an account's terms.
+
+        Raises:
+            InputError: `forbidden`, there is none any more, and their place is by its groups.
+        """
         if account.organisation_id is None:
             return None
+        for grant in self._groups.of_person(person_id):
+            if grant.organisation_id == account.organisation_id and grant.role is not None:
+                found = self._providers().of_organisation(grant.provider_id)
+                if found is None:
+                    raise InputError(
+                        "the provider whose groups gave this place is not set any more.",
+                        code="forbidden",
+                        hint="the operator sets it: bailee organisation provider",
+                    )
+                return found
         provider = self._providers().of_organisation(account.organisation_id)
         if provider is None:
             return None
@@ -255,12 +276,30 @@ class SignIns:
             raise _over()
         kept = self._identifiers.open(row.person_id, "provider token", row.provider_token)
         try:
-            given = providers.renew(provider, kept)
+            renewed = providers.renew(provider, kept)
         except InputError as error:
             if error.code == "authentication":
                 self._end(row.key_id, "provider", _NOBODY)
             raise
-        return self._seal(row.person_id, given)
+        sealed = self._seal(row.person_id, renewed.token)
+        self._keep(row, sealed)  # what comes next may fail, and the provider's old one is used
+        try:
+            providers.settle(provider, row.person_id, renewed)
+        except InputError as error:
+            if error.code != "forbidden":
+                raise UpstreamError(error.message, hint=error.hint) from error
+        if not self._stands(row):
+            self._end(row.key_id, "groups", _NOBODY)
+            raise _over()
+        return sealed
+
+    def _keep(self, row: DbRow, sealed: bytes) -> None:
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                update(sign_ins)
+                .where(sign_ins.c.key_id == row.key_id, sign_ins.c.number == row.number)
+                .values(provider_token=sealed)
+            )
 
     def _tokens(self, key_id: str, person_id: str, number: int) -> ClientTokens:
         prove, lasts = self._identifiers.index, client_tokens.LASTS

@@ -19,6 +19,7 @@ from bailee.operations.usage import usage_for_client
 from bailee.policy import Policy
 from bailee.sign_in import documents
 from bailee.sign_in.application import ClientSignInApplication, Given, SignInPlaces
+from bailee.usage.asking import UsageAsker
 from bailee.usage.models import is_listed
 
 TELEMETRY: Final = ("/v1/metrics", "/v1/logs", "/v1/traces")
@@ -47,8 +48,8 @@ def beside(clients: ClientSignInApplication) -> Mapping[str, ASGIApp]:
 
 def settings_of(node: Node) -> Given:
     """What Claude Code obeys while it is signed in: what the document says, and which models an
-    organisation or a plan may ask. A list with an open end can't be told to it; the gateway holds
-    to it all the same.
+    organisation, a team or a plan may ask. A list with an open end can't be told to it; the gateway
+    holds to it all the same.
     """
 
     @lru_cache(maxsize=2)
@@ -57,7 +58,7 @@ def settings_of(node: Node) -> Given:
 
     def given(key: ApiKey, account: Account) -> JsonObject:
         compiled = compiled_for(node.policy)
-        whose = asker_of(key, account).lists
+        whose = _asker(node, key, account).lists
         lists = [one.models for one in node.limits.lists() if (one.scope, one.subject) in whose]
         named = dict.fromkeys(one for models in lists for one in models)
         told = [one for one in named if all(is_listed(one, models) for models in lists)]
@@ -68,11 +69,17 @@ def settings_of(node: Node) -> Given:
     return given
 
 
+def _asker(node: Node, key: ApiKey, account: Account) -> UsageAsker:
+    asker = asker_of(key, account)
+    team = node.registry.groups.team(asker.organisation, asker.person)
+    return asker if team is None else asker._replace(team=team)
+
+
 def _usage_of(node: Node) -> Given:
     """What Claude Code shows its person of what they used; nothing where a key is nobody's."""
 
     def given(key: ApiKey, account: Account) -> JsonObject | None:
-        asker = asker_of(key, account)
+        asker = _asker(node, key, account)
         if not asker.person:
             return None
         return members(usage_for_client(node, asker, node.clock()))

@@ -43,15 +43,17 @@ class UsageMetering:
     def __init__(self, node: Node) -> None:
         """Raises: InputError, code `configuration`: the price table is wrong."""
         settings = node.settings
+        self._node = node
         file = settings.text("usage.prices")
         prices = read_prices(None if file is None else Path(file))
         self.counting = UsageCounting(
-            node.usage, prices, partial(_holder, node), partial(datetime.fromtimestamp, tz=UTC)
+            node.usage, prices, self._holder, partial(datetime.fromtimestamp, tz=UTC)
         )
         self.governing = Governing(
             node.limits,
             prices,
             node.clock,
+            node.registry.groups,
             serves_unknown=lambda: node.policy.on_limits_unknown == "serve",
             ask_at=settings.text("usage.ask_at") or "",
         )
@@ -92,19 +94,21 @@ class UsageMetering:
         else:
             self.counting.add(use)
 
-
-def _holder(node: Node, account_id: str, key_id: str) -> KeyHolder | None:
-    try:
-        account = node.accounts.get(account_id)
-    except InputError:
-        return None
-    person, zero = account.person_id, False
-    try:
-        key = node.accounts.api_key(key_id)
-        person, zero = key.person_id or person, key.zero_retention
-    except InputError:
-        pass  # a key that was for one session or one run, and is over
-    return KeyHolder(person or "", account.organisation_id or "", _until(node, account, zero))
+    def _holder(self, account_id: str, key_id: str) -> KeyHolder | None:
+        node = self._node
+        try:
+            account = node.accounts.get(account_id)
+        except InputError:
+            return None
+        person, zero = account.person_id or "", False
+        try:
+            key = node.accounts.api_key(key_id)
+            person, zero = key.person_id or person, key.zero_retention
+        except InputError:
+            pass  # a key that was for one session or one run, and is over
+        asker = UsageAsker(key_id, person, account.organisation_id or "", account.plan)
+        team = self.governing.in_team(asker).team
+        return KeyHolder(person, asker.organisation, team, _until(node, account, zero))
 
 
 def _until(node: Node, account: Account, zero: bool) -> Callable[[datetime], datetime | None]:

@@ -22,6 +22,7 @@ from bailee.db.accounts import accounts, consent_records
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
+from bailee.db.groups import group_grants
 from bailee.db.people import memberships, passkeys, persons, providers, trainers, web_sessions
 from bailee.db.policy import policy_activations
 from bailee.db.sign_ins import sign_ins
@@ -84,6 +85,10 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
             else:
                 change = update(memberships).where(*where).values(role=role)
                 done.undone += connection.execute(change).rowcount
+        for organisation, person in plan.groups:
+            grants = group_grants.c.organisation_id == organisation
+            gone = delete(group_grants).where(grants, group_grants.c.person_id == person)
+            done.undone += connection.execute(gone).rowcount
         for person, operator in plan.operators.items():
             change = update(persons).where(persons.c.id == person).values(operator=operator)
             done.undone += connection.execute(change).rowcount
@@ -106,7 +111,8 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
             gone = delete(providers).where(providers.c.organisation_id == organisation)
             if connection.execute(gone).rowcount:
                 done.look.append(
-                    f"{organisation}: its sign-in was changed since, and is off; set it again."
+                    f"{organisation}: its sign-in was changed since, and is off; set it again, "
+                    "with the rules for its groups."
                 )
         for person in plan.passwords:
             change = update(persons).where(persons.c.id == person, persons.c.password.is_not(None))

@@ -75,7 +75,8 @@ class ReplayPlan:
 
     `choices`: by account and purpose, in order. `holds`: placed and not released, each with what it
     is on and since when; `released`: those that are over. `roles`: by organisation and person, None
-    where there is none any more. `providers`: organisations whose sign-in was changed. `networks`:
+    where there is none any more. `providers`: organisations whose sign-in was changed. `groups`: by
+    organisation and person, where rules for groups gave something that they took since. `networks`:
     by account, what was done to its network list, in order. `buried`: what no client may go on
     with. `usage_limits`: by scope, subject, measure and span, None where there is none any more;
     `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys, taken
@@ -101,6 +102,7 @@ class ReplayPlan:
     usage_limits: dict[tuple[str, str, str, str], int | None] = field(default_factory=dict)
     usage_models: dict[tuple[str, str], str] = field(default_factory=dict)
     providers: dict[str, None] = field(default_factory=dict)
+    groups: dict[tuple[str, str], None] = field(default_factory=dict)
     passwords: dict[str, None] = field(default_factory=dict)
     passkeys: dict[str, None] = field(default_factory=dict)
     git: dict[str, None] = field(default_factory=dict)
@@ -170,6 +172,10 @@ def _let_go(made: ReplayPlan, entry: Entry) -> None:
 def _role(made: ReplayPlan, entry: Entry) -> None:
     new = entry.body.get("new")
     made.roles[entry.subject, str(entry.body["person"])] = None if new is None else str(new)
+
+
+def _group_lost(made: ReplayPlan, entry: Entry) -> None:
+    made.groups[entry.subject, str(entry.body["person"])] = None
 
 
 def _operator(made: ReplayPlan, entry: Entry) -> None:
@@ -277,6 +283,8 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "usage.limit_removed": _usage_limit,
     "usage.models_set": _usage_models,
     "provider.bound": _into("providers"),
+    "provider.groups_set": _into("providers"),
+    "group.lost": _group_lost,
     "person.password_set": _into("passwords"),
     "person.passkey_removed": _into("passkeys"),
     "person.taken_over": _taken_over,
@@ -316,6 +324,9 @@ _NOTHING: Final = frozenset(
         *("person.erasure_deferred", "person.erasure_done", "cloud.erased"),
         # what came into being since, and is not in the backup
         *("account.created", "key.created", "organisation.created", "person.created"),
+        # a service account's end is the end of its key
+        *("workload.added", "workload.removed", "workload.exchanged"),
+        *("group.gained", "provider.group_rule_added", "provider.group_rule_removed"),
         *("person.identity_bound", "person.passkey_added", "git_connection.added"),
         *("sign_in.begun", "report.received"),
         *("cloud.session_requested", "cloud.session_started", "cloud.session_ended", "cloud.git"),

@@ -18,6 +18,8 @@ _OPENS = {
     "full": "all",
     "ingest": "sending",
     "cloud": "one cloud session",
+    "signed_in": "all, for a client that is signed in",
+    "workload": "the gateway, for a service account",
     "operator": "the API, for the operator",
 }
 

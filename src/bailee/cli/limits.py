@@ -20,7 +20,9 @@ app = typer.Typer(
 
 _Of = Annotated[
     str | None,
-    typer.Option(help="A person (per_… or email), org_… or key_…; not given: everybody together."),
+    typer.Option(
+        help="A person (per_… or email), org_…, org_…/team or key_…; else everybody together."
+    ),
 ]
 _Per = Annotated[str | None, typer.Option(help="minute, day, week or month (UTC).")]
 
@@ -109,7 +111,7 @@ def models(as_json: JsonOption = False, home: PlaceOption = None) -> None:
 
 @app.command()
 def allow(
-    of: Annotated[str, typer.Argument(help="org_…, or a plan of the policy.")],
+    of: Annotated[str, typer.Argument(help="org_…, org_…/team, or a plan of the policy.")],
     models: Annotated[
         list[str] | None,
         typer.Argument(help="Models; a name means its dated ids too, claude-haiku-* all such."),
@@ -117,7 +119,7 @@ def allow(
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Say which models an organisation, or the accounts of a plan, may ask; none: all again."""
+    """Say which models an organisation, a team or a plan's accounts may ask; none: all again."""
     with reporting():
         _show_models(ask_several(home, "usage.allow", {"of": of, "models": models or []}), as_json)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import webbrowser
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -24,15 +25,37 @@ def login(
     browser: Annotated[
         bool, typer.Option(help="Open the page in a browser; the address is printed either way.")
     ] = True,
+    workload: Annotated[
+        str | None,
+        typer.Option(
+            help="As this service account (svc_…), by the token of the CI provider's job.",
+            show_default=False,
+        ),
+    ] = None,
+    audience: Annotated[
+        str | None,
+        typer.Option(help="For whom the job's token is to be (GitHub).", show_default=False),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="Where the job's token is, if in a file.", show_default=False),
+    ] = None,
 ) -> None:
     """Sign in at a gateway, for `bailee code`, `bailee run` and whatever asks `bailee token`."""
     from bailee.client import signed_in
     from bailee.client.files import data_folder
     from bailee.client.gateway_address import checked_gateway
+    from bailee.client.workload_token import workload_token
     from bailee.outbound.network import Network
 
     with reporting():
         address, network, agent = checked_gateway(gateway), Network.of(), f"bailee/{__version__}"
+        if workload is not None:
+            job = workload_token(token_file, audience, os.environ.get, network)
+            found = signed_in.exchange(address, workload, job, network, time.time(), agent)
+            signed_in.keep(data_folder(), found)
+            say(f"signed in at {address} as {line(workload)}, for an hour")
+            return
         begun = signed_in.begin(address, network, agent)
         if notice := text(begun.get("login_notice")):
             say(notice, err=True)
@@ -45,16 +68,19 @@ def login(
         while time.monotonic() < until:
             time.sleep(pause)
             code = text(begun["device_code"])
-            found = signed_in.claim(address, code, network, time.time(), agent)
-            if isinstance(found, signed_in.LocalSignIn):
-                signed_in.keep(data_folder(), found)
-                say(f"signed in at {address}" + (f" as {line(found.email)}" if found.email else ""))
+            claimed = signed_in.claim(address, code, network, time.time(), agent)
+            if isinstance(claimed, signed_in.LocalSignIn):
+                signed_in.keep(data_folder(), claimed)
+                say(
+                    f"signed in at {address}"
+                    + (f" as {line(claimed.email)}" if claimed.email else "")
+                )
                 return
-            if found == "slow_down":
+            if claimed == "slow_down":
                 pause += 5
-            elif found == "access_denied":
+            elif claimed == "access_denied":
                 raise PolicyDenied("the sign-in was denied in the browser.", code="forbidden")
-            elif found != "authorization_pending":
+            elif claimed != "authorization_pending":
                 break
         raise InputError("the sign-in was not confirmed in time.", hint="begin again: bailee login")
 

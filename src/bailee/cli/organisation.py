@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from bailee.cli import groups, workloads
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
@@ -22,7 +23,9 @@ from bailee.shown import line
 app = typer.Typer(help="Organisations and their members.", no_args_is_help=True)
 member = typer.Typer(help="Who is in an organisation.", no_args_is_help=True)
 partner = typer.Typer(help="The partner programme: an admin's to join.", no_args_is_help=True)
+app.add_typer(groups.app, name="groups")
 app.add_typer(member, name="member")
+app.add_typer(workloads.app, name="service-account")
 app.add_typer(partner, name="partner")
 
 Organisation = Annotated[str, typer.Argument(help="org_…, as in `bailee organisation list`.")]

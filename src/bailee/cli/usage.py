@@ -26,15 +26,17 @@ def usage(  # noqa: PLR0917 - each is an option
     by: Annotated[
         list[str] | None,
         typer.Option(
-            help="day, hour, person, organisation (its team), account, key, client, model or "
-            "channel; repeatable."
+            help="day, hour, person, organisation, team, account, key, client, model or channel; "
+            "repeatable."
         ),
     ] = None,
     since: Annotated[str | None, typer.Option(help="The first day (UTC): 2026-11-01.")] = None,
     until: Annotated[str | None, typer.Option(help="The last day.")] = None,
     of: Annotated[
         str | None,
-        typer.Option(help="A person (per_… or email), org_… or acc_…; else all you may see."),
+        typer.Option(
+            help="A person (per_… or email), org_…, org_…/team or acc_…; else all you may see."
+        ),
     ] = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Comma-separated, for a spreadsheet.")
@@ -46,7 +48,7 @@ def usage(  # noqa: PLR0917 - each is an option
     with reporting():
         if as_csv and as_json:
             raise InputError("--csv and --json are two answers to one question.")
-        asked = {"by": [_named(one) for one in by or ["day"]], "since": since, "until": until}
+        asked = {"by": by or ["day"], "since": since, "until": until}
         found = ask_one(home, "usage.show", {**asked, "of": of})
         if as_json:
             print_json(found)
@@ -92,10 +94,6 @@ def _table(by: list[str], rows: list[Fields]) -> None:
         note(f"Of {unpriced} requests the price is not known: they are not in the cost.")
     if estimated:
         note(f"Of {estimated} requests that broke off, tokens are estimated by what came.")
-
-
-def _named(by: str) -> str:
-    return "organisation" if by == "team" else by
 
 
 def _cost(row: Fields) -> str:

@@ -7,7 +7,7 @@ Rules kept here:
 * What the gateway does not answer changes nothing here. When it says that the sign-in is over, the
   file goes, and the person is told to sign in.
 
-Standards: RFC 8628 (device grant), RFC 6749 (6), RFC 7009.
+Standards: RFC 8628 (device grant), RFC 6749 (6), RFC 7009, RFC 8693.
 Rows: O1, D2.
 """
 
@@ -33,6 +33,7 @@ SOON: Final = 300.0
 """A token that lasts no longer than this (seconds) is renewed before it is used."""
 SIGN_IN_FILE: Final = "BAILEE_SIGN_IN_FILE"
 """In a program's surroundings: where the sign-in is by which it was given its token."""
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _OWN: Final = (
     *("BAILEE_API_KEY", "BAILEE_URL", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"),
@@ -149,6 +150,35 @@ def claim(gateway: str, code: str, network: Network, now: float, agent: str) -> 
     if answer.good:
         return _of(gateway, said, now)
     return text(said.get("error")) or "temporarily_unavailable"
+
+
+def exchange(  # noqa: PLR0917 - as `claim`
+    gateway: str, service_account: str, token: str, network: Network, now: float, agent: str
+) -> LocalSignIn:
+    """The sign-in of a machine, for its CI provider's token (RFC 8693): an hour, without renewal.
+
+    Raises:
+        InputError: `authentication`, the gateway does not take it; UpstreamError: it does not
+            answer.
+    """
+    form = {
+        "grant_type": TOKEN_EXCHANGE,
+        "audience": service_account,
+        "subject_token": token,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+    }
+    answer = _post(gateway, "/oauth/token", form, network, agent)
+    said = _said(answer)
+    if answer.good:
+        return _of(gateway, said, now)
+    if answer.status in (400, 401):
+        why = "".join(one for one in text(said.get("error_description")) if one.isprintable())[:200]
+        raise InputError(
+            f"the gateway does not take this job's token. {why}".strip(),
+            code="authentication",
+            hint="bailee organisation service-account list shows whose tokens count",
+        )
+    raise UpstreamError(f"{gateway} gives no token now (status {answer.status}).")
 
 
 def end(held: LocalSignIn, network: Network) -> None:

@@ -19,6 +19,7 @@ from bailee.db import (
     checks,
     cloud,
     feedback,
+    groups,
     people,
     policy,
     sign_ins,
@@ -26,6 +27,7 @@ from bailee.db import (
     training,
     usage,
     vault,
+    workloads,
 )
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
@@ -57,7 +59,9 @@ DECIDING: Final = (
     training.training_sessions,
     sign_ins.sign_ins,
     policy.policy_activations,
+    workloads.service_accounts,
     *people.CHECKED,
+    *groups.CHECKED,
     *usage.CHECKED,
 )
 """The tables whose rows are checked (`checks`)."""

@@ -15,6 +15,7 @@ usage_counts = Table(
     Column("account", String, primary_key=True),
     Column("person", String, primary_key=True),
     Column("organisation", String, primary_key=True),
+    Column("team", String, primary_key=True),
     Column("key_id", String, primary_key=True),
     Column("client", String, primary_key=True),
     Column("model", String, primary_key=True),
@@ -44,7 +45,8 @@ Empty texts: it is nobody's (any more), or not known. `own`: 1 on the client's o
 milliseconds of the slowest request. No content."""
 
 DIMENSIONS: Final = (
-    "hour", "account", "person", "organisation", "key_id", "client", "model", "channel", "own",
+    "hour", "account", "person", "organisation", "team", "key_id", "client", "model", "channel",
+    "own",
 )  # fmt: skip
 SUMS: Final = (
     "requests", "errors", "refused", "aborted", "estimated", "unpriced", "input", "output",
@@ -98,6 +100,6 @@ usage_models = Table(
     Column("models", String, nullable=False),
     check(),
 )
-"""Which models an organisation, or the accounts of a plan, may ask: names with spaces between."""
+"""Which models an organisation, a team or a plan's accounts may ask: names with spaces between."""
 
 CHECKED: Final = (usage_limits, usage_models)

@@ -61,6 +61,12 @@ _BY: Final[Declared] = {"by": _ID}
 _PLACE: Final[Declared] = {"offset": _NUMBER, "length": _NUMBER}
 _GIT: Final[Declared] = {"kind": _WORD, "place": _SEALED, "by": _ID}
 _HOST: Final[Declared] = {"entry": _SEALED, "verdict": _WORD, "by": _ID, "again": _AGAIN}
+_GROUP_RULE: Final[Declared] = {
+    "rule": _ID, "group": _SETTING, "organisation": _ID, "role": _WORD, "team": _WORD, "by": _ID,
+}  # fmt: skip
+_GROUP_GRANT: Final[Declared] = {
+    "person": _ID, "provider": _ID, "role": _WORD, "rule": _ID, "team": _WORD, "team_rule": _ID,
+}  # fmt: skip
 _HOLD: Final[Declared] = {"hold": _ID}
 _HELD: Final[Declared] = {"data_class": _WORD, "clause": _WORD}
 _ERASED: Final[Declared] = {
@@ -106,6 +112,12 @@ KINDS: Final[Mapping[str, Declared]] = {
     "member.role": {"person": _ID, "old": _WORD, "new": _WORD, "by": _ID},
     "member.removed": {"person": _ID, "old": _WORD, "by": _ID, "keys": _NUMBER},
     "provider.bound": {"domain": _SETTING, "issuer": _SETTING, "by": _ID},
+    # what groups of a provider give: the rules, and what they gave or took, by their ids
+    "provider.groups_set": {"claim": _SETTING, "rules": _NUMBER, "by": _ID},
+    "provider.group_rule_added": _GROUP_RULE,
+    "provider.group_rule_removed": _GROUP_RULE,
+    "group.gained": _GROUP_GRANT,
+    "group.lost": _GROUP_GRANT,
     "person.created": {"by": _ID, "operator": _NUMBER},
     "person.operator": {"operator": _NUMBER, "by": _ID},
     "person.trainer": {"trainer": _NUMBER, "by": _ID},
@@ -120,6 +132,13 @@ KINDS: Final[Mapping[str, Declared]] = {
     # a client, by the key as which it is known
     "sign_in.client_begun": {"key": _ID, "account": _ID, "provider": _NUMBER},
     "sign_in.client_ended": {"key": _ID, "why": _WORD, "by": _ID},
+    # service accounts of machines, and the tokens that were given to them
+    "workload.added": {
+        "organisation": _ID, "key": _ID, "issuer": _SETTING, "audience": _SETTING,
+        "claims": _SETTING, "by": _ID,
+    },
+    "workload.removed": {"key": _ID, "by": _ID},
+    "workload.exchanged": {"key": _ID},
     "access.read": {"by": _ID, "reason": _SEALED},
     "remains.search_begun": {"by": _ID, "reason": _SEALED, "folders": _NUMBER},
     "remains.searched": {"by": _ID, "found": _NUMBER, "document": _ID},

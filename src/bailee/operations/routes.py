@@ -48,6 +48,12 @@ ROUTES: Final[Mapping[str, Route]] = {
     "organisation.member": Route("PUT", "/organisations/{organisation}/members/{person}"),
     "organisation.remove_member": Route("DELETE", "/organisations/{organisation}/members/{person}"),
     "organisation.provider": Route("PUT", "/organisations/{organisation}/provider"),
+    "organisation.groups": Route("GET", "/organisations/{organisation}/groups"),
+    "organisation.set_groups": Route("PUT", "/organisations/{organisation}/groups"),
+    "organisation.try_groups": Route("POST", "/organisations/{organisation}/groups/trials"),
+    "workload.list": Route("GET", "/organisations/{organisation}/service-accounts"),
+    "workload.add": Route("POST", "/organisations/{organisation}/service-accounts"),
+    "workload.remove": Route("DELETE", "/service-accounts/{id}"),
     "partner.join": Route("PUT", "/organisations/{organisation}/partner-programme"),
     "partner.leave": Route("DELETE", "/organisations/{organisation}/partner-programme"),
     # A person's own choice

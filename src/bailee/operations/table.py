@@ -28,6 +28,7 @@ from bailee.operations import (
     codec,
     erasure,
     feedback,
+    groups,
     holds,
     home,
     keeping,
@@ -43,6 +44,7 @@ from bailee.operations import (
     telemetry,
     training,
     usage,
+    workloads,
 )
 from bailee.operations.asks import PROOFS, Via, asked_by
 
@@ -86,6 +88,7 @@ def perform(
 OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **people.OPERATIONS,
     **organisations.OPERATIONS,
+    **groups.OPERATIONS,
     **choices.OPERATIONS,
     **training.OPERATIONS,
     **accounts.OPERATIONS,
@@ -109,4 +112,5 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **cloud_git.OPERATIONS,
     **cloud_network.OPERATIONS,
     **usage.OPERATIONS,
+    **workloads.OPERATIONS,
 }

@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from bailee.accounts import Account
+from bailee.accounts.groups import check_team
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.node import Node
@@ -34,6 +35,7 @@ from bailee.usage.limits import (
     Scope,
     Subject,
     UsageLimit,
+    team_id,
     window_of,
 )
 
@@ -70,7 +72,7 @@ class LimitSummary:
 
 @dataclass(frozen=True, slots=True)
 class ModelListSummary:
-    """The models that an organisation, or the accounts of a plan, may ask."""
+    """The models that an organisation, a team of one, or the accounts of a plan, may ask."""
 
     scope: str
     subject: str
@@ -87,9 +89,10 @@ def show(
     until: str | None = None,
     of: str | None = None,
 ) -> UsageReport:
-    """What was used, by day, hour, person, organisation, account, key, client, model or channel,
-    from a day (UTC) up to the end of another; without days, this month. `of`: a person, an
-    organisation or an account; without one, of who asks, and for the operator of everybody.
+    """What was used, by day, hour, person, organisation, team, account, key, client, model or
+    channel, from a day (UTC) up to the end of another; without days, this month. `of`: a person, an
+    organisation, a team (`org_…/name`) or an account; without one, of who asks, and for the
+    operator of everybody.
     """
     whose = _whose(asks, node, of)
     first, last = _days(asks.at, since, until)
@@ -117,7 +120,8 @@ def limit(
     of: str | None = None,
 ) -> LimitSummary:
     """Set a limit on money (micro-USD), tokens, requests or concurrency, `per` minute, day, week or
-    month, of a person, an organisation or a key; without a name, of everybody together.
+    month, of a person, an organisation, a team (`org_…/name`) or a key; without a name, of
+    everybody together.
     """
     asks.require(node, Permission.USAGE_LIMIT)
     made = _made(_subject(asks, node, of), measure, per, amount)
@@ -155,6 +159,12 @@ def models(asks: Asks, node: Node) -> list[ModelListSummary]:
         for account in _accounts(asks, node)
         for name in (account.plan, account.organisation_id)
     }
+    if asks.actor.person_id is not None:
+        concerned |= {
+            team_id(one.organisation_id, one.team)
+            for one in node.registry.groups.of_person(asks.actor.person_id)
+            if one.team is not None and one.organisation_id in concerned
+        }
     return [one for one in every if one.subject in concerned]
 
 
@@ -162,20 +172,21 @@ def models(asks: Asks, node: Node) -> list[ModelListSummary]:
 def allow(
     asks: Asks, node: Node, models: tuple[str, ...] = (), *, of: str
 ) -> list[ModelListSummary]:
-    """Say which models an organisation (org_…), or the accounts of a plan, may ask; none named: all
-    again. A name means its dated ids too; `claude-haiku-*` all that begin so.
+    """Say which models an organisation (org_…), a team of one (`org_…/name`), or the accounts of a
+    plan, may ask; none named: all again. A name means its dated ids too; `claude-haiku-*` all that
+    begin so.
     """
     asks.require(node, Permission.USAGE_LIMIT)
     if of.startswith("org_"):
-        node.accounts.of_organisation(of)
-        node.limits.set_models("organisation", of, models, by=asks.actor.name)
+        subject = _of_organisation(node, of)
+        node.limits.set_models(subject.scope, of, models, by=asks.actor.name)
     elif of in node.policy.plans:
         node.limits.set_models("plan", of, models, by=asks.actor.name)
     else:
         raise InputError(
-            "this is neither an organisation nor a plan.",
+            "this is neither an organisation, nor a team, nor a plan.",
             code="not_found",
-            hint=f"org_…, or one of: {', '.join(node.policy.plans)}",
+            hint=f"org_…, org_…/team, or one of: {', '.join(node.policy.plans)}",
         )
     return [ModelListSummary(one.scope, one.subject, one.models) for one in node.limits.lists()]
 
@@ -203,10 +214,11 @@ def _whose(asks: Asks, node: Node, of: str | None) -> UsageOf:
         asks.require(node, Permission.USAGE_READ, account)
         return UsageOf(account=account.account_id)
     if of.startswith(("org_", "acc_")):
-        account = named(asks, node, of)
+        name, _, team = of.partition("/")
+        account = named(asks, node, name)
         asks.require(node, Permission.USAGE_READ, account)
         if account.organisation_id is not None:
-            return UsageOf(organisation=account.organisation_id)
+            return UsageOf(organisation=account.organisation_id, team=team or None)
         return UsageOf(account=account.account_id)
     person = find_person(asks, node, of)
     if person.person_id != actor.person_id:
@@ -224,6 +236,13 @@ def _subjects(node: Node, whose: UsageOf) -> list[Subject]:
             Subject(Scope.ORGANISATION, one.organisation_id)
             for one in node.registry.organisations.of_person(whose.person)
         ]
+        found += [
+            Subject(Scope.TEAM, team_id(one.organisation_id, one.team))
+            for one in node.registry.groups.of_person(whose.person)
+            if one.team is not None
+        ]
+    if whose.organisation is not None and whose.team is not None:
+        return [Subject(Scope.TEAM, team_id(whose.organisation, whose.team))]
     if whose.organisation is not None:
         found.append(Subject(Scope.ORGANISATION, whose.organisation))
         accounts.add(node.accounts.of_organisation(whose.organisation).account_id)
@@ -243,9 +262,17 @@ def _subject(asks: Asks, node: Node, of: str | None) -> Subject:
     if of.startswith("key_"):
         return Subject(Scope.KEY, node.accounts.api_key(of).key_id)
     if of.startswith("org_"):
-        node.accounts.of_organisation(of)
-        return Subject(Scope.ORGANISATION, of)
+        return _of_organisation(node, of)
     return Subject(Scope.PERSON, find_person(asks, node, of).person_id)
+
+
+def _of_organisation(node: Node, of: str) -> Subject:
+    """An organisation (`org_…`), or a team of one (`org_…/name`)."""
+    name, slash, team = of.partition("/")
+    node.accounts.of_organisation(name)
+    if not slash:
+        return Subject(Scope.ORGANISATION, name)
+    return Subject(Scope.TEAM, team_id(name, check_team(team)))
 
 
 def _accounts(asks: Asks, node: Node) -> list[Account]:

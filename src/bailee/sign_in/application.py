@@ -4,7 +4,7 @@
 |---|---|
 | `GET /.well-known/oauth-authorization-server` | where the following is |
 | `POST /oauth/device_authorization` | a device grant (RFC 8628) |
-| `POST /oauth/token` | tokens for a grant that was confirmed, or for a refresh token |
+| `POST /oauth/token` | tokens for a grant that was confirmed, for a refresh token, for a job's |
 | `POST /oauth/revoke` | the sign-in is over (RFC 7009) |
 | `GET /managed/settings` | the settings that the client obeys, or 404: it may start without |
 | `GET /api/oauth/usage` | what its person used, or 404: nothing is shown |
@@ -17,9 +17,9 @@ Rules kept here:
 * `/managed/settings` is asked for at each start; a client that gets anything but 200, 304 or 404
   does not start. So whatever goes wrong with a document is answered as if there were none.
 * What may wait for a provider does so on threads of its own, a few, and only with a token that was
-  made here.
+  made here, or for the keys of a provider that the operator named, once a minute at the most.
 
-Standards: RFC 6749, RFC 7009, RFC 8414, RFC 8628.
+Standards: RFC 6749, RFC 7009, RFC 8414, RFC 8628, RFC 8693.
 """
 
 from __future__ import annotations
@@ -150,6 +150,8 @@ class ClientSignInApplication:
                 return await self._claimed(request, _needed(form, "device_code"))
             if grant == documents.REFRESH_GRANT:
                 return await self._renewed(request, _needed(form, "refresh_token"))
+            if grant == documents.EXCHANGE_GRANT:
+                return await self._exchanged(form)
             raise _Refused("unsupported_grant_type")
 
         return await _answered(answer)
@@ -178,6 +180,23 @@ class ClientSignInApplication:
                 raise UpstreamError(error.message) from error
             raise _Refused("invalid_grant", error.message) from error
         return _json(documents.tokens(given), headers=_NO_STORE)
+
+    async def _exchanged(self, form: dict[str, str]) -> Response:
+        """A machine's token of its provider for one of a service account (RFC 8693, 2.1)."""
+        kind = _needed(form, "subject_token_type")
+        wanted = form.get("requested_token_type", documents.ACCESS_TOKEN)
+        if kind not in (documents.JWT_TOKEN, documents.ID_TOKEN) or "actor_token" in form:
+            raise _Refused("invalid_request", "the subject is a JWT, and nobody acts for it")
+        if wanted != documents.ACCESS_TOKEN:
+            raise _Refused("invalid_request", "access tokens alone are given")
+        token, name = _needed(form, "subject_token"), _needed(form, "audience")
+        workloads = self._registry.workloads
+        try:
+            given = await self._do(lambda: workloads.exchange(name, token))
+        except InputError as error:
+            code = "invalid_target" if error.code == "not_found" else "invalid_request"
+            raise _Refused(code, error.message) from error
+        return _json(documents.exchanged(given.access, given.lasts), headers=_NO_STORE)
 
     async def _revoke(self, request: Request) -> Response:
         async def answer() -> Response:

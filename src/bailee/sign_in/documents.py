@@ -8,7 +8,7 @@ Rules kept here, each since a client was seen to need it:
 * A document of settings is wrapped, and named by its digest. One that no client could take is none:
   what is answered then is 404, at which clients start. At anything else they don't.
 
-Standards: RFC 6749 (5), RFC 8414, RFC 8628 (3.2).
+Standards: RFC 6749 (5), RFC 8414, RFC 8628 (3.2), RFC 8693 (2.2).
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ from bailee.policy.wording import joined, period_in_words
 LONGEST_NOTICE: Final = 500
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 REFRESH_GRANT: Final = "refresh_token"
+EXCHANGE_GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+JWT_TOKEN: Final = "urn:ietf:params:oauth:token-type:jwt"  # noqa: S105
+ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105
+ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
 
 
 def metadata(base: str) -> JsonObject:
@@ -37,7 +41,7 @@ def metadata(base: str) -> JsonObject:
         "device_authorization_endpoint": f"{base}/oauth/device_authorization",
         "token_endpoint": f"{base}/oauth/token",
         "revocation_endpoint": f"{base}/oauth/revoke",
-        "grant_types_supported": [DEVICE_GRANT, REFRESH_GRANT],
+        "grant_types_supported": [DEVICE_GRANT, REFRESH_GRANT, EXCHANGE_GRANT],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],
@@ -73,6 +77,16 @@ def tokens(given: ClientTokens) -> JsonObject:
     if given.email is not None:
         said["email"] = given.email
     return said
+
+
+def exchanged(access: str, lasts: int) -> JsonObject:
+    """What a machine gets for a token of its provider (RFC 8693, 2.2.1). It is not renewed."""
+    return {
+        "access_token": access,
+        "issued_token_type": ACCESS_TOKEN,
+        "token_type": "Bearer",
+        "expires_in": lasts,
+    }
 
 
 def notice(policy: Policy, console: str) -> str:

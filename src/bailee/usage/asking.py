@@ -8,19 +8,22 @@ from typing import Final, NamedTuple, Protocol
 from bailee.api import Api
 from bailee.apis.metering import Metered
 from bailee.usage.client_shapes import LimitRefusal
-from bailee.usage.limits import Scope, Subject
+from bailee.usage.limits import Scope, Subject, team_id
 
 PLAN: Final = "plan"
 """Of a list of models: it is for the accounts of a plan."""
 
 
 class UsageAsker(NamedTuple):
-    """Who asks: the key, whom it speaks for, and on which plan. Empty: nobody."""
+    """Who asks: the key, whom it speaks for, on which plan, and in which team. Empty: nobody, or
+    none.
+    """
 
     key_id: str
     person: str
     organisation: str
     plan: str
+    team: str = ""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
@@ -30,12 +33,17 @@ class UsageAsker(NamedTuple):
             found.append(Subject(Scope.PERSON, self.person))
         if self.organisation:
             found.append(Subject(Scope.ORGANISATION, self.organisation))
+        if self.team:
+            found.append(Subject(Scope.TEAM, team_id(self.organisation, self.team)))
         return tuple(found)
 
     @property
     def lists(self) -> tuple[tuple[str, str], ...]:
         """Whose lists of models hold."""
-        return (Scope.ORGANISATION, self.organisation), (PLAN, self.plan)
+        of = (Scope.ORGANISATION, self.organisation), (PLAN, self.plan)
+        if not self.team:
+            return of
+        return (Scope.TEAM, team_id(self.organisation, self.team)), *of
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,13 @@ class UseOf(NamedTuple):
 
 
 class KeyHolder(NamedTuple):
-    """Whose a key is, and until when what it uses is counted, if it is."""
+    """Whose a key is, and until when what it uses is counted, if it is. `team`: within the
+    organisation, at the time of writing.
+    """
 
     person: str
     organisation: str
+    team: str
     until: Callable[[datetime], datetime | None]
 
 
@@ -233,6 +236,7 @@ class UsageCounting:
                 account,
                 holder.person,
                 holder.organisation,
+                holder.team,
                 key_id,
                 client,
                 model_of(model),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.apis.using import Tokens
@@ -38,6 +38,7 @@ BY: Final = (
     "hour",
     "person",
     "organisation",
+    "team",
     "account",
     "key",
     "client",
@@ -57,6 +58,7 @@ class CountedUse:
     account: str
     person: str
     organisation: str
+    team: str
     key_id: str
     client: str
     model: str
@@ -99,6 +101,7 @@ class UsageOf:
     account: str | None = None
     person: str | None = None
     organisation: str | None = None
+    team: str | None = None
 
 
 class UsageCounts:
@@ -180,7 +183,10 @@ class UsageCounts:
         query = select(
             *(func.coalesce(func.sum(table.c[name]), 0).label(name) for name in SUMS)
         ).where(table.c.hour >= _hour(since), table.c.hour < until.timestamp(), table.c.own == 0)
-        if (column := columns.get(subject.scope)) is not None:
+        if subject.scope is Scope.TEAM:
+            organisation, _, team = subject.id.partition("/")
+            query = query.where(table.c.organisation == organisation, table.c.team == team)
+        elif (column := columns.get(subject.scope)) is not None:
             query = query.where(column == subject.id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             row = connection.execute(query).one()
@@ -240,15 +246,16 @@ def _add(connection: Connection, rows: list[dict[str, object]]) -> None:
 def _row(one: CountedUse) -> dict[str, object]:
     return {
         "hour": one.hour, "account": one.account, "person": one.person,
-        "organisation": one.organisation, "key_id": one.key_id, "client": one.client,
-        "model": one.model, "channel": one.channel, "own": int(one.own), "until": one.until,
-        "slowest": one.slowest, **dict(zip(SUMS, one.amounts, strict=True)),
+        "organisation": one.organisation, "team": one.team, "key_id": one.key_id,
+        "client": one.client, "model": one.model, "channel": one.channel, "own": int(one.own),
+        "until": one.until, "slowest": one.slowest, **dict(zip(SUMS, one.amounts, strict=True)),
     }  # fmt: skip
 
 
 def _of(whose: UsageOf) -> list[ColumnElement[bool]]:
     wanted = {
         "account": whose.account, "person": whose.person, "organisation": whose.organisation,
+        "team": whose.team,
     }  # fmt: skip
     return [table.c[name] == value for name, value in wanted.items() if value is not None]
 
@@ -258,6 +265,9 @@ def _group(by: str) -> ColumnElement[str]:
         return func.date(table.c.hour, "unixepoch")
     if by == "hour":
         return func.strftime("%Y-%m-%dT%H:00Z", table.c.hour, "unixepoch")
+    if by == "team":
+        named = table.c.organisation + "/" + table.c.team
+        return case((table.c.team == "", ""), else_=named)
     return table.c["key_id" if by == "key" else by]
 
 

@@ -24,7 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from bailee.apis.metering import Metered
 from bailee.clock import Clock
@@ -49,6 +49,16 @@ class _Waiting:
     answer: Callable[[bytes | LimitRefusal], None]
 
 
+class Teams(Protocol):
+    """Says who is in which team: a home's people. `version` grows when that changes."""
+
+    version: int
+
+    def teams(self) -> Mapping[tuple[str, str], str]:
+        """The team of everybody who has one, by organisation and person. Raises: StorageError."""
+        ...
+
+
 class Governing:
     """Admits and settles for one gateway, from `start` to `stop`. Its server owns it; `governs`,
     `admit` and `settle` are called on the gateway's loop. It keeps no body longer than it is asked.
@@ -59,6 +69,7 @@ class Governing:
         store: LimitStore,
         prices: PriceTable,
         clock: Clock,
+        teams: Teams,
         *,
         serves_unknown: Callable[[], bool],
         ask_at: str = "",
@@ -69,6 +80,7 @@ class Governing:
         self._store = store
         self._prices = prices
         self._clock = clock
+        self._of_teams = teams
         self._serves_unknown = serves_unknown
         self._ask_at = ask_at
         self._queue: queue.SimpleQueue[_Waiting | Settle | None] = queue.SimpleQueue()
@@ -77,7 +89,8 @@ class Governing:
         # Replaced as a whole by the thread.
         self._limited: frozenset[Subject] = frozenset()
         self._lists: Mapping[tuple[str, str], tuple[str, ...]] = {}
-        self._seen = -1
+        self._teams: Mapping[tuple[str, str], str] = {}
+        self._seen = (-1, -1)
         self._looked = 0.0
         self.thread = Lasting("limits", self._run)
 
@@ -99,11 +112,21 @@ class Governing:
 
     def governs(self, asker: UsageAsker) -> bool:
         """Whether a request of theirs has to be admitted."""
-        if self._store.version != self._seen:
+        if self._version != self._seen:
             return True
+        asker = self.in_team(asker)
         if self._limited and not self._limited.isdisjoint(asker.subjects):
             return True
         return bool(self._lists) and any(one in self._lists for one in asker.lists)
+
+    def in_team(self, asker: UsageAsker) -> UsageAsker:
+        """The same, with their team. From any thread; a look into memory."""
+        team = self._teams.get((asker.organisation, asker.person))
+        return asker if team is None else asker._replace(team=team)
+
+    @property
+    def _version(self) -> tuple[int, int]:
+        return self._store.version, self._of_teams.version
 
     async def admit(self, request: WholeRequest) -> bytes | LimitRefusal:
         """Whether it may go on: the header lines that its answer gets, or why not."""
@@ -158,7 +181,7 @@ class Governing:
 
     def _work(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            if self._store.version != self._seen or time.monotonic() - self._looked > _LOOK:
+            if self._version != self._seen or time.monotonic() - self._looked > _LOOK:
                 self._look()
             self._decide(waiting)
         except StorageError:
@@ -166,8 +189,9 @@ class Governing:
                 one.answer(b"" if self._serves_unknown() else store_away())
 
     def _look(self) -> None:
-        version = self._store.version
+        version = self._version
         limits, lists = self._store.limits(), self._store.lists()
+        self._teams = self._of_teams.teams()
         self._limited = frozenset(one.subject for one in limits)
         self._lists = {(one.scope, one.subject): one.models for one in lists}
         self._looked = time.monotonic()
@@ -180,16 +204,15 @@ class Governing:
         for one in waiting:
             request = one.request
             of = asked_of(request.api, request.target, request.body, request.codings)
-            refused = self._not_listed(request.asker, of)
+            asker = self.in_team(request.asker)
+            refused = self._not_listed(asker, of)
             if refused is not None:
                 one.answer(refused)
-            elif request.own or self._limited.isdisjoint(request.asker.subjects):
+            elif request.own or self._limited.isdisjoint(asker.subjects):
                 one.answer(b"")
             else:
                 admitted.append(one)
-                reserves.append(
-                    ReserveUse(request.request_id, request.asker.subjects, self._most(of))
-                )
+                reserves.append(ReserveUse(request.request_id, asker.subjects, self._most(of)))
         # Who has gone already is settled behind their reservation.
         new = {one.request.request_id for one in admitted}
         before: list[ReserveUse | Settle] = [s for s in self._unsettled if s.request_id not in new]

@@ -85,8 +85,8 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    """The models that may be asked by an organisation (`scope` organisation), or by the accounts of
-    a plan.
+    """The models that may be asked by an organisation, a team of one (`scope` organisation, team),
+    or by the accounts of a plan.
     """
 
     scope: str
@@ -405,5 +405,5 @@ def _check(limit: UsageLimit) -> None:
         )
     if bool(limit.subject.id) is (limit.subject.scope is Scope.EVERYBODY):
         raise InputError(
-            "whose limit is it? Name a person, an organisation or a key, or everybody."
+            "whose limit is it? Name a person, an organisation, a team, a key, or everybody."
         )

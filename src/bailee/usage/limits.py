@@ -1,8 +1,8 @@
 """Limits on what may be used, and whether a request is within them. Pure.
 
-A limit is on money, tokens, requests or concurrency, of a person, an organisation, a key or
-everybody together, in a minute, day, week or month (UTC; a week begins on Monday). A request is
-under every limit of its person, organisation and key.
+A limit is on money, tokens, requests or concurrency, of a person, an organisation, a team of one, a
+key or everybody together, in a minute, day, week or month (UTC; a week begins on Monday). A request
+is under every limit of its person, organisation, team and key.
 
 Rules kept here:
 
@@ -29,6 +29,7 @@ class Scope(StrEnum):
 
     PERSON = "person"
     ORGANISATION = "organisation"
+    TEAM = "team"
     KEY = "key"
     EVERYBODY = "everybody"
 
@@ -54,10 +55,17 @@ class LimitSpan(StrEnum):
 
 
 class Subject(NamedTuple):
-    """Whose use: `id` is a person's, an organisation's or a key's; of everybody it is empty."""
+    """Whose use: `id` is a person's, an organisation's, a team's (`team_id`) or a key's; of
+    everybody it is empty.
+    """
 
     scope: Scope
     id: str
+
+
+def team_id(organisation: str, team: str) -> str:
+    """How a team is named among subjects: `org_…/name`."""
+    return f"{organisation}/{team}"
 
 
 @dataclass(frozen=True, slots=True)

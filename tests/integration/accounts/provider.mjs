@@ -1,7 +1,7 @@
 // A real OpenID provider on loopback: npm `oidc-provider` with its own sign-in pages.
 // Accounts are the JSON in ACCOUNTS: {login: claims}. REDIRECT is where the first client comes back
-// to. Whoever is named in the file DISABLED, a line each, is there no more. Prints its issuer when it
-// listens.
+// to. Whoever is named in the file DISABLED, a line each, is there no more. The file GROUPS has the
+// groups that each is in ({login: claim}), read anew each time. Prints its issuer when it listens.
 import fs from "node:fs";
 import http from "node:http";
 import { Provider } from "oidc-provider";
@@ -11,6 +11,8 @@ const disabled = (id) =>
   process.env.DISABLED !== undefined &&
   fs.existsSync(process.env.DISABLED) &&
   fs.readFileSync(process.env.DISABLED, "utf8").split("\n").includes(id);
+const groups = (id) =>
+  process.env.GROUPS === undefined ? undefined : JSON.parse(fs.readFileSync(process.env.GROUPS, "utf8"))[id];
 const server = http.createServer();
 server.listen(0, "127.0.0.1", () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
@@ -28,11 +30,11 @@ server.listen(0, "127.0.0.1", () => {
         redirect_uris: ["http://127.0.0.1:1/sign-in/provider"],
       },
     ],
-    claims: { openid: ["sub"], email: ["email", "email_verified"] },
+    claims: { openid: ["sub"], email: ["email", "email_verified"], groups: ["groups"] },
     findAccount: (_context, id) =>
       disabled(id)
         ? undefined
-        : { accountId: id, claims: () => ({ sub: id, ...accounts[id] }) },
+        : { accountId: id, claims: () => ({ sub: id, ...accounts[id], groups: groups(id) }) },
     pkce: { required: () => true },
     cookies: { keys: ["a key of the test"] },
     features: { devInteractions: { enabled: true } },

@@ -202,6 +202,21 @@ def test_a_person_has_a_bounded_number(town: Town) -> None:
     assert [False, *[True] * MOST] == good
 
 
+def test_a_client_sets_no_password(town: Town) -> None:
+    """Not even a first one: who took its token would come back by that."""
+    person, account = ada(town)
+    given = sign_in(town, person, account)
+    by = town.registry.authority.by_key(given.access)
+
+    with pytest.raises(InputError) as error:
+        town.registry.passwords.set_password(
+            person.person_id, "seven pear trees in a row", old=None, by=by, address="a"
+        )
+
+    assert "forbidden" == error.value.code
+    assert not town.registry.people.get(person.person_id).has_password
+
+
 def test_a_client_makes_no_key(town: Town) -> None:
     """A key would be there when the client has to be out."""
     person, account = ada(town)

@@ -62,6 +62,8 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "hold.place", "hold.release", "hold.list", "hold.read",
         "account.list", "account.allow", "account.limit",
         "usage.limit", "usage.unlimit", "usage.allow",
+        "workload.add", "workload.list", "workload.remove",
+        "organisation.groups", "organisation.set_groups", "organisation.try_groups",
         "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
@@ -101,6 +103,7 @@ class Stage:
         self.proofs["staff"] = {"cookie": cookie}
         self.staff = person["staff"]["person"]
         acme = self.ask("operator", "organisation.create", name="Acme", plan="team")
+        self.organisation = acme["organisation"]
         for name, role in (("owner", "owner"), ("admin", "admin"), ("mia", "member")):
             self.ask(
                 "operator", "organisation.member", organisation=acme["organisation"],
@@ -190,6 +193,8 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
         "account": stage.account["mia"], "unrecorded_routes": True,
         "state": "open", "number": 1, "folder": "nowhere", "document": "no document",
         "measure": "tokens", "amount": 7, "per": "day", "of": "team",
+        "organisation": stage.organisation, "rules": [], "claims": {},
+        "issuer": "https://x.example", "audience": "gateway",
     }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from support.browsers.browsing import Answer, Visitor
 from support.clients.node_modules import module
@@ -27,10 +27,16 @@ _BACK = "/sign-in/organisation/return"
 
 @contextmanager
 def provider(
-    console: str, accounts: Mapping[str, Mapping[str, object]], *, disabled: Path | None = None
+    console: str,
+    accounts: Mapping[str, Mapping[str, object]],
+    *,
+    disabled: Path | None = None,
+    groups: Path | None = None,
+    back: str = _BACK,
 ) -> Iterator[str]:
     """A provider whose people are `accounts` (login: claims), for this console; its issuer. Who is
-    named in the file `disabled`, a line each, is let in no more.
+    named in the file `disabled`, a line each, is let in no more. The file `groups` has the groups
+    of each, as JSON.
     """
     script = module("oidc-provider", VERSION).parents[1] / f"provider-{os.getpid()}.mjs"
     script.write_text(_SCRIPT.read_text())  # beside its packages, where node looks for them
@@ -39,7 +45,8 @@ def provider(
         env={
             "PATH": os.environ["PATH"],
             "ACCOUNTS": json.dumps(accounts),
-            "REDIRECT": console + _BACK,
+            "REDIRECT": console + back,
+            **({} if groups is None else {"GROUPS": str(groups)}),
             **({} if disabled is None else {"DISABLED": str(disabled)}),
         },
         stdout=subprocess.PIPE,
@@ -60,6 +67,13 @@ def come_by(visitor: Visitor, email: str, login: str) -> Answer:
     leaving = re.search(r'class="button chief" href="([^"]+)"', page)
     assert leaving is not None, page
     return visitor.get(_Through(visitor.console + _BACK).walk(unescape(leaving[1]), login))
+
+
+def walk(back: str, url: str, login: str) -> dict[str, str]:
+    """Sign in at the provider as `login`, from where it sends a browser to `url`; the answer that
+    comes to `back`.
+    """
+    return dict(parse_qsl(urlsplit(_Through(back).walk(url, login)).query))
 
 
 class _Through(urllib.request.HTTPRedirectHandler):

@@ -575,35 +575,6 @@ CREATE TABLE sign_ins (
 	CONSTRAINT fk_sign_ins_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
 );
 
-CREATE TABLE usage_counts (
-	hour BIGINT NOT NULL, 
-	account VARCHAR NOT NULL, 
-	person VARCHAR NOT NULL, 
-	organisation VARCHAR NOT NULL, 
-	key_id VARCHAR NOT NULL, 
-	client VARCHAR NOT NULL, 
-	model VARCHAR NOT NULL, 
-	channel VARCHAR NOT NULL, 
-	own INTEGER NOT NULL, 
-	until BIGINT NOT NULL, 
-	requests BIGINT NOT NULL, 
-	errors BIGINT NOT NULL, 
-	refused BIGINT NOT NULL, 
-	aborted BIGINT NOT NULL, 
-	estimated BIGINT NOT NULL, 
-	unpriced BIGINT NOT NULL, 
-	input BIGINT NOT NULL, 
-	output BIGINT NOT NULL, 
-	cache_read BIGINT NOT NULL, 
-	cache_write_5m BIGINT NOT NULL, 
-	cache_write_1h BIGINT NOT NULL, 
-	thinking BIGINT NOT NULL, 
-	money BIGINT NOT NULL, 
-	milliseconds BIGINT NOT NULL, 
-	slowest BIGINT NOT NULL, 
-	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, key_id, client, model, channel, own)
-);
-
 CREATE TABLE usage_limits (
 	scope VARCHAR NOT NULL, 
 	subject VARCHAR NOT NULL, 
@@ -657,6 +628,76 @@ CREATE TABLE kept_sessions (
 	mac BLOB, 
 	CONSTRAINT pk_kept_sessions PRIMARY KEY (session_id), 
 	CONSTRAINT fk_kept_sessions_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
+);
+
+CREATE TABLE group_rules (
+	organisation_id VARCHAR NOT NULL, 
+	claim VARCHAR NOT NULL, 
+	scope VARCHAR NOT NULL, 
+	rules VARCHAR NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_group_rules PRIMARY KEY (organisation_id), 
+	CONSTRAINT fk_group_rules_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
+CREATE TABLE group_grants (
+	organisation_id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	provider_id VARCHAR NOT NULL, 
+	role VARCHAR, 
+	rule VARCHAR, 
+	team VARCHAR, 
+	team_rule VARCHAR, 
+	since DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_group_grants PRIMARY KEY (organisation_id, person_id), 
+	CONSTRAINT fk_group_grants_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id), 
+	CONSTRAINT fk_group_grants_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
+	CONSTRAINT fk_group_grants_provider_id_organisations FOREIGN KEY(provider_id) REFERENCES organisations (id)
+);
+
+CREATE TABLE service_accounts (
+	id VARCHAR NOT NULL, 
+	organisation_id VARCHAR NOT NULL, 
+	key_id VARCHAR NOT NULL, 
+	issuer VARCHAR NOT NULL, 
+	audience VARCHAR NOT NULL, 
+	claims VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_service_accounts PRIMARY KEY (id), 
+	CONSTRAINT fk_service_accounts_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id), 
+	CONSTRAINT fk_service_accounts_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id)
+);
+
+CREATE TABLE usage_counts (
+	hour BIGINT NOT NULL, 
+	account VARCHAR NOT NULL, 
+	person VARCHAR NOT NULL, 
+	organisation VARCHAR NOT NULL, 
+	team VARCHAR NOT NULL, 
+	key_id VARCHAR NOT NULL, 
+	client VARCHAR NOT NULL, 
+	model VARCHAR NOT NULL, 
+	channel VARCHAR NOT NULL, 
+	own INTEGER NOT NULL, 
+	until BIGINT NOT NULL, 
+	requests BIGINT NOT NULL, 
+	errors BIGINT NOT NULL, 
+	refused BIGINT NOT NULL, 
+	aborted BIGINT NOT NULL, 
+	estimated BIGINT NOT NULL, 
+	unpriced BIGINT NOT NULL, 
+	input BIGINT NOT NULL, 
+	output BIGINT NOT NULL, 
+	cache_read BIGINT NOT NULL, 
+	cache_write_5m BIGINT NOT NULL, 
+	cache_write_1h BIGINT NOT NULL, 
+	thinking BIGINT NOT NULL, 
+	money BIGINT NOT NULL, 
+	milliseconds BIGINT NOT NULL, 
+	slowest BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, team, key_id, client, model, channel, own)
 );
 
 CREATE TABLE policy_documents (
@@ -749,6 +790,8 @@ CREATE INDEX ix_feedback_reports_state ON feedback_reports (state);
 
 CREATE INDEX ix_git_connections_account_id ON git_connections (account_id);
 
+CREATE INDEX ix_group_grants_person_id ON group_grants (person_id);
+
 CREATE INDEX ix_holds_state ON holds (state);
 
 CREATE INDEX ix_holds_subject ON holds (subject);
@@ -790,6 +833,8 @@ CREATE INDEX ix_retention_moves_finished_at ON retention_moves (finished_at);
 CREATE INDEX ix_retention_moves_owner ON retention_moves (owner);
 
 CREATE INDEX ix_segments_state ON segments (state);
+
+CREATE INDEX ix_service_accounts_organisation_id ON service_accounts (organisation_id);
 
 CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 

@@ -6,7 +6,7 @@ from alembic import op
 from bailee.db.metadata import Moment
 
 revision = "0074"
-down_revision = "0070"
+down_revision = "0072"
 
 
 def _number(name: str, *, key: bool = False) -> sa.Column[int]:

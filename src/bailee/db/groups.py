@@ -1,0 +1,44 @@
+"""The tables of what groups of an organisation's provider give, and of what they gave to whom.
+
+Which groups somebody is in is kept nowhere: what they gave is, by the rule that gave it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, ForeignKey, String, Table
+
+from bailee.db.metadata import Moment, check, data
+from bailee.db.people import organisations, persons
+
+group_rules = Table(
+    "group_rules",
+    data,
+    Column("organisation_id", ForeignKey(organisations.c.id), primary_key=True),
+    Column("claim", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("rules", String, nullable=False),
+    check(),
+)
+"""What groups of an organisation's provider give. `claim`: where a token names groups; `scope`:
+what is asked for beside openid and email; `rules`: JSON, in order."""
+
+group_grants = Table(
+    "group_grants",
+    data,
+    Column("organisation_id", ForeignKey(organisations.c.id), primary_key=True),
+    Column("person_id", ForeignKey(persons.c.id), primary_key=True, index=True),
+    Column("provider_id", ForeignKey(organisations.c.id), nullable=False),
+    Column("role", String),
+    Column("rule", String),
+    Column("team", String),
+    Column("team_rule", String),
+    Column("since", Moment, nullable=False),
+    check(),
+)
+"""What somebody has in an organisation by a rule of a provider's groups (`provider_id`: whose
+organisation's). `role`: None, the place itself was given by hand. A row whose membership is gone
+says that they were let go by hand."""
+
+CHECKED: Final = (group_rules, group_grants)
