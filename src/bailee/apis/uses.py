@@ -38,7 +38,7 @@ from bailee.vault.listing import WRAPPER
 from bailee.vault.packing import JSON
 
 
-class Use(StrEnum):
+class ProviderUse(StrEnum):
     """A use, by the name that the policy's documents give it."""
 
     FILES = "files"
@@ -51,24 +51,24 @@ class Use(StrEnum):
     UNREAD = "unread"
 
 
-def uses_of_path(target: str) -> frozenset[Use]:
+def uses_of_path(target: str) -> frozenset[ProviderUse]:
     """What a request uses that is no conversation, by its path. What is in a batch is not read."""
     segments = re.split(r"[/:]", target.partition("?")[0].lower())
     found = {use for one in segments if (use := _PATHS.get(one)) is not None}
-    if Use.BATCHES in found:
-        found.add(Use.UNREAD)
-    return frozenset(found or {Use.OTHER})
+    if ProviderUse.BATCHES in found:
+        found.add(ProviderUse.UNREAD)
+    return frozenset(found or {ProviderUse.OTHER})
 
 
 def uses_of(
     api: Api, target: str, request: AskedParts, *, counting: bool = False
-) -> frozenset[Use]:
+) -> frozenset[ProviderUse]:
     """What a conversation's request uses; none: the conversation and nothing else. `counting`: it
     only has its tokens counted, of which nothing is stored. Never raises.
     """
     if request.raw is not None or request.beyond is not None:
-        return frozenset({Use.UNREAD})
-    found: set[Use] = set()
+        return frozenset({ProviderUse.UNREAD})
+    found: set[ProviderUse] = set()
     kept = counting or _COMPACTS.search(target) is not None
     for number, fields in enumerate(_outermost(api, request.fields)):
         found |= _of_fields(api, fields, inner=number > 0, kept=kept)
@@ -86,29 +86,29 @@ def _outermost(api: Api, fields: JsonObject) -> Iterator[JsonObject]:
             yield value
 
 
-def _of_fields(api: Api, fields: JsonObject, *, inner: bool, kept: bool) -> set[Use]:
+def _of_fields(api: Api, fields: JsonObject, *, inner: bool, kept: bool) -> set[ProviderUse]:
     """What the outermost members say. `kept`: the request is none that is stored."""
     told = _told(fields)
     if told is None:
-        return {Use.UNREAD}
+        return {ProviderUse.UNREAD}
     found = _of_object(told)
     found |= {use for name, use in _OUTERMOST.items() if _says(told.get(name))}
     if _says(told.get("promptcacheretention")) and told["promptcacheretention"] not in _IN_MEMORY:
-        found.add(Use.STORAGE)
+        found.add(ProviderUse.STORAGE)
     stored = told.get("store", api is Api.RESPONSES and not inner and not kept)
     if stored is not False and stored is not None:
-        found.add(Use.STORAGE)
+        found.add(ProviderUse.STORAGE)
     if api is Api.RESPONSES and isinstance(told.get("prompt"), dict):
-        found.add(Use.STORAGE)
+        found.add(ProviderUse.STORAGE)
     tools = told.get("tools")
     if tools is not None and not isinstance(tools, list):
-        found.add(Use.UNREAD)
+        found.add(ProviderUse.UNREAD)
     return found
 
 
-def _walk(values: list[JSON]) -> set[Use]:
+def _walk(values: list[JSON]) -> set[ProviderUse]:
     """What stands anywhere in these values, but for what was said."""
-    found: set[Use] = set()
+    found: set[ProviderUse] = set()
     waiting = list(values)
     while waiting:
         one = waiting.pop()
@@ -117,27 +117,27 @@ def _walk(values: list[JSON]) -> set[Use]:
         elif isinstance(one, dict):
             told = _told(one)
             if told is None:
-                return {Use.UNREAD}
+                return {ProviderUse.UNREAD}
             found |= _of_object(told)
             said = _SAID_BY.get(text(told.get("type")).lower(), _SAID)
             waiting += [value for name, value in one.items() if _plain(name) not in said]
     return found
 
 
-def _of_object(told: Mapping[str, JSON]) -> set[Use]:
+def _of_object(told: Mapping[str, JSON]) -> set[ProviderUse]:
     found = {_ANYWHERE[name] for name in told.keys() & _ANYWHERE.keys() if _says(told[name])}
     if (use := _of_kind(told.get("type"))) is not None:
         found.add(use)
     if _says(members(told.get("audio")).get("id")):
-        found.add(Use.STORAGE)
+        found.add(ProviderUse.STORAGE)
     if any(text(one).startswith("code_execution") for one in elements(told.get("allowedcallers"))):
-        found.add(Use.CODE_EXECUTION)
+        found.add(ProviderUse.CODE_EXECUTION)
     for tool in elements(told.get("tools")):
         found |= _of_tool(tool)
     return found
 
 
-def _of_kind(kind: JSON) -> Use | None:
+def _of_kind(kind: JSON) -> ProviderUse | None:
     """What an object of this type is, if its type says so."""
     if kind is None or kind in _USUAL_KINDS:
         return None
@@ -145,18 +145,18 @@ def _of_kind(kind: JSON) -> Use | None:
     return next((use for pattern, use in _KINDS if pattern.fullmatch(name)), None)
 
 
-def _of_tool(tool: JSON) -> set[Use]:
+def _of_tool(tool: JSON) -> set[ProviderUse]:
     """What a tool is, unless it is the client's own."""
     told = _told(members(tool))
     if told is None:
-        return {Use.UNREAD}
+        return {ProviderUse.UNREAD}
     kind = text(told.get("type")).lower().replace("-", "_")
     if kind:
         own = _OWN_KINDS.fullmatch(kind) is not None or _of_kind(kind) is not None
-        return set() if own else {Use.OTHER}
+        return set() if own else {ProviderUse.OTHER}
     found = {_GEMINI_TOOLS[name] for name in told if name in _GEMINI_TOOLS}
     if not found and not any(name in told for name in _OWN_MEMBERS):
-        found.add(Use.OTHER)
+        found.add(ProviderUse.OTHER)
     return found
 
 
@@ -183,64 +183,64 @@ def _says(value: JSON) -> bool:
 
 
 _PATHS: Final = {
-    "files": Use.FILES,
-    "uploads": Use.FILES,
-    "upload": Use.FILES,
-    "vector_stores": Use.FILES,
-    "filesearchstores": Use.FILES,
-    "batches": Use.BATCHES,
-    "batchgeneratecontent": Use.BATCHES,
-    "batchpredictionjobs": Use.BATCHES,
-    "model-invocation-job": Use.BATCHES,
-    "model-invocation-jobs": Use.BATCHES,
-    "responses": Use.STORAGE,
-    "conversations": Use.STORAGE,
-    "assistants": Use.STORAGE,
-    "threads": Use.STORAGE,
-    "cachedcontents": Use.STORAGE,
-    "containers": Use.CODE_EXECUTION,
+    "files": ProviderUse.FILES,
+    "uploads": ProviderUse.FILES,
+    "upload": ProviderUse.FILES,
+    "vector_stores": ProviderUse.FILES,
+    "filesearchstores": ProviderUse.FILES,
+    "batches": ProviderUse.BATCHES,
+    "batchgeneratecontent": ProviderUse.BATCHES,
+    "batchpredictionjobs": ProviderUse.BATCHES,
+    "model-invocation-job": ProviderUse.BATCHES,
+    "model-invocation-jobs": ProviderUse.BATCHES,
+    "responses": ProviderUse.STORAGE,
+    "conversations": ProviderUse.STORAGE,
+    "assistants": ProviderUse.STORAGE,
+    "threads": ProviderUse.STORAGE,
+    "cachedcontents": ProviderUse.STORAGE,
+    "containers": ProviderUse.CODE_EXECUTION,
 }
 _COMPACTS: Final = re.compile(r"/responses/compact(?:\?|$)")
 _IN_MEMORY: Final = ("in_memory", "in-memory")
 _OUTERMOST: Final = {
-    "container": Use.CODE_EXECUTION,
-    "background": Use.STORAGE,
-    "previousresponseid": Use.STORAGE,
-    "conversation": Use.STORAGE,
-    "promptvariables": Use.STORAGE,
-    "websearchoptions": Use.WEB_SEARCH,
+    "container": ProviderUse.CODE_EXECUTION,
+    "background": ProviderUse.STORAGE,
+    "previousresponseid": ProviderUse.STORAGE,
+    "conversation": ProviderUse.STORAGE,
+    "promptvariables": ProviderUse.STORAGE,
+    "websearchoptions": ProviderUse.WEB_SEARCH,
 }
 _ANYWHERE: Final = {
-    "fileid": Use.FILES,
-    "fileids": Use.FILES,
-    "fileuri": Use.FILES,
-    "s3location": Use.FILES,
-    "vectorstoreids": Use.FILES,
-    "mcpservers": Use.MCP_CONNECTOR,
-    "cachedcontent": Use.STORAGE,
-    "containerid": Use.CODE_EXECUTION,
+    "fileid": ProviderUse.FILES,
+    "fileids": ProviderUse.FILES,
+    "fileuri": ProviderUse.FILES,
+    "s3location": ProviderUse.FILES,
+    "vectorstoreids": ProviderUse.FILES,
+    "mcpservers": ProviderUse.MCP_CONNECTOR,
+    "cachedcontent": ProviderUse.STORAGE,
+    "containerid": ProviderUse.CODE_EXECUTION,
 }
 _GEMINI_TOOLS: Final = {
-    "googlesearch": Use.WEB_SEARCH,
-    "googlesearchretrieval": Use.WEB_SEARCH,
-    "enterprisewebsearch": Use.WEB_SEARCH,
-    "googlemaps": Use.WEB_SEARCH,
-    "urlcontext": Use.WEB_SEARCH,
-    "codeexecution": Use.CODE_EXECUTION,
-    "filesearch": Use.FILES,
-    "retrieval": Use.FILES,
-    "mcpservers": Use.MCP_CONNECTOR,
-    "systemtool": Use.OTHER,
+    "googlesearch": ProviderUse.WEB_SEARCH,
+    "googlesearchretrieval": ProviderUse.WEB_SEARCH,
+    "enterprisewebsearch": ProviderUse.WEB_SEARCH,
+    "googlemaps": ProviderUse.WEB_SEARCH,
+    "urlcontext": ProviderUse.WEB_SEARCH,
+    "codeexecution": ProviderUse.CODE_EXECUTION,
+    "filesearch": ProviderUse.FILES,
+    "retrieval": ProviderUse.FILES,
+    "mcpservers": ProviderUse.MCP_CONNECTOR,
+    "systemtool": ProviderUse.OTHER,
 }
 _KINDS: Final = tuple(
     (re.compile(pattern), use)
     for pattern, use in (
-        (r"web_(?:search|fetch)(?:_preview)?(?:_[0-9_]+)?", Use.WEB_SEARCH),
-        (r"code_(?:interpreter|execution)(?:_[0-9_]+)?", Use.CODE_EXECUTION),
-        (r"container_(?:auto|reference)", Use.CODE_EXECUTION),
-        (r"mcp(?:_toolset)?(?:_[0-9_]+)?", Use.MCP_CONNECTOR),
-        (r"file_search(?:_[0-9_]+)?|container_upload", Use.FILES),
-        (r"item_reference", Use.STORAGE),
+        (r"web_(?:search|fetch)(?:_preview)?(?:_[0-9_]+)?", ProviderUse.WEB_SEARCH),
+        (r"code_(?:interpreter|execution)(?:_[0-9_]+)?", ProviderUse.CODE_EXECUTION),
+        (r"container_(?:auto|reference)", ProviderUse.CODE_EXECUTION),
+        (r"mcp(?:_toolset)?(?:_[0-9_]+)?", ProviderUse.MCP_CONNECTOR),
+        (r"file_search(?:_[0-9_]+)?|container_upload", ProviderUse.FILES),
+        (r"item_reference", ProviderUse.STORAGE),
     )
 )
 _USUAL_KINDS: Final = ("text", "tool_use", "tool_result", "custom", "function", "message")

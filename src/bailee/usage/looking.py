@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailee.apis.requests import request_of
-from bailee.apis.uses import Use, uses_of, uses_of_path
+from bailee.apis.uses import ProviderUse, uses_of, uses_of_path
 from bailee.usage.asked import models_of
 from bailee.usage.asking import WholeRequest
 from bailee.usage.models import model_of
@@ -25,24 +25,24 @@ _READ_HERE: Final = ("utf-8", "utf8", "us-ascii")
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class RequestUses:
     """`models`: those that it names, without their dates; none: it can't be told. `uses`: what it
     uses besides the conversation.
     """
 
     models: tuple[str, ...]
-    uses: frozenset[Use]
+    uses: frozenset[ProviderUse]
 
 
-_UNREAD: Final = Looked((), frozenset({Use.UNREAD}))
+_UNREAD: Final = RequestUses((), frozenset({ProviderUse.UNREAD}))
 
 
-def look_at(kind: str, method: bytes, request: WholeRequest) -> Looked:
+def look_at(kind: str, method: bytes, request: WholeRequest) -> RequestUses:
     """What a request uses. `kind` is its route's. Never raises."""
     if kind == "other":
-        return Looked((), uses_of_path(request.target))
+        return RequestUses((), uses_of_path(request.target))
     if method != b"POST":  # an answer that the provider stored
-        return Looked((), frozenset({Use.STORAGE}))
+        return RequestUses((), frozenset({ProviderUse.STORAGE}))
     if any(one.lower() not in _READ_HERE for one in _CHARSET.findall(request.kind)):
         return _UNREAD
     try:
@@ -55,4 +55,6 @@ def look_at(kind: str, method: bytes, request: WholeRequest) -> Looked:
     if len(models) > _MOST_MODELS:
         return _UNREAD
     counting = kind == "counting"
-    return Looked(tuple(models), uses_of(request.api, request.target, parts, counting=counting))
+    return RequestUses(
+        tuple(models), uses_of(request.api, request.target, parts, counting=counting)
+    )

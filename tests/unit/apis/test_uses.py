@@ -10,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.api import Api
-from bailee.apis.uses import Use, uses_of_path
+from bailee.apis.uses import ProviderUse, uses_of_path
 from bailee.policy.actions import REQUIRED_VALUES
 from bailee.usage.asking import NOBODY, WholeRequest
-from bailee.usage.looking import Looked, look_at
+from bailee.usage.looking import RequestUses, look_at
 
 MESSAGES, CHAT, RESPONSES = Api.MESSAGES, Api.CHAT, Api.RESPONSES
 GEMINI, CONVERSE = Api.GEMINI, Api.CONVERSE
 _LISTS = {MESSAGES: "messages", CONVERSE: "messages", CHAT: "messages", RESPONSES: "input"}
 
 
-def looked(api: Api, body: object, *, kind: str = "application/json", codings: str = "") -> Looked:
+def looked(
+    api: Api, body: object, *, kind: str = "application/json", codings: str = ""
+) -> RequestUses:
     """What is seen of a request to that API."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = WholeRequest("req_1", NOBODY, api, "/v1/x", raw, codings, False, kind)
@@ -164,7 +166,9 @@ def test_a_name_is_the_same_in_every_spelling(name: str) -> None:
 )  # fmt: skip
 def test_what_could_be_read_otherwise_is_not_read(body: bytes, kind: str, codings: str) -> None:
     """Twice, cut off, trailing, in another encoding, too deep, of too many models."""
-    assert Looked((), frozenset({Use.UNREAD})) == looked(CHAT, body, kind=kind, codings=codings)
+    assert RequestUses((), frozenset({ProviderUse.UNREAD})) == looked(
+        CHAT, body, kind=kind, codings=codings
+    )
 
 
 @given(st.binary(max_size=200), st.sampled_from(list(Api)))
@@ -172,18 +176,20 @@ def test_any_bytes_are_looked_at(body: bytes, api: Api) -> None:
     """It never raises; what is no JSON object is unread."""
     found = looked(api, body)
     if body and not body.lstrip().startswith((b"{", b"\xef\xbb\xbf")):
-        assert frozenset({Use.UNREAD}) == found.uses
+        assert frozenset({ProviderUse.UNREAD}) == found.uses
 
 
 def test_paths_say_what_is_no_conversation() -> None:
     """Files, batches (whose requests are not read), what is stored; all else is not known."""
-    assert {Use.FILES} == uses_of_path("/v1/files?limit=1")
-    assert {Use.BATCHES, Use.UNREAD} == uses_of_path("/v1/messages/batches")
-    assert {Use.BATCHES, Use.UNREAD} == uses_of_path("/v1beta/models/g:batchGenerateContent")
-    assert {Use.STORAGE} == uses_of_path("/v1/conversations/c_1")
-    assert {Use.OTHER} == uses_of_path("/v1/organizations/x")
+    assert {ProviderUse.FILES} == uses_of_path("/v1/files?limit=1")
+    assert {ProviderUse.BATCHES, ProviderUse.UNREAD} == uses_of_path("/v1/messages/batches")
+    assert {ProviderUse.BATCHES, ProviderUse.UNREAD} == uses_of_path(
+        "/v1beta/models/g:batchGenerateContent"
+    )
+    assert {ProviderUse.STORAGE} == uses_of_path("/v1/conversations/c_1")
+    assert {ProviderUse.OTHER} == uses_of_path("/v1/organizations/x")
 
 
 def test_the_names_are_the_documents() -> None:
     """Each use can be decided, and there is none besides."""
-    assert {str(one) for one in Use} | {"conversation"} == REQUIRED_VALUES["uses"]
+    assert {str(one) for one in ProviderUse} | {"conversation"} == REQUIRED_VALUES["uses"]

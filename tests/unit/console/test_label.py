@@ -9,7 +9,8 @@ import pytest
 from bailee.accounts import Account
 from bailee.console.label import label
 from bailee.policy import load
-from bailee.policy.diagram import Configuration
+from bailee.policy.diagram import Configuration, ModelService
+from bailee.policy.reaching import DeclaredTerms, UpstreamTerms
 
 POLICY = load()
 NOTHING = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
@@ -75,3 +76,21 @@ def test_a_rating_is_nobodys() -> None:
 
     (rating,) = (line for line in found.lines if line.data_class == "survey_rating")
     assert ("unlinked", "nothing_to_find") == (rating.linked, rating.going)
+
+
+@pytest.mark.row("O4")
+def test_what_each_upstream_keeps_is_on_it() -> None:
+    """As it is declared; who declares nothing has the worst terms."""
+    terms = UpstreamTerms(DeclaredTerms(retains=True, trains=False, days=30))
+    services = (
+        ModelService("api", "models.test", terms=terms),
+        ModelService("bedrock", "rock.test"),
+    )
+    running = Configuration("http://127.0.0.1:1", False, services, "folder", "file")
+
+    found = label(POLICY, account("team"), running, "en").upstreams
+
+    assert [
+        ("models.test", "keeps what is sent for 30 days, does not train on it"),
+        ("rock.test", "declares no terms: taken to keep everything and to train on it"),
+    ] == [(one.name, one.terms) for one in found]
