@@ -100,15 +100,16 @@ class UsageMetering:
             account = node.accounts.get(account_id)
         except InputError:
             return None
-        person, zero = account.person_id or "", False
+        person, zero, keeps = account.person_id or "", False, False
         try:
             key = node.accounts.api_key(key_id)
             person, zero = key.person_id or person, key.zero_retention
+            keeps = not zero
         except InputError:
             pass  # a key that was for one session or one run, and is over
         asker = UsageAsker(key_id, person, account.organisation_id or "", account.plan)
         team = self.governing.in_team(asker).team
-        return KeyHolder(person, asker.organisation, team, _until(node, account, zero))
+        return KeyHolder(person, asker.organisation, team, keeps, _until(node, account, zero))
 
 
 def _until(node: Node, account: Account, zero: bool) -> Callable[[datetime], datetime | None]:

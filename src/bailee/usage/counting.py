@@ -8,6 +8,8 @@ Rules kept here:
   is beyond is counted as the model `other`.
 * What was not written is written the next time. A kill costs the last `SECONDS` seconds of counts;
   an orderly end none.
+* A model's name is what a client wrote, and may be anything. Of a key of zero retention only a
+  name of the price table is written; any other is counted as `other`.
 * What a client repeats of a request that was refused is counted once in a minute.
 
 Rows: O2.
@@ -57,12 +59,13 @@ class UseOf(NamedTuple):
 
 class KeyHolder(NamedTuple):
     """Whose a key is, and until when what it uses is counted, if it is. `team`: within the
-    organisation, at the time of writing.
+    organisation, at the time of writing. `keeps`: whether what its client wrote may be.
     """
 
     person: str
     organisation: str
     team: str
+    keeps: bool
     until: Callable[[datetime], datetime | None]
 
 
@@ -226,6 +229,9 @@ class UsageCounting:
         )
         cost = None if own else self._prices.cost(model, tokens)
         unpriced = found.metered if cost is None and not own else 0
+        named = model_of(model)
+        if not holder.keeps and model and self._prices.of(model) is None:
+            named = _OTHER
         amounts = (
             found.requests, found.errors, found.refused, found.aborted, found.estimated,
             unpriced, *tokens, cost or 0, int(found.seconds * 1000),
@@ -239,7 +245,7 @@ class UsageCounting:
                 holder.team,
                 key_id,
                 client,
-                model_of(model),
+                named,
                 channel,
                 own,
                 int(until.timestamp()),
