@@ -200,6 +200,8 @@ class _Refusing(ray_client_pb2_grpc.RayletDataStreamerServicer):  # type: ignore
         self.asked += 1
         refused = ray_client_pb2.InitResponse(ok=False, msg="Proxy startup failed!")
         yield ray_client_pb2.DataResponse(init=refused, req_id=first.req_id)
+        for _more in asked:  # until the client has read the answer, and leaves
+            pass
 
 
 class _NeverTold(ray_client_pb2_grpc.RayletLogStreamerServicer):  # type: ignore[misc]
