@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from support.clients import processes
 from support.clients.programs import clean_environment
 from support.homes.backed_up import BackedUp
 from support.homes.exporting import rows_of
@@ -39,34 +38,33 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> BackedUp:
 
 
 @contextmanager
-def _exporting(place: BackedUp, folder: Path, *dies: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(PROCESS), str(place.home.path), str(folder)]
-    with subprocess.Popen(
-        [*command, place.clock().isoformat(), *dies],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+def _exporting(place: BackedUp, folder: Path, *dies: str) -> Iterator[processes.Process]:
+    process = processes.start(
+        *(str(place.home.path), str(folder), place.clock().isoformat(), *dies),
         env=clean_environment(folder.parent),
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+        program=PROCESS,
+        given=True,
+        stderr=2,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
-def _next(process: subprocess.Popen[str]) -> str:
+def _next(process: processes.Process) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
 
 
-def _go_on(process: subprocess.Popen[str]) -> None:
+def _go_on(process: processes.Process) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
 
 
-def _finish(process: subprocess.Popen[str]) -> None:
+def _finish(process: processes.Process) -> None:
     while line := _next(process):
         _go_on(process)
         if line.startswith("Finished"):
@@ -74,7 +72,7 @@ def _finish(process: subprocess.Popen[str]) -> None:
     assert process.wait(60) == 0
 
 
-def _workers(process: subprocess.Popen[str]) -> list[int]:
+def _workers(process: processes.Process) -> list[int]:
     children = Path(f"/proc/{process.pid}/task").glob("*/children")
     found = {int(pid) for path in children for pid in path.read_text().split()}
     return [one for one in found if "training.working" in _command(one)]

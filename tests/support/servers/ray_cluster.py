@@ -54,7 +54,7 @@ class RayCluster:
             OSError: it has ended, or does not begin.
         """
         port = int(self.address.rpartition(":")[2])
-        for _ in range(1200):
+        for _ in range(3000):
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
             except OSError:
