@@ -9,7 +9,7 @@ from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
-from bailee.policy.holding import Holding, InForce
+from bailee.policy.holding import InForce, PolicyHolder
 
 
 class GatewayPolicyAccess:
@@ -22,7 +22,7 @@ class GatewayPolicyAccess:
     it was let in. It never keeps what was presented.
     """
 
-    def __init__(self, accounts: Accounts, holding: Holding) -> None:
+    def __init__(self, accounts: Accounts, holding: PolicyHolder) -> None:
         self._accounts = accounts
         self._holding = holding
         # The gateway's loop's alone.
