@@ -54,7 +54,7 @@ from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
 from bailee.policy import Policy
-from bailee.policy.holding import Holding
+from bailee.policy.holding import PolicyHolder
 from bailee.shown import named
 
 _Item = TypeVar("_Item")
@@ -77,7 +77,7 @@ class Accounts:
     def __init__(
         self,
         engine: Engine,
-        holding: Holding,
+        holding: PolicyHolder,
         clock: Clock,
         ledger: Ledger,
         random: Callable[[int], bytes] = secrets.token_bytes,

@@ -12,7 +12,7 @@ from bailee.accounts.identifiers import Identifiers
 from bailee.clock import Clock
 from bailee.damage import Damages
 from bailee.ledger import Ledger
-from bailee.policy.holding import Holding
+from bailee.policy.holding import PolicyHolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Backing:
     """Handed to each part when it is made."""
 
     engine: Engine
-    holding: Holding
+    holding: PolicyHolder
     clock: Clock
     ledger: Ledger
     identifiers: Identifiers

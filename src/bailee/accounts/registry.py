@@ -31,7 +31,7 @@ from bailee.damage import Damages
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities
 from bailee.ledger import Ledger
-from bailee.policy.holding import Holding
+from bailee.policy.holding import PolicyHolder
 
 if TYPE_CHECKING:
     from bailee.accounts.passkey_sign_in import PasskeySignIn
@@ -50,7 +50,7 @@ class PeopleRegistry:
     def __init__(
         self,
         engine: Engine,
-        holding: Holding,
+        holding: PolicyHolder,
         clock: Clock,
         ledger: Ledger,
         *,

@@ -13,7 +13,7 @@ from bailee.gateway.routes import CHANNELS, KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
-from bailee.policy.holding import Holding, InForce
+from bailee.policy.holding import InForce, PolicyHolder
 from bailee.policy.reaching import UpstreamTerms
 
 _NONE: Final[Mapping[str, UpstreamTerms]] = {}
@@ -32,7 +32,7 @@ class GatewayPolicyAccess:
     def __init__(
         self,
         accounts: Accounts,
-        holding: Holding,
+        holding: PolicyHolder,
         upstreams: Mapping[str, UpstreamTerms] = _NONE,
     ) -> None:
         """`upstreams`: what they declare of their own terms, by channel."""

@@ -38,7 +38,7 @@ from bailee.keeping.keeper import Owner
 from bailee.ledger import Ledger
 from bailee.node.old_entries import NOBODY
 from bailee.policy import Policy, Unsound
-from bailee.policy.holding import Holding, InForce
+from bailee.policy.holding import InForce, PolicyHolder
 from bailee.policy.loading import VERSIONS, from_bytes, name_of, shipped, shipped_as
 from bailee.policy.loading import content as content_of
 
@@ -86,11 +86,11 @@ class UnseenChange:
 
 class Activations:
     """The record of one home. `node.ground` makes it and begins it; operations and an erasure call
-    it, on any thread. It owns its tables and the `Holding` that everything else reads. It decides
-    nothing about a document: whoever activates one has proved and compared it.
+    it, on any thread. It owns its tables and the `PolicyHolder` that everything else reads. It
+    decides nothing about a document: whoever activates one has proved and compared it.
     """
 
-    holding: Holding
+    holding: PolicyHolder
     """What holds. There once `begin` has been called."""
 
     def __init__(self, engine: Engine, ledger: Ledger, clock: Clock, damages: Damages) -> None:
@@ -102,7 +102,7 @@ class Activations:
 
     # -- what holds ------------------------------------------------------------------------------
 
-    def begin(self, named: Path | None) -> Holding:
+    def begin(self, named: Path | None) -> PolicyHolder:
         """What holds, from the record; in a new home the document that the settings name.
 
         Raises:
@@ -112,14 +112,14 @@ class Activations:
         """
         rows = list(self._rows())
         if not rows:
-            self.holding = Holding(self._first(named))
+            self.holding = PolicyHolder(self._first(named))
             return self.holding
         newest = rows[-1]
         policy = self.policy_of(newest.document) if newest.sound else None
         if policy is None:
             self._damages.note(f"policy_activations {newest.number}", "its document can't be used.")
             return self._replace(newest, named)
-        self.holding = Holding(policy, newest.since)
+        self.holding = PolicyHolder(policy, newest.since)
         return self.holding
 
     def _first(self, named: Path | None) -> Policy:
@@ -135,7 +135,7 @@ class Activations:
             self._note(connection, (number, 0), (policy.sha256, None), "operator", Concerned())
         return policy
 
-    def _replace(self, newest: DbRow, named: Path | None) -> Holding:
+    def _replace(self, newest: DbRow, named: Path | None) -> PolicyHolder:
         """Let another document hold in the place of one that can't be used."""
         content = None
         if named is not None:
@@ -150,7 +150,7 @@ class Activations:
                 "version of bailee that it is for; nothing was changed",
             )
         policy = from_bytes(content, name_of(named) if named else newest.version)
-        self.holding = Holding(policy)
+        self.holding = PolicyHolder(policy)
         self.activate(policy, content, by="operator", reason=_REPLACED, concerned=Concerned())
         return self.holding
 

@@ -12,7 +12,7 @@ from bailee.damage import Damages
 from bailee.errors import InputError
 from bailee.policy import Decision
 from bailee.policy.facts import Terms, nobodys
-from bailee.policy.holding import Holding
+from bailee.policy.holding import PolicyHolder
 from bailee.policy.period import NOTHING, expires_at
 from bailee.training import eligibility
 from bailee.vault.terms import Present
@@ -29,7 +29,7 @@ class Deciding:
 
     def __init__(
         self,
-        holding: Holding,
+        holding: PolicyHolder,
         accounts: Accounts,
         is_gone: Callable[[str], bool],
         damages: Damages,

@@ -37,7 +37,7 @@ from bailee.node.marks import Marks
 from bailee.node.minding import Minding
 from bailee.node.person_keys import Holders
 from bailee.policy import Policy, load
-from bailee.policy.holding import Holding
+from bailee.policy.holding import PolicyHolder
 from bailee.steady import MachineClocks, this_machine
 
 
@@ -49,7 +49,7 @@ class Ground:
 
     home: Home
     settings: Settings
-    holding: Holding
+    holding: PolicyHolder
     activations: Activations
     room: Reserve
     damages: Damages

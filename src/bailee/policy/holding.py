@@ -25,7 +25,7 @@ class InForce:
     since: int = 0
 
 
-class Holding:
+class PolicyHolder:
     """The policy that holds. A home has one, and whatever decides is given it. Read from any
     thread; `take` is called by what activates a document, once that is on disk. It stores nothing.
     """

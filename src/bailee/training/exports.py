@@ -35,7 +35,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.training import training_exports, training_sessions, training_shards
 from bailee.errors import InputError
 from bailee.ledger import Ledger
-from bailee.policy.holding import Holding, InForce
+from bailee.policy.holding import InForce, PolicyHolder
 from bailee.training import leaving, standings
 from bailee.training.exported import PLANNING, SIGNED, WRITING, Export, ExportedRows, Shard
 from bailee.training.leaving import in_portions
@@ -51,7 +51,7 @@ class Exports:
     It opens no session and writes no file.
     """
 
-    def __init__(self, engine: Engine, holding: Holding, ledger: Ledger) -> None:
+    def __init__(self, engine: Engine, holding: PolicyHolder, ledger: Ledger) -> None:
         self._engine = engine
         self._holding = holding
         self._ledger = ledger

@@ -21,7 +21,7 @@ from bailee.gateway.access import NothingKept, Passage
 from bailee.gateway.routes import KINDS
 from bailee.ledger import Ledger
 from bailee.policy import load
-from bailee.policy.holding import Holding
+from bailee.policy.holding import PolicyHolder
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
 
@@ -35,7 +35,7 @@ class Place:
         upgrade(self.engine, "data")
         self.ledger = Ledger(self.engine, self.clock, SealingInMemory())
         self.policy = load()
-        self.holding = Holding(self.policy)
+        self.holding = PolicyHolder(self.policy)
         self.accounts = self.reopened()
 
     def reopened(self) -> Accounts:

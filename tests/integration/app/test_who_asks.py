@@ -75,6 +75,7 @@ ELSEWHERE = {
     *choices.OPERATIONS, *keys.OPERATIONS, *sign_ins.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
     "account.show",  # below
+    "policy.notices", "policy.seen",  # app/test_activation.py
     "receipts.show", "receipts.proof",  # contract/test_keepers.py
     "feedback.list", "feedback.show", "feedback.withdraw",  # feedback/
     "cloud.start", "cloud.list", "cloud.show", "cloud.stop", "cloud.send", "cloud.attach",

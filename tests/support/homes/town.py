@@ -15,7 +15,7 @@ from bailee.db.migrate import upgrade
 from bailee.errors import IntegrityError
 from bailee.ledger import Ledger
 from bailee.policy import load
-from bailee.policy.holding import Holding
+from bailee.policy.holding import PolicyHolder
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
 
@@ -79,7 +79,7 @@ class Town:
         self.engine = open_sqlite(folder / "data.db")
         upgrade(self.engine, "data")
         self.policy = load()
-        self.holding = Holding(self.policy)
+        self.holding = PolicyHolder(self.policy)
         self.ledger = Ledger(self.engine, self.clock, SealingInMemory())
         self.keys = KeysInMemory()
         self.hasher = CountingHasher()

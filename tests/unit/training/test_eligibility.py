@@ -9,9 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bailee.errors import InputError
 from bailee.policy import load
+from bailee.policy.holding import InForce
 from bailee.training.eligibility import OwnerStanding, Use, decide
 
 POLICY = load(None)
+HELD = InForce(POLICY)
 PRO = Use("pro", "api")
 
 
@@ -47,7 +49,7 @@ class Choosing(RuleBasedStateMachine):
         found = {
             session
             for session, last in self.last_consent.items()
-            if decide(POLICY, self.standing, [PRO], last).effect == "allow"
+            if decide(HELD, self.standing, [PRO], last).effect == "allow"
         }
         assert expected == found
 
@@ -58,8 +60,8 @@ TestChoosing = Choosing.TestCase
 def test_allowing_again_does_not_reach_back() -> None:
     """Used while allowed, then withdrawn, then allowed again: not eligible until it is resumed."""
     again = OwnerStanding("allowed", 3)
-    assert "train.inactive" == decide(POLICY, again, [PRO], 1).clause
-    assert "allow" == decide(POLICY, again, [PRO], 3).effect
+    assert "train.inactive" == decide(HELD, again, [PRO], 1).clause
+    assert "allow" == decide(HELD, again, [PRO], 3).effect
 
 
 @given(
@@ -77,8 +79,8 @@ def test_every_use_must_be_allowed(
     """A session that was used with several plans or channels is eligible if it were with each."""
     standing = OwnerStanding(choice, 1, partner, 1 if partner else 0)
     uses = [Use(*use) for use in plans]
-    alone = [decide(POLICY, standing, [use], 1).effect for use in uses]
-    together = decide(POLICY, standing, uses, 1).effect
+    alone = [decide(HELD, standing, [use], 1).effect for use in uses]
+    together = decide(HELD, standing, uses, 1).effect
     assert ("allow" if set(alone) == {"allow"} else "deny") == together
 
 
@@ -89,13 +91,13 @@ def test_a_partner_has_their_own_word(channel: str) -> None:
     """
     standing = OwnerStanding("allowed", 1, partner_programme=True, joined=2)
     team = Use("team", "api")
-    assert "train.inactive" == decide(POLICY, standing, [team], 1).clause
-    assert "train.partner" == decide(POLICY, standing, [team], 2).clause
-    mixed = decide(POLICY, standing, [team, Use("team", channel)], 2)
+    assert "train.inactive" == decide(HELD, standing, [team], 1).clause
+    assert "train.partner" == decide(HELD, standing, [team], 2).clause
+    mixed = decide(HELD, standing, [team, Use("team", channel)], 2)
     assert "train.partner-other-channel" == mixed.clause
 
 
 def test_no_use_is_refused() -> None:
     """Nothing is assumed about a session of which no use is known."""
     with pytest.raises(InputError):
-        decide(POLICY, OwnerStanding("allowed", 1), [], 1)
+        decide(HELD, OwnerStanding("allowed", 1), [], 1)
