@@ -133,8 +133,8 @@ class ResponseStream(Assembly):
                 self._final["output"] = output = [self._done[one] for one in sorted(self._done)]
             items = output if isinstance(output, list) else []
             self.expect({*(self._begun or ())} <= {*self._final})
-            for place, item in self._added.items():
-                self.expect(place < len(items) and {*item} <= {*members(items[place])})
+            for place, begun in self._added.items():
+                self.expect(place < len(items) and {*begun} <= {*members(items[place])})
             for place, item in self._done.items():
                 self.expect(place < len(items) and items[place] == item)
             self._compare(items)

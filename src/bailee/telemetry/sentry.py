@@ -65,7 +65,8 @@ class Envelope:
 
 
 def read_envelope(body: bytes) -> Envelope:
-    """An envelope's parts.
+    """An envelope's parts. Past an item that is none nothing can be told apart: if something was
+    good before it, the rest is one item of another kind.
 
     Raises:
         ValueError: not an envelope.
@@ -77,28 +78,41 @@ def read_envelope(body: bytes) -> Envelope:
     position = len(body) if end < 0 else end + 1
     while (found := _WRITTEN.search(body, position)) and len(items) < _MOST_ITEMS:
         position = found.start()  # whatever blank lines there are in one step
-        end = body.find(b"\n", position)
-        header = message(body[position : end if end >= 0 else len(body)])
-        if end < 0:
-            raise ValueError("an item without a payload")
-        start = end + 1
-        length = header.get("length")
-        if length is None:
-            stop = body.find(b"\n", start)
-            stop = len(body) if stop < 0 else stop
-        elif isinstance(length, int) and 0 <= length <= len(body) - start:
-            stop = start + length
-        else:
-            raise ValueError("an item longer than its envelope")
-        kind = header.get("type")
-        items.append(
-            (kind if isinstance(kind, str) and kind in _ITEMS else OTHER, body[start:stop])
-        )
+        try:
+            kind, start, stop = _item(body, position)
+        except ValueError:
+            if not items:
+                raise
+            kind, start, stop = OTHER, position, len(body)
+        items.append((kind, body[start:stop]))
         position = stop + 1
     event_id = head.get("event_id")
     if not isinstance(event_id, str) or _EVENT_ID.fullmatch(event_id) is None:
         event_id = None
     return Envelope(event_id, items)
+
+
+def _item(body: bytes, position: int) -> tuple[str, int, int]:
+    """The kind of an item, and from where to where it goes.
+
+    Raises:
+        ValueError: none is there.
+    """
+    end = body.find(b"\n", position)
+    header = message(body[position : end if end >= 0 else len(body)])
+    if end < 0:
+        raise ValueError("an item without a payload")
+    start = end + 1
+    length = header.get("length")
+    if length is None:
+        stop = body.find(b"\n", start)
+        stop = len(body) if stop < 0 else stop
+    elif isinstance(length, int) and 0 <= length <= len(body) - start:
+        stop = start + length
+    else:
+        raise ValueError("an item longer than its envelope")
+    kind = header.get("type")
+    return kind if isinstance(kind, str) and kind in _ITEMS else OTHER, start, stop
 
 
 def named_key(body: bytes) -> str | None:

@@ -124,8 +124,8 @@ def beginnings(
     key: bytes, owner: str, items: Iterable[JSON] | None, api: Api = Api.MESSAGES
 ) -> tuple[bytes, ...]:
     """Keyed digests of an owner's conversation up to its first answer: as it was said and, if that
-    is another, as it was written, which is how tombstones until version 0.1 have it. None if it has
-    no answer yet, or holds what is no message.
+    is another, as it was written, which is how earlier tombstones have it. None if it has no answer
+    yet, or holds what is no message.
     """
     said = hashlib.blake2b(digest_size=16, key=key, person=b"beginning")
     said.update(owner.encode("utf-8", "surrogatepass") + b"\x00")

@@ -160,7 +160,7 @@ def said_otherwise(api: Api, items: list[Any]) -> list[Any]:
             case Api.RESPONSES, {"role": "user", "content": [part]}:
                 item = {**item, "id": "new", "content": part["text"]}  # noqa: PLW2901
             case Api.CHAT | Api.MESSAGES, {"content": str(text), "role": role}:
-                block = {"type": "text", "text": text}
+                block: dict[str, Any] = {"type": "text", "text": text}
                 mark = {} if role == "assistant" else {"cache_control": {"type": "ephemeral"}}
                 item = {**item, "content": [{**block, **mark}]}  # noqa: PLW2901
         found.append(item)
@@ -171,7 +171,7 @@ def first_turns(api: Api) -> tuple[list[Any], list[Any]]:
     """Two turns of a conversation: of its tool, of its answer."""
     match api:
         case Api.GEMINI:
-            named = {"name": "ls", "id": "f"}
+            named: dict[str, Any] = {"name": "ls", "id": "f"}
             asked = [{"role": "user", "parts": [{"text": "How many quinces?"}]}]
             called = {"role": "model", "parts": [{"functionCall": {**named, "args": {}}}]}
             result = {"functionResponse": {**named, "response": {"output": "seven"}}}

@@ -24,7 +24,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from bailee.errors import InputError
 from bailee.ingest.bodies import ENCODINGS, unpacked
-from bailee.registry import Guard, Refusals
+from bailee.registry import OTHER, Guard, Refusals
 from bailee.telemetry import otlp_proto, sentry
 from bailee.telemetry.json_bodies import message
 from bailee.telemetry.otlp import DecodingBudget, ExponentialBuckets, Reader, Streams
@@ -200,6 +200,17 @@ def test_envelope_items_come_with_and_without_length(length: bool) -> None:
     envelope = sentry.read_envelope(body)
 
     assert [("event", item), ("client_report", b"{}")] == envelope.items
+
+
+@pytest.mark.parametrize("rest", [b"{quince\nx\n", b'{"length":99}\nx\n', b'{"type":"event"}'])
+def test_what_is_no_item_does_not_cost_those_before_it(rest: bytes) -> None:
+    """Past it nothing can be told apart: the rest is counted as one. Alone it is refused."""
+    item = orjson.dumps(EVENT)
+    envelope = sentry.read_envelope(b'{}\n{"type":"event"}\n' + item + b"\n" + rest)
+
+    assert [("event", item), (OTHER, rest)] == envelope.items
+    with pytest.raises(ValueError, match=r"."):
+        sentry.read_envelope(b"{}\n" + rest)
 
 
 numbers = st.integers(0, 2**40)
