@@ -1,5 +1,5 @@
 """How long a person waits: for the version, for help, for a command on data, for the agent's first
-prompt.
+prompt; and a program, until what it asks the agent goes out.
 
 Each program is started anew, in turns with the others, and the median of the runs counts. A bare
 Python is the floor for anything written in it. Claude Code, where the tests have fetched it, is
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import socket
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,8 @@ RUNS = 9
 CACHE = Path(__file__).parents[1] / ".cache"
 PYTHON = [sys.executable]
 BAILEE = [*PYTHON, "-m", "bailee"]
+ASK = ["-p", "hello"]
+NOT_THERE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def main() -> list[Line]:
@@ -46,10 +49,13 @@ def main() -> list[Line]:
             "bailee --help": lambda: _to_end([*BAILEE, "--help"], environment),
             "bailee sessions list, of a server": lambda: _to_end(listed, environment),
             "bailee code --help": lambda: _to_end([*BAILEE, "code", "--help"], environment),
+            "bailee code -p, first byte": lambda: _to_request([*BAILEE, "code", *ASK], environment),
             "bailee code, first prompt": lambda: _to_prompt([*BAILEE, "code"], environment, folder),
         }
         if (claude := _claude()) is not None:
             ways["claude --version"] = lambda: _to_end([str(claude), "--version"], environment)
+            quiet = environment | {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+            ways["claude -p, first byte"] = lambda: _to_request([str(claude), *ASK], quiet)
         taken: dict[str, list[float]] = {name: [] for name in ways}
         with _server(environment):
             for run in range(RUNS + 1):
@@ -63,8 +69,10 @@ def main() -> list[Line]:
     bare = f"python -c pass: {medians['python -c pass'] * 1000:.0f} ms"
     known = medians.get("claude --version")
     against = bare if known is None else f"{bare}; claude --version: {known * 1000:.0f} ms"
+    asked = medians.get("claude -p, first byte")
+    beside = bare if asked is None else f"{bare}; claude -p: {asked * 1000:.0f} ms"
     return [
-        (name, f"{median * 1000:.0f} ms", against)
+        (name, f"{median * 1000:.0f} ms", beside if "-p" in name else against)
         for name, median in medians.items()
         if name.startswith("bailee")
     ]
@@ -93,6 +101,35 @@ def _to_end(command: list[str], environment: dict[str, str]) -> float:
     began = time.perf_counter()
     subprocess.run(command, env=environment, check=True, capture_output=True)
     return time.perf_counter() - began
+
+
+def _to_request(command: list[str], environment: dict[str, str]) -> float:
+    """Until a prompt's request arrives at the model's address; whatever else is asked there before
+    is answered that it is not there.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(30)
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            env=environment | {"ANTHROPIC_BASE_URL": address},
+            cwd=environment["HOME"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.settimeout(30)
+                    if connection.recv(65536).startswith(b"POST /v1/messages"):
+                        return time.perf_counter() - began
+                    connection.sendall(NOT_THERE)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _to_prompt(command: list[str], environment: dict[str, str], folder: str) -> float:

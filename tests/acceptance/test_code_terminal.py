@@ -48,7 +48,7 @@ def test_an_answer_is_shown_as_markdown_and_an_edit_as_a_diff(
     assert "TREES = 7\n" == (root / "orchard.py").read_text()
 
     screen.type("y")
-    shown = screen.wait("quinces")
+    shown = screen.wait("• quinces")
     assert "There are eight now:" in shown
     assert " • pears" in shown
     assert "● Edit orchard.py  +1 -1" in shown

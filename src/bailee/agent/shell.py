@@ -24,6 +24,8 @@ _RUNS_ANYTHING: Final = frozenset(
         "gdb", "vi", "vim", "ed", "ex", "emacs", "less", "more", "man",
         "tee", "dd", "rm", "mv", "cp", "ln", "chmod", "chown", "kill",
         "pkill", "killall", "crontab", "at", "curl", "wget", "nc", "ncat", "socat",
+        "busybox", "toybox", "ionice", "flock", "script", "trap", "alias", "chrt", "taskset",
+        "unbuffer", "entr", "expect", "runuser", "pkexec", "systemd-run", "npx", "bunx", "uvx",
     }
 )  # fmt: skip
 # Programs that are many programs: the second word says which.
@@ -45,9 +47,12 @@ _RUNS_WHAT_FOLLOWS: Final = frozenset({("npm", "exec"), ("uv", "run"), ("poetry"
 _REACHING: Final = (
     *("--exec", "--ext-diff", "--no-index", "--open-files-in-pager", "--output"),
     *("--output-directory", "--receive-pack", "--upload-pack", "--extcmd", "--template"),
+    *("--contents", "--file", "--config", "--separate-git-dir", "--smtp-server", "--sendmail-cmd"),
+    *("--to-cmd", "--cc-cmd", "--header-cmd"),
 )
 _REACHING_SHORT: Final = {
-    "archive": "o", "clone": "uc", "difftool": "x", "format-patch": "o", "grep": "O", "rebase": "x",
+    "archive": "o", "clone": "uc", "commit": "F", "difftool": "x", "format-patch": "o", "grep": "O",
+    "merge": "F", "rebase": "x", "tag": "F",
 }  # fmt: skip
 # Options of git itself that take a word of their own.
 _TAKE_A_WORD: Final = frozenset({"-C", "-c", "--git-dir", "--work-tree", "--namespace"})
@@ -132,11 +137,11 @@ def reaches_further(words: tuple[str, ...], given: int) -> bool:
 def may_run(line: str, words: tuple[str, ...], *, whole: bool = False, depth: int = 4) -> bool:
     """Whether a line may run a command that begins with `words` (or, `whole`, is these), as far as
     can be seen: by any path of the program, behind assignments and what runs other programs, within
-    a text that is handed to a shell. To deny, never to allow.
+    a text that is handed to a shell, within a condition or a loop. To deny, never to allow.
     """
     for command in read(line).commands:
         at = 0
-        while at < len(command) and "=" in command[at]:
+        while at < len(command) and ("=" in command[at] or command[at] in _KEYWORDS):
             at += 1
         rest = command[at:]
         if not rest:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from bailee.cli.coding import Asked, work
+from bailee.cli.coding import CodeCommandLine, work
 
 
 class CodeCommand(TyperCommand):
@@ -88,7 +88,7 @@ def code(  # noqa: PLR0917 - each is an option
     or the model declined or went in circles; 130 interrupted.
     """
     work(
-        Asked(
+        CodeCommandLine(
             prompt=prompt,
             print_=print_,
             output_format=output_format,

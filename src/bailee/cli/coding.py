@@ -27,7 +27,7 @@ _LARGEST_INPUT = 10_000_000  # bytes
 
 
 @dataclass(slots=True)
-class Asked:
+class CodeCommandLine:
     """What stands on the command line of `bailee code`, by the names of the command's own
     parameters; its help says what each is.
     """
@@ -64,12 +64,12 @@ _LISTS: Final = {
 }
 
 
-def plain(arguments: Sequence[str]) -> Asked | None:
+def plain(arguments: Sequence[str]) -> CodeCommandLine | None:
     """What is asked by a command line that has only whole names of options, each with its value in
     the word after it, and at most one word beside them. None: it is for the command itself to read,
     which takes all forms, and says what is wrong. Pure.
     """
-    asked, words = Asked(), iter(arguments)
+    asked, words = CodeCommandLine(), iter(arguments)
     for word in words:
         if word in _FLAGS:
             setattr(asked, _FLAGS[word], True)
@@ -88,7 +88,7 @@ def plain(arguments: Sequence[str]) -> Asked | None:
     return asked
 
 
-def work(asked: Asked) -> None:
+def work(asked: CodeCommandLine) -> None:
     """Do it, and end the program with the status that says how it went."""
     try:
         with reporting():
@@ -97,7 +97,7 @@ def work(asked: Asked) -> None:
         raise SystemExit(130) from None
 
 
-def _done(asked: Asked) -> int:
+def _done(asked: CodeCommandLine) -> int:
     if asked.output_format not in ("text", "json", "stream-json"):
         raise InputError(
             f"{asked.output_format!r} is not an output format.", hint="text, json or stream-json"

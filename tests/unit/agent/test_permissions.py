@@ -162,7 +162,8 @@ def test_a_file_is_known_by_each_of_its_names(rule: str) -> None:
     ["rm x", "/bin/rm x", "command rm x", "env rm x", "env -i A=b /usr/bin/rm x", "A=b rm x",
      "sudo -u root rm x", "xargs rm < x", "timeout 5 rm x", "nohup nice -n 5 rm x", "\\rm x",
      "sh -c 'rm x'", "bash -c \"cd /; sh -c 'rm x'\"", "ls; find . -exec rm {} +", "r\"m\" x",
-     "time rm x", "eval 'rm x'"],
+     "time rm x", "eval 'rm x'", "if ls; then rm x; fi", "while read l; do rm x; done", "! rm x",
+     "busybox rm x", "flock l ionice rm x", "script -c 'rm x'", "trap 'rm x' EXIT"],
 )  # fmt: skip
 def test_a_denied_program_is_itself_however_it_is_called(command: str) -> None:
     """By its path, behind what runs other programs, within a text for a shell."""
@@ -203,6 +204,11 @@ def test_options_before_a_subcommand_hide_nothing() -> None:
         ("git fetch", "git fetch --upload-pack=./evil .", False),
         ("git archive", "git archive -o .bashrc HEAD", False),
         ("git commit", "git commit -qm x -o a", True),
+        ("git commit", "git commit -aF /home/ann/.ssh/id_rsa", False),
+        ("git tag", "git tag -a v1 --file=/home/ann/.netrc", False),
+        ("git blame", "git blame --contents /home/ann/.netrc a", False),
+        ("git clone", "git clone --config core.fsmonitor=./evil . x", False),
+        ("git init", "git init --separate-git-dir=/srv/x", False),
         ("git", "git diff --output=x", True),
         ("git diff --output=x", "git diff --output=x", True),
     ],

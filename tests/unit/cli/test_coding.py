@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from typer.core import TyperGroup
 
 from bailee.cli import whole
-from bailee.cli.coding import Asked, plain
+from bailee.cli.coding import CodeCommandLine, plain
 from bailee.errors import BaileeError
 
 _COMMAND = typer.main.get_command(whole())
@@ -24,7 +24,7 @@ _WORDS = st.sampled_from(
 )
 
 
-def _by_the_command(words: list[str]) -> Asked | None:
+def _by_the_command(words: list[str]) -> CodeCommandLine | None:
     """What the command itself reads; None where it refuses, or shows its help."""
     assert isinstance(_COMMAND, TyperGroup)
     code = _COMMAND.commands["code"]
@@ -34,7 +34,7 @@ def _by_the_command(words: list[str]) -> Asked | None:
         assert not isinstance(refused, BaileeError)
         return None
     read = {name: [*one] if isinstance(one, tuple) else one for name, one in read.items()}
-    return Asked(**{name: one for name, one in read.items() if one is not None})
+    return CodeCommandLine(**{name: one for name, one in read.items() if one is not None})
 
 
 @given(st.lists(_WORDS, max_size=7))
@@ -47,9 +47,9 @@ def test_what_is_read_plainly_is_what_the_command_reads(words: list[str]) -> Non
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
-        ([], Asked()),
-        (["-p", "hello"], Asked(print_="hello")),
-        (["what now", "-c"], Asked(prompt="what now", continue_=True)),
+        ([], CodeCommandLine()),
+        (["-p", "hello"], CodeCommandLine(print_="hello")),
+        (["what now", "-c"], CodeCommandLine(prompt="what now", continue_=True)),
         (
             [
                 "-p",
@@ -61,10 +61,10 @@ def test_what_is_read_plainly_is_what_the_command_reads(words: list[str]) -> Non
                 "--allowed-tools",
                 "x",
             ],
-            Asked(print_="a", output_format="json", allowed_tools=["Edit", "x"]),
+            CodeCommandLine(print_="a", output_format="json", allowed_tools=["Edit", "x"]),
         ),
     ],
 )
-def test_these_are_plain(words: list[str], asked: Asked) -> None:
+def test_these_are_plain(words: list[str], asked: CodeCommandLine) -> None:
     """What programs and people type most."""
     assert asked == plain(words) == _by_the_command(words)

@@ -21,6 +21,7 @@ MAY = {
     "outbound/dialing.py": {"open_connection", "create_connection", "getaddrinfo"},
     "outbound/network.py": {"AsyncClient", "Client", *READS},
     "outbound/proxies.py": READS,
+    "outbound/straight.py": {"open_connection"},
 }
 # To an upstream: in a pool of its own, with its proxy and TLS from `outbound`.
 GATEWAY = {
