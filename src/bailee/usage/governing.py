@@ -77,6 +77,7 @@ class Governing:
         # Replaced as a whole by the thread.
         self._limited: frozenset[Subject] = frozenset()
         self._lists: Mapping[tuple[str, str], tuple[str, ...]] = {}
+        self._governed: dict[UsageAsker, bool] = {}  # what the loop found by these, which fills it
         self._seen = -1
         self._looked = 0.0
         self.thread = Lasting("limits", self._run)
@@ -101,9 +102,16 @@ class Governing:
         """Whether a request of theirs has to be admitted."""
         if self._store.version != self._seen:
             return True
-        if self._limited and not self._limited.isdisjoint(asker.subjects):
-            return True
-        return bool(self._lists) and any(one in self._lists for one in asker.lists)
+        # Before what it is found by: it is replaced after that.
+        governed = self._governed
+        if not (self._limited or self._lists):
+            return False
+        found = governed.get(asker)
+        if found is None:
+            found = governed[asker] = not self._limited.isdisjoint(asker.subjects) or any(
+                one in self._lists for one in asker.lists
+            )
+        return found
 
     async def admit(self, request: WholeRequest) -> bytes | LimitRefusal:
         """Whether it may go on: the header lines that its answer gets, or why not."""
@@ -170,6 +178,7 @@ class Governing:
         limits, lists = self._store.limits(), self._store.lists()
         self._limited = frozenset(one.subject for one in limits)
         self._lists = {(one.scope, one.subject): one.models for one in lists}
+        self._governed = {}
         self._looked = time.monotonic()
         self._seen = version
 
