@@ -89,8 +89,13 @@ class Governing:
         # Replaced as a whole by the thread.
         self._limited: frozenset[Subject] = frozenset()
         self._lists: Mapping[tuple[str, str], tuple[str, ...]] = {}
+<<<<<<< HEAD
         self._teams: Mapping[tuple[str, str], str] = {}
         self._seen = (-1, -1)
+=======
+        self._governed: dict[UsageAsker, bool] = {}  # what the loop found by these, which fills it
+        self._seen = -1
+>>>>>>> gwfast
         self._looked = 0.0
         self.thread = Lasting("limits", self._run)
 
@@ -114,10 +119,23 @@ class Governing:
         """Whether a request of theirs has to be admitted."""
         if self._version != self._seen:
             return True
+<<<<<<< HEAD
         asker = self.in_team(asker)
         if self._limited and not self._limited.isdisjoint(asker.subjects):
             return True
         return bool(self._lists) and any(one in self._lists for one in asker.lists)
+=======
+        # Before what it is found by: it is replaced after that.
+        governed = self._governed
+        if not (self._limited or self._lists):
+            return False
+        found = governed.get(asker)
+        if found is None:
+            found = governed[asker] = not self._limited.isdisjoint(asker.subjects) or any(
+                one in self._lists for one in asker.lists
+            )
+        return found
+>>>>>>> gwfast
 
     def in_team(self, asker: UsageAsker) -> UsageAsker:
         """The same, with their team. From any thread; a look into memory."""
@@ -194,6 +212,7 @@ class Governing:
         self._teams = self._of_teams.teams()
         self._limited = frozenset(one.subject for one in limits)
         self._lists = {(one.scope, one.subject): one.models for one in lists}
+        self._governed = {}
         self._looked = time.monotonic()
         self._seen = version
 
