@@ -89,13 +89,9 @@ class Governing:
         # Replaced as a whole by the thread.
         self._limited: frozenset[Subject] = frozenset()
         self._lists: Mapping[tuple[str, str], tuple[str, ...]] = {}
-<<<<<<< HEAD
         self._teams: Mapping[tuple[str, str], str] = {}
-        self._seen = (-1, -1)
-=======
         self._governed: dict[UsageAsker, bool] = {}  # what the loop found by these, which fills it
-        self._seen = -1
->>>>>>> gwfast
+        self._seen = (-1, -1)
         self._looked = 0.0
         self.thread = Lasting("limits", self._run)
 
@@ -119,23 +115,17 @@ class Governing:
         """Whether a request of theirs has to be admitted."""
         if self._version != self._seen:
             return True
-<<<<<<< HEAD
-        asker = self.in_team(asker)
-        if self._limited and not self._limited.isdisjoint(asker.subjects):
-            return True
-        return bool(self._lists) and any(one in self._lists for one in asker.lists)
-=======
         # Before what it is found by: it is replaced after that.
         governed = self._governed
         if not (self._limited or self._lists):
             return False
         found = governed.get(asker)
         if found is None:
-            found = governed[asker] = not self._limited.isdisjoint(asker.subjects) or any(
-                one in self._lists for one in asker.lists
+            theirs = self.in_team(asker)
+            found = governed[asker] = not self._limited.isdisjoint(theirs.subjects) or any(
+                one in self._lists for one in theirs.lists
             )
         return found
->>>>>>> gwfast
 
     def in_team(self, asker: UsageAsker) -> UsageAsker:
         """The same, with their team. From any thread; a look into memory."""
