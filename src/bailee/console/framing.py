@@ -5,7 +5,7 @@ Where a request begins and ends, uvicorn's parser (llhttp) reads, and refuses a 
 lengths, or a length beside a transfer coding. It leaves to its user what is refused here, as the
 gateway does (`gateway.http1.heads`):
 
-* Any transfer coding but one `chunked`, and any in HTTP/1.0 (RFC 9112, 6.1).
+* Every transfer coding but one `chunked`, and each in HTTP/1.0 (RFC 9112, 6.1).
 * No Host in HTTP/1.1, or two; a whole address as the target that names another host.
 * A second one of the fields that say who asks, from where, or how a body is to be read. A proxy in
   front may look at the first, and we at the last.
