@@ -100,6 +100,7 @@ NOT_HERE = {
     "receipts proof": "ids", "audit erasure": "kinds, places and counts",
     "hold read": "as `sessions export`", "organisation create": "ids",
     "organisation provider": "what was just typed",
+    "organisation provider-only": "an id and a number",
     "organisation groups show": "a provider's names, on lines of ours",
     "organisation groups set": "as `show`", "organisation groups try": "what was just typed",
     "organisation service-account add": "what was just typed",

@@ -7,7 +7,7 @@ that was taken away is gone with the next question.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Engine, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Engine, and_, exists, not_, or_, select
 
 from bailee.accounts.account import Account
 from bailee.accounts.accounts import Accounts
@@ -15,7 +15,8 @@ from bailee.accounts.roles import Actor, Permission, Role, Standing, require
 from bailee.db.accounts import accounts
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
-from bailee.db.people import memberships, persons, trainers
+from bailee.db.groups import sign_in_terms
+from bailee.db.people import identities, memberships, persons, trainers
 from bailee.errors import InputError
 
 
@@ -31,6 +32,32 @@ def place_here() -> ColumnElement[bool]:
             exists().where(accounts.c.person_id == persons.c.id),
             exists().where(memberships.c.person_id == persons.c.id, sound(memberships)),
         ),
+    )
+
+
+def by_provider_only() -> ColumnElement[bool]:
+    """Of a row of `persons`: whether they sign in by their organisation's provider and in no other
+    way. An owner whom it has never sent does not: somebody has to be there when it is away.
+    """
+    sent = (
+        exists()
+        .where(
+            identities.c.person_id == memberships.c.person_id,
+            identities.c.organisation_id == sign_in_terms.c.organisation_id,
+            sound(identities),
+        )
+        .correlate(memberships, sign_in_terms)
+    )
+    return (
+        exists()
+        .where(
+            memberships.c.person_id == persons.c.id,
+            memberships.c.organisation_id == sign_in_terms.c.organisation_id,
+            or_(sign_in_terms.c.provider_only, not_(sound(sign_in_terms))),
+            or_(memberships.c.role != "owner", sent),
+            sound(memberships),
+        )
+        .correlate(persons)
     )
 
 
@@ -106,6 +133,22 @@ class Authority:
                 "you no longer belong to an organisation here.",
                 code="forbidden",
                 hint="an admin of your organisation can add you again",
+            )
+
+    def refuse_provider_only(self, person_id: str) -> None:
+        """Go on only if this person may have a way in beside their organisation's provider.
+
+        Raises:
+            InputError: code `forbidden`.
+        """
+        query = select(persons.c.id).where(persons.c.id == person_id, by_provider_only())
+        with storage_errors("the people"), reading(self._engine) as connection:
+            found = connection.execute(query).first()
+        if found is not None:
+            raise InputError(
+                "your organisation lets its people sign in through its provider only.",
+                code="forbidden",
+                hint="choose your organisation on the sign-in page",
             )
 
     def role(self, person_id: str, organisation_id: str) -> Role | None:

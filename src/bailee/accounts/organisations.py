@@ -23,13 +23,21 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from bailee.accounts.account import Account, ApiKey
 from bailee.accounts.accounts import Accounts
-from bailee.accounts.authority import Authority
+from bailee.accounts.authority import Authority, by_provider_only
 from bailee.accounts.backing import Backing
 from bailee.accounts.roles import ROLES, Actor, Permission, Role
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.groups import sign_in_terms
 from bailee.db.pages import cut, following, place
-from bailee.db.people import memberships, organisations
+from bailee.db.people import (
+    memberships,
+    organisations,
+    passkeys,
+    persons,
+    providers,
+    web_sessions,
+)
 from bailee.errors import InputError
 from bailee.shown import named
 
@@ -280,6 +288,44 @@ class Organisations:
             along(connection)
         return [key.key_id for key in ended]
 
+    def set_provider_only(self, organisation_id: str, only: bool, *, by: Actor) -> int:
+        """Say whether an organisation's people sign in by its provider and in no other way: then
+        the passwords, passkeys and console sessions that they have end. How many people's.
+
+        Raises:
+            InputError: it has no provider; `not_found`, `forbidden`.
+        """
+        self._authority.require(by, Permission.PROVIDER_CHANGE)
+        self.account(organisation_id)
+        bound = select(providers.c.organisation_id).where(
+            providers.c.organisation_id == organisation_id, sound(providers)
+        )
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            if only and connection.execute(bound).first() is None:
+                raise InputError(
+                    "this organisation has no provider.", hint="bailee organisation provider"
+                )
+            put_provider_only(connection, organisation_id, only)
+            theirs = list(
+                connection.execute(
+                    select(persons.c.id)
+                    .join(memberships, memberships.c.person_id == persons.c.id)
+                    .where(memberships.c.organisation_id == organisation_id, by_provider_only())
+                ).scalars()
+            )
+            for table in (passkeys, web_sessions):
+                connection.execute(delete(table).where(table.c.person_id.in_(theirs)))
+            connection.execute(
+                update(persons).where(persons.c.id.in_(theirs)).values(password=None)
+            )
+            self._ledger.append(
+                "organisation.provider_only",
+                organisation_id,
+                {"only": only, "people": len(theirs), "by": by.name},
+                connection=connection,
+            )
+        return len(theirs)
+
     def _require(self, by: Actor, organisation_id: str, person_id: str, role: Role | None) -> None:
         account = self.account(organisation_id)
         leaves = role is None and by.person_id == person_id
@@ -307,6 +353,15 @@ class Organisations:
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [Membership(*row) for row in connection.execute(query)]
+
+
+def put_provider_only(connection: Connection, organisation_id: str, only: bool) -> None:
+    """Write whether an organisation's people sign in by its provider alone."""
+    same = sign_in_terms.c.organisation_id == organisation_id
+    connection.execute(delete(sign_in_terms).where(same))
+    if only:
+        row = {"organisation_id": organisation_id, "provider_only": True}
+        connection.execute(insert(sign_in_terms).values(row))
 
 
 def role_named(role: str) -> Role:

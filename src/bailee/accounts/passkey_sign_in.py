@@ -86,6 +86,7 @@ class PasskeySignIn:
             InputError: `forbidden`, `not_found`; the person has very many.
         """
         self._authority.require_for_person(by, Permission.PERSON_CHANGE, person_id)
+        self._authority.refuse_provider_only(person_id)
         person = self._people.get(person_id)
         held = self._rows(person_id)
         if len(held) >= _MOST:
@@ -242,6 +243,7 @@ class PasskeySignIn:
         self._attempts.succeeded(subjects)
         person_id: str = row.person_id
         self._authority.require_place(person_id)
+        self._authority.refuse_provider_only(person_id)
         return person_id
 
     # -- inside ----------------------------------------------------------------------------------

@@ -155,6 +155,7 @@ class PasswordSignIn:
         self._attempts.succeeded(subjects)
         person_id: str = row.id
         self._authority.require_place(person_id)
+        self._authority.refuse_provider_only(person_id)
         if self._passwords.outdated(kept):
             self._keep(person_id, self._passwords.digest(password))
         return person_id
@@ -178,6 +179,7 @@ class PasswordSignIn:
         """
         self._authority.require_for_person(by, Permission.PERSON_CHANGE, person_id)
         self._people.refuse_signed_in(by, "set a password")
+        self._authority.refuse_provider_only(person_id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             kept: str | None = connection.execute(
                 select(persons.c.password).where(persons.c.id == person_id, sound(persons))

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts import OPERATOR
+from bailee.accounts.organisations import put_provider_only
 from bailee.backup.replaying import OwnedEntry, RecordedChoice, ReplayPlan
 from bailee.db.accounts import accounts, consent_records
 from bailee.db.audit import audit, audit_leaves
@@ -85,6 +86,9 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
             else:
                 change = update(memberships).where(*where).values(role=role)
                 done.undone += connection.execute(change).rowcount
+        for organisation, only in plan.provider_only.items():
+            put_provider_only(connection, organisation, only)
+            done.undone += 1
         for organisation, person in plan.groups:
             grants = group_grants.c.organisation_id == organisation
             gone = delete(group_grants).where(grants, group_grants.c.person_id == person)

@@ -103,6 +103,7 @@ class ReplayPlan:
     usage_models: dict[tuple[str, str], str] = field(default_factory=dict)
     providers: dict[str, None] = field(default_factory=dict)
     groups: dict[tuple[str, str], None] = field(default_factory=dict)
+    provider_only: dict[str, bool] = field(default_factory=dict)
     passwords: dict[str, None] = field(default_factory=dict)
     passkeys: dict[str, None] = field(default_factory=dict)
     git: dict[str, None] = field(default_factory=dict)
@@ -172,6 +173,10 @@ def _let_go(made: ReplayPlan, entry: Entry) -> None:
 def _role(made: ReplayPlan, entry: Entry) -> None:
     new = entry.body.get("new")
     made.roles[entry.subject, str(entry.body["person"])] = None if new is None else str(new)
+
+
+def _provider_only(made: ReplayPlan, entry: Entry) -> None:
+    made.provider_only[entry.subject] = bool(entry.body["only"])
 
 
 def _group_lost(made: ReplayPlan, entry: Entry) -> None:
@@ -284,6 +289,7 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "usage.models_set": _usage_models,
     "provider.bound": _into("providers"),
     "provider.groups_set": _into("providers"),
+    "organisation.provider_only": _provider_only,
     "group.lost": _group_lost,
     "person.password_set": _into("passwords"),
     "person.passkey_removed": _into("passkeys"),

@@ -162,6 +162,27 @@ def provider(  # noqa: PLR0917 - each is an option
             say(f"{bound['issuer']} speaks for {bound['domain']}.")
 
 
+@app.command("provider-only")
+def provider_only(
+    organisation: Organisation,
+    only: Annotated[bool, typer.Option("--only/--not-only", help="Or in every way again.")] = True,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Let an organisation's people sign in through its provider and in no other way; their
+    passwords, passkeys and console sessions end.
+    """
+    with reporting():
+        asked = {"organisation": organisation, "only": only}
+        done = ask_one(home, "organisation.provider_only", asked)
+        if as_json:
+            print_json(done)
+        elif only:
+            say(f"{done['people']} of {done['organisation']} sign in through its provider only.")
+        else:
+            say(f"The people of {done['organisation']} sign in in every way again.")
+
+
 @member.command("add")
 def add(  # noqa: PLR0917 - each is an option
     organisation: Organisation,

@@ -1,4 +1,5 @@
-"""The tables of what groups of an organisation's provider give, and of what they gave to whom.
+"""The tables of what an organisation's provider decides: who comes in by it alone, what its groups
+give, and what they gave to whom.
 
 Which groups somebody is in is kept nowhere: what they gave is, by the rule that gave it.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, String, Table
 
 from bailee.db.metadata import Moment, check, data
 from bailee.db.people import organisations, persons
@@ -41,4 +42,13 @@ group_grants = Table(
 organisation's). `role`: None, the place itself was given by hand. A row whose membership is gone
 says that they were let go by hand."""
 
-CHECKED: Final = (group_rules, group_grants)
+sign_in_terms = Table(
+    "sign_in_terms",
+    data,
+    Column("organisation_id", ForeignKey(organisations.c.id), primary_key=True),
+    Column("provider_only", Boolean, nullable=False),
+    check(),
+)
+"""How an organisation's people sign in. `provider_only`: by its provider and in no other way."""
+
+CHECKED: Final = (group_rules, group_grants, sign_in_terms)

@@ -113,6 +113,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "member.removed": {"person": _ID, "old": _WORD, "by": _ID, "keys": _NUMBER},
     "provider.bound": {"domain": _SETTING, "issuer": _SETTING, "by": _ID},
     # what groups of a provider give: the rules, and what they gave or took, by their ids
+    "organisation.provider_only": {"only": _NUMBER, "people": _NUMBER, "by": _ID},
     "provider.groups_set": {"claim": _SETTING, "rules": _NUMBER, "by": _ID},
     "provider.group_rule_added": _GROUP_RULE,
     "provider.group_rule_removed": _GROUP_RULE,

@@ -94,6 +94,17 @@ class ProviderSummary:
     secret_env: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderOnly:
+    """Whether an organisation's people sign in through its provider alone, and how many that
+    concerns now.
+    """
+
+    organisation: str
+    only: bool
+    people: int
+
+
 @operation()
 def create(
     asks: Asks, node: Node, name: str, plan: str, owner: str | None = None
@@ -219,6 +230,16 @@ def provider(
 
 
 @operation()
+def provider_only(asks: Asks, node: Node, organisation: str, only: bool) -> ProviderOnly:
+    """Say whether an organisation's people sign in through its provider and in no other way. Then
+    the passwords, passkeys and console sessions that they have end.
+    """
+    organisations = node.registry.organisations
+    ended = organisations.set_provider_only(organisation, only, by=asks.actor)
+    return ProviderOnly(organisation, only, ended)
+
+
+@operation()
 def join_partners(
     asks: Asks, node: Node, organisation: str, confirmation: str, language: Language = "en"
 ) -> OrganisationSummary:
@@ -274,6 +295,7 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "organisation.member": member,
     "organisation.remove_member": remove_member,
     "organisation.provider": provider,
+    "organisation.provider_only": provider_only,
     "partner.join": join_partners,
     "partner.leave": leave_partners,
 }

@@ -48,6 +48,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "organisation.member": Route("PUT", "/organisations/{organisation}/members/{person}"),
     "organisation.remove_member": Route("DELETE", "/organisations/{organisation}/members/{person}"),
     "organisation.provider": Route("PUT", "/organisations/{organisation}/provider"),
+    "organisation.provider_only": Route("PUT", "/organisations/{organisation}/provider/only"),
     "organisation.groups": Route("GET", "/organisations/{organisation}/groups"),
     "organisation.set_groups": Route("PUT", "/organisations/{organisation}/groups"),
     "organisation.try_groups": Route("POST", "/organisations/{organisation}/groups/trials"),

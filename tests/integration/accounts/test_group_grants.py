@@ -17,7 +17,7 @@ from bailee.accounts.sign_ins import ClientTokens, ConfirmedSignIn
 from bailee.clock import system_clock
 from bailee.errors import BaileeError, InputError, UpstreamError
 from bailee.testing.tampering import tamper
-from support.homes.town import Town
+from support.homes.town import PASSWORD, Town
 from support.servers.openid import provider, walk
 
 CONSOLE, BACK = "http://127.0.0.1:1", "/sign-in/provider"
@@ -267,3 +267,46 @@ def test_only_the_operator_says_what_groups_give(company: Company) -> None:
 
     assert "forbidden" == error.value.code
     assert company.town.registry.groups.rules(company.acme) is None
+
+
+def test_who_signs_in_by_the_provider_only_has_no_other_way(company: Company) -> None:
+    """What they had ends, and nothing takes its place; until it is said that it may. An owner whom
+    the provider never sent still comes in: somebody has to when it is away.
+    """
+    registry, operator = company.town.registry, OPERATOR
+    ada = company.comes("ada").person_id
+    owner, _ = company.town.person("owner@elsewhere.example")
+    registry.organisations.add(company.acme, owner.person_id, "owner", by=operator)
+    for one in (ada, owner.person_id):
+        registry.passwords.set_password(
+            one, PASSWORD, old=None, by=registry.authority.by_person(one), address="a"
+        )
+    cookie = registry.web_sessions.begin(ada, client="browser")
+
+    def sets(person: str) -> None:
+        by = registry.authority.by_person(person)
+        registry.passwords.set_password(person, PASSWORD, old=None, by=by, address="a")
+
+    def comes(email: str) -> str:
+        return registry.passwords.sign_in(email, PASSWORD, address="a")
+
+    others = refused(
+        lambda: registry.organisations.set_provider_only(company.other, True, by=operator)
+    )
+    theirs = refused(
+        lambda: registry.organisations.set_provider_only(
+            company.acme, True, by=registry.authority.by_person(owner.person_id)
+        )
+    )
+    ended = registry.organisations.set_provider_only(company.acme, True, by=operator)
+    found = [refused(comes, "ada@acme.example"), refused(sets, ada)]
+    away = comes("owner@elsewhere.example")
+    again = company.comes("ada").person_id
+    registry.organisations.set_provider_only(company.acme, False, by=operator)
+    sets(ada)
+
+    assert ("invalid_request", "forbidden") == (others, theirs)
+    assert 1 == ended
+    assert ["authentication", "forbidden"] == found
+    assert "authentication" == refused(registry.web_sessions.actor, cookie)
+    assert (owner.person_id, ada, ada) == (away, again, comes("ada@acme.example"))

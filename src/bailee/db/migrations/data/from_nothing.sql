@@ -656,6 +656,14 @@ CREATE TABLE group_grants (
 	CONSTRAINT fk_group_grants_provider_id_organisations FOREIGN KEY(provider_id) REFERENCES organisations (id)
 );
 
+CREATE TABLE sign_in_terms (
+	organisation_id VARCHAR NOT NULL, 
+	provider_only BOOLEAN NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_sign_in_terms PRIMARY KEY (organisation_id), 
+	CONSTRAINT fk_sign_in_terms_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
 CREATE TABLE service_accounts (
 	id VARCHAR NOT NULL, 
 	organisation_id VARCHAR NOT NULL, 

@@ -39,6 +39,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_group_grants_person_id", "group_grants", ["person_id"])
     op.create_table(
+        "sign_in_terms",
+        sa.Column(
+            "organisation_id", sa.String, sa.ForeignKey("organisations.id"), primary_key=True
+        ),
+        sa.Column("provider_only", sa.Boolean, nullable=False),
+        sa.Column("mac", sa.LargeBinary),
+    )
+    op.create_table(
         "service_accounts",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("organisation_id", sa.String, sa.ForeignKey("organisations.id"), nullable=False),
