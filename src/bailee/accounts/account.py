@@ -73,7 +73,8 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """An API key without its secret. `person_id`: for whom it speaks, if for a person. One with the
-    scope `cloud` has the session's id as its name, and speaks for nobody.
+    scope `cloud` has the session's id as its name, and speaks for nobody. `expires_at`: from
+    when it opens nothing; None: it has no such day.
     """
 
     key_id: str
@@ -85,3 +86,10 @@ class ApiKey:
     person_id: str | None = None
     created_by: str = "operator"
     scope: Scope = "full"
+    expires_at: datetime | None = None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it opens nothing at a moment: it was revoked, or its day has come."""
+        return self.revoked_at is not None or (
+            self.expires_at is not None and self.expires_at <= now
+        )

@@ -137,13 +137,14 @@ class Accounts:
             row.person_id,
             row.created_by,
             row.scope,
+            row.expires_at,
         )
         return row.digest, key
 
     def authenticate(
         self, presented: bytes, *, sending: bool = False, asking: bool = False
     ) -> tuple[ApiKey, Account] | None:
-        """Who presents this key; None when it is unknown, malformed or revoked. An ingest key is
+        """Who presents this key; None when it is unknown, malformed or over. An ingest key is
         known only where it is presented for `sending`, a cloud session's only where it is not; one
         that speaks for the operator only where something is asked of the home (`asking`). Of a
         client that is signed in, and of a service account, it is an access token.
@@ -154,6 +155,8 @@ class Accounts:
             return None
         stored, key = held
         if key.revoked_at is not None or not self._is_good(key, stored, presented):
+            return None
+        if key.expires_at is not None and key.is_over(self._clock()):
             return None
         if key.scope in (("cloud", "workload") if sending else ("ingest",)):
             return None
@@ -170,7 +173,13 @@ class Accounts:
         )
 
     def create(
-        self, *, plan: str, name: str, zero_retention: bool = False, by: Actor = OPERATOR
+        self,
+        *,
+        plan: str,
+        name: str,
+        zero_retention: bool = False,
+        by: Actor = OPERATOR,
+        expires_at: datetime | None = None,
     ) -> tuple[Account, ApiKey, str]:
         """A new account of its key holder, with its first key; the key itself is in the answer and
         nowhere else.
@@ -183,7 +192,13 @@ class Accounts:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             account = self.insert(connection, plan=plan, name=name)
             key, digest, secret = self._insert_key(
-                connection, account, name, zero_retention=zero_retention, person_id=None, by=by
+                connection,
+                account,
+                name,
+                zero_retention=zero_retention,
+                person_id=None,
+                by=by,
+                expires_at=expires_at,
             )
         self.remember(account)
         self._keys[key.key_id] = (digest, key)
@@ -249,6 +264,7 @@ class Accounts:
         zero_retention: bool = False,
         person_id: str | None = None,
         scope: Scope = "full",
+        expires_at: datetime | None = None,
         still: Callable[[], bool] = lambda: True,
     ) -> tuple[ApiKey, str]:
         """One more key of an account, and the key itself, which is shown this once.
@@ -276,6 +292,7 @@ class Accounts:
                     person_id=person_id,
                     by=by,
                     scope=scope,
+                    expires_at=expires_at,
                 )
             self._keys[key.key_id] = (digest, key)
         return key, secret
@@ -301,10 +318,12 @@ class Accounts:
         person_id: str | None,
         by: Actor,
         scope: Scope = "full",
+        expires_at: datetime | None = None,
     ) -> tuple[ApiKey, bytes, str]:
         if scope not in ("signed_in", "workload"):
             held = tuple(self._keys.values())
-            keys.check_number(self._key_limits, (key for _, key in held), account, person_id)
+            good = (key for _, key in held)
+            keys.check_number(self._key_limits, good, account, person_id, self._clock())
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
         key = ApiKey(
             minted.key_id,
@@ -316,6 +335,7 @@ class Accounts:
             person_id,
             by.name,
             scope,
+            expires_at,
         )
         connection.execute(
             insert(api_keys).values(
@@ -328,8 +348,10 @@ class Accounts:
                 person_id=person_id,
                 created_by=key.created_by,
                 scope=scope,
+                expires_at=expires_at,
             )
         )
+        until = {} if expires_at is None else {"until": expires_at.isoformat()}
         self._ledger.append(
             "key.created",
             key.key_id,
@@ -338,6 +360,7 @@ class Accounts:
                 "zero_retention": zero_retention,
                 "scope": scope,
                 "by": by.name,
+                **until,
             },
             connection=connection,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from bailee.accounts.account import Account, ApiKey
@@ -63,10 +64,14 @@ USUAL: Final = KeyLimits()
 
 
 def check_number(
-    limits: KeyLimits, held: Iterable[ApiKey], account: Account, person_id: str | None
+    limits: KeyLimits,
+    held: Iterable[ApiKey],
+    account: Account,
+    person_id: str | None,
+    now: datetime,
 ) -> None:
     """Refuse one key more of an account, made for a person or nobody, where there are as many as
-    may be. Keys that were revoked do not count, nor those of cloud sessions, which end with them,
+    may be. Keys that are over do not count, nor those of cloud sessions, which end with them,
     nor clients that are signed in and service accounts, which have bounds of their own
     (`sign_ins`, `workload_identity`). A person's own
     account has no more than the person.
@@ -77,7 +82,7 @@ def check_number(
     own = account.person_id is not None
     in_all = of_account = of_person = 0
     for key in held:
-        if key.revoked_at is None and key.scope not in ("cloud", "signed_in", "workload"):
+        if not key.is_over(now) and key.scope not in ("cloud", "signed_in", "workload"):
             in_all += 1
             of_account += key.account_id == account.account_id
             of_person += key.person_id is not None and key.person_id == person_id

@@ -304,6 +304,7 @@ class People:
         person_id: str | None = None,
         shared: bool = False,
         scope: Scope = "full",
+        expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
         """A key of an account, and its text. Who makes one in an account that they have a part in
         makes it for themselves; an owner or admin may have it speak for the organisation alone
@@ -336,6 +337,7 @@ class People:
             zero_retention=zero_retention,
             person_id=speaks_for,
             scope=scope,
+            expires_at=expires_at,
             still=lambda: speaks_for is None or self._has_part(speaks_for, account),
         )
 

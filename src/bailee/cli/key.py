@@ -70,6 +70,10 @@ def create(  # noqa: PLR0917 - each is an option
     zero_retention: Annotated[
         bool, typer.Option("--zero-retention", help="Keep no content of this key's sessions.")
     ] = False,
+    days: Annotated[
+        int | None,
+        typer.Option(help="For how many days it is good (else until it is revoked).", min=1),
+    ] = None,
     name: Annotated[str, typer.Option(help="A name to recognise it by.")] = "key",
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -94,6 +98,7 @@ def create(  # noqa: PLR0917 - each is an option
             "ingest": ingest,
             "operator": operator,
             "zero_retention": zero_retention,
+            "days": days,
             "name": name,
         }
         made = ask_one(home, "key.create", arguments, make=plan is not None)
@@ -107,6 +112,8 @@ def create(  # noqa: PLR0917 - each is an option
 def told_once(made: Fields) -> None:
     """What is said beside a key that was just made."""
     note(f"{made['key_id']} {made.part('terms')['in_words']}.")
+    if made["expires"] is not None:
+        note(f"It is good until {moment(made['expires'])}.")
     note("It is stored hashed: it can't be shown again.")
 
 
@@ -127,13 +134,14 @@ def list_keys(as_json: JsonOption = False, home: PlaceOption = None) -> None:
                 k["person"],
                 k["created_by"],
                 moment(k["created"]),
+                moment(k["expires"]),
                 moment(k["revoked"]),
             )
             for k in keys
         ]
         columns = (
             "key", "name", "opens", "who pays", "plan", "policy", "kept", "trained on", "for",
-            "made by", "created", "revoked",
+            "made by", "created", "until", "revoked",
         )  # fmt: skip
         console().print(table(columns, rows))
 
@@ -162,6 +170,8 @@ def show(
         else:
             say(f"{found['key_id']} {found.part('terms')['in_words']}.")
             say(f"account {found['account']}, opens {_opens(found)}")
+            if found["expires"] is not None:
+                say(f"good until {moment(found['expires'])}")
 
 
 @app.command()

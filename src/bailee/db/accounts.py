@@ -44,11 +44,13 @@ api_keys = Table(
     Column("person_id", ForeignKey(persons.c.id), index=True),
     Column("created_by", String, nullable=False),
     Column("scope", String, nullable=False, server_default="full"),
+    Column("expires_at", Moment),
     check(),
 )
 """`person_id`: who holds the key, so that it speaks for them. `created_by`: `operator` or a person.
 `scope`: `full`; `ingest`, it opens the ingest listener and nothing else; `operator`, it speaks for
-the operator to the HTTP API, and opens nothing else."""
+the operator to the HTTP API, and opens nothing else. `expires_at`: from then on it is no key; NULL:
+it is one until it is revoked."""
 
 consent_records = Table(
     "consent_records",

@@ -102,7 +102,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "account.no_keeping": {"forbidden": _NUMBER, "by": _ID},
     "key.created": {
         "account": _ID, "zero_retention": _NUMBER, "scope": _WORD, "by": _ID,
-        "run_only": _NUMBER, "cloud_session": _ID,
+        "run_only": _NUMBER, "cloud_session": _ID, "until": _WORD,
     },
     "key.revoked": _BY,
     "consent.recorded": {

@@ -70,7 +70,9 @@ class KeyTerms:
 
 @dataclass(frozen=True, slots=True)
 class KeySummary:
-    """A key as lists show it: on whose terms it is, and without its secret."""
+    """A key as lists show it: on whose terms it is, and without its secret. `expires`: from when it
+    opens nothing; None: it is good until it is revoked.
+    """
 
     key_id: str
     account: str
@@ -83,6 +85,7 @@ class KeySummary:
     created: datetime
     created_by: str
     revoked: datetime | None
+    expires: datetime | None
     terms: KeyTerms
 
 
@@ -154,6 +157,7 @@ def key_of(policy: Policy, key: ApiKey, account: Account) -> KeySummary:
         key.created_at,
         key.created_by,
         key.revoked_at,
+        key.expires_at,
         terms_of(policy, account, zero_retention=key.zero_retention, scope=key.scope),
     )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from bailee.accounts import Scope
@@ -25,6 +26,7 @@ from bailee.operations.key_terms import KeySummary, KeyTerms, MadeKey, key_of, t
 from bailee.operations.operation import operation
 from bailee.operations.whose import account_for, find_person, persons_own
 
+_MOST_DAYS: Final = 3650
 _WHOSE: Final = "name it: --account, --person or --organisation"
 
 
@@ -53,16 +55,21 @@ def create(
     ingest: bool = False,
     operator: bool = False,
     zero_retention: bool = False,
+    days: int | None = None,
 ) -> MadeKey:
     """Make a key of a person or an organisation if one is named, else of a new account. `own`: of
     the person's own account, though they are in an organisation. `shared`: it speaks for the
     organisation alone. `ingest`: for sending metrics, errors and feedback alone.
-    `operator`: it speaks for the operator to this API, and for a person who is one.
+    `operator`: it speaks for the operator to this API, and for a person who is one. `days`: for how
+    many it is good; else until it is revoked.
     """
     by, accounts = asks.actor, node.accounts
     whose = find_person(asks, node, person).person_id if person else None
     if operator and (ingest or shared or zero_retention):
         raise InputError("a key that speaks for the operator can do nothing else.")
+    if days is not None and not 1 <= days <= _MOST_DAYS:
+        raise InputError(f"a key is good for 1 to {_MOST_DAYS} days.")
+    expires_at = None if days is None else asks.at + timedelta(days=days)
     scope: Scope = "operator" if operator else "ingest" if ingest else "full"
     if organisation:
         paying = node.registry.organisations.account(organisation)
@@ -75,7 +82,7 @@ def create(
         if plan is None:
             raise InputError("the argument 'plan' is missing.")
         paying, key, secret = accounts.create(
-            plan=plan, name=name, zero_retention=zero_retention, by=by
+            plan=plan, name=name, zero_retention=zero_retention, by=by, expires_at=expires_at
         )
         return extended(MadeKey, key_of(node.policy, key, paying), key=secret)
     elif whose is None and by.account_id is not None:
@@ -92,6 +99,7 @@ def create(
         person_id=whose,
         shared=shared,
         scope=scope,
+        expires_at=expires_at,
     )
     return extended(MadeKey, key_of(node.policy, key, paying), key=secret)
 

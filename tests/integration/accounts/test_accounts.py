@@ -102,6 +102,31 @@ def test_a_revoked_key_stops_at_once_and_for_good(place: Place) -> None:
     assert first == place.accounts.revoke(key.key_id)
 
 
+@pytest.mark.row("O1")
+def test_a_key_opens_nothing_from_its_last_day_on(place: Place) -> None:
+    """At the gateway neither; after a restart too. It takes no room for another."""
+    limits = KeyLimits(of_account=2)
+    accounts = Accounts(place.engine, place.holding, place.clock, place.ledger, key_limits=limits)
+    account, _, _ = accounts.create(plan="team", name="n")
+    until = place.clock() + timedelta(days=3)
+    made, secret = accounts.create_key(account.account_id, "ci", by=OPERATOR, expires_at=until)
+    gateway = GatewayPolicyAccess(accounts, place.holding)
+    before = accounts.authenticate(secret.encode()), gateway.authenticate(secret.encode())
+    place.clock.advance(timedelta(days=3))
+    after = accounts.authenticate(secret.encode()), gateway.authenticate(secret.encode())
+    another, _ = accounts.create_key(account.account_id, "next", by=OPERATOR)
+    entry = next(
+        one for one in place.ledger.entries(kind="key.created") if one.subject == made.key_id
+    )
+    again = place.reopened()
+
+    assert None not in before
+    assert (None, None) == after
+    assert another.expires_at is None
+    assert until.isoformat() == entry.body["until"]
+    assert again.authenticate(secret.encode()) is None
+
+
 def test_a_key_with_one_wrong_character_is_refused(place: Place) -> None:
     """The id alone opens nothing."""
     _, _, secret = place.accounts.create(plan="api", name="n")

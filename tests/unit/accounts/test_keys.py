@@ -60,7 +60,7 @@ def test_so_many_keys_may_be_good_at_once() -> None:
 
     def refused(account: Account, person: str | None, held: list[ApiKey]) -> str:
         try:
-            check_number(limits, held, account, person)
+            check_number(limits, held, account, person, DAY)
         except InputError as error:
             assert "over_quota" == error.code
             return str(error.hint).rpartition(" ")[2]

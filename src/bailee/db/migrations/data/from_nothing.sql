@@ -22,7 +22,7 @@ CREATE TABLE api_keys (
 	digest BLOB NOT NULL, 
 	zero_retention BOOLEAN NOT NULL, 
 	created_at DATETIME NOT NULL, 
-	revoked_at DATETIME, person_id VARCHAR REFERENCES persons (id), created_by VARCHAR DEFAULT 'operator' NOT NULL, scope VARCHAR DEFAULT 'full' NOT NULL, mac BLOB, 
+	revoked_at DATETIME, person_id VARCHAR REFERENCES persons (id), created_by VARCHAR DEFAULT 'operator' NOT NULL, scope VARCHAR DEFAULT 'full' NOT NULL, mac BLOB, expires_at DATETIME, 
 	CONSTRAINT pk_api_keys PRIMARY KEY (id), 
 	CONSTRAINT fk_api_keys_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
@@ -884,5 +884,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0074');
+INSERT INTO alembic_version VALUES ('0077');
 
