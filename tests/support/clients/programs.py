@@ -68,7 +68,9 @@ class Bailee:
         """Say in the home's settings which model is behind it, and what that keeps: nothing."""
         self.home.mkdir(mode=0o700, exist_ok=True)
         said = f'[upstream]\nurl = "{url}"\n[upstream.terms]\n{terms}\n'
-        (self.home / "bailee.toml").write_text(said)
+        settings = self.home / "bailee.toml"
+        settings.touch(mode=0o600)
+        settings.write_text(said)
 
     def up(
         self,
