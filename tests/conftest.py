@@ -90,7 +90,8 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that names mission rows, and listen to workers, if there are any."""
     if config.getoption("numprocesses", None):
-        _see_that_there_is_room(Path(config.option.basetemp or tempfile.gettempdir()))
+        named = config.option.basetemp or os.environ.get("PYTEST_DEBUG_TEMPROOT")
+        _see_that_there_is_room(Path(named or tempfile.gettempdir()))
     config.pluginmanager.register(_Workers())
     config.addinivalue_line(
         "markers", "row(*ids): the promises of docs/mission.toml that this test shows"
