@@ -36,6 +36,7 @@ MAY: Mapping[str, set[str]] = {
     "organisation.member": {"operator", "owner", "admin"},
     "organisation.remove_member": {"operator", "owner", "admin", "mia"},
     "organisation.provider": {"operator"},
+    "organisation.provider_only": {"operator"},
     "partner.join": {"owner", "admin"},
     "partner.leave": {"owner", "admin"},
     "key.create": {"operator", "owner", "admin"},
@@ -104,6 +105,7 @@ class Stage:
                 "issuer": "https://sign-in.acme.example",
                 "client_id": "bailee",
             },
+            "organisation.provider_only": {"organisation": self.organisation, "only": False},
             "partner.join": {"organisation": self.organisation, "confirmation": "Acme"},
             "partner.leave": {"organisation": self.organisation},
             "key.create": {

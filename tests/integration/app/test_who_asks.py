@@ -64,7 +64,6 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "usage.limit", "usage.unlimit", "usage.allow",
         "workload.add", "workload.list", "workload.remove",
         "organisation.groups", "organisation.set_groups", "organisation.try_groups",
-        "organisation.provider_only",
         "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
