@@ -22,6 +22,7 @@ ROWS = [
         "moved": 0,
         "seen_to": "",
         "choice_at": None,
+        "policy_number": 0,
         "finished_at": None,
     }
     for n in range(3)
