@@ -40,11 +40,27 @@ class Store:
         return self.listed
 
 
+@dataclass
+class Teams:
+    """Says who is in which team."""
+
+    version: int = 0
+    known: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def teams(self) -> dict[tuple[str, str], str]:
+        """By organisation and person."""
+        return dict(self.known)
+
+
 def test_who_has_a_limit_or_a_list_is_governed_from_when_it_is_set() -> None:
     """Nobody else is; and while what is set was not read yet, everybody."""
-    store = Store()
+    store, teams = Store(), Teams()
     governing = Governing(
-        cast(LimitStore, store), cast(PriceTable, None), system_clock, serves_unknown=False
+        cast(LimitStore, store),
+        cast(PriceTable, None),
+        system_clock,
+        teams,
+        serves_unknown=lambda: False,
     )
 
     def governed() -> list[bool]:
@@ -63,3 +79,12 @@ def test_who_has_a_limit_or_a_list_is_governed_from_when_it_is_set() -> None:
     store.version += 1
     governing._look()
     assert [True] * 3 == governed()
+    store.limited[:] = [_Of(Subject(Scope.TEAM, "acme/apps"))]
+    store.version += 1
+    governing._look()
+    assert [False] * 3 == governed()
+    teams.known["acme", "ada"] = "apps"
+    teams.version += 1
+    assert [True] * 3 == governed()
+    governing._look()
+    assert [True, False, True] == governed()
