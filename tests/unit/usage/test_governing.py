@@ -79,6 +79,7 @@ def test_who_has_a_limit_or_a_list_is_governed_from_when_it_is_set() -> None:
     store.version += 1
     governing._look()
     assert [True] * 3 == governed()
+    store.listed.clear()
     store.limited[:] = [_Of(Subject(Scope.TEAM, "acme/apps"))]
     store.version += 1
     governing._look()
