@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from support.clients.terminal import Opens
+from support.servers.json_console import JsonConsole, served
 
 pytestmark = pytest.mark.row("O7")
 
 
-class Console(BaseHTTPRequestHandler):
-    """A console that names what goes."""
-
-    ends: list[str]
+class Console(JsonConsole):
+    """A console that names what goes: when is what it holds."""
 
     def do_GET(self) -> None:
         """Sessions where it is asked for those that go; nothing to ask about training."""
         going = self.path.startswith("/api/v1/sessions/going")
-        found = {"sessions": [{"kept_until": end} for end in self.ends]} if going else {}
-        content = json.dumps(found).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        self.answer({"sessions": [{"kept_until": end} for end in self.held]} if going else {})
 
 
 @pytest.fixture
 def console() -> Iterator[tuple[str, list[str]]]:
     """Its address, and when what goes does."""
-    ends: list[str] = []
-    handler = type("Handler", (Console,), {"ends": ends})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", ends
-    server.shutdown()
+    with served(Console) as found:
+        yield found
 
 
 def test_a_start_says_what_goes_on_the_server_and_says_it_once(

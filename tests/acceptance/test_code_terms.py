@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from support.clients.terminal import Opens
+from support.servers.json_console import JsonConsole, served
 
 pytestmark = pytest.mark.row("P5")
 NOTICE = {
@@ -21,42 +19,26 @@ NOTICE = {
 }
 
 
-class Console(BaseHTTPRequestHandler):
+class Console(JsonConsole):
     """A console with a notice, until it was seen."""
-
-    seen: list[str]
 
     def do_GET(self) -> None:
         """The notice where it is asked for; nothing of anything else."""
         asked = self.path.startswith("/api/v1/policy/notices?language=")
-        self._answer(([] if self.seen else [NOTICE]) if asked else {})
+        self.answer(([] if self.held else [NOTICE]) if asked else {})
 
     def do_PUT(self) -> None:
         """It was seen."""
         self.rfile.read(int(self.headers["content-length"]))
-        self.seen.append(self.path)
-        self._answer([])
-
-    def _answer(self, found: object) -> None:
-        content = json.dumps(found).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        self.held.append(self.path)
+        self.answer([])
 
 
 @pytest.fixture
 def console() -> Iterator[tuple[str, list[str]]]:
     """Its address, and what it was told."""
-    seen: list[str] = []
-    handler = type("Handler", (Console,), {"seen": seen})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", seen
-    server.shutdown()
+    with served(Console) as found:
+        yield found
 
 
 def test_a_start_says_what_changed_and_that_it_was_seen(

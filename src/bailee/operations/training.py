@@ -133,12 +133,11 @@ def export(
     known = node.exports.at(folder if bucket is None else bucket.named)
     if bucket is None:
         check_place(Path(folder), node.home.path, known)
-        lost = known is not None and not (Path(folder) / manifest.PROOF).exists()
-        goes_on = known is not None and (known.document is None or lost)
+        unfinished = not (Path(folder) / manifest.PROOF).exists()
     else:
         check_bucket(bucket, going_on=known is not None)
-        goes_on = known is not None and (known.document is None or node.staging.has(known.id))
-    if known is not None and goes_on:
+        unfinished = known is not None and node.staging.has(known.id)
+    if known is not None and (known.document is None or unfinished):
         same = (known.format, known.since, known.names_model) == (format, since, model)
         if known.document is None and not (same and known.policy == node.policy.sha256):
             raise InputError(

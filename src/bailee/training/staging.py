@@ -67,8 +67,7 @@ class Staging:
             StorageError: it can't be removed; the sweep tries again.
         """
         try:
-            shutil.rmtree(self._folder / export)
-            (self._folder / (export + _LOCK)).unlink(missing_ok=True)
+            self._remove(export)
         except OSError as error:
             raise _failed(error) from error
 
@@ -79,22 +78,26 @@ class Staging:
         try:
             found = [*self._folder.iterdir()] if self._folder.is_dir() else []
             for path in found:
-                if path.is_dir() and self._removed(path):
+                if path.is_dir() and self._removed(path.name):
                     gone += 1
         except OSError as error:
             raise _failed(error) from error
         return {"datasets": gone}
 
-    def _removed(self, path: Path) -> bool:
-        lock = _locked(self._folder / (path.name + _LOCK))
+    def _removed(self, export: str) -> bool:
+        lock = _locked(self._folder / (export + _LOCK))
         if lock is None:
             return False
         try:
-            shutil.rmtree(path)
-            (self._folder / (path.name + _LOCK)).unlink(missing_ok=True)
+            self._remove(export)
         finally:
             os.close(lock)
         return True
+
+    def _remove(self, export: str) -> None:
+        """Whoever calls this holds its lock."""
+        shutil.rmtree(self._folder / export)
+        (self._folder / (export + _LOCK)).unlink(missing_ok=True)
 
 
 def _locked(path: Path) -> int | None:

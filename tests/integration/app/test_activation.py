@@ -15,28 +15,14 @@ from bailee.config import load as load_settings
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.node import Node
 from bailee.node.activations import Concerned
-from bailee.policy.loading import content, from_bytes, shipped
+from bailee.policy.loading import from_bytes, shipped
 from support.clients.asking import perform
+from support.documents import HELD, LONGER, edited
 from support.homes.captured import begun
 from support.homes.places import Place
 
-HELD = content().decode()
 NAMES = [f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(3)]
 WHY = "the board decided it"
-LONGER = (
-    ('for = "P30D"\nen = "Commercial', 'for = "P90D"\nen = "Commercial'),
-    ('at_most = "P30D"', 'at_most = "P90D"'),
-    ('exactly = "P30D"\nen = "All other', 'at_most = "P90D"\nen = "All other'),
-)
-
-
-def edited(*changes: tuple[str, str]) -> str:
-    """The shipped document, with changes."""
-    made = HELD
-    for old, new in changes:
-        assert old in made
-        made = made.replace(old, new, 1)
-    return made
 
 
 class Firm(Place):

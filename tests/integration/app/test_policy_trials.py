@@ -9,15 +9,10 @@ import pytest
 from bailee.errors import InputError
 from bailee.operations.policies import LARGEST
 from bailee.policy import Policy, Unsound
-from bailee.policy.loading import content, from_bytes
+from bailee.policy.loading import from_bytes
+from support.documents import HELD, LONGER, edited
 from support.homes.backed_up import BackedUp
 
-HELD = content().decode()
-LONGER = (
-    ('for = "P30D"\nen = "Commercial', 'for = "P90D"\nen = "Commercial'),
-    ('at_most = "P30D"', 'at_most = "P90D"'),
-    ('exactly = "P30D"\nen = "All other', 'at_most = "P90D"\nen = "All other'),
-)
 NO_SUCH_PLAN = (
     ('api = { segment = "commercial", en = "API"', 'edu = { segment = "commercial", en = "API"'),
 )
@@ -28,15 +23,6 @@ SIX_YEARS = (
         'exactly = "P6Y"\nen = "A consumer who allowed',
     ),
 )
-
-
-def edited(*changes: tuple[str, str]) -> str:
-    """The document that holds, with changes."""
-    text = HELD
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    return text
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from bailee.errors import BaileeError, InputError, StorageError
 from bailee.keyring import signing
 from bailee.testing.store import Fault
 from support.homes.backed_up import BackedUp
-from support.servers.buckets import BUCKET, KEY, SECRET, BucketRelay, environment, seaweedfs
+from support.servers.buckets import BUCKET, KEY, SECRET, BucketRelay, relayed, seaweedfs
 
 BIG = 9 << 20
 """Bytes of a segment that takes several parts."""
@@ -35,9 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def relay(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]:
     """The way there, as this process is told of it."""
-    with BucketRelay(server) as made:
-        for name, value in environment(made.url).items():
-            monkeypatch.setenv(name, value)
+    with relayed(server, monkeypatch) as made:
         yield made
 
 

@@ -15,7 +15,7 @@ from bailee.training.manifest import PROOF
 from support.clients.asking import perform
 from support.homes.backed_up import BackedUp
 from support.homes.exporting import rows_of
-from support.servers.buckets import BUCKET, KEY, SECRET, BucketRelay, environment, seaweedfs
+from support.servers.buckets import BUCKET, KEY, SECRET, BucketRelay, relayed, seaweedfs
 
 WORDS = ("quince", "damson", "sloe")
 _numbers = itertools.count()
@@ -31,9 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def relay(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]:
     """The way there, as this process is told of it."""
-    with BucketRelay(server) as made:
-        for name, value in environment(made.url).items():
-            monkeypatch.setenv(name, value)
+    with relayed(server, monkeypatch) as made:
         yield made
 
 

@@ -100,6 +100,15 @@ def environment(url: str) -> Mapping[str, str]:
     }
 
 
+@contextmanager
+def relayed(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]:
+    """A way to a server's bucket, as this process is told of it."""
+    with BucketRelay(server) as made:
+        for name, value in environment(made.url).items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
 class BucketRelay(ThreadedServer):
     """Passes requests on to a server of S3, but for those that are to fail: not carried out, or
     carried out and not answered. `asked` counts them by method. As a context.
