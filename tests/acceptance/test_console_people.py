@@ -139,12 +139,12 @@ def test_all_that_was_said_is_on_the_page(served: Serve) -> None:
             {"x-api-key": key, "x-claude-code-session-id": session}
             | ({"x-claude-code-agent-id": agent} if agent else {}),
         )
-        urllib.request.urlopen(request, timeout=30).close()
+        urllib.request.urlopen(request, timeout=30).read()
     twice = b'{"model":"m","messages":[{"role":"user","content":"plum","content":"pear"}]}'
     headers = {"x-api-key": key, "x-claude-code-session-id": session}
     urllib.request.urlopen(
         urllib.request.Request(bailee.ready["gateway"] + "/v1/messages", twice, headers), timeout=30
-    ).close()
+    ).read()
     bailee.json("sessions", "list")
 
     path = f"/settings/sessions/{session}"

@@ -25,7 +25,7 @@ def say(town: Town, said: str | bytes, key: str) -> None:
         return
     headers = {"x-api-key": key, "x-claude-code-session-id": SESSION}
     address = town.bailee.ready["gateway"] + "/v1/messages"
-    urllib.request.urlopen(urllib.request.Request(address, said, headers), timeout=30).close()
+    urllib.request.urlopen(urllib.request.Request(address, said, headers), timeout=30).read()
 
 
 def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, str]]:

@@ -209,6 +209,8 @@ class ClientConnection(ReadInTurns):
         if data.startswith(b"\r\n"):  # RFC 9112, 2.2
             data = self._buffer = data[2:]
             scanned = 0
+        elif data == b"\r":  # the rest of such an empty line is still to come
+            return False
         try:
             end = find_head_end(data, scanned)
             if end > limit or (end < 0 and len(data) > limit):

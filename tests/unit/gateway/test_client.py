@@ -42,6 +42,10 @@ class Transport:
         """Notes; `connection_lost` would come at a later turn of the loop."""
         self.aborted = True
 
+    def can_write_eof(self) -> bool:
+        """As over TLS: a side can't end alone."""
+        return False
+
     def is_closing(self) -> bool:
         """As asyncio's."""
         return self.aborted
@@ -194,3 +198,15 @@ def test_a_connection_of_who_rests_is_read_from_for_the_next_at_once() -> None:
         assert above.reading
 
     asyncio.run(run())
+
+
+def test_an_empty_line_before_a_request_may_come_by_the_byte() -> None:
+    """Its first half alone is no other protocol; what comes instead of its second is."""
+    _, client, _, above, _ = connected(b"zero", b"\r")
+    for byte in b"\n" + REQUEST.replace(b"%b", b"zero"):
+        client.data_received(bytes([byte]))
+    assert b"".join(above.written).endswith(b"\r\n\r\n{}")
+
+    for refused in (b"\r\r", b"\rG"):
+        below = connected(b"zero", refused)[2]
+        assert below.written[0].startswith(b"HTTP/1.1 400 ")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.cloud.image.debian import Package
+from bailee.errors import StorageError
 
 _MERGED: Final = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 _ALTERNATIVES: Final[Mapping[str, str]] = {
@@ -227,10 +228,16 @@ def compile_python(tree: Path, folder: Path, root: Path) -> None:
     """Compile the modules below `folder`, which will lie where they lie within `root`.
 
     A guest without compiled modules takes seconds for each start of Python. The files are of the
-    kind that is never compared with its source, so that no time is in them.
+    kind that is never compared with its source, so that no time is in them. A module that is not of
+    this Python's language is left as it is.
+
+    Raises:
+        StorageError: the compiler itself ended before its end.
     """
-    python(
+    done = python(
         tree,
+        "-W",
+        "ignore",
         "-m",
         "compileall",
         "-q",
@@ -246,3 +253,8 @@ def compile_python(tree: Path, folder: Path, root: Path) -> None:
         f"^{re.escape(str(root))}.*{_UNCOMPILED}",
         folder,
     )
+    if done.stderr or done.returncode not in {0, 1}:
+        raise StorageError(
+            f"Python's modules could not be compiled (exit status {done.returncode}).",
+            hint="see that the machine has memory left, and build again",
+        )
