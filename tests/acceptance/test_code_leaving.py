@@ -1,24 +1,30 @@
-"""`bailee code` says which of a person's sessions on the server go within a week, once for each."""
+"""`bailee code` says which of a person's sessions on the server go within a week, once for each, and
+that their key ends.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from support.clients.terminal import Opens
 from support.servers.json_console import JsonConsole, served
 
-pytestmark = pytest.mark.row("O7")
+pytestmark = pytest.mark.row("O7", "O1")
 
 
 class Console(JsonConsole):
-    """A console that names what goes: when is what it holds."""
+    """A console that names what goes: when is what it holds. Keys end in two days."""
 
     def do_GET(self) -> None:
         """Sessions where it is asked for those that go; nothing to ask about training."""
-        going = self.path.startswith("/api/v1/sessions/going")
-        self.answer({"sessions": [{"kept_until": end} for end in self.held]} if going else {})
+        if self.path.startswith("/api/v1/sessions/going"):
+            self.answer({"sessions": [{"kept_until": end} for end in self.held]})
+        else:
+            end = datetime.now(UTC) + timedelta(days=2)
+            self.answer({"expires": end.isoformat()} if self.path == "/api/v1/key" else {})
 
 
 @pytest.fixture
@@ -38,6 +44,7 @@ def test_a_start_says_what_goes_on_the_server_and_says_it_once(
     first = opens(columns=400, until="2 of your sessions on the server", **env)
     first.wait("the first on 2027-03-01")
     first.wait(f"{address}/settings/privacy")
+    first.wait(f"Your key ends on [0-9 :-]+; from then on it opens nothing. .*{address}")
     first.wait(r"(?m)^>$")
     first.type("\x04")
     assert 0 == first.end()

@@ -101,6 +101,7 @@ NOT_HERE = {
     "hold read": "as `sessions export`", "organisation create": "ids",
     "organisation provider": "what was just typed",
     "organisation provider-only": "an id and a number",
+    "organisation key-days": "an id and numbers",
     "organisation groups show": "a provider's names, on lines of ours",
     "organisation groups set": "as `show`", "organisation groups try": "what was just typed",
     "organisation service-account add": "what was just typed",

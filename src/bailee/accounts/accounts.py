@@ -264,14 +264,15 @@ class Accounts:
         zero_retention: bool = False,
         person_id: str | None = None,
         scope: Scope = "full",
-        expires_at: datetime | None = None,
+        until: Callable[[], datetime | None] = lambda: None,
         still: Callable[[], bool] = lambda: True,
     ) -> tuple[ApiKey, str]:
         """One more key of an account, and the key itself, which is shown this once.
 
         `person_id` is for whom it speaks; nobody means that it speaks for the account alone.
-        `still` says whether they have a part in the account; it is asked while no key can be ended
-        (`ending_keys`), so that none is made beside a membership's end.
+        `still` says whether they have a part in the account, `until` until when the key is good
+        (None: until it is revoked). Both are asked while no key can be ended (`ending_keys`), so
+        that none is made beside a membership's end, or an organisation's demand.
 
         Raises:
             InputError: no such account, zero retention for a consumer plan, a name that is none;
@@ -283,6 +284,7 @@ class Accounts:
         with self._changing:
             if not still():
                 raise InputError("this account does not belong to this person.", code="forbidden")
+            expires_at = until()
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 key, digest, secret = self._insert_key(
                     connection,
@@ -455,16 +457,52 @@ class Accounts:
         """Revoke keys with something else, all or nothing: call what this gives with the caller's
         transaction, and leave only once that has been committed; then they are good no more.
         """
-        ended: list[ApiKey] = []
+        with self._changing_keys(
+            lambda connection: self._end(connection, self._ids(which), by)
+        ) as end:
+            yield end
 
-        def end(connection: Connection) -> list[ApiKey]:
-            ids = [key.key_id for key, of in self.api_keys() if which(key, of)]
-            ended.extend(self._end(connection, ids, by))
-            return ended
+    @contextmanager
+    def shortening_keys(
+        self, which: Callable[[ApiKey, Account], bool], last: datetime | None
+    ) -> Iterator[Callable[[Connection], list[ApiKey]]]:
+        """Have keys end at `last` at the latest with something else, as `ending_keys`. None: none
+        ends earlier.
+        """
+
+        def shorten(connection: Connection) -> list[ApiKey]:
+            if last is None:
+                return []
+            found = [self._keys[one][1] for one in self._ids(which)]
+            shorter = [
+                replace(key, expires_at=last)
+                for key in found
+                if key.revoked_at is None and (key.expires_at is None or key.expires_at > last)
+            ]
+            for key in shorter:
+                change = update(api_keys).where(api_keys.c.id == key.key_id)
+                connection.execute(change.values(expires_at=last))
+            return shorter
+
+        with self._changing_keys(shorten) as change:
+            yield change
+
+    @contextmanager
+    def _changing_keys(
+        self, change: Callable[[Connection], list[ApiKey]]
+    ) -> Iterator[Callable[[Connection], list[ApiKey]]]:
+        changed: list[ApiKey] = []
+
+        def change_them(connection: Connection) -> list[ApiKey]:
+            changed.extend(change(connection))
+            return changed
 
         with self._changing:
-            yield end
-            self._forget(ended)
+            yield change_them
+            self._forget(changed)
+
+    def _ids(self, which: Callable[[ApiKey, Account], bool]) -> list[str]:
+        return [key.key_id for key, of in self.api_keys() if which(key, of)]
 
     def _end(self, connection: Connection, key_ids: Iterable[str], by: str) -> list[ApiKey]:
         """Note of those that are good that they are so no more."""
@@ -477,8 +515,8 @@ class Accounts:
             self._ledger.append("key.revoked", key.key_id, {"by": by}, connection=connection)
         return [replace(key, revoked_at=now) for key in good]
 
-    def _forget(self, ended: Iterable[ApiKey]) -> None:
-        for key in ended:
+    def _forget(self, changed: Iterable[ApiKey]) -> None:
+        for key in changed:
             self._keys[key.key_id] = (self._keys[key.key_id][0], key)
 
     def unname(self, account_id: str | None, key_ids: Iterable[str]) -> None:

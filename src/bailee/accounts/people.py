@@ -23,6 +23,7 @@ from bailee.accounts.account import Account, ApiKey, Scope
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
+from bailee.accounts.key_days import KeyDays
 from bailee.accounts.roles import Actor, Permission
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
@@ -55,7 +56,9 @@ class People:
     for anybody, and destroys no key of the keyring: an erasure does that (`node.erasing`).
     """
 
-    def __init__(self, backing: Backing, accounts: Accounts, authority: Authority) -> None:
+    def __init__(
+        self, backing: Backing, accounts: Accounts, authority: Authority, key_days: KeyDays
+    ) -> None:
         self._engine = backing.engine
         self._identifiers = backing.identifiers
         self._clock = backing.clock
@@ -64,6 +67,7 @@ class People:
         self._damages = backing.damages
         self._accounts = accounts
         self._authority = authority
+        self._key_days = key_days
 
     # -- persons ---------------------------------------------------------------------------------
 
@@ -337,7 +341,7 @@ class People:
             zero_retention=zero_retention,
             person_id=speaks_for,
             scope=scope,
-            expires_at=expires_at,
+            until=lambda: self._key_days.until(account, scope, expires_at),
             still=lambda: speaks_for is None or self._has_part(speaks_for, account),
         )
 

@@ -18,6 +18,7 @@ from bailee.accounts.choices import Choices
 from bailee.accounts.device_grants import DeviceGrants
 from bailee.accounts.group_grants import GroupGrants
 from bailee.accounts.identifiers import Identifiers, PersonKeys
+from bailee.accounts.key_days import KeyDays
 from bailee.accounts.keys import USUAL, KeyLimits
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.password_sign_in import PasswordSignIn
@@ -82,7 +83,8 @@ class PeopleRegistry:
             key_limits=key_limits,
         )
         self.authority = Authority(engine, self.accounts)
-        self.people = People(backing, self.accounts, self.authority)
+        self.key_days = KeyDays(backing, self.accounts, self.authority)
+        self.people = People(backing, self.accounts, self.authority, self.key_days)
         self.organisations = Organisations(backing, self.accounts, self.authority)
         self.groups = GroupGrants(backing, self.authority, self.organisations)
         self.choices = Choices(backing, self.accounts, self.authority, self.organisations)

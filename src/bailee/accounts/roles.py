@@ -53,6 +53,7 @@ class Permission(StrEnum):
     KEY_CREATE_FOR = "key.create_for"
     KEY_ZERO_RETENTION = "key.zero_retention"
     KEY_REVOKE = "key.revoke"
+    KEY_LIMIT = "key.limit"
     MEMBERS_READ = "members.read"
     MEMBERS_CHANGE = "members.change"
     MEMBERS_CHANGE_OWNER = "members.change_owner"
@@ -111,6 +112,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.KEY_CREATE_FOR: frozenset({"operator"}),
     Permission.KEY_ZERO_RETENTION: frozenset({"operator", "owner", "admin"}),
     Permission.KEY_REVOKE: frozenset({"operator", "self", "owner", "admin"}),
+    Permission.KEY_LIMIT: frozenset({"operator", "owner"}),
     Permission.MEMBERS_READ: frozenset({"operator", "owner", "admin", "member"}),
     Permission.MEMBERS_CHANGE: frozenset({"operator", "owner", "admin"}),
     Permission.MEMBERS_CHANGE_OWNER: frozenset({"operator", "owner"}),

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts import OPERATOR
+from bailee.accounts.key_days import end_keys_by, put_key_days
 from bailee.accounts.organisations import put_provider_only
 from bailee.backup.replaying import OwnedEntry, RecordedChoice, ReplayPlan
 from bailee.db.accounts import accounts, consent_records
@@ -88,6 +89,12 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
                 done.undone += connection.execute(change).rowcount
         for organisation, only in plan.provider_only.items():
             put_provider_only(connection, organisation, only)
+            done.undone += 1
+        for organisation, demands in plan.key_days.items():
+            for at, days in demands:
+                put_key_days(connection, organisation, days)
+                if days is not None:
+                    end_keys_by(connection, organisation, at + timedelta(days=days))
             done.undone += 1
         for organisation, person in plan.groups:
             grants = group_grants.c.organisation_id == organisation

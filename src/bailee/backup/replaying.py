@@ -104,6 +104,7 @@ class ReplayPlan:
     providers: dict[str, None] = field(default_factory=dict)
     groups: dict[tuple[str, str], None] = field(default_factory=dict)
     provider_only: dict[str, bool] = field(default_factory=dict)
+    key_days: dict[str, list[tuple[datetime, int | None]]] = field(default_factory=dict)
     passwords: dict[str, None] = field(default_factory=dict)
     passkeys: dict[str, None] = field(default_factory=dict)
     git: dict[str, None] = field(default_factory=dict)
@@ -177,6 +178,12 @@ def _role(made: ReplayPlan, entry: Entry) -> None:
 
 def _provider_only(made: ReplayPlan, entry: Entry) -> None:
     made.provider_only[entry.subject] = bool(entry.body["only"])
+
+
+def _key_days(made: ReplayPlan, entry: Entry) -> None:
+    days = entry.body.get("days")
+    demand = entry.at, None if days is None else int(str(days))
+    made.key_days.setdefault(entry.subject, []).append(demand)
 
 
 def _group_lost(made: ReplayPlan, entry: Entry) -> None:
@@ -290,6 +297,7 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "provider.bound": _into("providers"),
     "provider.groups_set": _into("providers"),
     "organisation.provider_only": _provider_only,
+    "organisation.key_days": _key_days,
     "group.lost": _group_lost,
     "person.password_set": _into("passwords"),
     "person.passkey_removed": _into("passkeys"),

@@ -183,6 +183,37 @@ def provider_only(
             say(f"The people of {done['organisation']} sign in in every way again.")
 
 
+@app.command("key-days")
+def key_days(
+    organisation: Organisation,
+    days: Annotated[
+        int | None,
+        typer.Argument(help="How many at the most; 0: none may be made.", min=0, max=3650),
+    ] = None,
+    unlimited: Annotated[
+        bool, typer.Option("--unlimited", help="They are good until they are revoked again.")
+    ] = False,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Have an organisation's keys end so many days after they are made; those that are there end so
+    many days from now at the latest.
+    """
+    with reporting():
+        if (days is None) != unlimited:
+            raise InputError("it is a number of days, or --unlimited.")
+        asked = {"organisation": organisation, "days": days}
+        done = ask_one(home, "organisation.key_days", asked)
+        if as_json:
+            print_json(done)
+        elif days is None:
+            say(f"Keys of {organisation} are good until they are revoked.")
+        else:
+            shorter = len(done.texts("keys_shortened"))
+            good = f"are good for {days} days at the most" if days else "are good no more"
+            say(f"Keys of {organisation} {good}; {shorter} end earlier by it.")
+
+
 @member.command("add")
 def add(  # noqa: PLR0917 - each is an option
     organisation: Organisation,

@@ -1,5 +1,5 @@
-"""The tables of what an organisation's provider decides: who comes in by it alone, what its groups
-give, and what they gave to whom.
+"""The tables of what an organisation's provider decides: who comes in by it alone, for how long
+keys are good beside it, what its groups give, and what they gave to whom.
 
 Which groups somebody is in is kept nowhere: what they gave is, by the rule that gave it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, ForeignKey, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Table
 
 from bailee.db.metadata import Moment, check, data
 from bailee.db.people import organisations, persons
@@ -51,4 +51,14 @@ sign_in_terms = Table(
 )
 """How an organisation's people sign in. `provider_only`: by its provider and in no other way."""
 
-CHECKED: Final = (group_rules, group_grants, sign_in_terms)
+organisation_keys = Table(
+    "organisation_keys",
+    data,
+    Column("organisation_id", ForeignKey(organisations.c.id), primary_key=True),
+    Column("most_days", Integer, nullable=False),
+    check(),
+)
+"""For how many days an organisation's keys are good at the most; 0: it has none. Without a row they
+are good until they are revoked."""
+
+CHECKED: Final = (group_rules, group_grants, sign_in_terms, organisation_keys)

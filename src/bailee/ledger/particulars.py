@@ -114,6 +114,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "provider.bound": {"domain": _SETTING, "issuer": _SETTING, "by": _ID},
     # what groups of a provider give: the rules, and what they gave or took, by their ids
     "organisation.provider_only": {"only": _NUMBER, "people": _NUMBER, "by": _ID},
+    "organisation.key_days": {"days": _NUMBER, "keys": _NUMBER, "by": _ID},
     "provider.groups_set": {"claim": _SETTING, "rules": _NUMBER, "by": _ID},
     "provider.group_rule_added": _GROUP_RULE,
     "provider.group_rule_removed": _GROUP_RULE,

@@ -65,6 +65,7 @@ class OrganisationKey(KeySummary):
 class OrganisationDetails(OrganisationSummary):
     """An organisation with its members, and with the keys that who asks may know of."""
 
+    key_days: int | None
     members: list[Member]
     keys: list[OrganisationKey]
     consent: list[ConsentEntry]
@@ -103,6 +104,17 @@ class ProviderOnly:
     organisation: str
     only: bool
     people: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDaysDemand:
+    """For how many days an organisation's keys are good at the most; None: until they are revoked.
+    `keys_shortened`: those that end earlier by it.
+    """
+
+    organisation: str
+    days: int | None
+    keys_shortened: list[str]
 
 
 @operation()
@@ -154,6 +166,7 @@ def show(asks: Asks, node: Node, organisation: str) -> OrganisationDetails:
     return extended(
         OrganisationDetails,
         _shown(found, account),
+        key_days=node.registry.key_days.most(organisation),
         members=members,
         keys=[
             extended(
@@ -240,6 +253,16 @@ def provider_only(asks: Asks, node: Node, organisation: str, only: bool) -> Prov
 
 
 @operation()
+def key_days(asks: Asks, node: Node, organisation: str, days: int | None = None) -> KeyDaysDemand:
+    """Have an organisation's keys end so many days after they are made, at the most, those that are
+    there so many days from now; 0: it has none. Without `days` they are good until they are
+    revoked.
+    """
+    shorter = node.registry.key_days.demand(organisation, days, by=asks.actor)
+    return KeyDaysDemand(organisation, days, [key.key_id for key in shorter])
+
+
+@operation()
 def join_partners(
     asks: Asks, node: Node, organisation: str, confirmation: str, language: Language = "en"
 ) -> OrganisationSummary:
@@ -296,6 +319,7 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "organisation.remove_member": remove_member,
     "organisation.provider": provider,
     "organisation.provider_only": provider_only,
+    "organisation.key_days": key_days,
     "partner.join": join_partners,
     "partner.leave": leave_partners,
 }

@@ -48,6 +48,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "organisation.member": Route("PUT", "/organisations/{organisation}/members/{person}"),
     "organisation.remove_member": Route("DELETE", "/organisations/{organisation}/members/{person}"),
     "organisation.provider": Route("PUT", "/organisations/{organisation}/provider"),
+    "organisation.key_days": Route("PUT", "/organisations/{organisation}/keys/days"),
     "organisation.provider_only": Route("PUT", "/organisations/{organisation}/provider/only"),
     "organisation.groups": Route("GET", "/organisations/{organisation}/groups"),
     "organisation.set_groups": Route("PUT", "/organisations/{organisation}/groups"),

@@ -85,6 +85,19 @@ def test_a_changed_person_signs_in_nowhere(town: Town) -> None:
         registry.people.create("ada@x.example", plan=None, by=OPERATOR)
 
 
+@pytest.mark.row("O1")
+def test_a_changed_demand_gives_nobody_a_key(town: Town) -> None:
+    """An organisation's row of for how long keys are good counts as none at all."""
+    registry = town.node.registry
+    registry.key_days.demand(town.firm, 90, by=OPERATOR)
+    tamper(town.data, "UPDATE organisation_keys SET most_days = 3000")
+
+    account = registry.organisations.account(town.firm)
+    with pytest.raises(InputError, match="has no keys"):
+        registry.people.create_key(account, "k", by=registry.authority.by_person(town.ada))
+    assert f"organisation_keys {town.firm}" in town.damaged()
+
+
 @pytest.mark.row("R5", "G2")
 def test_a_changed_membership_gives_no_role(town: Town) -> None:
     """A member who became an owner on the disk is none, until somebody takes them in anew."""

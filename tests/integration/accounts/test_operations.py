@@ -37,6 +37,7 @@ MAY: Mapping[str, set[str]] = {
     "organisation.remove_member": {"operator", "owner", "admin", "mia"},
     "organisation.provider": {"operator"},
     "organisation.provider_only": {"operator"},
+    "organisation.key_days": {"operator", "owner"},
     "partner.join": {"owner", "admin"},
     "partner.leave": {"owner", "admin"},
     "key.create": {"operator", "owner", "admin"},
@@ -106,6 +107,7 @@ class Stage:
                 "client_id": "bailee",
             },
             "organisation.provider_only": {"organisation": self.organisation, "only": False},
+            "organisation.key_days": {"organisation": self.organisation, "days": None},
             "partner.join": {"organisation": self.organisation, "confirmation": "Acme"},
             "partner.leave": {"organisation": self.organisation},
             "key.create": {

@@ -19,6 +19,7 @@ from bailee.agent.terminal import picking, prompting, servers, status
 from bailee.agent.terminal.attaching import content_of
 from bailee.agent.terminal.commands import COMMANDS, there
 from bailee.agent.terminal.drawing import DrawnScreen
+from bailee.agent.terminal.ending import KeyEndNotice
 from bailee.agent.terminal.keeping import PersonKeeps
 from bailee.agent.terminal.leaving import LeavingNotice
 from bailee.agent.terminal.sitting import Sitting
@@ -66,6 +67,8 @@ class Terminal:
         question.begin()
         leaving = LeavingNotice(sitting.machine)
         leaving.begin()
+        ending = KeyEndNotice(sitting.machine)
+        ending.begin()
         terms = TermsNotice(sitting.machine, screen.words)
         terms.begin()
         options = sitting.options
@@ -89,6 +92,7 @@ class Terminal:
                 await question.put(screen)
                 await terms.tell(screen)
                 await leaving.tell(screen)
+                await ending.tell(screen)
             except BaileeError as error:
                 screen.fail(error)
             if line is None:

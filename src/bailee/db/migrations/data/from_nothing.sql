@@ -744,6 +744,14 @@ CREATE TABLE policy_seen (
 	CONSTRAINT pk_policy_seen PRIMARY KEY (account_id, who)
 );
 
+CREATE TABLE organisation_keys (
+	organisation_id VARCHAR NOT NULL, 
+	most_days INTEGER NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_organisation_keys PRIMARY KEY (organisation_id), 
+	CONSTRAINT fk_organisation_keys_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -884,5 +892,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0077');
+INSERT INTO alembic_version VALUES ('0083');
 
