@@ -30,6 +30,7 @@ import termios
 import threading
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import compiled_statements
@@ -51,6 +52,7 @@ def load() -> None:
     bailee.policy.load()  # what comes with the package; kept for who asks for it again
     compiled_statements.share()
     _open_a_home()
+    _lay_out_a_console()
     _settle()
 
 
@@ -67,6 +69,18 @@ def _open_a_home() -> None:
             with Node.open(Home(Path(folder) / "home")) as node:
                 node.sweep(node.clock())
                 verifying.known(node)
+
+
+def _lay_out_a_console() -> None:
+    """Do once what every server does: the patterns of its routes are compiled then."""
+    from bailee.clock import system_clock
+    from bailee.console import Parts, SignIn
+    from bailee.console.site import Site
+    from bailee.policy.diagram import Configuration
+
+    nothing: Any = SimpleNamespace(policy=None, registry=None)  # none of it is asked for
+    running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
+    Site(Parts(nothing, SignIn(system_clock), running, nothing))
 
 
 def _load_code() -> None:
