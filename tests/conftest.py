@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
+from support.clients import compiled_statements
+
 # How long an example takes says how busy the machine is, and nothing about the code. Under CI,
 # Hypothesis' own profile says the same, and tries the same examples each time.
 #
@@ -35,6 +37,8 @@ settings.register_profile(
     **(_ONE_OF_MANY if "PYTEST_XDIST_WORKER" in os.environ else {}),
 )
 settings.load_profile("bailee")
+
+compiled_statements.share()
 
 # What a run over several processes may take of a disk at the same time: homes that a file's
 # tests share, an image and a second one, and what failed.

@@ -4,7 +4,9 @@
 
 It imports the command line and the server once, and forks for each command. Such a process has its
 own environment, folder, arguments and standard streams, and nothing else of this one's open; from
-there on it is `python -m bailee`, or a program that a test has for itself. On `CONTROL`, a socket
+there on it is `python -m bailee`, or a program that a test has for itself. When it is over, by its
+own or with a status, it ends as Python does, but for taking down what this one has imported: that
+copies all of it first, ten times the work of most commands. On `CONTROL`, a socket
 of packets, come a command as JSON and its descriptors: one to answer on, then standard input,
 output and error, or three times the terminal that is to control it. Answered are the number of the
 process, and, when it has ended, its wait status.
@@ -12,6 +14,7 @@ process, and, when it has ended, its wait status.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import gc
@@ -22,9 +25,15 @@ import runpy
 import selectors
 import socket
 import sys
+import tempfile
 import termios
+import threading
 from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
+
+import compiled_statements
 
 # What `bailee code` imports besides, three seconds long: when it is first asked for.
 OF_CODE = ("bailee.agent.assembly", "bailee.agent.terminal.app", "anthropic")
@@ -41,7 +50,37 @@ def load() -> None:
     for name in of_the_server:
         import_module(name)
     bailee.policy.load()  # what comes with the package; kept for who asks for it again
+    compiled_statements.share()
+    _open_a_home()
+    _lay_out_a_console()
     _settle()
+
+
+def _open_a_home() -> None:
+    """Do once what every process that opens a home does: its statements are compiled then, and
+    what comes with the package is read.
+    """
+    from bailee.home import Home
+    from bailee.node import verifying
+    from bailee.node.node import Node
+
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in ("new", "as it was left"):
+            with Node.open(Home(Path(folder) / "home")) as node:
+                node.sweep(node.clock())
+                verifying.known(node)
+
+
+def _lay_out_a_console() -> None:
+    """Do once what every server does: the patterns of its routes are compiled then."""
+    from bailee.clock import system_clock
+    from bailee.console import Parts, SignIn
+    from bailee.console.site import Site
+    from bailee.policy.diagram import Configuration
+
+    nothing: Any = SimpleNamespace(policy=None, registry=None)  # none of it is asked for
+    running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
+    Site(Parts(nothing, SignIn(system_clock), running, nothing))
 
 
 def _load_code() -> None:
@@ -118,11 +157,34 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     sys.argv[:] = [asked["program"], *asked["arguments"]]
 
 
-if __name__ == "__main__":
-    load()
-    serve(socket.socket(fileno=int(sys.argv[1])))
+def _run() -> None:
     if sys.argv[0] == "bailee":
         runpy.run_module("bailee", run_name="__main__", alter_sys=True)
     else:
         sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120
         runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _end(status: int) -> None:
+    """End as Python does: wait for threads, let go what asked for it, write what is still to be
+    written. Returns if that fails: Python has its own way then.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    load()
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    try:
+        _run()
+    except SystemExit as over:
+        if over.code is None or isinstance(over.code, int):
+            _end(over.code or 0)
+        raise
+    _end(0)
