@@ -6,14 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from bailee.training import describing, duplicates, files
+from bailee.training import describing, files
 from bailee.training.counting import Counts, from_json
 from bailee.training.dataset import Row
 from bailee.training.describing import DatasetFile, DatasetSummary
+from bailee.training.duplicates import NearDuplicates, signature
 from bailee.training.files import Format
 from bailee.training.rows import conversation
 from bailee.training.scrubbing import masked
@@ -142,7 +144,7 @@ def test_a_dataset_loads_and_describes_itself(tmp_path: Path, form: Format) -> N
 
 
 @pytest.mark.row("T7")
-def test_near_duplicates_name_the_first() -> None:
+def test_near_duplicates_name_the_first(tmp_path: Path) -> None:
     """A conversation with a word changed is one; another with the same tools is not."""
     long = " ".join(f"word{one}" for one in range(300))
 
@@ -159,7 +161,11 @@ def test_near_duplicates_name_the_first() -> None:
         row(4, long + " and more"),
         row(5, " ".join(f"other{one}" for one in range(300))),
     ]
-    found = dict(duplicates.mark((one.id, duplicates.signature(one)) for one in rows))
+    with closing(NearDuplicates(tmp_path)) as alike:
+        said = [alike.add(one // 3, row.id, signature(row)) for one, row in enumerate(rows)]
+        found = [alike.of(shard) for shard in range(3)]
 
-    assert {"c3-1": "c1-1", "c4-1": "c1-1"} == found
-    assert duplicates.signature(rows[0]) == duplicates.signature(rows[0])
+    assert [False, False, True, True, False] == said
+    assert [{"c3-1": "c1-1"}, {"c4-1": "c1-1"}, {}] == found
+    assert [] == [*tmp_path.iterdir()]
+    assert signature(rows[0]) == signature(rows[0])

@@ -60,6 +60,18 @@ def test_nobody_is_asked_for_anything(program: str) -> None:
     assert "True 0 True" == done.stdout.strip()
 
 
+@pytest.mark.row("T8")
+def test_a_worker_s_program_has_no_database() -> None:
+    """Nor SQL, nor the keyring's store: it opens what it is lent, and begins in a moment."""
+    program = "import sys, bailee.training.working; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    begun = done.stdout.split()
+    assert "bailee.keyring.wrapping" in begun
+    assert not {"sqlalchemy", "bailee.db", "bailee.keyring.store"} & set(begun)
+
+
 @pytest.mark.row("T7")
 def test_a_model_that_is_not_there_is_not_fetched(tmp_path: Path) -> None:
     """A name in the place of a folder, or a folder without a model: it is said, and that is all."""

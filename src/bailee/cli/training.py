@@ -54,6 +54,13 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
     workers: Annotated[
         int | None, typer.Option(help="How many at once (else one for each processor).")
     ] = None,
+    lend_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="For a cluster of several machines: this one's address, as they reach it.",
+        ),
+    ] = None,
     names_model: Annotated[
         Path | None,
         typer.Option(
@@ -76,6 +83,7 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
             "format": form,
             "engine": engine,
             "workers": workers,
+            "lend_at": lend_at,
             "names_model": None if names_model is None else str(names_model.absolute()),
             "reason": reason,
             **_by(key),

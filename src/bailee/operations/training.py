@@ -43,6 +43,7 @@ from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress,
 from bailee.training.finishing import Finished, put
 from bailee.training.pool import LocalEngine
 from bailee.training.publishing import check_bucket, publish
+from bailee.training.reaching import Crossing, crossing
 from bailee.training.shards import Engine
 
 _MOST_WORKERS: Final = 256
@@ -118,16 +119,19 @@ def export(
     engine: str = "local",
     workers: int | None = None,
     names_model: str | None = None,
+    lend_at: str | None = None,
 ) -> Iterator[ExportProgress | Finished]:
     """Write what may be trained on into a folder, or a bucket (s3://BUCKET/PREFIX). One that was
     broken off goes on. `names_model`: the folder of a spaCy model by which names are found and
-    masked.
+    masked; `lend_at`: HOST:PORT of this machine, where workers of a cluster of several ask for
+    sessions and hand over what they wrote.
     """
     del reason  # it is among what asks
     asks.require(node, Permission.TRAINING_EXPORT)
     why = worded(asks.why, "a training export")
     _check_installed()
     made = engine_named(engine, workers)
+    across = None if lend_at is None else _across(engine, lend_at)
     model = None if names_model is None else _model(names_model)
     bucket = _bucket(folder)
     known = node.exports.at(folder if bucket is None else bucket.named)
@@ -157,8 +161,8 @@ def export(
             names_model=model,
         )
     if bucket is None:
-        return carry_out(node, known, made, names_model=names_model or "")
-    return _to_bucket(node, known, made, bucket, names_model or "")
+        return carry_out(node, known, made, names_model=names_model or "", crossing=across)
+    return _to_bucket(node, known, made, bucket, names_model or "", across)
 
 
 def _bucket(place: str) -> Bucket | None:
@@ -178,8 +182,27 @@ def _bucket(place: str) -> Bucket | None:
     return Bucket(place, os.environ)
 
 
-def _to_bucket(
-    node: Node, known: Export, engine: Engine, bucket: Bucket, names_model: str
+def _across(engine: str, lend_at: str) -> Crossing:
+    """How a cluster's machines reach this one.
+
+    Raises:
+        InputError: there is no cluster, or no way.
+    """
+    if cluster_address(engine) is None:
+        raise InputError(
+            "leases are asked for from other machines by workers of a cluster alone.",
+            hint="leave --lend-at out, or name the cluster by --engine ray://HOST:PORT",
+        )
+    return crossing(lend_at, os.environ)
+
+
+def _to_bucket(  # noqa: PLR0917 (of one export all)
+    node: Node,
+    known: Export,
+    engine: Engine,
+    bucket: Bucket,
+    names_model: str,
+    across: Crossing | None,
 ) -> Iterator[ExportProgress | Finished]:
     """An export by way of a folder of the home, which nobody else works on, and which is removed
     once all of it is in the bucket.
@@ -187,7 +210,9 @@ def _to_bucket(
     with node.staging.holding(known.id) as folder:
         if known.document is None and not any(folder.iterdir()):
             known = node.exports.plan_again(known)  # what was written before is not there any more
-        for item in carry_out(node, known, engine, names_model=names_model, folder=folder):
+        for item in carry_out(
+            node, known, engine, names_model=names_model, folder=folder, crossing=across
+        ):
             if isinstance(item, Finished):
                 done = replace(item, place=bucket.named)
             else:
@@ -224,9 +249,11 @@ def carry_out(
     *,
     names_model: str = "",
     folder: Path | None = None,
+    crossing: Crossing | None = None,
 ) -> Iterator[ExportProgress | Finished]:
     """An export that is on record, with an engine, in shards of so many sessions. `names_model`:
-    the folder of its model for names; `folder`: where its files lie, if not at its place.
+    the folder of its model for names; `folder`: where its files lie, if not at its place;
+    `crossing`: see `Exporting`.
     """
     folder = Path(known.place) if folder is None else folder
     node.vault.settle()
@@ -241,6 +268,7 @@ def carry_out(
         policy_version=node.policy.version,
         shard=shard,
         names_model=names_model,
+        crossing=crossing,
     )
     for item in exporting.run(known, folder) if known.state != SIGNED else ():
         if isinstance(item, Finished):

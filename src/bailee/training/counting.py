@@ -57,7 +57,9 @@ class Counts:
         for one in fields(self):
             held, added = getattr(self, one.name), getattr(more, one.name)
             if isinstance(held, Counter):
-                held.update(added)
+                for name, count in added.items():
+                    known = name in held or len(held) < _MOST_NAMES
+                    held[name if known else OTHER] += count
             else:
                 setattr(self, one.name, held + added)
 

@@ -39,7 +39,8 @@ from bailee.training.exports import Exports
 from bailee.training.finishing import Finished, Finishing
 from bailee.training.leasing import KeyLeases
 from bailee.training.pool import ENDED
-from bailee.training.shards import Engine, ShardResult, ShardTask
+from bailee.training.reaching import BetweenMachines, Crossing, OnThisMachine
+from bailee.training.shards import Engine, ShardResult, ShardTask, facts_file, shard_file
 from bailee.training.standings import Allowed
 from bailee.training.suspects import Suspects
 from bailee.training.wire import Leased
@@ -80,9 +81,11 @@ class Exporting:
         policy_version: str,
         shard: int = SHARD,
         names_model: str = "",
+        crossing: Crossing | None = None,
     ) -> None:
         """`key`: of the commitments. `names`: what names an account's owner, to be masked;
-        `home`: the name of its log; `names_model`: the folder of the export's model for names.
+        `home`: the name of its log; `names_model`: the folder of the export's model for names;
+        `crossing`: how workers on other machines reach this one, None: there are none.
         """
         self._exports = exports
         self._vault = vault
@@ -93,6 +96,7 @@ class Exporting:
         self._finishing = Finishing(exports, key, home=home, policy_version=policy_version)
         self._shard = shard
         self._names_model = names_model
+        self._crossing = crossing
         self._failed = ""
         self._suspects = Suspects()
 
@@ -117,7 +121,7 @@ class Exporting:
             raise StorageError(
                 f"the workers of this export end before they are done ({self._failed[:40]}).",
                 hint="check memory and room on the disk; workers of a cluster must be on this "
-                "machine, under this user. Run it again: it goes on from here",
+                "machine, under this user, or reach --lend-at. Run it again: it goes on from here",
             )
         yield self._finish(export, place, staging)
 
@@ -143,7 +147,12 @@ class Exporting:
         def lend(session: str) -> tuple[Allowed, Leased] | None:
             return self._lend(export, session)
 
-        with closing(KeyLeases(lend)) as leases:
+        def places(shard: int) -> tuple[Path, ...]:
+            return staging / shard_file(shard, export.format), staging / facts_file(shard)
+
+        across = self._crossing is not None
+        place = OnThisMachine() if self._crossing is None else BetweenMachines(self._crossing)
+        with closing(KeyLeases(lend, place, places if across else None)) as leases:
             tasks = (self._task(export, shard, leases, staging) for shard in waiting)
             with closing(self._engine.run(tasks)) as results:
                 for result in results:
@@ -159,7 +168,7 @@ class Exporting:
             shard.number,
             leases.address,
             token,
-            os.fspath(staging),
+            "" if self._crossing is not None else os.fspath(staging),
             export.format,
             self._names_model,
             export.names_model or "",
@@ -196,6 +205,9 @@ class Exporting:
             self._suspect(export, grant.at)
         if result.failed is not None or grant is None or result.rows is None:
             self._failed = result.failed or "no result"
+            return False
+        if self._crossing is not None and grant.handed != (result.sha256, result.facts):
+            self._failed = "other files"
             return False
         unreadable = len(grant.unreadable) + len(result.unreadable)
         self._exports.commit(export, result, grant.lent, self._clock(), unreadable)

@@ -121,13 +121,12 @@ class Exports:
             row = connection.execute(query.where(c.export == export, c.left.is_(None))).one()
             return int(row[0]), int(row[1])
 
-    def rows_of(self, export: str, shard: int) -> int:
-        """How many rows a shard has that are in the export."""
+    def of_shard(self, export: str, shard: int) -> list[ExportedRows]:
+        """The sessions of one shard: those that are in the export, and those that have left it."""
         c = training_sessions.c
-        query = select(func.coalesce(func.sum(c.rows), 0)).where(c.export == export)
+        query = select(*_columns(training_sessions)).where(c.export == export, c.shard == shard)
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            found = connection.execute(query.where(c.shard == shard, c.left.is_(None))).scalar()
-            return int(found or 0)
+            return [ExportedRows(*row) for row in connection.execute(query)]
 
     def unreadable(self, export: str) -> int:
         """How many sessions could not be read."""
@@ -283,20 +282,22 @@ class Exports:
             )
             written = [(lent[name], count) for name, count in rows.items() if name in lent]
             left = self._left(connection, export, [one for one, _ in written], now)
-            for one, count in written:
-                connection.execute(
-                    insert(training_sessions).values(
-                        export=export.id,
-                        session=one.session,
-                        owner=one.owner,
-                        shard=result.number,
-                        rows=count,
-                        clause=one.clause,
-                        consent=one.consent,
-                        word=one.word,
-                        left=left.get(one.session),
-                    )
-                )
+            values = [
+                {
+                    "export": export.id,
+                    "session": one.session,
+                    "owner": one.owner,
+                    "shard": result.number,
+                    "rows": count,
+                    "clause": one.clause,
+                    "consent": one.consent,
+                    "word": one.word,
+                    "left": left.get(one.session),
+                }
+                for one, count in written
+            ]
+            if values:  # at once: who records waits for this transaction
+                connection.execute(insert(training_sessions), values)
             connection.execute(
                 update(training_shards)
                 .where(training_shards.c.export == export.id)

@@ -58,16 +58,20 @@ def write(path: Path, rows: Iterable[Row], form: Format) -> WrittenFile:
     Raises:
         StorageError: the file can't be written. What was at `path` is as it was.
     """
-    put = _parquet if form is Format.PARQUET else _lines
     try:
         with whole(path) as file:
-            counted = _Counted(file)
-            number = put(counted, rows)
+            return write_into(file, rows, form)
     except OSError as error:
         raise StorageError(
             f"a file of the dataset can't be written: {error.strerror or type(error).__name__}.",
             hint=f"nothing was changed at {path}; is there room, and may the folder be written to?",
         ) from error
+
+
+def write_into(file: BinaryIO, rows: Iterable[Row], form: Format) -> WrittenFile:
+    """Write the rows into an open file that is empty. Raises: OSError."""
+    counted = _Counted(file)
+    number = (_parquet if form is Format.PARQUET else _lines)(counted, rows)
     return WrittenFile(counted.digest.hexdigest(), number, counted.size)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -19,9 +20,10 @@ import orjson
 from bailee.errors import IntegrityError, StorageError
 from bailee.json_values import JsonObject, members, text
 from bailee.syncing import sync_folder
-from bailee.training import describing, duplicates, manifest
+from bailee.training import describing, manifest
 from bailee.training.counting import Counts, from_json
 from bailee.training.describing import DatasetSummary
+from bailee.training.duplicates import NearDuplicates
 from bailee.training.exported import Export, ExportedRows, Shard
 from bailee.training.exports import Exports
 from bailee.training.files import Format, digest_of, whole
@@ -71,14 +73,13 @@ class Finishing:
             ) from error
 
     def _write(self, export: Export, place: Path, staging: Path, now: datetime) -> Finished:
-        without, left, sessions = self._sessions(export, place)
-        shards = self._exports.shards(export.id)
+        left, sessions = self._sessions(export, place)
         seen = Counts()
-        marks, changed = self._marks(shards, staging, without, seen)
-        rows = []
-        for shard in shards:
-            changes = (without, marks) if shard.number in changed else None
-            rows.append(self._final(export, shard, (place, staging), changes))
+        with closing(NearDuplicates(staging)) as alike:
+            shards = self._exports.shards(export.id)
+            for shard in shards:
+                self._look(export, shard, staging, (alike, seen))
+            rows = [self._final(export, one, (place, staging), alike) for one in shards]
         unreadable = self._exports.unreadable(export.id)
         dataset = DatasetSummary(
             name=f"bailee-{export.id}",
@@ -94,7 +95,7 @@ class Finishing:
             ),
             sessions=sessions,
             counts=seen,
-            near_duplicates=len(marks),
+            near_duplicates=alike.count,
             names_model=export.names_model,
         )
         described = [*_describe(place, dataset)]
@@ -110,7 +111,7 @@ class Finishing:
             since=None if export.since is None else export.since.isoformat(),
             sessions=sessions,
             rows=sum(one.rows or 0 for one in rows),
-            duplicates=len(marks),
+            duplicates=alike.count,
             taken_out=dict(sorted(left.items())),
             unreadable=unreadable,
             counts=seen.as_json(),
@@ -131,9 +132,8 @@ class Finishing:
             sum(one.bytes for one in rows),
         )
 
-    def _sessions(self, export: Export, place: Path) -> tuple[set[str], Counter[str], int]:
-        """Write the list of sessions: those taken out, how many by why, and how many are in."""
-        without: set[str] = set()
+    def _sessions(self, export: Export, place: Path) -> tuple[Counter[str], int]:
+        """Write the list of sessions: how many were taken out, by why, and how many are in."""
         left: Counter[str] = Counter()
         count = 0
         with whole(place / manifest.SESSIONS) as out:
@@ -147,11 +147,10 @@ class Finishing:
                         ),
                     }
                 else:
-                    without.add(committed)
                     left[one.left] += 1
                     why = {"left": one.left}
                 out.write(manifest.session_line(committed, one.shard, one.rows, why))
-        return without, left, count
+        return left, count
 
     def _in_order(self, export: Export) -> Iterator[tuple[str, ExportedRows]]:
         """The sessions of an export with their commitments, in the order of their rows."""
@@ -162,45 +161,35 @@ class Finishing:
             )
             yield from sorted(named, key=lambda pair: pair[0])
 
-    def _marks(
-        self, shards: list[Shard], staging: Path, without: set[str], seen: Counts
-    ) -> tuple[dict[str, str], set[int]]:
-        """Which rows are nearly the same as an earlier one, and which shards have such a row, or
-        one that was taken out. What is known of rows is read once: it is counted in `seen` too.
+    def _look(
+        self, export: Export, shard: Shard, staging: Path, into: tuple[NearDuplicates, Counts]
+    ) -> None:
+        """Read what is known of a shard's rows, once: it is counted, and compared with the rows
+        before.
         """
-        marks: dict[str, str] = {}
-        changed: set[int] = set()
-        at = 0
-
-        def signatures() -> Iterator[tuple[str, bytes]]:
-            nonlocal at
-            for shard in shards:
-                at = shard.number
-                for fact in _facts(staging, shard):
-                    if text(fact.get("session")) in without:
-                        changed.add(at)
-                        continue
-                    seen.include(from_json(fact.get("counts")))
-                    yield text(fact.get("row")), base64.b64decode(text(fact.get("signature")))
-
+        alike, seen = into
+        without = self._without(export, self._exports.of_shard(export.id, shard.number))
         try:
-            for row, first in duplicates.mark(signatures()):
-                marks[row] = first
-                changed.add(at)
+            for fact in _facts(staging, shard):
+                if text(fact.get("session")) not in without:
+                    seen.include(from_json(fact.get("counts")))
+                    signature = base64.b64decode(text(fact.get("signature")))
+                    alike.add(shard.number, text(fact.get("row")), signature)
         except ValueError as error:
             raise _not_whole("what is known of the rows") from error
-        return marks, changed
+
+    def _without(self, export: Export, listed: list[ExportedRows]) -> set[str]:
+        """Those sessions of a shard that were taken out, as commitments."""
+        return {
+            manifest.commitment(self._key, export.id, one.session)
+            for one in listed
+            if one.left is not None
+        }
 
     def _final(
-        self,
-        export: Export,
-        shard: Shard,
-        folders: tuple[Path, Path],
-        changes: tuple[set[str], Mapping[str, str]] | None,
+        self, export: Export, shard: Shard, folders: tuple[Path, Path], alike: NearDuplicates
     ) -> SignedFile:
-        """A shard's file in its place. `changes`: the sessions that were taken out, and the rows
-        that are nearly the same as another; None: it has neither.
-        """
+        """A shard's file in its place, without what was taken out, near duplicates marked."""
         place, staging = folders
         name = f"{manifest.DATA}/{final_file(shard.number, export.shards, export.format)}"
         source, target = staging / shard_file(shard.number, export.format), place / name
@@ -208,9 +197,10 @@ class Finishing:
         as_written = digest_of(kept) == shard.sha256
         if kept is source and not as_written:
             raise _not_whole(source.name)
-        wanted = self._exports.rows_of(export.id, shard.number)
-        if changes is not None or not as_written:
-            without, marks = changes or (set(), {})
+        listed = self._exports.of_shard(export.id, shard.number)
+        wanted = sum(one.rows for one in listed if one.left is None)
+        without, marks = self._without(export, listed), alike.of(shard.number)
+        if without or marks or not as_written:
             made = rewrite(kept, target, Format(export.format), without, marks)
             source.unlink(missing_ok=True)
             if made.rows != wanted:

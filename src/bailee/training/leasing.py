@@ -1,7 +1,7 @@
 """The keys of a training export, lent to its workers one session at a time.
 
-Theory of operation: a worker connects to a Unix socket, shows the token of its shard, and asks for
-one session after another. Each is decided at that moment: whether it may be written, and with it
+Theory of operation: a worker connects (`reaching`), shows the token of its shard, and asks for one
+session after another. Each is decided at that moment: whether it may be written, and with it
 its key and its records as ciphertext. So no plan, task, file or log has a key, and a worker has
 those of the session that it writes.
 
@@ -10,16 +10,14 @@ Rules kept here:
 * A token is random, for one shard of one export, and good for minutes; each question renews it.
 * What was lent is noted, for whoever commits the shard: what the worker says it wrote is compared
   with what it was given.
-* The socket lies in a folder of its own, for its owner's eyes only.
+* A worker that shares no folder with the home hands its files over by the same connection, while
+  its token is good, one worker of a shard at a time.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import socket
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,9 +26,10 @@ from pathlib import Path
 from typing import Final
 
 from bailee.clock import Ticks, ticks
-from bailee.errors import BaileeError, InputError, StorageError
+from bailee.errors import BaileeError, InputError
 from bailee.json_values import text
-from bailee.training import wire
+from bailee.training import handing, wire
+from bailee.training.reaching import LeasePlace
 from bailee.training.standings import Allowed
 from bailee.training.wire import Leased
 
@@ -43,7 +42,8 @@ _PATIENCE: Final = 600.0  # seconds that a worker may take over one session
 class Grant:
     """A shard that is being written: its `sessions` in order, what was lent of them so far, by
     commitment, and which of them can't be read. `at`: the session that its worker has in hand; "":
-    none. Owned by the leases until the shard is committed.
+    none. `handed`: the SHA-256 of the files that it handed over. Owned by the leases until the
+    shard is committed.
     """
 
     shard: int
@@ -52,6 +52,8 @@ class Grant:
     lent: dict[str, Allowed] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
     at: str = ""
+    handed: tuple[str, ...] = ()
+    handing: threading.Lock = field(default_factory=threading.Lock)
 
 
 Lend = Callable[[str], tuple[Allowed, Leased] | None]
@@ -65,34 +67,30 @@ class KeyLeases:
     while it is connected. It decides nothing by itself: `lend` does, on those threads.
     """
 
-    def __init__(self, lend: Lend, *, ticking: Ticks = ticks) -> None:
-        """Listen.
-
-        Raises:
-            StorageError: there can be no socket.
+    def __init__(
+        self,
+        lend: Lend,
+        place: LeasePlace,
+        files: Callable[[int], tuple[Path, ...]] | None = None,
+        *,
+        ticking: Ticks = ticks,
+    ) -> None:
+        """Accept workers at `place`, which is closed with this. `files`: where the files of a shard
+        go that a worker hands over; None: they write into a folder that is shared.
         """
         self._lend = lend
+        self._place = place
+        self._files = files
         self._ticks = ticking
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}  # by token; with `_lock`
         self._connections: set[socket.socket] = set()  # with `_lock`
-        try:
-            self._folder = Path(tempfile.mkdtemp(prefix="bailee-lease-"))
-            self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._listener.bind(self.address)
-            Path(self.address).chmod(0o600)
-            self._listener.listen(_MOST_CONNECTIONS)
-        except OSError as error:
-            raise StorageError(
-                f"the socket for an export's workers can't be made ({type(error).__name__}).",
-                hint="check the folder for temporary files",
-            ) from error
         threading.Thread(target=self._accept, name="training leases", daemon=True).start()
 
     @property
     def address(self) -> str:
-        """The path of the socket."""
-        return os.fspath(self._folder / "lease.sock")
+        """Where workers ask, as a task says it."""
+        return self._place.address
 
     def grant(self, shard: int, sessions: tuple[str, ...]) -> str:
         """A token with which these sessions of a shard may be asked for. One from before, for the
@@ -114,13 +112,10 @@ class KeyLeases:
         with self._lock:
             self._grants.clear()
             connections, self._connections = self._connections, set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self._place.close()
         for connection in connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _drop(self, shard: int) -> Grant | None:
         for token, one in list(self._grants.items()):
@@ -131,7 +126,7 @@ class KeyLeases:
     def _accept(self) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection = self._place.accept()
             except OSError:
                 return
             with self._lock:
@@ -145,25 +140,42 @@ class KeyLeases:
                 target=self._serve, args=(connection,), name="training lease", daemon=True
             ).start()
 
-    def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(_PATIENCE)
+    def _serve(self, accepted: socket.socket) -> None:
         try:
-            with connection, suppress(OSError, EOFError, ValueError):
-                said, _ = wire.receive(connection)
-                token = text(said.get("token"))
-                grant = self._granted(token)
-                if grant is None:
-                    wire.send(connection, {"refused": "the token is not good, or no more"})
-                    return
-                wire.send(connection, {"shard": grant.shard})
-                self._lend_all(connection, token, grant)
+            with (
+                accepted,
+                suppress(OSError, EOFError, ValueError),
+                self._place.ready(accepted) as connection,
+            ):
+                self._answer(connection)
         finally:
             with self._lock:
-                self._connections.discard(connection)
+                self._connections.discard(accepted)
 
-    def _lend_all(self, connection: socket.socket, token: str, grant: Grant) -> None:
+    def _answer(self, connection: socket.socket) -> None:
+        said, _ = wire.receive(connection, wire.FROM_WORKERS)
+        token = text(said.get("token"))
+        grant = self._granted(token)
+        if grant is None:
+            wire.send(connection, {"refused": "the token is not good, or no more"})
+            return
+        connection.settimeout(_PATIENCE)
+        wire.send(connection, {"shard": grant.shard})
+        if self._lend_all(connection, token, grant) and self._files is not None:
+            self._take(connection, token, grant, self._files(grant.shard))
+
+    def _take(
+        self, connection: socket.socket, token: str, grant: Grant, paths: tuple[Path, ...]
+    ) -> None:
+        """Have the files of a shard handed over. Who shows the same token at once waits."""
+        with grant.handing:
+            if self._granted(token) is grant:
+                grant.handed = handing.take(connection, paths)
+
+    def _lend_all(self, connection: socket.socket, token: str, grant: Grant) -> bool:
+        """Lend one session after another; whether all of them were asked for."""
         for session in grant.sessions:
-            wire.receive(connection)
+            wire.receive(connection, wire.FROM_WORKERS)
             grant.at = ""
             found = self._lent(grant, session)
             if found is None:
@@ -172,14 +184,15 @@ class KeyLeases:
             lent, records = found
             if self._granted(token) is not grant:
                 wire.send(connection, {"refused": "the token is not good any more"})
-                return
+                return False
             grant.at = session
             wire.send(connection, wire.as_said(lent), lent.sealed.key)
             for record in records:
                 wire.send(connection, {}, record)
-        wire.receive(connection)
+        wire.receive(connection, wire.FROM_WORKERS)
         grant.at = ""
         wire.send(connection, {"end": True})
+        return True
 
     def _lent(self, grant: Grant, session: str) -> tuple[Leased, list[bytes]] | None:
         try:

@@ -104,9 +104,12 @@ class WorkerProcess:
         self,
         command: tuple[str, ...] = COMMAND,
         environment: Mapping[str, str] = os.environ,
+        more: tuple[str, ...] = (),
     ) -> None:
+        """`more`: what else of the environment it gets."""
         self._command = command
-        self._environment = {name: environment[name] for name in STARTS if name in environment}
+        names = (*STARTS, *more)
+        self._environment = {name: environment[name] for name in names if name in environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, task: ShardTask) -> ShardResult:

@@ -22,9 +22,10 @@ from typing import Protocol
 @dataclass(frozen=True, slots=True)
 class ShardTask:
     """What a worker is given. `number`: of the shard; `address`: where leases are asked for (the
-    path of a Unix socket); `token`: for this shard; `folder`: where its files go; `format`:
-    `parquet` or `jsonl`; `names_model`: the folder of the model by which names are found ("": they
-    are not looked for), and `names_digest` what it must be (`naming.digest_of_model`).
+    path of a Unix socket, or `tls://HOST:PORT`); `token`: for this shard; `folder`: where its files
+    go ("": they are handed to the home, where leases are asked for); `format`: `parquet` or
+    `jsonl`; `names_model`: the folder of the model by which names are found ("": they are not
+    looked for), and `names_digest` what it must be (`naming.digest_of_model`).
     """
 
     export: str

@@ -1,7 +1,8 @@
 """What a worker of a Ray cluster does with a task: it has a process beside it carry it out.
 
-The process is that of the engine `local` (`pool.WorkerProcess`), with the same bare environment. So
-no key and no session is ever in a process of Ray, which listens, writes logs and keeps results.
+The process is that of the engine `local` (`pool.WorkerProcess`), with the same bare environment,
+and where the certificates lie. So no key and no session is ever in a process of Ray, which listens,
+writes logs and keeps results.
 The process is kept for the next task, and ends with the worker.
 
 Ray is given the name of a function and bytes: the cluster's machines have the same bailee.
@@ -18,6 +19,7 @@ import orjson
 
 from bailee import __version__
 from bailee.json_values import members
+from bailee.training import reaching
 from bailee.training.pool import WorkerProcess
 from bailee.training.shards import ShardResult, ShardTask
 
@@ -47,4 +49,4 @@ def unfit(version: str) -> str | None:
 
 @cache
 def _beside() -> WorkerProcess:
-    return WorkerProcess()
+    return WorkerProcess(more=reaching.NAMED)

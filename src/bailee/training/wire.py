@@ -28,6 +28,8 @@ from bailee.vault.sealed import SealedSession
 
 _LENGTHS: Final = struct.Struct(">II")
 _MOST: Final = (64 << 20, 1 << 30)
+FROM_WORKERS: Final = (64 << 10, 1 << 20)
+"""What a worker may say at once: so much is in the home's memory before anything is known of it."""
 _MOMENTS: Final = ("started", "last_activity", "expires_at")
 
 
@@ -66,15 +68,15 @@ def send(connection: socket.socket, said: JsonObject, content: bytes = b"") -> N
         connection.sendall(content)
 
 
-def receive(connection: socket.socket) -> tuple[JsonObject, bytes]:
-    """The next message.
+def receive(connection: socket.socket, most: tuple[int, int] = _MOST) -> tuple[JsonObject, bytes]:
+    """The next message. `most`: bytes that may be said, and of content.
 
     Raises:
         OSError, EOFError: there is none.
         ValueError: it is none of ours.
     """
     lengths = _LENGTHS.unpack(exactly(connection, _LENGTHS.size))
-    if any(length > most for length, most in zip(lengths, _MOST, strict=True)):
+    if any(length > most for length, most in zip(lengths, most, strict=True)):
         raise ValueError("a message is too large")
     said = orjson.loads(exactly(connection, lengths[0]))
     return members(said), exactly(connection, lengths[1])

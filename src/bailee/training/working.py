@@ -13,7 +13,8 @@ Rules kept here:
 * A worker that is over one session for longer than `PATIENCE` is ended by the kernel, whatever it
   is in the midst of: a pattern that never comes to its end holds the interpreter's lock.
 * The process is given a socket's path, a token and a folder. It has no home, no database and no
-  keyring, and leaves no core. It dies with who started it.
+  keyring, and leaves no core. It dies with who started it. On another machine than the home's it
+  has a host and certificates in place of path and folder, and hands its files over (`handing`).
 * One process at a time writes a shard: another waits until it lets go.
 """
 
@@ -28,6 +29,7 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -38,7 +40,16 @@ import orjson
 
 from bailee.errors import BaileeError
 from bailee.json_values import JsonObject, members
-from bailee.training import duplicates, files, naming, rows, scrubbing, wire
+from bailee.training import (
+    duplicates,
+    files,
+    handing,
+    naming,
+    reaching,
+    rows,
+    scrubbing,
+    wire,
+)
 from bailee.training.counting import Counts
 from bailee.training.dataset import Row
 from bailee.training.finding import Finder, Names
@@ -77,25 +88,57 @@ def carry_out(task: ShardTask, going_on: Callable[[], None] = lambda: None) -> S
     Raises:
         NotLeasedError: the token is not good.
         OSError, EOFError, ValueError: the home can't be reached.
+        InputError: it can't be reached as things are: there are no certificates, or no model.
         StorageError: a file can't be written.
     """
+    return _handed_over(task, going_on) if task.folder == "" else _put(task, going_on)
+
+
+def _put(task: ShardTask, going_on: Callable[[], None]) -> ShardResult:
+    """The files, in the folder that is shared with the home."""
     folder = Path(task.folder)
     facts = folder / facts_file(task.number)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, facts.open("ab") as out:
+    path, form = folder / shard_file(task.number, task.format), files.Format(task.format)
+    with facts.open("ab") as out:
         fcntl.flock(out, fcntl.LOCK_EX)  # who had this shard before is refused, and lets go
         out.truncate(0)
-        connection.connect(task.address)
+        with _begun(task) as connection:
+            written = _Written(out)
+            file = files.write(path, _rows(connection, written, going_on, task), form)
+        out.flush()
+        os.fsync(out.fileno())
+    return _result(task, file, written)
+
+
+def _handed_over(task: ShardTask, going_on: Callable[[], None]) -> ShardResult:
+    """The files, without names here, handed to the home."""
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as facts,
+        _begun(task) as connection,
+    ):
+        written = _Written(facts)
+        form = files.Format(task.format)
+        file = files.write_into(out, _rows(connection, written, going_on, task), form)
+        going_on()
+        handing.hand_over(connection, (out, facts))
+    return _result(task, file, written)
+
+
+def _begun(task: ShardTask) -> socket.socket:
+    """A connection on which the shard's sessions are asked for."""
+    connection = reaching.connected(task.address, os.environ)
+    try:
         wire.send(connection, {"token": task.token})
         if wire.receive(connection)[0].get("shard") != task.number:
             raise NotLeasedError
-        written = _Written(out)
-        file = files.write(
-            folder / shard_file(task.number, task.format),
-            _rows(connection, written, going_on, named(task.names_model, task.names_digest)),
-            files.Format(task.format),
-        )
-        out.flush()
-        os.fsync(out.fileno())
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _result(task: ShardTask, file: files.WrittenFile, written: _Written) -> ShardResult:
     return ShardResult(
         task.export,
         task.number,
@@ -110,11 +153,12 @@ def _rows(
     connection: socket.socket,
     written: _Written,
     going_on: Callable[[], None],
-    named: Names | None,
+    task: ShardTask,
 ) -> Iterator[Row]:
+    model = named(task.names_model, task.names_digest)
     for leased in _sessions(connection, going_on):
         try:
-            made = made_of(leased, named)
+            made = made_of(leased, model)
         except (BaileeError, ValueError, TypeError, LookupError, AttributeError):
             written.unreadable.append(leased.commitment)
             continue
