@@ -8,7 +8,7 @@ A client sends the whole conversation again at every turn. Of an exchange only t
   entry by entry;
 * where the cache marks stood (see `caching`);
 * the answer, which also counts as the next messages (`items.replies`), so that sending it back
-  costs nothing.
+  costs nothing; without what it says again (`echoes`).
 
 What a session has had is known by digests (BLAKE2b, 128 bits, RFC 7693) keyed with a key that is
 derived from the session's DEK: when that is destroyed, they are noise. Beginnings are digested as a
@@ -34,6 +34,8 @@ from bailee.vault.caching import (
     strip_entries,
     strip_message,
 )
+from bailee.vault.echoes import ECHO, label, large_members, with_echoes, without_echoes
+from bailee.vault.echoes import wanted as echoes_wanted
 from bailee.vault.known import KnownPieces, Place, TextMatch, Written
 from bailee.vault.packing import JSON, digestible
 
@@ -120,6 +122,7 @@ class DeltaDraft:
             self._take_messages(messages, known, written)
         self._entries_left = bounds.ENTRIES
         self._fields = [self._field(name, value, known) for name, value in fields.items()]
+        self._large = large_members(api, answer, known)
 
     def wanted(self) -> Iterator[bytes]:
         """The digests whose places decide what is stored."""
@@ -129,17 +132,21 @@ class DeltaDraft:
             if one.whole is not None:
                 yield one.whole
             yield from (digest for digest in one.entries or () if digest is not None)
+        yield from echoes_wanted(self._large)
 
     def delta(self, number: int, known: KnownPieces) -> Delta:
         """The delta, as exchange `number`. `known` has the places of all that was wanted and that
         the session has had.
         """
         learned: dict[bytes, Place] = {}
-        body: dict[str, JSON] = {"answer": self._answer}
+        body: dict[str, JSON] = {"answer": None}
         if self._messages is not None:
             self._encode_messages(number, self._messages, known, learned, body)
         body["fields"] = [_encode_field(number, one, known, learned) for one in self._fields]
         body["marks"] = self._marks
+        body["answer"], echoes = without_echoes(number, self._answer, self._large, known, learned)
+        if echoes:
+            body[ECHO] = echoes
         return Delta(body, learned)
 
     def _take_messages(
@@ -202,15 +209,14 @@ class DeltaDraft:
                 learned.setdefault(digests[index], (number, index))
 
     def _field(self, name: str, value: JSON, known: KnownPieces) -> _Field:
-        label = name.encode("utf-8", "surrogatepass")
-        label = len(label).to_bytes(4, "big") + label
+        named = label(name)
         if isinstance(value, list):
             value, found = strip_entries(value)
             self._marks += [[name, where, mark] for where, mark in found]  # type: ignore[list-item]
         packed = digestible(value, plain=self._plain)
         if len(packed) < _SMALL:
             return _Field(name, value)
-        whole = known.digest(b"field", label, packed)
+        whole = known.digest(b"field", named, packed)
         entries: list[bytes | None] | None = None
         if (
             isinstance(value, list)
@@ -222,7 +228,7 @@ class DeltaDraft:
             for entry in value:
                 packed = digestible(entry, plain=self._plain)
                 small = len(packed) < _SMALL
-                entries.append(None if small else known.digest(b"entry", label, packed))
+                entries.append(None if small else known.digest(b"entry", named, packed))
         return _Field(name, value, whole, entries)
 
 
@@ -320,6 +326,11 @@ class Rebuilder:
     def __init__(self) -> None:
         self._nodes: dict[int, _Node] = {}
         self._fields: dict[int, dict[str, JSON]] = {}
+        self._answers: dict[int, JSON] = {}
+
+    def answer(self, number: int) -> JSON:
+        """The answer of an exchange that was added, as it came."""
+        return self._answers[number]
 
     def add(self, number: int, body: dict[str, Any]) -> tuple[dict[str, JSON], Messages | None]:
         """Fields and messages of exchange `number`, as the client sent them.
@@ -340,6 +351,7 @@ class Rebuilder:
         marked = plain | {
             name: mark_entries(plain[name], marks) for name, marks in by_field.items()
         }
+        answer = self._answers[number] = with_echoes(body, self._fields, self._answers)
         if "items" not in body:
             return marked, None
         base = self._base(body["base"])
@@ -348,7 +360,7 @@ class Rebuilder:
             item["m"] if "m" in item else self._message(number, base, items, *item["r"])
             for item in items
         ]
-        back = replies(Api(body.get("api", Api.MESSAGES)), body["answer"])
+        back = replies(Api(body.get("api", Api.MESSAGES)), answer)
         self._nodes[number] = _Node(base, [*tail, *back] if back else tail)
         return marked, Messages(self, (base, tail), by_message)
 

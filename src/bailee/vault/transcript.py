@@ -99,7 +99,7 @@ def rebuild(
                 answer_headers=body["answer_headers"],
                 fields=fields if known else None,
                 said=messages,
-                answer=body["answer"],
+                answer=rebuilder.answer(row.number),
                 error=body["error"],
                 usage=body["usage"],
                 raw_request=record.raw_request,
