@@ -1,10 +1,11 @@
 """What an answer says again: large members that the session has had, in a request or in an answer
 before. Pure.
 
-The response of OpenAI's Responses API has a request's instructions and tools in it, in each answer
-of a session. Such a member is stored as where it stood: `[index, name, from, number]`, at this
-index among the answer's members, in the request (`"f"`) or the answer (`"a"`) of that exchange. What
-the provider wrote otherwise than the client, as it fills in defaults, it writes the same each time.
+A response of OpenAI's Responses API has its request's instructions and tools in it, so that each
+answer of a session has them. Such a member is stored as where it stood, `[index, name, from,
+number]`: at this index among the answer's members, in the request (`"f"`) or the answer (`"a"`) of
+that exchange. What a provider writes otherwise than the client, as it fills in defaults, it writes
+the same each time.
 
 Rules kept here:
 

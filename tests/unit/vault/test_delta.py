@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from bailee.api import Api
 from bailee.apis.requests import request_of
-from bailee.vault.delta import Delta, DeltaDraft, Rebuilder, digest_key, encode
+from bailee.vault.delta import Delta, DeltaDraft, digest_key, encode
 from bailee.vault.known import KnownPieces
 from bailee.vault.packing import pack, parse, unpack
+from bailee.vault.rebuilding import Rebuilder
 
 KEY = digest_key(bytes(32))
 
@@ -234,6 +235,67 @@ def test_an_answer_that_says_something_else_is_kept_as_it_came() -> None:
         known.places |= delta.learned
         rebuilder.add(number, {**delta.body, "api": "responses"})
         assert same(answer, rebuilder.answer(number))
+
+
+responses_parts = st.lists(
+    st.builds(
+        lambda text, more: {"type": "output_text", "text": text, **more},
+        st.sampled_from(["a", "b" * 300]),
+        st.sampled_from([{}, {"annotations": []}, {"annotations": None}, {"logprobs": [1]}]),
+    ),
+    max_size=2,
+)
+responses_items = st.one_of(
+    st.builds(
+        lambda more, parts: {"role": "user", "content": parts, **more},
+        st.sampled_from([{}, {"type": "message"}, {"id": "1"}, {"id": 2, "phase": ""}]),
+        responses_parts,
+    ),
+    st.builds(
+        lambda number, more: {"type": "reasoning", "summary": [{"n": number}] * 50, **more},
+        st.sampled_from([1, 1.0, True]),
+        st.sampled_from([{}, {"id": "x"}, {"content": None}, {"status": {"": [None]}}]),
+    ),
+    values,
+)
+asked_and_answered = st.tuples(
+    st.lists(responses_items, max_size=5), st.lists(responses_items, max_size=2)
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(asked_and_answered, max_size=5))
+def test_items_under_other_ids_come_back_as_they_came(session: list[tuple[Any, Any]]) -> None:
+    """Whatever a client leaves out or writes anew, in whatever order it sends what."""
+    known, rebuilder = KnownPieces(KEY), Rebuilder()
+    for number, (sent, output) in enumerate(session):
+        answer = {"output": output, "id": "r"}
+        delta = encode(number, {}, copy.deepcopy(sent), answer, known, api=Api.RESPONSES)
+        known.places |= delta.learned
+        body: Any = unpack(pack({**delta.body, "api": "responses"}))
+        _, said = rebuilder.add(number, body)
+        assert said is not None
+        assert same(sent, said.all())
+        assert same(answer, rebuilder.answer(number))
+
+
+def test_a_compaction_under_other_ids_costs_what_is_new() -> None:
+    """As Codex does it: the same instructions and words under new ids, then a summary."""
+
+    def item(role: str, text: str, named: str) -> Any:
+        content = [{"type": "input_text", "text": text}]
+        return {"type": "message", "role": role, "content": content, "id": named}
+
+    words = [("developer", "i" * 9000), ("user", "w" * 2000)]
+    first = [item(*one, f"a{number}") for number, one in enumerate(words)]
+    after = [item(*one, f"b{number}") for number, one in enumerate(words)]
+    known, sizes = KnownPieces(KEY), []
+    for number, sent in enumerate((first, [*after, item("user", "a summary", "b9")])):
+        delta = encode(number, {}, sent, None, known, api=Api.RESPONSES)
+        known.places |= delta.learned
+        sizes.append(len(pack(delta.body)))
+    assert sizes[0] > 11_000
+    assert sizes[1] < 500
 
 
 def test_digests_need_the_key() -> None:
