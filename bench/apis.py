@@ -92,8 +92,10 @@ def _said(api: Api, asked: Any, answer: Any) -> tuple[Any, Any]:
             output = [{**_response(one), "id": f"i_{len(items) + n}"} for n, one in enumerate(said)]
             tools = [{"type": "function", **one} for one in asked["tools"]]
             base = {"model": "m", "stream": True, "store": False, "tools": tools}
-            response = {"id": answer["id"], "object": "response", "output": output, "usage": used}
-            return {**base, "instructions": system, "input": items}, response
+            again = {"instructions": system, "tools": tools}  # so the reference has it
+            response = {"id": answer["id"], "object": "response", **again, "output": output}
+            request = {**base, "instructions": system, "input": items}
+            return request, {**response, "usage": used}
         case Api.CHAT:
             tools = [{"type": "function", "function": one} for one in asked["tools"]]
             items = [{"role": "system", "content": system}, *map(_chat, messages)]

@@ -184,6 +184,7 @@ def test_an_agent_and_a_compaction_are_where_they_were(
     """The agent stands after the call that began it; after /compact another conversation begins.
     The client asks for the summary without its last answer, which it keeps: as if that had been
     taken back. Else nothing is there twice, though it moves the marks of its cache each time.
+    A fork is a session of its own that has what was said before; the first has nothing of it.
     """
     call = {"description": "Count", "prompt": "Count the medlars.", "run_in_background": False}
     script = [
@@ -200,8 +201,17 @@ def test_an_agent_and_a_compaction_are_where_they_were(
         client.ask("/compact", "--continue")
         client.ask("When do pears ripen?", "--continue")
         (session,) = bailee.sessions()
+        client.ask("What of the plums?", "--resume", session["id"], "--fork-session")
         shown = bailee.json("sessions", "show", session["id"])
+        ids = [one["id"] for one in bailee.sessions(2)]
+        (fork,) = [one for one in ids if one != session["id"]]
+        forked = json.dumps(bailee.json("sessions", "show", fork)["messages"])
 
+    assert "What of the plums?" not in json.dumps(shown)
+    assert [] == [
+        said for said in ("All was counted.", "ripen in September", "What of the plums?")
+        if said not in forked
+    ]  # fmt: skip
     agent, *asked = shown["branches"]
     said = [json.dumps(one) for one in shown["messages"]]
     (second,) = shown["begins"]

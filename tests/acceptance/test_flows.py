@@ -186,7 +186,7 @@ def test_text_and_picture_tell_the_same(machine: Machine) -> None:
 def test_what_other_agents_send_without_a_switch_is_named(machine: Machine, tmp_path: Path) -> None:
     """For the programs that are there, in both languages; for none that is not."""
     assert not [name for name in machine.flows() if name.startswith("agent.")]
-    for name in ("codex", "gemini"):
+    for name in ("claude", "codex", "gemini", "opencode", "aider"):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
         program.write_text("#!/bin/sh\n")
@@ -194,7 +194,13 @@ def test_what_other_agents_send_without_a_switch_is_named(machine: Machine, tmp_
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     found = machine.flows(PATH=path, BAILEE_URL="https://bailee.example.com")
     assert "https://bailee.example.com/openai/v1" == found["agent.codex"]["destination"]
-    assert "remotes" in found["agent.codex"]["carries"]
+    said = {
+        "codex": "remotes", "claude": "last commits", "gemini": "200 files",
+        "opencode": "working directory", "aider": "map",
+    }  # fmt: skip
+    assert [] == [one for one, word in said.items() if word not in found[f"agent.{one}"]["carries"]]
+    assert "https://bailee.example.com/gemini" == found["agent.gemini"]["destination"]
+    assert "--map-tokens 0" in found["agent.aider"]["decided_by"]
     assert "raw.githubusercontent.com" in found["agent.codex.start"]["destination"]
     assert "play.googleapis.com" in found["agent.gemini.extensions"]["destination"]
     assert "远程地址" in machine.run("flows", "--lang", "zh", PATH=path).stdout

@@ -46,6 +46,7 @@ class Run:
     credentials: set[str] = field(repr=False)
     given: frozenset[Path]
     told: list[dict[str, Any]] = field(repr=False)
+    forked: list[str] = field(repr=False)
 
     @property
     def project(self) -> Path:
@@ -100,6 +101,7 @@ def left_by(
 AGAIN = "And the pearpear trees?"
 ASKED = "Count the medlars in the file."
 COUNTED = "Nine medlars."
+BESIDES = "And what of the plumplum trees?"
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class Asks:
     its own tool, where it has one. `path`: what its requests ask of the upstream. `agent`: where it
     has agents that it waits for, the call that begins one, and by what that one ends. `begins`: how
     many more conversations there are, after it has compacted its history; `compacts`: by which
-    settings it does, in a file of the project's, and what its requests for a summary ask.
+    settings it does, in a file of the project's, and what its requests for a summary ask. `fork`:
+    how another conversation is begun out of the last one, whose id stands for `ID`.
     """
 
     first: list[str]
@@ -120,6 +123,7 @@ class Asks:
     agent: tuple[Turn, ...] = ()
     begins: int = 0
     compacts: tuple[str, str, str] | None = None
+    fork: tuple[str, ...] = ()
     more: dict[str, str] = field(default_factory=dict)
 
 
@@ -138,6 +142,7 @@ COMMANDS = {
             Calls("task", {"description": "c", "prompt": ASKED, "subagent_type": "general"}),
             Says(COUNTED),
         ),
+        fork=("run", "-m", "openai/gpt-5.5", "--continue", "--fork", BESIDES),
     ),
     "codex": Asks(
         [*_CODEX, PROMPT],
@@ -146,6 +151,7 @@ COMMANDS = {
         "openai",
         Calls("exec_command", {"cmd": "cat orchard.txt"}),
         begins=1,
+        fork=(*_CODEX, "fork", "ID", BESIDES),
     ),
     "gemini": Asks(
         [*_GEMINI, "-p", PROMPT],
@@ -235,6 +241,20 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
             told = [bailee.json("sessions", "show", one["id"]) for one in sessions]
             shown = "".join(bailee.run("sessions", "show", one["id"]).stdout for one in sessions)
             said = json.loads(report.read_text())
+            forked: list[str] = []
+            if asks.fork:
+                last = [sessions[0]["id"] if one == "ID" else one for one in asks.fork]
+                fork = processes.run(
+                    *("run", "--only-promised", "--", str(program), *last),
+                    env=environment,
+                    folder=home / "orchard",
+                    timeout=180,
+                )
+                assert 0 == fork.returncode, fork.stderr
+                forked = [
+                    bailee.run("sessions", "show", one["id"], "--all").stdout
+                    for one in bailee.sessions(2)
+                ]
         finally:
             bailee.close()
     asked = [request.path for request in model.requests if PROMPT.encode() in request.body]
@@ -248,7 +268,7 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
     }
     return Run(
         name, home, done[0], said, sessions, asked, program, environment, shown, ready["key"],
-        credentials, given, told,
+        credentials, given, told, forked,
     )  # fmt: skip
 
 
@@ -280,6 +300,17 @@ def test_what_it_says_and_does_is_one_session(run: Run) -> None:
     assert [] == [one for one in expected if one not in run.shown], run.shown[-3000:]
     form = "sk-the-operators" if asks.channel == "google" else "Bearer sk-the-operators"
     assert {form} == run.credentials
+
+
+@pytest.mark.row("G3", "G4")
+def test_a_fork_is_a_session_that_has_what_was_before(run: Run) -> None:
+    """Of its own, with the question that began it; the one that it came from has nothing of that.
+    Gemini CLI and aider fork none.
+    """
+    assert 2 * bool(COMMANDS[run.agent].fork) == len(run.forked)
+    assert [BESIDES in one for one in run.forked].count(True) == bool(run.forked)
+    for one in run.forked:
+        assert [] == [said for said in (PROMPT, "Seven.", AGAIN) if said not in one]
 
 
 @pytest.mark.row("G3", "G4")

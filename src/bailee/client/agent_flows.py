@@ -1,8 +1,9 @@
-"""What other coding agents under `bailee run` send besides the work, where they have no switch for
-it. Pure.
+"""What coding agents under `bailee run` send besides what was asked: by themselves, with each
+request or at another time. Pure.
 
-Seen with the versions in docs/guides/run.md. What they do have a switch for is off there, and is no
-flow.
+Seen with the versions in docs/guides/run.md. What has a switch that costs nobody an answer is off
+there, and is no flow. What a model needs to work with, and a person may still not want to send, is
+one, with the setting that leaves it out, where there is one.
 
 Rows: S7, D3.
 """
@@ -17,11 +18,22 @@ from bailee.client.settings import ClientSettings
 from bailee.policy.document import Language
 from bailee.words import words
 
-# Agent, flow, the key of its words; where it goes: nothing stands for the gateway.
+# Agent, flow, the key of its words; where it goes: a path is at the gateway; the key of the words
+# for who decides.
 _SENT: Final = (
-    ("codex", "agent.codex", "codex", ""),
-    ("codex", "agent.codex.start", "codex_start", "https://raw.githubusercontent.com"),
-    ("gemini", "agent.gemini.extensions", "gemini_extensions", "https://play.googleapis.com"),
+    ("claude", "agent.claude", "claude", "", "claude_switch"),
+    ("codex", "agent.codex", "codex", "/openai/v1", "no_switch"),
+    (
+        *("codex", "agent.codex.start", "codex_start"),
+        *("https://raw.githubusercontent.com", "no_switch"),
+    ),
+    ("gemini", "agent.gemini", "gemini", "/gemini", "gemini_switch"),
+    (
+        *("gemini", "agent.gemini.extensions", "gemini_extensions"),
+        *("https://play.googleapis.com", "no_switch"),
+    ),
+    ("opencode", "agent.opencode", "opencode", "", "no_switch"),
+    ("aider", "agent.aider", "aider", "", "aider_switch"),
 )
 PROGRAMS: Final = tuple(dict.fromkeys(agent for agent, *_ in _SENT))
 """The programs that there are flows for."""
@@ -32,17 +44,17 @@ def agent_flows(
 ) -> list[FlowState]:
     """The flows of the agents that are `installed` on this machine."""
     said = words(language, "terminal")
-    gateway = f"{shown(bailee_address(settings)).rstrip('/')}/openai/v1"
+    gateway = shown(bailee_address(settings)).rstrip("/")
     return [
         FlowState(
             flow,
             said(f"flow.{key}"),
             True,
-            address or gateway,
+            address if "://" in address else gateway + address,
             said(f"flow.carries_{key}"),
             None,
-            said("flow.no_switch"),
+            said(f"flow.{decides}"),
         )
-        for agent, flow, key, address in _SENT
+        for agent, flow, key, address, decides in _SENT
         if agent in installed
     ]

@@ -1,8 +1,9 @@
 """What an exchange says beside its messages: of its request and its answer, each thing once. Pure.
 
-A client sends its instructions and its tools with every request. Here a member of a request, or an
-entry of a list of it, is with the exchange that had it first; later ones name it alone. So what is
-told of a session follows what is kept of it, and not its square.
+A client sends its instructions and its tools with every request, and answers of OpenAI's Responses
+API say them again. Here a member, or an entry of a request's list, is with the exchange that had it
+first; later ones name it alone. So what is told of a session follows what is kept of it, and not
+its square.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _SMALL: Final = 64
 @dataclass(frozen=True, slots=True)
 class Beside:
     """`request`: the request's members apart from its messages; of a list, the entries that are
-    new. `unchanged`: the names of members of which something is not told again. `answer`: its
-    members apart from what is in the conversation. `marks`: where its messages had cache marks: the
-    message from 0, the block in it (in a tool's result, also within that), and the mark.
+    new. `unchanged`: the names of members of either of which something is not told again. `answer`:
+    its members apart from what is in the conversation. `marks`: where its messages had cache marks:
+    the message from 0, the block in it (in a tool's result, also within that), and the mark.
     """
 
     exchange: KeptExchange
@@ -51,7 +52,12 @@ def beside(exchanges: Iterable[KeptExchange]) -> Iterator[Beside]:
                 request[name] = value
             else:
                 unchanged.append(name)
-        answer = _of_the_answer(exchange.answer)
+        answer: dict[str, JSON] = {}
+        for name, value in _of_the_answer(exchange.answer).items():
+            if _is_new(name, value, told):
+                answer[name] = value
+            elif name not in unchanged:
+                unchanged.append(name)
         yield Beside(exchange, request, unchanged, answer, _marks(exchange))
 
 

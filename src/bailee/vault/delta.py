@@ -3,18 +3,20 @@
 A client sends the whole conversation again at every turn. Of an exchange only this is stored:
 
 * a reference to the longest known beginning of its messages: "the first `count` of exchange `n`";
-* the messages after that: in full when new, by reference when the session has had them before;
+* the messages after that: in full when new, by reference when the session has had them before, as
+  they are or with other ids (`cores`);
 * the other fields of the request: large ones by reference when unchanged, lists (system, tools)
   entry by entry;
 * where the cache marks stood (see `caching`);
 * the answer, which also counts as the next messages (`items.replies`), so that sending it back
-  costs nothing.
+  costs nothing; without what it says again (`echoes`).
 
 What a session has had is known by digests (BLAKE2b, 128 bits, RFC 7693) keyed with a key that is
 derived from the session's DEK: when that is destroyed, they are noise. Beginnings are digested as a
 chain, so one look-up tells whether a whole beginning is known.
 
-`Rebuilder` is the inverse: fed with the session's deltas in order, it gives back each request.
+`rebuilding.Rebuilder` is the inverse: fed with the session's deltas in order, it gives back each
+exchange.
 """
 
 from __future__ import annotations
@@ -22,18 +24,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from bailee.api import Api
 from bailee.items.replies import items_of
 from bailee.vault import bounds
-from bailee.vault.caching import (
-    Mark,
-    mark_entries,
-    mark_message,
-    strip_entries,
-    strip_message,
-)
+from bailee.vault.caching import strip_entries, strip_message
+from bailee.vault.cores import LARGE, has_cores, put_together, taken_apart
+from bailee.vault.echoes import ECHO, label, large_members, without_echoes
+from bailee.vault.echoes import wanted as echoes_wanted
 from bailee.vault.known import KnownPieces, Place, TextMatch, Written
 from bailee.vault.packing import JSON, digestible
 
@@ -113,6 +111,8 @@ class DeltaDraft:
         self._marks: list[JSON] = []
         self._messages: list[JSON] | None = None if messages is None else []
         self._digests: list[bytes] = []
+        self._has_cores = has_cores(api)
+        self._cores: dict[int, bytes] = {}  # of a message that is not known: its core's digest
         self._chain: list[bytes] = []
         self._plain = written is not None
         self._begun = 0  # so many messages, and their digests, are passed over
@@ -120,26 +120,32 @@ class DeltaDraft:
             self._take_messages(messages, known, written)
         self._entries_left = bounds.ENTRIES
         self._fields = [self._field(name, value, known) for name, value in fields.items()]
+        self._large = large_members(api, answer, known)
 
     def wanted(self) -> Iterator[bytes]:
         """The digests whose places decide what is stored."""
         yield from self._digests[self._begun :]
         yield from self._chain[self._begun :]
+        yield from self._cores.values()
         for one in self._fields:
             if one.whole is not None:
                 yield one.whole
             yield from (digest for digest in one.entries or () if digest is not None)
+        yield from echoes_wanted(self._large)
 
     def delta(self, number: int, known: KnownPieces) -> Delta:
         """The delta, as exchange `number`. `known` has the places of all that was wanted and that
         the session has had.
         """
         learned: dict[bytes, Place] = {}
-        body: dict[str, JSON] = {"answer": self._answer}
+        body: dict[str, JSON] = {"answer": None}
         if self._messages is not None:
             self._encode_messages(number, self._messages, known, learned, body)
         body["fields"] = [_encode_field(number, one, known, learned) for one in self._fields]
         body["marks"] = self._marks
+        body["answer"], echoes = without_echoes(number, self._answer, self._large, known, learned)
+        if echoes:
+            body[ECHO] = echoes
         return Delta(body, learned)
 
     def _take_messages(
@@ -167,6 +173,9 @@ class DeltaDraft:
                 if not marked:
                     lengths.append(len(packed) - 1)
             self._digests.append(known.digest(b"message", packed))
+            if self._has_cores and len(packed) >= LARGE and self._digests[-1] not in known.places:
+                core, _ = taken_apart(stripped)
+                self._cores[index] = known.digest(b"core", digestible(core))
             self._chain.append(known.digest(b"prefix", self._chain[-1], self._digests[-1]))
         if match is not None:
             count = self._begun + len(lengths)
@@ -190,7 +199,7 @@ class DeltaDraft:
             place = known.places.get(digests[index]) or learned.get(digests[index])
             if place is None:
                 learned[digests[index]] = (number, index)
-                items.append({"m": messages[index]})
+                items.append(self._item(index, messages[index], known))
             else:
                 items.append({"r": list(place)})
         body["items"] = items
@@ -200,17 +209,30 @@ class DeltaDraft:
         for index in range(len(messages), len(digests)):
             if digests[index] not in known.places:
                 learned.setdefault(digests[index], (number, index))
+        for index, core in self._cores.items():
+            if core not in known.places and learned.get(digests[index]) == (number, index):
+                learned.setdefault(core, (number, index))
+
+    def _item(self, index: int, message: JSON, known: KnownPieces) -> JSON:
+        """A message that the session has not had: in full, or as what it says otherwise than one
+        that it has had.
+        """
+        place = known.places.get(self._cores.get(index, b""))
+        if place is not None:
+            core, rest = taken_apart(message)
+            if digestible(put_together(core, rest)) == digestible(message):
+                return {"c": list(place), "e": rest}
+        return {"m": message}
 
     def _field(self, name: str, value: JSON, known: KnownPieces) -> _Field:
-        label = name.encode("utf-8", "surrogatepass")
-        label = len(label).to_bytes(4, "big") + label
+        named = label(name)
         if isinstance(value, list):
             value, found = strip_entries(value)
             self._marks += [[name, where, mark] for where, mark in found]  # type: ignore[list-item]
         packed = digestible(value, plain=self._plain)
         if len(packed) < _SMALL:
             return _Field(name, value)
-        whole = known.digest(b"field", label, packed)
+        whole = known.digest(b"field", named, packed)
         entries: list[bytes | None] | None = None
         if (
             isinstance(value, list)
@@ -222,7 +244,7 @@ class DeltaDraft:
             for entry in value:
                 packed = digestible(entry, plain=self._plain)
                 small = len(packed) < _SMALL
-                entries.append(None if small else known.digest(b"entry", label, packed))
+                entries.append(None if small else known.digest(b"entry", named, packed))
         return _Field(name, value, whole, entries)
 
 
@@ -258,148 +280,3 @@ def _encode_field(
             if digest is not None:
                 learned[digest] = (number, index)
     return [one.name, "l", entries]
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    base: Place | None
-    tail: list[JSON]
-
-
-class Messages:
-    """The messages of a rebuilt request, put together when they are asked for: a session's requests
-    share almost all of theirs. It belongs to its `Rebuilder`'s thread, and keeps that alive.
-    """
-
-    __slots__ = ("_marks", "_rebuilder", "_where", "count")
-
-    def __init__(
-        self,
-        rebuilder: Rebuilder,
-        where: tuple[Place | None, list[JSON]],
-        marks: dict[int, list[Mark]],
-    ) -> None:
-        self._rebuilder = rebuilder
-        self._where = where
-        self._marks = marks
-        base, tail = where
-        self.count = (base[1] if base else 0) + len(tail)
-
-    @property
-    def base(self) -> Place | None:
-        """The exchange that has the first of them in its own deltas, and how many those are."""
-        return self._where[0]
-
-    @property
-    def tail(self) -> list[JSON]:
-        """Those after `base`, without marks. They must not be changed."""
-        return self._where[1]
-
-    @property
-    def marks(self) -> dict[int, list[Mark]]:
-        """Where cache marks stood, by message. They must not be changed."""
-        return self._marks
-
-    def all(self) -> list[JSON]:
-        """All of them, in a list of their own. They share parts and must not be changed."""
-        base, tail = self._where
-        messages = [*self._rebuilder.first(base), *tail]
-        for index, marks in self._marks.items():
-            messages[index] = mark_message(messages[index], marks)
-        return messages
-
-
-class Rebuilder:
-    """Gives back requests from a session's deltas, fed in order of their numbers.
-
-    Whoever shows a session makes one, for one thread. To feed it costs what the delta is long, and
-    it holds what the deltas hold. What it gives shares parts with what it keeps: it must not be
-    changed.
-    """
-
-    def __init__(self) -> None:
-        self._nodes: dict[int, _Node] = {}
-        self._fields: dict[int, dict[str, JSON]] = {}
-
-    def add(self, number: int, body: dict[str, Any]) -> tuple[dict[str, JSON], Messages | None]:
-        """Fields and messages of exchange `number`, as the client sent them.
-
-        Raises:
-            KeyError, IndexError: it refers to an exchange that was not added, or to what that has
-                not.
-        """
-        plain = {entry[0]: self._field(entry) for entry in body["fields"]}
-        self._fields[number] = plain
-        by_field: dict[str, list[Mark]] = {}
-        by_message: dict[int, list[Mark]] = {}
-        for owner, where, mark in body["marks"]:
-            if isinstance(owner, str):
-                by_field.setdefault(owner, []).append((where, mark))
-            else:
-                by_message.setdefault(owner, []).append((where, mark))
-        marked = plain | {
-            name: mark_entries(plain[name], marks) for name, marks in by_field.items()
-        }
-        if "items" not in body:
-            return marked, None
-        base = self._base(body["base"])
-        items = body["items"]
-        tail = [
-            item["m"] if "m" in item else self._message(number, base, items, *item["r"])
-            for item in items
-        ]
-        back = replies(Api(body.get("api", Api.MESSAGES)), body["answer"])
-        self._nodes[number] = _Node(base, [*tail, *back] if back else tail)
-        return marked, Messages(self, (base, tail), by_message)
-
-    def first(self, base: Place | None) -> list[JSON]:
-        """The first messages of an exchange, its answer counted as its last ones."""
-        parts: list[list[JSON]] = []
-        while base is not None:
-            node = self._nodes[base[0]]
-            before = node.base[1] if node.base else 0
-            parts.append(node.tail[: base[1] - before])
-            base = node.base
-        return [message for part in reversed(parts) for message in part]
-
-    def _base(self, named: list[int] | None) -> Place | None:
-        """The exchange that itself has the last of the first messages that are named."""
-        if not named:
-            return None
-        source, count = named
-        node = self._nodes[source]
-        while node.base is not None and count <= node.base[1]:
-            source = node.base[0]
-            node = self._nodes[source]
-        if count > (node.base[1] if node.base else 0) + len(node.tail):
-            raise IndexError(count)
-        return source, count
-
-    def _message(
-        self, number: int, base: Place | None, items: list[Any], source: int, index: int
-    ) -> JSON:
-        if source == number:  # the same message twice in one request
-            found: JSON = items[index - (base[1] if base else 0)]["m"]
-            return found
-        node = self._nodes[source]
-        while node.base is not None and index < node.base[1]:
-            node = self._nodes[node.base[0]]
-        return node.tail[index - (node.base[1] if node.base else 0)]
-
-    def _field(self, entry: list[Any]) -> JSON:
-        name, kind, value = entry
-        if kind == "v":
-            plain: JSON = value
-            return plain
-        if kind == "s":
-            return self._fields[value][name]
-        items: list[JSON] = []
-        for item in value:
-            if "v" in item:
-                items.append(item["v"])
-            else:
-                source, index = item["r"]
-                kept = self._fields[source][name]
-                assert isinstance(kept, list)
-                items.append(kept[index])
-        return items

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bailee.api import Api
-from bailee.vault.delta import Messages
 from bailee.vault.listing import MESSAGES, together
 from bailee.vault.packing import JSON
+from bailee.vault.rebuilding import Messages
 
 if TYPE_CHECKING:  # who opens sessions elsewhere has no database
     from bailee.db.engine import DbRow

@@ -10,7 +10,7 @@ Rules kept here:
 * A message is the same in each form in which a client writes it (`items.speaking.as_said`).
 * It costs what the session's deltas are long: what a request shares with an earlier one is not
   walked again, and a message is digested only where two of them could be the same.
-* It holds no text of its own: messages are those of the `delta.Rebuilder`.
+* It holds no text of its own: messages are those of the `rebuilding.Rebuilder`.
 """
 
 from __future__ import annotations

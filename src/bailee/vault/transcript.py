@@ -15,12 +15,12 @@ from bailee.api import Api
 from bailee.errors import IntegrityError
 from bailee.vault.branches import Branch, branching
 from bailee.vault.compressing import ExchangeRecord
-from bailee.vault.delta import Rebuilder
 from bailee.vault.kept import IndexedExchange, KeptExchange, SessionRow
 from bailee.vault.lines import ReadLines
 from bailee.vault.listing import MESSAGES
 from bailee.vault.packing import JSON
 from bailee.vault.readable import Readable, items_back
+from bailee.vault.rebuilding import Rebuilder
 from bailee.vault.request_tree import RequestTree
 
 if TYPE_CHECKING:  # who opens sessions elsewhere has no database
@@ -99,7 +99,7 @@ def rebuild(
                 answer_headers=body["answer_headers"],
                 fields=fields if known else None,
                 said=messages,
-                answer=body["answer"],
+                answer=rebuilder.answer(row.number),
                 error=body["error"],
                 usage=body["usage"],
                 raw_request=record.raw_request,

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.integration.gateway.conftest import Raw
+from tests.integration.gateway.test_conformance import ANSWERS, BODIES, ERRORS, FROM_AGENT, passing
 
 from bailee.api import Api
 from bailee.testing.other_apis import Says
@@ -76,6 +78,37 @@ def test_bytes_pass_both_ways_unchanged(
         expected_record = (channel, api, ODD, answer.body)
         assert ([expected_record] if key == "bl_keep" else []) == kept
         assert key not in repr(serving.recording.exchanges)
+
+
+PLAIN = ("/v1/responses", "/v1/chat/completions", "/v1beta/models/m:streamGenerateContent?alt=sse")
+
+
+@pytest.mark.parametrize("path", PLAIN)
+def test_what_holds_for_messages_holds_for_each_api(
+    serve: Any, post: Callable[..., bytes], path: str
+) -> None:
+    """Each body and each answer of the conformance suite, errors among them, with the fields that a
+    client sends: the same with the gateway as without it.
+    """
+    turns = [*map(Exactly, ANSWERS.values()), *ERRORS.values()]
+    bodies = [*BODIES.values()]
+    hop = {"connection", "transfer-encoding"}
+    with ScriptedUpstream([turn for turn in turns for _ in "12"], tools_only=False) as upstream:
+        serving = serve(upstream)
+        for number, _ in enumerate(turns):
+            body = bodies[number % len(bodies)]
+            request = post(body, path=path, extra=FROM_AGENT)
+            answers = []
+            for connection in (Raw(upstream.port), serving.connect()):
+                one = connection.send(request).answer()
+                fields = [(n, v) for n, v in one.fields if n.lower() not in hop]
+                answers.append((one.status, one.reason, one.body, one.complete, fields))
+            assert answers[0] == answers[1]
+            direct, through = upstream.requests[-2:]
+            sent = [one for one in passing(through) if one[0].lower() not in CREDENTIALS]
+            assert passing(direct) == sent
+            assert (path, body, direct.method) == (through.target, through.body, through.method)
+    assert len(turns) == len(serving.recording.exchanges)
 
 
 @WHICH

@@ -24,11 +24,12 @@ from bailee.ingest.bodies import unpacked
 from bailee.items.view import view, view_answer
 from bailee.testing.upstream import frame
 from bailee.vault.conversations import links
-from bailee.vault.delta import Rebuilder, digest_key, encode, replies
+from bailee.vault.delta import digest_key, encode, replies
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.known import KnownPieces
 from bailee.vault.packing import Unpackable, unpack
 from bailee.vault.packing import pack as packed_value
+from bailee.vault.rebuilding import Rebuilder
 from support.attacks.bombs import MIB, PACKERS
 
 Entry: TypeAlias = Callable[[bytes, int], None]

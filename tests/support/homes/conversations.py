@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bailee.training.dataset import ExportedSession
-from bailee.vault.delta import Rebuilder, digest_key, encode
+from bailee.vault.delta import digest_key, encode
 from bailee.vault.known import KnownPieces
 from bailee.vault.packing import JSON
+from bailee.vault.rebuilding import Rebuilder
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, transcript
 
 BEGAN = datetime(2026, 11, 29, 8, 0, tzinfo=UTC)

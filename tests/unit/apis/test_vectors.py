@@ -11,10 +11,11 @@ from tests.support.apis import Vector, captured, conversations, names
 from bailee.api import Api
 from bailee.apis.reading import interpret
 from bailee.items.view import view, view_answer
-from bailee.vault.delta import Rebuilder, digest_key, encode
+from bailee.vault.delta import digest_key, encode
 from bailee.vault.known import KnownPieces
 from bailee.vault.listing import together
 from bailee.vault.packing import pack, unpack
+from bailee.vault.rebuilding import Rebuilder
 
 KEY = digest_key(bytes(32))
 BROKEN = {

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from bailee.api import Api
 from bailee.items.speaking import as_said
 from bailee.vault.branch_kinds import BranchKind
-from bailee.vault.delta import Rebuilder, digest_key, encode
+from bailee.vault.delta import digest_key, encode
 from bailee.vault.known import KnownPieces
+from bailee.vault.rebuilding import Rebuilder
 from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, transcript
 
 pytestmark = pytest.mark.row("G3")

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from bailee.api import Api
 from bailee.apis.requests import request_of
-from bailee.vault.delta import Delta, DeltaDraft, Rebuilder, digest_key, encode
+from bailee.vault.delta import Delta, DeltaDraft, digest_key, encode
 from bailee.vault.known import KnownPieces
 from bailee.vault.packing import pack, parse, unpack
+from bailee.vault.rebuilding import Rebuilder
 
 KEY = digest_key(bytes(32))
 
@@ -132,7 +133,7 @@ def test_rebuilds_what_was_sent(session: list[tuple[Any, Any, Any]]) -> None:
         extra, sent = rebuilder.add(number, delta.body)
         assert same(before[number][0], extra)
         assert same(before[number][1], None if sent is None else sent.all())
-        assert same(before[number][2], delta.body["answer"])
+        assert same(before[number][2], rebuilder.answer(number))
     assert same(before, session), "encoding must not change what it is given"
 
 
@@ -187,6 +188,114 @@ def test_messages_that_begin_alike_are_told_apart() -> None:
         _, said = rebuilder.add(number, delta.body)
         assert said is not None
         assert session[number][1] == said.all()
+
+
+def echoing(count: int) -> tuple[list[tuple[Any, Any, Any]], list[Delta]]:
+    """A session of the Responses API, whose answers say again what was asked: instructions as they
+    came, tools with what the provider fills in. Its deltas, as they come back from storage.
+    """
+    asked = {"instructions": "i" * 900, "tools": [{"name": "t" * 300}], "model": "m"}
+    session: list[tuple[Any, Any, Any]] = []
+    for number in range(count):
+        output = [{"type": "message", "content": f"{number} " * 200}]
+        tools = [{**asked["tools"][0], "strict": True}]  # type: ignore[dict-item]
+        answer = {"id": f"r{number}", "instructions": asked["instructions"], "output": output}
+        session.append((asked, [], {**answer, "tools": tools, "usage": {"n": number}}))
+    known, deltas = KnownPieces(KEY), []
+    for number, (fields, sent, answer) in enumerate(copy.deepcopy(session)):
+        delta = encode(number, fields, sent, answer, known, api=Api.RESPONSES)
+        known.places |= delta.learned
+        body: Any = unpack(pack({**delta.body, "api": "responses"}))
+        deltas.append(Delta(body, delta.learned))
+    return session, deltas
+
+
+def test_what_an_answer_says_again_is_kept_once() -> None:
+    """Instructions are where the request has them, tools where the first answer has them; each
+    answer comes back with its members in their order.
+    """
+    session, deltas = echoing(4)
+    rebuilder = Rebuilder()
+    for number, delta in enumerate(deltas):
+        rebuilder.add(number, delta.body)
+        back: Any = rebuilder.answer(number)
+        assert json.dumps(session[number][2]) == json.dumps(back)
+    sizes = [len(pack(delta.body)) for delta in deltas]
+    assert [[1, "instructions", "f", 0], [3, "tools", "a", 0]] == deltas[3].body["echo"]
+    assert max(sizes[1:]) < 700 < sizes[0]
+
+
+def test_an_answer_that_says_something_else_is_kept_as_it_came() -> None:
+    """A member that differs in a number's kind alone is another."""
+    session, _ = echoing(2)
+    known, rebuilder = KnownPieces(KEY), Rebuilder()
+    for number, seen in enumerate((1, 1.0, True)):
+        answer = {**session[number % 2][2], "metadata": {"n": seen, "w": "x" * 300}}
+        delta = encode(number, session[0][0], [], answer, known, api=Api.RESPONSES)
+        known.places |= delta.learned
+        rebuilder.add(number, {**delta.body, "api": "responses"})
+        assert same(answer, rebuilder.answer(number))
+
+
+responses_parts = st.lists(
+    st.builds(
+        lambda text, more: {"type": "output_text", "text": text, **more},
+        st.sampled_from(["a", "b" * 300]),
+        st.sampled_from([{}, {"annotations": []}, {"annotations": None}, {"logprobs": [1]}]),
+    ),
+    max_size=2,
+)
+responses_items = st.one_of(
+    st.builds(
+        lambda more, parts: {"role": "user", "content": parts, **more},
+        st.sampled_from([{}, {"type": "message"}, {"id": "1"}, {"id": 2, "phase": ""}]),
+        responses_parts,
+    ),
+    st.builds(
+        lambda number, more: {"type": "reasoning", "summary": [{"n": number}] * 50, **more},
+        st.sampled_from([1, 1.0, True]),
+        st.sampled_from([{}, {"id": "x"}, {"content": None}, {"status": {"": [None]}}]),
+    ),
+    values,
+)
+asked_and_answered = st.tuples(
+    st.lists(responses_items, max_size=5), st.lists(responses_items, max_size=2)
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(asked_and_answered, max_size=5))
+def test_items_under_other_ids_come_back_as_they_came(session: list[tuple[Any, Any]]) -> None:
+    """Whatever a client leaves out or writes anew, in whatever order it sends what."""
+    known, rebuilder = KnownPieces(KEY), Rebuilder()
+    for number, (sent, output) in enumerate(session):
+        answer = {"output": output, "id": "r"}
+        delta = encode(number, {}, copy.deepcopy(sent), answer, known, api=Api.RESPONSES)
+        known.places |= delta.learned
+        body: Any = unpack(pack({**delta.body, "api": "responses"}))
+        _, said = rebuilder.add(number, body)
+        assert said is not None
+        assert same(sent, said.all())
+        assert same(answer, rebuilder.answer(number))
+
+
+def test_a_compaction_under_other_ids_costs_what_is_new() -> None:
+    """As Codex does it: the same instructions and words under new ids, then a summary."""
+
+    def item(role: str, text: str, named: str) -> Any:
+        content = [{"type": "input_text", "text": text}]
+        return {"type": "message", "role": role, "content": content, "id": named}
+
+    words = [("developer", "i" * 9000), ("user", "w" * 2000)]
+    first = [item(*one, f"a{number}") for number, one in enumerate(words)]
+    after = [item(*one, f"b{number}") for number, one in enumerate(words)]
+    known, sizes = KnownPieces(KEY), []
+    for number, sent in enumerate((first, [*after, item("user", "a summary", "b9")])):
+        delta = encode(number, {}, sent, None, known, api=Api.RESPONSES)
+        known.places |= delta.learned
+        sizes.append(len(pack(delta.body)))
+    assert sizes[0] > 11_000
+    assert sizes[1] < 500
 
 
 def test_digests_need_the_key() -> None:

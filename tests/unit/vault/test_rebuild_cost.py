@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bailee.vault.delta import Rebuilder, digest_key, encode
+from bailee.vault.delta import digest_key, encode
 from bailee.vault.known import KnownPieces
+from bailee.vault.rebuilding import Rebuilder
 
 
 class Counted(list[Any]):
