@@ -140,8 +140,8 @@ ESCAPES = {
     "hooks in the workspace": "cp evil.sh ours/pre-commit; mv ours theirs; mkdir ours; "
     "cp evil.sh ours/pre-commit",
     "beneath what looks bare": "bare() {{ mkdir -p $1/objects $1/refs; "
-    "cp {work}/f/.git/HEAD $1; }}; fake f; fake x/sub; bare x; fake y/sub; cp f/.git/HEAD y; touch y/commondir; fake z; bare .; "
-    "rm -rf f",
+    "cp {work}/f/.git/HEAD $1; }}; fake f; fake x/sub; bare x; fake y/sub; cp f/.git/HEAD y; "
+    "touch y/commondir; fake z; bare .; rm -rf f",
     "what looks bare by links and files": "fake f; mkdir x y; mv f/.git g; cp g/config g/HEAD x; "
     "for n in objects refs; do ln -s {work}/g/$n x/$n; done; cp -r g/config g/HEAD g/refs y; "
     "touch y/objects; chmod +x y/objects; for n in x y; do "
@@ -154,9 +154,9 @@ ESCAPES = {
     "hooks that are not there yet": "for d in . lib; do mkdir -p $d/.hooks; for h in pre-commit "
     "post-checkout post-index-change; do cp evil.sh $d/.hooks/$h; done; touch $d/a; done",
     "hooks of a repository within": "cp evil.sh lib/ours/post-index-change; touch lib/a",
-    "a folder with a link's number": "fake f; mv f/.git g; cd s; N=$(stat -c %i .git); rm .git; "
-    "for i in $(seq 3000); do mkdir $i; if [ $(stat -c %i $i) = $N ]; then mv $i .git; break; fi; "
-    "done; [ -d .git ] && cp -r ../g/* .git/; cd ..; rm -rf g",
+    "a folder with a link's number": "fake f; mv f/.git g; cd s; perl -e '$n = (lstat q(.git))[1]; "
+    "unlink q(.git); for (1..3000) {{ mkdir $_; next if (lstat $_)[1] != $n; rename $_, q(.git); "
+    "last }}'; [ -d .git ] && cp -r ../g/* .git/; cd ..; rm -rf g",
     "a child that lives on": "(setsid sh -c 'sleep 2; mkdir -p late; cd late; git init -q; "
     "git config core.fsmonitor {work}/evil.sh' > /dev/null 2>&1 &)",
 }  # fmt: skip

@@ -69,7 +69,7 @@ def test_a_home_that_is_in_sight_shows_nothing_with_a_dot(work: Work, how: str) 
     if how == "workspace":
         work.root = work.home
     put = "for f in .bashrc .zshrc .local/bin/x; do mkdir -p $(dirname $f); echo evil > $f; done"
-    text, _ = run(work, f"cd; grep -rl pears . | sort; {put} 2> /dev/null; true", **options)
+    text, _ = run(work, f"cd; grep -rls pears . | sort; {put} 2> /dev/null; true", **options)
     made = {str(f.relative_to(work.home)) for f in work.home.rglob("*") if f.is_file()}
 
     assert text.startswith("./.cargo/bin/x")
