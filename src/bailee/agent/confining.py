@@ -25,23 +25,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bailee.agent import git_folders, toolchains
 from bailee.agent.git_data import without_credentials
 from bailee.agent.git_shadow import GitShadow
+from bailee.agent.inside import GIT_CONFIG, PORT, Granted
 from bailee.agent.obeyed import GIT, SETTINGS
 from bailee.agent.obeyed_files import ObeyedFile, named
 
 ASIDE: Final = ".put-aside-by-bailee"
 _PLACEHOLDER: Final = 0o511  # the mode of an empty folder in the place of a name
-_GIT_CONFIG: Final = Path("/tmp/bailee-gitconfig")  # noqa: S108 - in the sandbox's own
 _SOCKET: Final = Path("/tmp/bailee-egress")  # noqa: S108
 _RELAY_INSIDE: Final = Path("/tmp/bailee-relay.py")  # noqa: S108
-PORT: Final = 3128
-"""Where the proxy is, inside."""
 _RELAY: Final = Path(__file__).with_name("relay.py")
 _MADE_ANEW: Final = (Path("/tmp"), Path("/var/tmp"), Path("/run"))  # noqa: S108
 # Of the person's own git settings, what is no credential and leads to none.
@@ -50,16 +47,6 @@ _GIT_SETTINGS: Final = (
     *("core.safecrlf", "core.quotepath", "core.commentchar", "core.excludesfile", "pull.rebase"),
     *("pull.ff", "merge.ff", "merge.conflictstyle", "diff.algorithm", "rebase.autosquash"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What a person lets commands have: `read`, folders and files beside the workspace; `hidden`,
-    what stays out of sight wherever it lies.
-    """
-
-    read: tuple[Path, ...] = ()
-    hidden: tuple[Path, ...] = ()
 
 
 class SandboxedCommand:
@@ -272,17 +259,12 @@ class SandboxedCommand:
                     made += ["--ro-bind-try", ignored, ignored]
         file = Path(self._folder.name) / "gitconfig"
         file.write_text("".join(kept), errors="surrogateescape")
-        return [*made, "--ro-bind", str(file), str(_GIT_CONFIG)]
+        return [*made, "--ro-bind", str(file), GIT_CONFIG]
 
 
 def home_of(environment: Mapping[str, str]) -> Path:
     """The person's home."""
     return Path(environment.get("HOME") or Path.home())
-
-
-def inside_variables() -> dict[str, str]:
-    """What commands inside need to be told."""
-    return {"TMPDIR": "/tmp", "GIT_CONFIG_GLOBAL": str(_GIT_CONFIG)}  # noqa: S108
 
 
 def _within(path: Path, folder: Path) -> bool:
