@@ -558,6 +558,7 @@ def test_no_surroundings_make_a_traceback_or_delete_anything(
         "folder gone": f"mkdir {gone}; cd {gone}; rmdir {gone}; exec {_quoted(program)}",
         "full output": f"exec {_quoted(program)} > /dev/full",
         "closed output": f"exec {_quoted(program)} >&-",
+        "poor encoding": f"export PYTHONIOENCODING=ascii; exec {_quoted(program)}",
         "odd folder": f"cd {_quoted([str(odd)])}; exec {_quoted(program)}",
         "odd argument": f"exec {_quoted([*program, os.fsdecode(bytes([0xFF]))])}",
     }

@@ -7,8 +7,13 @@ empty but for that, the network too. Writable is the workspace, and in it not wh
 * a git directory is a shadow (`git_shadow`), wherever it lies and however it is linked;
 * settings of agents and editors are read-only; where there are none, at the top of a workspace, an
   empty folder stands in the name's place, and is taken away afterwards;
-* what a command made anew elsewhere (a repository or settings in a subfolder) is put aside once
-  nothing of it runs any more: renamed, and closed. Until then it is there.
+* so are files that git's configuration names, and what links among settings lead to
+  (`obeyed_files`);
+* what a command made anew elsewhere (a repository or settings in a subfolder, another file in the
+  place of a named one) is put aside once nothing of it runs any more: renamed, and closed. Until
+  then it is there.
+
+Of a home that is in sight, being the workspace or granted, what begins with a dot is hidden.
 """
 
 from __future__ import annotations
@@ -20,48 +25,28 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bailee.agent import git_folders, toolchains
+from bailee.agent.git_data import without_credentials
 from bailee.agent.git_shadow import GitShadow
+from bailee.agent.inside import GIT_CONFIG, PORT, Granted
 from bailee.agent.obeyed import GIT, SETTINGS
+from bailee.agent.obeyed_files import ObeyedFile, named
 
 ASIDE: Final = ".put-aside-by-bailee"
 _PLACEHOLDER: Final = 0o511  # the mode of an empty folder in the place of a name
-_GIT_CONFIG: Final = Path("/tmp/bailee-gitconfig")  # noqa: S108 - in the sandbox's own
 _SOCKET: Final = Path("/tmp/bailee-egress")  # noqa: S108
 _RELAY_INSIDE: Final = Path("/tmp/bailee-relay.py")  # noqa: S108
-PORT: Final = 3128
-"""Where the proxy is, inside."""
 _RELAY: Final = Path(__file__).with_name("relay.py")
 _MADE_ANEW: Final = (Path("/tmp"), Path("/var/tmp"), Path("/run"))  # noqa: S108
-# Where credentials lie in a home. They are out of sight anyhow, unless the home is the workspace.
-_CREDENTIALS: Final = (
-    *(".aws", ".azure", ".bailee", ".bash_history", ".cargo/credentials", ".claude", ".codex"),
-    *(".cargo/credentials.toml", ".config", ".docker", ".gemini", ".git-credentials", ".gnupg"),
-    *(".gradle/gradle.properties", ".kube", ".local/share/bailee", ".local/share/keyrings"),
-    *(".local/state", ".m2/settings.xml", ".m2/settings-security.xml", ".mozilla", ".my.cnf"),
-    *(".netrc", ".npmrc", ".password-store", ".pgpass", ".pypirc", ".python_history", ".ssh"),
-    *(".terraform.d", ".vault-token", ".zsh_history"),
-)
 # Of the person's own git settings, what is no credential and leads to none.
 _GIT_SETTINGS: Final = (
     *("user.name", "user.email", "init.defaultbranch", "core.autocrlf", "core.eol"),
     *("core.safecrlf", "core.quotepath", "core.commentchar", "core.excludesfile", "pull.rebase"),
     *("pull.ff", "merge.ff", "merge.conflictstyle", "diff.algorithm", "rebase.autosquash"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What a person lets commands have: `read`, folders and files beside the workspace; `hidden`,
-    what stays out of sight wherever it lies.
-    """
-
-    read: tuple[Path, ...] = ()
-    hidden: tuple[Path, ...] = ()
 
 
 class SandboxedCommand:
@@ -84,8 +69,14 @@ class SandboxedCommand:
         self._egress = egress
         self._shadows: list[GitShadow] = []
         self._placeholders: list[Path] = []
+        self._copies: list[Path] = []
         self._folder = tempfile.TemporaryDirectory(prefix="bailee-box-")
         self._before = git_folders.look(self._roots)
+        self._hidden: list[Path] = []
+        self._closed: list[Path] = []  # hidden folders, in which toolchains may be put
+        self._named: list[ObeyedFile] = []
+        self._home = home
+        self._at_home = set(self._dotted())
         try:
             self._mounts = self._laid_out(environment, home, granted)
         except BaseException:
@@ -119,6 +110,10 @@ class SandboxedCommand:
             if identity not in self._before.obeyed and not _is_placeholder(path):
                 told.append(_put_aside(path))
         told += [_put_aside(path, "it is too large to look through") for path in after.unseen]
+        for held in self._named:
+            if held.has_changed():
+                told.append(_put_aside(held.to_put_aside(self._roots)))
+        told += [_put_aside(path) for path in self._dotted() if path not in self._at_home]
         if not after.whole:
             told.append("the workspace is too large to look through for new repositories")
         self._folder.cleanup()
@@ -137,7 +132,7 @@ class SandboxedCommand:
         for folder in toolchains.SYSTEM:
             made += ["--ro-bind-try", str(folder), str(folder)]
         made += ["--dev", "/dev", "--proc", "/proc"]
-        own_home = home.is_dir() and not any(_within(home, root) for root in self._roots)
+        own_home = home.is_dir() and not self._shows_home(self._roots)
         if own_home:
             made += ["--tmpfs", str(home)]
         above = git_folders.enclosing(self._first, home)
@@ -146,41 +141,81 @@ class SandboxedCommand:
             seen.add(above[0])
         if self._egress is not None:
             seen |= {Path(sys.prefix), Path(sys.base_prefix)}
-        for path in sorted(seen, key=lambda path: len(path.parts)):
+        tools = sorted(seen, key=lambda path: len(path.parts))
+        for path in tools:
             if not any(_within(path, folder) for folder in toolchains.SYSTEM):
                 made += ["--ro-bind-try", str(path), str(path)]
+                if _within(home, path):
+                    made += self._without_dotted()
         for root in self._roots:
             made += ["--bind", str(root), str(root)]
-        made += self._held(above)
-        secrets = (*granted.hidden, *toolchains.private_in_etc())
-        if not own_home:
-            secrets += tuple(home / name for name in _CREDENTIALS)
-        made += _masks(secrets, self._roots)
+            if _within(home, root):
+                made += self._without_dotted()
+                for path in tools:
+                    if home in path.parents:
+                        made += ["--ro-bind-try", str(path), str(path)]
+        made += self._held(above, environment)
+        made += _masks((*granted.hidden, *toolchains.private_in_etc()), self._roots)
         made += self._git_settings(environment)
         if self._egress is not None:
             made += ["--bind", str(self._egress), str(_SOCKET)]
             made += ["--ro-bind", str(_RELAY), str(_RELAY_INSIDE)]
-        return [*made, *(("--remount-ro", str(home)) if own_home else ()), "--remount-ro", "/"]
+        for closed in (*self._closed, *((home,) if own_home else ()), Path("/")):
+            made += ["--remount-ro", str(closed)]
+        return made
 
-    def _held(self, above: tuple[Path, Path] | None) -> list[str]:
+    def _shows_home(self, places: Iterable[Path]) -> bool:
+        return any(_within(self._home, place) for place in places)
+
+    def _dotted(self) -> list[Path]:
+        """What a shell or another program would take for the person's, if the home is writable."""
+        found = toolchains.private_in_home(self._home) if self._shows_home(self._roots) else ()
+        return [path for path in found if not _is_placeholder(path)]
+
+    def _without_dotted(self) -> list[str]:
+        """Hides what begins with a dot in a home that was bound."""
+        made: list[str] = []
+        for path in toolchains.private_in_home(self._home):
+            real = Path(os.path.realpath(path))
+            if not real.exists() or self._shows_home([real]):
+                continue
+            self._hidden.append(real)
+            if real.is_dir():
+                made += ["--tmpfs", str(real)]
+                self._closed.append(real)
+            else:
+                made += ["--ro-bind", "/dev/null", str(real)]
+        return made
+
+    def _is_hidden(self, path: Path) -> bool:
+        around = [hidden for hidden in self._hidden if _within(path, hidden)]
+        return bool(around) and not any(
+            _within(path, root) and any(_within(root, hidden) for hidden in around)
+            for root in self._roots
+        )
+
+    def _held(self, above: tuple[Path, Path] | None, environment: Mapping[str, str]) -> list[str]:
         """What programs obey, in its place."""
         made: list[str] = []
         found = [*self._before.repositories, *((above[1],) if above else ())]
-        every = dict.fromkeys(part for one in found for part in git_folders.parts_of(one))
+        every = dict.fromkeys(
+            part for one in found if not self._is_hidden(one) for part in git_folders.parts_of(one)
+        )
         for repository in sorted(every, key=lambda path: len(path.parts)):
-            try:
-                shadow = GitShadow(repository)
-            except OSError:
-                made += ["--ro-bind", str(repository), str(repository)]
-                continue
-            self._shadows.append(shadow)
-            made += shadow.mounts()
-        for path in self._before.obeyed.values():
+            made += self._shadowed(repository)
+        obeyed = [path for path in self._before.obeyed.values() if not self._is_hidden(path)]
+        for path in obeyed:
             if path not in every and not path.is_symlink() and path.parent not in every:
                 made += ["--ro-bind", str(path), str(path)]
+        around = above[0] if above else None
+        self._named = named(obeyed, self._roots, around, environment)
+        for held in self._named:
+            real = held.real
+            if held.identity is None or self._is_hidden(real) or real in held.path.parents:
+                continue
+            if any(root in real.parents for root in self._roots):
+                made += ["--ro-bind", str(real), str(real)]
         for root in self._roots:
-            for hooks in _hooks_elsewhere(root):
-                made += ["--ro-bind", str(hooks), str(hooks)]
             for name in (GIT, *SETTINGS):
                 place = root / name
                 free = not os.path.lexists(place) or _is_placeholder(place)  # a crash left one
@@ -191,6 +226,23 @@ class SandboxedCommand:
                         self._placeholders.append(place)
                         made += ["--ro-bind", str(place), str(place)]
         return made
+
+    def _shadowed(self, repository: Path) -> list[str]:
+        """A git directory; one that can't be written to is as it is, but for credentials in it."""
+        try:
+            shadow = GitShadow(repository)
+        except OSError:
+            made = ["--ro-bind-try", str(repository), str(repository)]
+            for name in ("config", "config.worktree"):
+                with contextlib.suppress(OSError):
+                    content = without_credentials((repository / name).read_bytes())
+                    copy = Path(self._folder.name) / f"config-{len(self._copies)}"
+                    copy.write_bytes(content)
+                    self._copies.append(copy)
+                    made += ["--ro-bind", str(copy), str(repository / name)]
+            return made
+        self._shadows.append(shadow)
+        return list(shadow.mounts())
 
     def _git_settings(self, environment: Mapping[str, str]) -> list[str]:
         """The person's own git settings, as a file inside; their credentials are not among them."""
@@ -207,17 +259,12 @@ class SandboxedCommand:
                     made += ["--ro-bind-try", ignored, ignored]
         file = Path(self._folder.name) / "gitconfig"
         file.write_text("".join(kept), errors="surrogateescape")
-        return [*made, "--ro-bind", str(file), str(_GIT_CONFIG)]
+        return [*made, "--ro-bind", str(file), GIT_CONFIG]
 
 
 def home_of(environment: Mapping[str, str]) -> Path:
     """The person's home."""
     return Path(environment.get("HOME") or Path.home())
-
-
-def inside_variables() -> dict[str, str]:
-    """What commands inside need to be told."""
-    return {"TMPDIR": "/tmp", "GIT_CONFIG_GLOBAL": str(_GIT_CONFIG)}  # noqa: S108
 
 
 def _within(path: Path, folder: Path) -> bool:
@@ -241,15 +288,6 @@ def _masks(secrets: Iterable[Path], roots: Sequence[Path]) -> list[str]:
         elif secret.exists():
             made += ["--ro-bind", "/dev/null", str(secret)]
     return made
-
-
-def _hooks_elsewhere(root: Path) -> list[Path]:
-    """Hooks that the repository's own configuration keeps in its files."""
-    for text in _asked(["git", "-C", str(root), "rev-parse", "--git-path", "hooks"], os.environ):
-        hooks = Path(os.path.realpath(root / text.rstrip("\n")))
-        if _within(hooks, root) and GIT not in hooks.parts and hooks.is_dir():
-            return [hooks]
-    return []
 
 
 def _asked(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:

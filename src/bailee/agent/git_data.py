@@ -29,6 +29,12 @@ _TODO: Final = re.compile(
     r"|update-ref|u|break|b|revert)(?:\s.*)?)?"
 )
 _STRATEGY: Final = re.compile(rb"\s*(?:ort|recursive|resolve|octopus|ours|subtree)?\s*")
+_LOGIN: Final = re.compile(rb"\b(https?|ftps?)://[^/\s\"@]+@", re.IGNORECASE)
+_SECRET: Final = re.compile(
+    rb"^(\s*(?:\[[^\]\n]*\]\s*)?(?:[\w-]*(?:extraheader|pass|password|token|secret|apikey)|helper)"
+    rb"[^\S\n]*=)(?:\\\r?\n|[^\n])*",
+    re.IGNORECASE | re.MULTILINE,
+)
 _REF: Final = re.compile(rb"([0-9a-f]{40,64}) (refs/[^\0\r\n ]+)\n((?:\^[0-9a-f]{40,64}\n)?)")
 
 
@@ -58,6 +64,13 @@ def may_come_out(name: str, content: bytes | None) -> bool:
     if not is_file(name) or name.startswith("config"):
         return False
     return name != "HEAD" or (content is not None and _HEAD.fullmatch(content) is not None)
+
+
+def without_credentials(content: bytes) -> bytes:
+    """A configuration without what gets its reader in elsewhere: logins in addresses, headers and
+    the like that are sent along.
+    """
+    return _SECRET.sub(rb"\1", _LOGIN.sub(rb"\1://", content))
 
 
 def packed_refs(base: bytes, mine: bytes, theirs: bytes) -> bytes:

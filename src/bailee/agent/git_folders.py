@@ -22,13 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bailee.agent.obeyed import GIT, SETTINGS
+from bailee.agent.obeyed import GIT, is_settings
 
 Identity = tuple[int, int]
 _MOST: Final = 500_000  # entries of a workspace that are looked at
 _LONGEST: Final = 4096  # bytes of a file that names another
-_OBEYED: Final = frozenset({GIT, *SETTINGS})
-_TELLING: Final = _OBEYED | {"HEAD", "commondir"}
+_GIT_DIRECTORY: Final = frozenset({"HEAD", "commondir", "objects", "refs"})
 # Where packages lie, with settings of their own that nobody opens.
 _PACKAGES: Final = frozenset({"node_modules", "site-packages"})
 
@@ -82,11 +81,10 @@ def look(
             continue
         names = {entry.name for entry in entries}
         if "HEAD" in names and ("commondir" in names or {"objects", "refs"} <= names):
-            _note(found, folder / "HEAD", folder)
-            continue
+            _note(found, folder / "HEAD", folder)  # and what lies in it is looked at all the same
         packages = not _PACKAGES.isdisjoint(folder.parts)
         for entry in entries:
-            if entry.name == GIT or (entry.name in _OBEYED and not packages):
+            if entry.name == GIT or (is_settings(entry.name) and not packages):
                 path = folder / entry.name
                 _note(found, path, git_folder(path) if entry.name == GIT else None)
             elif entry.is_dir(follow_symlinks=False):
@@ -103,7 +101,7 @@ def _entries(folder: Path, most: int | None, *, insist: bool) -> tuple[list[os.D
         with os.scandir(folder) as scanned:
             for entry in itertools.islice(scanned, most):
                 number += 1
-                if entry.name in _TELLING or entry.is_dir(follow_symlinks=False):
+                if _tells(entry.name) or entry.is_dir(follow_symlinks=False):
                     kept.append(entry)
     except PermissionError:
         if not insist:
@@ -120,6 +118,13 @@ def _entries(folder: Path, most: int | None, *, insist: bool) -> tuple[list[os.D
         finally:
             folder.chmod(mode)
     return kept, number
+
+
+def _tells(name: str) -> bool:
+    """Whether an entry counts by its name, whatever it is: git takes links, and files too, for the
+    folders that it looks for.
+    """
+    return name == GIT or name in _GIT_DIRECTORY or is_settings(name)
 
 
 def _note(found: FoundFolders, path: Path, repository: Path | None) -> None:

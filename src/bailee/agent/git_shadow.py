@@ -8,6 +8,7 @@ are taken over, and nothing else (`git_data`).
 Rules kept here:
 
 * What git obeys is not written, whatever it is called: only what is known as data comes back.
+* Credentials that stand in the configuration stay outside.
 * Each file is taken over as git does it (NAME.lock, then its name), and only where the real one is
   what it was: what changed outside meanwhile stays. packed-refs alone is merged, ref by ref.
 * A shadow that a crash left is taken over by the next one.
@@ -161,6 +162,8 @@ def _data(folder: Path) -> Iterator[tuple[str, bytes]]:
     for entry in os.scandir(folder):
         if git_data.is_file(entry.name) or entry.name == git_data.PACKED:
             if (content := _content(folder / entry.name)) is not None:
+                if entry.name.startswith("config"):
+                    content = git_data.without_credentials(content)
                 yield entry.name, content
         elif entry.name in git_data.FOLDERS and entry.is_dir(follow_symlinks=False):
             with contextlib.suppress(PermissionError):  # as a command may have left it

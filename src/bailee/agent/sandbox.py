@@ -13,11 +13,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from bailee.agent import variables
-from bailee.agent.confining import PORT, Granted, SandboxedCommand, inside_variables
+from bailee.agent.inside import PORT, Granted, inside_variables
 from bailee.words import Words
+
+if TYPE_CHECKING:  # what a start needs none of
+    from bailee.agent.confining import SandboxedCommand
 
 Why = Literal["off", "missing", "broken", "forbidden"]
 _NOTHING: Final = Granted()
@@ -63,6 +66,8 @@ class Sandbox:
         """
         if self.program is None:
             return None
+        from bailee.agent.confining import SandboxedCommand
+
         return SandboxedCommand(self.program, roots, environment, self.granted, egress)
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bailee.agent import events, instructions, sandbox
-from bailee.agent.confining import Granted
 from bailee.agent.endpoint import endpoint
+from bailee.agent.inside import Granted
 from bailee.agent.messages_api import MessagesApi
 from bailee.agent.permissions import PermissionRules, parse_rules
 from bailee.agent.ports import Asker, Block, Model, Record, ResumableSession, Transcripts

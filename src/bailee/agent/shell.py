@@ -48,12 +48,13 @@ _REACHING: Final = (
     *("--exec", "--ext-diff", "--no-index", "--open-files-in-pager", "--output"),
     *("--output-directory", "--receive-pack", "--upload-pack", "--extcmd", "--template"),
     *("--contents", "--file", "--config", "--separate-git-dir", "--smtp-server", "--sendmail-cmd"),
-    *("--to-cmd", "--cc-cmd", "--header-cmd"),
+    *("--to-cmd", "--cc-cmd", "--header-cmd", "--unsafe-paths"),
 )
 _REACHING_SHORT: Final = {
     "archive": "o", "clone": "uc", "commit": "F", "difftool": "x", "format-patch": "o", "grep": "O",
-    "merge": "F", "rebase": "x", "tag": "F",
+    "commit-tree": "F", "merge": "F", "notes": "F", "rebase": "x", "tag": "F",
 }  # fmt: skip
+_RUNS_A_WORD: Final = frozenset({("submodule", "foreach"), ("bisect", "run")})
 # Options of git itself that take a word of their own.
 _TAKE_A_WORD: Final = frozenset({"-C", "-c", "--git-dir", "--work-tree", "--namespace"})
 _SAFE_REDIRECTION: Final = re.compile(r"(?:[012]?>&[12]|[012&]?>>?\s*/dev/null)(?=\s|[;&|]|$)")
@@ -115,23 +116,40 @@ def read(line: str) -> Reading:
 
 
 def reaches_further(words: tuple[str, ...], given: int) -> bool:
-    """Whether a command, of which `given` words were permitted, has an option behind them that
+    """Whether a command, of which `given` words were permitted, has something behind them that
     writes a file, runs a program or reads elsewhere. Known of git's commands; of other programs a
     person permits whatever their options do.
     """
     if words[0].rpartition("/")[2] != "git" or given < 2:
         return False
-    short = _REACHING_SHORT.get(words[1], "")
-    for word in words[given:]:
-        if word == "--":
-            return False
-        name = word.partition("=")[0]
-        if word.startswith("--"):
-            if len(name) > 2 and any(long.startswith(name) for long in _REACHING):
-                return True
-        elif word.startswith("-") and not set(short).isdisjoint(word[1:]):
-            return True
-    return False
+    at = 1
+    while at < len(words) and words[at].startswith("-"):  # options of git itself
+        at += 2 if words[at] in _TAKE_A_WORD else 1
+    command, rest = words[at : at + 1], words[max(given, at + 1) :]
+    if not command:
+        return False
+    if words[at : at + 2] in _RUNS_A_WORD and given < at + 2:
+        return True
+    return any(_reaches(word, command[0]) for word in _options(rest)) or (
+        # With a path outside it compares any two files.
+        command[0] == "diff" and any(w.startswith("/") or ".." in w.split("/") for w in rest)
+    )
+
+
+def _options(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _reaches(word: str, command: str) -> bool:
+    if word[:1] in ("*", "?", "["):  # may become a file's name that is an option
+        return True
+    name = word.partition("=")[0]
+    if word.startswith("--"):
+        return len(name) > 2 and (
+            any(long.startswith(name) for long in _REACHING) or not {"*", "?", "["}.isdisjoint(name)
+        )
+    short = _REACHING_SHORT.get(command, "")
+    return word.startswith("-") and not set(f"{short}*?[").isdisjoint(word[1:])
 
 
 def may_run(line: str, words: tuple[str, ...], *, whole: bool = False, depth: int = 4) -> bool:

@@ -4,11 +4,14 @@ Rules kept here:
 
 * Folders are named that hold programs and their libraries; whatever is not named is not there. Of
   the home that is what PATH leads to and the folders below, which hold no credential.
+* Of a home that is in sight all the same (it is the workspace, or was granted), what begins with a
+  dot is not: credentials have any name there, and shells run what they find.
 * The system's folders are those of every Linux; of /etc what everybody may read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -33,6 +36,10 @@ _IN_HOME: Final = (
     *(".local/share/uv/python", ".local/share/uv/tools", ".m2/repository", ".nix-profile", ".nvm"),
     *(".opam", ".pyenv", ".rbenv", ".rustup", ".sdkman/candidates", ".volta", "anaconda3"),
     *("go/bin", "go/pkg", "miniconda3", "miniforge3"),
+)
+# Of what begins with a dot in a home: what is git's, and neither a credential nor obeyed.
+_IN_SIGHT: Final = frozenset(
+    {".editorconfig", ".git", ".gitattributes", ".gitignore", ".gitmodules"}
 )
 _AUTHORITIES: Final = (
     *("CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"),
@@ -61,8 +68,23 @@ def visible(environment: Mapping[str, str], home: Path) -> Iterator[Path]:
             (prefix / name).is_dir() for name in ("lib", "libexec")
         )
         if around and not _holds(prefix, home) and prefix != home / ".local":
-            yield prefix
+            if any(
+                (prefix / name).exists() for name in (".env", ".git")
+            ):  # somebody's work, with what else is in it
+                yield from (
+                    prefix / name for name in ("lib", "libexec") if (prefix / name).is_dir()
+                )
+            else:
+                yield prefix
             yield from _behind(prefix / "pyvenv.cfg")
+
+
+def private_in_home(home: Path) -> Iterator[Path]:
+    """What begins with a dot at the top of a home."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(home):
+            if entry.name.startswith(".") and entry.name not in _IN_SIGHT:
+                yield Path(entry.path)
 
 
 def private_in_etc() -> Iterator[Path]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bailee.agent.obeyed import GUARDED
+from bailee.agent.obeyed import is_guarded
 from bailee.errors import InputError
 
 
@@ -78,7 +78,7 @@ class Workspace:
 
 
 def _guard(inner: Path) -> str | None:
-    found = next((part for part in inner.parts if part.lower() in GUARDED), None)
+    found = next((part for part in inner.parts if is_guarded(part.lower())), None)
     return None if found is None else f"{found} holds what other programs obey."
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from bailee.cli.output import open_streams
+from bailee.cli.output import open_streams, write_escapes
 from bailee.cli.show import warn_in_lines
 from bailee.errors import BaileeError
 
@@ -134,6 +134,7 @@ def _made(names: Iterable[str]) -> typer.Typer:
 def main() -> None:
     """Run the command line. A fault of our own is reported where that is on, and stays a fault."""
     first = sys.argv[1:2]
+    write_escapes()
     if first != ["code"]:  # which has to say itself where an answer can't go
         open_streams()
     try:

@@ -17,6 +17,7 @@ from bailee.json_values import JsonObject, whole
 
 if TYPE_CHECKING:
     from bailee.cli.local_files import ListedSession
+    from bailee.client.foreign import NotCleaned
     from bailee.client.machine import ClientMachine
 
 app = typer.Typer(help="Transcripts on this machine.", no_args_is_help=True)
@@ -206,7 +207,7 @@ def clean(
     settings: SettingsOption = None,
 ) -> None:
     """Forget what has expired, by the time of its records."""
-    from bailee.cli.local_files import carried_out, past_as_json, planned
+    from bailee.cli.local_files import carried_out, not_cleaned, past_as_json, planned
 
     with reporting("agent"):
         machine = _machine(settings)
@@ -214,24 +215,31 @@ def clean(
         if not dry_run:
             _sure_of_the_clock(machine)
         told: list[JsonObject] = []
+        failed: list[NotCleaned] = []
         for of in _of(whose):
             if of == "bailee":
                 told += _own(machine, days, dry_run)
                 continue
             plan = planned(machine, of)
-            done = list(plan.past) if dry_run else carried_out(plan, lambda _: True, of)
+            if dry_run:
+                done, unclean = list(plan.past), list(plan.unread)
+            else:
+                done, unclean = carried_out(plan, lambda _: True)
             told += [past_as_json(one) for one in done]
+            failed += unclean
         if as_json:
             print_json({"days": days, "dry_run": dry_run, "past": told})
-            return
-        verb = "would go" if dry_run else "is gone"
-        if not told:
+        elif told:
+            rows = [
+                (one["of"], one["what"], one["records"] or "", size(whole(one["size"])))
+                for one in told
+            ]
+            verb = "would go" if dry_run else "is gone"
+            console().print(table(("of", verb, "records", "size"), rows))
+        elif not failed:
             say(f"Nothing is past its {days} day{'' if days == 1 else 's'}.")
-            return
-        rows = [
-            (one["of"], one["what"], one["records"] or "", size(whole(one["size"]))) for one in told
-        ]
-        console().print(table(("of", verb, "records", "size"), rows))
+        if failed:
+            raise not_cleaned(failed)
 
 
 @app.command()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from bailee.json_values import JsonObject
 
 if TYPE_CHECKING:
     from bailee.client.clock_mark import ClockJump
-    from bailee.client.foreign import CleaningPlan, Past
+    from bailee.client.foreign import CleaningPlan, NotCleaned, Past
     from bailee.client.lifetimes import LocalDue
     from bailee.client.machine import ClientMachine
 
@@ -80,27 +79,35 @@ def listed(machine: ClientMachine, whose: Sequence[str]) -> list[ListedSession]:
 
 def planned(machine: ClientMachine, agent: str) -> CleaningPlan:
     """What is past of an agent's files, and what is there."""
-    with _cleaning(agent):
-        return machine.plan(agent)
-
-
-def carried_out(plan: CleaningPlan, may: Callable[[LocalDue], bool], agent: str) -> list[Past]:
-    """Delete what is past and may go; what was deleted."""
-    from bailee.client import foreign
-
-    with _cleaning(agent):
-        return foreign.carry_out(plan.where(may))
-
-
-@contextmanager
-def _cleaning(agent: str) -> Iterator[None]:
     try:
-        yield
+        return machine.plan(agent)
     except OSError as error:
         raise StorageError(
             f"the files of {agent} can't be cleaned ({error.strerror}).",
             hint="fix their permissions",
         ) from error
+
+
+def carried_out(
+    plan: CleaningPlan, may: Callable[[LocalDue], bool]
+) -> tuple[list[Past], list[NotCleaned]]:
+    """Delete what is past and may go; what was deleted, and what could not be looked at or
+    deleted.
+    """
+    from bailee.client import foreign
+
+    failed = list(plan.unread)
+    return foreign.carry_out(plan.where(may), failed), failed
+
+
+def not_cleaned(failed: Sequence[NotCleaned]) -> StorageError:
+    """What could not be looked at or deleted, as an error."""
+    first = failed[0]
+    others = "" if len(failed) == 1 else f", nor can {len(failed) - 1} more"
+    return StorageError(
+        f"{first.path} can't be cleaned ({first.why}){others}; that stops nothing else.",
+        hint="are they another user's? fix their owner and permissions",
+    )
 
 
 def past_as_json(one: Past) -> JsonObject:

@@ -42,6 +42,12 @@ class WatchedOutput(io.TextIOWrapper):
         return StorageError(f"standard output can't be written: {error.strerror}.")
 
 
+def write_escapes() -> None:
+    """Have what the locale's encoding lacks written as an escape, where it would be an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def open_streams() -> None:
     """Have standard output watched. Where it or standard error was closed, what goes there goes
     nowhere, and into no file that happens to get its number.

@@ -262,7 +262,8 @@ def _retain(machine: ClientMachine, agent: str) -> Callable[[LocalDue], bool]:
     news, may = answer
     if news:
         _say(_told(agent, found, news))
-    _delete(found, agent, may)
+    with _told_of():
+        _delete(found, agent, may)
     return may
 
 
@@ -286,12 +287,14 @@ def _told(agent: str, found: CleaningPlan, news: list[LocalDue]) -> str:
 
 
 def _delete(found: CleaningPlan, agent: str, may: Callable[[LocalDue], bool]) -> None:
-    from bailee.cli.local_files import carried_out
+    from bailee.cli.local_files import carried_out, not_cleaned
 
-    done = carried_out(found, may, agent)
+    done, failed = carried_out(found, may)
     if done:
         total = sum(one.size for one in done)
         _say(f"{len(done)} of {agent}'s files were past their time: {size(total)} deleted")
+    if failed:
+        raise not_cleaned(failed)
 
 
 @contextmanager

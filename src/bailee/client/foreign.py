@@ -15,6 +15,7 @@ Rules kept here:
   use too only what is one's own counts.
 * `plan` changes nothing; `carry_out` does exactly what the plan says, and leaves alone what has
   changed since.
+* What can't be read or deleted (a file of another user's) is named, and stops nothing else.
 
 What lies where: `foreign_places`.
 Rows: R3, O7.
@@ -80,9 +81,23 @@ class LocalSession:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCleaned:
+    """A file or folder that can't be read, or not be deleted; `why`: what the system says."""
+
+    path: Path
+    why: str
+
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> NotCleaned:
+        """What could not be done with `path`, or with what is in it."""
+        named = error.filename if isinstance(error.filename, str) else path
+        return cls(Path(named), error.strerror or "an error of the disk")
+
+
+@dataclass(frozen=True, slots=True)
 class CleaningPlan:
-    """What is past; when everything else goes; each session that is there; and files whose times
-    lie ahead.
+    """What is past; when everything else goes; each session that is there; files whose times lie
+    ahead; and what can't be read, and so is neither.
     """
 
     past: tuple[Past, ...]
@@ -90,6 +105,7 @@ class CleaningPlan:
     sessions: tuple[LocalSession, ...]
     ahead: tuple[Path, ...]
     now: datetime
+    unread: tuple[NotCleaned, ...] = ()
 
     @property
     def dues(self) -> list[LocalDue]:
@@ -109,9 +125,7 @@ def plan(
     now: datetime,
     kept: Mapping[str, datetime] | None = None,
 ) -> CleaningPlan:
-    """What is past its time. `kept`: sessions that are kept, and until when. Raises `OSError` where
-    a folder can't be read.
-    """
+    """What is past its time. `kept`: sessions that are kept, and until when."""
     planning = _Planning(agent, lifetimes, now, kept or {})
     places = list(where)
     for place in places:
@@ -120,19 +134,32 @@ def plan(
         for group in place.kinds:
             but = group.but if isinstance(group, FileGroup) else ()
             for path in _found(place, group.pattern):
-                if path.name not in but:
+                if path.name in but:
+                    continue
+                try:
                     planning.take(path, place, group)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    planning.leave(path, error)
     seen: dict[Path, Past] = {}
     for one in planning.past:
         seen.setdefault(one.path, one)
     done = tuple(sorted(seen.values(), key=lambda one: (one.last, str(one.path))))
     return CleaningPlan(
-        done, tuple(planning.coming), tuple(planning.sessions), tuple(planning.ahead), now
+        done,
+        tuple(planning.coming),
+        tuple(planning.sessions),
+        tuple(planning.ahead),
+        now,
+        tuple({one.path: one for one in planning.unread}.values()),
     )
 
 
-def carry_out(planned: CleaningPlan) -> list[Past]:
-    """Do it. What was done; what has changed since the plan is left for the next time."""
+def carry_out(planned: CleaningPlan, failed: list[NotCleaned] | None = None) -> list[Past]:
+    """Do it. What was done; what has changed since the plan is left for the next time. `failed`
+    takes what could not be done, as far as it is wanted.
+    """
     done = []
     for one in planned.past:
         try:
@@ -140,6 +167,9 @@ def carry_out(planned: CleaningPlan) -> list[Past]:
                 done.append(made)
         except FileNotFoundError:
             continue
+        except OSError as error:
+            if failed is not None:
+                failed.append(NotCleaned.of(one.path, error))
     for path in planned.ahead:
         with suppress(OSError):
             os.utime(path, (planned.now.timestamp(),) * 2, follow_symlinks=False)
@@ -185,6 +215,7 @@ class _Planning:
     coming: list[LocalDue] = field(default_factory=list)
     sessions: list[LocalSession] = field(default_factory=list)
     ahead: list[Path] = field(default_factory=list)
+    unread: list[NotCleaned] = field(default_factory=list)
     _living: set[str] = field(default_factory=set)
     _running: set[str] = field(default_factory=set)
     _folders: dict[str, str | None] = field(default_factory=dict)
@@ -213,6 +244,13 @@ class _Planning:
                 self._whole(left, place, _LEFT)
         else:
             self._whole(path, place, group)
+
+    def leave(self, path: Path, error: OSError) -> None:
+        """One that can't be read stays, with what belongs to it: nobody knows its time, or whether
+        its person keeps it.
+        """
+        self.unread.append(NotCleaned.of(path, error))
+        self._living.add(path.stem)
 
     def _history(self, path: Path, cut: CutOut) -> None:
         """A file of which the past records go."""

@@ -65,6 +65,12 @@ class Yard:
         )  # fmt: skip
         return done.stdout
 
+    def prepare(self, script: str) -> None:
+        """Runs a script outside, as the person."""
+        subprocess.run(
+            ["bash", "-ec", script], cwd=self.work, env=self.environment, check=True, timeout=60
+        )
+
     def run(self, *commands: str) -> list[tuple[str, bool]]:
         """Commands in the sandbox, one after the other: what the model is told of each."""
         box = find()
@@ -133,11 +139,42 @@ ESCAPES = {
     "a link in the index's place": "ln -sf {home}/.bashrc $G/index; ln -sf {home}/.bashrc $G/HEAD",
     "hooks in the workspace": "cp evil.sh ours/pre-commit; mv ours theirs; mkdir ours; "
     "cp evil.sh ours/pre-commit",
+    "beneath what looks bare": "bare() {{ mkdir -p $1/objects $1/refs; "
+    "cp {work}/f/.git/HEAD $1; }}; fake f; fake x/sub; bare x; fake y/sub; cp f/.git/HEAD y; "
+    "touch y/commondir; fake z; bare .; rm -rf f",
+    "what looks bare by links and files": "fake f; mkdir x y; mv f/.git g; cp g/config g/HEAD x; "
+    "for n in objects refs; do ln -s {work}/g/$n x/$n; done; cp -r g/config g/HEAD g/refs y; "
+    "touch y/objects; chmod +x y/objects; for n in x y; do "
+    "printf '[core]\n\tbare = false\n\tworktree = {work}\n' >> $n/config; done; rm -rf g/HEAD",
+    "what configuration names": "for n in more.config later.config; do "
+    "printf '[core]\n\tfsmonitor = {work}/evil.sh\n' > $n; done; mkdir -p new/hooks; "
+    "cp evil.sh clean.sh; cp evil.sh new/clean.sh; mv new/clean.sh clean.sh; echo x >> a",
+    "the hooks' folder, by its parent": "mv tools gone; mkdir -p tools/hooks; "
+    "for h in pre-commit post-checkout post-index-change; do cp evil.sh tools/hooks/$h; done",
+    "hooks that are not there yet": "for d in . lib; do mkdir -p $d/.hooks; for h in pre-commit "
+    "post-checkout post-index-change; do cp evil.sh $d/.hooks/$h; done; touch $d/a; done",
+    "hooks of a repository within": "cp evil.sh lib/ours/post-index-change; touch lib/a",
+    "a folder with a link's number": "fake f; mv f/.git g; cd s; perl -e '$n = (lstat q(.git))[1]; "
+    "unlink q(.git); for (1..3000) {{ mkdir $_; next if (lstat $_)[1] != $n; rename $_, q(.git); "
+    "last }}'; [ -d .git ] && cp -r ../g/* .git/; cd ..; rm -rf g",
     "a child that lives on": "(setsid sh -c 'sleep 2; mkdir -p late; cd late; git init -q; "
     "git config core.fsmonitor {work}/evil.sh' > /dev/null 2>&1 &)",
 }  # fmt: skip
 
 
+# What the person has there before, in a shell.
+PREPARED = {
+    "hooks in the workspace": "mkdir -p ours; touch ours/pre-commit; chmod +x ours/pre-commit; "
+    "git config core.hooksPath $PWD/ours",
+    "what configuration names": "touch more.config; git config include.path ../more.config; "
+    "git config --add include.path ../later.config; printf 'cat\n' > clean.sh; "
+    "git config filter.x.clean 'sh ./clean.sh'; echo 'a filter=x' > .gitattributes",
+    "the hooks' folder, by its parent": "mkdir -p tools/hooks; "
+    "git config core.hooksPath tools/hooks",
+    "hooks that are not there yet": "git config --global core.hooksPath .hooks",
+    "hooks of a repository within": "cd lib; mkdir ours; git config core.hooksPath ours",
+    "a folder with a link's number": "mkdir s; ln -s nowhere s/.git",
+}
 # Where an escape is tried: in each layout that it might mean something else in.
 ONLY_IN = {
     "modules": ("submodule",),
@@ -153,6 +190,13 @@ ONLY_IN = {
     "git config": ("plain", "worktree"),
     "what a rebase goes on with": ("plain", "worktree"),
     "commondir in the workspace": ("worktree", "subfolder"),
+    "beneath what looks bare": ("plain", "none"),
+    "what looks bare by links and files": ("plain",),
+    "what configuration names": ("plain", "worktree"),
+    "the hooks' folder, by its parent": ("plain",),
+    "hooks that are not there yet": ("nested",),
+    "hooks of a repository within": ("nested",),
+    "a folder with a link's number": ("plain",),
 }
 
 
@@ -166,11 +210,8 @@ def test_nothing_that_a_command_leaves_runs_outside(tmp_path: Path, layout: str,
     of the command's has run; their own files are as they were.
     """
     yard = Yard(tmp_path, layout)
-    if name == "hooks in the workspace" and layout != "none":
-        (yard.work / "ours").mkdir()
-        (yard.work / "ours" / "pre-commit").write_text("#!/bin/sh\n")
-        (yard.work / "ours" / "pre-commit").chmod(0o755)
-        yard.git("config", "core.hooksPath", str(yard.work / "ours"), at=yard.work)
+    if name in PREPARED:
+        yard.prepare(PREPARED[name])
     names = {"work": yard.work, "alarm": yard.alarm, "home": yard.home}
     yard.run(f"{PAYLOAD}{ESCAPES[name]}; true".format(**names))
     yard.person_works()
@@ -212,7 +253,8 @@ def test_settings_can_not_be_made_or_changed(tmp_path: Path, there: Sequence[str
         (yard.work / name).mkdir()
         (yard.work / name / "mine").write_text("mine")
     before = sorted(path.name for path in yard.work.iterdir())
-    names = " ".join(f"{folder}{name}" for folder in ("", "sub/") for name in SETTINGS)
+    named = (*SETTINGS, "sub/opencode.json", "sub/x.code-workspace")
+    names = " ".join((*named, *(f"sub/{name}" for name in SETTINGS)))
     text, _ = yard.run(
         f"mkdir sub; for n in {names}; do mkdir -p $n; echo evil > $n/mine; rm -r $n; "
         "mv $n gone; mkdir -p $n; echo evil > $n/evil; done; true"
@@ -225,6 +267,27 @@ def test_settings_can_not_be_made_or_changed(tmp_path: Path, there: Sequence[str
     assert [*before, "sub"] == sorted(path.name for path in yard.work.iterdir())
     assert all("mine" == (yard.work / name / "mine").read_text() for name in there)
     assert "sub/.vscode is now .vscode.put-aside-by-bailee" in text
+
+
+@pytest.mark.row("S7")
+def test_what_links_among_settings_lead_to_is_held(tmp_path: Path) -> None:
+    """Settings that are a link, or have one in them: neither what they lead to is changed, nor the
+    link, nor the folders on the way.
+    """
+    yard = Yard(tmp_path, "plain")
+    yard.prepare(
+        "mkdir editor agent .claude; echo mine | tee editor/tasks.json > agent/settings.json; "
+        "ln -s editor .vscode; ln -s ../agent/settings.json .claude/; ln -s later .zed"
+    )
+    yard.run(
+        "put() { echo evil > editor/tasks.json; echo evil > agent/settings.json; }; put; "
+        "mv editor e; mv agent a2; mkdir editor agent later; put; echo evil > later/settings.json; "
+        "rm .vscode; mkdir .vscode; echo evil > .vscode/tasks.json; true"
+    )
+    obeyed = (".vscode/tasks.json", ".claude/settings.json", ".zed/settings.json")
+    found = [yard.work / name for name in obeyed if (yard.work / name).is_file()]
+
+    assert all("mine\n" == file.read_text() for file in found)
 
 
 WORKS = (

@@ -56,6 +56,40 @@ def test_of_the_home_nothing_is_there_but_toolchains_and_what_was_granted(work: 
     assert "./.cargo/bin/x\n./.m2/repository/x\n./data/x" == text
 
 
+@pytest.mark.parametrize("how", ["granted", "workspace"])
+def test_a_home_that_is_in_sight_shows_nothing_with_a_dot(work: Work, how: str) -> None:
+    """Credentials have any name there, and shells run what they find: nothing of that can be read,
+    changed or made; toolchains are there.
+    """
+    for name in (".s3cfg", ".config/x/y", ".bashrc", ".local/share/x", ".cargo/bin/x", "notes"):
+        (work.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (work.home / name).write_text("pears")
+    (work.home / ".linked").symlink_to("notes")
+    options = {"readable": [work.home]} if how == "granted" else {}
+    if how == "workspace":
+        work.root = work.home
+    put = "for f in .bashrc .zshrc .local/bin/x; do mkdir -p $(dirname $f); echo evil > $f; done"
+    text, _ = run(work, f"cd; grep -rls pears . | sort; {put} 2> /dev/null; true", **options)
+    made = {str(f.relative_to(work.home)) for f in work.home.rglob("*") if f.is_file()}
+
+    assert text.startswith("./.cargo/bin/x")
+    assert "pears" == (work.home / ".bashrc").read_text()
+    assert not {".s3cfg", ".config/x/y", ".local/share/x", ".linked"} & set(text.split("\n"))
+    assert not {".zshrc", ".local/bin/x"} & made
+
+
+def test_credentials_in_gits_own_configuration_stay_outside(work: Work) -> None:
+    """Logins in addresses and headers: git works without them, and the file is as it was."""
+    work.git("remote", "add", "o", "https://ann:pears@git.example/a")
+    work.git("config", "http.https://git.example/.extraheader", "AUTHORIZATION: basic pears")
+    work.git("config", "credential.helper", "!f() { echo password=pears; }; f")
+    before = (work.root / ".git" / "config").read_bytes()
+    text, _ = run(work, "git remote -v; git config --list; cat .git/config; git config x.y z")
+
+    assert "https://git.example/a (push)" in text and "pears" not in text
+    assert before == (work.root / ".git" / "config").read_bytes()
+
+
 def test_of_the_machine_nothing_is_there_but_the_system(work: Work) -> None:
     """Other folders of the machine are not visible, and of /etc what everybody may read."""
     (work.root.parent / "other").write_text("PRIVATE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -260,3 +261,30 @@ def test_what_a_killed_cut_left_behind_goes_too(tmp_path: Path) -> None:
     assert () == planned("claude", tmp_path).past
     touched(left)
     assert [left] == [one.path for one in foreign.carry_out(planned("claude", tmp_path))]
+
+
+def test_what_can_not_be_deleted_stops_nothing_else(tmp_path: Path) -> None:
+    """It is named, with why, whether it can't be read or not be taken away; the rest goes."""
+    project = tmp_path / ".claude" / "projects" / "o"
+    project.mkdir(parents=True)
+    old = {"timestamp": OLD}
+    for name in ("1", "2", "3"):
+        (project / f"{name}.jsonl").write_text(json.dumps(old) + "\n")
+        os.utime(project / f"{name}.jsonl", (1, 1))
+    read, unlink = Path.read_bytes, Path.unlink
+
+    def refused(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with pytest.MonkeyPatch.context() as patch:  # root may read and delete everything
+        patch.setattr(Path, "read_bytes", lambda p: refused(p) if p.stem == "1" else read(p))
+        patch.setattr(Path, "unlink", lambda p, **k: refused(p) if p.stem == "2" else unlink(p))
+        made = planned("claude", tmp_path)
+        failed = list(made.unread)
+        done = foreign.carry_out(made, failed)
+
+    assert [project / "3.jsonl"] == [one.path for one in done]
+    assert (project / "1.jsonl").exists()
+    assert [("1.jsonl", "Permission denied"), ("2.jsonl", "Permission denied")] == [
+        (one.path.name, one.why) for one in failed
+    ]

@@ -1,0 +1,27 @@
+"""What is agreed on between the sandbox and what runs in it. Pure; imported at every start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+GIT_CONFIG: Final = "/tmp/bailee-gitconfig"  # noqa: S108 - in the sandbox's own
+"""Where git finds the person's settings, inside."""
+PORT: Final = 3128
+"""Where the proxy is, inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a person lets commands have: `read`, folders and files beside the workspace; `hidden`,
+    what stays out of sight wherever it lies.
+    """
+
+    read: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+
+
+def inside_variables() -> dict[str, str]:
+    """What commands inside need to be told."""
+    return {"TMPDIR": "/tmp", "GIT_CONFIG_GLOBAL": GIT_CONFIG}  # noqa: S108
