@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -17,17 +16,14 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts import OPERATOR
-from bailee.accounts.key_days import end_keys_by, put_key_days
-from bailee.accounts.organisations import put_provider_only
+from bailee.backup.closing import Applied, close_ways_in
 from bailee.backup.replaying import OwnedEntry, RecordedChoice, ReplayPlan
 from bailee.db.accounts import accounts, consent_records
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
-from bailee.db.groups import group_grants
-from bailee.db.people import memberships, passkeys, persons, providers, trainers, web_sessions
+from bailee.db.people import memberships, persons, trainers
 from bailee.db.policy import policy_activations
-from bailee.db.sign_ins import sign_ins
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.keeping.keeper import Keeper
@@ -49,14 +45,6 @@ _PORTION: Final = 1000
 _STEP: Final = timedelta(microseconds=1)
 
 
-@dataclass(slots=True)
-class Applied:
-    """How many decisions were done again, and what somebody has to see to."""
-
-    undone: int = 0
-    look: list[str] = field(default_factory=list)
-
-
 def put_back(engine: Engine, rows: Sequence[Committed]) -> None:
     """Put entries back into the audit record, each with its number and leaf. What was somebody's of
     them is not there any more.
@@ -75,8 +63,6 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
     store reads them. `sealing`: whoever opens what is somebody's.
     """
     with storage_errors(_WHAT), engine.begin() as connection:
-        connection.execute(delete(web_sessions))
-        connection.execute(delete(sign_ins))
         for (account, purpose), choices in plan.choices.items():
             _choose(connection, account, purpose, choices)
             done.undone += 1
@@ -87,19 +73,7 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
             else:
                 change = update(memberships).where(*where).values(role=role)
                 done.undone += connection.execute(change).rowcount
-        for organisation, only in plan.provider_only.items():
-            put_provider_only(connection, organisation, only)
-            done.undone += 1
-        for organisation, demands in plan.key_days.items():
-            for at, days in demands:
-                put_key_days(connection, organisation, days)
-                if days is not None:
-                    end_keys_by(connection, organisation, at + timedelta(days=days))
-            done.undone += 1
-        for organisation, person in plan.groups:
-            grants = group_grants.c.organisation_id == organisation
-            gone = delete(group_grants).where(grants, group_grants.c.person_id == person)
-            done.undone += connection.execute(gone).rowcount
+        close_ways_in(connection, plan, done)
         for person, operator in plan.operators.items():
             change = update(persons).where(persons.c.id == person).values(operator=operator)
             done.undone += connection.execute(change).rowcount
@@ -118,29 +92,8 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
         for account, forbidden in plan.unkeeping.items():
             change = update(accounts).where(accounts.c.id == account)
             done.undone += connection.execute(change.values(no_keeping=forbidden)).rowcount
-        for organisation in plan.providers:
-            gone = delete(providers).where(providers.c.organisation_id == organisation)
-            if connection.execute(gone).rowcount:
-                done.look.append(
-                    f"{organisation}: its sign-in was changed since, and is off; set it again, "
-                    "with the rules for its groups."
-                )
-        for person in plan.passwords:
-            change = update(persons).where(persons.c.id == person, persons.c.password.is_not(None))
-            if connection.execute(change.values(password=None)).rowcount:
-                done.look.append(
-                    f"{person}: their password was changed since; they need a new one."
-                )
-        for person in plan.passkeys:
-            gone = delete(passkeys).where(passkeys.c.person_id == person)
-            if connection.execute(gone).rowcount:
-                done.look.append(
-                    f"{person}: a passkey of theirs was removed since, and all are; they add "
-                    "theirs again."
-                )
         for account, entries in plan.networks.items():
             _list_hosts(connection, account, entries, sealing, done)
-        done.undone += len(plan.providers) + len(plan.passwords) + len(plan.passkeys)
         done.undone += len(plan.networks)
         _look_at_document(connection, plan, done)
 

@@ -70,13 +70,26 @@ class RecordedChoice(NamedTuple):
 
 
 @dataclass(slots=True)
+class RecordedRules:
+    """What became of the rules for a provider's groups: which were taken out and not put in again,
+    by their ids, and where a token names groups; `claim` None: there are no rules any more.
+    """
+
+    claim: str | None = None
+    removed: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class ReplayPlan:
     """What is to be done again, by what it concerns. Ids throughout.
 
     `choices`: by account and purpose, in order. `holds`: placed and not released, each with what it
     is on and since when; `released`: those that are over. `roles`: by organisation and person, None
-    where there is none any more. `providers`: organisations whose sign-in was changed. `groups`: by
-    organisation and person, where rules for groups gave something that they took since. `networks`:
+    where there is none any more. `providers`: organisations whose sign-in was changed. `rules`: by
+    organisation, those for its provider's groups. `groups`: by organisation and person, where such
+    rules gave something that they took since. `provider_only`: by organisation, whether its people
+    sign in by its provider alone; `passwords_ended`: where that was so at some time since.
+    `workloads`: service accounts that were removed. `networks`:
     by account, what was done to its network list, in order. `buried`: what no client may go on
     with. `usage_limits`: by scope, subject, measure and span, None where there is none any more;
     `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys, taken
@@ -103,8 +116,11 @@ class ReplayPlan:
     usage_models: dict[tuple[str, str], str] = field(default_factory=dict)
     providers: dict[str, None] = field(default_factory=dict)
     groups: dict[tuple[str, str], None] = field(default_factory=dict)
+    rules: dict[str, RecordedRules] = field(default_factory=dict)
     provider_only: dict[str, bool] = field(default_factory=dict)
     key_days: dict[str, list[tuple[datetime, int | None]]] = field(default_factory=dict)
+    passwords_ended: dict[str, None] = field(default_factory=dict)
+    workloads: dict[str, None] = field(default_factory=dict)
     passwords: dict[str, None] = field(default_factory=dict)
     passkeys: dict[str, None] = field(default_factory=dict)
     git: dict[str, None] = field(default_factory=dict)
@@ -178,6 +194,25 @@ def _role(made: ReplayPlan, entry: Entry) -> None:
 
 def _provider_only(made: ReplayPlan, entry: Entry) -> None:
     made.provider_only[entry.subject] = bool(entry.body["only"])
+    if entry.body["only"]:
+        made.passwords_ended[entry.subject] = None
+
+
+def _rules_set(made: ReplayPlan, entry: Entry) -> None:
+    made.providers[entry.subject] = None
+    claim = entry.body.get("claim")
+    rules = made.rules.setdefault(entry.subject, RecordedRules())
+    rules.claim = None if claim is None else str(claim)
+
+
+def _rule_removed(made: ReplayPlan, entry: Entry) -> None:
+    rules = made.rules.setdefault(entry.subject, RecordedRules())
+    rules.removed.add(str(entry.body["rule"]))
+
+
+def _rule_added(made: ReplayPlan, entry: Entry) -> None:
+    rules = made.rules.setdefault(entry.subject, RecordedRules())
+    rules.removed.discard(str(entry.body["rule"]))
 
 
 def _key_days(made: ReplayPlan, entry: Entry) -> None:
@@ -295,10 +330,13 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "usage.limit_removed": _usage_limit,
     "usage.models_set": _usage_models,
     "provider.bound": _into("providers"),
-    "provider.groups_set": _into("providers"),
+    "provider.groups_set": _rules_set,
+    "provider.group_rule_removed": _rule_removed,
+    "provider.group_rule_added": _rule_added,
     "organisation.provider_only": _provider_only,
     "organisation.key_days": _key_days,
     "group.lost": _group_lost,
+    "workload.removed": _into("workloads"),
     "person.password_set": _into("passwords"),
     "person.passkey_removed": _into("passkeys"),
     "person.taken_over": _taken_over,
@@ -338,9 +376,7 @@ _NOTHING: Final = frozenset(
         *("person.erasure_deferred", "person.erasure_done", "cloud.erased"),
         # what came into being since, and is not in the backup
         *("account.created", "key.created", "organisation.created", "person.created"),
-        # a service account's end is the end of its key
-        *("workload.added", "workload.removed", "workload.exchanged"),
-        *("group.gained", "provider.group_rule_added", "provider.group_rule_removed"),
+        *("workload.added", "workload.exchanged", "group.gained"),
         *("person.identity_bound", "person.passkey_added", "git_connection.added"),
         *("sign_in.begun", "report.received"),
         *("cloud.session_requested", "cloud.session_started", "cloud.session_ended", "cloud.git"),

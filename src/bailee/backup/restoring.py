@@ -35,7 +35,8 @@ from typing import Final
 
 from bailee import config
 from bailee.backup import folder as files
-from bailee.backup.applying import Applied, apply_to_data, apply_to_node, put_back
+from bailee.backup.applying import apply_to_data, apply_to_node, put_back
+from bailee.backup.closing import Applied
 from bailee.backup.creating import check_apart
 from bailee.backup.manifest import BackedFile
 from bailee.backup.places import BackupPlace
@@ -62,6 +63,7 @@ from bailee.node import Node
 from bailee.node.wiring import Wiring
 from bailee.vault.spool_writing import subject_of as file_subject
 
+_LOG_FILES: Final = 64  # of the log, written at once
 _BEHIND: Final = timedelta(minutes=5)
 _NEW: Final = timedelta(hours=1)  # how old a service's key may be that is made for a restore
 _NAMED: Final = 5  # files that an error names
@@ -255,13 +257,17 @@ def _copy_log(sources: Sources, home: Home) -> None:
     """The log as it was checked: what came to it since is left."""
     size = log_signing.opened(sources.note, sources.trust).size
     files.remove(home.ledger)
-    made = Folder(home.ledger)
+    made, some = Folder(home.ledger), dict[str, bytes]()
     for name in sources.ledger.names():
-        if name in (CHECKPOINT, BEING_WRITTEN):
+        if name == CHECKPOINT or name.startswith(BEING_WRITTEN):
             continue
         content = sources.ledger.read(name)
         if content is not None:
-            made.write({name: content})
+            some[name] = content
+        if len(some) == _LOG_FILES:
+            made.write(some)
+            some = {}
+    made.write(some)
     made.write({CHECKPOINT: sources.note})
     damaged = Check(made, sources.trust, sources.note).run().damaged
     if damaged or size != log_signing.opened(made.read(CHECKPOINT) or b"", sources.trust).size:

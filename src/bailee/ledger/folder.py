@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -32,6 +33,10 @@ PUT_BACK: Final = (
 ENTRY_BYTES: Final = 2 + HASH_SIZE
 """What an entry takes in a bundle: its length, and a commitment."""
 BEING_WRITTEN: Final = "being-written"
+"""What names of files begin with that are not there yet."""
+_AT_ONCE: Final = 64
+_THREADS: Final = 16
+_FEW: Final = 2  # so many are synced one after the other
 
 
 class LogFiles(Protocol):
@@ -86,6 +91,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._tidy = False  # whether what a kill left is gone
 
     def read(self, name: str) -> bytes | None:
         """A file; None: there is none.
@@ -122,29 +128,66 @@ class Folder:
         Raises:
             StorageError: one can't be written; call again.
         """
-        changed: set[Path] = set()
-        for name, content in files.items():
-            path = self.path / name
-            beside = self.path / BEING_WRITTEN
-            try:
-                for folder in reversed(path.relative_to(self.path).parents):
-                    if not (made := self.path / folder).is_dir():
-                        made.mkdir(mode=0o700)
-                        changed.add(made.parent)
-                how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-                with os.fdopen(os.open(beside, how, 0o600), "wb") as file:
+        self._remove_left()
+        changed, names = set[str](), [*files]
+        for start in range(0, len(names), _AT_ONCE):
+            self._put({name: files[name] for name in names[start : start + _AT_ONCE]}, changed)
+        for folder in changed:
+            with _named(folder):
+                sync_folder(self.path / folder)
+
+    def _put(self, files: Mapping[str, bytes], changed: set[str]) -> None:
+        """Write some, and add the folders that are to be synced after it. They are synced together:
+        a disk takes many at once in the time of one.
+        """
+        with ExitStack() as all_:
+            opened = []
+            for place, (name, content) in enumerate(files.items()):
+                with _named(name):
+                    self._make_folder(name.rpartition("/")[0], changed)
+                    how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+                    beside = os.open(self._beside(place), how, 0o600)
+                    file = all_.enter_context(os.fdopen(beside, "wb"))
                     file.write(content)
                     file.flush()
-                    os.fdatasync(file.fileno())
-                beside.replace(path)
-            except OSError as error:
-                raise _failed(name, "written", error) from error
-            changed.add(path.parent)
-        for folder in changed:
-            try:
-                sync_folder(folder)
-            except OSError as error:
-                raise _failed(str(folder.relative_to(self.path)), "written", error) from error
+                    opened.append((name, file.fileno()))
+            threads = min(len(opened), _THREADS)
+            if threads > _FEW:
+                pool = all_.enter_context(ThreadPoolExecutor(threads))
+                for _ in pool.map(_synced, opened):
+                    pass
+            else:
+                for one in opened:
+                    _synced(one)
+        for place, name in enumerate(files):
+            with _named(name):
+                self._beside(place).replace(self.path / name)
+
+    def _make_folder(self, folder: str, changed: set[str]) -> None:
+        """Have a folder below the path, and those above it; all that has another entry after it is
+        added to `changed`.
+        """
+        if folder in changed:
+            return
+        changed.add(folder)
+        if not (made := self.path / folder).is_dir():
+            if folder:
+                self._make_folder(folder.rpartition("/")[0], changed)
+            else:
+                changed.add("..")
+            made.mkdir(mode=0o700)
+
+    def _beside(self, place: int) -> Path:
+        return self.path / f"{BEING_WRITTEN}.{place}"
+
+    def _remove_left(self) -> None:
+        """Remove, once, what a kill left half written."""
+        if self._tidy or not self.path.is_dir():
+            return
+        with _named(BEING_WRITTEN):
+            for path in self.path.glob(f"{BEING_WRITTEN}*"):
+                path.unlink()
+        self._tidy = True
 
     def remove_all(self, name: str) -> None:
         """Remove a folder of files, if it is there. What can't be removed stays: it says nothing
@@ -154,6 +197,21 @@ class Folder:
             for path in (self.path / name).iterdir():
                 path.unlink()
             (self.path / name).rmdir()
+
+
+def _synced(one: tuple[str, int]) -> None:
+    name, descriptor = one
+    with _named(name):
+        os.fdatasync(descriptor)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Raise as a `StorageError` what fails while a file is written."""
+    try:
+        yield
+    except OSError as error:
+        raise _failed(name or "folder", "written", error) from error
 
 
 def _failed(name: str, what: str, error: OSError) -> StorageError:

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bailee.errors import IntegrityError
 from bailee.ledger.folder import Folder
+from bailee.ledger.payload import written
 from bailee.ledger.sequencing import Committed, entry_of
 from bailee.ledger.tlog.tiles import WIDTH, Tiles
 
@@ -61,20 +62,21 @@ class History:
             StorageError: it can't be read.
         """
         made: dict[str, list[bytes]] = {}
-        cipher, group = AESGCM(self._secret()), -1
-        nonces = os.urandom(_NONCE_BYTES * len(rows))
-        for place, row in enumerate(rows):
-            if row.leaf // WIDTH != group:
-                group = row.leaf // WIDTH
-                name = name_of(row.leaf)
+        encrypt, head, group = AESGCM(self._secret()).encrypt, _HEAD.pack, -1
+        random = os.urandom(_NONCE_BYTES * len(rows))
+        for row, at in zip(rows, range(0, len(random), _NONCE_BYTES), strict=True):
+            leaf = row.leaf
+            if leaf // WIDTH != group:
+                group = leaf // WIDTH
+                name = name_of(leaf)
                 made[name] = parts = [
-                    _HEAD.pack(leaf, len(sealed)) + sealed
-                    for leaf, sealed in self._framed(name)
-                    if leaf < row.leaf
+                    head(before, len(sealed)) + sealed
+                    for before, sealed in self._framed(name)
+                    if before < leaf
                 ]
-            nonce = nonces[place * _NONCE_BYTES : (place + 1) * _NONCE_BYTES]
-            sealed = cipher.encrypt(nonce, _packed(row), _bound(row.leaf))
-            parts += (_HEAD.pack(row.leaf, _NONCE_BYTES + len(sealed)), nonce, sealed)
+            nonce = random[at : at + _NONCE_BYTES]
+            sealed = nonce + encrypt(nonce, _packed(row), _bound(leaf))
+            parts.append(head(leaf, len(sealed)) + sealed)
         return {name: b"".join(parts) for name, parts in made.items()}
 
     def entries(self, first: int, log: Tiles, size: int) -> Iterator[Committed]:
@@ -148,16 +150,16 @@ def name_of(leaf: int) -> str:
 
 
 def _packed(row: Committed) -> bytes:
-    said = (row.number, row.at, row.kind, row.subject, row.body, row.whose)
-    digest = None if row.digest is None else row.digest.hex()
-    return orjson.dumps([*said, row.salt.hex(), digest])
+    number, when, kind, subject, body, whose, _, _, salt, digest, _ = row
+    said = None if digest is None else digest.hex()
+    return orjson.dumps((number, when, kind, subject, body, whose, salt.hex(), said))
 
 
 def _unpacked(leaf: int, plain: bytes) -> Committed:
     number, at, kind, subject, body, whose, salt, digest = orjson.loads(plain)
     return Committed(
         number,
-        datetime.fromisoformat(at),
+        written(datetime.fromisoformat(at)),
         kind,
         subject,
         body,

@@ -28,16 +28,21 @@ FORMAT: Final = "bailee/audit/1"
 SALT_BYTES: Final = 32
 
 
+def written(at: datetime) -> str:
+    """A moment as a payload has it. `at` is aware."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def payload(
-    at: datetime, kind: str, subject: str, body: Mapping[str, object], digest: bytes | None
+    at: str, kind: str, subject: str, body: Mapping[str, object], digest: bytes | None
 ) -> bytes:
-    """The bytes of an entry. `at` is aware; `body`: its particulars, those that are somebody's as
-    None; `digest`: the commitment to these, None where there is none.
+    """The bytes of an entry. `at`: as `written` gives it; `body`: its particulars, those that are
+    somebody's as None; `digest`: the commitment to these, None where there is none.
     """
     return _canonical(
         {
-            "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
-            "body": dict(body),
+            "at": at,
+            "body": body,
             "digest": None if digest is None else digest.hex(),
             "format": FORMAT,
             "kind": kind,
@@ -48,7 +53,7 @@ def payload(
 
 def digest_of(salt: bytes, particulars: Mapping[str, str]) -> bytes:
     """The commitment to particulars that are somebody's, 32 bytes."""
-    return commitment(salt, _canonical(dict(particulars)))
+    return commitment(salt, _canonical(particulars))
 
 
 def commitment(salt: bytes, content: bytes) -> bytes:

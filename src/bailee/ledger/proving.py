@@ -16,7 +16,7 @@ from bailee.db.audit import audit
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError
 from bailee.ledger.folder import Folder, believed
-from bailee.ledger.sequencing import LEAVES, Committed, entry_of, payload_of
+from bailee.ledger.sequencing import LEAVES, committed, entry_of, payload_of
 from bailee.ledger.tlog import tree
 from bailee.ledger.tlog.proofs import Proof
 from bailee.ledger.tlog.tiles import Tiles
@@ -36,7 +36,7 @@ def prove(engine: Engine, folder: Folder, trust: Trust, number: int) -> tuple[Pr
     """
     with storage_errors("the audit record"), reading(engine) as connection:
         found = connection.execute(_ONE.where(audit.c.number == number)).first()
-    row = None if found is None else Committed(*found)
+    row = None if found is None else committed(found)
     under = ((n, c) for n, c in believed(folder, trust) if row is not None and row.leaf < c.size)
     note, signed = next(under, (None, None))
     if row is None or note is None or signed is None:

@@ -25,18 +25,20 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from itertools import takewhile
-from typing import Final, NamedTuple
+from itertools import count, takewhile
+from typing import Final, NamedTuple, TypeAlias
 
 import orjson
 from sqlalchemy import Engine, bindparam, func, select
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from bailee.db.audit import UNSEALED, audit, audit_leaves
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.errors import IntegrityError
 from bailee.ledger.folder import CHECKPOINT, WITNESSED, Folder
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import SALT_BYTES, commitment, digest_of, payload
+from bailee.ledger.payload import written as written_moment
 from bailee.ledger.signing import signed, trusting
 from bailee.ledger.tlog import notes, tree
 from bailee.ledger.tlog.notes import Key, Note, Signer
@@ -45,22 +47,32 @@ from bailee.ledger.tlog.tree import Frontier
 
 _WHAT: Final = "the audit record's tree"
 _PORTION: Final = 8192
-_OF_ENTRY: Final = 7  # of a `Committed`, what is the entry's
+_Waiting: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes | None, bytes | None]
+"""What `_WAITING` gives of an entry."""
+_UNSEALED: Final = UNSEALED.encode()
+_WHOSE: Final = 5
 ACCEPTED: Final = ("home.older_accepted", "data")
 """Kind and subject of the entry that says that an older copy of the data holds."""
+_ACCEPTED: Final = tuple(one.encode() for one in ACCEPTED)
 
 # Built once: to build a statement costs several times what it takes to run it.
 _LAST: Final = select(
     func.coalesce(func.max(audit_leaves.c.leaf), -1),
     func.coalesce(func.max(audit_leaves.c.number), 0),
 )
+# By the driver itself, and texts as bytes: what is made of a row costs more than to read it.
 _WAITING: Final = (
-    select(audit)
-    .where(audit.c.number > bindparam("above"))
-    .order_by(audit.c.number)
-    .limit(_PORTION)
+    "SELECT number, CAST(at AS BLOB), CAST(kind AS BLOB), CAST(subject AS BLOB), "
+    "CAST(body AS BLOB), CAST(whose AS BLOB), sealed "
+    "FROM audit WHERE number > ? ORDER BY number LIMIT ?"
 )
-# By the driver itself: to bind values one by one costs more than to insert them.
+# So too, and all at once: to bind values row by row costs more than to insert them. A number that
+# is null has a row of its own.
+_INSERT_ALL: Final = (
+    "INSERT INTO audit_leaves (leaf, number, salt) "
+    "SELECT ?1 + key, value, substr(?2, 1 + ?3 * key, ?3) FROM json_each(?4) "
+    "WHERE value IS NOT NULL"
+)
 _INSERT: Final = (
     "INSERT INTO audit_leaves (leaf, number, salt, digest, sealed_salt) VALUES (?, ?, ?, ?, ?)"
 )
@@ -75,10 +87,12 @@ LEAVES: Final = (
 
 
 class Committed(NamedTuple):
-    """An entry as it lies in the database, and its leaf, once it has one."""
+    """An entry as it lies in the database, and its leaf, once it has one. `when`: its moment, as
+    `payload.written` gives it.
+    """
 
     number: int
-    at: datetime
+    when: str
     kind: str
     subject: str
     body: str
@@ -88,6 +102,28 @@ class Committed(NamedTuple):
     salt: bytes = b""
     digest: bytes | None = None
     sealed_salt: bytes | None = None
+
+    @property
+    def at(self) -> datetime:
+        """Its moment."""
+        return datetime.fromisoformat(self.when)
+
+
+def committed(row: DbRow) -> Committed:
+    """An entry and its leaf, from what `LEAVES` gives of them."""
+    return Committed(
+        row.number,
+        written_moment(row.at),
+        row.kind,
+        row.subject,
+        row.body,
+        row.whose,
+        row.sealed,
+        row.leaf,
+        row.salt,
+        row.digest,
+        row.sealed_salt,
+    )
 
 
 class Sequencer:
@@ -188,44 +224,60 @@ class Sequencer:
         assert self._edge is not None
         with storage_errors(_WHAT), reading(self._engine) as connection:
             asked = {"first": self._edge.size, "most": _PORTION}
-            return [Committed(*row) for row in connection.execute(LEAVES, asked)]
+            return [committed(row) for row in connection.execute(LEAVES, asked)]
 
     def _assigned(self, published: int) -> Sequence[Committed]:
         """Give entries that have none their leaves, a portion; these."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
             last, number = connection.execute(_LAST).one()
-            found = (Committed(*row) for row in connection.execute(_WAITING, {"above": number}))
-            rows = [*takewhile(lambda row: row.whose != UNSEALED, found)]
+            driver = connection.connection.cursor()
+            driver.execute(_WAITING, (number, _PORTION))
+            found: Sequence[_Waiting] = driver.fetchall()
+            rows = [*takewhile(lambda row: row[_WHOSE] != _UNSEALED, found)]
             first = last + 1
             if first < published:
-                if not any((row.kind, row.subject) == ACCEPTED for row in rows):
+                if not any((row[2], row[3]) == _ACCEPTED for row in rows):
                     raise IntegrityError(
                         f"the audit record has {first} leaves, and its checkpoint {published}: "
                         "data/ is older than ledger/.",
                         hint="put back the data that was there last; nothing was signed",
                     )
                 first = published
-            random = os.urandom(SALT_BYTES * len(rows))
-            salts = [random[at : at + SALT_BYTES] for at in range(0, len(random), SALT_BYTES)]
+            salts = os.urandom(SALT_BYTES * len(rows))
+            places = range(0, len(salts), SALT_BYTES)
             made = [
-                self._leaf(leaf, row, salt)
-                for leaf, (row, salt) in enumerate(zip(rows, salts, strict=True), first)
+                self._leaf(leaf, salts[at : at + SALT_BYTES], row)
+                for leaf, at, row in zip(count(first), places, rows, strict=False)
             ]
             if made:
-                values = [
-                    (one.leaf, one.number, one.salt, one.digest, one.sealed_salt) for one in made
-                ]
-                connection.exec_driver_sql(_INSERT, values)
+                _insert(driver, first, salts, made)
         return made
 
-    def _leaf(self, leaf: int, row: Committed, salt: bytes) -> Committed:
-        digest = sealed = None
-        hidden = self._hidden(row)
-        if hidden is not None and row.whose is not None:
-            own = os.urandom(SALT_BYTES)
-            digest = digest_of(own, hidden)
-            _, sealed = self._sealing.seal(row.whose, own, salt_bound(row.kind, row.subject))
-        return Committed(*row[:_OF_ENTRY], leaf, salt, digest, sealed)
+    def _leaf(
+        self,
+        leaf: int,
+        salt: bytes,
+        row: _Waiting,
+    ) -> Committed:
+        """An entry with its leaf."""
+        number, at, kind, subject, body, whose, sealed = row
+        made = Committed(
+            number,
+            f"{at[:10].decode()}T{at[11:].decode()}+00:00",
+            kind.decode(),
+            subject.decode(),
+            body.decode(),
+            None if whose is None else whose.decode(),
+            sealed,
+            leaf,
+            salt,
+        )
+        if sealed is None or (hidden := self._hidden(made)) is None:
+            return made
+        assert made.whose is not None
+        own = os.urandom(SALT_BYTES)
+        _, sealed_salt = self._sealing.seal(made.whose, own, salt_bound(made.kind, made.subject))
+        return made._replace(digest=digest_of(own, hidden), sealed_salt=sealed_salt)
 
     def _hidden(self, row: Committed) -> dict[str, str] | None:
         """What is sealed of an entry; None: nothing is, or it can't be read any more."""
@@ -248,12 +300,11 @@ class Sequencer:
             )
         if rows:
             entries = [entry_of(row) for row in rows]
-            hashes = [tree.leaf_hash(entry) for entry in entries]
+            after, came = before.grown_by([tree.leaf_hash(entry) for entry in entries])
             made = {
                 **dict(bundled(before.size, entries, self.folder.fetch)),
-                **dict(written(before.size, hashes, self.folder.fetch)),
+                **dict(written(before.size, came, self.folder.fetch)),
             }
-            after = before.grown(hashes)
             tiles = {tile.path: content for tile, content in made.items()}
             self.folder.write({**self._beside(rows), **tiles})
             self.folder.write({CHECKPOINT: signed(self._signers(), after)})
@@ -281,6 +332,18 @@ class Sequencer:
         return tree.frontier(last.size, tiles.hashes)
 
 
+def _insert(driver: DBAPICursor, first: int, salts: bytes, made: Sequence[Committed]) -> None:
+    """Put down leaves from `first` on, whose salts stand behind each other in `salts`."""
+    numbers = [one.number if one.digest is None else None for one in made]
+    driver.execute(_INSERT_ALL, (first, salts, SALT_BYTES, orjson.dumps(numbers).decode()))
+    if alone := [
+        (one.leaf, one.number, one.salt, one.digest, one.sealed_salt)
+        for one in made
+        if one.digest is not None
+    ]:
+        driver.executemany(_INSERT, alone)
+
+
 def entry_of(row: Committed) -> bytes:
     """The commitment that is a leaf's content, from an entry and its leaf."""
     return commitment(row.salt, payload_of(row))
@@ -288,7 +351,7 @@ def entry_of(row: Committed) -> bytes:
 
 def payload_of(row: Committed) -> bytes:
     """What a leaf commits to, from an entry and its leaf."""
-    return payload(row.at, row.kind, row.subject, orjson.loads(row.body), row.digest)
+    return payload(row.when, row.kind, row.subject, orjson.loads(row.body), row.digest)
 
 
 def salt_bound(kind: str, subject: str) -> bytes:

@@ -38,7 +38,7 @@ from bailee.ledger.history import FOLDER as HISTORY
 from bailee.ledger.history import History
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
-from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
+from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, committed, entry_of, salt_bound
 from bailee.ledger.signing import opened, trusting
 from bailee.ledger.tlog import notes, tiles, tree
 from bailee.ledger.tlog.checkpoints import Checkpoint
@@ -237,8 +237,9 @@ class Check:
             self._look(log, tile)
             self._leaves += tile.width if tile.level == ENTRIES else 0
         for name in self._files.names():
-            known = name in expected or name in (CHECKPOINT, WITNESSED, BEING_WRITTEN)
-            if known or name.startswith(HISTORY):
+            if name in expected or name in (CHECKPOINT, WITNESSED):
+                continue
+            if name.startswith((HISTORY, BEING_WRITTEN)):
                 continue
             try:
                 tile = tiles.at(name)
@@ -276,7 +277,7 @@ class Check:
             try:
                 with reading(engine) as connection:
                     asked = {"first": leaf, "most": most}
-                    rows = [Committed(*row) for row in connection.execute(LEAVES, asked)]
+                    rows = [committed(row) for row in connection.execute(LEAVES, asked)]
             except (ValueError, TypeError, DBAPIError) as error:
                 if isinstance(error, DBAPIError) and "decode" not in str(error.orig):
                     raise

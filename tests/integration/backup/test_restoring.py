@@ -10,6 +10,7 @@ from shutil import copytree, rmtree
 import pytest
 
 from bailee.accounts import OPERATOR
+from bailee.accounts.groups import GroupRule, GroupRules
 from bailee.accounts.sign_ins import ConfirmedSignIn
 from bailee.backup import replaying
 from bailee.backup.checking import verified
@@ -26,6 +27,8 @@ from bailee.vault.prolonging import KeepingAct
 from support.homes.backed_up import START, BackedUp
 from support.homes.captured import begun, end
 from support.roots.places import RootPlaces
+
+PASSWORD = "a long enough password"
 
 
 @pytest.fixture
@@ -253,6 +256,57 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
         assert ["owner"] == [one.role for one in members]
         assert not registry.people.get(made["person"]).operator
         assert 7 == keys.get(kept["account"]).stored_mb
+
+
+@pytest.mark.row("R5", "O1")
+def test_what_an_organisation_took_back_since_stays_taken_back(place: BackedUp) -> None:
+    """A rule for groups, or all of them; a service account; passwords that ended with a sign-in by
+    the provider alone, though that was lifted since; a key whose last day came.
+    """
+    node, groups = place.node, place.node.registry.groups
+    made = {name: str(place.ask("organisation.create", name=name, plan="team")["organisation"])
+            for name in ("Acme", "Bird", "Coop")}  # fmt: skip
+    acme, bird, coop = made.values()
+    for name, organisation in made.items():
+        place.ask("organisation.provider", organisation=organisation, issuer="https://id.example",
+                  domain=f"{name.lower()}.example", client_id="bailee")  # fmt: skip
+    staff, admins = GroupRule("staff", acme), GroupRule("admins", acme, "admin")
+    groups.set_rules(acme, GroupRules((staff, admins), scope="groups"), by=OPERATOR)
+    groups.set_rules(coop, GroupRules((GroupRule("all", coop),)), by=OPERATOR)
+    person = place.person("pia@x.example")["person"]
+    place.ask("organisation.member", organisation=acme, person=person, role="member")
+    passwords = node.registry.passwords
+    herself = node.registry.authority.by_person(person)
+    passwords.set_password(person, PASSWORD, old=None, by=herself, address="127.0.0.1")
+    assert person == passwords.sign_in("pia@x.example", PASSWORD, address="127.0.0.1")
+    ends = place.ask("key.create", name="ends", organisation=acme, days=3)
+    jobs = [
+        place.ask("workload.add", organisation=acme, name=name, issuer="https://ci.example",
+                  audience="bailee", claims={"sub": f"repo:acme/{name}"})["id"]
+        for name in ("kept", "gone")
+    ]  # fmt: skip
+    place.back_up()
+    place.ask("workload.remove", id=jobs[1])
+    later = GroupRules((staff, GroupRule("late", acme, "admin")), claim="roles")
+    groups.set_rules(acme, later, by=OPERATOR)
+    groups.set_rules(bird, GroupRules((GroupRule("few", bird),)), by=OPERATOR)
+    groups.set_rules(coop, None, by=OPERATOR)
+    for only in (True, False):
+        place.ask("organisation.provider_only", organisation=acme, only=only)
+    place.clock.advance(timedelta(days=3, minutes=1))
+    place.take_log()
+    done = place.restore()
+    with place.restored() as restored:
+        registry = restored.node.registry
+        assert [jobs[0]] == [one.account_id for one in registry.workloads.of_organisation(acme)]
+        assert GroupRules((staff,), "roles", "groups") == registry.groups.rules(acme)
+        assert GroupRules((), "groups") == registry.groups.rules(bird)
+        assert registry.groups.rules(coop) is None
+        with pytest.raises(InputError):
+            registry.passwords.sign_in("pia@x.example", PASSWORD, address="127.0.0.1")
+        registry.authority.refuse_provider_only(person)
+        assert registry.accounts.authenticate(ends["key"].encode()) is None
+    assert any(person in one and "provider alone" in one for one in done.look)
 
 
 @pytest.mark.row("R5")

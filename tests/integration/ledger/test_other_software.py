@@ -58,10 +58,12 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     made = Log(tmp_path_factory.mktemp("log"))
     entries = [n.to_bytes(32, "big") for n in range(SIZE)]
     hashes = [tree.leaf_hash(one) for one in entries]
+    edge = tree.Frontier()
     for old, new in ((0, 300), (300, 65_600), (65_600, SIZE)):
+        edge, came = edge.grown_by(hashes[old:new])
         for tile, data in (
             *tiles.bundled(old, entries[old:new], made.fetch),
-            *tiles.written(old, hashes[old:new], made.fetch),
+            *tiles.written(old, came, made.fetch),
         ):
             path = made.folder / tile.path
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from bailee.ledger.payload import commitment, digest_of, payload
+from bailee.ledger.payload import commitment, digest_of, payload, written
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -23,17 +23,17 @@ def test_the_bytes_of_a_payload_are_these() -> None:
         b'"number":7,"ratio":0.5,"text":"\xc3\xa9\\n"},'
         b'"digest":"e761cf5278d735a3a932db8e4ccf9467395978f9f6db8e904a18de9101e57fe2",'
         b'"format":"bailee/audit/1","kind":"access.read","subject":"ses_1"}'
-    ) == payload(AT, "access.read", "ses_1", body, digest)
+    ) == payload(written(AT), "access.read", "ses_1", body, digest)
     assert sha256(bytes(32) + b'{"entry":"x","reason":"\xc3\xa9"}').digest() == digest
-    assert b'"digest":null' in payload(AT, "access.read", "ses_1", {}, None)
+    assert b'"digest":null' in payload(written(AT), "access.read", "ses_1", {}, None)
 
 
 def test_a_moment_is_the_same_wherever_it_is_read() -> None:
     """The zone in which a moment is given, and the order of particulars, change nothing."""
     elsewhere = AT.astimezone(timezone(timedelta(hours=8)))
 
-    assert payload(AT, "k", "s", {"a": 1, "b": 2}, None) == payload(
-        elsewhere, "k", "s", {"b": 2, "a": 1}, None
+    assert payload(written(AT), "k", "s", {"a": 1, "b": 2}, None) == payload(
+        written(elsewhere), "k", "s", {"b": 2, "a": 1}, None
     )
 
 

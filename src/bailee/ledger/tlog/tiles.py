@@ -104,24 +104,27 @@ def grown(old: int, new: int) -> Iterator[Tile]:
             yield from of(level, new, before)
 
 
-def written(old: int, leaf_hashes: Sequence[bytes], fetch: Fetch) -> Iterator[tuple[Tile, bytes]]:
-    """The tiles of a log of size `old` that grew by leaves, with their bytes.
+def written(
+    old: int, came: Sequence[Sequence[bytes]], fetch: Fetch
+) -> Iterator[tuple[Tile, bytes]]:
+    """The tiles of a log of size `old` that grew, with their bytes.
 
-    `fetch`: the log's own partial tiles, of size `old`. They are not verified.
+    `came`: the nodes that came, by their level (`tree.Frontier.grown_by`). `fetch`: the log's own
+    partial tiles, of size `old`. They are not verified.
     """
-    level, hashes, new = 0, [*leaf_hashes], old + len(leaf_hashes)
-    while hashes:
+    for level, nodes in enumerate(came[::HEIGHT]):
+        if not nodes:
+            return
         before = old >> HEIGHT * level
+        new = before + len(nodes)
+        head = b""
         if width := before % WIDTH:
-            (edge,) = fetch([Tile(level, before // WIDTH, width)])
-            hashes = _hashes(edge) + hashes
-        above = []
-        for place, tile in enumerate(of(level, new, before)):
-            held = hashes[place * WIDTH : (place + 1) * WIDTH]
-            yield tile, b"".join(held)
-            if tile.width == WIDTH:
-                above.append(Frontier().grown(held).root())
-        level, hashes = level + 1, above
+            (head,) = fetch([Tile(level, before // WIDTH, width)])
+        for number in range(before // WIDTH, -(-new // WIDTH)):
+            start, end = number * WIDTH, min((number + 1) * WIDTH, new)
+            beside = nodes[max(start, before) - before : end - before]
+            yield Tile(level, number, end - start), head + b"".join(beside)
+            head = b""
 
 
 def bundled(old: int, entries: Sequence[bytes], fetch: Fetch) -> Iterator[tuple[Tile, bytes]]:

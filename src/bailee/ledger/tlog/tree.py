@@ -88,22 +88,32 @@ class Frontier:
         Raises:
             IntegrityError: one is not 32 bytes.
         """
+        return self.grown_by(leaf_hashes)[0]
+
+    def grown_by(self, leaf_hashes: Iterable[bytes]) -> tuple[Frontier, list[list[bytes]]]:
+        """The same, and what came with it: for each level, the leaves' first, the hashes of the
+        nodes that are whole now and were not, which are those from `size >> level` on.
+
+        Raises:
+            IntegrityError: one is not 32 bytes.
+        """
         hashes = list(leaf_hashes)
         _demand_hashes(hashes)
-        kept = [*self.edge]
+        kept, came = [*self.edge], list[list[bytes]]()
         size, right, level = self.size + len(hashes), [], 0
         while size >> level:
+            came.append(hashes)
             if self.size >> level & 1:  # the left end of this level is the edge's
-                hashes.insert(0, kept.pop())
+                hashes = [kept.pop(), *hashes]
             if len(hashes) & 1:
-                right.append(hashes.pop())
+                right.append(hashes[-1])
             pairs = iter(hashes)
             hashes = [
                 sha256(b"\x01" + left + other).digest()
-                for left, other in zip(pairs, pairs, strict=True)
+                for left, other in zip(pairs, pairs, strict=False)  # an odd one is in no pair
             ]
             level += 1
-        return Frontier(size, tuple(reversed(right)))
+        return Frontier(size, tuple(reversed(right))), came
 
     def root(self) -> bytes:
         """The root hash."""
