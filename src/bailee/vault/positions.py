@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, exists, not_, select
+from sqlalchemy import Connection, bindparam, delete, not_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.among import among
@@ -34,9 +34,7 @@ _MOVE_ON: Final = (
 _POSITION: Final = select(spool_positions.c.next, spool_positions.c.ahead).where(
     spool_positions.c.file == bindparam("which"), sound(spool_positions)
 )
-_UNSOUND: Final = select(
-    exists().where(spool_positions.c.file == bindparam("which"), not_(sound(spool_positions)))
-)
+_UNSOUND: Final = not_(sound(spool_positions))
 
 
 def position(connection: Connection, file: str) -> Progress:
@@ -45,9 +43,11 @@ def position(connection: Connection, file: str) -> Progress:
     return Progress() if row is None else Progress.stored(row.next, row.ahead)
 
 
-def is_damaged(connection: Connection, file: str) -> bool:
-    """Whether a file's row is not what was written."""
-    return bool(connection.execute(_UNSOUND, {"which": file}).scalar())
+def damaged(connection: Connection) -> list[str]:
+    """The rows that are not what was written, by the file's name that stands in them. It may be
+    that which was changed: then another file's row is missing.
+    """
+    return list(connection.execute(select(spool_positions.c.file).where(_UNSOUND)).scalars())
 
 
 def move_on(connection: Connection, sealed: Mapping[str, Progress]) -> None:
@@ -61,10 +61,10 @@ def move_on(connection: Connection, sealed: Mapping[str, Progress]) -> None:
     )
 
 
-def replace(connection: Connection, file: str, sealed: Progress) -> None:
-    """Put another row in the place of one that is damaged."""
-    forget(connection, file)
-    move_on(connection, {file: sealed})
+def replace(connection: Connection, sealed: Mapping[str, Progress]) -> None:
+    """Put these rows in the place of those that are damaged."""
+    connection.execute(delete(spool_positions).where(_UNSOUND))
+    move_on(connection, sealed)
 
 
 def forget(connection: Connection, file: str) -> None:

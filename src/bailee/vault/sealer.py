@@ -28,7 +28,7 @@ from sqlalchemy import Engine
 
 from bailee.admission import Unsealed
 from bailee.clock import Clock
-from bailee.damage import UNSOUND, Damages
+from bailee.damage import Damages
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import StorageError
 from bailee.keeping.receipts import Record
@@ -170,9 +170,10 @@ class Sealer:
 
     def _work_left(self, file: str) -> None:
         """Seal what an earlier process left in a file, the first few frames warily."""
+        self._mend_positions()
         group: list[Kept] = []
         size = 0
-        for kept in self._recovery.frames(file, self._sealed_of_left(file)):
+        for kept in self._recovery.frames(file, self.sealed(file)):
             if self.queue.stopping:
                 return
             if self._recovery.wary(kept):
@@ -312,14 +313,16 @@ class Sealer:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return positions.position(connection, file)
 
-    def _sealed_of_left(self, file: str) -> Progress:
-        """The same, of a file that was left. Where its row is damaged, the index is asked."""
+    def _mend_positions(self) -> None:
+        """Where a row that says how far a file is sealed is damaged, ask the index itself, for all
+        files that were left: of which the row is may be what was changed.
+        """
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            if not positions.is_damaged(connection, file):
-                return positions.position(connection, file)
-        self._damages.note(f"spool_positions {file}", f"{UNSOUND} The index says what is filed.")
-        frames = self._recovery.named(file)
+            damaged = positions.damaged(connection)
+        if not damaged:
+            return
+        self._damages.note_all("spool_positions", damaged)
+        frames = {file: self._recovery.named(file) for file in self._recovery.files}
         with storage_errors("the vault's index"), self._lock, self._engine.begin() as connection:
-            sealed = positions.found(connection, frames)
-            positions.replace(connection, file, sealed)
-        return sealed
+            found = {file: positions.found(connection, some) for file, some in frames.items()}
+            positions.replace(connection, found)
