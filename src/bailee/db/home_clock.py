@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Engine, Float, Integer, String, Table, delete, select
+from sqlalchemy import Column, Engine, Float, Integer, String, Table, delete, func, not_, select
 from sqlalchemy.dialects.sqlite import insert
 
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
-from bailee.db.metadata import Moment, data
+from bailee.db.metadata import Moment, check, data
 from bailee.steady import SeenTime
 
 home_clock = Table(
@@ -18,24 +19,39 @@ home_clock = Table(
     Column("boot", String, nullable=False),
     Column("held", Float),
     Column("told", Float),
+    check(),
 )
-"""One row. `told`: by how many seconds the step is that stands in the audit record as held."""
+"""One row, which is checked: a home that took a moment of another year for its time would find
+everything past it. `told`: by how many seconds the step is that stands in the audit record as
+held."""
 
 _WHAT = "the home's time"
 
 
 def last_seen(engine: Engine) -> tuple[SeenTime | None, float | None]:
-    """The time that was noted last, and by how many seconds the step is that was entered.
+    """The time that was noted last, and by how many seconds the step is that was entered. A row
+    that is not what was written says nothing (`is_damaged`).
 
     Raises:
         StorageError: it can't be read.
     """
     with storage_errors(_WHAT), reading(engine) as connection:
-        row = connection.execute(select(home_clock)).first()
+        row = connection.execute(select(home_clock).where(sound(home_clock))).first()
     if row is None:
         return None, None
     # What was entered is, within the bound that makes a step, what is held.
     return SeenTime(row.now, row.unset, row.boot, row.held, row.told), row.told
+
+
+def is_damaged(engine: Engine) -> bool:
+    """Whether a time was noted, and what stands there is not what was written.
+
+    Raises:
+        StorageError: it can't be read.
+    """
+    damaged = select(func.count()).select_from(home_clock).where(not_(sound(home_clock)))
+    with storage_errors(_WHAT), reading(engine) as connection:
+        return connection.execute(damaged).scalar_one() > 0
 
 
 def forget(engine: Engine) -> None:
@@ -63,4 +79,6 @@ def note(engine: Engine, seen: SeenTime, told: float | None) -> None:
     }
     statement = insert(home_clock).values(id=1, **values)
     with storage_errors(_WHAT), engine.begin() as connection:
+        # A change would leave a row that is not sound as it is.
+        connection.execute(delete(home_clock).where(not_(sound(home_clock))))
         connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))

@@ -155,6 +155,7 @@ spool_positions = Table(
     Column("file", String, primary_key=True),
     Column("next", Integer, nullable=False),
     Column("ahead", LargeBinary),
+    check(),
 )
 """What of a spool file has been sealed: its first `next` frames are in the index, and of those
 beyond, the ones that `ahead` has a bit for (`vault.progress`)."""
@@ -172,6 +173,7 @@ tombstones = Table(
     Column("digest", LargeBinary, primary_key=True),
     Column("owner", String, nullable=False, index=True),
     Column("until", Moment, nullable=False),
+    check(),
 )
 """Keyed digests of what was deleted: of the id that a client gave a session, and of how its
 conversations began. Nothing that goes on with it is kept `until` then."""

@@ -14,7 +14,7 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,7 +28,14 @@ from bailee.errors import IntegrityError
 from bailee.keyring import damage, rooted, verifying
 from bailee.keyring.copying import copy
 from bailee.keyring.damage import DamagedKey
-from bailee.keyring.destroying import DestroyedKek, destroy, destroy_due, due, remove_dead
+from bailee.keyring.destroying import (
+    DestroyedKek,
+    destroy,
+    destroy_due,
+    due,
+    remove_dead,
+    unopened,
+)
 from bailee.keyring.epochs import ends_at, epoch_of
 from bailee.keyring.holding import hold
 from bailee.keyring.moving import Moved, Want, move
@@ -217,13 +224,22 @@ class Keyring:
         with storage_errors("the keyring"), reading(self.engine) as connection:
             return due(connection, now)
 
-    def destroy_due(self, now: datetime) -> list[DestroyedKek]:
-        """Destroy every KEK whose epoch has ended by `now`, and so every key under it.
+    def unopened(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """Those of some KEKs that do not open, with the subjects under each.
+
+        Raises:
+            StorageError: the store can't be read, or the root is away.
+        """
+        return unopened(self._store, ids)
+
+    def destroy_due(self, now: datetime, left: Collection[str] = ()) -> list[DestroyedKek]:
+        """Destroy every KEK whose epoch has ended by `now`, and so every key under it; but for
+        those that are `left`.
 
         Raises:
             StorageError: the store can't be written; call again.
         """
-        return destroy_due(self._store, now)
+        return destroy_due(self._store, now, left)
 
     def remove_dead(self, most: int = 20_000) -> int:
         """Remove up to `most` rows of DEKs whose KEK is gone; how many were removed.

@@ -8,6 +8,7 @@ Rules kept here:
   them declared (`particulars`).
 * What is somebody's is sealed under their key before it reaches the database. Nothing is sealed
   for who was erased: it is left out.
+* An entry that can't be read is noted (`damage`) and left out; the others are read all the same.
 * An append inside the caller's transaction (`connection`) stands or falls with it, so the record
   and what it records can't part.
 """
@@ -24,6 +25,7 @@ import orjson
 from sqlalchemy import Connection, CursorResult, Engine, insert, select, update
 
 from bailee.clock import Clock
+from bailee.damage import Damages, why
 from bailee.db.among import among
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import DbRow, Query, reading, storage_errors
@@ -98,13 +100,15 @@ class Ledger:
         sealing: Sealing,
         *,
         appended: Callable[[], None] = lambda: None,
+        damages: Damages | None = None,
     ) -> None:
-        """`appended` is called after each entry."""
+        """`appended` is called after each entry; `damages` is told which can't be read."""
         self._engine = engine
         self._clock = clock
         self.sealing = sealing
         """The keys under which particulars lie."""
         self._appended = appended
+        self._damages = damages or Damages()
 
     def append(
         self,
@@ -168,7 +172,7 @@ class Ledger:
         query = _matching(kind, subject)
         if whose is not None:
             query = query.where(audit.c.whose == whose)
-        yield from map(self._leaf, reversed(self._rows(query.limit(newest))))
+        yield from self._leaves(reversed(self._rows(query.limit(newest))))
 
     def latest(
         self,
@@ -184,30 +188,52 @@ class Ledger:
         query = _matching(kind, subject).limit(most)
         if before is not None:
             query = query.where(audit.c.number < before)
-        return [self._leaf(row) for row in self._rows(query)]
+        return list(self._leaves(self._rows(query)))
 
     def get(self, number: int) -> Leaf:
         """The entry with this number.
 
         Raises:
             InputError: code `not_found`, there is none.
+            IntegrityError: it can't be read.
         """
-        found = self._rows(_ENTRIES.where(audit.c.number == number))
-        if not found:
+        there = select(audit.c.number).where(audit.c.number == number)
+        if not self._rows(there):
             raise InputError(f"the audit record has no entry {number}.", code="not_found")
-        return self._leaf(found[0])
+        found = list(self._leaves(self._rows(_ENTRIES.where(audit.c.number == number))))
+        if not found:
+            raise IntegrityError(
+                f"entry {number} of the audit record can't be read.",
+                hint="`bailee verify` says what is damaged; the log has what it commits to",
+            )
+        return found[0]
+
+    def _leaves(self, rows: Iterable[DbRow]) -> Iterator[Leaf]:
+        """What the rows say. One that can't be read is noted, and left out."""
+        return self._damages.each(rows, self._leaf, lambda row: f"audit entry {row.number}")
 
     def _rows(self, query: Query) -> Sequence[DbRow]:
         with storage_errors("the audit record"), reading(self._engine) as connection:
-            return connection.execute(query).all()
+            try:
+                return connection.execute(query).all()
+            except (ValueError, TypeError):  # of a column of one of them, and it does not say which
+                return self._one_by_one(connection, query)
+
+    def _one_by_one(self, connection: Connection, query: Query) -> list[DbRow]:
+        """The same, but for the rows that can't be read."""
+        found: list[DbRow] = []
+        for number in connection.execute(query.with_only_columns(audit.c.number)).scalars().all():
+            try:
+                found += connection.execute(_ENTRIES.where(audit.c.number == number)).all()
+            except (ValueError, TypeError) as error:
+                self._damages.note(f"audit entry {number}", why(error))
+        return found
 
     def about(self, subjects: Sequence[str]) -> Iterator[Leaf]:
         """The entries about any of these subjects, in no order in particular."""
         for start in range(0, len(subjects), _AT_ONCE):
             query = _ENTRIES.where(among(audit.c.subject, subjects[start : start + _AT_ONCE]))
-            with storage_errors("the audit record"), reading(self._engine) as connection:
-                rows = connection.execute(query).all()
-            yield from map(self._leaf, rows)
+            yield from self._leaves(self._rows(query))
 
     def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, object]:
         plain, hidden = divide(kind, subject, body)
@@ -247,7 +273,8 @@ class Ledger:
         Raises:
             StorageError: the record can't be read.
         """
-        query = select(audit).where(audit.c.sealed.is_not(None))
+        columns = (audit.c[name] for name in ("number", "kind", "subject", "whose", "sealed"))
+        query = select(*columns).where(audit.c.sealed.is_not(None))
         found = []
         with storage_errors("the audit record"), reading(self._engine) as connection:
             for row in connection.execute(query):

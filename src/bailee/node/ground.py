@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from bailee import config
 from bailee.clock import Clock
 from bailee.config import Settings
-from bailee.damage import Damages
+from bailee.damage import UNSOUND, Damages
 from bailee.db import home_clock
 from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
@@ -152,7 +152,9 @@ def lay(
         sequencer.noted()
 
     damages = Damages()
-    ledger = Ledger(data, time, holders, appended=appended)
+    if minding is not None and minding.damaged:
+        damages.note("home_clock 1", f"{UNSOUND} The machine's clock is taken as it is.")
+    ledger = Ledger(data, time, holders, appended=appended, damages=damages)
     activations = Activations(data, ledger, time, damages)
     with room.deleting():
         holding = activations.begin(named)

@@ -43,6 +43,7 @@ class Minding:
         """Raises: StorageError."""
         self._engine = engine
         self._one = threading.Lock()  # while the clock is looked at, or a step followed
+        self.damaged = home_clock.is_damaged(engine)  # at the start; it is noted anew
         seen, self._told = home_clock.last_seen(engine)
         self.clock = SteadyClock(machine, seen)
 

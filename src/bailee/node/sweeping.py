@@ -143,9 +143,15 @@ class Sweeping:
         Raises:
             StorageError: it can't be read.
         """
-        query = select(sweep_steps).order_by(sweep_steps.c.name)
+        names = select(sweep_steps.c.name).order_by(sweep_steps.c.name)
+        found: list[StepNote] = []
         with storage_errors(_WHAT), reading(self._stores.data) as connection:
-            return [StepNote(**row._mapping) for row in connection.execute(query)]
+            for name in connection.execute(names).scalars().all():
+                # One that can't be read is noted anew, when its step has been.
+                with suppress(ValueError, TypeError):
+                    query = select(sweep_steps).where(sweep_steps.c.name == name)
+                    found += [StepNote(**row._mapping) for row in connection.execute(query)]
+        return found
 
     def _note(self, steps: Steps, at: datetime) -> None:
         before = {note.name: note for note in self.notes()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.migrate import DECIDING
 from bailee.db.salvaging import lost
 from bailee.errors import BaileeError, StorageError
+from bailee.ledger import history
+from bailee.ledger.history import History
+from bailee.ledger.tlog.trust import NONE, Trust
+from bailee.ledger.verifying import Check, CheckedLog
 from bailee.node.stores import Stores
 from bailee.shown import line
 from bailee.telemetry.shelves import shelf_of
@@ -62,12 +66,25 @@ def verify(node: Stores, now: datetime) -> Verified:
         *(("vault", part) for part in node.vault.verifying(checked).all(now)),
         ("vault/reports", _reports(node, now, checked)),
         ("vault/telemetry", _telemetry(node, now)),
+        ("ledger", _log(node, checked)),
     ):
         try:
             found.update(check)
         except BaileeError as error:
             found.add(Damaged(of, error.message))
     return Verified(checked, _one_each(found))
+
+
+def check_log(node: Stores, trust: Trust, remembered: bytes | None = None) -> CheckedLog:
+    """Check the audit record's log, and all entries; beside a checkpoint that somebody remembers.
+
+    Raises:
+        StorageError: a file or the database can't be read at all.
+        IntegrityError: what is remembered is no checkpoint of this log.
+    """
+    files, sealing = node.sequencer.folder, node.ledger.sealing
+    past = History(files, lambda: node.keyring.secret(history.NAME))
+    return Check(files, trust, remembered, node.data, sealing, history=past).run()
 
 
 def _one_each(found: Iterable[Damaged]) -> list[Damaged]:
@@ -132,6 +149,17 @@ def _telemetry(node: Stores, now: datetime) -> Iterator[Damaged]:
         if shelf_of(leaf.subject).expires_at > now:
             said = f"{leaf.body.get('length')} bytes of its journal did not open."
             yield Damaged(f"telemetry {leaf.subject}", said)
+
+
+def _log(node: Stores, checked: dict[str, int]) -> Iterator[Damaged]:
+    """Files of the log, and entries, that are not what was signed. Whether witnesses have seen it
+    is another question (`bailee audit verify`).
+    """
+    found = check_log(node, replace(node.cosigning.trust, quorum=NONE))
+    checked["entries"] = found.entries
+    for one in found.damaged:
+        is_entry = one.where.startswith("audit ")
+        yield Damaged(one.where if is_entry else f"ledger/{one.where}", one.what)
 
 
 def _consents(node: Stores) -> Iterator[Damaged]:

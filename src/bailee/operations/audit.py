@@ -9,13 +9,12 @@ from typing import Final
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError, IntegrityError
 from bailee.ledger import Leaf
-from bailee.ledger import history as histories
 from bailee.ledger.cosigning import WitnessStanding
 from bailee.ledger.folder import CHECKPOINT
-from bailee.ledger.history import History
 from bailee.ledger.tlog import notes
-from bailee.ledger.verifying import Check, CheckedLog
+from bailee.ledger.verifying import CheckedLog
 from bailee.node import Node
+from bailee.node.verifying import check_log
 from bailee.operations import pages, receipts
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
@@ -109,10 +108,7 @@ def verify(asks: Asks, node: Node, *, since: str | None = None) -> CheckedLog:
             notes.read(since.encode())
         except IntegrityError as error:
             raise InputError(error.message, hint="give a checkpoint as it was kept") from error
-    at, before = node.sequencer, None if since is None else since.encode()
-    history = History(at.folder, lambda: node.keyring.secret(histories.NAME))
-    trust, sealing = node.cosigning.trust, node.ledger.sealing
-    return Check(at.folder, trust, before, node.data, sealing, history=history).run()
+    return check_log(node, node.cosigning.trust, None if since is None else since.encode())
 
 
 @operation()

@@ -258,7 +258,7 @@ class Days:
         wanted = columns.schema(data_class, self._registry)
         tables = [wanted.empty_table().select(list(columns_wanted))]
         with self.lock:
-            query = select(telemetry_files).where(
+            query = select(telemetry_files.c.name).where(
                 telemetry_files.c.shelf.startswith(f"{data_class}~"),
                 telemetry_files.c.expires_at > now,
                 telemetry_files.c.last_ms >= since_ms,
@@ -305,7 +305,7 @@ class Days:
         """
         from bailee.telemetry import columns
 
-        query = select(telemetry_files).where(telemetry_files.c.expires_at > now)
+        query = select(telemetry_files.c.name).where(telemetry_files.c.expires_at > now)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             names = [row.name for row in connection.execute(query)]
         for name in names:
@@ -326,7 +326,8 @@ class Days:
     def holdings(self, now: datetime) -> list[ShelfHolding]:
         """What is kept at `now`, by shelf. Rows in the journal are not counted yet."""
         totals: dict[Shelf, tuple[int, int]] = {}
-        query = select(telemetry_files).where(telemetry_files.c.expires_at > now)
+        columns = (telemetry_files.c[name] for name in ("name", "rows", "bytes"))
+        query = select(*columns).where(telemetry_files.c.expires_at > now)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             for row in connection.execute(query):
                 try:

@@ -36,6 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.damage import Damages
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, Query, reading, storage_errors
@@ -69,6 +70,7 @@ from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digests_of
 from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.delta import replies
+from bailee.vault.early import too_early
 from bailee.vault.going_round import Round
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
@@ -166,6 +168,7 @@ class Forgetting:
         tombstones: Tombstones,
         stored: Stored,
         receipts: Receipts,
+        damages: Damages,
         rotation_interval: timedelta,
     ) -> None:
         self._engine = engine
@@ -177,6 +180,7 @@ class Forgetting:
         self._holds = holds
         self._tombstones = tombstones
         self._stored = stored
+        self._damages = damages
         self._rotation_interval = rotation_interval
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
@@ -438,7 +442,10 @@ class Forgetting:
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
-        due = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
+        every = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
+        ids = [kek.kek_id for kek in every]
+        left = too_early(self._engine, self._keyring, ids, now, self._damages)
+        due = [kek for kek in every if kek.kek_id not in left]
         begun = [
             one for one in self.receipts.in_state(REQUESTED, INACCESSIBLE) if one.kind == EXPIRY
         ]
@@ -452,7 +459,7 @@ class Forgetting:
             begun += self.receipts.request(EXPIRY, ended, now)
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
-        destroyed = self._keyring.destroy_due(now)
+        destroyed = self._keyring.destroy_due(now, left)
         self.receipts.advance_all(begun, KEY_DESTROYED, now)
         return len(destroyed)
 

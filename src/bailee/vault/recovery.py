@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -209,6 +210,20 @@ class Recovery:
             elif file not in self._abandoned:
                 self._record("vault.spool_expired", file, {})
                 self._abandoned.add(file)
+
+    def named(self, file: str) -> list[tuple[int, str, str]]:
+        """Of each frame of a file that opens, its number, the id and the owner of its exchange.
+
+        Raises:
+            StorageError: the file can't be read.
+        """
+        named: list[tuple[int, str, str]] = []
+        with suppress(IntegrityError):  # its key does not open: nothing is taken from it
+            for one in self._reader.read(file):
+                if not isinstance(one, DamagedFrame):
+                    exchange = one.exchange or self._reader.one(one)
+                    named.append((one.sequence, exchange.exchange_id, exchange.owner))
+        return named
 
     def put_aside(self, kept: Kept, error: str) -> None:
         """Put the bytes of a frame aside, and report it.

@@ -24,17 +24,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from sqlalchemy import Connection, Engine, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Engine
 
 from bailee.admission import Unsealed
 from bailee.clock import Clock
+from bailee.damage import Damages
 from bailee.db.engine import reading, storage_errors
-from bailee.db.vault import spool_positions
 from bailee.errors import StorageError
 from bailee.keeping.receipts import Record
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
+from bailee.vault import positions
 from bailee.vault.batch import Batch, BatchItem, OvertakenError
 from bailee.vault.conversations import Conversations
 from bailee.vault.progress import Progress
@@ -51,16 +51,6 @@ from bailee.vault.workbench_process import WorkerEnded
 
 _RETRY_SECONDS: Final = 1.0
 _TRIES: Final = 10  # to seal a batch that another process overtakes
-_MOVE_ON: Final = (
-    upsert(spool_positions)
-    .values(file=bindparam("file"), next=bindparam("next"), ahead=bindparam("ahead"))
-    .on_conflict_do_update(
-        index_elements=["file"], set_={"next": bindparam("next"), "ahead": bindparam("ahead")}
-    )
-)
-_POSITION: Final = select(spool_positions.c.next, spool_positions.c.ahead).where(
-    spool_positions.c.file == bindparam("which")
-)
 
 
 class Sealer:
@@ -88,6 +78,7 @@ class Sealer:
         tombstones: Tombstones,
         deleted_by: Callable[[], str],
         stored: Stored,
+        damages: Damages,
         room: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
@@ -106,6 +97,7 @@ class Sealer:
         self._tombstones = tombstones
         self._deleted_by = deleted_by
         self._stored = stored
+        self._damages = damages
         self._room = room
         self._retry_seconds = retry_seconds
         # The sealer's thread's alone.
@@ -178,6 +170,7 @@ class Sealer:
 
     def _work_left(self, file: str) -> None:
         """Seal what an earlier process left in a file, the first few frames warily."""
+        self._mend_positions()
         group: list[Kept] = []
         size = 0
         for kept in self._recovery.frames(file, self.sealed(file)):
@@ -300,16 +293,16 @@ class Sealer:
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             if batch is not None:
                 batch.put_rows(connection)
-            positions = []
-            for file, some in sequences.items():
-                sealed = _sealed(connection, file).plus(some)
-                positions.append({"file": file, "next": sealed.next, "ahead": sealed.ahead_bytes})
-            connection.execute(_MOVE_ON, positions)
+            sealed = {
+                file: positions.position(connection, file).plus(some)
+                for file, some in sequences.items()
+            }
+            positions.move_on(connection, sealed)
 
     def _release(self, file: str) -> None:
         self._reader.release(file)
         with storage_errors("the vault's index"), self._engine.begin() as connection:
-            connection.execute(delete(spool_positions).where(spool_positions.c.file == file))
+            positions.forget(connection, file)
 
     def _unsealed(self, frames: Sequence[Kept]) -> list[Kept]:
         sealed = {file: self.sealed(file) for file in {kept.file for kept in frames}}
@@ -318,9 +311,18 @@ class Sealer:
     def sealed(self, file: str) -> Progress:
         """Which of a file's frames are in the index."""
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return _sealed(connection, file)
+            return positions.position(connection, file)
 
-
-def _sealed(connection: Connection, file: str) -> Progress:
-    row = connection.execute(_POSITION, {"which": file}).first()
-    return Progress() if row is None else Progress.stored(row.next, row.ahead)
+    def _mend_positions(self) -> None:
+        """Where a row that says how far a file is sealed is damaged, ask the index itself, for all
+        files that were left: of which the row is may be what was changed.
+        """
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            damaged = positions.damaged(connection)
+        if not damaged:
+            return
+        self._damages.note_all("spool_positions", damaged)
+        frames = {file: self._recovery.named(file) for file in self._recovery.files}
+        with storage_errors("the vault's index"), self._lock, self._engine.begin() as connection:
+            found = {file: positions.found(connection, some) for file, some in frames.items()}
+            positions.replace(connection, found)

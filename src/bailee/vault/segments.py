@@ -18,11 +18,21 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, bindparam, delete, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    String,
+    bindparam,
+    delete,
+    func,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import DbRow, reading, storage_errors
@@ -31,7 +41,13 @@ from bailee.errors import StorageError
 from bailee.vault.files import Files
 from bailee.vault.objects import Objects
 
-_NAMED = select(segments).where(segments.c.id == bindparam("which"))  # built once, read often
+_NAMED = select(segments.c.data_class, segments.c.expiry_day).where(
+    segments.c.id == bindparam("which")
+)  # built once, read often
+_AS_STORED = tuple(
+    type_coerce(column, String).label(column.name) if column is segments.c.opened_at else column
+    for column in segments.c
+)
 
 
 @dataclass(slots=True)
@@ -91,7 +107,7 @@ class Segments:
         if not self._in_doubt:
             return
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            rows = {row.id: row for row in connection.execute(select(segments))}
+            rows = {row.id: row for row in connection.execute(select(*_AS_STORED))}
         for key, segment in list(self._open.items()):
             row = rows.get(segment.id)
             segment.length = row.length if row is not None else 0
@@ -170,7 +186,8 @@ class Segments:
             raise _failed(error) from error
         try:
             with _disk():
-                return os.pread(descriptor, length, offset)
+                size = os.fstat(descriptor).st_size  # what a damaged row asks for may be anything
+                return os.pread(descriptor, max(0, min(length, size - offset)), offset)
         finally:
             os.close(descriptor)
 
@@ -227,7 +244,7 @@ class Segments:
             StorageError: the disk or the index failed; or all open segments are missing.
         """
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            rows = connection.execute(select(segments)).all()
+            rows = connection.execute(select(*_AS_STORED)).all()
             used = set(connection.execute(select(exchanges.c.segment_id).distinct()).scalars())
         known = {row.id: row for row in rows if row.state == "open"}
         shipped = {row.id: row for row in rows if row.state != "open"}
@@ -245,14 +262,28 @@ class Segments:
                     path.unlink()
                     continue
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-                os.ftruncate(descriptor, row.length)
+                there = os.fstat(descriptor)
+                length = self._length(row, there.st_size)
+                os.ftruncate(descriptor, length)
                 key = (row.data_class, row.expiry_day)
+                opened = _moment(row.opened_at, there.st_mtime)
                 self._open[key] = OpenSegment(
-                    row.id, row.data_class, row.expiry_day, row.opened_at, descriptor, row.length
+                    row.id, row.data_class, row.expiry_day, opened, descriptor, length
                 )
         for row in list(known.values()):
             if row.id in used and self._is_kept(row):
                 self._set(row.id, "shipped")
+
+    def _length(self, row: DbRow, size: int) -> int:
+        """Where a segment ends, of which `size` bytes are there: where its row says, but behind
+        every record that the index has in it, and with no hole. So a damaged row cuts nothing off.
+        """
+        end = exchanges.c.offset + exchanges.c.length
+        last = select(func.max(end)).where(exchanges.c.segment_id == row.id, end <= size)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            known = connection.execute(last).scalar() or 0
+        said = row.length if isinstance(row.length, int) else 0
+        return min(max(said, int(known)), size)
 
     def _check_there(self, known: Mapping[str, DbRow], used: Collection[str]) -> None:
         """Whether the folder is the one that the index is of. A segment that is not used was being
@@ -311,6 +342,14 @@ class Segments:
 
 def _name(data_class: str, expiry_day: str, segment_id: str) -> str:
     return f"{data_class}/{expiry_day}/{segment_id}"
+
+
+def _moment(stored: str, else_at: float) -> datetime:
+    """When a segment was opened, or at what time its file was changed, where that can't be read."""
+    try:
+        return datetime.fromisoformat(stored).replace(tzinfo=UTC)
+    except (ValueError, TypeError):
+        return datetime.fromtimestamp(else_at, UTC)
 
 
 class _disk:

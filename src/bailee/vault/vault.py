@@ -207,6 +207,7 @@ class Vault:
             tombstones=tombstones,
             deleted_by=deleted_by,
             stored=self.stored,
+            damages=self.damages,
             room=room,
         )
         self.moving = Moving(
@@ -233,6 +234,7 @@ class Vault:
             tombstones=tombstones,
             stored=self.stored,
             receipts=receipts,
+            damages=self.damages,
             rotation_interval=rotation_interval,
         )
         self.spool = Spool(

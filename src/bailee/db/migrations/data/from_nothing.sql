@@ -112,7 +112,7 @@ CREATE TABLE prefixes (
 
 CREATE TABLE spool_positions (
 	file VARCHAR NOT NULL, 
-	next INTEGER NOT NULL, ahead BLOB, 
+	next INTEGER NOT NULL, ahead BLOB, mac BLOB, 
 	CONSTRAINT pk_spool_positions PRIMARY KEY (file)
 );
 
@@ -394,7 +394,7 @@ CREATE TABLE identity (
 CREATE TABLE tombstones (
 	digest BLOB NOT NULL, 
 	owner VARCHAR NOT NULL, 
-	until DATETIME NOT NULL, 
+	until DATETIME NOT NULL, mac BLOB, 
 	CONSTRAINT pk_tombstones PRIMARY KEY (digest)
 );
 
@@ -404,7 +404,7 @@ CREATE TABLE home_clock (
 	unset FLOAT NOT NULL, 
 	boot VARCHAR NOT NULL, 
 	held FLOAT, 
-	told FLOAT, 
+	told FLOAT, mac BLOB, 
 	CONSTRAINT pk_home_clock PRIMARY KEY (id)
 );
 

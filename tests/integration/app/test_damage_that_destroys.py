@@ -1,0 +1,198 @@
+"""One bit is flipped in what says how late it is, how far the spool is filed, when a key goes or
+where a segment ends: nothing is destroyed by it, it is named, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bailee.home import Home, HomeLock
+from bailee.node.node import Node
+from bailee.node.verifying import known, verify
+from bailee.testing import FakeMachine
+from bailee.testing.tampering import tamper
+from support.clients.asking import perform
+from support.homes.captured import begun, end
+from support.homes.places import Place
+
+ONE, TWO, LATE = (f"{8 * n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in "123")
+
+
+class Grove(Place):
+    """Two sessions of two exchanges each, and what a kill leaves of a third."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        for session in (ONE, TWO):
+            for text in ("one", "two"):
+                self.end(self.begin(session, text=text))
+                self.clock.advance(timedelta(seconds=1))
+
+    @property
+    def data(self) -> Path:
+        """The file of the data database."""
+        return self.folder / "data" / "data.db"
+
+    @property
+    def keys(self) -> Path:
+        """The file of the keyring."""
+        return self.folder / "keyring" / "keyring.db"
+
+    def tampered(self, database: Path, statement: str) -> None:
+        """Stop, have something changed on the disk, and start."""
+        self.close()
+        assert tamper(database, statement) > 0
+        self.open()
+
+    def killed(self, folder: Path) -> None:
+        """A third session is acknowledged, and the process is no more: this is what it left."""
+        with self.node.vault.lock:  # so that nothing is sealed
+            self.keep(self.begin(LATE, text="late"))
+            ignored = shutil.ignore_patterns("run", "reserve", "*-shm")
+            shutil.copytree(self.folder, folder, ignore=ignored)
+        self.close()
+        self.folder = folder
+        self._lock = HomeLock(Home(folder))
+
+    def exchanges(self) -> dict[str, int]:
+        """How many there are of each session that is shown, and opens."""
+        now = self.clock()
+        rows = self.node.vault.sessions(now)
+        return {row.id: len(self.node.vault.show(row.id, now).exchanges) for row in rows}
+
+    def named(self) -> set[str]:
+        """What is named as damaged: by a look, or by a check of everything."""
+        found = (*known(self.node), *verify(self.node, self.clock()).damaged)
+        return {one.where.partition(" ")[0] for one in found}
+
+
+@pytest.fixture
+def grove(tmp_path: Path) -> Iterator[Grove]:
+    """A home of its own, whole."""
+    made = Grove(tmp_path / "home")
+    yield made
+    made.close()
+
+
+@pytest.mark.row("R1", "R5")
+def test_a_home_does_not_take_another_year_for_its_time(tmp_path: Path) -> None:
+    """The time that was noted becomes one in 400 years: nothing is past it, nothing is destroyed,
+    it is said, and the right time is noted anew.
+    """
+    machine, home = FakeMachine(), Home(tmp_path / "home")
+
+    def opened() -> Node:
+        return Node.open(home, clock=machine.machine, environment={})
+
+    home.make()
+    with HomeLock(home):
+        node = opened()
+        account = node.accounts.create(plan="pro", name="ada")[0].account_id
+        end(node, begun(node, account, ONE, "hello"))
+        assert {} == node.sweep(node.clock()).failures
+        node.close()
+        later = "UPDATE home_clock SET now = '2426' || substr(now, 5)"
+        assert 1 == tamper(home.data_database, later)
+        machine.passes(timedelta(minutes=1))
+        node = opened()
+        assert machine.wall() == node.clock()
+        assert {} == node.sweep(node.clock()).failures
+        assert [ONE] == [one["id"] for one in perform(node, "sessions.list", {})]
+        assert ["home_clock 1"] == [one.where for one in known(node)]
+        node.close()
+        node = opened()
+        assert [] == known(node)
+        node.close()
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("change", ["next = 64", "next = 1099511627778", "file = file || 'x'"])
+def test_what_was_acknowledged_is_filed_once_whatever_a_row_says(
+    grove: Grove, tmp_path: Path, change: str
+) -> None:
+    """The row that says how far a spool file is filed says otherwise: what was not filed is, what
+    was is not filed again, and the row is named.
+    """
+    grove.killed(tmp_path / "left")
+    assert 1 == tamper(grove.data, f"UPDATE spool_positions SET {change}")
+    grove.open()
+    grove.node.vault.recover()
+    assert {ONE: 2, TWO: 2, LATE: 1} == grove.exchanges()
+    assert {"spool_positions"} == {one.where.partition(" ")[0] for one in known(grove.node)}
+
+
+@pytest.mark.row("R5")
+def test_a_key_does_not_go_before_its_time(grove: Grove) -> None:
+    """The epoch of a KEK becomes one that has ended: it is left and named, and the sessions are
+    there again when it is put right; at its time it goes.
+    """
+    under = f"(SELECT kek_id FROM deks WHERE subject = 'session:{ONE}')"
+    earlier = f"UPDATE keks SET epoch = epoch - 65536 WHERE id = {under}"
+    grove.tampered(grove.keys, earlier)
+    assert {} == grove.node.sweep(grove.clock()).failures
+    assert [] == [one for one in grove.node.receipts.all() if one.kind == "expiry"]
+    assert "KEK" in grove.named()
+    grove.tampered(grove.keys, earlier.replace("epoch - ", "epoch + "))
+    assert {ONE: 2, TWO: 2} == grove.exchanges()
+    grove.tampered(grove.keys, earlier)
+    grove.clock.advance(timedelta(days=30, hours=1))
+    assert {} == grove.node.sweep(grove.clock()).failures
+    assert [] == grove.node.keyring.subjects("session:")
+
+
+@pytest.mark.row("R5", "D4")
+@pytest.mark.parametrize("change", ["length = length / 2", "length = length + (1 << 40)"])
+def test_a_start_cuts_nothing_off_a_segment(grove: Grove, change: str) -> None:
+    """Its row says that it ends elsewhere: all that is in it stays, and more can be said."""
+    grove.tampered(grove.data, f"UPDATE segments SET {change}")
+    assert {ONE: 2, TWO: 2} == grove.exchanges()
+    grove.end(grove.begin(ONE, text="three"))
+    assert {} == grove.node.sweep(grove.clock()).failures
+    grove.node.vault.ship()
+    assert {ONE: 3, TWO: 2} == grove.exchanges()
+    assert set() == grove.named()
+
+
+@pytest.mark.row("R5", "P4")
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE segments SET opened_at = CAST(X'3230FF' AS TEXT)", set()),
+        ("UPDATE sweep_steps SET succeeded_at = '2026-0a-01'", set()),
+        ("UPDATE exchanges SET length = 1 << 40 WHERE number = 1", {"session"}),
+        ("UPDATE audit SET at = '2026-0a-01' WHERE number = 2", {"audit"}),
+        ("UPDATE audit SET body = substr(body, 2) WHERE number = 2", {"audit"}),
+        ("UPDATE audit SET kind = kind || 'x' WHERE number = 2", {"audit"}),
+        ("UPDATE tombstones SET until = '2020-01-01'", {"tombstones"}),
+    ],
+)
+def test_a_column_that_can_not_be_read_stops_nothing(
+    grove: Grove, statement: str, named: set[str]
+) -> None:
+    """A start, a sweep, the lists and the check of everything go on, and what it is of is named."""
+    perform(grove.node, "sessions.delete", {"id": TWO})
+    grove.node.sweep(grove.clock())
+    before = len(grove.node.ledger.latest(1000))
+    grove.tampered(grove.data, statement)
+    assert {} == grove.node.sweep(grove.clock()).failures
+    assert [ONE] == [one["id"] for one in perform(grove.node, "sessions.list", {})]
+    assert before - 1 <= len(perform(grove.node, "audit.list", {}))
+    assert named == grove.named()
+
+
+@pytest.mark.row("P4")
+def test_a_file_of_the_log_is_looked_at_with_the_rest(grove: Grove) -> None:
+    """A bit of the log's tiles: the check of everything names the file."""
+    grove.node.sequencer.run()
+    tile = next(one for one in (grove.folder / "ledger" / "tile" / "entries").rglob("*.p/*"))
+    content = bytearray(tile.read_bytes())
+    content[len(content) // 2] ^= 4
+    tile.write_bytes(content)
+    found = {one.where for one in verify(grove.node, grove.clock()).damaged}
+    assert f"ledger/{tile.relative_to(grove.folder / 'ledger')}" in found
+    assert {"ledger"} == {one.partition("/")[0] for one in found}
