@@ -356,7 +356,9 @@ def test_larger_than_a_file(port: Port) -> None:
 
 @pytest.mark.row("G1")
 def test_a_small_record_does_not_stand_behind_a_large_one(port: Port) -> None:
-    """While a large one is being written, a small one is durable: each is in a file of its lane."""
+    """While a large one is being written, a small one is durable: each is in a file of its lane.
+    The large one is never copied as a whole, which would keep all threads waiting.
+    """
 
     async def work() -> None:
         port.files.large_gate.clear()
@@ -369,6 +371,7 @@ def test_a_small_record_does_not_stand_behind_a_large_one(port: Port) -> None:
         port.files.large_gate.set()
         assert await large is None
         assert ["large", "small"] == sorted(port.found()[0])
+        assert port.files.longest <= STEP
 
     run(work())
 
@@ -442,7 +445,7 @@ def test_a_defect_does_not_leave_clients_waiting(
 
     async def work() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("bailee.vault.spool_writing.encode", lambda _exchange: 1 / 0)
+            patch.setattr("bailee.vault.spool_writing.encoded", lambda _exchange: 1 / 0)
             (error,) = await kept(port, exchange("1"))
             assert isinstance(error, StorageError)
         await until(lambda: port.recording.failure is None)

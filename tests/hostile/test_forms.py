@@ -12,6 +12,7 @@ import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,7 @@ ODD = [
     "%s%n{0}{x}",
 ]  # fmt: skip
 BY_ITSELF = [b"%00", b"%C2%B2", b"9" * 19, b"%ED%A0%80", b"%FE", quote_plus(MARKUP).encode()]
+AT_ONCE = 5
 IN_AN_ADDRESS = ["%00", "%FE", "%C2%B2", "9" * 19, "a" * 4000, "x%0Ay"]
 NO_FORMS = [
     b"&&&=&", b"{}", b"%", b"=x", b"x" * 9999, b"a=1&" * 101, b"form_token=a", b"name=a&name=b",
@@ -165,23 +167,27 @@ def _built(bailee: Bailee) -> Town:
     return Town(("127.0.0.1", at.port), at.netloc, {"operator": operator, "person": person}, parts)
 
 
-def asked(town: Town, entry: PageRoute, known: set[str]) -> Iterator[tuple[str, bytes]]:
-    """The addresses and forms that a page is tried with: each part of its address odd; each field
-    by itself, with what is asked for in the others; and all of them, each otherwise.
+def asked(
+    town: Town, entry: PageRoute, known: set[str], turn: Iterator[int]
+) -> Iterator[tuple[str, bytes]]:
+    """The addresses and forms that a page is tried with: a part of its address odd; a field by
+    itself, with what is asked for in the others; and all of them, each otherwise. What is odd goes
+    round by `turn`: everything is tried in many places, and not everything in each.
     """
     path, writes = entry.path.replace(":path", ""), entry.method == "POST"
     for part in re.findall(r"{(\w+)}", path):
-        for odd in IN_AN_ADDRESS:
-            yield path.format(**town.parts | {part: odd}), urlencode(GOOD).encode()
-    there, names_ = path.format(**town.parts), read_by(entry.handler, known)
+        odd = IN_AN_ADDRESS[next(turn) % len(IN_AN_ADDRESS)]
+        yield path.format(**town.parts | {part: odd}), urlencode(GOOD).encode()
+    there, fields = path.format(**town.parts), read_by(entry.handler, known)
     forms = [
-        urlencode({name: ODD[(n + m) % len(ODD)] for m, name in enumerate(names_)}).encode()
-        for n in range(len(ODD) if names_ else 0)
+        urlencode({name: ODD[next(turn) % len(ODD)] for name in fields}).encode()
+        for _ in range(AT_ONCE if fields else 0)
     ]
-    good = {name: town.parts.get(name) or GOOD.get(name, "x") for name in names_}
-    for name in names_:
+    good = {name: town.parts.get(name) or GOOD.get(name, "x") for name in fields}
+    for name in fields:
         others = urlencode({one: value for one, value in good.items() if one != name}).encode()
-        forms += [others + b"&%b=%b" % (name.encode(), odd) for odd in BY_ITSELF]
+        odd_one = BY_ITSELF[next(turn) % len(BY_ITSELF)]
+        forms.append(others + b"&%b=%b" % (name.encode(), odd_one))
     for form in [*forms, *(NO_FORMS if entry.path in READ_ALIKE else ())]:
         yield (there, form) if writes else (f"{there}?{form.decode('latin-1')}", b"")
 
@@ -191,11 +197,11 @@ def test_no_field_of_any_page_is_a_defect(town: Town) -> None:
     that is whole, says nothing of a defect, and shows as text what was sent.
     """
     tokens = {who: one.token("/policy").encode() for who, one in town.visitors.items()}
-    known, got = names(), Counter[int]()
+    known, got, turn = names(), Counter[int](), count()
     defects: list[str] = []
     for entry in pages():
         who = "person" if entry.rule in OF_A_PERSON else "operator"
-        for path, form in asked(town, entry, known):
+        for path, form in asked(town, entry, known, turn):
             body = form + b"&form_token=" + tokens[who] if entry.method == "POST" else None
             status, text = town.ask(who, entry.method, path, body)
             got[status] += 1
