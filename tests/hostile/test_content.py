@@ -51,7 +51,7 @@ def test_what_is_rebuilt_follows_the_size(house: House) -> None:
             # The second begins with the first's second message: nothing is a beginning it knows.
             body = json.dumps({"model": "m", "max_tokens": 9, "messages": said}).encode()
             assert 200 == house.post(body, x_claude_code_session_id=session)[0]
-        house.settle()
+        house.filed(session, 2)
         before = processor(house.pid)
         shown = house.ask("sessions.show", id=session)
         spent.append(processor(house.pid) - before)
