@@ -97,8 +97,9 @@ def test_an_answer_that_unfolds_without_end(house: House, coding: str) -> None:
         b"[" * 1_000_000,
         b'{"messages":' + b'[{"a":' * 300_000,
         b'{"messages":["' + b"\\u0000" * 300_000 + b'"]}',
+        b'{"a":"x' + b"\\" * 180_000 + b'","messages":[' + b"{}," * 1_000_000 + b"{}]}",
     ],
-    ids=["arrays", "objects", "escapes"],
+    ids=["arrays", "objects", "escapes", "backslashes"],
 )  # fmt: skip
 def test_depth_and_escapes(house: House, body: bytes) -> None:
     """Nesting without end, and a text that is all escapes, cost little."""
