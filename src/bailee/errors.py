@@ -88,7 +88,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     "configuration": Code(500, "api_error", 2, "A setting, file or switch is wrong."),
     "home_in_use": Code(500, "api_error", 2, "Another process is using this home."),
-    "policy_document": Code(500, "api_error", 1, "The policy document is not sound."),
+    "policy_document": Code(400, "invalid_request_error", 1, "The policy document is not sound."),
     # PolicyDenied: the policy's owner decides
     "policy_denied": Code(403, "permission_error", 3, "The policy does not allow it."),
     "not_recorded": Code(

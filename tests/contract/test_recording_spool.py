@@ -22,6 +22,7 @@ from bailee.db.migrate import upgrade
 from bailee.errors import StorageError
 from bailee.gateway.recording import Recording
 from bailee.keyring import FileRoot, Keyring
+from bailee.keyring.wrapping import STEP
 from bailee.testing import FakeClock
 from bailee.testing.recording import FaultyRecording
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
@@ -40,8 +41,9 @@ class FaultyFiles(Files):
         self.fail_sync: OSError | None = None
         self.gate = threading.Event()
         self.gate.set()
-        self.large_gate = threading.Event()  # for what is written at once and is large
+        self.large_gate = threading.Event()  # for the steps of what is large
         self.large_gate.set()
+        self.longest = 0  # of what was written at once into a file that was there
 
     def make(self, path: Path, size: int) -> int:
         """Make a file, or fail."""
@@ -51,8 +53,9 @@ class FaultyFiles(Files):
 
     def write(self, descriptor: int, content: bytes, offset: int) -> None:
         """Write a part and fail, or write."""
-        if len(content) > LARGE:
+        if len(content) >= STEP:
             self.large_gate.wait(20)
+        self.longest = max(self.longest, len(content) if any(content[:99]) else 0)
         self.gate.wait(20)
         if self.fail_write:
             super().write(descriptor, content[: len(content) // 2], offset)
@@ -353,7 +356,9 @@ def test_larger_than_a_file(port: Port) -> None:
 
 @pytest.mark.row("G1")
 def test_a_small_record_does_not_stand_behind_a_large_one(port: Port) -> None:
-    """While a large one is being written, a small one is durable: each is in a file of its lane."""
+    """While a large one is being written, a small one is durable: each is in a file of its lane.
+    The large one is never copied as a whole, which would keep all threads waiting.
+    """
 
     async def work() -> None:
         port.files.large_gate.clear()
@@ -366,6 +371,7 @@ def test_a_small_record_does_not_stand_behind_a_large_one(port: Port) -> None:
         port.files.large_gate.set()
         assert await large is None
         assert ["large", "small"] == sorted(port.found()[0])
+        assert port.files.longest <= STEP
 
     run(work())
 
@@ -439,7 +445,7 @@ def test_a_defect_does_not_leave_clients_waiting(
 
     async def work() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("bailee.vault.spool_writing.encode", lambda _exchange: 1 / 0)
+            patch.setattr("bailee.vault.spool_writing.encoded", lambda _exchange: 1 / 0)
             (error,) = await kept(port, exchange("1"))
             assert isinstance(error, StorageError)
         await until(lambda: port.recording.failure is None)

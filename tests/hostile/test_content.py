@@ -51,7 +51,7 @@ def test_what_is_rebuilt_follows_the_size(house: House) -> None:
             # The second begins with the first's second message: nothing is a beginning it knows.
             body = json.dumps({"model": "m", "max_tokens": 9, "messages": said}).encode()
             assert 200 == house.post(body, x_claude_code_session_id=session)[0]
-        house.settle()
+        house.filed(session, 2)
         before = processor(house.pid)
         shown = house.ask("sessions.show", id=session)
         spent.append(processor(house.pid) - before)
@@ -97,8 +97,9 @@ def test_an_answer_that_unfolds_without_end(house: House, coding: str) -> None:
         b"[" * 1_000_000,
         b'{"messages":' + b'[{"a":' * 300_000,
         b'{"messages":["' + b"\\u0000" * 300_000 + b'"]}',
+        b'{"a":"x' + b"\\" * 180_000 + b'","messages":[' + b"{}," * 1_000_000 + b"{}]}",
     ],
-    ids=["arrays", "objects", "escapes"],
+    ids=["arrays", "objects", "escapes", "backslashes"],
 )  # fmt: skip
 def test_depth_and_escapes(house: House, body: bytes) -> None:
     """Nesting without end, and a text that is all escapes, cost little."""

@@ -18,8 +18,7 @@ from bailee.gateway.recorded_exchange import RecordedExchange
 from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
 from bailee.usage.asking import WholeRequest
 from bailee.usage.client_shapes import LimitRefusal
-
-_AT_ONCE: Final = 32 << 10  # bytes of a request that is read on the loop
+from bailee.usage.in_turns import AT_ONCE
 
 
 class SocketCarrier:
@@ -123,14 +122,15 @@ class SocketCarrier:
 
     async def _reaches(self, request: WholeRequest) -> PolicyDenied | None:
         """Why the request may not go to its upstream; None: it may. A long one is read beside the
-        loop.
+        loop, when its account's turn comes.
         """
         exchange = self.exchange
         if exchange.look is None:
             return None
-        if len(request.body) <= _AT_ONCE and not request.codings:
+        if len(request.body) <= AT_ONCE and not request.codings:
             return exchange.look(exchange.head.method, request)
-        return await asyncio.to_thread(exchange.look, exchange.head.method, request)
+        look = partial(exchange.look, exchange.head.method, request)
+        return await self._gateway.readers.run(exchange.account, look)
 
     def _take(self) -> None:
         connection = self._pool.take()

@@ -28,6 +28,7 @@ from bailee.gateway.recording import over_share
 from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.summary import ExchangeSummary
 from bailee.usage.asking import Governor
+from bailee.usage.in_turns import ReadersInTurn
 
 _AHEAD: Final = 64 * 1024
 
@@ -47,6 +48,7 @@ class Surroundings(Protocol):
     clients: set[ClientConnection]
     records: HandingOver
     governor: Governor
+    readers: ReadersInTurn
 
     def handle(self, client: ClientConnection, head: RequestHead) -> None:
         """Decides what happens to a request."""

@@ -56,6 +56,7 @@ from bailee.gateway.summary import ExchangeSummary, refused
 from bailee.gateway.upstream import UpstreamPool
 from bailee.health import ALIVE, Ask, healthy
 from bailee.usage.asking import Governor, Ungoverned
+from bailee.usage.in_turns import ReadersInTurn
 
 _log = logging.getLogger("bailee.gateway")
 
@@ -114,6 +115,7 @@ class Gateway:
         self._health = health
         self._disk = disk
         self.governor = governor or Ungoverned()
+        self.readers = ReadersInTurn()
         self._beside = beside or BesideApplications()
         upstreams = config.upstreams
         self._pools = {

@@ -26,6 +26,11 @@ class UsageAsker(NamedTuple):
     team: str = ""
 
     @property
+    def account(self) -> str:
+        """Whose turns a request of theirs takes."""
+        return self.organisation or self.person or self.key_id
+
+    @property
     def subjects(self) -> tuple[Subject, ...]:
         """Whose limits the request is under."""
         found = [Subject(Scope.KEY, self.key_id), Subject(Scope.EVERYBODY, "")]

@@ -7,6 +7,7 @@ until it is there whole, and is reserved for on a thread of its own, many in one
 Rules kept here:
 
 * Nothing of a request goes upstream before it is admitted.
+* Nobody waits for another's long request to be read: these are read before, in turns (`in_turns`).
 * A limit or list that was set through this process holds for the next request; one that another
   process set, within `_LOOK` seconds.
 * While the store is away, the policy's document says what happens (`on_limits_unknown`).
@@ -24,6 +25,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from bailee.apis.metering import Metered
@@ -33,6 +35,7 @@ from bailee.lasting import Lasting
 from bailee.usage.asked import AskedOf, asked_of
 from bailee.usage.asking import UsageAsker, WholeRequest
 from bailee.usage.client_shapes import LimitRefusal, refusal, store_away, warning_lines
+from bailee.usage.in_turns import AT_ONCE, ReadersInTurn
 from bailee.usage.limit_store import LimitStore, Reserved, ReserveUse, Settle
 from bailee.usage.limits import Subject, WantedUse
 from bailee.usage.models import is_listed, model_of
@@ -46,6 +49,7 @@ _MOST_UNSETTLED: Final = 100_000
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     request: WholeRequest
+    asks: AskedOf | None  # of a long one, which was read before
     answer: Callable[[bytes | LimitRefusal], None]
 
 
@@ -85,6 +89,7 @@ class Governing:
         self._ask_at = ask_at
         self._queue: queue.SimpleQueue[_Waiting | Settle | None] = queue.SimpleQueue()
         self._reserved: dict[str, str] = {}  # the loop's alone: ids, and the model asked
+        self._readers = ReadersInTurn()  # the loop's alone
         self._unsettled: deque[Settle] = deque(maxlen=_MOST_UNSETTLED)
         # Replaced as a whole by the thread.
         self._limited: frozenset[Subject] = frozenset()
@@ -139,13 +144,16 @@ class Governing:
     async def admit(self, request: WholeRequest) -> bytes | LimitRefusal:
         """Whether it may go on: the header lines that its answer gets, or why not."""
         loop = asyncio.get_running_loop()
+        asks = None
+        if request.codings or len(request.body) > AT_ONCE:
+            asks = await self._readers.run(request.asker.account, partial(_asked, request))
         told: asyncio.Future[bytes | LimitRefusal] = loop.create_future()
 
         def answer(found: bytes | LimitRefusal) -> None:
             loop.call_soon_threadsafe(_tell, told, found)
 
         self._reserved[request.request_id] = ""
-        self._queue.put(_Waiting(request, answer))
+        self._queue.put(_Waiting(request, asks, answer))
         return await told
 
     def settle(self, request_id: str, metered: Metered | None) -> None:
@@ -212,7 +220,7 @@ class Governing:
         admitted: list[_Waiting] = []
         for one in waiting:
             request = one.request
-            of = asked_of(request.api, request.target, request.body, request.codings)
+            of = one.asks or _asked(request)
             asker = self.in_team(request.asker)
             refused = self._not_listed(asker, of)
             if refused is not None:
@@ -255,6 +263,10 @@ class Governing:
                 if not is_listed(model, allowed):
                     return LimitRefusal(_denied(model_of(model), whose[0]))
         return None
+
+
+def _asked(request: WholeRequest) -> AskedOf:
+    return asked_of(request.api, request.target, request.body, request.codings)
 
 
 def _tell(told: asyncio.Future[bytes | LimitRefusal], found: bytes | LimitRefusal) -> None:

@@ -21,14 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from bailee.errors import StorageError
+from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import Keyring
-from bailee.keyring.wrapping import NONCE_BYTES, unseal
+from bailee.keyring.wrapping import STEP, cipher, unseal
 from bailee.vault.exchange import CapturedExchange
-from bailee.vault.frames import HEADER_BYTES, Damage, decode, frame_data, is_cut, scan
+from bailee.vault.frames import HEADER_BYTES, Damage, decode, frame_data, is_cut, scan, used_of
 from bailee.vault.spool_writing import DATA_CLASS, LIFETIME, Kept, subject_of
 
 SEALED: Final = ".sealed"
@@ -108,14 +105,14 @@ class SpoolReader:
             IntegrityError: the file's key does not open, or is gone.
             StorageError: the file can't be read.
         """
-        cipher = AESGCM(self._keyring.get(subject_of(name)).key)
+        key = self._keyring.get(subject_of(name)).key
+        many = cipher(key)
 
         def opener(sequence: int, sealed: memoryview) -> bytes | None:
             try:
-                return cipher.decrypt(
-                    sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], frame_data(name, sequence)
-                )
-            except (InvalidTag, ValueError):
+                by = many if len(sealed) <= STEP else key
+                return unseal(by, sealed, frame_data(name, sequence), "a record in the spool")
+            except IntegrityError:
                 return None
 
         try:
@@ -167,7 +164,7 @@ class SpoolReader:
             StorageError: the file can't be read.
         """
         try:
-            return not (self._folder / name).read_bytes().strip(b"\0")
+            return not used_of((self._folder / name).read_bytes())
         except OSError as error:
             raise _failed(error) from error
 

@@ -4,7 +4,10 @@ Rules kept here:
 
 * A file has a key of its own (keyring subject `spool:<name>`), which dies with the file, and after
   30 days whatever happens. No file is written to when its key may be due before it is sealed.
-* A group is one write and one sync. After a failed write a file is not written to again.
+* A small group is one write, and each group one sync. After a failed write a file is not written to
+  again.
+* What is large is not copied as a whole: it is sealed and written in steps, since to copy it keeps
+  all other threads waiting.
 * A `SpoolWriter` is used by one thread at a time; its caller sees to that.
 """
 
@@ -21,18 +24,15 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from bailee.clock import Clock
 from bailee.errors import BaileeError, StorageError
 from bailee.keyring import Keyring
-from bailee.keyring.wrapping import NONCE_BYTES
+from bailee.keyring.wrapping import NONCE_BYTES, STEP, sealed_parts
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.files import Files
-from bailee.vault.frames import encode, frame_data, header
+from bailee.vault.frames import encoded, frame_data, header
 
 DATA_CLASS: Final = "spool"
 LIFETIME: Final = timedelta(days=30)
@@ -40,8 +40,6 @@ LIFETIME: Final = timedelta(days=30)
 _FRAME_BYTES: Final = 16 + 12 + 16
 _TAG_BYTES: Final = 16
 _ROOM_FOR_HEAD: Final = 4096
-# What is encrypted in one step: other threads have their turn between two.
-_STEP: Final = 256 << 10
 _LARGE: Final = "-large"
 _serial = count()
 
@@ -130,8 +128,9 @@ class SpoolWriter:
         Raises:
             StorageError: it can't be written; call `give_up`.
         """
-        plains = [encode(exchange) for exchange in exchanges]
-        total = sum(len(plain) + _FRAME_BYTES for plain in plains)
+        plains = [encoded(exchange) for exchange in exchanges]
+        sizes = [sum(map(len, plain)) for plain in plains]
+        total = sum(sizes) + _FRAME_BYTES * len(sizes)
         file = self._file
         if file is None or file.offset + total > file.size or self._is_stale(file):
             self._close_file()
@@ -142,21 +141,34 @@ class SpoolWriter:
         nonces = os.urandom(NONCE_BYTES * len(plains))
         for number, (plain, exchange) in enumerate(zip(plains, exchanges, strict=True)):
             nonce = nonces[number * NONCE_BYTES : (number + 1) * NONCE_BYTES]
-            length = NONCE_BYTES + len(plain) + _TAG_BYTES
+            length = NONCE_BYTES + sizes[number] + _TAG_BYTES
+            data = frame_data(file.name, sequence)
             parts += (header(sequence, length), nonce)
-            _seal(parts, file, nonce, plain, frame_data(file.name, sequence))
+            if sizes[number] <= STEP:
+                parts.append(file.cipher.encrypt(nonce, b"".join(plain), data))
+            else:
+                parts += sealed_parts(file.key, plain, data, nonce)
             group.append(Kept(file.name, sequence, offset, 16 + length, exchange.owner, exchange))
             offset += 16 + length
             sequence += 1
         began = time.perf_counter()
         try:
-            self._files.write(file.descriptor, b"".join(parts), file.offset)
+            self._put(file, parts, total)
             self._files.sync(file.descriptor)
         except OSError as error:
             raise _storage_error(error) from error
         self._note(time.perf_counter() - began)
         file.offset, file.sequence = offset, sequence
         return group
+
+    def _put(self, file: _File, parts: list[bytes], total: int) -> None:
+        """Write a group's parts: a small one in one go, each part of a large one by itself."""
+        if total <= STEP:
+            parts = [b"".join(parts)]
+        at = file.offset
+        for part in parts:
+            self._files.write(file.descriptor, part, at)
+            at += len(part)
 
     def give_up(self) -> None:
         """Close a file that could not be written: what it holds from now on is unknown."""
@@ -254,20 +266,6 @@ class SpoolWriter:
         with contextlib.suppress(OSError, StorageError):
             self._keyring.destroy([subject_of(file.name)])  # a key without a file is a loss
             (self._folder / file.name).unlink(missing_ok=True)
-
-
-def _seal(parts: list[bytes], file: _File, nonce: bytes, plain: bytes, data: bytes) -> None:
-    """Append what `plain` is sealed to. AES-GCM of a large text is made in steps, since one call
-    keeps all other threads waiting; the bytes are the same.
-    """
-    if len(plain) <= _STEP:
-        parts.append(file.cipher.encrypt(nonce, plain, data))
-        return
-    encryptor = Cipher(AES(file.key), GCM(nonce)).encryptor()
-    encryptor.authenticate_additional_data(data)
-    view = memoryview(plain)
-    parts += [encryptor.update(view[at : at + _STEP]) for at in range(0, len(plain), _STEP)]
-    parts += (encryptor.finalize(), encryptor.tag)
 
 
 def _storage_error(error: OSError) -> StorageError:

@@ -11,7 +11,8 @@ own and goes on asking through it all. A case of `tests/hostile/` is three lines
 
 Nothing here bounds how long something takes by the clock, but for the neighbour: an answer is late
 when it takes longer than a busy machine can explain. A busy machine also does less in each second
-of processor time: how much less is measured by a piece of work, and bounds on it grow with that.
+of processor time, and in each second of the clock: how much less is measured by a piece of work,
+and bounds grow with that.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
-from bailee.testing.upstream import ScriptedUpstream, Text
+from bailee.testing.upstream import Received, ScriptedUpstream, Text, Turn
 from support.browsers.browsing import Visitor
 from support.clients.asking import ask_server
 from support.clients.programs import Bailee
@@ -47,6 +48,7 @@ _PATIENCE: Final = 30.0  # seconds that the neighbour waits for an answer
 _SOFT: Final = 1024  # descriptors that a process starts with on most machines
 _ATTACKER: Final = ("127.0.0.2", 0)  # where attacks come from: not the neighbour's address
 _ANSWER: Final = "all is well"
+_NEIGHBOURS: Final = "x-neighbour"
 _WORK: Final = json.dumps([{"name": f"pear {n}", "of": [n, n + 1]} for n in range(20_000)])
 _IDLE: Final = 0.025  # seconds of processor that reading `_WORK` takes where nothing else runs
 _BUSIEST: Final = 3.0  # so many times longer, and no more, may what is bounded take for it
@@ -85,6 +87,16 @@ class Cost:
         }
 
 
+class _Model(ScriptedUpstream):
+    """The scripted model. What is scripted is for the attacker: however slowly an attack comes, the
+    neighbour's questions use none of it up.
+    """
+
+    def _turn(self, request: Received) -> Turn:
+        mine = request.header(_NEIGHBOURS) is not None
+        return Text(_ANSWER) if mine else super()._turn(request)
+
+
 class Neighbour(threading.Thread):
     """Asks again and again on connections of its own, each new, and keeps what it saw.
 
@@ -115,7 +127,10 @@ class Neighbour(threading.Thread):
             connection = http.client.HTTPConnection(*self._address, timeout=_PATIENCE)
             with contextlib.closing(connection):
                 connection.request(
-                    "POST", "/v1/messages", json.dumps(body), {"x-api-key": self._key}
+                    "POST",
+                    "/v1/messages",
+                    json.dumps(body),
+                    {"x-api-key": self._key, _NEIGHBOURS: "1"},
                 )
                 answer = connection.getresponse()
                 text = answer.read()
@@ -187,7 +202,8 @@ class House:
         """Start a server over a new home in `folder`, with a key each for attacker and neighbour,
         who have accounts of their own; every channel leads to the scripted model.
         """
-        upstream = ScriptedUpstream(tools_only=False, after=Text(_ANSWER)).start()
+        upstream = _Model(tools_only=False, after=Text(_ANSWER))
+        upstream.start()
         bailee = Bailee(folder, fresh=True)
         try:
             ready = _up(bailee, upstream)
@@ -289,6 +305,17 @@ class House:
         self.settle()
         return sum(one["exchanges"] for one in self.ask("sessions.list"))
 
+    def filed(self, session: str, exchanges: int) -> None:
+        """Wait until a session has so many exchanges in the index, and nothing goes on behind. A
+        busy machine may leave the sealer waiting for longer than `settle` does.
+        """
+        end = time.monotonic() + _LONGEST * _BUSIEST
+        while time.monotonic() < end:
+            self.settle()
+            there = {one["id"]: one["exchanges"] for one in self.ask("sessions.list")}
+            if there.get(session, 0) >= exchanges:
+                return
+
     def let_go(self) -> None:
         """Close what `open` opened."""
         while self._open:
@@ -345,9 +372,11 @@ class House:
             wrong=float(len(neighbour.wrong)),
         )
         paces.append(_pace())
-        pace = max(1.0, min(max(paces), _BUSIEST))
-        print(cost, pace)  # shown with a failure, and with -rP
-        bounds = replace(bounds, cpu=bounds.cpu * pace, loop=bounds.loop * pace)
+        pace, clock = (max(1.0, min(max(one), _BUSIEST)) for one in zip(*paces, strict=True))
+        print(cost, pace, clock)  # shown with a failure, and with -rP
+        bounds = replace(
+            bounds, cpu=bounds.cpu * pace, loop=bounds.loop * pace, late=bounds.late * clock
+        )
         assert {} == cost.over(bounds), f"{cost}; {neighbour.wrong[:3]}"
         self.broken = False
 
@@ -415,12 +444,15 @@ def processor(pid: int, thread: int | None = None) -> float:
     return sum(_times(f"/proc/{pid}/stat")) + children
 
 
-def _pace() -> float:
-    """How many times longer work takes by its own processor time than on an idle machine."""
-    began = time.thread_time()
+def _pace() -> tuple[float, float]:
+    """How many times longer work takes than on an idle machine: by its own processor time, and by
+    the clock.
+    """
+    began, since = time.thread_time(), time.monotonic()
     for _ in range(5):
         json.loads(_WORK)
-    return (time.thread_time() - began) / 5 / _IDLE
+    taken = time.thread_time() - began, time.monotonic() - since
+    return taken[0] / 5 / _IDLE, taken[1] / 5 / _IDLE
 
 
 def _times(stat: str) -> list[float]:

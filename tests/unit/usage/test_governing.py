@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import cast
 
+import pytest
+
+from bailee.api import Api
 from bailee.clock import system_clock
-from bailee.usage.asking import UsageAsker
+from bailee.usage.asking import UsageAsker, WholeRequest
 from bailee.usage.governing import Governing
 from bailee.usage.limit_store import LimitStore
 from bailee.usage.limits import Scope, Subject
@@ -89,3 +93,34 @@ def test_who_has_a_limit_or_a_list_is_governed_from_when_it_is_set() -> None:
     assert [True] * 3 == governed()
     governing._look()
     assert [True, False, True] == governed()
+
+
+@pytest.mark.row("G1")
+def test_nobody_waits_for_anothers_long_requests_to_be_read() -> None:
+    """Three dense ones came before; who asks a small thing is told first."""
+    store = Store(listed=[_Of("team", "plan", ("m",))])
+    governing = Governing(
+        cast(LimitStore, store),
+        cast(PriceTable, None),
+        system_clock,
+        Teams(),
+        serves_unknown=lambda: False,
+    )
+    told: list[str] = []
+
+    async def ask(asker: UsageAsker, body: bytes) -> None:
+        request = WholeRequest("r", asker, Api.MESSAGES, "/v1/messages", body, "", own=False)
+        assert b"" == await governing.admit(request)
+        told.append(asker.person)
+
+    async def work() -> None:
+        dense = b'{"model":"m","messages":[' + b'{"role":"user"},' * 9_000 + b"0]}"
+        small = b'{"model":"m","messages":[]}'
+        await asyncio.gather(*(ask(BOB, dense) for _ in range(3)), ask(ADA, small))
+
+    governing.start()
+    try:
+        asyncio.run(work())
+    finally:
+        governing.stop()
+    assert ["ada", "bob", "bob", "bob"] == told

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from bailee.api import Api
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
-from bailee.vault.frames import Damage, Frame, decode, encode, frame_data, header, scan
+from bailee.vault.frames import (
+    Damage,
+    Frame,
+    decode,
+    encode,
+    frame_data,
+    header,
+    scan,
+    used_of,
+)
 from bailee.vault.packing import pack, unpack
 
 KEY = AESGCM(bytes(range(32)))
@@ -51,6 +60,13 @@ def test_reads_what_was_written() -> None:
     assert (PLAINS, []) == read(written(PLAINS))
     assert ([], []) == read(bytes(500))
     assert ([], []) == read(b"")
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 65_535, 65_536, 200_000])
+@pytest.mark.parametrize("before", [b"", b"x", b"\0x", b"x" + bytes(70_000) + b"y", b"z" * 65_536])
+def test_where_the_zeros_begin(before: bytes, zeros: int) -> None:
+    """What is used of a file ends with its last byte that is not zero, however many follow."""
+    assert len(before) == used_of(before + bytes(zeros))
 
 
 @pytest.mark.parametrize("zeros", [0, 300])

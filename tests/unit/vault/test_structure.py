@@ -71,6 +71,21 @@ def test_counts_are_those_of_the_value() -> None:
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("before", range(4))
+@pytest.mark.parametrize("pairs", [0, 1, 2, 3, 31, 32, 33, 200])
+def test_a_text_may_be_made_of_backslashes(before: int, pairs: int) -> None:
+    """However many stand in a row, and wherever: what comes behind them is counted."""
+    value = {"a": "x" * before + "\\" * pairs, '"\\"': [1, [2, 3]], "messages": [[0], {}, "\\"]}
+    text = json.dumps(value).encode()
+    found = structure.scan(text)
+    assert (counted(value), depth(value)) == (found.values, found.depth)
+    assert (value, False) == (
+        structure.read(text, "messages")[0],
+        structure.drops_members(text, value),
+    )
+
+
+@pytest.mark.usefixtures("small")
 def test_in_parts_as_whole() -> None:
     """A request that is read in parts is the one that a parser reads from the whole text."""
 
