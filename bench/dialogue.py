@@ -22,7 +22,7 @@ from bench.gateway import LOADS, STREAM, Stub
 
 _BODIES = {"small": LOADS[0].body, "50 deltas": LOADS[2].body, "120 KB": LOADS[5].body}
 _TERMS = ("zero retention", "recorded")
-LOADS_IN_TURN = tuple((load, terms) for load in _BODIES for terms in _TERMS)
+TURNS = tuple((load, terms) for load in _BODIES for terms in _TERMS)
 _DOCUMENT = (Stub.small,)
 _EVENTS = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_1\r\n"
@@ -72,7 +72,7 @@ def _request(body: str) -> Sequence[bytes]:
 
 def main() -> None:
     """Answers until its input ends."""
-    runners = {" ".join(one): runner(*one) for one in LOADS_IN_TURN}
+    runners = {" ".join(one): runner(*one) for one in TURNS}
     print("compiled" if is_compiled() else "python", flush=True)
     for line in sys.stdin:
         name, number = line.rsplit(maxsplit=1)

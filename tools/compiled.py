@@ -30,6 +30,7 @@ MODULES: Final = (
     "gateway/client.py",
     "gateway/client_course.py",
     "gateway/completion.py",
+    "gateway/completion_events.py",
     "gateway/deciding.py",
     "gateway/downlink.py",
     "gateway/exchange.py",
@@ -49,7 +50,8 @@ MODULES: Final = (
     "gateway/upstream.py",
     "gateway/waiting.py",
 )
-"""What every exchange goes through. What is done once, or is mostly tables, is left as it is: it
+"""What every exchange goes through, and every class that is made of one of theirs: Python refuses
+the others, when one is first made. What is done once, or is mostly tables, is left as it is: it
 would take as long to compile, and gain nothing.
 """
 _LIBRARY: Final = "bailee_gateway"
@@ -87,9 +89,9 @@ def kept(cache: Path = ROOT / ".cache") -> Build:
         for former in cache.glob("compiled-*"):
             shutil.rmtree(former)
         begun = cache / f"compiled-begun-{os.getpid()}"
-        build: list[str | Path] = [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", begun]
+        build = ["build", "--quiet", "--wheel", "--python", sys.executable, "--out-dir", str(begun)]
         wanted = {**os.environ, "BAILEE_COMPILE": "1"}
-        subprocess.run([*build, "--python", sys.executable], check=True, cwd=ROOT, env=wanted)
+        subprocess.run([sys.executable, "-m", "uv", *build], check=True, cwd=ROOT, env=wanted)
         with zipfile.ZipFile(next(begun.glob("*.whl"))) as wheel:
             wheel.extractall(begun / "package")
         begun.rename(folder)

@@ -169,7 +169,8 @@ _LINES = (
 )  # fmt: skip
 _USAGE = '"usage":{"input_tokens":10,"output_tokens":3}'
 _EVENTS = (
-    'event: message_start\ndata: {"type":"message_start","message":{"model":"m",' + _USAGE + "}}\n\n",
+    'event: message_start\ndata: {"type":"message_start","message":{"model":"m",'
+    + _USAGE + "}}\n\n",
     'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"a"}}\n\n',
     'data: {"type":"content_block_delta","delta":{"text":"message_stop"}}\r\n\r\n',
     'event: message_delta\ndata: {"type":"message_delta",' + _USAGE + "}\n\n",
