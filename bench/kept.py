@@ -66,9 +66,10 @@ class Watch:
 
 def machine() -> str:
     """The machine in a line: a figure without it says little."""
+    gateway = "compiled" if is_compiled() else "in Python"
     return (
         f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, gateway {'compiled' if is_compiled() else 'in Python'}"
+        f"Python {platform.python_version()}, gateway {gateway}"
     )
 
 
