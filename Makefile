@@ -10,7 +10,7 @@
 .DEFAULT_GOAL := help
 # What `make check` is made of: the longest first, another goes on beside it.
 CHECKS := check-types check-lint check-imports check-pages check-site
-.PHONY: help setup demo up test test-long check $(CHECKS) bench docs
+.PHONY: help setup demo up test test-long check $(CHECKS) bench wheel docs
 
 PYTHON ?=
 ARGS ?=
@@ -75,6 +75,10 @@ check-site:
 bench: ## Measure, side by side in one run
 	@tools/setup.sh dev
 	@$(COMPILED) $(RUN) bench $(ARGS)
+
+wheel: ## Build this machine's wheel into dist/, the gateway compiled
+	@tools/setup.sh dev
+	@BAILEE_COMPILE=1 $(RUN) uv build --wheel
 
 docs: ## Generate the generated pages and build the docs site into site/
 	@tools/setup.sh dev

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypedDict
 
+from bailee.compiled import is_compiled
 from bench.result import Line
 
 LAST: Final = Path(__file__).parent / "results" / "last.json"
@@ -65,9 +66,10 @@ class Watch:
 
 def machine() -> str:
     """The machine in a line: a figure without it says little."""
+    gateway = "compiled" if is_compiled() else "in Python"
     return (
         f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}"
+        f"Python {platform.python_version()}, gateway {gateway}"
     )
 
 

@@ -244,6 +244,7 @@ class Shares:
         account, key = held.account, held.key
         if held.bytes:
             self._give_back(held)
+        held.give_up = _nobody  # who has it is referred to by it
         account.under_way.pop(held, None)
         account.requests -= 1
         key.requests -= 1

@@ -228,7 +228,6 @@ class SocketCarrier:
         self._gateway.served_unrecorded()
 
     def _say(self) -> None:
-        del self.exchange.held.give_up  # the two refer to each other
         self._gateway.say(self.exchange.summary(self._now()))
 
     def _now(self) -> float:

@@ -95,7 +95,8 @@ class ClientCourse:
         self._limits = limits
         self._reading = 0.0  # seconds in which the body was waited for
         self._since = self.heard = now
-        self._unsent = self._until = 0.0  # bytes that it is waited for to take, and how long
+        self._unsent = 0  # bytes that it is waited for to take
+        self._until = 0.0  # and how long
         self.body_size = 0
         self.full = False
         self.state = HEAD

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 import orjson
 
@@ -123,8 +123,8 @@ class HoldStop(UnfinishedEvent):
     """For server-sent events: `message_stop` and what follows is held."""
 
     __slots__ = ("final",)
-    longest = _LONGEST_LAST_EVENT
-    overlap = len(_MARK)
+    longest: ClassVar[int] = _LONGEST_LAST_EVENT
+    overlap: ClassVar[int] = len(_MARK)
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import orjson
 
@@ -109,8 +109,8 @@ class HoldEvents(UnfinishedEvent):
     """
 
     __slots__ = ("_done_tail", "_end", "_ending", "final")
-    longest = _LONGEST_UNMARKED
-    overlap = _OVERLAP
+    longest: ClassVar[int] = _LONGEST_UNMARKED
+    overlap: ClassVar[int] = _OVERLAP
 
     def __init__(self, end: EndOfAnswer) -> None:
         super().__init__()

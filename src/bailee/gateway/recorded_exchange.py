@@ -49,26 +49,32 @@ class RecordedExchange(Exchange):
 
     __slots__ = ()
     follows: ClassVar[Table] = KEPT
-    kept: Keeping
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is kept of it."""
+        kept = self.kept
+        assert isinstance(kept, Keeping)
+        return kept
 
     def captured(self, ended: float) -> CapturedExchange:
         """The record, asked for by `Do.RECORD` and given once. `ended` is in Unix seconds. May be
         called on another thread: until `recorded`, nothing that it is made of changes.
         """
         answer = self._downlink.answer if self._downlink is not None else None
-        return self._particulars.captured(self.kept, answer, ended)
+        return self._particulars.captured(self.keeping, answer, ended)
 
     def _hold(self, payload: bytes) -> bool:
         if self.phase > ANSWER:
             return super()._hold(payload)
         if not self._count(len(payload)):
             return False
-        self.kept.request.append(payload)
+        self.keeping.request.append(payload)
         return True
 
     def _begin_answer(self, head: AnswerHead) -> None:
         super()._begin_answer(head)
-        self.kept.hold = hold_for(head.content_type, head.content_encoding, self._route.api)
+        self.keeping.hold = hold_for(head.content_type, head.content_encoding, self._route.api)
 
     def answer_data(self, payload: bytes, done: bool, now: float) -> None:
         """See `Exchange`. Passes on what may go, and has the record written at the end."""
@@ -80,7 +86,7 @@ class RecordedExchange(Exchange):
             return
         if done:
             self.uplink.close()
-        keeping = self.kept
+        keeping = self.keeping
         hold = keeping.hold
         assert hold is not None
         if phase is not ANSWER:
@@ -115,14 +121,14 @@ class RecordedExchange(Exchange):
     def _settle(self) -> bool:
         """Counts what has come of the answer, and looks at it. Whether there is room for it."""
         size = self._look()
-        if self.kept.answer_size > self._limits.max_answer:
+        if self.keeping.answer_size > self._limits.max_answer:
             self.upstream_failed(answer_too_long())
             return False
         return not size or self._count(size - PIECE)
 
     def _look(self) -> int:
         """Looks at what has come of the answer; what that takes in memory."""
-        keeping, particulars = self.kept, self._particulars
+        keeping, particulars = self.keeping, self._particulars
         held, keeping.unseen = keeping.unseen, 0
         if held:
             pieces = keeping.answer[keeping.seen :]
@@ -162,7 +168,7 @@ class RecordedExchange(Exchange):
         if self._gone:
             self._finish()
             return
-        downlink, hold = self._downlink, self.kept.hold
+        downlink, hold = self._downlink, self.keeping.hold
         assert downlink is not None and hold is not None
         self.down += downlink.send(hold.rest(), was is WHOLE, now)
         if self.phase is OVER:
@@ -171,7 +177,7 @@ class RecordedExchange(Exchange):
             self.out.append(_RESUME)
 
     def _may_ping(self) -> bool:
-        hold = self.kept.hold
+        hold = self.keeping.hold
         return super()._may_ping() and hold is not None and not hold.holding
 
 

@@ -6,7 +6,7 @@ Standard: WHATWG HTML 9.2. A line ends in LF, CR or CRLF; an event at its empty 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import ClassVar, Final
 
 BOUNDARY: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 LONGEST_BOUNDARY: Final = 4
@@ -45,8 +45,8 @@ class UnfinishedEvent:
     """
 
     __slots__ = ("_after", "_event", "_mark", "_oversized", "_sent")
-    longest = 0
-    overlap = 0
+    longest: ClassVar[int] = 0
+    overlap: ClassVar[int] = 0
 
     def __init__(self) -> None:
         self._after: list[bytes] = []  # what came behind the last event
