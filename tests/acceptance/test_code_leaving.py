@@ -1,4 +1,4 @@
-"""`bailee code` says which of a person's sessions on the server go within a week, once for each, and
+"""`bailee code` says which of a person's sessions on the server go within a week, once for each; and
 that their key ends.
 """
 
