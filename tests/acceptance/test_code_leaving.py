@@ -1,5 +1,5 @@
-"""`bailee code` says which of a person's sessions on the server go within a week, once for each; and
-that their key ends.
+"""`bailee code` says once which of a person's sessions on the server go within a week, and that
+their key ends soon.
 """
 
 from __future__ import annotations
