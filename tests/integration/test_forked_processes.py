@@ -22,6 +22,18 @@ print(json.dumps({"environment": dict(os.environ), "folder": os.getcwd(), "argum
 sys.exit(int(sys.argv[1]))
 """
 
+ENDS = """
+import atexit, sys, threading
+
+def last():
+    threading.main_thread().join()  # the program is over, and this is waited for
+    print("of a thread")
+
+atexit.register(print, "of what was asked for")
+sys.stdout.write("of the program, ")
+threading.Thread(target=last).start()
+"""
+
 
 @pytest.mark.parametrize(
     "arguments",
@@ -63,6 +75,34 @@ def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
     assert (str(tmp_path), ["7", "x y"], "quince", str(tmp_path)) == (
         shown["folder"], shown["arguments"], shown["given"], shown["path"],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("", 0),
+        ("sys.exit()", 0),
+        ("sys.exit(3)", 3),
+        ("sys.exit('no pears')", 1),
+        ("raise ValueError('no pears')", 1),
+        ("sys.stdout.close()", 0),
+    ],
+)
+def test_it_ends_as_python_does(tmp_path: Path, end: str, status: int) -> None:
+    """Its status, and all that it and its threads had to say, however it is over."""
+    program = tmp_path / "ends.py"
+    said = "" if "close" in end else ENDS
+    program.write_text(f"import sys\n{said}\n{end}\n")
+    forked, fresh = (
+        processes.start(env=clean_environment(tmp_path), program=program, fresh=fresh)
+        for fresh in (False, True)
+    )
+    (out, errors), (fresh_out, fresh_errors) = forked.communicate(), fresh.communicate()
+
+    assert (status, status) == (forked.returncode, fresh.returncode)
+    assert fresh_out == out
+    assert not said or ["of the program, of a thread", "of what was asked for"] == out.splitlines()
+    assert fresh_errors.splitlines()[-1:] == errors.splitlines()[-1:]
 
 
 @pytest.mark.parametrize("fresh", [False, True])

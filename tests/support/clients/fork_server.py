@@ -69,6 +69,7 @@ def _open_a_home() -> None:
             with Node.open(Home(Path(folder) / "home")) as node:
                 node.sweep(node.clock())
                 verifying.known(node)
+    tempfile.tempdir = None  # who is forked finds it by their own environment
 
 
 def _lay_out_a_console() -> None:
