@@ -1,8 +1,9 @@
-"""A training export whose workers share no folder with the home: leases by TLS, files handed over."""
+"""A training export whose workers share no folder with the home: TLS, and files handed over."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import ssl
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -137,14 +138,16 @@ def test_a_token_is_of_no_use_without_a_certificate_of_the_cluster(
             with pytest.raises((OSError, EOFError)):
                 _ask(task.address, task.token)
         met.append("other authority")
-        with pytest.raises(ssl.SSLError, match="(?i)mismatch|not valid for"):
+        with pytest.raises(ssl.SSLError, match=r"(?i)mismatch|not valid for"):
             _ask(task.address.replace("127.0.0.1", "localhost"), task.token)
         met.append("other name")
         host, _, port = task.address.removeprefix("tls://").rpartition(":")
-        with socket.create_connection((host, int(port)), 10) as plain:
-            with pytest.raises((OSError, EOFError, ValueError)):
-                wire.send(plain, {"token": task.token})
-                wire.receive(plain)
+        with (
+            socket.create_connection((host, int(port)), 10) as plain,
+            pytest.raises((OSError, EOFError, ValueError)),
+        ):
+            wire.send(plain, {"token": task.token})
+            wire.receive(plain)
         met.append("no TLS")
 
     place.export(tmp_path / "d", Meeting(strangers))
@@ -201,7 +204,10 @@ def test_what_cannot_cross_is_said(
 
 
 @pytest.mark.row("T8")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes machines of network namespaces")
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("ip") is None,
+    reason="only root makes machines of network namespaces, with iproute2",
+)
 def test_a_cluster_of_two_machines_writes_the_rows_of_local(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,11 +153,10 @@ else:
 
     def close(self) -> None:
         """End all of it."""
+        ours = str(self.folder).encode()
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if str(self.folder).encode() in (path / "environ").read_bytes():
-                    os.kill(int(path.name), signal.SIGKILL)
-                elif str(self.folder).encode() in (path / "cmdline").read_bytes():
+                if ours in (path / "environ").read_bytes() + (path / "cmdline").read_bytes():
                     os.kill(int(path.name), signal.SIGKILL)
         for process in [*self._started, *self._machines]:
             process.kill()
