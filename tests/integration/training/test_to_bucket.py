@@ -132,7 +132,7 @@ def test_a_dataset_in_a_bucket_is_looked_at_where_it_lies(
 
     to = _prefix()
     _export(place, to, format=form)
-    place.ask("sessions.delete", session=place.sessions[WORDS[0]], due=place.clock())
+    place.ask("sessions.delete", id=place.sessions[WORDS[0]])
     gone = place.ask("training.withdrawals", folder=to)
     assert ["deleted"] == [one["why"] for one in gone["rows"]]
     assert f"{to}/withdrawn.txt" == gone["filter"]
