@@ -25,7 +25,10 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", help="A trainer's own API key (else the operator asks)."),
 ]
-FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The dataset's folder.")]
+PlaceArgument = Annotated[
+    str,
+    typer.Argument(metavar="DIR|s3://BUCKET/PREFIX", help="The dataset's folder or prefix."),
+]
 
 
 @app.callback()
@@ -78,7 +81,7 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
     """
     with reporting():
         arguments = {
-            "folder": to if "://" in to else str(Path(to).absolute()),
+            "folder": _named(to),
             "since": None if since is None else _moment(since).isoformat(),
             "format": form,
             "engine": engine,
@@ -101,6 +104,11 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
             _say(last)
 
 
+def _named(place: str) -> str:
+    """A bucket as it is, a folder from the root."""
+    return place if "://" in place else str(Path(place).absolute())
+
+
 def _by(key: str | None) -> dict[str, object]:
     """Who asks, if it is not the operator."""
     return {} if key is None else {"key": key}
@@ -121,7 +129,7 @@ def _say(done: Fields) -> None:
 
 @app.command()
 def verify(
-    folder: FolderArgument,
+    folder: PlaceArgument,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -130,7 +138,7 @@ def verify(
     wrong.
     """
     with reporting():
-        found = ask_one(home, "training.verify", {"folder": str(folder.absolute()), **_by(key)})
+        found = ask_one(home, "training.verify", {"folder": _named(folder), **_by(key)})
         wrong = found.parts("wrong")
         if as_json:
             print_json(found)
@@ -147,7 +155,7 @@ def verify(
 
 @app.command()
 def withdrawals(
-    folder: FolderArgument,
+    folder: PlaceArgument,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -156,9 +164,7 @@ def withdrawals(
     their ids into a file, by which they are dropped.
     """
     with reporting():
-        found = ask_one(
-            home, "training.withdrawals", {"folder": str(folder.absolute()), **_by(key)}
-        )
+        found = ask_one(home, "training.withdrawals", {"folder": _named(folder), **_by(key)})
         rows = found.parts("rows")
         if as_json:
             print_json(found)

@@ -41,6 +41,7 @@ from bailee.training.cluster import RayEngine, cluster_address
 from bailee.training.exported import SIGNED, Export
 from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
 from bailee.training.finishing import Finished, put
+from bailee.training.placing import DatasetBucket, DatasetFolder
 from bailee.training.pool import LocalEngine
 from bailee.training.publishing import check_bucket, publish
 from bailee.training.reaching import Crossing, crossing
@@ -276,7 +277,7 @@ def carry_out(
         yield item
     if known.state == SIGNED:
         _seal(node, known, folder)
-        yield Dataset(folder).finished()
+        yield Dataset(DatasetFolder(folder)).finished()
 
 
 def _seal(node: Node, known: Export, place: Path) -> None:
@@ -386,11 +387,19 @@ def exports_of(node: Node, account: str) -> list[ExportWithYours]:
     ]
 
 
+def _dataset(node: Node, named: str) -> Dataset:
+    """A dataset by its folder, or its prefix in a bucket. Errors as in `_bucket`."""
+    bucket = _bucket(named)
+    if bucket is None:
+        return Dataset(DatasetFolder(Path(named)))
+    return Dataset(DatasetBucket(bucket, node.home.datasets))
+
+
 @operation()
 def verify(asks: Asks, node: Node, *, folder: str) -> VerifiedDataset:
     """Check a dataset against its manifest, the home's log and policy."""
     asks.require(node, Permission.TRAINING_EXPORT)
-    dataset = Dataset(Path(folder))
+    dataset = _dataset(node, folder)
     policies = {leaf.subject for leaf in node.ledger.entries(kind="policy.activated")}
     checked = dataset.check(
         node.sequencer.keys[0],
@@ -427,7 +436,7 @@ def withdrawals(asks: Asks, node: Node, *, folder: str) -> Withdrawals:
     and a file that drops them.
     """
     asks.require(node, Permission.TRAINING_EXPORT)
-    dataset = Dataset(Path(folder))
+    dataset = _dataset(node, folder)
     known = node.exports.get(dataset.manifest().export)
     key = node.keyring.secret(manifest.KEY)
     gone = {

@@ -1,27 +1,29 @@
-"""A dataset as it lies in its folder: whether it is what was signed, and whose rows are where.
+"""A dataset as it lies in its place: whether it is what was signed, and whose rows are where.
 
 It reads the columns that say whose a row is, and no other. What it finds wrong it names, and goes
-on: one bad file hides no other.
+on: one bad file hides no other. It has one file at a time (`placing`).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import orjson
 
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.json_values import members, text
 from bailee.ledger.tlog import notes
+from bailee.outbound.bucket import pieces
 from bailee.training import manifest
 from bailee.training.exported import Export
-from bailee.training.files import Format, digest_of
-from bailee.training.finishing import Finished, put
+from bailee.training.files import Format
+from bailee.training.finishing import Finished
 from bailee.training.manifest import DatasetManifest, SignedFile
+from bailee.training.placing import DatasetPlace
 
 FILTER: Final = "withdrawn.txt"
 _BATCH: Final = 1000
@@ -82,15 +84,12 @@ class CheckedDataset:
 
 
 class Dataset:
-    """One dataset's folder. An operation makes it, on its thread; it changes no file but the
+    """One dataset in its place. An operation makes it, on its thread; it changes no file but the
     filter's.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Raises: InputError, the folder is not named from the root."""
-        if not folder.is_absolute():
-            raise InputError("a dataset's folder is named from the root of the file system.")
-        self._folder = folder
+    def __init__(self, place: DatasetPlace) -> None:
+        self._place = place
 
     def manifest(self) -> DatasetManifest:
         """What the dataset says of itself.
@@ -108,7 +107,7 @@ class Dataset:
         rows = [one for one in made.files if one.rows is not None]
         return Finished(
             made.export,
-            str(self._folder),
+            self._place.named,
             manifest.digest(raw),
             made.sessions,
             made.rows,
@@ -137,13 +136,13 @@ class Dataset:
             wrong.append(WrongPart(manifest.MANIFEST, "this home did not sign it"))
         if made.policy not in policies:
             wrong.append(WrongPart(manifest.MANIFEST, "its policy has never held in this home"))
-        wrong += self._files(made)
         try:
             listed = self._sessions()
         except (OSError, IntegrityError, ValueError):
             wrong.append(WrongPart(manifest.SESSIONS, "it can't be read"))
+            wrong += self._files(made, None)
         else:
-            wrong += self._rows(made, listed)
+            wrong += self._files(made, listed)
             wrong += _kept(listed, kept)
         return CheckedDataset(
             made.export, document, made.policy, made.sessions, made.rows, len(made.files), wrong
@@ -154,9 +153,10 @@ class Dataset:
         for file in self.manifest().files:
             if file.rows is None or not sessions:
                 continue
-            for one in self._owned(file):
-                if one.session in sessions:
-                    yield WithdrawnRow(one.row, one.session, file.path, sessions[one.session])
+            with self._opened(file.path) as opened:
+                for one in _rows(opened, file.path):
+                    if one.session in sessions:
+                        yield WithdrawnRow(one.row, one.session, file.path, sessions[one.session])
 
     def write_filter(self, rows: Collection[WithdrawnRow]) -> str:
         """Write the file with the ids of the rows to be dropped; its path.
@@ -164,24 +164,26 @@ class Dataset:
         Raises:
             StorageError: it can't be written.
         """
-        path = self._folder / FILTER
         try:
-            put(path, "".join(f"{one.row}\n" for one in rows).encode())
+            return self._place.put(FILTER, "".join(f"{one.row}\n" for one in rows).encode())
         except OSError as error:
             raise StorageError(
                 f"the filter can't be written ({error.strerror}).",
                 hint="check that the folder is writable; --json lists the rows all the same",
             ) from error
-        return str(path)
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _raw(self, name: str) -> bytes:
+        with self._opened(name) as opened:
+            return opened.read()
+
+    def _opened(self, name: str) -> BinaryIO:
         try:
-            return (self._folder / name).read_bytes()
+            return self._place.open(name)
         except FileNotFoundError:
             raise InputError(
-                f"there is no dataset in this folder: it has no {name}.", code="not_found"
+                f"there is no dataset at this place: it has no {name}.", code="not_found"
             ) from None
         except OSError as error:
             raise StorageError(
@@ -198,49 +200,35 @@ class Dataset:
         except BaileeError as error:
             yield WrongPart(manifest.SIGNATURE, error.message)
 
-    def _files(self, made: DatasetManifest) -> Iterator[WrongPart]:
-        listed = {one.path for one in made.files}
-        for path in sorted((self._folder / manifest.DATA).glob("*")):
-            name = f"{manifest.DATA}/{path.name}"
-            if name not in listed:
-                yield WrongPart(name, "the manifest does not know it")
-        for one in made.files:
-            try:
-                if digest_of(self._folder / one.path) != one.sha256:
-                    yield WrongPart(one.path, "it is not what was signed")
-            except OSError as error:
-                yield WrongPart(one.path, f"it can't be read ({error.strerror})")
-
-    def _rows(
-        self, made: DatasetManifest, listed: Mapping[str, RowsAllowed]
+    def _files(
+        self, made: DatasetManifest, listed: Mapping[str, RowsAllowed] | None
     ) -> Iterator[WrongPart]:
-        """Whether the rows are those of the sessions that are listed, each by what allowed it."""
+        """Whether the files are those that were signed, and their rows those of the sessions that
+        are listed, each by what allowed it. `listed` None: nobody can tell.
+        """
+        known = {one.path for one in made.files}
+        for name in self._place.names(manifest.DATA):
+            if name not in known:
+                yield WrongPart(name, "the manifest does not know it")
         found: Counter[str] = Counter()
         for file in made.files:
-            if file.rows is None:
-                continue
-            number = 0
             try:
-                for one in self._owned(file):
-                    number += 1
-                    found[one.session] += 1
-                    allowed = listed.get(one.session)
-                    if allowed is None or allowed[1:] != (one.clause, one.consent):
-                        yield WrongPart(file.path, f"row {number} is of no session that is listed")
-                    elif one.document != made.policy:
-                        yield WrongPart(file.path, f"row {number} was decided by another policy")
-            except IntegrityError as error:
-                yield WrongPart(file.path, error.message)
-            if number != file.rows:
-                yield WrongPart(file.path, f"it has {number} rows, and {file.rows} were signed")
-        short = sum(found[name] != rows for name, (rows, *_) in listed.items())
+                with self._place.open(file.path) as opened:
+                    if _digest(opened) != file.sha256:
+                        yield WrongPart(file.path, "it is not what was signed")
+                    if file.rows is not None and listed is not None:
+                        opened.seek(0)
+                        yield from _wrong_rows((made, file), opened, listed, found)
+            except OSError as error:
+                yield WrongPart(file.path, f"it can't be read ({error.strerror})")
+        short = sum(found[name] != rows for name, (rows, *_) in (listed or {}).items())
         if short:
             yield WrongPart(manifest.SESSIONS, f"{short} sessions have more rows, or fewer")
 
     def _sessions(self) -> dict[str, RowsAllowed]:
         """The sessions that are in, by commitment."""
         found = {}
-        with (self._folder / manifest.SESSIONS).open("rb") as lines:
+        with self._place.open(manifest.SESSIONS) as lines:
             for line in lines:
                 said = members(orjson.loads(line))
                 if "left" not in said:
@@ -249,25 +237,55 @@ class Dataset:
                     found[name] = RowsAllowed(rows, clause, consent)
         return found
 
-    def _owned(self, file: SignedFile) -> Iterator[RowOwner]:
-        try:
-            yield from _owned(self._folder / file.path)
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise IntegrityError("it is no file of rows.") from error
+
+def _wrong_rows(
+    signed: tuple[DatasetManifest, SignedFile],
+    opened: BinaryIO,
+    listed: Mapping[str, RowsAllowed],
+    found: Counter[str],
+) -> Iterator[WrongPart]:
+    """What is wrong with the rows of a file; those of each session are counted in `found`."""
+    made, file = signed
+    number = 0
+    try:
+        for one in _rows(opened, file.path):
+            number += 1
+            found[one.session] += 1
+            allowed = listed.get(one.session)
+            if allowed is None or allowed[1:] != (one.clause, one.consent):
+                yield WrongPart(file.path, f"row {number} is of no session that is listed")
+            elif one.document != made.policy:
+                yield WrongPart(file.path, f"row {number} was decided by another policy")
+    except IntegrityError as error:
+        yield WrongPart(file.path, error.message)
+    if number != file.rows:
+        yield WrongPart(file.path, f"it has {number} rows, and {file.rows} were signed")
 
 
-def _owned(path: Path) -> Iterator[RowOwner]:
-    if path.suffix == f".{Format.JSONL.value}":
-        with path.open("rb") as lines:
-            for line in lines:
-                said = members(orjson.loads(line))
-                yield RowOwner(
-                    text(said["id"]), *(text(said[name]) for name in RowOwner._fields[1:])
-                )
+def _digest(opened: BinaryIO) -> str:
+    found = hashlib.sha256()
+    for piece in pieces(opened):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def _rows(opened: BinaryIO, name: str) -> Iterator[RowOwner]:
+    """Whose the rows of a file are. Raises: IntegrityError, it has none."""
+    try:
+        yield from _owned(opened, name)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise IntegrityError("it is no file of rows.") from error
+
+
+def _owned(opened: BinaryIO, name: str) -> Iterator[RowOwner]:
+    if name.endswith(f".{Format.JSONL.value}"):
+        for line in opened:
+            said = members(orjson.loads(line))
+            yield RowOwner(text(said["id"]), *(text(said[name]) for name in RowOwner._fields[1:]))
         return
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as parquet:
+    with pq.ParquetFile(opened) as parquet:
         for batch in parquet.iter_batches(_BATCH, columns=["id", *_SAID]):
             for said in batch.to_pylist():
                 yield RowOwner(said["id"], *(said[name] for name in _SAID))

@@ -64,5 +64,9 @@ def take(connection: socket.socket, paths: tuple[Path, ...]) -> tuple[str, ...]:
                 digest.update(part)
                 out.write(part)
         found.append(digest.hexdigest())
-    wire.send(connection, {"taken": True})
     return tuple(found)
+
+
+def say_taken(connection: socket.socket) -> None:
+    """Tell the worker, once the hashes are noted: its result may come at once. Raises: OSError."""
+    wire.send(connection, {"taken": True})

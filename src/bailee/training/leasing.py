@@ -171,6 +171,7 @@ class KeyLeases:
         with grant.handing:
             if self._granted(token) is grant:
                 grant.handed = handing.take(connection, paths)
+                handing.say_taken(connection)
 
     def _lend_all(self, connection: socket.socket, token: str, grant: Grant) -> bool:
         """Lend one session after another; whether all of them were asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from obstore.store import S3Store
 
 from bailee.errors import BaileeError, InputError, StorageError
+from bailee.outbound.bucket import Bucket
 from bailee.testing.store import Fault
 from bailee.training.manifest import PROOF
 from support.clients.asking import perform
@@ -101,12 +103,42 @@ def test_what_arrives_is_what_was_signed(
     assert checked["on_record"] is not None
     assert to == place.ask("training.exports")[0]["place"]
     assert [] == _left(place)
+    assert checked == place.ask("training.verify", folder=to)
     with pytest.raises(InputError, match="something at this place"):
         _export(place, to)
     with pytest.raises(InputError, match="something at this place"):
         _export(place, f"s3://{BUCKET}")
     with pytest.raises(InputError, match="folder or a bucket"):
         _export(place, "gs://cellar/x")
+
+
+@pytest.mark.row("T7")
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_a_dataset_in_a_bucket_is_looked_at_where_it_lies(
+    place: BackedUp, relay: BucketRelay, server: str, tmp_path: Path, form: str
+) -> None:
+    """What was changed or added there is named; who has left it is, and the filter is put there."""
+    to = _prefix()
+    _export(place, to, format=form)
+    assert [] == place.ask("training.verify", folder=to)["wrong"]
+    bucket = Bucket(to, os.environ)
+    rows = next(name for name in bucket.names() if name.startswith("data/"))
+    bucket.write(rows, b"".join(bucket.pieces(rows))[:-9])
+    bucket.write("data/more", b"none")
+    wrong = place.ask("training.verify", folder=to)["wrong"]
+    assert {"data/more", rows, "sessions.jsonl"} == {one["where"] for one in wrong}
+    with pytest.raises(InputError, match="no dataset"):
+        place.ask("training.verify", folder=_prefix())
+
+    to = _prefix()
+    _export(place, to, format=form)
+    place.ask("sessions.delete", id=place.sessions[WORDS[0]])
+    gone = place.ask("training.withdrawals", folder=to)
+    assert ["deleted"] == [one["why"] for one in gone["rows"]]
+    assert f"{to}/withdrawn.txt" == gone["filter"]
+    listed = b"".join(Bucket(to, os.environ).pieces("withdrawn.txt")).decode().split()
+    assert [one["row"] for one in gone["rows"]] == listed
+    assert [] == _left(place)
 
 
 @pytest.mark.row("T7")
