@@ -1,8 +1,9 @@
 """The events of a streamed answer, as they are framed: server-sent events, Bedrock's frames, a JSON
 list. Pure.
 
-Rule kept here: their number is bounded by `bounds.EVENTS`, and each is read in the time that its
-bytes take.
+Rules kept here: their number is bounded by `bounds.EVENTS`, and each is read in the time that its
+bytes take. What an event says more than its value, a key twice, is an event that is not understood:
+so the bytes are kept, whatever an SDK makes of it.
 
 Standards: WHATWG HTML 9.2 (server-sent events).
 """
@@ -18,7 +19,7 @@ from typing import Final, TypeAlias
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond, BeyondBound
 from bailee.vault.packing import JSON, TooDeep, parse
-from bailee.vault.structure import most_values, read, scan
+from bailee.vault.structure import drops_members, most_values, read, scan
 
 _LINE_ENDS: Final = (b"\r\n", b"\r")
 _NOTHING: Final = re.compile(rb"\n*")
@@ -60,6 +61,7 @@ def sse_events(body: bytes) -> Iterator[Event]:
             text = b"\n".join(data)
             value, read_from = as_json(text)
             yield value, read_from or text[:_SHORT]
+            yield from _left_out(value, text)
 
 
 def frame_events(body: bytes) -> Iterator[Event]:
@@ -82,13 +84,22 @@ def frame_events(body: bytes) -> Iterator[Event]:
         at += total
         kind = headers.get(":event-type") or headers.get(":exception-type", "")
         if kind == "chunk":
-            yield _chunk(payload)
+            value, text = _chunk(payload)
+            yield value, text
+            yield from _left_out(value, text)
             continue
         value, text = as_json(payload)
         if headers.get(":message-type") == "exception":
             yield {"type": "error", "error": {"type": kind, "message": value}}, text
         else:
             yield {kind: value}, text
+        yield from _left_out(value, text)
+
+
+def _left_out(value: JSON, text: bytes) -> Iterator[Event]:
+    """An event that is not understood, if the text says more than the value that was read."""
+    if isinstance(value, dict | list) and drops_members(text, value):
+        yield None, b""
 
 
 def _chunk(payload: bytes) -> Event:

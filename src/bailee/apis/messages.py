@@ -13,6 +13,7 @@ from bailee.apis.converse import EVENTS as CONVERSE
 from bailee.apis.converse import Converse
 from bailee.apis.events import as_json, values_in
 from bailee.vault.packing import JSON
+from bailee.vault.structure import drops_members
 
 _TOOLS: Final = ("tool_use", "server_tool_use", "mcp_tool_use")
 _GROWS: Final = {"text_delta": "text", "thinking_delta": "thinking"}
@@ -224,5 +225,7 @@ class MessageStream(Assembly):
         parsed, read_from = as_json(text.encode("utf-8", "surrogatepass")) if text else ({}, b"")
         self.spend(values_in(read_from))
         self.expect(parsed is not None and not block.get("input"))
+        if isinstance(parsed, dict | list):
+            self.expect(not drops_members(read_from, parsed))
         if parsed is not None:
             block["input"] = parsed

@@ -115,11 +115,13 @@ def _answer(api: Api, raw: bytes, headers: Mapping[str, str]) -> _Answer:
     if kind == "application/vnd.amazon.eventstream":
         return _assembled(assemble(_ASSEMBLY[api](), frame_events(body)), body)
     parsed, values, plain = json_of(body)
+    whole = plain or not drops_members(body, parsed)
     if api is Api.GEMINI and isinstance(parsed, list):
-        return _assembled(_chunks(parsed, values), body)
+        found = _assembled(_chunks(parsed, values), body)
+        found.whole = found.whole and whole
+        return found
     if not isinstance(parsed, dict):
         return _Answer()
-    whole = plain or not drops_members(body, parsed)
     failed = isinstance(parsed.get("error"), dict)
     if api is Api.RESPONSES and failed and "output" in parsed:  # a response that failed
         error: JSON = {"type": "response.failed", "error": parsed["error"]}

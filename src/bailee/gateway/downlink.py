@@ -124,10 +124,15 @@ class Downlink:
         return b""
 
     def last_word(self, error: BaileeError, request_id: str) -> bytes:
-        """The event that says why an answer ends that has begun, where one can be written."""
+        """The event that says why an answer ends that has begun, where one can be written. Of the
+        Responses API it is the last event of a stream (`response.failed`), which is whole with it:
+        where the stream breaks off behind it, Codex tells of that and not of the error.
+        """
         if self.plain and self._between_events and (self._chunked or self._may_close):
             event = error_event(error, request_id, self._api)
-            return chunk(event) if self._chunked else event
+            if not self._chunked:
+                return event
+            return chunk(event) + (LAST_CHUNK if self._api is Api.RESPONSES else b"")
         return b""
 
     @property

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from coding_agents import AGENTS
 from tests.integration.gateway.conftest import Raw
 from tests.integration.gateway.test_conformance import ANSWERS, BODIES, ERRORS, FROM_AGENT, passing
 
@@ -16,6 +19,7 @@ from bailee.testing.other_apis import Says
 from bailee.testing.recording import FaultyRecording, MemoryRecording
 from bailee.testing.upstream import Exactly, Received, Reply, ScriptedUpstream
 from bailee.vault.exchange import Outcome
+from support.clients.programs import clean_environment
 
 pytestmark = pytest.mark.row("D3", "G4")
 
@@ -161,7 +165,7 @@ def test_a_recorder_that_fails_leaves_no_end(
     if answer.status == 503:  # nothing had gone on
         said = json.loads(answer.body)
     else:
-        assert not answer.complete
+        assert (api is Api.RESPONSES) == answer.complete  # its last event is the one that failed
         data = answer.body.rpartition(b"data: ")[2]
         said = json.loads(data)
         assert b"[DONE]" not in answer.body
@@ -268,3 +272,40 @@ def test_an_own_credential_goes_as_it_came(serve: Any, post: Callable[..., bytes
         (kept,) = serving.recording.exchanges
         assert Outcome.COMPLETE is kept.outcome
         assert "own" not in [value for _, value in kept.request_headers]
+
+
+def test_codex_is_not_done_when_nothing_is_recorded(serve: Any, tmp_path: Path) -> None:
+    """The real client, which is done at the last event and does not wait for the stream to close:
+    with a recorder it says the answer and ends well; with one that fails it does not.
+    """
+    program = AGENTS["codex"].fetch()
+    if program is None:
+        pytest.skip("codex could not be had from npm")
+    ended = {}
+    for name, recording in (("sound", MemoryRecording()), ("failing", FaultyRecording())):
+        home = tmp_path / name
+        home.mkdir()
+        with ScriptedUpstream(tools_only=False, after=Says("Seven.")) as upstream:
+            port = serve(upstream, recording=recording).port
+            provider = f'name="g", base_url="http://127.0.0.1:{port}/v1", wire_api="responses", '
+            provider += 'supports_websockets=false, env_key="KEY", '
+            provider += "stream_max_retries=0, request_max_retries=0"
+            ended[name] = subprocess.run(
+                [
+                    *(str(program), "exec", "-m", "gpt-5.5", "--skip-git-repo-check"),
+                    *("-c", 'model_provider="g"', "-c", f"model_providers.g={{{provider}}}"),
+                    *("-c", "analytics.enabled=false", "-c", "features.plugins=false"),
+                    *("-c", "features.apps=false", "How many trees?"),
+                ],
+                env=clean_environment(home, KEY="bl_keep"),
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+    assert (0, "Seven.\n") == (ended["sound"].returncode, ended["sound"].stdout)
+    assert 0 != ended["failing"].returncode
+    assert "" == ended["failing"].stdout
+    assert "bailee: " in ended["failing"].stderr

@@ -258,14 +258,15 @@ def test_the_message_is_the_sdk_s_or_the_bytes_are_kept(events: list[dict[str, A
         assert holds(theirs, ours)
 
 
-def converse_frame(kind: str, said: dict[str, Any]) -> bytes:
-    """An event of a Converse stream (checksums are not looked at)."""
+def converse_frame(kind: str, said: dict[str, Any] | str) -> bytes:
+    """An event of a Converse stream, or its text (checksums are not looked at)."""
     names = ((b":event-type", kind.encode()), (b":message-type", b"event"))
     headers = b"".join(
         bytes([len(name)]) + name + b"\x07" + len(value).to_bytes(2, "big") + value
         for name, value in names
     )
-    payload = json.dumps({**said, "p": "abcd"}).encode()
+    text = said if isinstance(said, str) else json.dumps({**said, "p": "abcd"})
+    payload = text.encode()
     size = 16 + len(headers) + len(payload)
     return (
         size.to_bytes(4, "big") + len(headers).to_bytes(4, "big") + bytes(4) + headers + payload

@@ -123,3 +123,47 @@ def test_in_frames_of_converse_too() -> None:
             body = b"".join(converse_frame(*one) for one in changed)
             found = interpret(exchange(Api.CONVERSE, b"{}", body, answer_headers=headers))
             assert found.raw_answer or WORD in json.dumps([found.answer, found.error]), path
+
+
+def twice(event: dict[str, Any]) -> str:
+    """The event as a text that has its first member twice: the first says what the value lacks."""
+    name = next(iter(event))
+    return f'{{"{name}": "{WORD}", ' + json.dumps(event)[1:]
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_member_that_is_there_twice_keeps_the_bytes(api: Api) -> None:
+    """In each event, though an SDK has the last; texts with colons and braces alone keep nothing
+    more than they did.
+    """
+    for name, events in streams(api):
+        plain = of(api, events).raw_answer
+        for number, event in enumerate(events):
+            lines = [json.dumps(one) for one in events]
+            lines[number] = twice(event)
+            done = ["[DONE]"] if api is Api.CHAT else []
+            body = "".join(f"data: {line}\n\n" for line in [*lines, *done]).encode()
+            assert body == interpret(exchange(api, b"{}", body)).raw_answer, (name, event)
+        assert plain is None
+
+
+def test_in_frames_lists_and_inputs_too() -> None:
+    """Converse's frames, what Google sends as one list, and the input of a call in pieces."""
+    called = [
+        start(0, type="tool_use", id="t", name="ls", input={}),
+        delta(0, "input_json_delta", partial_json='{"a": 1, '),
+        delta(0, "input_json_delta", partial_json='"a": 2}'),
+        {"type": "content_block_stop", "index": 0},
+    ]
+    assert of(Api.MESSAGES, stream(*called)).raw_answer is not None
+    kind, event = CONVERSE[1]
+    frames = [converse_frame(*one) for one in CONVERSE]
+    frames[1] = converse_frame(kind, twice(event))
+    headers = [("content-type", "application/vnd.amazon.eventstream")]
+    body = b"".join(frames)
+    assert body == interpret(exchange(Api.CONVERSE, b"{}", body, answer_headers=headers)).raw_answer
+    part = '{"candidates": [{"content": {"parts": [{"text": "a", "text": "b: c"}]}}]}'
+    listed = f"[{part}]".encode()
+    headers = [("content-type", "application/json")]
+    found = interpret(exchange(Api.GEMINI, b"{}", listed, answer_headers=headers))
+    assert listed == found.raw_answer
