@@ -19,6 +19,7 @@ import pytest
 from coding_agents import AGENTS, CACHE
 
 from bailee.client import foreign
+from bailee.client.cleaning_plan import CleaningPlan
 from bailee.client.foreign_places import AgentPlace, groups
 from bailee.client.lifetimes import Lifetimes
 from bailee.testing.other_apis import Calls, Says
@@ -66,7 +67,7 @@ class Run:
         """Where it keeps what."""
         return groups(self.agent, self.home, self.project, self.environment)
 
-    def tidied(self, at: datetime) -> foreign.CleaningPlan:
+    def tidied(self, at: datetime) -> CleaningPlan:
         """Local retention, as it is at a moment; the plan that was carried out."""
         made = foreign.plan(self.agent, self.places(), Lifetimes(30), at)
         foreign.carry_out(made)

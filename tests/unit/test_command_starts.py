@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from bailee.cli import listed, whole
+from bailee.cli.listing import help_of
 
 _PROGRAM = """
 import sys
@@ -72,20 +73,35 @@ def test_the_list_of_commands_imports_none(word: str, tmp_path: Path) -> None:
     imported = _imported([word], tmp_path)
     assert "bailee.cli" in imported
     assert {one for one in imported if one.startswith("bailee.cli.")} == {
-        "bailee.cli.building",
+        "bailee.cli.listing",
         "bailee.cli.output",
         "bailee.cli.show",
     }
-    assert imported & _HEAVY == set()
+    assert imported & (_HEAVY | {"typer"}) == set()
 
 
 def test_the_list_of_commands_is_true() -> None:
-    """Each line of it is what the command itself says first."""
-    lines = [
-        {name: one.get_short_help_str(200) for name, one in made.commands.items()}
-        for made in map(typer.main.get_group, (listed(), whole()))
-    ]
-    assert lines[0] == lines[1]
+    """Each line of it is what the command itself says first; the options are those there are."""
+    group = typer.main.get_group(whole())
+    whole_help = typer.main.get_command(whole())
+    context = whole_help.make_context("bailee", [], resilient_parsing=True)
+    before = [text.partition("Commands:")[0].split() for text in (
+        whole_help.get_help(context), help_of(listed(), 80)
+    )]  # fmt: skip
+
+    assert before[0] == before[1]
+    assert listed() == {name: one.get_short_help_str(200) for name, one in group.commands.items()}
+
+
+@pytest.mark.parametrize("columns", [10, 60, 80, 500])
+def test_the_list_of_commands_fits_and_is_whole(columns: int) -> None:
+    """Every word of every line, in lines that a terminal does not break."""
+    text = help_of(listed(), columns)
+
+    assert all(len(line) <= max(50, min(80, columns)) for line in text.split("\n"))
+    assert text.endswith("config        Settings.\n")
+    told = " ".join(text.split())
+    assert all(f"{name} {line}" in told for name, line in listed().items())
 
 
 def test_a_prompt_goes_out_before_what_it_does_not_need_is_imported(tmp_path: Path) -> None:

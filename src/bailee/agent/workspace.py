@@ -5,7 +5,8 @@ Rules kept here:
 * A path is judged by where it *leads*: every symbolic link is followed before the question
   "inside?" is asked, so that a link in the workspace does not open what lies outside it.
 * Reading inside is harmless; reading outside has to be permitted. Writing has to be permitted, and
-  what a later program would obey (git's hooks and configuration, agents' settings) is guarded.
+  what a later program would obey (git's hooks and configuration, and what that names; agents'
+  settings) is guarded.
 * What was judged is what is used (`opened`): no link is followed any more, in any part of the path.
 """
 
@@ -44,6 +45,7 @@ class Workspace:
         self.root: Final = Path(os.path.realpath(root))
         self.roots: Final = (self.root, *(Path(os.path.realpath(p)) for p in more))
         self._home: Final = Path(os.path.realpath(Path("~").expanduser()))
+        self._named: tuple[Path, ...] | None = None  # found out when first needed
 
     def place(self, path: str) -> WorkspacePath:
         """Where `path` leads; relative paths start at the workspace's root, `~/` at the home.
@@ -69,8 +71,22 @@ class Workspace:
             if real == root or root in real.parents:
                 inner = real.relative_to(root)
                 subject = str(inner) if root == self.root else str(real)
-                return WorkspacePath(real, True, subject, _guard(inner), names, spelled)
+                guarded = _guard(inner) or self._named_guard(real, subject)
+                return WorkspacePath(real, True, subject, guarded, names, spelled)
         return WorkspacePath(real, False, str(real), _guard(real), names, spelled)
+
+    def _named_guard(self, real: Path, subject: str) -> str | None:
+        """Why a file is guarded that git's configuration names."""
+        if self._named is None:
+            from bailee.agent import git_folders, obeyed_files
+
+            around = git_folders.enclosing(self.root, self._home)
+            above = None if around is None else around[0]
+            found = obeyed_files.named([], self.roots, above, os.environ)
+            self._named = tuple(one.real for one in found)
+        if any(one == real or one in real.parents for one in self._named):
+            return f"{subject} is what git's configuration names, and may be run by git."
+        return None
 
     def show(self, real: Path) -> str:
         """A path as it is shown: relative inside the workspace."""

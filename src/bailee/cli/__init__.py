@@ -112,11 +112,9 @@ _COMMANDS: Final = {
 the first sentence of its own help. A module's `HOW` says more of its command."""
 
 
-def listed() -> typer.Typer:
-    """The commands' names and a line of help for each: for `bailee --help`, and nothing else."""
-    from bailee.cli.building import made
-
-    return made({name: line for name, (_, line) in _COMMANDS.items()}, {})
+def listed() -> dict[str, str]:
+    """Every command's name and its line in `bailee --help`."""
+    return {name: line for name, (_, line) in _COMMANDS.items()}
 
 
 @cache
@@ -128,7 +126,7 @@ def whole() -> typer.Typer:
 def _made(names: Iterable[str]) -> typer.Typer:
     from bailee.cli.building import made
 
-    return made({}, {name: _COMMANDS[name][0] for name in names})
+    return made({name: _COMMANDS[name][0] for name in names})
 
 
 def main() -> None:
@@ -160,6 +158,14 @@ def main() -> None:
         raise
 
 
+def _columns() -> int:
+    """How wide the terminal is; without one, as wide as a line should be."""
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+    except (OSError, ValueError):
+        return 80
+
+
 def _run(first: list[str]) -> None:
     if first == ["code"]:
         from bailee.cli.coding import plain, work
@@ -169,6 +175,10 @@ def _run(first: list[str]) -> None:
     if first and first[0] in _COMMANDS:
         _made(first)()
     elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
-        listed()()
+        from bailee.cli.listing import help_of
+
+        sys.stdout.write(help_of(listed(), _columns()))
+        if not sys.argv[1:]:
+            raise SystemExit(2)
     else:
         whole()()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bailee import __version__
+from bailee.cli.listing import OPTIONS, WHAT
 from bailee.cli.show import say
 
 
@@ -21,27 +22,23 @@ def _version(wanted: bool) -> None:
 def _root(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        typer.Option("--version", callback=_version, is_eager=True, help=OPTIONS["--version"]),
     ] = False,
 ) -> None:
     pass
 
 
-def made(named: Mapping[str, str], places: Mapping[str, str]) -> typer.Typer:
-    """A program with the commands `named`, which have a line of help each and do nothing, and those
-    at `places`, each a module's name and an attribute of it.
-    """
+def made(places: Mapping[str, str]) -> typer.Typer:
+    """A program with the commands at `places`, each a module's name and an attribute of it."""
     program = typer.Typer(
         name="bailee",
-        help="The self-hostable data plane for coding agents.",
+        help=WHAT,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     program.callback()(_root)
-    for name, line in named.items():
-        program.command(name, help=line)(_root)
     for name, place in places.items():
         module_name, attribute = place.split(":")
         module = import_module(f"bailee.cli.{module_name}")

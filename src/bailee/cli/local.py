@@ -17,7 +17,7 @@ from bailee.json_values import JsonObject, whole
 
 if TYPE_CHECKING:
     from bailee.cli.local_files import ListedSession
-    from bailee.client.foreign import NotCleaned
+    from bailee.client.cleaning_plan import NotCleaned
     from bailee.client.machine import ClientMachine
 
 app = typer.Typer(help="Transcripts on this machine.", no_args_is_help=True)

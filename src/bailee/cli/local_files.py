@@ -14,8 +14,8 @@ from bailee.errors import StorageError
 from bailee.json_values import JsonObject
 
 if TYPE_CHECKING:
+    from bailee.client.cleaning_plan import CleaningPlan, NotCleaned, Past
     from bailee.client.clock_mark import ClockJump
-    from bailee.client.foreign import CleaningPlan, NotCleaned, Past
     from bailee.client.lifetimes import LocalDue
     from bailee.client.machine import ClientMachine
 

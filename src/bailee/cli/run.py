@@ -26,8 +26,8 @@ from bailee.json_values import Json
 
 if TYPE_CHECKING:
     from bailee.client.agents import Launch, LaunchTerms
+    from bailee.client.cleaning_plan import CleaningPlan
     from bailee.client.egress import EgressWatch
-    from bailee.client.foreign import CleaningPlan
     from bailee.client.lifetimes import LocalDue
     from bailee.client.machine import ClientMachine
 

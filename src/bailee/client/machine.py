@@ -39,7 +39,7 @@ from bailee.steady import MachineClocks, this_machine
 from bailee.words import words
 
 if TYPE_CHECKING:
-    from bailee.client.foreign import CleaningPlan
+    from bailee.client.cleaning_plan import CleaningPlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,23 @@ def test_a_pipe_is_no_file_and_does_not_block(workspace: Workspace) -> None:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_gits_configuration_names_is_guarded(tmp_path: Path) -> None:
+    """Hooks in the workspace, further configuration and scripts, there or not: an edit of them is
+    asked about, whatever rule allows edits.
+    """
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "watch.sh").touch()
+    for words in (
+        ("init", "-q"),
+        ("config", "core.hooksPath", "ours"),
+        ("config", "core.fsmonitor", "./watch.sh"),
+        ("config", "include.path", "../later.config"),
+    ):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    workspace = Workspace(tmp_path)
+
+    for name in ("ours/pre-commit", "watch.sh", "later.config"):
+        assert workspace.place(name).guarded is not None, name
+    assert workspace.place("a.py").guarded is None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bailee.client import foreign
+from bailee.client.cleaning_plan import CleaningPlan
 from bailee.client.foreign_places import groups
 from bailee.client.lifetimes import Lifetimes
 
@@ -26,7 +27,7 @@ def write(path: Path, *times: str) -> Path:
     return path
 
 
-def planned(agent: str, home: Path, days: int = 30) -> foreign.CleaningPlan:
+def planned(agent: str, home: Path, days: int = 30) -> CleaningPlan:
     """The plan for an agent's files under a home."""
     where = groups(agent, home, home / "orchard", {"TMPDIR": str(home / "tmp")})
     return foreign.plan(agent, where, Lifetimes(days), NOW)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bailee.client import foreign
+from bailee.client.cleaning_plan import Past
 from bailee.client.foreign_databases import in_use
 from bailee.client.foreign_places import groups
 from bailee.client.lifetimes import Lifetimes
@@ -52,7 +53,7 @@ def kept(path: Path) -> list[str]:
         return [name for (name,) in opened.execute("SELECT id FROM session ORDER BY id")]
 
 
-def tidy(agent: str, home: Path, days: int = 30) -> list[foreign.Past]:
+def tidy(agent: str, home: Path, days: int = 30) -> list[Past]:
     """Local retention, planned and carried out."""
     where = groups(agent, home, home / "orchard", {"TMPDIR": str(home / "tmp")})
     return foreign.carry_out(foreign.plan(agent, where, Lifetimes(days), NOW))
