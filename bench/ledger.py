@@ -6,7 +6,7 @@ and by the clock, which on a shared machine is others' as well. Against them, on
 the same run, as many plain rows, put down with one commit for each batch.
 
 Proofs: at one and at ten million leaves, in turns, by who has verified nothing before, from tiles
-in files. All leaves are the same: what is read and hashed for a proof is what it would be otherwise.
+in files. All leaves are the same: what is read and hashed for a proof is what it would be else.
 """
 
 from __future__ import annotations
