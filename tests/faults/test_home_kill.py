@@ -1,4 +1,6 @@
-"""kill -9 on the way of an erasure, a hold, its release, a move: the next start finishes it."""
+"""kill -9 on the way of an expiry, an erasure, a shred, a hold, its release, a move: the next start
+finishes it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Callable
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,10 @@ import pytest
 
 from bailee.errors import IntegrityError
 from bailee.keyring import signing
+from bailee.keyring.copies import opening
+from bailee.ledger.verifying import copied
+from bailee.node.node import Node
+from bailee.node.verifying import verify
 from bailee.vault.record import subject_of
 from support.clients import processes
 from support.clients.asking import perform
@@ -52,6 +59,30 @@ RELEASING = [
     ("bailee.keeping.receipts:Receipts.advance_all", 2),
     ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
     ("bailee.keeping.holds:Holds.released", 1),
+]
+EXPIRING = [
+    ("bailee.vault.forgetting:Forgetting._destroy_due", 1, "before"),
+    ("bailee.keeping.receipts:Receipts.request", 1, "after"),
+    ("bailee.keeping.receipts:Receipts.advance_all", 1, "after"),
+    ("bailee.keyring.destroying:zero_keks", 1, "after"),  # not committed
+    ("bailee.keyring.destroying:remove_keks", 1, "before"),  # zeros
+    ("bailee.keyring.destroying:remove_keks", 1, "after"),
+    ("bailee.keyring.keyring:Keyring.destroy_due", 1, "after"),
+    ("bailee.keeping.receipts:Receipts.advance_all", 2, "after"),
+    ("bailee.vault.forgetting:Forgetting._remove_rows", 1, "after"),
+    ("bailee.keyring.keyring:Keyring.remove_dead", 1, "after"),
+    ("bailee.vault.segments:Segments.remove", 1, "after"),
+]
+SHREDDING = [
+    ("bailee.keyring.rotation:_begin", 1, "before"),
+    ("bailee.keyring.rotation:_begin", 1, "after"),
+    ("bailee.keyring.rotation:_move_portion", 1, "after"),
+    ("bailee.keyring.rotation:_rewrap_keks", 1, "after"),
+    ("bailee.keyring.rotation:_rewrap_secrets", 1, "after"),
+    ("bailee.keyring.roots.file:FileRoot.destroy", 1, "before"),
+    ("bailee.keyring.roots.file:FileRoot.destroy", 1, "after"),
+    ("bailee.keyring.keyring:Keyring.rotate_root", 1, "after"),
+    ("bailee.vault.forgetting:Forgetting.note_ended_roots", 1, "before"),
 ]
 MOVING = [
     ("bailee.accounts.accounts:Accounts._change", 1),
@@ -108,7 +139,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Kept]:
 
 
 def kill(place: Place, operation: str, arguments: dict[str, Any], *point: str) -> None:
-    """Carry out an operation in a process that dies."""
+    """Carry out an operation in a process that dies, a minute later."""
     now = (place.clock() + timedelta(minutes=1)).isoformat()
     done = processes.run(
         *(str(place.folder), now, operation, json.dumps(arguments), *point),
@@ -149,6 +180,82 @@ def test_an_erasure(
         assert None is place.node.registry.people.get(home.made["person"]).email
     finally:
         place.close()
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize(("point", "count", "when"), EXPIRING)
+def test_an_expiry(
+    kept: Callable[..., Kept], tmp_path: Path, point: str, count: int, when: str
+) -> None:
+    """Whatever was done of it, nothing is shown from then on, and the next sweep has no key left
+    and one receipt that says so, never earlier.
+    """
+    place = kept(hold=False).copy(tmp_path / "home")
+    place.clock = copy(place.clock)
+    place.clock.advance(timedelta(days=6 * 366))
+    kill(place, "retention.run", {}, point, str(count), when)
+    with sqlite3.connect(place.folder / "data" / "data.db") as data:
+        said = {state for (state,) in data.execute("SELECT state FROM receipts")}
+    with sqlite3.connect(place.folder / "keyring" / "keyring.db") as keys:
+        (living,) = keys.execute(
+            "SELECT count(*) FROM keks WHERE data_class = 'transcript' AND wrapped != zeroblob(60)"
+        ).fetchone()
+    assert not living or said <= {"requested", "inaccessible"}
+    place.open()
+    try:
+        assert {} == place.sessions()
+        assert {} == place.node.sweep(place.clock()).failures
+        receipts = place.node.receipts.all()
+        assert ["expiry"] * len(receipts) == [one.kind for one in receipts]
+        assert receipts
+        assert {"key_destroyed", "backups_unrecoverable", "reclaimed"} >= {
+            one.state for one in receipts
+        }
+        for name in NAMES:
+            with pytest.raises(IntegrityError):
+                place.node.keyring.get(subject_of(name))
+        assert [] == [*(place.folder / "vault" / "segments").rglob("*.seg")]
+        assert [] == check(place.node)
+    finally:
+        place.close()
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize(("point", "count", "when"), SHREDDING)
+def test_a_shred(
+    kept: Callable[..., Kept], tmp_path: Path, point: str, count: int, when: str
+) -> None:
+    """The next start goes on with it: what lives opens, and an older copy of the keyring is of no
+    use any more for what was deleted, as its receipt then says.
+    """
+    place = kept(hold=False).copy(tmp_path / "home")
+    keyring = place.folder / "keyring" / "keyring.db"
+    older = shutil.copy(keyring, tmp_path / "older.db")
+    place.open()
+    place.node.vault.delete(NAMES[0], place.clock())
+    place.close()
+    kill(place, "keyring.rotate", {}, point, str(count), when)
+    place.open()
+    try:
+        assert {} == place.node.sweep(place.clock()).failures
+        if place.node.keyring.rotation_due(place.clock(), 0):
+            place.node.vault.rotate(place.clock())
+        (receipt,) = place.node.receipts.all(NAMES[0])
+        assert receipt.state in ("backups_unrecoverable", "reclaimed")
+        with copied(older) as engine:
+            gone = [subject_of(NAMES[0])]
+            assert 0 == opening(engine, place.node.keyring.root, gone)
+        assert set(NAMES[1:]) == set(place.sessions())
+        for name in NAMES[1:]:
+            assert 1 == len(place.node.vault.show(name, place.clock()).exchanges)
+        assert [] == check(place.node)
+    finally:
+        place.close()
+
+
+def check(node: Node) -> list[str]:
+    """What a check of a home finds damaged."""
+    return [one.where for one in verify(node, node.clock()).damaged]
 
 
 @pytest.mark.row("R6")

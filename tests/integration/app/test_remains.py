@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from bailee.accounts import OPERATOR
+from bailee.accounts.groups import GroupRule, GroupRules
+from bailee.accounts.sign_ins import ConfirmedSignIn
 from bailee.db.engine import rewrite
 from bailee.errors import InputError
 from bailee.keyring.checkpoint import truncate_log
@@ -36,6 +38,7 @@ class Erased(Place):
         super().__init__(folder / "home")
         made = perform(self.node, "person.create", {"email": ADA, "plan": "pro", "name": "walnut"})
         self.ada = made["person"]
+        self.at_work()
         self.end(self.begin(SESSION, account=made["account"], key=made["key_id"], text="medlar"))
         self.end(self.begin("another", text="of somebody else"))
         self.index = self.node.registry.identifiers.index("email", ADA)
@@ -47,6 +50,30 @@ class Erased(Place):
         before = self.search(person=ADA)
         assert not before["clean"]
         perform(self.node, "person.erase", {"id": ADA})
+
+    def at_work(self) -> None:
+        """What she has in an organisation whose provider's groups decide: a place and a team, a key
+        with a last day, a client that is signed in, a password.
+        """
+        registry = self.node.registry
+        acme = perform(self.node, "organisation.create", {"name": "Acme", "plan": "team"})
+        acme = acme["organisation"]
+        registry.providers.bind(
+            acme, domain="acme.example", issuer="https://id.example", client_id="bailee",
+            secret_env=None, by=OPERATOR,
+        )  # fmt: skip
+        rules = GroupRules((GroupRule("staff", acme, team="core"),))
+        registry.groups.set_rules(acme, rules, by=OPERATOR)
+        registry.groups.settle(acme, self.ada, {"groups": ["staff"]})
+        asked = {"name": "hers", "organisation": acme, "person": self.ada, "days": 3}
+        perform(self.node, "key.create", asked)
+        paying = registry.organisations.account(acme).account_id
+        registry.sign_ins.begin(ConfirmedSignIn(self.ada, paying), client="her machine")
+        herself = registry.authority.by_person(self.ada)
+        registry.passwords.set_password(
+            self.ada, "a long enough password", old=None, by=herself, address="192.0.2.7"
+        )
+        self.acme = acme
 
     def search(self, **given: Any) -> Any:
         """The result of a search for Ada by her email, unless something else is named."""
@@ -80,6 +107,12 @@ def test_an_erasure_is_seen_clean(home: Erased) -> None:
     found = home.search(person=home.ada)
     assert {"random id of ours", "session's id"} >= {one["what"] for one in found["found"]}
     assert all(one["why"] and one["until"] for one in found["found"])
+    registry = home.node.registry
+    assert ([], []) == (
+        registry.groups.of_organisation(home.acme),
+        registry.groups.of_person(home.ada),
+    )
+    assert [] == registry.sign_ins.of_person(home.ada)
 
 
 def _row(folder: Path) -> None:
