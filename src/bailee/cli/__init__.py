@@ -104,7 +104,7 @@ _COMMANDS: Final = {
     ),
     "verify": (
         "verify:verify",
-        "Check a whole home: its databases, keys, rows, records, receipts, holds and spool.",
+        "Check a whole home: its databases, keys, rows, records, receipts, holds, spool and log.",
     ),
     "config": ("config:app", "Settings."),
 }

@@ -15,7 +15,7 @@ _DAMAGED: Final = CODES["tampered"].exit_status
 
 
 def verify(as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """Check a whole home: its databases, keys, rows, records, receipts, holds and spool."""
+    """Check a whole home: its databases, keys, rows, records, receipts, holds, spool and log."""
     with reporting():
         found = ask_one(home, "verify")
     damaged = found.parts("damaged")

@@ -336,6 +336,33 @@ FAULTS: Final[tuple[Fault, ...]] = (
         folded=True,
         loses=frozenset({"report"}),
     ),
+    Fault(
+        "a row of `tombstones`",
+        "a byte changed",
+        UNSOUND,
+        "Nothing, where it is the day; else more of that conversation may be kept.",
+        RESTORE,
+        _row(DATA, "tombstones", -3, 3, 30),
+        folded=True,
+    ),
+    Fault(
+        "a row of `spool_positions`",
+        "a byte changed",
+        UNSOUND,
+        "Nothing: the index says what is filed.",
+        "Nothing.",
+        _row(DATA, "spool_positions", 0, 20),
+        folded=True,
+    ),
+    Fault(
+        "an entry of the audit record",
+        "a byte changed",
+        "audit entry",
+        "That entry; what it is of holds.",
+        RESTORE,
+        _row(DATA, "audit", -3, 2, which="number = 9"),
+        folded=True,
+    ),
     # Rows without a check of their own
     Fault(
         "a row of `exchanges`",
@@ -612,6 +639,21 @@ FAULTS: Final[tuple[Fault, ...]] = (
         RESTORE,
         (_at(REPORT, 0.5), _half(REPORT), _empty(REPORT), _missing(REPORT)),
         loses=frozenset({"report"}),
+    ),
+    Fault(
+        "a file of the log (`ledger/`)",
+        "a byte changed, cut, empty or missing",
+        "ledger/",
+        "Nothing of the home: who reads the log is refused that part.",
+        "Put it back from a copy of `ledger/`.",
+        (
+            *_begin_middle_end("ledger/tile/entries/*/*"),
+            _at("ledger/tile/0/*/*", 0.5),
+            _half("ledger/tile/entries/*/*"),
+            _empty("ledger/tile/0/*/*"),
+            _missing("ledger/tile/entries/*/*"),
+            _at("ledger/history/*/*", 0.5),
+        ),
     ),
     # Folders
     *(
