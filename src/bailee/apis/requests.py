@@ -20,6 +20,7 @@ from typing import Final
 from orjson import dumps
 
 from bailee.api import Api
+from bailee.apis.brief import brief
 from bailee.apis.decoding import decoded
 from bailee.json_values import elements, members, text
 from bailee.vault import bounds
@@ -59,8 +60,8 @@ class AskedParts:
     written: Written | None = None
 
 
-def request_of(api: Api, raw: bytes, codings: str) -> AskedParts:
-    """What a body says.
+def request_of(api: Api, raw: bytes, codings: str, *, briefly: bool = False) -> AskedParts:
+    """What a body says. `briefly`: but for what is long in its strings, which nobody asks for.
 
     Raises:
         BeyondBound: it is past a bound.
@@ -68,6 +69,8 @@ def request_of(api: Api, raw: bytes, codings: str) -> AskedParts:
     name = _LIST[api]
     body = decoded(raw, codings)
     size = len(body or b"")
+    if briefly and body is not None:
+        body = _briefly(body)
     parsed, values, plain = ReadText(None, 0) if body is None else json_of(body, name)
     if body is None or not isinstance(parsed, dict):
         return AskedParts(raw=raw or None)
@@ -83,6 +86,13 @@ def request_of(api: Api, raw: bytes, codings: str) -> AskedParts:
         found.after = text(parsed.get("previous_response_id"))[:_LONGEST_ID] or None
         found.elsewhere = _elsewhere(parsed, items or [])
     return found
+
+
+def _briefly(body: bytes) -> bytes | None:
+    try:
+        return brief(body)
+    except ValueError:
+        return None
 
 
 def _written(text: bytes, name: str, parsed: dict[str, JSON]) -> Written | None:

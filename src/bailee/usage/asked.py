@@ -40,7 +40,7 @@ class AskedOf:
 def asked_of(api: Api, target: str, body: bytes, codings: str) -> AskedOf:
     """What a whole request asks. `target` is its path and query. Never raises."""
     try:
-        request = request_of(api, body, codings)
+        request = request_of(api, body, codings, briefly=True)
     except BeyondBound:
         return AskedOf((), len(body), _OUTPUT)
     into = max(request.size, len(body)) // _BYTES

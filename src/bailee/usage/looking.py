@@ -46,7 +46,7 @@ def look_at(kind: str, method: bytes, request: WholeRequest) -> RequestUses:
     if any(one.lower() not in _READ_HERE for one in _CHARSET.findall(request.kind)):
         return _UNREAD
     try:
-        parts = request_of(request.api, request.body, request.codings)
+        parts = request_of(request.api, request.body, request.codings, briefly=True)
     except (BeyondBound, RecursionError):
         return _UNREAD
     if parts.raw is not None:

@@ -105,7 +105,7 @@ def _colons(text: bytes) -> int:
     """How many colons stand outside of strings: one for each member of an object."""
     count, at, inside = 0, 0, 0
     while at < len(text):
-        end = _safe_end(text, at)
+        end = safe_end(text, at)
         plain = text[at:end].replace(b"\\\\", b"__").replace(b'\\"', b"__")
         parts = plain.split(b'"')
         count += b"".join(parts[inside::2]).count(b":")
@@ -160,7 +160,7 @@ def scan(text: bytes, name: str | None = None) -> Structure:
     reading = _Scan(text, None if name is None else b'"%b"' % name.encode())
     at = 0
     while at < len(text):
-        end = _safe_end(text, at)
+        end = safe_end(text, at)
         reading.piece(at, end)
         at = end
     found = reading.found
@@ -169,7 +169,7 @@ def scan(text: bytes, name: str | None = None) -> Structure:
     return found
 
 
-def _safe_end(text: bytes, start: int) -> int:
+def safe_end(text: bytes, start: int) -> int:
     """Where a piece ends that begins at `start`: no escape is cut at either. All the backslashes
     before it count: a piece may be made of nothing else.
     """
