@@ -16,8 +16,6 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
-from stdnum import iban, luhn
-
 from bailee.outbound.addresses import why_not_public
 from bailee.training.screening import PatternScreen
 
@@ -110,6 +108,8 @@ def _emails(text: str) -> Iterator[PersonalValue]:
 
 
 def _numbers(text: str, possible: Mapping[re.Pattern[str], int]) -> Iterator[PersonalValue]:
+    from stdnum import iban, luhn
+
     def found(pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
         if pattern not in possible:
             return iter(())

@@ -25,8 +25,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
-from ahocorasick_rs import AhoCorasick, MatchKind
-
 from bailee.json_values import Json, JsonObject, elements, members
 from bailee.training.dataset import MaskCount, Row
 from bailee.training.encodings import readings, spellings
@@ -121,6 +119,8 @@ class _Masks:
 def _replacing(masks: dict[str, _Mask], *, alone: bool) -> Replacing:
     if not masks:
         return lambda text, _counts: text
+    from ahocorasick_rs import AhoCorasick, MatchKind
+
     automaton = AhoCorasick(list(masks), MatchKind.LeftmostLongest)
     values = list(masks.values())
 
