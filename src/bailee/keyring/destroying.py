@@ -73,14 +73,13 @@ def destroy(store: KeyStore, subjects: Sequence[str]) -> int:
 
 
 def due(connection: Connection, now: datetime) -> list[DestroyedKek]:
-    """The KEKs whose epoch has ended by `now`, the oldest first: by an index, and by the row
-    itself, of which two one may be damaged.
-    """
-    ended = last_ended(now)
-    found = connection.execute(select(keks.c.id).where(keks.c.epoch <= ended)).scalars().all()
-    rows = select(keks.c.id, keks.c.data_class, keks.c.epoch).where(among(keks.c.id, found))
-    keys = [DestroyedKek(*row) for row in connection.execute(rows)] if found else []
-    return sorted((kek for kek in keys if kek.epoch <= ended), key=lambda kek: kek.epoch)
+    """The KEKs whose epoch has ended by `now`, the oldest first."""
+    rows = connection.execute(
+        select(keks.c.id, keks.c.data_class, keks.c.epoch)
+        .where(keks.c.epoch <= last_ended(now))
+        .order_by(keks.c.epoch)
+    )
+    return [DestroyedKek(*row) for row in rows]
 
 
 def unopened(store: KeyStore, ids: Sequence[str]) -> dict[str, list[str]]:

@@ -30,6 +30,10 @@ from bailee.steady import ASKED, BOUND, LASTS, HeldStep, MachineClocks, SteadyCl
 
 _log = logging.getLogger(__name__)
 _SUBJECT: Final = "wall clock"
+_DAMAGED: Final = (
+    "the time that this home noted last is not what was written: the machine's clock is taken as "
+    "it is. See that it is right; `bailee verify` says what else is damaged."
+)
 
 
 class Minding:
@@ -44,6 +48,8 @@ class Minding:
         self._engine = engine
         self._one = threading.Lock()  # while the clock is looked at, or a step followed
         self.damaged = home_clock.is_damaged(engine)  # at the start; it is noted anew
+        if self.damaged:
+            _log.warning("%s", _DAMAGED)
         seen, self._told = home_clock.last_seen(engine)
         self.clock = SteadyClock(machine, seen)
 

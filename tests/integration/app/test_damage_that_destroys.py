@@ -5,9 +5,7 @@ where a segment ends: nothing is destroyed by it, it is named, and everything el
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -145,28 +143,6 @@ def test_a_key_does_not_go_before_its_time(grove: Grove) -> None:
     grove.clock.advance(timedelta(days=30, hours=1))
     assert {} == grove.node.sweep(grove.clock()).failures
     assert [] == grove.node.keyring.subjects("session:")
-
-
-@pytest.mark.row("R5")
-def test_an_index_alone_does_not_say_that_a_key_is_due(grove: Grove) -> None:
-    """The epoch stands in an index, too: flipped there, no key goes, and `verify` says so."""
-    grove.close()
-    with closing(sqlite3.connect(grove.keys)) as connection:
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        of_it = f"SELECT kek_id FROM deks WHERE subject = 'session:{ONE}'"
-        query = f"SELECT epoch FROM keks WHERE id = ({of_it})"
-        (epoch,) = connection.execute(query).fetchone()
-        query = "SELECT pageno FROM dbstat WHERE name = 'ix_keks_epoch' AND pagetype = 'leaf'"
-        (page,) = connection.execute(query).fetchone()
-    content = bytearray(grove.keys.read_bytes())
-    at = content.find(int(epoch).to_bytes(3, "big"), (page - 1) * size, page * size)
-    assert at > 0
-    content[at] ^= 8
-    grove.keys.write_bytes(content)
-    grove.open()
-    assert {} == grove.node.sweep(grove.clock()).failures
-    assert {ONE: 2, TWO: 2} == grove.exchanges()
-    assert any(one.startswith("keyring.db") for one in grove.named())
 
 
 @pytest.mark.row("R5", "D4")
