@@ -80,7 +80,7 @@ class RayCluster:
 
     def files(self) -> list[Path]:
         """What it has on disk and in shared memory."""
-        shared = [one for one in Path("/dev/shm").rglob("*") if one.is_file()]
+        shared = [one for one in Path("/dev/shm").glob("*") if one.is_file()]  # Ray makes no folder
         return shared + [one for one in self.folder.rglob("*") if one.is_file()]
 
     def close(self) -> None:
