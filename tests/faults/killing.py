@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import signal
 from typing import Any
@@ -18,14 +19,14 @@ def die_at(point: str, count: int, when: str) -> None:
     for part in classes:
         owner = getattr(owner, part)
     real = getattr(owner, name)
-    left = [count]
+    calls = itertools.count(1)  # of several threads each has its own number
 
     def wrapped(*arguments: Any, **options: Any) -> Any:
-        left[0] -= 1
-        if left[0] == 0 and when == "before":
+        number = next(calls)
+        if number == count and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         result = real(*arguments, **options)
-        if left[0] == 0:
+        if number == count:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
