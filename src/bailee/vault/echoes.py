@@ -60,8 +60,8 @@ def large_members(api: Api, answer: JSON, known: KnownPieces) -> list[EchoedMemb
         packed = digestible(value)
         if len(packed) >= _LARGE:
             named = label(name)
-            digests = (known.digest(kind, named, packed) for kind in (b"field", b"reply"))
-            found.append(EchoedMember(index, name, *digests))
+            field, member = (known.digest(kind, named, packed) for kind in (b"field", b"reply"))
+            found.append(EchoedMember(index, name, field, member))
     return found
 
 
@@ -88,8 +88,8 @@ def without_echoes(
         asked = known.places.get(one.field) or learned.get(one.field)
         before = known.places.get(one.member)
         if asked is not None or before is not None:
-            source = ["f", asked[0]] if asked is not None else ["a", (before or (0, 0))[0]]
-            echoes.append([one.index, one.name, *source])
+            place = asked or before or (0, 0)
+            echoes.append([one.index, one.name, "f" if asked is not None else "a", place[0]])
             gone.add(one.name)
         else:
             learned[one.member] = (number, 0)
