@@ -16,9 +16,10 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bailee.api import Api
+from bailee.json_values import elements
 from bailee.vault.known import KnownPieces, Place
 from bailee.vault.packing import JSON, digestible
 
@@ -100,7 +101,7 @@ def without_echoes(
 
 
 def with_echoes(
-    body: Mapping[str, Any],
+    body: Mapping[str, JSON],
     fields: Mapping[int, Mapping[str, JSON]],
     answers: Mapping[int, JSON],
 ) -> JSON:
@@ -115,7 +116,11 @@ def with_echoes(
     if not echoes or not isinstance(answer, dict):
         return answer
     named = [*answer.items()]
-    for index, name, source, number in echoes:
+    for echo in elements(echoes):
+        index, name, source, number = elements(echo)
+        assert isinstance(index, int)
+        assert isinstance(name, str)
+        assert isinstance(number, int)
         whole = fields[number] if source == "f" else answers[number]
         assert isinstance(whole, Mapping)
         named.insert(index, (name, whole[name]))
