@@ -40,7 +40,7 @@ class EchoedMember(NamedTuple):
     answer's member.
     """
 
-    index: int
+    place: int
     name: str
     field: bytes
     member: bytes
@@ -90,7 +90,7 @@ def without_echoes(
         before = known.places.get(one.member)
         if asked is not None or before is not None:
             place = asked or before or (0, 0)
-            echoes.append([one.index, one.name, "f" if asked is not None else "a", place[0]])
+            echoes.append([one.place, one.name, "f" if asked is not None else "a", place[0]])
             gone.add(one.name)
         else:
             learned[one.member] = (number, 0)

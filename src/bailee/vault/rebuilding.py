@@ -145,7 +145,8 @@ class Rebuilder:
             return found
         if "c" in item:
             core, _ = taken_apart(self._message(*item["c"]))
-            return put_together(core, item["e"])
+            rest: list[JSON] = item["e"]
+            return put_together(core, rest)
         source, index = item["r"]
         if source == number:  # the same message twice in one request
             return tail[index - (base[1] if base else 0)]
