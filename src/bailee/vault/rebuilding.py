@@ -147,7 +147,8 @@ class Rebuilder:
             core, _ = taken_apart(self._message(*item["c"]))
             rest: list[JSON] = item["e"]
             return put_together(core, rest)
-        source, index = item["r"]
+        named: Place = item["r"]
+        source, index = named
         if source == number:  # the same message twice in one request
             return tail[index - (base[1] if base else 0)]
         return self._message(source, index)
