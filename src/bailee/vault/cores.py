@@ -11,9 +11,10 @@ not change; what shall be better is for a new name in `Api`, or a number in the 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from bailee.api import Api
+from bailee.json_values import elements
 from bailee.vault.packing import JSON
 
 LARGE: Final = 256
@@ -45,7 +46,7 @@ def taken_apart(item: JSON) -> tuple[JSON, list[JSON]]:
     return core, rest
 
 
-def put_together(core: JSON, rest: list[Any]) -> JSON:
+def put_together(core: JSON, rest: list[JSON]) -> JSON:
     """The item of this core and this rest; `core` is left as it is."""
     if not isinstance(core, dict):
         return core
@@ -54,12 +55,24 @@ def put_together(core: JSON, rest: list[Any]) -> JSON:
         parts = whole.get(name)
         if isinstance(parts, list):
             whole[name] = [dict(part) if isinstance(part, dict) else part for part in parts]
-    for path, value in rest:
-        into: Any = whole
-        for step in path[:-1]:
-            into = into[step]
-        into[path[-1]] = value
+    for entry in rest:
+        path, value = elements(entry)
+        *steps, last = elements(path)
+        into: JSON = whole
+        for step in steps:
+            into = _inside(into, step)
+        assert isinstance(into, dict)
+        assert isinstance(last, str)
+        into[last] = value
     return whole
+
+
+def _inside(whole: JSON, step: JSON) -> JSON:
+    if isinstance(whole, dict) and isinstance(step, str):
+        return whole[step]
+    assert isinstance(whole, list)
+    assert isinstance(step, int)
+    return whole[step]
 
 
 def _without(

@@ -16,9 +16,10 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bailee.api import Api
+from bailee.json_values import elements
 from bailee.vault.known import KnownPieces, Place
 from bailee.vault.packing import JSON, digestible
 
@@ -39,7 +40,7 @@ class EchoedMember(NamedTuple):
     answer's member.
     """
 
-    index: int
+    place: int
     name: str
     field: bytes
     member: bytes
@@ -60,8 +61,8 @@ def large_members(api: Api, answer: JSON, known: KnownPieces) -> list[EchoedMemb
         packed = digestible(value)
         if len(packed) >= _LARGE:
             named = label(name)
-            digests = (known.digest(kind, named, packed) for kind in (b"field", b"reply"))
-            found.append(EchoedMember(index, name, *digests))
+            field, member = (known.digest(kind, named, packed) for kind in (b"field", b"reply"))
+            found.append(EchoedMember(index, name, field, member))
     return found
 
 
@@ -88,8 +89,8 @@ def without_echoes(
         asked = known.places.get(one.field) or learned.get(one.field)
         before = known.places.get(one.member)
         if asked is not None or before is not None:
-            source = ["f", asked[0]] if asked is not None else ["a", (before or (0, 0))[0]]
-            echoes.append([one.index, one.name, *source])
+            place = asked or before or (0, 0)
+            echoes.append([one.place, one.name, "f" if asked is not None else "a", place[0]])
             gone.add(one.name)
         else:
             learned[one.member] = (number, 0)
@@ -100,7 +101,7 @@ def without_echoes(
 
 
 def with_echoes(
-    body: Mapping[str, Any],
+    body: Mapping[str, JSON],
     fields: Mapping[int, Mapping[str, JSON]],
     answers: Mapping[int, JSON],
 ) -> JSON:
@@ -115,7 +116,11 @@ def with_echoes(
     if not echoes or not isinstance(answer, dict):
         return answer
     named = [*answer.items()]
-    for index, name, source, number in echoes:
+    for echo in elements(echoes):
+        index, name, source, number = elements(echo)
+        assert isinstance(index, int)
+        assert isinstance(name, str)
+        assert isinstance(number, int)
         whole = fields[number] if source == "f" else answers[number]
         assert isinstance(whole, Mapping)
         named.insert(index, (name, whole[name]))

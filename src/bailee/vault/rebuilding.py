@@ -145,8 +145,10 @@ class Rebuilder:
             return found
         if "c" in item:
             core, _ = taken_apart(self._message(*item["c"]))
-            return put_together(core, item["e"])
-        source, index = item["r"]
+            rest: list[JSON] = item["e"]
+            return put_together(core, rest)
+        named: Place = item["r"]
+        source, index = named
         if source == number:  # the same message twice in one request
             return tail[index - (base[1] if base else 0)]
         return self._message(source, index)

@@ -17,7 +17,7 @@ from tests.integration.gateway.test_conformance import ANSWERS, BODIES, ERRORS, 
 from bailee.api import Api
 from bailee.testing.other_apis import Says
 from bailee.testing.recording import FaultyRecording, MemoryRecording
-from bailee.testing.upstream import Exactly, Received, Reply, ScriptedUpstream
+from bailee.testing.upstream import Exactly, Received, Reply, ScriptedUpstream, Turn
 from bailee.vault.exchange import Outcome
 from support.clients.programs import clean_environment
 
@@ -94,7 +94,7 @@ def test_what_holds_for_messages_holds_for_each_api(
     """Each body and each answer of the conformance suite, errors among them, with the fields that a
     client sends: the same with the gateway as without it.
     """
-    turns = [*map(Exactly, ANSWERS.values()), *ERRORS.values()]
+    turns: list[Turn] = [*map(Exactly, ANSWERS.values()), *ERRORS.values()]
     bodies = [*BODIES.values()]
     hop = {"connection", "transfer-encoding"}
     with ScriptedUpstream([turn for turn in turns for _ in "12"], tools_only=False) as upstream:

@@ -194,14 +194,19 @@ def echoing(count: int) -> tuple[list[tuple[Any, Any, Any]], list[Delta]]:
     """A session of the Responses API, whose answers say again what was asked: instructions as they
     came, tools with what the provider fills in. Its deltas, as they come back from storage.
     """
-    asked = {"instructions": "i" * 900, "tools": [{"name": "t" * 300}], "model": "m"}
+    asked: dict[str, Any] = {
+        "instructions": "i" * 900,
+        "tools": [{"name": "t" * 300}],
+        "model": "m",
+    }
     session: list[tuple[Any, Any, Any]] = []
     for number in range(count):
         output = [{"type": "message", "content": f"{number} " * 200}]
-        tools = [{**asked["tools"][0], "strict": True}]  # type: ignore[dict-item]
+        tools = [{**asked["tools"][0], "strict": True}]
         answer = {"id": f"r{number}", "instructions": asked["instructions"], "output": output}
         session.append((asked, [], {**answer, "tools": tools, "usage": {"n": number}}))
-    known, deltas = KnownPieces(KEY), []
+    known = KnownPieces(KEY)
+    deltas: list[Delta] = []
     for number, (fields, sent, answer) in enumerate(copy.deepcopy(session)):
         delta = encode(number, fields, sent, answer, known, api=Api.RESPONSES)
         known.places |= delta.learned
@@ -289,7 +294,8 @@ def test_a_compaction_under_other_ids_costs_what_is_new() -> None:
     words = [("developer", "i" * 9000), ("user", "w" * 2000)]
     first = [item(*one, f"a{number}") for number, one in enumerate(words)]
     after = [item(*one, f"b{number}") for number, one in enumerate(words)]
-    known, sizes = KnownPieces(KEY), []
+    known = KnownPieces(KEY)
+    sizes: list[int] = []
     for number, sent in enumerate((first, [*after, item("user", "a summary", "b9")])):
         delta = encode(number, {}, sent, None, known, api=Api.RESPONSES)
         known.places |= delta.learned
