@@ -75,12 +75,10 @@ def _grown(hashes: list[bytes]) -> tree.Frontier:
 
 def _written(hashes: list[bytes]) -> dict[Tile, bytes]:
     files: dict[Tile, bytes] = {}
+    edge = tree.Frontier()
     for start in range(0, SIZE, BATCH):
-        files.update(
-            tiles.written(
-                start, hashes[start : start + BATCH], lambda wanted: [files[one] for one in wanted]
-            )
-        )
+        edge, came = edge.grown_by(hashes[start : start + BATCH])
+        files.update(tiles.written(start, came, lambda wanted: [files[one] for one in wanted]))
     return files
 
 

@@ -230,7 +230,7 @@ def test_a_shred(
     """
     place = kept(hold=False).copy(tmp_path / "home")
     keyring = place.folder / "keyring" / "keyring.db"
-    older = shutil.copy(keyring, tmp_path / "older.db")
+    older = Path(shutil.copy(keyring, tmp_path / "older.db"))
     place.open()
     place.node.vault.delete(NAMES[0], place.clock())
     place.close()
