@@ -123,7 +123,7 @@ def test_every_view_has_what_nobody_understands(
             bailee.ready["gateway"] + path, json.dumps(asked).encode(), {"x-api-key": key, **named}
         )
         with urllib.request.urlopen(request, timeout=30) as came:
-            came.read()  # who closes before the end has not got all of it, and neither has the record
+            came.read()  # of what is closed before its end a part is recorded
     assert len(NAMES) == len(bailee.sessions(len(NAMES)))
     archive = tmp_path / "all.zip"
     bailee.run("person", "export", "ada@example.org", "-o", str(archive))
