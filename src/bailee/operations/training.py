@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -36,11 +37,12 @@ from bailee.operations.receipts import proved
 from bailee.operations.whose import own_account
 from bailee.outbound.bucket import Bucket
 from bailee.training import manifest, naming
-from bailee.training.checking import CheckedDataset, Dataset, RowsAllowed, WithdrawnRow, WrongPart
+from bailee.training.checking import CheckedDataset, Dataset, WithdrawnRow, WrongPart
 from bailee.training.cluster import RayEngine, cluster_address
 from bailee.training.exported import SIGNED, Export
 from bailee.training.exporting import SHARD, STAGING, Exporting, ExportProgress, check_place
 from bailee.training.finishing import Finished, put
+from bailee.training.listing import RowsAllowed
 from bailee.training.placing import DatasetBucket, DatasetFolder
 from bailee.training.pool import LocalEngine
 from bailee.training.publishing import check_bucket, publish
@@ -405,7 +407,7 @@ def verify(asks: Asks, node: Node, *, folder: str) -> VerifiedDataset:
         node.sequencer.keys[0],
         {one.id: one for one in node.exports.all()},
         policies,
-        _listed(node, dataset.manifest().export),
+        partial(_listed, node, dataset.manifest().export),
     )
     node.sequencer.run()
     entries = node.ledger.latest(1, kind="training.exported", subject=checked.export)
@@ -416,8 +418,8 @@ def verify(asks: Asks, node: Node, *, folder: str) -> VerifiedDataset:
     return extended(VerifiedDataset, checked, on_record=found[0].leaf if found else None)
 
 
-def _listed(node: Node, known: str) -> dict[str, RowsAllowed]:
-    """The sessions of an export as this home remembers them, by commitment."""
+def _listed(node: Node, known: str, shard: int) -> dict[str, RowsAllowed]:
+    """The sessions of an export's shard as this home remembers them, by commitment."""
     key = node.keyring.secret(manifest.KEY)
     return {
         manifest.commitment(key, known, one.session): RowsAllowed(
@@ -425,8 +427,7 @@ def _listed(node: Node, known: str) -> dict[str, RowsAllowed]:
             one.clause,
             manifest.consent_commitment(key, known, one.session, one.consent),
         )
-        for one in node.exports.sessions(known)
-        if one.left is None
+        for one in node.exports.of_shard(known, shard)
     }
 
 

@@ -1,15 +1,17 @@
 """A dataset as it lies in its place: whether it is what was signed, and whose rows are where.
 
 It reads the columns that say whose a row is, and no other. What it finds wrong it names, and goes
-on: one bad file hides no other. It has one file at a time (`placing`).
+on: one bad file hides no other. It has one file of rows at a time (`placing`), and of the list of
+sessions those of its shard (`listing`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import BinaryIO, Final, NamedTuple
 
 import orjson
@@ -22,6 +24,7 @@ from bailee.training import manifest
 from bailee.training.exported import Export
 from bailee.training.files import Format
 from bailee.training.finishing import Finished
+from bailee.training.listing import RowsAllowed, SessionsListed
 from bailee.training.manifest import DatasetManifest, SignedFile
 from bailee.training.placing import DatasetPlace
 
@@ -41,14 +44,9 @@ class RowOwner(NamedTuple):
     document: str
 
 
-class RowsAllowed(NamedTuple):
-    """Of a session how many rows it has, its clause, and the commitment to its consent record."""
-
-    rows: int
-    clause: str
-    consent: str
-
-
+SessionsKept = Callable[[int], Mapping[str, RowsAllowed]]
+"""The sessions of a shard as the home remembers them, by commitment. A commitment to a consent
+record is opened by making it again from the record."""
 _SAID: Final = RowOwner._fields[1:]
 
 
@@ -122,11 +120,11 @@ class Dataset:
         key: notes.Key,
         exports: Mapping[str, Export],
         policies: Collection[str],
-        kept: Mapping[str, RowsAllowed],
+        kept: SessionsKept,
     ) -> CheckedDataset:
         """Compare all of it with what was signed. `key`: the home's; `exports`: those it knows;
-        `policies`: the hashes of the documents that have held there; `kept`: the sessions of this
-        export as the home remembers them, by commitment. Errors as in `manifest`.
+        `policies`: the hashes of the documents that have held there; `kept`: the sessions of a
+        shard of this export as the home remembers them. Errors as in `manifest`.
         """
         raw = self._raw(manifest.MANIFEST)
         made, document = manifest.of_bytes(raw), manifest.digest(raw)
@@ -137,13 +135,11 @@ class Dataset:
         if made.policy not in policies:
             wrong.append(WrongPart(manifest.MANIFEST, "its policy has never held in this home"))
         try:
-            listed = self._sessions()
-        except (OSError, IntegrityError, ValueError):
+            with self._place.open(manifest.SESSIONS) as lines:
+                wrong += self._files(made, _RowsCheck(made, SessionsListed(lines), kept))
+        except OSError:
             wrong.append(WrongPart(manifest.SESSIONS, "it can't be read"))
             wrong += self._files(made, None)
-        else:
-            wrong += self._files(made, listed)
-            wrong += _kept(listed, kept)
         return CheckedDataset(
             made.export, document, made.policy, made.sessions, made.rows, len(made.files), wrong
         )
@@ -200,42 +196,70 @@ class Dataset:
         except BaileeError as error:
             yield WrongPart(manifest.SIGNATURE, error.message)
 
-    def _files(
-        self, made: DatasetManifest, listed: Mapping[str, RowsAllowed] | None
-    ) -> Iterator[WrongPart]:
-        """Whether the files are those that were signed, and their rows those of the sessions that
-        are listed, each by what allowed it. `listed` None: nobody can tell.
+    def _files(self, made: DatasetManifest, rows: _RowsCheck | None) -> Iterator[WrongPart]:
+        """Whether the files are those that were signed, and their rows those that `rows` allows;
+        None: nobody can tell.
         """
         known = {one.path for one in made.files}
         for name in self._place.names(manifest.DATA):
             if name not in known:
                 yield WrongPart(name, "the manifest does not know it")
-        found: Counter[str] = Counter()
+        shards = count()
         for file in made.files:
+            shard = None if file.rows is None else next(shards)
             try:
                 with self._place.open(file.path) as opened:
                     if _digest(opened) != file.sha256:
                         yield WrongPart(file.path, "it is not what was signed")
-                    if file.rows is not None and listed is not None:
+                    if shard is not None and rows is not None:
                         opened.seek(0)
-                        yield from _wrong_rows((made, file), opened, listed, found)
+                        yield from rows.of(shard, file, opened)
             except OSError as error:
                 yield WrongPart(file.path, f"it can't be read ({error.strerror})")
-        short = sum(found[name] != rows for name, (rows, *_) in (listed or {}).items())
-        if short:
-            yield WrongPart(manifest.SESSIONS, f"{short} sessions have more rows, or fewer")
+        if rows is not None:
+            yield from rows.end()
 
-    def _sessions(self) -> dict[str, RowsAllowed]:
-        """The sessions that are in, by commitment."""
-        found = {}
-        with self._place.open(manifest.SESSIONS) as lines:
-            for line in lines:
-                said = members(orjson.loads(line))
-                if "left" not in said:
-                    name, rows = manifest.session_of(line)
-                    clause, consent = text(said.get("clause")), text(said.get("consent"))
-                    found[name] = RowsAllowed(rows, clause, consent)
-        return found
+
+class _RowsCheck:
+    """Whether rows are those of the sessions that are listed, and these those that the home
+    remembers: of one shard after the other. `Dataset` makes one for a check.
+    """
+
+    def __init__(self, made: DatasetManifest, sessions: SessionsListed, kept: SessionsKept) -> None:
+        self._made = made
+        self._sessions: SessionsListed | None = sessions  # None: it can't be read any more
+        self._kept = kept
+        self._short = self._other = 0
+
+    def of(self, shard: int, file: SignedFile, opened: BinaryIO) -> Iterator[WrongPart]:
+        """What is wrong with the rows of a shard's file."""
+        if self._sessions is None:
+            return
+        try:
+            listed = self._sessions.of(shard)
+        except IntegrityError as error:
+            self._sessions = None
+            yield WrongPart(manifest.SESSIONS, error.message)
+            return
+        found: Counter[str] = Counter()
+        yield from _wrong_rows((self._made, file), opened, listed, found)
+        self._short += sum(found[name] != rows for name, (rows, *_) in listed.items())
+        kept = self._kept(shard)
+        self._other += sum(listed.get(name) != kept.get(name) for name in listed.keys() | kept)
+
+    def end(self) -> Iterator[WrongPart]:
+        """What is wrong with the list as a whole."""
+        if self._sessions is not None:
+            try:
+                self._sessions.finish()
+            except IntegrityError as error:
+                yield WrongPart(manifest.SESSIONS, error.message)
+            self._short += self._sessions.passed_over
+        if self._short:
+            yield WrongPart(manifest.SESSIONS, f"{self._short} sessions have more rows, or fewer")
+        if self._other:
+            other = f"{self._other} sessions are not as the home has them"
+            yield WrongPart(manifest.SESSIONS, other)
 
 
 def _wrong_rows(
@@ -289,14 +313,3 @@ def _owned(opened: BinaryIO, name: str) -> Iterator[RowOwner]:
         for batch in parquet.iter_batches(_BATCH, columns=["id", *_SAID]):
             for said in batch.to_pylist():
                 yield RowOwner(said["id"], *(said[name] for name in _SAID))
-
-
-def _kept(
-    listed: Mapping[str, RowsAllowed], kept: Mapping[str, RowsAllowed]
-) -> Iterator[WrongPart]:
-    """Whether the list is what the home remembers: a commitment to a consent record is opened by
-    making it again from the record.
-    """
-    other = sum(listed.get(name) != kept.get(name) for name in listed.keys() | kept.keys())
-    if other:
-        yield WrongPart(manifest.SESSIONS, f"{other} sessions are not as the home has them")

@@ -122,9 +122,15 @@ class Exports:
             return int(row[0]), int(row[1])
 
     def of_shard(self, export: str, shard: int) -> list[ExportedRows]:
-        """The sessions of one shard: those that are in the export, and those that have left it."""
+        """The sessions of one shard that are in the export. One whose row is not what was written
+        is not: whether it was taken out nobody knows.
+        """
         c = training_sessions.c
-        query = select(*_columns(training_sessions)).where(c.export == export, c.shard == shard)
+        query = (
+            select(*_columns(training_sessions))
+            .where(c.export == export, c.shard == shard, c.left.is_(None))
+            .where(sound(training_sessions))
+        )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [ExportedRows(*row) for row in connection.execute(query)]
 

@@ -77,9 +77,11 @@ class Finishing:
         seen = Counts()
         with closing(NearDuplicates(staging)) as alike:
             shards = self._exports.shards(export.id)
-            for shard in shards:
-                self._look(export, shard, staging, (alike, seen))
-            rows = [self._final(export, one, (place, staging), alike) for one in shards]
+            less = {one.number for one in shards if self._look(export, one, staging, alike, seen)}
+            rows = [
+                self._final(export, one, (place, staging), alike, less=one.number in less)
+                for one in shards
+            ]
         unreadable = self._exports.unreadable(export.id)
         dataset = DatasetSummary(
             name=f"bailee-{export.id}",
@@ -162,34 +164,41 @@ class Finishing:
             yield from sorted(named, key=lambda pair: pair[0])
 
     def _look(
-        self, export: Export, shard: Shard, staging: Path, into: tuple[NearDuplicates, Counts]
-    ) -> None:
+        self, export: Export, shard: Shard, staging: Path, alike: NearDuplicates, seen: Counts
+    ) -> bool:
         """Read what is known of a shard's rows, once: it is counted, and compared with the rows
-        before.
+        before. Whether rows of it are left out.
         """
-        alike, seen = into
-        without = self._without(export, self._exports.of_shard(export.id, shard.number))
+        only = self._named(export, self._exports.of_shard(export.id, shard.number))
+        less = False
         try:
             for fact in _facts(staging, shard):
-                if text(fact.get("session")) not in without:
-                    seen.include(from_json(fact.get("counts")))
-                    signature = base64.b64decode(text(fact.get("signature")))
-                    alike.add(shard.number, text(fact.get("row")), signature)
+                if text(fact.get("session")) not in only:
+                    less = True
+                    continue
+                seen.include(from_json(fact.get("counts")))
+                signature = base64.b64decode(text(fact.get("signature")))
+                alike.add(shard.number, text(fact.get("row")), signature)
         except ValueError as error:
             raise _not_whole("what is known of the rows") from error
+        return less
 
-    def _without(self, export: Export, listed: list[ExportedRows]) -> set[str]:
-        """Those sessions of a shard that were taken out, as commitments."""
-        return {
-            manifest.commitment(self._key, export.id, one.session)
-            for one in listed
-            if one.left is not None
-        }
+    def _named(self, export: Export, listed: list[ExportedRows]) -> set[str]:
+        """Sessions as commitments."""
+        return {manifest.commitment(self._key, export.id, one.session) for one in listed}
 
     def _final(
-        self, export: Export, shard: Shard, folders: tuple[Path, Path], alike: NearDuplicates
+        self,
+        export: Export,
+        shard: Shard,
+        folders: tuple[Path, Path],
+        alike: NearDuplicates,
+        *,
+        less: bool,
     ) -> SignedFile:
-        """A shard's file in its place, without what was taken out, near duplicates marked."""
+        """A shard's file in its place, without what was taken out (`less`: there is something),
+        near duplicates marked.
+        """
         place, staging = folders
         name = f"{manifest.DATA}/{final_file(shard.number, export.shards, export.format)}"
         source, target = staging / shard_file(shard.number, export.format), place / name
@@ -198,10 +207,11 @@ class Finishing:
         if kept is source and not as_written:
             raise _not_whole(source.name)
         listed = self._exports.of_shard(export.id, shard.number)
-        wanted = sum(one.rows for one in listed if one.left is None)
-        without, marks = self._without(export, listed), alike.of(shard.number)
-        if without or marks or not as_written:
-            made = rewrite(kept, target, Format(export.format), without, marks)
+        wanted = sum(one.rows for one in listed)
+        marks = alike.of(shard.number)
+        if less or marks or not as_written:
+            only = self._named(export, listed)
+            made = rewrite(kept, target, Format(export.format), only, marks)
             source.unlink(missing_ok=True)
             if made.rows != wanted:
                 raise _not_whole(name)

@@ -25,10 +25,10 @@ def rewrite(
     source: Path,
     target: Path,
     format: Format,  # noqa: A002
-    without: Collection[str],
+    only: Collection[str],
     marks: Mapping[str, str],
 ) -> WrittenFile:
-    """Write the rows of `source` to `target`, which may be the same. `without`: sessions, as
+    """Write the rows of `source` to `target`, which may be the same. `only`: whose, sessions as
     commitments; `marks`: by a row's id that of the first that it is nearly the same as.
 
     Raises:
@@ -38,7 +38,7 @@ def rewrite(
     kept = (
         replace(row, near_duplicate_of=marks.get(row.id, ""))
         for row in read(source, format)
-        if row.session not in without
+        if row.session in only
     )
     return files.write(target, kept, format)
 

@@ -16,6 +16,8 @@ import pytest
 from bailee.errors import BaileeError, InputError
 from bailee.ledger.tlog import proofs
 from bailee.operations.training import carry_out
+from bailee.testing.tampering import tamper
+from bailee.training.exporting import ExportProgress
 from bailee.training.finishing import Finished
 from bailee.training.manifest import KEY, commitment, consent_commitment
 from bailee.training.naming import digest_of_model
@@ -150,6 +152,54 @@ def test_one_session_that_cannot_be_read_stops_no_other(place: Place, tmp_path: 
     done = _export(place, tmp_path / "d")
     manifest = json.loads((tmp_path / "d" / "manifest.json").read_bytes())
     assert (3, 1, 1) == (done["rows"], done["unreadable"], manifest["unreadable"])
+
+
+@pytest.mark.row("T5", "R5")
+def test_a_session_whose_row_is_damaged_is_in_no_dataset(place: Place, tmp_path: Path) -> None:
+    """Whether it was taken out nobody knows: one flipped bit brings nothing back. The others are
+    there, each file is what was signed, and the damage is named.
+    """
+    begun = place.node.exports.begin(
+        place=str(tmp_path / "d"), format="jsonl", by="operator", reason="a test", whose="nobody",
+        since=None, now=place.clock(),
+    )  # fmt: skip
+    for said in carry_out(place.node, begun, LocalEngine(2), shard=2):
+        if isinstance(said, ExportProgress) and said.done == said.of:
+            bad = place.sessions["two"]
+            tamper(
+                place.node.home.data_database,
+                "UPDATE training_sessions SET word = 0 WHERE session = ? AND export = ?",
+                [bad, begun.id],
+            )
+    assert isinstance(said, Finished)
+    rows = rows_of(tmp_path / "d")
+    assert ["one", "three"] == sorted(row["messages"][0]["content"] for row in rows)
+    assert 2 == said.rows
+    checked = place.ask("training.verify", folder=str(tmp_path / "d"))
+    assert [] == checked["wrong"]
+
+
+@pytest.mark.row("T7")
+def test_a_list_in_another_order_or_for_no_file_is_found(place: Place, tmp_path: Path) -> None:
+    """The list is read a shard at a time: what stands elsewhere in it counts as missing there."""
+    begun = place.node.exports.begin(
+        place=str(tmp_path / "d"), format="jsonl", by="operator", reason="a test", whose="nobody",
+        since=None, now=place.clock(),
+    )  # fmt: skip
+    *_, done = carry_out(place.node, begun, LocalEngine(2), shard=1)
+    assert isinstance(done, Finished)
+    listed = tmp_path / "d" / "sessions.jsonl"
+    lines = listed.read_bytes().splitlines(keepends=True)
+    assert 3 <= len(lines)
+    beyond = lines[0].replace(b'"shard":0', b'"shard":9')
+    for changed in (lines[::-1], [*lines, beyond], lines[1:], [*lines, b"{"], [b"[]\n", *lines]):
+        listed.write_bytes(b"".join(changed))
+        checked = place.ask("training.verify", folder=str(tmp_path / "d"))
+        found = {(one["where"], one["what"]) for one in checked["wrong"]}
+        assert ("sessions.jsonl", "it is not what was signed") in found
+        assert len({what for where, what in found if where == "sessions.jsonl"}) > 1, changed
+    listed.write_bytes(b"".join(lines))
+    assert [] == place.ask("training.verify", folder=str(tmp_path / "d"))["wrong"]
 
 
 @pytest.mark.row("T7")
