@@ -109,7 +109,7 @@ def test_a_key_opens_nothing_from_its_last_day_on(place: Place) -> None:
     accounts = Accounts(place.engine, place.holding, place.clock, place.ledger, key_limits=limits)
     account, _, _ = accounts.create(plan="team", name="n")
     until = place.clock() + timedelta(days=3)
-    made, secret = accounts.create_key(account.account_id, "ci", by=OPERATOR, expires_at=until)
+    made, secret = accounts.create_key(account.account_id, "ci", by=OPERATOR, until=lambda: until)
     gateway = GatewayPolicyAccess(accounts, place.holding)
     before = accounts.authenticate(secret.encode()), gateway.authenticate(secret.encode())
     place.clock.advance(timedelta(days=3))
