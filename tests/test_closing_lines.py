@@ -35,7 +35,7 @@ def closing_lines(folder: Path, source: str, *flags: str, **environment: str) ->
             *flags,
         ],
         cwd=folder,
-        env={**_OUTSIDE, **environment},
+        env={**_OUTSIDE, "PYTHONPATH": str(CONFTEST.parent), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
