@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from bailee.cli.output import open_streams, write_escapes
-from bailee.cli.show import warn_in_lines
+from bailee.cli.show import warn_in_lines, write_text
 from bailee.errors import BaileeError
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _run(first: list[str]) -> None:
     elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
         from bailee.cli.listing import help_of
 
-        sys.stdout.write(help_of(listed(), _columns()))
+        write_text(help_of(listed(), _columns()))
         if not sys.argv[1:]:
             raise SystemExit(2)
     else:

@@ -155,8 +155,8 @@ ESCAPES = {
     "post-checkout post-index-change; do cp evil.sh $d/.hooks/$h; done; touch $d/a; done",
     "hooks of a repository within": "cp evil.sh lib/ours/post-index-change; touch lib/a",
     "a folder with a link's number": "fake f; mv f/.git g; cd s; perl -e '$n = (lstat q(.git))[1]; "
-    "unlink q(.git); for (1..3000) {{ mkdir $_; next if (lstat $_)[1] != $n; rename $_, q(.git); "
-    "last }}'; [ -d .git ] && cp -r ../g/* .git/; cd ..; rm -rf g",
+    "unlink q(.git); for (1..200) {{ mkdir $_; next if (lstat $_)[1] != $n; rename $_, q(.git); "
+    "last }} rmdir $_ for 1..200'; [ -d .git ] && cp -r ../g/* .git/; cd ..; rm -rf g",
     "a child that lives on": "(setsid sh -c 'sleep 2; mkdir -p late; cd late; git init -q; "
     "git config core.fsmonitor {work}/evil.sh' > /dev/null 2>&1 &)",
 }  # fmt: skip

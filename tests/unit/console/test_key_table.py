@@ -21,7 +21,8 @@ PAGE = '{% import "macros.html" as m with context %}{{ m.key_table(keys, "") }}'
 @pytest.mark.parametrize(
     ("days", "revoked", "said"),
     [
-        (1, None, "keys.good"),
+        (8, None, "keys.good"),
+        (6, None, "keys.soon"),
         (0, None, "keys.ended"),
         (None, None, "keys.good"),
         (0, NOW, "keys.revoked"),
@@ -30,7 +31,9 @@ PAGE = '{% import "macros.html" as m with context %}{{ m.key_table(keys, "") }}'
 def test_a_key_is_not_called_good_when_it_opens_nothing(
     days: int | None, revoked: datetime | None, said: str
 ) -> None:
-    """From its last day on it is said to be over, as one that was revoked is."""
+    """From its last day on it is said to be over, as one that was revoked is; for a week before, that
+    it ends.
+    """
     account = Account("acc", "n", "team", "none", None, False, NOW)
     until = None if days is None else NOW + timedelta(days=days)
     key = ApiKey("key", "acc", "n", False, NOW, revoked, expires_at=until)
@@ -48,5 +51,5 @@ def test_a_key_is_not_called_good_when_it_opens_nothing(
         urlencode=str,
     )
 
-    assert key.is_over(NOW) is (said != "keys.good")
+    assert key.is_over(NOW) is (said not in ("keys.good", "keys.soon"))
     assert f">{said}</span>" in page
