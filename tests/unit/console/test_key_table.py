@@ -31,8 +31,8 @@ PAGE = '{% import "macros.html" as m with context %}{{ m.key_table(keys, "") }}'
 def test_a_key_is_not_called_good_when_it_opens_nothing(
     days: int | None, revoked: datetime | None, said: str
 ) -> None:
-    """From its last day on it is said to be over, as one that was revoked is; for a week before, that
-    it ends.
+    """From its last day on it is said to be over, as one that was revoked is; for a week before,
+    that it ends.
     """
     account = Account("acc", "n", "team", "none", None, False, NOW)
     until = None if days is None else NOW + timedelta(days=days)
