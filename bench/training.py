@@ -13,6 +13,7 @@ import asyncio
 import importlib.util
 import os
 import resource
+import sys
 import sysconfig
 import tempfile
 from datetime import datetime, timedelta
@@ -177,6 +178,7 @@ def _on_ray(node: Node, folder: Path, cores: int, local: float) -> list[Line]:
     if importlib.util.find_spec("ray") is None:
         print("Ray is not installed: left out")
         return []
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the cluster that the tests use
     from support.servers.ray_cluster import RayCluster
 
     cluster = RayCluster(cores)
