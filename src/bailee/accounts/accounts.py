@@ -457,10 +457,13 @@ class Accounts:
         """Revoke keys with something else, all or nothing: call what this gives with the caller's
         transaction, and leave only once that has been committed; then they are good no more.
         """
-        with self._changing_keys(
-            lambda connection: self._end(connection, self._ids(which), by)
-        ) as end:
-            yield end
+
+        def end(connection: Connection) -> list[ApiKey]:
+            ids = [key.key_id for key, of in self.api_keys() if which(key, of)]
+            return self._end(connection, ids, by)
+
+        with self._changing_keys(end) as change:
+            yield change
 
     @contextmanager
     def shortening_keys(
@@ -473,11 +476,12 @@ class Accounts:
         def shorten(connection: Connection) -> list[ApiKey]:
             if last is None:
                 return []
-            found = [self._keys[one][1] for one in self._ids(which)]
             shorter = [
                 replace(key, expires_at=last)
-                for key in found
-                if key.revoked_at is None and (key.expires_at is None or key.expires_at > last)
+                for key, of in self.api_keys()
+                if which(key, of)
+                and key.revoked_at is None
+                and (key.expires_at is None or key.expires_at > last)
             ]
             for key in shorter:
                 change = update(api_keys).where(api_keys.c.id == key.key_id)
@@ -500,9 +504,6 @@ class Accounts:
         with self._changing:
             yield change_them
             self._forget(changed)
-
-    def _ids(self, which: Callable[[ApiKey, Account], bool]) -> list[str]:
-        return [key.key_id for key, of in self.api_keys() if which(key, of)]
 
     def _end(self, connection: Connection, key_ids: Iterable[str], by: str) -> list[ApiKey]:
         """Note of those that are good that they are so no more."""

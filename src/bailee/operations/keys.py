@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 from bailee.accounts import Scope
+from bailee.accounts.key_days import MOST_DAYS
 from bailee.accounts.roles import Permission, may
 from bailee.errors import InputError
 from bailee.node import Node
@@ -26,7 +27,6 @@ from bailee.operations.key_terms import KeySummary, KeyTerms, MadeKey, key_of, t
 from bailee.operations.operation import operation
 from bailee.operations.whose import account_for, find_person, persons_own
 
-_MOST_DAYS: Final = 3650
 _WHOSE: Final = "name it: --account, --person or --organisation"
 
 
@@ -67,8 +67,8 @@ def create(
     whose = find_person(asks, node, person).person_id if person else None
     if operator and (ingest or shared or zero_retention):
         raise InputError("a key that speaks for the operator can do nothing else.")
-    if days is not None and not 1 <= days <= _MOST_DAYS:
-        raise InputError(f"a key is good for 1 to {_MOST_DAYS} days.")
+    if days is not None and not 1 <= days <= MOST_DAYS:
+        raise InputError(f"a key is good for 1 to {MOST_DAYS} days.")
     expires_at = None if days is None else asks.at + timedelta(days=days)
     scope: Scope = "operator" if operator else "ingest" if ingest else "full"
     if organisation:

@@ -86,14 +86,14 @@ def without_echoes(
     echoes: list[JSON] = []
     gone: set[str] = set()
     for one in members:
-        asked = known.places.get(one.field) or learned.get(one.field)
-        before = known.places.get(one.member)
-        if asked is not None or before is not None:
-            place = asked or before or (0, 0)
-            echoes.append([one.place, one.name, "f" if asked is not None else "a", place[0]])
-            gone.add(one.name)
-        else:
+        source, found = "f", known.places.get(one.field) or learned.get(one.field)
+        if found is None:
+            source, found = "a", known.places.get(one.member)
+        if found is None:
             learned[one.member] = (number, 0)
+        else:
+            echoes.append([one.place, one.name, source, found[0]])
+            gone.add(one.name)
     if not gone:
         return answer, []
     assert isinstance(answer, dict)

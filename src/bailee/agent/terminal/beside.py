@@ -43,7 +43,29 @@ class BesideAnswer:
         return state
 
 
-def console_of_person(machine: ClientMachine) -> ConsoleApi | None:
+class ConsoleQuestion:
+    """What one start asks the console of who sits here, where it and they can be known: `console`,
+    once it was begun. Called on the event loop's thread. It tells nothing.
+    """
+
+    def __init__(self, machine: ClientMachine, path: str) -> None:
+        self._machine = machine
+        self._path = path
+        self._answer: BesideAnswer | None = None
+        self.console: ConsoleApi | None = None
+
+    def begin(self) -> None:
+        """Asks, beside whatever else is done."""
+        self.console = _console_of_person(self._machine)
+        if self.console is not None:
+            self._answer = BesideAnswer(self.console, self._path)
+
+    async def taken(self, patience: float) -> object:
+        """As `BesideAnswer.taken`; None where nobody was asked."""
+        return None if self._answer is None else await self._answer.taken(patience)
+
+
+def _console_of_person(machine: ClientMachine) -> ConsoleApi | None:
     """The console of who sits here, where it and they can be known."""
     held = variables(machine)
     with suppress(BaileeError):  # without a key there is nobody to ask

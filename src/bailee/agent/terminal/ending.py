@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from bailee.agent.terminal.beside import BesideAnswer, console_of_person
+from bailee.agent.terminal.beside import ConsoleQuestion
 from bailee.agent.terminal.screen import Screen
 from bailee.client.machine import ClientMachine
 from bailee.json_values import members, text
@@ -27,23 +27,19 @@ class KeyEndNotice:
 
     def __init__(self, machine: ClientMachine) -> None:
         self._machine: Final = machine
-        self._address = ""
-        self._answer: BesideAnswer | None = None
+        self._question = ConsoleQuestion(machine, _PATH)
 
     def begin(self) -> None:
         """Asks the console, beside whatever else is done."""
-        console = console_of_person(self._machine)
-        if console is not None:
-            self._address = console.address
-            self._answer = BesideAnswer(console, _PATH)
+        self._question.begin()
 
     async def tell(self, screen: Screen) -> None:
         """Says it where it is so; the first time, waits a moment to know."""
-        answer = None if self._answer is None else await self._answer.taken(_PATIENCE)
+        answer, console = await self._question.taken(_PATIENCE), self._question.console
         end = soon(answer, self._machine.clock())
-        if end is not None:
+        if end is not None and console is not None:
             when = f"{end.astimezone():%Y-%m-%d %H:%M}"
-            screen.say(screen.words("notice.key", when=when, address=self._address), "yellow")
+            screen.say(screen.words("notice.key", when=when, address=console.address), "yellow")
 
 
 def soon(answer: object, now: datetime) -> datetime | None:

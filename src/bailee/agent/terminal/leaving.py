@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bailee.agent.terminal.beside import BesideAnswer, console_of_person
+from bailee.agent.terminal.beside import ConsoleQuestion
 from bailee.agent.terminal.screen import Screen
 from bailee.client.local_key import make_private, write_private
 from bailee.client.machine import ClientMachine
@@ -33,34 +33,31 @@ class LeavingNotice:
     """
 
     def __init__(self, machine: ClientMachine) -> None:
-        self._machine: Final = machine
         self._file: Final = machine.data / "told-of-server.json"
-        self._address = ""
-        self._answer: BesideAnswer | None = None
+        self._question = ConsoleQuestion(machine, _PATH)
 
     def begin(self) -> None:
         """Asks the console, beside whatever else is done."""
-        console = console_of_person(self._machine)
-        if console is not None:
-            self._address = console.address
-            self._answer = BesideAnswer(console, _PATH)
+        self._question.begin()
 
     async def tell(self, screen: Screen) -> None:
         """Says it where something is new; the first time, waits a moment to know."""
-        answer = None if self._answer is None else await self._answer.taken(_PATIENCE)
-        told = _told(self._file)
-        ends = new(answer, told.get(self._address))
+        answer, console = await self._question.taken(_PATIENCE), self._question.console
+        if console is None:
+            return
+        told, address = _told(self._file), console.address
+        ends = new(answer, told.get(address))
         if not ends:
             return
         when = min(ends).astimezone().date()
         screen.say(
-            screen.words.count("notice.server", len(ends), when=when, address=self._address),
+            screen.words.count("notice.server", len(ends), when=when, address=address),
             "yellow",
         )
         with suppress(OSError, BaileeError):  # then they are told once more
             make_private(self._file.parent)
             kept = [*told.items()][-_MOST + 1 :]
-            _write(self._file, {**dict(kept), self._address: max(ends)})
+            _write(self._file, {**dict(kept), address: max(ends)})
 
 
 def new(answer: object, told: datetime | None) -> list[datetime]:

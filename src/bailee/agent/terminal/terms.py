@@ -14,8 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from bailee.agent.console_api import ConsoleApi
-from bailee.agent.terminal.beside import BesideAnswer, console_of_person
+from bailee.agent.terminal.beside import ConsoleQuestion
 from bailee.agent.terminal.screen import Screen
 from bailee.client.machine import ClientMachine
 from bailee.json_values import Json, elements, members, text
@@ -30,16 +29,12 @@ class TermsNotice:
     """What is told at one start. `begin` asks the console, `tell` tells it, once it has said so."""
 
     def __init__(self, machine: ClientMachine, words: Words) -> None:
-        self._machine = machine
         self._language = words.language
-        self._console: ConsoleApi | None = None
-        self._answer: BesideAnswer | None = None
+        self._question = ConsoleQuestion(machine, f"{_PATH}?language={self._language}")
 
     def begin(self) -> None:
         """Asks the console, beside whatever else is done."""
-        self._console = console_of_person(self._machine)
-        if self._console is not None:
-            self._answer = BesideAnswer(self._console, f"{_PATH}?language={self._language}")
+        self._question.begin()
 
     async def tell(self, screen: Screen) -> None:
         """Tells what changed, if the console has said that something did.
@@ -47,7 +42,7 @@ class TermsNotice:
         Raises:
             UpstreamError: that it was seen could not be said to the console.
         """
-        state = None if self._answer is None else await self._answer.taken(_PATIENCE)
+        state = await self._question.taken(_PATIENCE)
         for one in elements(state) if isinstance(state, list) else ():
             number = members(one).get("number")
             if isinstance(number, int):
@@ -66,5 +61,6 @@ class TermsNotice:
         screen.say(words("terms.follows"))
 
     def _saw(self, number: int) -> None:
-        assert self._console is not None
-        self._console.put(f"{_PATH}/{number}", {}, language=self._language)
+        console = self._question.console
+        assert console is not None
+        console.put(f"{_PATH}/{number}", {}, language=self._language)

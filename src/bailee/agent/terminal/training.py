@@ -13,8 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from bailee.agent.console_api import ConsoleApi
-from bailee.agent.terminal.beside import BesideAnswer, console_of_person
+from bailee.agent.terminal.beside import ConsoleQuestion
 from bailee.agent.terminal.screen import Choice, Screen
 from bailee.client.machine import ClientMachine
 from bailee.errors import BaileeError, UpstreamError
@@ -33,14 +32,11 @@ class TrainingQuestion:
 
     def __init__(self, machine: ClientMachine) -> None:
         self._machine = machine
-        self._console: ConsoleApi | None = None
-        self._answer: BesideAnswer | None = None
+        self._question = ConsoleQuestion(machine, _PATH)
 
     def begin(self) -> None:
         """Asks the console, beside whatever else is done."""
-        self._console = console_of_person(self._machine)
-        if self._console is not None:
-            self._answer = BesideAnswer(self._console, _PATH)
+        self._question.begin()
 
     async def put(self, screen: Screen) -> None:
         """Puts the question where it is due; the first time, waits a moment to know.
@@ -48,7 +44,7 @@ class TrainingQuestion:
         Raises:
             UpstreamError: the answer could not be given to the console.
         """
-        state = None if self._answer is None else await self._answer.taken(_PATIENCE)
+        state = await self._question.taken(_PATIENCE)
         if meanings := self._meanings(state, screen.words.language):
             await self._put(screen, meanings)
 
@@ -85,11 +81,12 @@ class TrainingQuestion:
 
     def _tell(self, choice: str, words: Words) -> str:
         """Gives the console the answer; what to say of it."""
-        assert self._console is not None
-        address = f"{self._console.address}/settings/privacy"
+        console = self._question.console
+        assert console is not None
+        address = f"{console.address}/settings/privacy"
         hint = words("training.not_confirmed_hint", address=address)
         try:
-            state = self._console.put(_PATH, {"choice": choice}, language=words.language)
+            state = console.put(_PATH, {"choice": choice}, language=words.language)
         except UpstreamError as error:
             raise UpstreamError(
                 words("training.not_confirmed_why", why=words.what(error)),
