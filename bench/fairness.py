@@ -4,8 +4,9 @@ Two keys of two accounts at one server: the neighbour asks small questions on ei
 the attacker does one of `ATTACKS` from an address of its own. Beside a whole `bailee up` that
 records stands nginx with the limits that its manual gives for this (`limit_conn`, `limit_req`, by
 key). What counts is the ratio with and without the attacker, within a server: both were measured
-within the same minute, on the same core. Load and stub upstream share the other core, where the
-attacker, a process of its own, gives way to the neighbour.
+within the same minute, on the same core. Load and stub upstreams share the other core. The
+neighbour's questions go to an upstream of their own, and the attacker and its upstream, processes
+of their own, give way to them there: what is slower beside it is the server.
 
 nginx takes nothing apart and keeps nothing: for what only costs who does, it shows what the load
 itself takes from the neighbour.
@@ -37,6 +38,7 @@ SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "4"))
 _CONNECTIONS: Final = 8
 _PAUSE: Final = 0.02  # seconds between an answer and the next question
 _ATTACKER: Final = ("127.0.0.2", 0)
+_PATH: Final = "/v1/chat/completions"  # the neighbour's: another upstream than the attacker's
 _BODY: Final = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}'
 _STREAMED: Final = _BODY[:-1] + b',"stream":true}'
 _LARGE: Final = _BODY.replace(b"hello", b"x" * (8 << 20))
@@ -54,13 +56,13 @@ http {{
   limit_conn_zone $http_x_api_key zone=key:1m; limit_conn_zone $binary_remote_addr zone=address:1m;
   limit_req_zone $http_x_api_key zone=rate:1m rate=5000r/s;
   upstream stub {{ server {upstream}; keepalive 128; keepalive_requests 100000000; }}
+  upstream own {{ server {own}; keepalive 128; keepalive_requests 100000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=1024;
     limit_conn key 32; limit_conn address 256; limit_req zone=rate burst=1000 nodelay;
-    location / {{
-      proxy_pass http://stub; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_buffering off;
-    }}
+    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    location / {{ proxy_pass http://stub; }}
+    location /v1/chat/ {{ proxy_pass http://own; }}
   }}
 }}
 """
@@ -85,8 +87,8 @@ class Measured:
     wrong: int
 
 
-def _head(key: str, *lines: str) -> bytes:
-    given = ["POST /v1/messages HTTP/1.1", "Host: bench", f"x-api-key: {key}", *lines]
+def _head(key: str, *lines: str, path: str = "/v1/messages") -> bytes:
+    given = [f"POST {path} HTTP/1.1", "Host: bench", f"x-api-key: {key}", *lines]
     return "\r\n".join([*given, "", ""]).encode()
 
 
@@ -181,7 +183,7 @@ ATTACKS: Final = {
 
 async def _asking(server: Server, end: float, taken: list[float]) -> int:
     """One connection's questions until `end`; how many were not answered well."""
-    request = _head(server.neighbour, f"content-length: {len(_BODY)}") + _BODY
+    request = _head(server.neighbour, f"content-length: {len(_BODY)}", path=_PATH) + _BODY
     wrong = 0
     while time.monotonic() < end:
         try:
@@ -259,12 +261,21 @@ async def measure(server: Server) -> dict[str, tuple[Measured, Measured]]:
 
 
 @contextlib.contextmanager
-def _bailee(folder: Path, upstream: str) -> Iterator[Server]:
+def _stub(folder: str, *given: str) -> Iterator[str]:
+    """An upstream, at its address; `given`: what its command begins with."""
+    port = _free_port()
+    with _running([*given, *_ours("stub", port, "-", folder)], port, 1):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def _bailee(folder: Path, upstream: str, own: str) -> Iterator[Server]:
     port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "BAILEE_HOME": str(folder / "b"),
+        "BAILEE_OPENAI_URL": own,
     }
     program = [sys.executable, "-m", "bailee"]
     flags = ["--upstream", upstream, "--gateway", f"127.0.0.1:{port}", "--ingest", "off",
@@ -283,12 +294,11 @@ def _bailee(folder: Path, upstream: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _nginx(folder: Path, upstream: str) -> Iterator[Server]:
+def _nginx(folder: Path, upstream: str, own: str) -> Iterator[Server]:
     port = _free_port()
     config = folder / "nginx.conf"
-    config.write_text(
-        NGINX.format(folder=folder, upstream=upstream.removeprefix("http://"), port=port)
-    )
+    addresses = {"upstream": upstream.removeprefix("http://"), "own": own.removeprefix("http://")}
+    config.write_text(NGINX.format(folder=folder, port=port, **addresses))
     nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "nginx"
     with _running([nginx, "-c", str(config), "-e", "stderr"], port, 0):
         yield Server("nginx", port, "neighbour", "attacker")
@@ -307,13 +317,11 @@ def main() -> list[Line]:
     os.sched_setaffinity(0, {1})
     found: dict[str, dict[str, tuple[Measured, Measured]]] = {}
     with tempfile.TemporaryDirectory() as name:
-        stub = _free_port()
-        upstream = f"http://127.0.0.1:{stub}"
-        with _running(_ours("stub", stub, "-", name), stub, 1):
+        with _stub(name, "nice") as upstream, _stub(name) as own:
             for serve in (_nginx, _bailee):
                 folder = Path(name) / serve.__name__
                 folder.mkdir()
-                with serve(folder, upstream) as server:
+                with serve(folder, upstream, own) as server:
                     found[server.name] = asyncio.run(measure(server))
     return _lines(found)
 
