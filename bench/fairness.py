@@ -316,13 +316,16 @@ def main() -> list[Line]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the attacker's too
     os.sched_setaffinity(0, {1})
     found: dict[str, dict[str, tuple[Measured, Measured]]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        with _stub(name, "nice") as upstream, _stub(name) as own:
-            for serve in (_nginx, _bailee):
-                folder = Path(name) / serve.__name__
-                folder.mkdir()
-                with serve(folder, upstream, own) as server:
-                    found[server.name] = asyncio.run(measure(server))
+    with (
+        tempfile.TemporaryDirectory() as name,
+        _stub(name, "nice") as upstream,
+        _stub(name) as own,
+    ):
+        for serve in (_nginx, _bailee):
+            folder = Path(name) / serve.__name__
+            folder.mkdir()
+            with serve(folder, upstream, own) as server:
+                found[server.name] = asyncio.run(measure(server))
     return _lines(found)
 
 

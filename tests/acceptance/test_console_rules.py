@@ -112,6 +112,7 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/feedback/{report}/state": {"POST": {"operator"}},
     "/admin/feedback/{report}/issue": {"POST": {"operator"}},
     "/admin/survey": {"GET": {"operator"}},
+    "/admin/promises": {"GET": {"operator"}},
     "/admin/retention": {"GET": {"operator"}},
     "/admin/audit": {"GET": {"operator"}},
     "/admin/metrics": {"GET": {"operator"}},

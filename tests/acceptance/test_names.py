@@ -74,7 +74,7 @@ SHOWS: dict[str, list[str]] = {
     "retention shred": [],
     "receipts list": [], "receipts key": [], "audit list": [], "audit show": ["1"],
     "audit checkpoint": [], "audit witness": [], "audit verify": [], "audit prove": ["1"],
-    "config show": [], "verify": [], "backup list": [],
+    "config show": [], "verify": [], "promises": [], "backup list": [],
     "usage": ["--by", "person", "--by", "model"], "limits list": [], "limits models": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],

@@ -72,6 +72,8 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
         "errors": (operator, "/admin/errors"),
         "errors-zh": (operator, "/admin/errors?state=all&lang=zh"),
         "error-issue": (operator, f"/admin/errors/{issue}"),
+        "promises": (operator, "/admin/promises"),
+        "promises-zh": (operator, "/admin/promises?lang=zh"),
         "audit": (operator, "/admin/audit"),
         "difference": (operator, "/policy/difference"),
     }

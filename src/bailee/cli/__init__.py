@@ -102,6 +102,10 @@ _COMMANDS: Final = {
         "witness:witness",
         "Be a witness of other people's logs: cosign what only grows, and nothing else.",
     ),
+    "promises": (
+        "promises:promises",
+        "Whether each promise of a home is kept now, and how that is known.",
+    ),
     "verify": (
         "verify:verify",
         "Check a whole home: its databases, keys, rows, records, receipts, holds, spool and log.",

@@ -20,6 +20,7 @@ from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars, raw
+from bailee.node.promises import broken
 from bailee.operations import (
     accounts,
     activation,
@@ -27,6 +28,7 @@ from bailee.operations import (
     home,
     keys,
     policies,
+    promises,
     receipts,
     retention,
     sessions,
@@ -122,6 +124,17 @@ class Admin:
             report=report,
             picture=picture,
             receipts=self._do(ask, receipts.list_, limit=_SHOWN).items,
+        )
+
+    def promises(self, ask: Ask) -> Response:
+        """Whether each promise is kept now, and how that is known."""
+        found = self._do(ask, promises.promises)
+        return self._frame.page(
+            ask,
+            "admin/promises.html",
+            here="promises",
+            found=found,
+            broken=len(broken(found.promises)),
         )
 
     def audit(self, ask: Ask) -> Response:

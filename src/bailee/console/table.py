@@ -198,6 +198,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/admin/sessions/{session}", operator, admin.session),
         PageRoute("POST", "/admin/sessions/{session}/read", operator, admin.read),
         PageRoute("POST", "/admin/sessions/{session}/bytes", operator, admin.raw),
+        PageRoute("GET", "/admin/promises", operator, admin.promises),
         PageRoute("GET", "/admin/retention", operator, admin.retention),
         PageRoute("GET", "/admin/audit", operator, admin.audit),
         PageRoute("GET", "/admin/metrics", operator, areas.metrics.page),

@@ -303,6 +303,20 @@ class Receipts:
         rest = receipts.c.state.in_((KEY_DESTROYED, BACKUPS_UNRECOVERABLE)) & left
         return self._select(receipts.c.kind.in_(tuple(kinds)) & (going | rest))
 
+    def late(
+        self, states: Sequence[str], since: str, before: datetime
+    ) -> tuple[int, datetime | None]:
+        """How many receipts are at one of these states though they came to the state `since` before
+        a moment, and when the first of them did.
+        """
+        came = receipts.c[f"{since}_at"]
+        query = select(func.count(), func.min(came)).where(
+            receipts.c.state.in_(tuple(states)), came < before, sound(receipts)
+        )
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            count, first = connection.execute(query).one()
+            return int(count), first
+
     def deferred(self, subject: str) -> list[Receipt]:
         """The receipts for a subject that wait for the last hold on it."""
         return self._select((receipts.c.subject == subject) & (receipts.c.state == DEFERRED))

@@ -160,6 +160,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "vault.closed_unsealed": _NOTHING,
     "vault.spool_expired": _NOTHING,
     "home.older_accepted": {"newest": _NUMBER, "reason": _SEALED},
+    "home.verified": {"damaged": _NUMBER},
     "home.salvaged": {"rows": _NUMBER, "reason": _SEALED},
     "keyring.damaged": {"key": _WORD},
     "vault.spool_unopened": {"bytes": _NUMBER, "sealed": _NUMBER},

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 import orjson
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from bailee.damage import Damages
 from bailee.db.checks import sound, unsound
@@ -71,6 +71,18 @@ class ErasureRows:
         beyond = following(since, erasures.c.id, after)
         query = select(erasures).where(sound(erasures), beyond)
         return self._found(query.order_by(since.desc(), erasures.c.id).limit(most))
+
+    def late(self, before: datetime) -> tuple[int, datetime | None]:
+        """How many that were asked for before a moment are neither done nor wait for a hold, and
+        when the first of them was asked for.
+        """
+        asked = erasures.c.requested_at
+        query = select(func.count(), func.min(asked)).where(
+            asked < before, erasures.c.state.not_in((DONE, WAITING)), sound(erasures)
+        )
+        with storage_errors(WHAT), reading(self._engine) as connection:
+            count, first = connection.execute(query).one()
+            return int(count), first
 
     def of(self, subject_id: str) -> Erasure | None:
         """The erasure of someone, if there is one."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from bailee.accounts.roles import Permission
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.node import Node, verifying
 from bailee.node.minding import in_words
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation
 from bailee.steady import HeldStep
+
+VERIFIED: Final = "home.verified"
+"""The kind of the entry that says that the whole home was checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,12 @@ class Confirmed:
 
 @operation()
 def verify(asks: Asks, node: Node) -> verifying.Verified:
-    """Check the whole home, and say what is damaged."""
+    """Check the whole home, and say what is damaged. That it was checked is on record."""
     asks.require(node, Permission.HOME_VERIFY)
-    return verifying.verify(node, asks.at)
+    found = verifying.verify(node, asks.at)
+    with suppress(StorageError):  # who can't note it is told all the same
+        node.ledger.append(VERIFIED, "home", {"damaged": len(found.damaged)})
+    return found
 
 
 @operation(makes_room=True)

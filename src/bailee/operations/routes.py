@@ -97,6 +97,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "policy.activations": Route("GET", "/policy/activations"),
     "policy.notices": Route("GET", "/policy/notices"),
     "policy.seen": Route("PUT", "/policy/notices/{number}"),
+    "promises": Route("GET", "/promises"),
     "retention.watch": Route("GET", "/retention/watch"),
     "retention.report": Route("GET", "/retention/report"),
     "retention.receipts": Route("GET", "/retention/receipts"),

@@ -225,6 +225,18 @@ class Moving:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [Move(*row) for row in connection.execute(query)]
 
+    def late(self, before: datetime) -> tuple[int, datetime | None]:
+        """How many moves that were asked for before a moment are not at their end, and when the
+        first of them was asked for.
+        """
+        asked = retention_moves.c.requested_at
+        query = select(func.count(), func.min(asked)).where(
+            asked < before, retention_moves.c.finished_at.is_(None), sound(retention_moves)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            count, first = connection.execute(query).one()
+            return int(count), first
+
     # -- inside ----------------------------------------------------------------------------------
 
     def _next(self) -> DbRow | None:

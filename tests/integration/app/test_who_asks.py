@@ -51,6 +51,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "policy.try", "policy.activate", "policy.activations",
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
+        "promises",
         "keyring.rotate", "clock.show", "clock.confirm",
         "backup.create", "backup.list", "backup.end",
         "training.export", "training.exports", "training.verify", "training.withdrawals",
