@@ -10,7 +10,7 @@ import pytest
 
 from bailee.node.promises import (
     VERIFIED_WITHIN,
-    Overdue,
+    LateOnes,
     Promise,
     PromiseFacts,
     Stands,
@@ -20,7 +20,7 @@ from bailee.node.promises import (
 from bailee.words import LANGUAGES, words
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
-LATE = Overdue(3, NOW - timedelta(hours=2))
+LATE = LateOnes(3, NOW - timedelta(hours=2))
 WELL = PromiseFacts(
     now=NOW,
     server=True,
@@ -28,11 +28,12 @@ WELL = PromiseFacts(
     alerts=(),
     failing=(),
     swept=NOW,
-    overdue=Overdue(),
-    deletions=Overdue(),
-    erasures=Overdue(),
-    recoverable=Overdue(),
-    moves=Overdue(),
+    overdue=LateOnes(),
+    deletions=LateOnes(),
+    erasures=LateOnes(),
+    recoverable=LateOnes(),
+    snapshot_until=None,
+    moves=LateOnes(),
     unasked=0,
     damaged=0,
     verified=(NOW - timedelta(days=1), 0),
@@ -101,6 +102,13 @@ def test_what_nobody_has_looked_at_is_not_called_kept(
     assert Stands.BROKEN not in found.values()
 
 
+def test_a_snapshot_of_the_keys_is_a_promise_of_its_own() -> None:
+    """Until its end it opens what was destroyed since, and that is said; it is not late."""
+    facts = replace(WELL, recoverable=LATE, snapshot_until=NOW + timedelta(hours=9))
+    found = {one.promise: one for one in judged(facts)}[Promise.UNRECOVERABLE]
+    assert (Stands.KEPT, "snapshot", 3) == (found.standing, found.why, found.count)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_judgement_can_be_said(language: str) -> None:
     """In both languages, whatever was found."""
@@ -109,6 +117,7 @@ def test_each_judgement_can_be_said(language: str) -> None:
         WELL,
         replace(WELL, server=False, witnesses=False, swept=None, verified=None, clock_held=True),
         replace(WELL, overdue=LATE, moves=LATE, damaged=1, alerts=("unwitnessed",)),
+        replace(WELL, recoverable=LATE, snapshot_until=NOW),
         replace(WELL, failing=("keys",), verified=(NOW - VERIFIED_WITHIN, 0), unasked=4),
         *(
             replace(WELL, reasons=(one,))

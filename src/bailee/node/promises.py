@@ -48,7 +48,7 @@ class Promise(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
+class LateOnes:
     """How many have waited for longer than `GRACE`, and since when the first."""
 
     count: int = 0
@@ -61,11 +61,12 @@ class PromiseFacts:
     ready and of what else to look at (`app.promise.Reason`). `failing`: steps of the sweep that
     failed the last time. `swept`: when keys were destroyed on time last.
 
-    Overdue are: `overdue`, keys whose epoch has ended; `deletions` that have not destroyed the key;
+    Late are: `overdue`, keys whose epoch has ended; `deletions` that have not destroyed the key;
     `erasures` of people that are not done; `recoverable`, what was destroyed and older copies of
-    the keys may open; `moves` of sessions after a choice. `unasked`: people whose last day to
-    choose has passed. `damaged`: what is known to be. `verified`: the last check of the whole
-    home, and how much it found damaged. `clock_held`: a step of the clock waits to be confirmed.
+    the keys may open; `moves` of sessions after a choice. `snapshot_until`: until when a snapshot
+    of the keys lives, by which that is so on purpose. `unasked`: people whose last day to choose
+    has passed. `damaged`: what is known to be. `verified`: the last check of the whole home, and
+    how much it found damaged. `clock_held`: a step of the clock waits to be confirmed.
     """
 
     now: datetime
@@ -74,11 +75,12 @@ class PromiseFacts:
     alerts: Collection[str]
     failing: Collection[str]
     swept: datetime | None
-    overdue: Overdue
-    deletions: Overdue
-    erasures: Overdue
-    recoverable: Overdue
-    moves: Overdue
+    overdue: LateOnes
+    deletions: LateOnes
+    erasures: LateOnes
+    recoverable: LateOnes
+    snapshot_until: datetime | None
+    moves: LateOnes
     unasked: int
     damaged: int
     verified: tuple[datetime, int] | None
@@ -106,7 +108,7 @@ def judged(facts: PromiseFacts) -> list[PromiseStanding]:
         _destroyed(facts),
         _late(Promise.DELETED, facts.deletions),
         _late(Promise.ERASED, facts.erasures),
-        _late(Promise.UNRECOVERABLE, facts.recoverable, also="rotation_late" in facts.reasons),
+        _unrecoverable(facts),
         _late(Promise.FOLLOWED, facts.moves),
         PromiseStanding(Promise.ASKED, Stands.KEPT, "open", facts.unasked, None),
         _sound(facts),
@@ -149,8 +151,17 @@ def _destroyed(facts: PromiseFacts) -> PromiseStanding:
     return PromiseStanding(Promise.DESTROYED, Stands.KEPT, "swept", 0, facts.swept)
 
 
-def _late(promise: Promise, late: Overdue, *, also: bool = False) -> PromiseStanding:
-    if late.count or also:
+def _unrecoverable(facts: PromiseFacts) -> PromiseStanding:
+    promise, until = Promise.UNRECOVERABLE, facts.snapshot_until
+    if "rotation_late" in facts.reasons:
+        return PromiseStanding(promise, Stands.BROKEN, "late", facts.recoverable.count, None)
+    if until is not None:  # it opens what was destroyed since, and was taken for that
+        return PromiseStanding(promise, Stands.KEPT, "snapshot", facts.recoverable.count, until)
+    return _late(promise, facts.recoverable)
+
+
+def _late(promise: Promise, late: LateOnes) -> PromiseStanding:
+    if late.count:
         return PromiseStanding(promise, Stands.BROKEN, "late", late.count, late.since)
     return _said(promise, Stands.KEPT, "none_late")
 

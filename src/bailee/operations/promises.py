@@ -18,7 +18,7 @@ from bailee.accounts.roles import Permission
 from bailee.keeping.receipts import INACCESSIBLE, KEY_DESTROYED, REQUESTED
 from bailee.keyring.epochs import ends_at
 from bailee.node import Node, verifying
-from bailee.node.promises import GRACE, Overdue, PromiseFacts, PromiseStanding, judged
+from bailee.node.promises import GRACE, LateOnes, PromiseFacts, PromiseStanding, judged
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.home import VERIFIED
@@ -51,11 +51,7 @@ def _found(node: Node, now: datetime) -> PromiseFacts:
     notes = {note.name: note for note in node.sweeping.notes()}
     node.sweeping.mind_clock()
     # A snapshot of the keys opens what was destroyed until it ends: that is said where it is.
-    lives = node.snapshots.until()
     lag = before - node.vault.lag(now).at_most
-    recoverable = (
-        Overdue() if lives else Overdue(*receipts.late([KEY_DESTROYED], KEY_DESTROYED, lag))
-    )
     return PromiseFacts(
         now=now,
         server=health is not None,
@@ -64,10 +60,11 @@ def _found(node: Node, now: datetime) -> PromiseFacts:
         failing=[name for name, note in notes.items() if note.error is not None],
         swept=notes[_KEYS].succeeded_at if _KEYS in notes else None,
         overdue=_overdue(node, before),
-        deletions=Overdue(*receipts.late([REQUESTED, INACCESSIBLE], REQUESTED, before)),
-        erasures=Overdue(*node.erasures.rows.late(before)),
-        recoverable=recoverable,
-        moves=Overdue(*node.vault.moving.late(before)),
+        deletions=LateOnes(*receipts.late([REQUESTED, INACCESSIBLE], REQUESTED, before)),
+        erasures=LateOnes(*node.erasures.rows.late(before)),
+        recoverable=LateOnes(*receipts.late([KEY_DESTROYED], KEY_DESTROYED, lag)),
+        snapshot_until=node.snapshots.until(),
+        moves=LateOnes(*node.vault.moving.late(before)),
         unasked=_unasked(node),
         damaged=len(verifying.known(node)),
         verified=_verified(node),
@@ -76,9 +73,9 @@ def _found(node: Node, now: datetime) -> PromiseFacts:
     )
 
 
-def _overdue(node: Node, before: datetime) -> Overdue:
+def _overdue(node: Node, before: datetime) -> LateOnes:
     due = node.keyring.due(before)
-    return Overdue(len(due), ends_at(due[0].epoch) if due else None)
+    return LateOnes(len(due), ends_at(due[0].epoch) if due else None)
 
 
 def _unasked(node: Node) -> int:
