@@ -20,6 +20,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from support.clients import compiled_statements
+from support.homes import made_databases
 
 # How long an example takes says how busy the machine is, and nothing about the code. Under CI,
 # Hypothesis' own profile says the same, and tries the same examples each time.
@@ -39,6 +40,7 @@ settings.register_profile(
 settings.load_profile("bailee")
 
 compiled_statements.share()
+made_databases.share()
 
 # What a run over several processes may take of a disk at the same time: homes that a file's
 # tests share, an image and a second one, and what failed.
