@@ -10,6 +10,8 @@ triggers that are not what they are to be are made anew. So the file may be behi
 
 from __future__ import annotations
 
+import sqlite3
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -35,8 +37,6 @@ from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection as Raw
-
     from alembic.config import Config
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -99,7 +99,8 @@ def _make(connection: Connection, line: Literal["data", "keys"]) -> str | None:
     """Make the schema in a database that is empty; which revision it is."""
     file = (_MIGRATIONS / line / "from_nothing.sql").read_text("utf-8")
     # By the driver itself: for some two hundred statements, SQLAlchemy takes longer than SQLite.
-    raw: Raw = connection.connection.driver_connection
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
     for statement in file.split(BETWEEN)[:-1]:
         raw.execute(statement)
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -127,6 +128,7 @@ def steps(connection: Connection, line: Literal["data", "keys"]) -> None:
     command.upgrade(config, "head")
 
 
+@cache
 def newest(line: Literal["data", "keys"]) -> str:
     """The head of a line: a revision is named by the number that its file's name begins with."""
     files = (_MIGRATIONS / line / "versions").glob("[0-9]*.py")
