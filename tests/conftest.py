@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
+from support import compiled_once
 from support.clients import compiled_statements
 from support.homes import made_databases
 
@@ -98,6 +99,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None):
         named = config.option.basetemp or os.environ.get("PYTEST_DEBUG_TEMPROOT")
         _see_that_there_is_room(Path(named or tempfile.gettempdir()))
+        if config.args_source is pytest.Config.ArgsSource.TESTPATHS:  # all of them
+            compiled_once.compile_all(config)
     config.pluginmanager.register(_Workers())
     config.addinivalue_line(
         "markers", "row(*ids): the promises of docs/mission.toml that this test shows"
