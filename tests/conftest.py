@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import socketserver
 import tempfile
 from collections import defaultdict
 from collections.abc import Generator
@@ -42,6 +43,9 @@ settings.load_profile("bailee")
 
 compiled_statements.share()
 made_databases.share()
+# A server of a test's own sends an answer's head, then its body. Else the second waits 40 ms for the
+# first one's receipt, at each request.
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 
 # What a run over several processes may take of a disk at the same time: homes that a file's
 # tests share, an image and a second one, and what failed.
