@@ -43,8 +43,8 @@ settings.load_profile("bailee")
 
 compiled_statements.share()
 made_databases.share()
-# A server of a test's own sends an answer's head, then its body. Else the second waits 40 ms for the
-# first one's receipt, at each request.
+# A server of a test's own sends an answer's head, then its body. Else the second waits for the
+# receipt of the first, 40 ms at each request.
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 
 # What a run over several processes may take of a disk at the same time: homes that a file's
