@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import socketserver
 import tempfile
 from collections import defaultdict
 from collections.abc import Generator
@@ -19,7 +20,9 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
+from support import compiled_once
 from support.clients import compiled_statements
+from support.homes import made_databases
 
 # How long an example takes says how busy the machine is, and nothing about the code. Under CI,
 # Hypothesis' own profile says the same, and tries the same examples each time.
@@ -39,6 +42,10 @@ settings.register_profile(
 settings.load_profile("bailee")
 
 compiled_statements.share()
+made_databases.share()
+# A server of a test's own sends an answer's head, then its body. Else the second waits for the
+# receipt of the first, 40 ms at each request.
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 
 # What a run over several processes may take of a disk at the same time: homes that a file's
 # tests share, an image and a second one, and what failed.
@@ -96,6 +103,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None):
         named = config.option.basetemp or os.environ.get("PYTEST_DEBUG_TEMPROOT")
         _see_that_there_is_room(Path(named or tempfile.gettempdir()))
+        if config.args_source is pytest.Config.ArgsSource.TESTPATHS:  # all of them
+            compiled_once.compile_all(config)
     config.pluginmanager.register(_Workers())
     config.addinivalue_line(
         "markers", "row(*ids): the promises of docs/mission.toml that this test shows"

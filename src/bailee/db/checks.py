@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
@@ -162,7 +163,8 @@ def _mac(table: Table, columns: Sequence[str], of: str) -> str:
     return f"row_mac(CAST(printf('{table.name}/1,{form}', {values}) AS BLOB))"
 
 
-def _triggers(table: Table) -> dict[str, str]:
+@cache
+def _triggers(table: Table) -> Mapping[str, str]:
     name, columns = table.name, _columns(table)
     listed = ", ".join(f'"{column}"' for column in columns)
     renew = f"UPDATE {name} SET {MAC} = {_mac(table, columns, 'NEW')} WHERE rowid = NEW.rowid"  # noqa: S608

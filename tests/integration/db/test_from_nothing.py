@@ -8,9 +8,12 @@ from typing import Literal
 import pytest
 from sqlalchemy import Connection, text
 
-from bailee.db import migrate
+from bailee.db import checks, migrate
 from bailee.db.engine import open_sqlite
+from bailee.db.migrate import upgrade
+from support.homes import made_databases
 
+PRAGMAS = ("journal_mode", "page_size", "auto_vacuum", "encoding", "user_version")
 LINES: tuple[Literal["data", "keys"], ...] = ("data", "keys")
 
 
@@ -29,9 +32,29 @@ def test_it_is_what_the_steps_come_to(line: Literal["data", "keys"], tmp_path: P
         engine = open_sqlite(tmp_path / f"{name}.db")
         with engine.begin() as connection:
             if name == "from nothing":
-                migrate._make(connection, line)
+                made_databases.truly(connection, line)
             migrate.steps(connection, line)
+            if line == "data" and name == "steps":
+                checks.install(connection, migrate.DECIDING, renew=True)
             both.append(schema(connection))
         engine.dispose()
     assert both[0] == both[1]
     assert (migrate.newest(line),) in both[0]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_copy_is_what_is_made(line: Literal["data", "keys"], tmp_path: Path) -> None:
+    """The tests' homes have copies: the same schema, kept in the same way, with room to write."""
+    both, kept = [], []
+    for name in ("made", "what is copied", "a copy"):
+        engine = open_sqlite(tmp_path / f"{name}.db")
+        with engine.begin() as connection:
+            (made_databases.truly if name == "made" else made_databases.copied)(connection, line)
+        upgrade(engine, line)
+        with engine.begin() as connection:
+            both.append(schema(connection))
+            kept.append([connection.execute(text(f"PRAGMA {one}")).scalar() for one in PRAGMAS])
+            connection.execute(text("CREATE TABLE more (id)"))
+        engine.dispose()
+    assert [both[0]] * 3 == both
+    assert [kept[0]] * 3 == kept
