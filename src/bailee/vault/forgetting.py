@@ -70,7 +70,6 @@ from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digests_of
 from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.delta import replies
-from bailee.vault.early import too_early
 from bailee.vault.going_round import Round
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
@@ -442,10 +441,9 @@ class Forgetting:
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
-        every = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
-        ids = [kek.kek_id for kek in every]
-        left = too_early(self._engine, self._keyring, ids, now, self._damages)
-        due = [kek for kek in every if kek.kek_id not in left]
+        for kek_id in self._keyring.mend():
+            self._damages.note(f"KEK {kek_id}", "its epoch was not what was written; it is again.")
+        due = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
         begun = [
             one for one in self.receipts.in_state(REQUESTED, INACCESSIBLE) if one.kind == EXPIRY
         ]
@@ -459,7 +457,7 @@ class Forgetting:
             begun += self.receipts.request(EXPIRY, ended, now)
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
-        destroyed = self._keyring.destroy_due(now, left)
+        destroyed = self._keyring.destroy_due(now)
         self.receipts.advance_all(begun, KEY_DESTROYED, now)
         return len(destroyed)
 

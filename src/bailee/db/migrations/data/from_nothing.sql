@@ -92,7 +92,7 @@ CREATE TABLE exchanges (
 	started FLOAT NOT NULL, 
 	ended FLOAT NOT NULL, 
 	outcome VARCHAR NOT NULL, 
-	status INTEGER NOT NULL, 
+	status INTEGER NOT NULL, mac BLOB, 
 	CONSTRAINT pk_exchanges PRIMARY KEY (id), 
 	CONSTRAINT fk_exchanges_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id), 
 	CONSTRAINT fk_exchanges_segment_id_segments FOREIGN KEY(segment_id) REFERENCES segments (id)
@@ -394,7 +394,7 @@ CREATE TABLE identity (
 CREATE TABLE tombstones (
 	digest BLOB NOT NULL, 
 	owner VARCHAR NOT NULL, 
-	until DATETIME NOT NULL, mac BLOB, 
+	until DATETIME NOT NULL, mac BLOB, again BLOB, 
 	CONSTRAINT pk_tombstones PRIMARY KEY (digest)
 );
 
@@ -429,7 +429,7 @@ CREATE TABLE unkept (
 CREATE TABLE stored (
 	owner VARCHAR NOT NULL, 
 	living INTEGER NOT NULL, 
-	gone INTEGER NOT NULL, 
+	gone INTEGER NOT NULL, mac BLOB, 
 	CONSTRAINT pk_stored PRIMARY KEY (owner)
 );
 
@@ -872,6 +872,8 @@ CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
 
 CREATE INDEX ix_telemetry_files_shelf ON telemetry_files (shelf);
 
+CREATE INDEX ix_tombstones_again ON tombstones (again);
+
 CREATE INDEX ix_tombstones_owner ON tombstones (owner);
 
 CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
@@ -892,5 +894,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0083');
+INSERT INTO alembic_version VALUES ('0084');
 
