@@ -40,8 +40,8 @@ is made anew from the sessions | nothing | `tests/integration/app/test_durable.p
 | `tests/integration/app/test_schedule.py` |
 | the time that was noted | a byte changed | the row is not what was written | nothing: the \
 machine's time is taken | nothing | `tests/integration/app/test_damage_that_destroys.py` |
-| a KEK's epoch, of any class | it became another one | its epoch was not what was written | nothing: \
-it goes at its time | nothing | `tests/integration/app/test_damage_that_destroys.py` |
+| a KEK's epoch, of any class | it became another one | its epoch was not what was written \
+| nothing: it goes at its time | nothing | `tests/integration/app/test_damage_that_destroys.py` |
 | where an open segment ends | a byte changed | nothing | nothing: no record is cut off | nothing \
 | `tests/integration/app/test_damage_that_destroys.py` |
 
