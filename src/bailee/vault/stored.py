@@ -87,7 +87,9 @@ def counted(connection: Connection) -> Sums:
         for owner, size in connection.execute(query.group_by(whose)):
             living[owner] = living.get(owner, 0) + size
     left = select(unreclaimed.c.owner, func.sum(unreclaimed.c.bytes))
-    gone = {owner: size for owner, size in connection.execute(left.group_by(unreclaimed.c.owner))}
+    gone: dict[str, int] = {}
+    for owner, size in connection.execute(left.group_by(unreclaimed.c.owner)):
+        gone[owner] = size
     return {
         owner: Sum(living.get(owner, 0), gone.get(owner, 0))
         for owner in sorted(living.keys() | gone.keys())
