@@ -245,7 +245,7 @@ class _Template:
                 DATA_CLASS, one["expires_at"].date().isoformat(), self.node.clock()
             )
             for row, packed in self.records:
-                record_id = os.urandom(16).hex()
+                record_id = one["id"][:8] + os.urandom(12).hex()
                 sealed = seal_record(
                     packed,
                     key,

@@ -40,15 +40,17 @@ is made anew from the sessions | nothing | `tests/integration/app/test_durable.p
 | `tests/integration/app/test_schedule.py` |
 | the time that was noted | a byte changed | the row is not what was written | nothing: the \
 machine's time is taken | nothing | `tests/integration/app/test_damage_that_destroys.py` |
-| a KEK's epoch | it became an earlier one | it is not what was written | nothing goes before its \
-time | put back what was there last | `tests/integration/app/test_damage_that_destroys.py` |
+| a KEK's epoch, of any class | it became another one | its epoch was not what was written \
+| nothing: it goes at its time | nothing | `tests/integration/app/test_damage_that_destroys.py` |
 | where an open segment ends | a byte changed | nothing | nothing: no record is cut off | nothing \
 | `tests/integration/app/test_damage_that_destroys.py` |
 
-Not noticed: a log that was cut short behind the last act, and held recorded exchanges alone; a
-session's row that is gone with all its exchanges; that all parts of a home were put back from the
-same older copy; a byte of what the index says of one exchange beside its place: its moments, status
-and outcome.
+| a session | all its rows are gone | more was filed than is in the index; its key is there | that \
+session | restore it from a backup | `tests/integration/app/test_damage_that_destroys.py` |
+
+Not noticed: a log that was cut short behind the last act, and held recorded exchanges alone; that
+all parts of a home were put back from the same older copy; a byte of where a message of a session
+was said before (`prefixes`), before the session is shown.
 """
 
 

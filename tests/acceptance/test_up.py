@@ -7,6 +7,8 @@ import json
 import signal
 import ssl
 import stat
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -65,6 +67,25 @@ def test_two_at_once_on_one_home_are_refused(served: Serve) -> None:
     assert f"in use by process {bailee.ready['pid']}" in errors
     assert "hint:" in errors
     message(bailee.ready, "still here")
+
+
+def test_too_few_descriptors_are_refused(bailee: Bailee) -> None:
+    """A server that could not sweep never says that it is ready: one sentence, nothing made."""
+    program = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); "
+    program += "runpy.run_module('bailee', run_name='__main__', alter_sys=True)"
+    done = subprocess.run(
+        (sys.executable, "-c", program, "up", "--json"),
+        env={"BAILEE_HOME": str(bailee.home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "this process may have 64 files open at once; to serve takes 192." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not bailee.home.exists()
 
 
 def test_plain_http_beyond_loopback_is_refused(bailee: Bailee) -> None:

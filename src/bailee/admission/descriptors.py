@@ -4,6 +4,7 @@
 
 Rules kept here: what the process needs for itself (databases, spool, segments, control socket,
 upstreams, children) is set aside first and is never a connection's; no listener can take another's.
+Where there are fewer than that takes, nothing is served: a server without descriptors can't sweep.
 
 Rows: G1.
 """
@@ -15,9 +16,14 @@ import resource
 from dataclasses import dataclass
 from typing import Final
 
+from bailee.errors import InputError
+
 # Above this, tables that grow with the limit cost more than a single process can use of it.
 _MOST: Final = 65_536
 _OWN: Final = 512
+_OWN_LEAST: Final = 128  # an idle server has 41 open; sweeping, sealing and commands take more
+LEAST: Final = 192
+"""With fewer descriptors nothing is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,20 @@ def raise_limit(most: int = _MOST) -> int:
 
 
 def share_out(limit: int, upstreams: int = 3) -> Descriptors:
-    """Shares `limit` descriptors out: a quarter (512 at most) for the process itself, an eighth of
-    the rest each to console and ingest, what is left to the gateway, with `upstreams` upstreams.
+    """Shares `limit` descriptors out: a quarter (at least 128, at most 512) for the process itself,
+    an eighth of the rest each to console and ingest, what is left to the gateway, with `upstreams`
+    upstreams.
+
+    Raises:
+        InputError: there are fewer than `LEAST`.
     """
-    own = min(_OWN, limit // 4)
+    if limit < LEAST:
+        raise InputError(
+            f"this process may have {limit} files open at once; to serve takes {LEAST}.",
+            hint="allow more where it is started: `ulimit -n 1024`, LimitNOFILE=1024 in a systemd "
+            "unit, --ulimit nofile=1024 for a container; nothing was changed",
+        )
+    own = min(_OWN, max(_OWN_LEAST, limit // 4))
     rest = limit - own
     page = max(1, rest // 8)
     for_gateway = rest - 2 * page

@@ -24,6 +24,7 @@ from typing import Final, TypeAlias
 import uvloop
 
 from bailee import config
+from bailee.admission import raise_limit, share_out
 from bailee.app import telemetry
 from bailee.app.serve import Running, Server
 from bailee.app.watch import to_stderr
@@ -60,9 +61,11 @@ def run_server(
     """Serve a home until SIGINT or SIGTERM.
 
     Raises:
-        InputError: a setting is wrong, or another process has the home.
+        InputError: a setting is wrong, another process has the home, or there are too few
+            descriptors.
         StorageError: the home can't be written.
     """
+    share_out(raise_limit())  # before anything is opened, or made
     os.umask(0o077)  # whatever a library writes into the home is for its owner alone
     leave_no_core()
     log_as_text()

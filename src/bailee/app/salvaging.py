@@ -82,4 +82,5 @@ def _settle(home: Home, found: list[Lost], reason: str, **given: Unpack[WiringOp
             known_keys = {subject_of(one) for one in known}
             keys = node.keyring.subjects(subject_of(""))
             node.keyring.destroy([one for one in keys if one not in known_keys])
+        node.vault.stored.recount()
         node.vault.rotate(node.clock())

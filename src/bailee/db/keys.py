@@ -29,6 +29,15 @@ Index(
     postgresql_where=keks.c.current,
 )
 
+kek_ends = Table(
+    "kek_ends",
+    keys,
+    Column("id", String, primary_key=True),
+    Column("epoch", Integer, nullable=False, index=True),
+)
+"""The epoch of each KEK once more, in a row of its own: where the two differ, one of them is not
+what was written, and the KEK does not go by one alone (`keyring.ending`)."""
+
 deks = Table(
     "deks",
     keys,

@@ -53,6 +53,8 @@ DECIDING: Final = (
     vault.retention_moves,
     vault.receipts,
     vault.tombstones,
+    vault.exchanges,
+    vault.stored,
     vault.spool_positions,
     home_clock.home_clock,
     feedback.feedback_reports,

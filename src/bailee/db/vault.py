@@ -102,6 +102,7 @@ exchanges = Table(
     Column("ended", Float, nullable=False),
     Column("outcome", String, nullable=False),
     Column("status", Integer, nullable=False),
+    check(),
 )
 """One row a record. `id` is the record's own (bound into its ciphertext); `started`, `ended` are
 Unix seconds."""
@@ -136,6 +137,7 @@ stored = Table(
     Column("owner", String, primary_key=True),
     Column("living", Integer, nullable=False),
     Column("gone", Integer, nullable=False),
+    check(),
 )
 """How many bytes on disk each account has that are sealed: of what is kept, and of what was
 deleted and lies in a segment still. They decide nothing of what is kept, or for how long."""
@@ -173,10 +175,12 @@ tombstones = Table(
     Column("digest", LargeBinary, primary_key=True),
     Column("owner", String, nullable=False, index=True),
     Column("until", Moment, nullable=False),
+    Column("again", LargeBinary, index=True),
     check(),
 )
 """Keyed digests of what was deleted: of the id that a client gave a session, and of how its
-conversations began. Nothing that goes on with it is kept `until` then."""
+conversations began. Nothing that goes on with it is kept `until` then. `again`: the digest once
+more, by which it is found where the other is not what was written."""
 
 unkept = Table(
     "unkept",

@@ -270,7 +270,7 @@ class Holds:
     def held(self) -> set[str]:
         """The things on which there is a hold."""
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return set(connection.execute(held_subjects()).scalars())
+            return set(connection.execute(_ALL_HELD).scalars())
 
     def _take(self, hold: Hold, now: datetime) -> None:
         if self._keep(hold):
@@ -351,6 +351,7 @@ def _holding() -> ColumnElement[bool]:
 
 
 # Built once: to build a statement costs several times what it takes to run it.
+_ALL_HELD: Final = held_subjects()
 _HELD: Final = held_subjects().where(holds.c.subject == bindparam("subject")).limit(1)
 
 

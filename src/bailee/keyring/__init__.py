@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bailee.keyring.damage import DamagedKey
-    from bailee.keyring.destroying import DestroyedKek
+    from bailee.keyring.ending import EndedKek
     from bailee.keyring.fitting import check as check_root
     from bailee.keyring.fitting import newest_generation
     from bailee.keyring.keyring import Keyring
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
     _PLACES: Final = {
         "DamagedKey": ("bailee.keyring.damage", "DamagedKey"),
-        "DestroyedKek": ("bailee.keyring.destroying", "DestroyedKek"),
+        "EndedKek": ("bailee.keyring.ending", "EndedKek"),
         "check_root": ("bailee.keyring.fitting", "check"),
         "newest_generation": ("bailee.keyring.fitting", "newest_generation"),
         "Keyring": ("bailee.keyring.keyring", "Keyring"),
@@ -53,7 +53,7 @@ else:
 __all__ = [
     "DamagedKey",
     "Dek",
-    "DestroyedKek",
+    "EndedKek",
     "EnvironmentRoot",
     "FileRoot",
     "Keyring",

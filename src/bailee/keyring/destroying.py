@@ -6,8 +6,7 @@ the write-ahead log. A crash between them leaves zeros, which open nothing and a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -25,23 +24,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.among import among
-from bailee.db.engine import reading, storage_errors
-from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation
+from bailee.db.engine import storage_errors
+from bailee.db.keys import deks, destroyed_keks, former_keks, kek_ends, keks, rotation
 from bailee.db.metadata import Moment
-from bailee.keyring.epochs import last_ended
+from bailee.keyring import ending
+from bailee.keyring.ending import EndedKek
 from bailee.keyring.store import KeyStore
-from bailee.keyring.wrapping import SEALED_KEY_BYTES, ZEROS, kek_data
+from bailee.keyring.wrapping import SEALED_KEY_BYTES, ZEROS
 
 _PORTION: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class DestroyedKek:
-    """A KEK that was destroyed because its epoch ended."""
-
-    kek_id: str
-    data_class: str
-    epoch: int
 
 
 def destroy(store: KeyStore, subjects: Sequence[str]) -> int:
@@ -72,52 +63,11 @@ def destroy(store: KeyStore, subjects: Sequence[str]) -> int:
     return count
 
 
-def due(connection: Connection, now: datetime) -> list[DestroyedKek]:
-    """The KEKs whose epoch has ended by `now`, the oldest first."""
-    rows = connection.execute(
-        select(keks.c.id, keks.c.data_class, keks.c.epoch)
-        .where(keks.c.epoch <= last_ended(now))
-        .order_by(keks.c.epoch)
-    )
-    return [DestroyedKek(*row) for row in rows]
-
-
-def unopened(store: KeyStore, ids: Sequence[str]) -> dict[str, list[str]]:
-    """Those of some KEKs that do not open, with the subjects under each: a KEK is bound to its
-    epoch, so that one of them may say another than was written.
-
-    Raises:
-        StorageError: the store can't be read, or the root is away.
-    """
-    with storage_errors("the keyring"), reading(store.engine) as connection:
-        rows = connection.execute(
-            select(keks).where(among(keks.c.id, ids), keks.c.wrapped != ZEROS)
-        ).all()
-    closed: list[str] = []
-    for generation in {row.generation for row in rows}:
-        some = [row for row in rows if row.generation == generation]
-        bound = [
-            (row.wrapped, kek_data(row.id, row.data_class, row.epoch, generation)) for row in some
-        ]
-        opened = store.root.unwrap_all(generation, bound)
-        closed += [
-            row.id for row, key in zip(some, opened, strict=True) if not isinstance(key, bytes)
-        ]
-    found: dict[str, list[str]] = {kek_id: [] for kek_id in closed}
-    with storage_errors("the keyring"), reading(store.engine) as connection:
-        under = select(deks.c.kek_id, deks.c.subject).where(among(deks.c.kek_id, closed))
-        for kek_id, subject in connection.execute(under):
-            found[kek_id].append(subject)
-    return found
-
-
-def destroy_due(store: KeyStore, now: datetime, left: Collection[str] = ()) -> list[DestroyedKek]:
-    """Destroy the KEKs whose epoch has ended by `now`: one row each, whatever is under it; but for
-    those that are to be `left`.
-    """
+def destroy_due(store: KeyStore, now: datetime) -> list[EndedKek]:
+    """Destroy the KEKs whose epoch has ended by `now`: one row each, whatever is under it."""
     with store.lock, storage_errors("the keyring"):
         with store.engine.begin() as connection:
-            ended = [kek for kek in due(connection, now) if kek.kek_id not in left]
+            ended = ending.due(connection, now)
             if ended:
                 zero_keks(store, connection, [kek.kek_id for kek in ended])
         if ended:
@@ -153,6 +103,7 @@ def zero_keks(store: KeyStore, connection: Connection, ids: Sequence[str]) -> No
 def remove_keks(connection: Connection, ids: Sequence[str]) -> None:
     """The second half: remove their rows."""
     connection.execute(delete(keks).where(among(keks.c.id, ids)))
+    connection.execute(delete(kek_ends).where(among(kek_ends.c.id, ids)))
 
 
 def remove_dead(store: KeyStore, most: int) -> int:

@@ -14,7 +14,7 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,14 +28,8 @@ from bailee.errors import IntegrityError
 from bailee.keyring import damage, rooted, verifying
 from bailee.keyring.copying import copy
 from bailee.keyring.damage import DamagedKey
-from bailee.keyring.destroying import (
-    DestroyedKek,
-    destroy,
-    destroy_due,
-    due,
-    remove_dead,
-    unopened,
-)
+from bailee.keyring.destroying import destroy, destroy_due, remove_dead
+from bailee.keyring.ending import EndedKek, due, mend
 from bailee.keyring.epochs import ends_at, epoch_of
 from bailee.keyring.holding import hold
 from bailee.keyring.moving import Moved, Want, move
@@ -215,7 +209,17 @@ class Keyring:
         """
         return destroy(self._store, subjects)
 
-    def due(self, now: datetime) -> list[DestroyedKek]:
+    def mend(self) -> list[str]:
+        """Put right the epochs of KEKs that are not what was written, where the KEK says which is;
+        of which. See `ending`.
+
+        Raises:
+            StorageError: the store can't be read or written; call again.
+        """
+        with self._store.lock, storage_errors("the keyring"), self.engine.begin() as connection:
+            return mend(self._store, connection)
+
+    def due(self, now: datetime) -> list[EndedKek]:
         """The KEKs that `destroy_due` would destroy.
 
         Raises:
@@ -224,22 +228,13 @@ class Keyring:
         with storage_errors("the keyring"), reading(self.engine) as connection:
             return due(connection, now)
 
-    def unopened(self, ids: Sequence[str]) -> dict[str, list[str]]:
-        """Those of some KEKs that do not open, with the subjects under each.
-
-        Raises:
-            StorageError: the store can't be read, or the root is away.
-        """
-        return unopened(self._store, ids)
-
-    def destroy_due(self, now: datetime, left: Collection[str] = ()) -> list[DestroyedKek]:
-        """Destroy every KEK whose epoch has ended by `now`, and so every key under it; but for
-        those that are `left`.
+    def destroy_due(self, now: datetime) -> list[EndedKek]:
+        """Destroy every KEK whose epoch has ended by `now`, and so every key under it.
 
         Raises:
             StorageError: the store can't be written; call again.
         """
-        return destroy_due(self._store, now, left)
+        return destroy_due(self._store, now)
 
     def remove_dead(self, most: int = 20_000) -> int:
         """Remove up to `most` rows of DEKs whose KEK is gone; how many were removed.

@@ -31,7 +31,7 @@ from sqlalchemy.dialects.sqlite import insert
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.keys import deks, ended_roots, keks, root_place, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
-from bailee.keyring import damage, fitting, rooted
+from bailee.keyring import damage, ending, fitting, rooted
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.damage import DEK, KEK, NAMED
 from bailee.keyring.destroying import remove_keks, zero_keks
@@ -92,6 +92,8 @@ def rotate(store: KeyStore) -> Rotation:
     with storage_errors("the keyring"):
         fitting.check(store.root, store.engine)
         rooted.check_oldest(store.engine, store.root)
+        with store.lock, store.engine.begin() as connection:
+            ending.mend(store, connection)  # else they would not open, and stay behind
         began, new = _begin(store)
         while dirty := _next_dirty(store, new, aside):
             while (moved := _move_portion(store, dirty, aside)) > 0:

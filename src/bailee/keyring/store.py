@@ -26,7 +26,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.clock import Clock
 from bailee.db.engine import DbRow, storage_errors
-from bailee.db.keys import deks, keks, rotation, secrets
+from bailee.db.keys import deks, kek_ends, keks, rotation, secrets
 from bailee.db.many import put
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import damage, rooted
@@ -139,6 +139,7 @@ class KeyStore:
             rooted.note(connection, root)
             # A crash between the two halves of destroying leaves rows that are zeros already.
             connection.execute(delete(keks).where(keks.c.wrapped == ZEROS))
+            connection.execute(delete(kek_ends).where(kek_ends.c.id.not_in(select(keks.c.id))))
 
     # -- what is in memory -----------------------------------------------------------------------
 
@@ -290,6 +291,8 @@ class KeyStore:
             )
         ]
         connection.execute(insert(keks), rows)
+        ends = [{"id": row["id"], "epoch": row["epoch"]} for row in rows]
+        connection.execute(insert(kek_ends), ends)
         return made
 
     def open_kek(self, row: DbRow) -> Kek:

@@ -10,12 +10,14 @@ from bailee.damage import Damaged
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.keys import deks, keks, secrets
 from bailee.errors import IntegrityError
-from bailee.keyring import damage
+from bailee.keyring import damage, ending
 from bailee.keyring.store import KeyStore
 from bailee.keyring.wrapping import kek_data, secret_data
 
 _PORTION = 1000
 _NAMES = {damage.NAMED: "secret", damage.KEK: "KEK", damage.DEK: "key"}
+
+TWO_EPOCHS = "its epoch is not what was written, in one of two places."
 
 
 def found(store: KeyStore) -> Iterator[Damaged]:
@@ -57,6 +59,9 @@ def verify(store: KeyStore) -> Iterator[Damaged]:
             yield said(damage.KEK, row.id, count)
     with storage_errors("the keyring"), reading(store.engine) as connection:
         lost = damage.astray(connection)
+        ends = ending.differing(connection)
+    for kek_id in ends:
+        yield Damaged(f"KEK {kek_id}", TWO_EPOCHS)
     for subject in lost:
         yield said(damage.DEK, subject)
 

@@ -257,7 +257,8 @@ class Batch:
         for (item, session, number), packed in zip(
             self._placed, self._packed(connection, keys), strict=True
         ):
-            record_id = os.urandom(16).hex()
+            # By their sessions: what goes together lies together in the index's tree.
+            record_id = session.id[:8] + os.urandom(12).hex()
             sealed = seal_record(
                 packed.compressed,
                 keys[session.id],

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import (
+    Connection,
     Engine,
     Select,
     bindparam,
@@ -37,7 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.damage import Damages
-from bailee.db.among import among
+from bailee.db.among import among, texts
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, Query, reading, storage_errors
 from bailee.db.metadata import Moment
@@ -70,7 +71,6 @@ from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digests_of
 from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.delta import replies
-from bailee.vault.early import too_early
 from bailee.vault.going_round import Round
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
@@ -94,7 +94,7 @@ _EXPIRED = (
 _WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subjects())).distinct()
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 1000
-_REMOVED_AT_ONCE = 2000
+_REMOVED_AT_ONCE = 4000
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
@@ -442,26 +442,35 @@ class Forgetting:
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
-        every = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
-        ids = [kek.kek_id for kek in every]
-        left = too_early(self._engine, self._keyring, ids, now, self._damages)
-        due = [kek for kek in every if kek.kek_id not in left]
+        for kek_id in self._keyring.mend():
+            self._damages.note(f"KEK {kek_id}", "its epoch was not what was written; it is again.")
+        due = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
         begun = [
             one for one in self.receipts.in_state(REQUESTED, INACCESSIBLE) if one.kind == EXPIRY
         ]
         known = {receipt.subject for receipt in begun}
         new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
         if new:
-            ended = [
-                Due(kek, self._expired(_EXPIRED, end), None, DATA_CLASS, self._expired(_WHOSE, end))
-                for kek, end in new.items()
-            ]
-            begun += self.receipts.request(EXPIRY, ended, now)
+            begun += self.receipts.request(EXPIRY, self._ended(new), now)
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
-        destroyed = self._keyring.destroy_due(now, left)
+        destroyed = self._keyring.destroy_due(now)
         self.receipts.advance_all(begun, KEY_DESTROYED, now)
         return len(destroyed)
+
+    def _ended(self, keks: Mapping[str, datetime]) -> list[Due]:
+        """KEKs that are to be destroyed, each with when its epoch ended."""
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return [
+                Due(
+                    kek,
+                    self._expired(connection, _EXPIRED, end),
+                    None,
+                    DATA_CLASS,
+                    self._expired(connection, _WHOSE, end),
+                )
+                for kek, end in keks.items()
+            ]
 
     def _defer_held(self, now: datetime) -> None:
         """Receipts for held sessions whose epoch has ended: their destruction is deferred."""
@@ -496,7 +505,7 @@ class Forgetting:
         )
         query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            due = list(connection.execute(query).scalars())
+            due = texts(connection, query)
         removed = 0
         for start in range(0, len(due), _REMOVED_AT_ONCE):
             some = due[start : start + _REMOVED_AT_ONCE]
@@ -505,7 +514,7 @@ class Forgetting:
                     among(sessions.c.id, some), *ended, sound(sessions)
                 )
                 with storage_errors("the vault's index"), reading(self._engine) as connection:
-                    some = list(connection.execute(still).scalars())
+                    some = texts(connection, still)
                 living = self._keyring.living([subject_of(name) for name in some])
                 if living:
                     self._keyring.destroy(living)
@@ -564,11 +573,11 @@ class Forgetting:
                 found[session_id].append(segment_id)
         return found
 
-    def _expired(self, query: Select[str], end: datetime) -> list[str]:
+    @staticmethod
+    def _expired(connection: Connection, query: Select[str], end: datetime) -> list[str]:
         """What a query gives of the sessions whose epoch ended then."""
         since = end - timedelta(seconds=EPOCH_SECONDS)
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return list(connection.execute(query, {"after": since, "until": end}).scalars())
+        return list(connection.execute(query, {"after": since, "until": end}).scalars())
 
     def _reclaim(self) -> int:
         """Remove the segments that no record is left in."""

@@ -9,6 +9,9 @@ Rules kept here:
   with thousands of messages takes more room there than in its segment.
 * What was deleted is not `living` from then on. Its ciphertext lies in its segment until nothing
   else does, and is counted as `gone` until that is removed.
+* A sum is checked, and can be told from what it is of (`counted`): where a row is not what was
+  written, all are counted anew at the next start. `verify` compares: it is how a session is missed
+  whose row is gone with all its exchanges'.
 * A copy in memory is set to what the table says, not added to: a transaction whose success was lost
   makes it wrong until the account's next one, no longer.
 
@@ -21,10 +24,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, select
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, not_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.among import among
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, prefixes, segments, sessions, stored, unreclaimed
 
@@ -33,6 +37,7 @@ EXCHANGE: Final = 500
 PLACE: Final = 100
 """Bytes that a row takes in the index, with its keys: of `sessions`, `exchanges`, `prefixes`."""
 
+_WHAT: Final = "the vault's index"
 _ADD = upsert(stored)
 _ADD_TO: Final = _ADD.on_conflict_do_update(
     index_elements=["owner"],
@@ -63,6 +68,34 @@ Sums = dict[str, Sum]
 """By account."""
 
 
+def kept(connection: Connection) -> Sums:
+    """The sums as they are kept."""
+    return {row.owner: Sum(row.living, row.gone) for row in connection.execute(select(stored))}
+
+
+def counted(connection: Connection) -> Sums:
+    """The same, of what is in the index now."""
+    living: dict[str, int] = {}
+    whose = sessions.c.owner
+    for query in (
+        select(whose, func.count() * SESSION),
+        select(whose, func.count() * PLACE).join(prefixes, prefixes.c.session_id == sessions.c.id),
+        select(whose, func.count() * EXCHANGE + func.sum(exchanges.c.length)).join(
+            exchanges, exchanges.c.session_id == sessions.c.id
+        ),
+    ):
+        for owner, size in connection.execute(query.group_by(whose)):
+            living[owner] = living.get(owner, 0) + size
+    left = select(unreclaimed.c.owner, func.sum(unreclaimed.c.bytes))
+    gone: dict[str, int] = {}
+    for owner, size in connection.execute(left.group_by(unreclaimed.c.owner)):
+        gone[owner] = size
+    return {
+        owner: Sum(living.get(owner, 0), gone.get(owner, 0))
+        for owner in sorted(living.keys() | gone.keys())
+    }
+
+
 class Stored:
     """The sums of one vault. What changes them is called with the vault's lock held, in the
     caller's transaction, and `note` once that is committed; `of` and `all` from any thread.
@@ -75,11 +108,31 @@ class Stored:
             StorageError: the index can't be read.
         """
         self._engine = engine
-        with storage_errors("the vault's index"), reading(engine) as connection:
-            self._sums = {
-                row.owner: Sum(row.living, row.gone) for row in connection.execute(select(stored))
-            }
-        self._all = sum(one.living + one.gone for one in self._sums.values())
+        damaged = select(stored.c.owner).where(not_(sound(stored))).limit(1)
+        with storage_errors(_WHAT), reading(engine) as connection:
+            changed = connection.execute(damaged).first() is not None
+            self._take(kept(connection))
+        if changed:
+            self.recount()
+
+    def recount(self) -> None:
+        """Set every sum to what it is of: a row of it is not what was written, or rows are gone for
+        good at somebody's word.
+
+        Raises:
+            StorageError: the index can't be read or written.
+        """
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            sums = counted(connection)
+            connection.execute(delete(stored))
+            for owner, one in sums.items():
+                row = {"owner": owner, "living": one.living, "gone": one.gone}
+                connection.execute(insert(stored), row)
+        self._take(sums)
+
+    def _take(self, sums: Sums) -> None:
+        self._sums = sums
+        self._all = sum(one.living + one.gone for one in sums.values())
 
     def of(self, owner: str) -> Sum:
         """An account's. Takes no lock and asks nobody."""
@@ -143,7 +196,7 @@ class Stored:
         """
         removed = unreclaimed.c.segment_id.not_in(select(segments.c.id))
         query = select(unreclaimed.c.owner, func.sum(unreclaimed.c.bytes)).where(removed)
-        with storage_errors("the vault's index"), self._engine.begin() as connection:
+        with storage_errors(_WHAT), self._engine.begin() as connection:
             sizes = connection.execute(query.group_by(unreclaimed.c.owner)).all()
             sums = self._add(connection, {}, {owner: -size for owner, size in sizes})
             if sums:
@@ -157,7 +210,7 @@ class Stored:
         Raises:
             StorageError: the index can't be written; call again.
         """
-        with storage_errors("the vault's index"), self._engine.begin() as connection:
+        with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(delete(unreclaimed).where(unreclaimed.c.owner == owner))
             found = self.of(owner)
             sums = self._add(connection, {}, {owner: -found.gone})

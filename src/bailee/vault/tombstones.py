@@ -15,7 +15,9 @@ Rules kept here:
   older backup it holds all the same (`put_back`).
 * No word of the session is in it: keyed digests alone, which go `LASTS` after they were last met:
   a conversation that goes on would bring everything back on the day after.
-* Who has deleted nothing pays nothing: only their exchanges are compared who have.
+* Who has deleted nothing pays nothing: only their exchanges are compared who have; everybody's,
+  while the row of a tombstone is not what was written, since it may be its owner that was changed.
+* Its digest is there twice, and either holds: one that was changed lets nothing back.
 * What can't be told by an id or a beginning (a client that has summed up the conversation anew, or
   a body that can't be taken apart, without an id) is a conversation of its own.
 
@@ -29,7 +31,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, not_, select, union, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.api import Api
@@ -45,6 +47,7 @@ LASTS: Final = timedelta(days=30)
 
 _WHAT: Final = "the vault's index"
 _TOGETHER: Final = 4  # digests in one entry
+_EITHER: Final = (tombstones.c.digest, tombstones.c.again)
 
 
 class AppendOwned(Protocol):
@@ -70,8 +73,14 @@ class Tombstones:
         self._key = key
         self._append = append
         with storage_errors(_WHAT), reading(engine) as connection:
-            found = connection.execute(select(tombstones.c.owner).distinct()).scalars()
-            self._owners = set(found)
+            self._look(connection)
+
+    def _look(self, connection: Connection) -> None:
+        """See who has any, and whether that can be told."""
+        found = connection.execute(select(tombstones.c.owner).distinct()).scalars()
+        self._owners = set(found)
+        damaged = select(tombstones.c.digest).where(not_(sound(tombstones))).limit(1)
+        self._damaged = connection.execute(damaged).first() is not None
 
     def beginnings(
         self, owner: str, messages: Iterable[JSON] | None, api: Api = Api.MESSAGES
@@ -118,7 +127,8 @@ class Tombstones:
         self, connection: Connection, owner: str, digests: Iterable[bytes], now: datetime
     ) -> None:
         """Let nothing be kept that goes on with what `digests` name, of an owner's."""
-        rows = [{"digest": one, "owner": owner, "until": now + LASTS} for one in digests]
+        until = now + LASTS
+        rows = [{"digest": one, "owner": owner, "until": until, "again": one} for one in digests]
         if rows:
             statement = insert_or_ignore(tombstones)
             connection.execute(
@@ -140,11 +150,11 @@ class Tombstones:
         `client`: the digest of the id that its client gave the session; `begins`: how the
         conversation began (`beginnings`), and what it names of it (`conversations.Links`).
         """
-        if owner not in self._owners:
+        if owner not in self._owners and not self._damaged:
             return []
         digests = [*([] if client is None else [client]), *begins]
-        query = select(tombstones.c.digest).where(tombstones.c.digest.in_(digests))
-        return list(connection.execute(query).scalars())
+        either = union(*(select(one).where(one.in_(digests)) for one in _EITHER))
+        return list(connection.execute(either).scalars())
 
     def renew(self, connection: Connection, digests: Collection[bytes], now: datetime) -> None:
         """Let those that were met last on from `now`."""
@@ -165,10 +175,9 @@ class Tombstones:
         """Remove those whose time is over. One whose row is not what was written holds still: when
         its time is over nobody knows, and `verify` names it.
         """
-        if self._owners:
+        if self._owners or self._damaged:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 past = tombstones.c.until <= now
                 connection.execute(delete(tombstones).where(past, sound(tombstones)))
                 connection.execute(delete(unkept).where(unkept.c.last <= now - LASTS))
-                left = connection.execute(select(tombstones.c.owner).distinct()).scalars()
-                self._owners = set(left)
+                self._look(connection)

@@ -88,7 +88,7 @@ _ONE = select(*_COLUMNS).where(
 _OWNER = select(sessions.c.owner).where(sessions.c.id == bindparam("which"), sound(sessions))
 _EXCHANGES = (
     select(exchanges)
-    .where(exchanges.c.session_id == bindparam("which"))
+    .where(exchanges.c.session_id == bindparam("which"), sound(exchanges))
     .order_by(exchanges.c.number)
 )
 _SPOOL_AGE = timedelta(minutes=30)

@@ -36,6 +36,7 @@ from bailee.vault.record import open_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import subject_of as spool_subject
+from bailee.vault.stored import Sum, counted, kept
 
 _DESTROYED: Final = (KEY_DESTROYED, BACKUPS_UNRECOVERABLE, RECLAIMED)
 _WHAT: Final = "the vault's index"
@@ -73,7 +74,8 @@ class Verifying:
         """What is wrong, of everything: each check by itself. It raises `StorageError` where a
         store can't be read at all.
         """
-        return self._sessions(now), self._holds(), self._receipts(), self.spool()
+        found = (self._sessions(now), self._lost(), self._holds(), self._receipts())
+        return (*found, self.spool())
 
     def spool(self) -> Iterator[Damaged]:
         """Spool files whose key does not open, or that are missing, and what was put aside of
@@ -111,6 +113,26 @@ class Verifying:
             if len(rows) < _PORTION:
                 return
             after = rows[-1].id
+
+    def _lost(self) -> Iterator[Damaged]:
+        """Accounts of which more was filed than there is, or less: rows are gone, or others' are
+        there. And the sessions of which there is a key alone, if there are such accounts: which are
+        missed. Else a crash has left it, before a session's first exchange was filed.
+        """
+        with storage_errors(_WHAT), reading(self.engine) as connection:
+            filed, there = kept(connection), counted(connection)
+            known = {*connection.execute(select(sessions.c.id)).scalars()}
+        wrong = sorted(one for one in {*filed, *there} if filed.get(one) != there.get(one))
+        for owner in wrong:
+            was, has = (sums.get(owner, Sum()) for sums in (filed, there))
+            said = (
+                f"{was.living:,} bytes of its sessions were filed, {has.living:,} are in the index."
+            )
+            yield Damaged(f"account {owner}", said)
+        if wrong:
+            for subject in self.keyring.subjects(subject_of("")):
+                if (session := subject.removeprefix(subject_of(""))) not in known:
+                    yield Damaged(f"session {session}", "its key is there, and its row is gone.")
 
     def _session(
         self, session: DbRow, filed: list[_Place], key: Dek | IntegrityError

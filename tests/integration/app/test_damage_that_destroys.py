@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from bailee.errors import IntegrityError
+from bailee.feedback.reports import Origin
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
 from bailee.node.verifying import known, verify
 from bailee.testing import FakeMachine
 from bailee.testing.tampering import tamper
+from bailee.vault.exchange import Terms
 from support.clients.asking import perform
 from support.homes.captured import begun, end
 from support.homes.places import Place
@@ -127,22 +130,92 @@ def test_what_was_acknowledged_is_filed_once_whatever_a_row_says(
 
 
 @pytest.mark.row("R5")
-def test_a_key_does_not_go_before_its_time(grove: Grove) -> None:
-    """The epoch of a KEK becomes one that has ended: it is left and named, and the sessions are
-    there again when it is put right; at its time it goes.
+@pytest.mark.parametrize("table", ["keks", "kek_ends"])
+@pytest.mark.parametrize("change", ["epoch - 65536", "epoch + 1048576"])
+def test_a_key_goes_at_its_time_whatever_one_row_says(
+    grove: Grove, table: str, change: str
+) -> None:
+    """The epoch of every KEK, of whichever class, becomes another one in one of its two places: it
+    is named, put right, and all that is under it is there; at its time it goes.
     """
-    under = f"(SELECT kek_id FROM deks WHERE subject = 'session:{ONE}')"
-    earlier = f"UPDATE keks SET epoch = epoch - 65536 WHERE id = {under}"
-    grove.tampered(grove.keys, earlier)
+    report = grove.node.reports.keep(
+        Origin(grove.account, "person", "key"),
+        {"description": "it stops", "environment": {}},
+        Terms("P5Y", "retain.feedback-report", "d"),
+        None,
+    )
+    kept = set(grove.node.keyring.subjects("session:")) | set(
+        grove.node.keyring.subjects("report:")
+    )
+    grove.tampered(grove.keys, f"UPDATE {table} SET epoch = {change}")
+    assert "KEK" in {one.where.partition(" ")[0] for one in grove.node.keyring.verify()}
     assert {} == grove.node.sweep(grove.clock()).failures
+    assert kept <= set(grove.node.keyring.subjects(""))
+    assert 3 == len(kept)
     assert [] == [one for one in grove.node.receipts.all() if one.kind == "expiry"]
-    assert "KEK" in grove.named()
-    grove.tampered(grove.keys, earlier.replace("epoch - ", "epoch + "))
+    assert {"KEK"} == grove.named()
+    assert [] == list(grove.node.keyring.verify())
     assert {ONE: 2, TWO: 2} == grove.exchanges()
-    grove.tampered(grove.keys, earlier)
+    assert "it stops" == grove.node.reports.open(report)["description"]
+    grove.tampered(grove.keys, f"UPDATE {table} SET epoch = {change}")
     grove.clock.advance(timedelta(days=30, hours=1))
     assert {} == grove.node.sweep(grove.clock()).failures
     assert [] == grove.node.keyring.subjects("session:")
+    assert 1 == len(grove.node.keyring.subjects("report:"))
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("change", ["digest = X'00' || digest", "owner = 'x' || owner"])
+def test_a_tombstone_holds_whatever_is_changed_in_it(grove: Grove, change: str) -> None:
+    """What goes on with a deleted session is not kept, and the tombstone is named."""
+    perform(grove.node, "sessions.delete", {"id": TWO})
+    grove.tampered(grove.data, f"UPDATE tombstones SET {change}")
+    grove.end(grove.begin(TWO, text="three"))
+    assert {} == grove.node.sweep(grove.clock()).failures
+    grove.end(grove.begin(TWO, text="four"))
+    assert {ONE: 2} == grove.exchanges()
+    assert {"tombstones"} == grove.named()
+
+
+@pytest.mark.row("R1", "P4")
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("exchanges", "status = 500"),
+        ("exchanges", "outcome = 'failed'"),
+        ("exchanges", "started = started - 1"),
+        ("stored", "living = living * 2"),
+        ("stored", "owner = owner || 'x'"),
+    ],
+)
+def test_what_is_listed_and_counted_is_what_was_written(
+    grove: Grove, table: str, change: str
+) -> None:
+    """An exchange that was changed is shown to nobody; a sum that was is counted anew."""
+    before = grove.node.vault.stored.of(grove.account)
+    grove.tampered(grove.data, f"UPDATE {table} SET {change} WHERE rowid = 1")
+    assert before == grove.node.vault.stored.of(grove.account)
+    if table == "stored":
+        assert set() == grove.named()
+    else:
+        assert {"exchanges"} <= grove.named()
+        with pytest.raises(IntegrityError):
+            grove.exchanges()
+
+
+@pytest.mark.row("R6", "P4")
+def test_a_session_whose_rows_are_all_gone_is_missed(grove: Grove) -> None:
+    """`verify` names whose it was and which: more was filed than there is, and its key is left."""
+    grove.close()
+    for table, column in (
+        ("prefixes", "session_id"),
+        ("exchanges", "session_id"),
+        ("sessions", "id"),
+    ):
+        assert 0 < tamper(grove.data, f"DELETE FROM {table} WHERE {column} = '{TWO}'")
+    grove.open()
+    found = {one.where for one in verify(grove.node, grove.clock()).damaged}
+    assert {f"account {grove.account}", f"session {TWO}"} == found
 
 
 @pytest.mark.row("R5", "D4")
@@ -164,7 +237,10 @@ def test_a_start_cuts_nothing_off_a_segment(grove: Grove, change: str) -> None:
     [
         ("UPDATE segments SET opened_at = CAST(X'3230FF' AS TEXT)", set()),
         ("UPDATE sweep_steps SET succeeded_at = '2026-0a-01'", set()),
-        ("UPDATE exchanges SET length = 1 << 40 WHERE number = 1", {"session"}),
+        (
+            "UPDATE exchanges SET length = 1 << 40 WHERE number = 1",
+            {"account", "exchanges", "session"},
+        ),
         ("UPDATE audit SET at = '2026-0a-01' WHERE number = 2", {"audit"}),
         ("UPDATE audit SET body = substr(body, 2) WHERE number = 2", {"audit"}),
         ("UPDATE audit SET kind = kind || 'x' WHERE number = 2", {"audit"}),

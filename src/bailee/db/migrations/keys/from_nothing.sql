@@ -84,11 +84,19 @@ CREATE TABLE ended_roots (
 	CONSTRAINT pk_ended_roots PRIMARY KEY (generation)
 );
 
+CREATE TABLE kek_ends (
+	id VARCHAR NOT NULL, 
+	epoch INTEGER NOT NULL, 
+	CONSTRAINT pk_kek_ends PRIMARY KEY (id)
+);
+
 CREATE INDEX ix_deks_kek_id ON deks (kek_id);
 
 CREATE INDEX ix_destroyed_keks_emptied ON destroyed_keks (emptied);
 
 CREATE INDEX ix_former_keks_kek_id ON former_keks (kek_id);
+
+CREATE INDEX ix_kek_ends_epoch ON kek_ends (epoch);
 
 CREATE INDEX ix_keks_epoch ON keks (epoch);
 
@@ -96,5 +104,5 @@ CREATE INDEX ix_keks_generation ON keks (generation);
 
 CREATE UNIQUE INDEX uq_keks_current ON keks (data_class, epoch) WHERE current;
 
-INSERT INTO alembic_version VALUES ('0041');
+INSERT INTO alembic_version VALUES ('0042');
 
