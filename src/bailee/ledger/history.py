@@ -125,14 +125,13 @@ class History:
         self, log: Tiles, size: int, first: int, *, begun: bool
     ) -> Iterator[Committed | IntegrityError]:
         """The entries of the leaves from `first` on, in order, each checked, and between them what
-        is wrong. `begun`: there is a history of `first` already. A gap is told once, up to the next
-        file that has something.
+        is wrong. `begun`: there is a history of `first` already. A gap is told once, with what is
+        wrong with the file that should have it.
         """
-        there, told = dict[int, Committed | None](), False
+        there, told = dict[int, Committed | None](), -1  # the group in which a gap was told
         for group in range(max(0, first - PORTION) // WIDTH, -(-size // WIDTH)):
             name = name_of(group * WIDTH)
             runs, wrong = self._runs(name)
-            told = wrong is not None or (told and not runs)
             for run in runs:
                 if run.first + run.count > first:
                     try:
@@ -142,15 +141,18 @@ class History:
                         what = f"is not what was written at leaf {run.first}"
                         wrong = wrong or _damaged(name, what)
             if wrong is not None:
+                told = group
                 yield wrong
             rows = list[Committed]()
             for leaf in range(max(first, group * WIDTH), min(size, (group + 1) * WIDTH)):
                 if leaf in there:
                     begun = True
+                    if told != group:
+                        told = -1
                     if (row := there.pop(leaf)) is not None:
                         rows.append(row)
-                elif begun and not told:
-                    told = True
+                elif begun and told < 0:
+                    told = group
                     yield _damaged(name, f"does not have leaf {leaf}")
             yield from _committed_to(rows, log, group)
 
@@ -172,9 +174,10 @@ class History:
             head = _HEAD_ALONE if alone else _HEAD
             if at + head.size > len(content):
                 return runs, _damaged(name, "ends in the middle")
-            first, *count, length = head.unpack_from(content, at)
+            first, *_, length = fields = head.unpack_from(content, at)
             at += head.size
-            run = _Run(first & ~_RUN, sum(count) or 1, content[at : at + length], alone)
+            count = 1 if alone else fields[1]
+            run = _Run(first & ~_RUN, count, content[at : at + length], alone)
             at += length
             if at > len(content) or name_of(run.first) != name or not 0 < run.count <= PORTION:
                 return runs, _damaged(name, "is not what was written")
