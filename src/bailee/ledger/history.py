@@ -133,7 +133,7 @@ class History:
             name = name_of(group * WIDTH)
             runs, wrong = self._runs(name)
             for run in runs:
-                if run.first + run.count > first:
+                if group >= first // WIDTH or run.first + run.count > first:
                     try:
                         there |= self._opened(run)
                     except (InvalidTag, ValueError, TypeError):
