@@ -3,7 +3,9 @@
 Leaves: of a whole home, by its own sequencer: entries read from the database, their leaves and
 salts put down in it, history, tiles, bundles and checkpoint written and synced. By processor time,
 and by the clock, which on a shared machine is others' as well. Against them, on the same disk in
-the same run, as many plain rows, put down with one commit for each batch.
+the same run, as many plain rows, put down with one commit for each batch, and the files of a batch
+alone, written, synced and renamed: on a disk that has been in use, making a file may cost more than
+all that is in it. As in a server, what was there at the start is taken from the collector.
 
 Proofs: at one and at ten million leaves, in turns, by who has verified nothing before, from tiles
 in files. All leaves are the same: what is read and hashed for a proof is what it would be else.
@@ -11,6 +13,8 @@ in files. All leaves are the same: what is read and hashed for a proof is what i
 
 from __future__ import annotations
 
+import gc
+import os
 import random
 import sqlite3
 import tempfile
@@ -28,6 +32,7 @@ from bailee.node import Node
 from bench.result import Line
 
 BATCHES, BATCH = 12, 8192
+FILES = 3 + 2 * BATCH // 256  # bundles, tiles, history and checkpoint
 SIZES = 1_000_077, 10_000_077
 PLACES = 100
 
@@ -46,6 +51,7 @@ def _leaves(folder: Path) -> list[Line]:
     busy, took = [], []
     with Node.open(Home(folder / "home")) as node:
         node.sequencer.run()
+        gc.freeze()
         for _ in range(BATCHES):
             some = [(f"ses_{number:08d}", {"by": "operator"}) for number in range(BATCH)]
             node.ledger.append_all("session.deletion_asked", some)
@@ -53,7 +59,9 @@ def _leaves(folder: Path) -> list[Line]:
             node.sequencer.run()
             took.append(time.perf_counter() - began)
             busy.append(time.process_time() - of_processor)
+    gc.unfreeze()
     plain = f"plain rows {BATCH / _rows(folder / 'rows.db'):,.0f}"
+    alone = _files(folder)
     return [
         (
             f"leaves a second of processor, {BATCH:,} at once",
@@ -65,7 +73,28 @@ def _leaves(folder: Path) -> list[Line]:
             f"{BATCH / median(took):,.0f}, the best batch {BATCH / min(took):,.0f}",
             plain,
         ),
+        (
+            f"processor of a batch's {FILES} files alone",
+            f"{median(alone) * 1000:.0f} ms, the least {min(alone) * 1000:.0f} ms",
+            f"of {median(busy) * 1000:.0f} ms, the least {min(busy) * 1000:.0f} ms",
+        ),
     ]
+
+
+def _files(folder: Path) -> list[float]:
+    """The processor's seconds of the files of each batch, where nothing else is done."""
+    took, content = [], bytes(BATCH)
+    for batch in range(BATCHES):
+        began = time.process_time()
+        for number in range(FILES):
+            how = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+            file = os.open(folder / "being-written", how, 0o600)
+            os.write(file, content)
+            os.fdatasync(file)
+            os.close(file)
+            (folder / "being-written").replace(folder / f"{batch}-{number}")
+        took.append(time.process_time() - began)
+    return took
 
 
 def _rows(path: Path) -> float:

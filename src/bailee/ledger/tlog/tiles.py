@@ -17,6 +17,7 @@ Whoever grows a log writes what `written` and `bundled` give before the checkpoi
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -277,4 +278,4 @@ def _rows(tile: Tile, data: bytes) -> _Rows:
 
 
 def _hashes(data: bytes) -> list[bytes]:
-    return [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
+    return [*struct.unpack(f"{HASH_SIZE}s" * (len(data) // HASH_SIZE), data)]
