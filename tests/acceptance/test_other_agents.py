@@ -284,6 +284,46 @@ def test_it_answers_and_contacts_loopback_alone(run: Run) -> None:
     assert run.report["kept"]
 
 
+@pytest.mark.row("S5", "D3")
+def test_gemini_cli_is_held_where_it_heeds_no_settings(tmp_path: Path) -> None:
+    """Of a home below a folder that everybody may write to, and of everybody but root, it heeds no
+    settings file for the machine. Its statistics, on then, reach nobody, and it answers.
+    """
+    program = AGENTS["gemini"].fetch()
+    if program is None:
+        pytest.skip("gemini could not be had from npm")
+    home, report = tmp_path / "ann", tmp_path / "report.json"
+    (home / ".gemini").mkdir(parents=True)
+    settings = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+    (home / ".gemini/settings.json").write_text(json.dumps(settings))
+    bailee = Bailee(tmp_path)
+    with ScriptedUpstream([Says("Seven.")], tools_only=True, aside=Says("Trees")) as model:
+        try:
+            ready = bailee.up(
+                "--upstream",
+                model.url,
+                "--upstream-key-env",
+                "KEY",
+                env={"KEY": "sk-the-operators"},
+            )
+            done = processes.run(
+                *("run", "--watch-egress", "--report", str(report), "--", str(program)),
+                *COMMANDS["gemini"].first,
+                env=clean_environment(
+                    home, SHELL="/bin/bash", BAILEE_URL=ready["gateway"],
+                    BAILEE_API_KEY=ready["key"], **COMMANDS["gemini"].more,
+                ),
+                folder=home,
+                timeout=180,
+            )  # fmt: skip
+        finally:
+            bailee.close()
+    assert "Seven." in done.stdout, done.stderr
+    others = [one for one in json.loads(report.read_text())["hosts"] if not one["promised"]]
+    assert {"play.googleapis.com:443"} == {one["host"] for one in others}
+    assert all(one["connections"] == one["refused"] > 0 for one in others)
+
+
 @pytest.mark.row("D3", "G4", "R1")
 def test_what_it_says_and_does_is_one_session(run: Run) -> None:
     """Both questions, the tool that it called, what that gave and both answers are shown, in one

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,10 @@ from typing import Any
 import pexpect
 import pyte
 import pytest
+from coding_agents import CACHE
 
 from bailee.client.egress import EgressWatch
+from bailee.client.rooted_settings import is_roots_alone
 from bailee.testing.upstream import ScriptedUpstream, Text
 from support.clients import processes
 from support.clients.programs import Bailee, clean_environment
@@ -241,21 +244,18 @@ def test_the_environment_is_that_of_the_flows(
         ),
         ("aider", r"^--no-analytics --no-check-update x$"),
         ("opencode", r"^x$"),
-        ("gemini", r"^x$"),
         ("other", r"^x$"),
     ],
 )
 def test_each_agent_gets_its_own_switches(ann: Person, name: str, expected: str) -> None:
     """In its own words, before the person's arguments, and never a key among them."""
-    program = ann.program(name, 'echo "$*"; env >&2; test -z "$GEMINI_CLI_SYSTEM_SETTINGS_PATH" || '
-                          'cat "$GEMINI_CLI_SYSTEM_SETTINGS_PATH" >&2\n')  # fmt: skip
+    program = ann.program(name, 'echo "$*"; env >&2\n')
     done = ann.run("run", "--", program, "x", BAILEE_API_KEY="bl_secret")
 
     assert re.search(expected, done.stdout.strip()), done.stdout
     assert "bl_secret" not in done.stdout
     own = {
         "opencode": 'OPENCODE_CONFIG_CONTENT={"autoupdate": false',
-        "gemini": '"usageStatisticsEnabled": false',
         "aider": "AIDER_ANALYTICS=false",
     }
     assert own.get(name, "DO_NOT_TRACK=1") in done.stderr
@@ -269,25 +269,31 @@ def test_a_sign_in_that_is_led_elsewhere_is_told_of(ann: Person, name: str, told
     """Without a key of bailee's the agent's own sign-in counts; of one that belongs to another
     address a person hears before, and Gemini CLI is held to a key. With one, and directly, nothing.
     """
-    program = ann.program(name, 'test -z "$GEMINI_CLI_SYSTEM_SETTINGS_PATH" || '
-                          'cat "$GEMINI_CLI_SYSTEM_SETTINGS_PATH"\n')  # fmt: skip
-    without = ann.run("run", "--", program)
+    program = ann.program(name, "true")
+    shown = ("run", "--dry-run")
+    without = ann.run(*shown, "--", program)
     assert told in without.stderr
     assert (name == "gemini") == ('"enforcedType": "gemini-api-key"' in without.stdout)
-    assert told not in ann.run("run", "--", program, BAILEE_API_KEY="bl_secret").stderr
-    direct = ann.run("run", "--direct", "--", program)
+    assert told not in ann.run(*shown, "--", program, BAILEE_API_KEY="bl_secret").stderr
+    direct = ann.run(*shown, "--direct", "--", program)
     assert told not in direct.stderr
     assert "enforcedType" not in direct.stdout
 
 
-def test_settings_that_hold_for_an_agent_go_on_holding(ann: Person) -> None:
+def test_settings_that_hold_for_an_agent_go_on_holding(
+    ann: Person, request: pytest.FixtureRequest
+) -> None:
     """What a company's settings file for Gemini CLI says counts beneath what is set here; one that
     can't be read stops the run rather than being replaced.
     """
+    if not is_roots_alone(CACHE):
+        pytest.skip("only root can write what Gemini CLI heeds")
     program = ann.program("gemini", 'cat "$GEMINI_CLI_SYSTEM_SETTINGS_PATH"')
     managed = ann.home / "managed.json"
     managed.write_text('{"privacy": {"usageStatisticsEnabled": true, "x": 1}, "tools": {"y": 2}}')
-    named = {"GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(managed)}
+    data = Path(tempfile.mkdtemp(prefix="data-", dir=CACHE))
+    request.addfinalizer(lambda: shutil.rmtree(data))
+    named = {"GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(managed), "XDG_DATA_HOME": str(data)}
     made = json.loads(ann.run("run", "--", program, **named).stdout)
 
     assert ({"usageStatisticsEnabled": False, "x": 1}, {"y": 2}) == (made["privacy"], made["tools"])
@@ -296,6 +302,31 @@ def test_settings_that_hold_for_an_agent_go_on_holding(ann: Person) -> None:
     refused = ann.run("run", "--", program, **named)
     assert (2, "") == (refused.returncode, refused.stdout)
     assert str(managed) in refused.stderr
+
+
+@pytest.mark.row("S5", "D3")
+def test_what_gemini_cli_does_not_heed_is_seen_to_without_it(ann: Person) -> None:
+    """It heeds a settings file for the machine where that is root's alone, which one below a folder
+    that everybody may write to is for nobody. Then none is named to it, its vendor's hosts are
+    refused by a proxy, and it is not started with a sign-in that nothing would be recorded of.
+    """
+    ask = "curl -sS -o /dev/null -w '%{http_connect} ' --max-time 9 https://$host; "
+    program = ann.program(
+        "gemini",
+        'echo "${GEMINI_CLI_SYSTEM_SETTINGS_PATH-none}"; for host in play.googleapis.com '
+        f"us-central1-aiplatform.googleapis.com localhost:9; do {ask} done",
+    )
+    key = {"BAILEE_API_KEY": "bl_secret"}
+    refused = ann.run("run", "--", program, **key)
+    assert (2, "") == (refused.returncode, refused.stdout)
+    assert '{"security": {"auth": {"selectedType": "gemini-api-key"}}}' in refused.stderr
+
+    own = ann.home / ".gemini/settings.json"
+    own.parent.mkdir()
+    own.write_text('{"security": {"auth": {"selectedType": "gemini-api-key"}}}')
+    assert "none\n403 403 502 " == ann.run("run", "--", program, **key).stdout
+    own.unlink()
+    assert "none\n403 " in ann.run("run", "--direct", "--", program).stdout
 
 
 def test_a_list_that_an_agent_has_is_kept(ann: Person) -> None:

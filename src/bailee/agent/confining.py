@@ -34,8 +34,10 @@ from bailee.agent.git_shadow import GitShadow
 from bailee.agent.inside import GIT_CONFIG, PORT, Granted
 from bailee.agent.obeyed import GIT, SETTINGS
 from bailee.agent.obeyed_files import ObeyedFile, named
+from bailee.agent.programs import WorkspacePrograms, beyond
 
 ASIDE: Final = ".put-aside-by-bailee"
+_LONGEST: Final = 220  # bytes of a name that are kept when it is put aside
 _PLACEHOLDER: Final = 0o511  # the mode of an empty folder in the place of a name
 _SOCKET: Final = Path("/tmp/bailee-egress")  # noqa: S108
 _RELAY_INSIDE: Final = Path("/tmp/bailee-relay.py")  # noqa: S108
@@ -76,9 +78,11 @@ class SandboxedCommand:
         self._closed: list[Path] = []  # hidden folders, in which toolchains may be put
         self._named: list[ObeyedFile] = []
         self._home = home
+        self._programs = WorkspacePrograms.of(environment, self._roots)
         self._at_home = set(self._dotted())
         try:
-            self._mounts = self._laid_out(environment, home, granted)
+            outside = beyond(environment, self._roots)
+            self._mounts = self._laid_out(environment, outside, granted)
         except BaseException:
             self.end()
             raise
@@ -114,6 +118,8 @@ class SandboxedCommand:
             if held.has_changed():
                 told.append(_put_aside(held.to_put_aside(self._roots)))
         told += [_put_aside(path) for path in self._dotted() if path not in self._at_home]
+        for path in self._programs.in_place_of_others():
+            told.append(_put_aside(path, "it would run in the place of the system's"))
         if not after.whole:
             told.append("the workspace is too large to look through for new repositories")
         self._folder.cleanup()
@@ -121,7 +127,11 @@ class SandboxedCommand:
 
     # -- what it sees ----------------------------------------------------------------------------
 
-    def _laid_out(self, environment: Mapping[str, str], home: Path, granted: Granted) -> list[str]:
+    def _laid_out(
+        self, environment: Mapping[str, str], outside: Mapping[str, str], granted: Granted
+    ) -> list[str]:
+        """`outside`: the variables with which programs are run outside."""
+        home = self._home
         made = [
             self._program, "--die-with-parent", "--new-session", "--unshare-user-try",
             "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
@@ -154,9 +164,9 @@ class SandboxedCommand:
                 for path in tools:
                     if home in path.parents:
                         made += ["--ro-bind-try", str(path), str(path)]
-        made += self._held(above, environment)
+        made += self._held(above, outside)
         made += _masks((*granted.hidden, *toolchains.private_in_etc()), self._roots)
-        made += self._git_settings(environment)
+        made += self._git_settings(outside)
         if self._egress is not None:
             made += ["--bind", str(self._egress), str(_SOCKET)]
             made += ["--ro-bind", str(_RELAY), str(_RELAY_INSIDE)]
@@ -302,10 +312,12 @@ def _asked(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
 
 def _put_aside(path: Path, why: str = "programs outside would obey it") -> str:
     """Renames and closes what programs would obey, or may."""
-    number, aside = 0, path.with_name(path.name + ASIDE)
+    # A name may be as long as names can be.
+    name = os.fsdecode(os.fsencode(path.name)[:_LONGEST])
+    number, aside = 0, path.with_name(name + ASIDE)
     while os.path.lexists(aside):
         number += 1
-        aside = path.with_name(f"{path.name}{ASIDE}-{number}")
+        aside = path.with_name(f"{name}{ASIDE}-{number}")
     try:
         mode = stat.S_IMODE(path.parent.stat().st_mode)
         if not mode & stat.S_IWUSR:  # as the command left it

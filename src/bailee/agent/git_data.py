@@ -14,8 +14,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-LIVE: Final = ("objects", "refs", "logs", "rr-cache", "lfs")
-"""Folders that a command writes to as they are: nothing in them is run or read as configuration."""
+from bailee.agent import git_index
+
+LIVE: Final = ("objects", "refs", "logs", "lfs")
+"""Folders that a command writes to as they are: nothing in them is run or read as configuration.
+What git would follow elsewhere from there, or wait for, does not stay (`git_shadow`).
+"""
 PACKED: Final = "packed-refs"
 FOLDERS: Final = frozenset({"rebase-merge", "rebase-apply", "sequencer"})
 """Folders of plain files that say where a rebase or a cherry-pick stands."""
@@ -29,6 +33,10 @@ _TODO: Final = re.compile(
     r"|update-ref|u|break|b|revert)(?:\s.*)?)?"
 )
 _STRATEGY: Final = re.compile(rb"\s*(?:ort|recursive|resolve|octopus|ours|subtree)?\s*")
+_OPTIONS: Final = re.compile(
+    rb"(?:\s*\[options\]\s*|\s*(?:strategy = (?:ort|recursive|resolve|octopus|ours|subtree)"
+    rb"|(?!strategy\b|gpg-sign\b)[a-z-]+ = [\w=.-]*)\n)*"
+)
 _LOGIN: Final = re.compile(rb"\b(https?|ftps?)://[^/\s\"@]+@", re.IGNORECASE)
 _SECRET: Final = re.compile(
     rb"^(\s*(?:\[[^\]\n]*\]\s*)?(?:[\w-]*(?:extraheader|pass|password|token|secret|apikey)|helper)"
@@ -57,13 +65,19 @@ def may_come_out(name: str, content: bytes | None) -> bool:
             return True
         if last == "strategy":
             return _STRATEGY.fullmatch(content) is not None
+        if last == "opts":  # a strategy is a program's name
+            return _OPTIONS.fullmatch(content) is not None
         if last.startswith("git-rebase-todo"):  # `exec` lines are run by whoever goes on with it
             lines = content.decode("utf-8", "replace").split("\n")
             return all(_TODO.fullmatch(line) for line in lines)
         return True
     if not is_file(name) or name.startswith("config"):
         return False
-    return name != "HEAD" or (content is not None and _HEAD.fullmatch(content) is not None)
+    if name == "HEAD":
+        return content is not None and _HEAD.fullmatch(content) is not None
+    if name == "MERGE_RR":  # git copies what it names, from anywhere, and writes there
+        return not content
+    return content is None or "index" not in name or git_index.is_fine(content)
 
 
 def without_credentials(content: bytes) -> bytes:

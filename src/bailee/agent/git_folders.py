@@ -60,6 +60,7 @@ def look(
     """
     found = FoundFolders()
     waiting: list[tuple[Path, Path | None]] = [(root, None) for root in dict.fromkeys(roots)]
+    tops = [root for root, _ in waiting]
     left = most
     while waiting:
         folder, new = waiting.pop()  # and the outermost new folder that it lies in, or is
@@ -82,9 +83,9 @@ def look(
         names = {entry.name for entry in entries}
         if "HEAD" in names and ("commondir" in names or {"objects", "refs"} <= names):
             _note(found, folder / "HEAD", folder)  # and what lies in it is looked at all the same
-        packages = not _PACKAGES.isdisjoint(folder.parts)
+        packages = not _PACKAGES.isdisjoint(_below(folder, tops))
         for entry in entries:
-            if entry.name == GIT or (is_settings(entry.name) and not packages):
+            if entry.name == GIT or (is_settings(entry.name, folder.name) and not packages):
                 path = folder / entry.name
                 _note(found, path, git_folder(path) if entry.name == GIT else None)
             elif entry.is_dir(follow_symlinks=False):
@@ -101,7 +102,7 @@ def _entries(folder: Path, most: int | None, *, insist: bool) -> tuple[list[os.D
         with os.scandir(folder) as scanned:
             for entry in itertools.islice(scanned, most):
                 number += 1
-                if _tells(entry.name) or entry.is_dir(follow_symlinks=False):
+                if _tells(entry.name, folder.name) or entry.is_dir(follow_symlinks=False):
                     kept.append(entry)
     except PermissionError:
         if not insist:
@@ -120,11 +121,18 @@ def _entries(folder: Path, most: int | None, *, insist: bool) -> tuple[list[os.D
     return kept, number
 
 
-def _tells(name: str) -> bool:
+def _tells(name: str, folder: str) -> bool:
     """Whether an entry counts by its name, whatever it is: git takes links, and files too, for the
     folders that it looks for.
     """
-    return name == GIT or name in _GIT_DIRECTORY or is_settings(name)
+    return name == GIT or name in _GIT_DIRECTORY or is_settings(name, folder)
+
+
+def _below(folder: Path, tops: Iterable[Path]) -> tuple[str, ...]:
+    """The names that lead from one of `tops` to a folder; where that itself lies does not count."""
+    return min(
+        (folder.relative_to(top).parts for top in tops if folder.is_relative_to(top)), key=len
+    )
 
 
 def _note(found: FoundFolders, path: Path, repository: Path | None) -> None:

@@ -61,7 +61,7 @@ class GitShadow:
         self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._at))
         inside = self._folder / "inside"
         inside.mkdir()
-        self._links = set(_links(self._at))
+        self._strange = set(_strange(self._at))
         self._base: dict[str, bytes | None] = {}
         for name, content in _data(self._at):
             self._base[name] = content if name == git_data.PACKED else _digest(content)
@@ -86,7 +86,7 @@ class GitShadow:
     def take_back(self) -> list[str]:
         """Takes the data over; the names of what was not taken over."""
         try:
-            found = _taken_back(self._at, self._folder, self._base, self._links)
+            found = _taken_back(self._at, self._folder, self._base, self._strange)
         finally:
             os.close(self._lock)
             os.close(self._held)
@@ -97,7 +97,7 @@ class GitShadow:
     def _noted(self) -> int:
         """Writes down what the real one was; the file is locked for as long as we live."""
         noted = {
-            "links": list(self._links),
+            "strange": [list(one) for one in self._strange],
             "base": {n: b.decode("latin-1") for n, b in self._base.items() if b is not None},
         }
         handle = os.open(self._folder / "base", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -115,7 +115,7 @@ class GitShadow:
             with os.fdopen(os.dup(handle)) as file:
                 noted = json.load(file)
             base = {name: text.encode("latin-1") for name, text in noted["base"].items()}
-            _taken_back(self._at, folder, base, set(noted["links"]))
+            _taken_back(self._at, folder, base, {(name, led) for name, led in noted["strange"]})
         except (OSError, ValueError, KeyError):  # somebody's, or not even begun
             return
         finally:
@@ -124,7 +124,7 @@ class GitShadow:
 
 
 def _taken_back(
-    real: Path, folder: Path, base: Mapping[str, bytes | None], links: set[str]
+    real: Path, folder: Path, base: Mapping[str, bytes | None], strange: set[tuple[str, str]]
 ) -> list[str]:
     not_taken: list[str] = []
     mine = dict(_data(folder / "inside"))
@@ -146,9 +146,9 @@ def _taken_back(
     for name in git_data.FOLDERS:
         with contextlib.suppress(OSError):  # not there, or not empty
             (real / name).rmdir()
-    for link in set(_links(real)) - links:
-        (real / link).unlink(missing_ok=True)
-        not_taken.append(link)
+    for name, _ in set(_strange(real)) - strange:
+        (real / name).unlink(missing_ok=True)
+        not_taken.append(name)
     for top, below, _ in os.walk(folder):  # a command may have closed some to their owner
         for name in below:
             if not (inner := Path(top, name)).is_symlink():
@@ -214,16 +214,20 @@ def _replace(file: Path, content: bytes | None) -> bool:
     return True
 
 
-def _links(real: Path) -> Iterator[str]:
-    """Links where git would follow them while it writes: in refs and their logs, and at the top of
-    its objects; by name.
+def _strange(real: Path) -> Iterator[tuple[str, str]]:
+    """What git would follow elsewhere, or wait for, in the folders that commands write to: whatever
+    is neither a file nor a folder; by name, and what it leads to.
     """
-    for name in ("refs", "logs"):
-        for folder, below, files in os.walk(real / name):
-            for entry in (*below, *files):
-                path = Path(folder, entry)
-                if path.is_symlink():
-                    yield str(path.relative_to(real))
-    for name in ("objects", "objects/info", "objects/pack"):
-        with contextlib.suppress(OSError):
-            yield from (f"{name}/{e.name}" for e in os.scandir(real / name) if e.is_symlink())
+    for top in git_data.LIVE:
+        deepest = 1 if top == "objects" else None  # below there, objects' own folders
+        waiting = [(top, 0)] if not (real / top).is_symlink() else []
+        while waiting:
+            folder, depth = waiting.pop()
+            with contextlib.suppress(OSError):
+                for entry in os.scandir(real / folder):
+                    name = f"{folder}/{entry.name}"
+                    if entry.is_dir(follow_symlinks=False):
+                        if deepest is None or depth < deepest:
+                            waiting.append((name, depth + 1))
+                    elif not entry.is_file(follow_symlinks=False):
+                        yield name, str(Path(entry).readlink()) if entry.is_symlink() else ""

@@ -23,5 +23,13 @@ class Granted:
 
 
 def inside_variables() -> dict[str, str]:
-    """What commands inside need to be told."""
-    return {"TMPDIR": "/tmp", "GIT_CONFIG_GLOBAL": GIT_CONFIG}  # noqa: S108
+    """What commands inside need to be told. Git remembers no resolution of a conflict there, nor
+    applies one: it would read and write what its notes name, anywhere.
+    """
+    return {
+        "TMPDIR": "/tmp",  # noqa: S108
+        "GIT_CONFIG_GLOBAL": GIT_CONFIG,
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "rerere.enabled",
+        "GIT_CONFIG_VALUE_0": "false",
+    }

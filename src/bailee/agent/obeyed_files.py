@@ -2,9 +2,12 @@
 
 Rules kept here:
 
-* Of configuration every value is looked at, by whatever key: a file of the workspace that it names
-  may be run. Folders, and files that are not there yet, count where git looks for them by that key
-  (hooks, further configuration, templates, what watches the files).
+* Of configuration every value is looked at, by whatever key, and of the environment the variables
+  that name programs: a file of the workspace that they name may be run, however a shell would put
+  its name together. So may one that is not there yet, where they name a path or a script.
+* Folders count where git looks for them by that key (hooks, templates), and so do files by any name
+  (further configuration, what watches the files).
+* What configuration says on a condition counts whether that holds or not.
 * Links that are settings, or lie in a folder of settings, count with what they lead to.
 * A name is held by what it leads to (`ObeyedFile.identity`): when it leads elsewhere afterwards,
   however that was done, it has changed.
@@ -28,13 +31,26 @@ from bailee.agent.obeyed import GIT
 
 _MOST: Final = 2_000  # entries of a folder of settings that are looked at for links
 _LARGEST: Final = 200_000  # bytes of a configuration, and of what git says of one
+_MOST_WORDS: Final = 200  # of one value
+_MOST_FOLDERS: Final = 8
+_MOST_CONDITIONS: Final = 50
 _LOOKED_FOR: Final = re.compile(
     r"core\.(?:hookspath|fsmonitor|sshcommand)|include\.path|includeif\..*\.path|init\.templatedir"
 )
 # What is data, whatever it says.
 _DATA: Final = re.compile(
     r"(?:user|author|committer|branch|blame|commit|mailmap|safe|color|column|format)\..*"
-    r"|core\.(?:excludesfile|attributesfile|worktree)|remote\..*\.(?:url|pushurl|fetch)"
+    r"|core\.(?:excludesfile|attributesfile|worktree)|remote\..*\.(?:url|pushurl|fetch|push)"
+    r"|submodule\..*\.(?:url|active|branch)"
+)
+# A path, or a script's name.
+_A_PATH: Final = re.compile(r"\A[^-:%].*/|\A[\w-]+\.(?:sh|bash|py|pl|rb|js|mjs|cjs|ts|php|lua)\Z")
+_VARIABLE: Final = re.compile(r"\$\{?\w+\}?|\$\([^()]*\)|`[^`]*`")
+_BETWEEN: Final = re.compile(r"[\s;&|<>(){}$`\"'=,]+")
+_VARIABLES: Final = re.compile(
+    r"GIT_(?:.*EDITOR|.*PAGER|SSH(?:_COMMAND)?|EXTERNAL_DIFF|PROXY_COMMAND|TEMPLATE_DIR)"
+    r"|.*EDITOR|.*PAGER|.*ASKPASS|VISUAL|BROWSER|SHELL|BASH_ENV|ENV|PROMPT_COMMAND|LESS(?:OPEN|CLOSE)"
+    r"|LD_PRELOAD|PYTHONSTARTUP|NODE_OPTIONS|PERL5OPT|RUBYOPT|JAVA_TOOL_OPTIONS"
 )
 # A repository whose own configuration has none of these names nothing.
 _NAMING: Final = re.compile(
@@ -47,16 +63,17 @@ _NAMING: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class ObeyedFile:
     """A file or folder that is obeyed. `path`: as it is named; `identity`: of what that led to;
-    None where there was nothing.
+    None where there was nothing. `only_file`: a folder that comes there counts for nothing.
     """
 
     path: Path
     identity: Identity | None
+    only_file: bool = False
 
     @classmethod
-    def at(cls, path: Path) -> ObeyedFile:
+    def at(cls, path: Path, *, only_file: bool = False) -> ObeyedFile:
         """What is there now."""
-        return cls(path, _identity(path))
+        return cls(path, _identity(path), only_file)
 
     @property
     def real(self) -> Path:
@@ -66,7 +83,9 @@ class ObeyedFile:
     def has_changed(self) -> bool:
         """Whether the name leads to something else by now."""
         now = _identity(self.path)
-        return now is not None and now != self.identity
+        if now is None or now == self.identity:
+            return False
+        return not self.only_file or self.path.is_file()
 
     def to_put_aside(self, roots: Sequence[Path]) -> Path:
         """What has to go so that the name leads nowhere: what it leads to; where that is none of
@@ -92,18 +111,27 @@ def named(
     """
     first, home = above or roots[0], Path(environment.get("HOME") or Path.home())
     tops = {path.parent for path in obeyed if path.name == GIT} - {first}
-    entries = list(_configuration(first, environment))
-    everywhere = [entry for entry in entries if entry.scope in ("global", "system")]
-    paths = dict.fromkeys(_paths(entries, first, home))
+    entries = [*_configuration(first, environment), *_of_environment(environment)]
+    entries += _conditional(entries, first, home, environment)
+    everywhere = [entry for entry in entries if entry.scope not in ("local", "worktree")]
+    paths = [*_paths(entries, first, home)]
     for top in sorted(tops):
-        own = _configuration(top, environment) if _names_something(top) else everywhere
-        paths |= dict.fromkeys(_paths(own, top, home))
+        own = everywhere
+        if _names_something(top):
+            own = [*_configuration(top, environment), *_of_environment(environment)]
+            own += _conditional(own, top, home, environment)
+        paths += _paths(own, top, home)
     for path in obeyed:
         if path.name != GIT:
-            paths |= dict.fromkeys(_links(path))
+            paths += ((link, False) for link in _links(path))
         elif path.is_symlink():
-            paths[path] = None
-    return [ObeyedFile.at(path) for path in paths if _of_workspace(path, roots)]
+            paths.append((path, False))
+    widely = {path for path, only_file in paths if not only_file}
+    return [
+        ObeyedFile.at(path, only_file=path not in widely)
+        for path in dict.fromkeys(path for path, _ in paths)
+        if _of_workspace(path, roots)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +142,17 @@ class _Entry:
     value: str
 
 
-def _configuration(top: Path, environment: Mapping[str, str]) -> Iterator[_Entry]:
-    """What git's configuration says in a folder."""
-    command = ["git", "-C", str(top), "config", "--list", "--null", "--show-origin", "--show-scope"]
+def _configuration(top: Path, environment: Mapping[str, str], *which: str) -> Iterator[_Entry]:
+    """What git's configuration says in a folder; `which`: of that alone."""
+    how = ("--list", "--null", "--show-origin", "--show-scope", *which)
+    command = ["git", "-C", str(top), "config", *how]
     try:
         done = subprocess.run(  # noqa: S603
-            command, env=dict(environment), capture_output=True, timeout=10, check=False
+            command,
+            env=dict(environment),
+            capture_output=True,
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return
@@ -127,6 +160,29 @@ def _configuration(top: Path, environment: Mapping[str, str]) -> Iterator[_Entry
     for scope, origin, entry in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
         key, _, value = entry.partition("\n")
         yield _Entry(scope, origin.removeprefix("file:"), key, value)
+
+
+def _conditional(
+    entries: Sequence[_Entry], top: Path, home: Path, environment: Mapping[str, str]
+) -> list[_Entry]:
+    """What is said on a condition, which a command may bring about: on a branch, say."""
+    made: list[_Entry] = []
+    on_condition = [entry for entry in entries if entry.key.startswith("includeif.")]
+    for entry in on_condition[:_MOST_CONDITIONS]:
+        file = (top / entry.origin).parent / _expanded(entry.value, home)
+        if file.is_file():
+            said = _configuration(top, environment, "--includes", "--file", str(file))
+            made += [
+                _Entry(entry.scope, *one) for one in ((e.origin, e.key, e.value) for e in said)
+            ]
+    return made
+
+
+def _of_environment(environment: Mapping[str, str]) -> Iterator[_Entry]:
+    """The variables that name programs, or what those run."""
+    for name, value in environment.items():
+        if _VARIABLES.fullmatch(name):
+            yield _Entry("environment", "", name, value)
 
 
 def _names_something(top: Path) -> bool:
@@ -141,32 +197,58 @@ def _names_something(top: Path) -> bool:
     return False
 
 
-def _paths(entries: Iterable[_Entry], top: Path, home: Path) -> Iterator[Path]:
-    """The files that configuration consists of, and those that it names."""
+def _paths(entries: Iterable[_Entry], top: Path, home: Path) -> Iterator[tuple[Path, bool]]:
+    """The files that configuration consists of, and those that it names; of each, whether it counts
+    as a file alone.
+    """
     for entry in entries:
         origin = top / entry.origin
-        yield origin
+        if entry.origin:
+            yield origin, False
         if _DATA.fullmatch(entry.key):
             continue
         if _LOOKED_FOR.fullmatch(entry.key):
             included = entry.key.startswith("include")
             base = origin.parent if included else top
             path = base / _expanded(entry.value, home)
-            yield path
+            yield path, False
             if path.name == "_":  # husky's: what lies there runs what lies beside it
-                yield path.parent
-        for word in _words(entry.value):
-            with contextlib.suppress(OSError, ValueError):  # no name of a file
-                if (path := top / _expanded(word, home)).is_file():
+                yield path.parent, False
+        if entry.key.startswith("alias.") and not entry.value.startswith("!"):
+            continue
+        yield from ((path, True) for path in _spoken_of(entry.value, top, home))
+
+
+def _spoken_of(value: str, top: Path, home: Path) -> Iterator[Path]:
+    """The files that a value names, and those that are not there yet."""
+    words = list(dict.fromkeys(_words(value)))[:_MOST_WORDS]
+    folders = [top]
+    for word in words:
+        with contextlib.suppress(OSError, ValueError):  # no name of a file
+            if len(folders) < _MOST_FOLDERS and (folder := top / _expanded(word, home)).is_dir():
+                folders.append(folder)
+    for word in words:
+        for folder in dict.fromkeys(folders):
+            with contextlib.suppress(OSError, ValueError):
+                path = folder / _expanded(word, home)
+                if path.is_file() or (folder is top and _A_PATH.search(word) and not path.exists()):
                     yield path
 
 
-def _words(value: str) -> list[str]:
+def _words(value: str) -> Iterator[str]:
+    """What of a value may be a file's name, in whatever way a shell would come to it: as a word, a
+    part of one, behind a variable or what another command says.
+    """
     text = value.removeprefix("!")
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
+    with contextlib.suppress(ValueError):
+        yield from shlex.split(text)
+    for parts in (_BETWEEN.split(text), _VARIABLE.sub("", text).split(), text.split()):
+        for part in parts:
+            for word in (part, *_BETWEEN.split(part)):
+                if bare := word.strip("\"'"):
+                    yield bare
+                    if bare.startswith("/") and not Path(bare).exists():
+                        yield bare.lstrip("/")
 
 
 def _expanded(text: str, home: Path) -> str:
@@ -190,12 +272,13 @@ def _links(settings: Path) -> Iterator[Path]:
 def _of_workspace(path: Path, roots: Sequence[Path]) -> bool:
     """Whether a name, or what it leads to, lies in the workspace, and not in a git directory."""
     with contextlib.suppress(OSError, ValueError):
-        real = Path(os.path.realpath(path))
-        return any(
-            root in one.parents and GIT not in one.relative_to(root).parts[:-1]
-            for root in roots
-            for one in (real, Path(os.path.normpath(path)))
-        )
+        for way in (os.path.normpath, os.path.realpath):
+            one = Path(way(path))
+            if any(
+                root in one.parents and GIT not in one.relative_to(root).parts[:-1]
+                for root in roots
+            ):
+                return True
     return False
 
 

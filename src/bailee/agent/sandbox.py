@@ -8,6 +8,7 @@ hosts (`confining`). Of the person's variables a command gets the known ones, sa
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from bailee.agent import variables
 from bailee.agent.inside import PORT, Granted, inside_variables
+from bailee.agent.programs import beyond
 from bailee.words import Words
 
 if TYPE_CHECKING:  # what a start needs none of
@@ -91,11 +93,12 @@ def find(
     hosts: Sequence[str] = (),
     granted: Granted = _NOTHING,
     names: Sequence[str] = (),
+    roots: Sequence[Path] = (),
 ) -> Sandbox:
-    """The sandbox this machine has, tried out once."""
+    """The sandbox this machine has, tried out once; its program lies in none of `roots`."""
     if not wanted:
         return Sandbox(None, "off", names=tuple(names))
-    program = shutil.which("bwrap")
+    program = shutil.which("bwrap", path=beyond(os.environ, roots)["PATH"])
     if program is None:
         return Sandbox(None, "missing", names=tuple(names))
     trial = (

@@ -152,6 +152,7 @@ def start(
         hosts=options.hosts,
         granted=Granted(tuple(options.readable), tuple(hidden)),
         names=options.variables,
+        roots=workspace.roots,
     )
     egress = None
     if box.program and box.hosts:

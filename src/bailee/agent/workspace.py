@@ -94,7 +94,13 @@ class Workspace:
 
 
 def _guard(inner: Path) -> str | None:
-    found = next((part for part in inner.parts if is_guarded(part.lower())), None)
+    around = ""
+    found = None
+    for part in inner.parts:
+        if is_guarded(part.lower(), around):
+            found = part
+            break
+        around = part.lower()
     return None if found is None else f"{found} holds what other programs obey."
 
 

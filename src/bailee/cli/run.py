@@ -123,15 +123,17 @@ def run(
         if agent is not None:
             with _told_of():
                 told = _retain(machine, agent)
-        environment = _environment(machine, made)
+        environment, refused = _environment(machine, made)
         with ExitStack() as held:
             watch = None
-            if watch_egress or only_promised or report is not None:
+            looking = watch_egress or only_promised or report is not None
+            if looking or refused:
                 may = agents.promised(agent, under, machine.policy, machine.settings)
-                watch = held.enter_context(
-                    EgressWatch(may, network(machine.settings), only_promised)
+                entered = held.enter_context(
+                    EgressWatch(may, network(machine.settings), only_promised, refused)
                 )
-                environment |= watch.environment
+                environment |= entered.environment if looking else entered.for_tls_alone
+                watch = entered if looking else None
             assert program is not None
             status = _carry(program, [*made.arguments, *command[1:]], environment, watch)
         if watch is not None:
@@ -183,9 +185,12 @@ def _carry(
     return status if status >= 0 else 128 - status
 
 
-def _environment(machine: ClientMachine, made: Launch) -> dict[str, str]:
+def _environment(machine: ClientMachine, made: Launch) -> tuple[dict[str, str], frozenset[str]]:
+    """The variables under which it runs, and the hosts that are to be refused."""
     from bailee.client.local_key import make_private, write_private
+    from bailee.client.rooted_settings import is_roots_alone, see_to
 
+    refused: frozenset[str] = frozenset()
     held = {name: chosen.value for name, chosen in machine.settings.env.items()}
     environment = {**os.environ, **held, **made.env}
     for name in made.without - set(made.env):
@@ -199,10 +204,23 @@ def _environment(machine: ClientMachine, made: Launch) -> dict[str, str]:
             write_private(path, whole.encode())
         except OSError as error:
             raise StorageError(f"{path} can't be written ({error.strerror}).") from error
-        environment[variable] = str(path)
+        if made.unheeded is None or is_roots_alone(path):
+            environment[variable] = str(path)
+            continue
+        see_to(made.unheeded, Path.home(), None if beneath is None else Path(beneath))
+        refused |= made.unheeded.hosts
+        _say(
+            "it heeds settings for the machine only in a file that is root's alone, so none of "
+            f"bailee's. Instead a proxy that it gets refuses {_listed(refused)}. "
+            "Whatever else it does, your own settings of it decide: its updates, say"
+        )
     for place, stand_in in made.fresh.items():
         _freshen(Path.home() / place, stand_in)
-    return environment
+    return environment, refused
+
+
+def _listed(hosts: frozenset[str]) -> str:
+    return ", ".join(sorted(hosts))
 
 
 def _over(beneath: Path, content: str) -> str:

@@ -29,6 +29,7 @@ from bailee.client.flows import (
     model_address,
     provider_of,
 )
+from bailee.client.rooted_settings import Unheeded
 from bailee.client.settings import ClientSettings
 from bailee.policy import Policy
 
@@ -41,6 +42,7 @@ class Launch:
     `beneath`: variable → a settings file that counts while the variable is not set, and whose
     content must go on counting. `fresh`: files of the agent's below the home that it fetches again
     when they are older than a day or empty, and what stands for them where there is none.
+    `unheeded`: set for one that heeds `files` only where they are root's alone.
     """
 
     env: dict[str, str] = field(default_factory=dict, repr=False)
@@ -50,6 +52,7 @@ class Launch:
     beneath: dict[str, str] = field(default_factory=dict)
     fresh: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    unheeded: Unheeded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +280,12 @@ def _gemini(made: Launch, under: LaunchTerms) -> None:
         settings["security"] = {"auth": auth}
     made.files["gemini-settings.json"] = (_GEMINI_SYSTEM, json.dumps(settings))
     made.beneath[_GEMINI_SYSTEM] = "/etc/gemini-cli/settings.json"
+    made.unheeded = Unheeded(
+        _GEMINI_STATISTICS if under.direct else _GEMINI_STATISTICS | _GEMINI_SIGN_INS,
+        own=".gemini/settings.json",
+        needed=None if under.direct else (("security", "auth", "selectedType"), "gemini-api-key"),
+        instead="It would sign in elsewhere, where nothing is recorded, or not start.",
+    )
     made.notes.append(
         "its commands for extensions (`gemini extensions`) send usage statistics to "
         "play.googleapis.com whatever its setting says: it does not ask the setting there"
@@ -284,6 +293,11 @@ def _gemini(made: Launch, under: LaunchTerms) -> None:
 
 
 _GEMINI_HEADERS: Final = "GEMINI_CLI_CUSTOM_HEADERS"
+_GEMINI_STATISTICS: Final = frozenset({"play.googleapis.com"})
+_GEMINI_SIGN_INS: Final = frozenset(
+    {"cloudcode-pa.googleapis.com", "generativelanguage.googleapis.com", "rep.googleapis.com"}
+    | {"aiplatform.googleapis.com"}
+)
 _GEMINI_SYSTEM: Final = "GEMINI_CLI_SYSTEM_SETTINGS_PATH"
 _GOOGLE: Final = ("generativelanguage", "cloudcode-pa", "oauth2", "www", "aiplatform")
 

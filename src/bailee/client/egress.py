@@ -12,6 +12,7 @@ Rules kept here:
   a tunnel must be for the host that was asked for, this machine's own excepted.
 * Without it everything passes; a server that TLS names inside a tunnel to another is in the report
   too. A plain request whose Host is another than its address is refused in any case.
+* Hosts that are `refused` are so in any case, and whatever ends in their names.
 * Behind a company's proxy, the way out is that proxy.
 * Who passes shows a secret that is in the program's environment alone: other people on this machine
   can't go out by it, on the person's credential at the company's proxy.
@@ -86,6 +87,7 @@ class EgressWatch:
     promised: frozenset[str]
     network: Network = field(default_factory=Network)
     only_promised: bool = False
+    refused: frozenset[str] = frozenset()
     contacts: dict[str, Contact] = field(default_factory=dict)
     port: int = 0
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -101,6 +103,11 @@ class EgressWatch:
         names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
         led = {n: self.address for name in names for n in (name, name.lower())}
         return {**led, "NO_PROXY": "", "no_proxy": "", "NODE_USE_ENV_PROXY": "1"}
+
+    @property
+    def for_tls_alone(self) -> dict[str, str]:
+        """The variables that lead what goes out under TLS through it, and nothing else."""
+        return dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.address)
 
     @property
     def broken(self) -> list[Contact]:
@@ -203,6 +210,8 @@ class _WatchRules:
     def decide(self, host: Host, port: int) -> EgressVerdict:
         """See `ForwardRules`."""
         contact = self.watch._contact(_place(host.name, port))
+        if any(host.name.endswith(name) for name in self.watch.refused):
+            return EgressVerdict(False, "watch.refused", "what holds here does not let it out")
         if self.watch.only_promised and not contact.promised:
             return EgressVerdict(False, "watch.promised", "it is not promised")
         return EgressVerdict(True, "watch", "it is looked at alone")

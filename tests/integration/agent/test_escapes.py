@@ -5,6 +5,8 @@ anything there; and in the same repositories git works inside.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +24,21 @@ from bailee.agent.workspace import Workspace
 LAYOUTS = ("plain", "worktree", "submodule", "subfolder", "nested", "none")
 WHO = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always")
 
+PERSON = (
+    *("status", "checkout -q .", "cherry-pick --continue", "diff", "commit -qam x", "log -p -1"),
+    *("checkout -q -b x", "rebase --continue", "one", "two", "three", "four", "commit --amend"),
+)
+
+
+def index_of(content: str) -> bytes:
+    """An index in which git's hooks are files of the repository, each with that content."""
+    blob = hashlib.sha1(f"blob {len(content)}\0{content}".encode()).digest()
+    made = b"DIRC" + struct.pack(">II", 2, 2)
+    for name in (b".git/hooks/pre-commit", b".git/hooks/post-index-change"):
+        entry = struct.pack(">24xI12x20sH", 0o100755, blob, len(name)) + name
+        made += entry + bytes(8 - len(entry) % 8)
+    return made + hashlib.sha1(made).digest()
+
 
 class Yard:
     """A repository of some layout, a command's way into it, an alarm that an escape sets off."""
@@ -32,7 +49,8 @@ class Yard:
         (self.home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@example.org\n")
         (self.home / ".bashrc").write_text("# Ann's\n")
         self.alarm = folder / "alarm"
-        self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8"}
+        self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8",
+                            "GIT_EDITOR": "true"}  # fmt: skip
         top = folder / "top"
         self.work = {
             "worktree": folder / "tree", "submodule": top / "lib", "subfolder": top / "deep/er"
@@ -90,7 +108,7 @@ class Yard:
         for folder in folders:
             self.git("status", at=folder, check=False)
         for folder in (self.work, *((self.top,) if hasattr(self, "top") else ())):
-            for line in ("status", "commit -qam x", "checkout -q -b x", "rebase --continue"):
+            for line in PERSON:
                 self.git(*line.split(), at=folder, check=False)
 
 
@@ -157,6 +175,22 @@ ESCAPES = {
     "a folder with a link's number": "fake f; mv f/.git g; cd s; perl -e '$n = (lstat q(.git))[1]; "
     "unlink q(.git); for (1..200) {{ mkdir $_; next if (lstat $_)[1] != $n; rename $_, q(.git); "
     "last }} rmdir $_ for 1..200'; [ -d .git ] && cp -r ../g/* .git/; cd ..; rm -rf g",
+    "files of an index": "git hash-object -w evil.sh; cp index $G/index",
+    "what git remembers of conflicts": "mkdir -p $C/rr-cache/{id}; echo 1 > "
+    "$C/rr-cache/{id}/preimage; printf '{id}\\t{home}/.bashrc\\0' > $G/MERGE_RR; "
+    "ln -s {home}/.bashrc $C/rr-cache/x",
+    "what git waits for": "mkfifo $C/refs/heads/zz $C/logs/refs/heads/zz "
+    "$C/objects/info/alternates",
+    "a strategy": "S=$G/sequencer; mkdir -p $S git-merge-..; cp evil.sh git-merge-../evil; "
+    "printf '[options]\\n\\tstrategy = ../evil\\n' > $S/opts; git rev-parse HEAD > $S/head; "
+    "C=$(git commit-tree -p HEAD -m c HEAD:); printf 'pick %s c\\npick %s c\\n' $C $C > $S/todo",
+    "an alias' script": "for f in a.sh b.sh tools/c.sh d.sh; do cp evil.sh $f; done",
+    "drivers that are not there yet": "mkdir tools; cp evil.sh tools/conv; cp evil.sh clean.sh; "
+    "echo 'a diff=x filter=x' > .gitattributes; echo x >> a",
+    "a condition": "git checkout -q -b evil; mkdir hh; for h in pre-commit post-index-change; "
+    "do cp evil.sh hh/$h; done",
+    "a program on PATH": "cp evil.sh .venv/bin/git; cp evil.sh .venv/bin/bwrap",
+    "an editor": "cp evil.sh editor.sh",
     "a child that lives on": "(setsid sh -c 'sleep 2; mkdir -p late; cd late; git init -q; "
     "git config core.fsmonitor {work}/evil.sh' > /dev/null 2>&1 &)",
 }  # fmt: skip
@@ -174,6 +208,18 @@ PREPARED = {
     "hooks that are not there yet": "git config --global core.hooksPath .hooks",
     "hooks of a repository within": "cd lib; mkdir ours; git config core.hooksPath ours",
     "a folder with a link's number": "mkdir s; ln -s nowhere s/.git",
+    "what git remembers of conflicts": "mkdir $(git rev-parse --git-common-dir)/rr-cache",
+    "an alias' script": "mkdir tools; for f in a.sh b.sh tools/c.sh d.sh; do echo : > $f; "
+    "chmod +x $f; done; git config alias.one '!./a.sh; true'; "
+    "git config alias.two '!f() { ./b.sh;}; f'; "
+    "git config alias.three '!cd tools && ./c.sh'; "
+    "git config alias.four '!\"$(git rev-parse --show-toplevel)/d.sh\"'",
+    "drivers that are not there yet": "git config --global diff.x.textconv tools/conv; "
+    "git config --global filter.x.clean ./clean.sh",
+    "a condition": "printf '[core]\n\thooksPath = ./hh\n' > .git/conditional; "
+    "git config includeIf.onbranch:evil.path $PWD/.git/conditional",
+    "a program on PATH": "mkdir -p .venv/bin",
+    "an editor": "echo : > editor.sh; chmod +x editor.sh",
 }
 # Where an escape is tried: in each layout that it might mean something else in.
 ONLY_IN = {
@@ -197,6 +243,20 @@ ONLY_IN = {
     "hooks that are not there yet": ("nested",),
     "hooks of a repository within": ("nested",),
     "a folder with a link's number": ("plain",),
+    "files of an index": ("plain",),
+    "what git remembers of conflicts": ("plain", "worktree"),
+    "what git waits for": ("plain",),
+    "a strategy": ("plain",),
+    "an alias' script": ("plain",),
+    "drivers that are not there yet": ("plain", "nested"),
+    "a condition": ("plain",),
+    "a program on PATH": ("plain",),
+    "an editor": ("plain",),
+}
+# What else is in the person's environment.
+VARIABLES = {
+    "a program on PATH": {"PATH": ".venv/bin:{work}/.venv/bin:/usr/bin:/bin"},
+    "an editor": {"GIT_EDITOR": "./editor.sh"},
 }
 
 
@@ -212,13 +272,20 @@ def test_nothing_that_a_command_leaves_runs_outside(tmp_path: Path, layout: str,
     yard = Yard(tmp_path, layout)
     if name in PREPARED:
         yard.prepare(PREPARED[name])
-    names = {"work": yard.work, "alarm": yard.alarm, "home": yard.home}
+    (yard.work / "index").write_bytes(index_of(f"#!/bin/sh\ntouch {yard.alarm}\nexit 1\n"))
+    names = {"work": yard.work, "alarm": yard.alarm, "home": yard.home, "id": 40 * "a"}
+    for variable, value in VARIABLES.get(name, {}).items():
+        yard.environment[variable] = value.format(**names)
     yard.run(f"{PAYLOAD}{ESCAPES[name]}; true".format(**names))
     yard.person_works()
 
     assert not yard.alarm.exists()
     assert [".bashrc", ".gitconfig"] == sorted(file.name for file in yard.home.iterdir())
     assert "# Ann's\n" == (yard.home / ".bashrc").read_text()
+    files = (
+        file for file in tmp_path.rglob("*") if file.is_file() and yard.home not in file.parents
+    )
+    assert [] == [file for file in files if b"# Ann's\n" == file.read_bytes()]
 
 
 @pytest.mark.row("S7")

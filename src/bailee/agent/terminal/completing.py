@@ -47,7 +47,7 @@ def files(root: Path) -> list[str]:
     """The paths of the workspace's files; none when they take too long to list."""
     try:
         done = subprocess.run(  # noqa: S603
-            [ripgrep(), "--no-config", "--files", "--hidden", "--glob=!.git", "--null"],
+            [ripgrep([root]), "--no-config", "--files", "--hidden", "--glob=!.git", "--null"],
             cwd=root,
             capture_output=True,
             timeout=_SECONDS,

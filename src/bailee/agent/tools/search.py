@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from bailee.agent import variables
 from bailee.agent.ports import Intent, ToolOutcome
+from bailee.agent.programs import beyond
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.tools.files import reading
 from bailee.agent.tools.process import Ran, run_program
@@ -27,8 +28,8 @@ _AT_ONCE: Final = 500  # files that are named to one run
 _WHERE: Final = field("string", "The folder (or file) to search; the workspace if not given.")
 
 
-def ripgrep() -> str:
-    """The program of ripgrep.
+def ripgrep(roots: Sequence[Path]) -> str:
+    """The program of ripgrep; on PATH it is not looked for in a workspace.
 
     Raises:
         InputError: it is not installed.
@@ -36,7 +37,8 @@ def ripgrep() -> str:
     import sysconfig
 
     beside = Path(sysconfig.get_path("scripts")) / "rg"
-    found = str(beside) if beside.exists() else shutil.which("rg")
+    elsewhere = beyond(os.environ, roots)["PATH"]
+    found = str(beside) if beside.exists() else shutil.which("rg", path=elsewhere)
     if found is None:
         raise InputError("ripgrep is not installed.", hint='pip install "bailee[agent]"')
     return found
@@ -82,7 +84,7 @@ class _Search:
     async def _rg(self, *arguments: str, most: int) -> Ran:
         always = ("--no-config", "--color=never", "--hidden", "--glob=!.git", "--no-messages")
         ran = await run_program(
-            [ripgrep(), *always, *arguments],
+            [ripgrep(self._workspace.roots), *always, *arguments],
             folder=self._workspace.root,
             environment=self._environment,
             seconds=_SECONDS,
