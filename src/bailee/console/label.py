@@ -16,7 +16,9 @@ from bailee.accounts import Account
 from bailee.policy import Decision, Policy
 from bailee.policy.diagram import Configuration
 from bailee.policy.document import Language
+from bailee.policy.names import ANYWHERE
 from bailee.policy.period import NOTHING
+from bailee.policy.reaching import ReachFacts, reaches_any
 from bailee.policy.wording import period_in_words, upstream_in_words
 
 KEPT: Final = "transcript_kept"
@@ -69,7 +71,7 @@ class Label:
 
 def label(policy: Policy, account: Account, running: Configuration, language: Language) -> Label:
     """The label of an account, on the first-party channel, with a key without zero retention:
-    an organisation's page says so.
+    an organisation's page says so. Of the upstreams those that a clause lets it reach.
     """
     facts = _facts(account)
     used: dict[str, str | bool] = {
@@ -78,6 +80,9 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         "active_since_choice": True,
     }
     trained = policy.decide("train", used)
+    who = ReachFacts(
+        account.plan, "operator", zero_retention=False, residency=account.residency or ANYWHERE
+    )
     return Label(
         tuple(_lines(policy, account, running, language, trained)),
         trained,
@@ -85,6 +90,7 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         tuple(
             UpstreamLine(one.channel, one.name, upstream_in_words(one.terms, language))
             for one in running.upstreams
+            if reaches_any(policy, who, one.terms, one.upstream)
         ),
     )
 
