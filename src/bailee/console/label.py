@@ -90,7 +90,8 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         tuple(
             UpstreamLine(one.channel, one.name, upstream_in_words(one.terms, language))
             for one in running.upstreams
-            if reaches_any(policy, who, one.terms, one.upstream)
+            if who.residency in policy.document.labels.get("residency", (ANYWHERE,))
+            and reaches_any(policy, who, one.terms, one.upstream)
         ),
     )
 
