@@ -60,13 +60,15 @@ class UpstreamLine:
 @dataclass(frozen=True, slots=True)
 class Label:
     """An account's lines, the decision about training that holds for what it does now, and what
-    the models' services keep of what is sent on.
+    the models' services keep of what is sent on. `residency`: the region that it is answered from
+    alone, if one is demanded.
     """
 
     lines: tuple[LabelLine, ...]
     training: Decision
     training_facts: Mapping[str, str]
     upstreams: tuple[UpstreamLine, ...] = ()
+    residency: str | None = None
 
 
 def label(policy: Policy, account: Account, running: Configuration, language: Language) -> Label:
@@ -80,6 +82,7 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         "active_since_choice": True,
     }
     trained = policy.decide("train", used)
+    known = policy.document.labels.get("residency", (ANYWHERE,))
     who = ReachFacts(
         account.plan, "operator", zero_retention=False, residency=account.residency or ANYWHERE
     )
@@ -90,9 +93,9 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         tuple(
             UpstreamLine(one.channel, one.name, upstream_in_words(one.terms, language))
             for one in running.upstreams
-            if who.residency in policy.document.labels.get("residency", (ANYWHERE,))
-            and reaches_any(policy, who, one.terms, one.upstream)
+            if who.residency in known and reaches_any(policy, who, one.terms, one.upstream)
         ),
+        account.residency if account.residency in known else None,
     )
 
 
