@@ -277,7 +277,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str,
         "policy",
         "Whether this server measures its own exchanges and defects: `policy`, as the policy's "
-        "flows and switches say; `on`, unless a switch is set; `off`.",
+        "flows and switches say; `off`.",
     ),
     Setting(
         "usage.prices",

@@ -148,6 +148,10 @@ def test_which_it_was_is_in_the_record_and_the_counts(place: Place) -> None:
     by = {one["group"]["upstream"]: one["requests"] for one in counted}
     assert by["upstream"] and by["europe"]
 
+    session = place.bailee.sessions()[0]["id"]
+    read = place.bailee.json("sessions", "show", session, "--reason", "which upstream it was")
+    assert ["x-bailee-upstream", "europe"] in read["exchanges"][-1]["request_headers"]
+
     shown = place.bailee.json("config", "show")
     assert "in eu-central-1" in shown["upstreams.europe"]["value"]
 
