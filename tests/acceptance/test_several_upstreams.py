@@ -150,7 +150,7 @@ def test_which_it_was_is_in_the_record_and_the_counts(place: Place) -> None:
 
     session = place.bailee.sessions()[0]["id"]
     read = place.bailee.json("sessions", "show", session, "--reason", "which upstream it was")
-    assert ["x-bailee-upstream", "europe"] in read["exchanges"][-1]["request_headers"]
+    assert ["x-bailee-upstream", "europe"] in read["exchange_list"][-1]["request_headers"]
 
     shown = place.bailee.json("config", "show")
     assert "in eu-central-1" in shown["upstreams.europe"]["value"]
