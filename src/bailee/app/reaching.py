@@ -24,7 +24,7 @@ from bailee.errors import PolicyDenied
 from bailee.gateway.access import Road
 from bailee.gateway.routes import GatewayRoute
 from bailee.policy import Policy
-from bailee.policy.choosing import Chosen, DeclaredUpstream, UpstreamChoice
+from bailee.policy.choosing import ChosenUpstream, DeclaredUpstream, UpstreamChoice
 from bailee.policy.names import ANYWHERE
 from bailee.policy.reaching import ReachFacts, UpstreamTerms, named_in
 from bailee.usage.asking import WholeRequest
@@ -168,7 +168,7 @@ class _Looking:
                 return PolicyDenied("This request could not be looked at, and was not sent.")
         return self._refused(found) if found.upstream is None else found.upstream
 
-    def _refused(self, chosen: Chosen) -> PolicyDenied:
+    def _refused(self, chosen: ChosenUpstream) -> PolicyDenied:
         document, found = self._policy.document, chosen.reached
         clause = next(one for one in document.every_clause if one.id == found.decision.clause)
         uses = "" if found.use == "conversation" else self._uses(found.use)

@@ -45,7 +45,7 @@ class DeclaredUpstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenUpstream:
     """Where a request goes. `upstream`: the name, None: nowhere. `reached`: what was decided of
     that upstream, or of the one that refused. `elsewhere`: another would have taken it, and
     something that a provider stores does not move.
@@ -78,25 +78,27 @@ class UpstreamChoice:
         self.nowhere: Final = not self._open
         """Whether no request goes anywhere."""
 
-    def of(self, models: Sequence[str], uses: Collection[str], *, stays: bool = False) -> Chosen:
+    def of(
+        self, models: Sequence[str], uses: Collection[str], *, stays: bool = False
+    ) -> ChosenUpstream:
         """Where a request goes. `models`, `uses`: as `reach` takes them; `stays`: it is on a route
         on which things are stored.
         """
         if stays or not STAYS.isdisjoint(uses):
             found = self._asked(self.home, models, uses)
             if found.allowed:
-                return Chosen(self.home.name, found)
+                return ChosenUpstream(self.home.name, found)
             others = (one for one in self._open if one is not self.home)
             moved = any(self._asked(one, models, uses).allowed for one in others)
-            return Chosen(None, found, elsewhere=moved)
+            return ChosenUpstream(None, found, elsewhere=moved)
         refused = []
         for one in self._open or self._all:
             found = self._asked(one, models, uses)
             if found.allowed:
-                return Chosen(one.name, found)
+                return ChosenUpstream(one.name, found)
             refused.append(found)
         order = [clause.id for clause in self._policy.document.clauses["reach"]]
-        return Chosen(None, max(refused, key=lambda one: order.index(one.decision.clause)))
+        return ChosenUpstream(None, max(refused, key=lambda one: order.index(one.decision.clause)))
 
     def _asked(
         self, one: DeclaredUpstream, models: Sequence[str], uses: Collection[str]
