@@ -77,7 +77,8 @@ def runner(kept: bool, shape: str, *, counts: bool = True) -> Callable[[], None]
             counting.add(
                 UseOf(
                     summary.started, summary.owner, summary.key_id, summary.client,
-                    summary.channel, summary.own, summary.seconds, False, False, summary.metered,
+                    summary.channel, "", summary.own, summary.seconds, False, False,
+                    summary.metered,
                 )
             )  # fmt: skip
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.errors import InputError
-from bailee.policy.declaring import declared
+from bailee.policy.declaring import FurtherUpstream, declared, further_ones
 from bailee.policy.reaching import UpstreamTerms
 
 
@@ -44,6 +44,8 @@ class Setting:
 UPSTREAM_TABLES: Final = ("upstream", "bedrock", "vertex", "openai", "google", "azure", "foundry")
 """Tables of `bailee.toml` that name an upstream, and can declare its terms (`policy.declaring`)."""
 TERMS: Final = "terms"
+FURTHER: Final = "upstreams"
+"""The table of `bailee.toml` that holds further upstreams, each under its name."""
 
 # BAILEE_CONSOLE_URL and BAILEE_INGEST_URL tell a person's own client where these are. They may be
 # set where a server starts, and mean nothing to it: hence `..._PUBLIC_URL`.
@@ -275,7 +277,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str,
         "policy",
         "Whether this server measures its own exchanges and defects: `policy`, as the policy's "
-        "flows and switches say; `on`, unless a switch is set; `off`.",
+        "flows and switches say; `off`.",
     ),
     Setting(
         "usage.prices",
@@ -561,12 +563,14 @@ _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting's value and origin (`command line`, `environment NAME`, a file, `default`).
-    `terms`: what upstreams declare, by the table whose `url` is theirs.
+    `terms`: what upstreams declare, by the table whose `url` is theirs. `further`: more upstreams,
+    in the file's order.
     """
 
     values: Mapping[str, str | int | None]
     origin: Mapping[str, str]
     terms: Mapping[str, UpstreamTerms] = field(default_factory=dict)
+    further: tuple[FurtherUpstream, ...] = ()
 
     def text(self, name: str) -> str | None:
         """The value of a text setting."""
@@ -598,7 +602,7 @@ def load(
     """
     values: dict[str, str | int | None] = {s.name: s.default for s in SETTINGS}
     origin = dict.fromkeys(values, "default")
-    written, terms = _from_file(file)
+    written, terms, further = _from_file(file)
     for name, value in written.items():
         values[name], origin[name] = _checked(_BY_NAME[name], value, f"{file}: {name}"), str(file)
     for setting in SETTINGS:
@@ -610,21 +614,25 @@ def load(
         if given is not None:
             values[name] = _checked(_BY_NAME[name], given, f"command line: {name}")
             origin[name] = "command line"
-    return Settings(values, origin, terms)
+    return Settings(values, origin, terms, further)
 
 
-def _from_file(file: Path) -> tuple[dict[str, object], dict[str, UpstreamTerms]]:
-    """The settings that stand there, and the terms that upstreams declare."""
+_FromFile = tuple[dict[str, object], dict[str, UpstreamTerms], tuple[FurtherUpstream, ...]]
+
+
+def _from_file(file: Path) -> _FromFile:
+    """The settings that stand there, the terms that upstreams declare, and further upstreams."""
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}, {}
+        return {}, {}, ()
     except OSError as error:
         raise _wrong(f"{file} can't be read ({error.strerror}).", "fix its permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _wrong(f"{file} is not TOML: {error}.", "mend the file at that place") from error
     found: dict[str, object] = {}
     terms: dict[str, UpstreamTerms] = {}
+    further = further_ones(document.pop(FURTHER, {}), FURTHER, UPSTREAM_TABLES)
     for table, content in document.items():
         keys = content if isinstance(content, dict) else {None: content}
         for key, value in keys.items():
@@ -635,7 +643,7 @@ def _from_file(file: Path) -> tuple[dict[str, object], dict[str, UpstreamTerms]]
             if name not in _BY_NAME:
                 raise _wrong(f"{file}: there is no setting {name!r}.", "see `bailee config show`")
             found[name] = value
-    return found, terms
+    return found, terms, further
 
 
 def _read(setting: Setting, text: str) -> object:

@@ -59,6 +59,7 @@ SHOWS: dict[str, list[str]] = {
     "account allow": ["{account}", "--unrecorded-routes"],
     "account forbid": ["{account}", "--unrecorded-routes"],
     "account limit": ["{account}", "--stored-mb", "0"],
+    "account residency": ["{account}", "eu"],
     "sessions list": [], "sessions show": ["{session}", "--all"],
     "sessions raw": ["{session}"], "sessions going": [],
     "hold place": ["--session", "{session}", "--reason", "matter 7"],

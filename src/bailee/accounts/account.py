@@ -31,7 +31,8 @@ class Account:
     the operator lets its requests go upstream on the operator's credential although they are no
     conversations and are not recorded. `stored_mb`: how much (MiB) of it may be kept on disk (0: no
     limit; None: as much as of everybody). `no_keeping`: nobody may keep a session of it beyond its
-    time.
+    time. `residency`: its requests are answered from this region of the policy document alone;
+    None: from anywhere.
     """
 
     account_id: str
@@ -49,6 +50,7 @@ class Account:
     partner_number: int = 0
     stored_mb: int | None = None
     no_keeping: bool = False
+    residency: str | None = None
 
     @property
     def consent(self) -> int:

@@ -729,8 +729,22 @@ class Accounts:
         """
         return self._set(account_id, "no_keeping", forbidden, ("no_keeping", "forbidden"), by)
 
+    def demand_residency(self, account_id: str, region: str | None, *, by: Actor) -> Account:
+        """From which region alone it is answered; None: from anywhere. It holds for the next
+        request. What holds already changes nothing.
+
+        Raises:
+            InputError: no such account.
+        """
+        return self._set(account_id, "residency", region, ("residency", "region"), by)
+
     def _set(
-        self, account_id: str, name: str, value: int | None, entry: tuple[str, str], by: Actor
+        self,
+        account_id: str,
+        name: str,
+        value: int | str | None,
+        entry: tuple[str, str],
+        by: Actor,
     ) -> Account:
         """Set what is decided of an account, unless it is so already. `entry`: its kind
         in the audit record, and what the value is called there.

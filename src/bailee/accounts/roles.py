@@ -40,6 +40,7 @@ class Permission(StrEnum):
     ACCOUNT_READ = "account.read"
     ACCOUNT_LIST = "account.list"
     ACCOUNT_ALLOW = "account.allow"
+    ACCOUNT_RESIDENCY = "account.residency"
     SESSIONS_LIST = "sessions.list"
     SESSIONS_READ = "sessions.read"
     SESSIONS_DELETE = "sessions.delete"
@@ -97,6 +98,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     ),
     Permission.ACCOUNT_LIST: frozenset({"operator"}),
     Permission.ACCOUNT_ALLOW: frozenset({"operator"}),
+    Permission.ACCOUNT_RESIDENCY: frozenset({"operator", "owner"}),
     Permission.SESSIONS_LIST: frozenset(
         {"operator", "self", "holder", "owner", "admin", "service"}
     ),

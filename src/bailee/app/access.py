@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from bailee.accounts import Account, Accounts, ApiKey
-from bailee.app.reaching import reach_of
+from bailee.app.reaching import Roads, roads_of
 from bailee.app.using import asker_of
-from bailee.gateway.access import Caller, NothingKept, Passage, Reach
-from bailee.gateway.routes import CHANNELS, KINDS, Kind
+from bailee.gateway.access import Caller, NothingKept, Passage, Reach, Road
+from bailee.gateway.routes import CHANNELS, KINDS, GatewayRoute, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
+from bailee.policy.choosing import DeclaredUpstream
 from bailee.policy.facts import Terms
 from bailee.policy.holding import InForce, PolicyHolder
-from bailee.policy.reaching import UpstreamTerms
+from bailee.policy.names import ANYWHERE
+from bailee.usage.asking import UsageAsker
 
-_NONE: Final[Mapping[str, UpstreamTerms]] = {}
+_NONE: Final[Mapping[str, tuple[DeclaredUpstream, ...]]] = {}
 
 
 class GatewayPolicyAccess:
@@ -33,14 +35,18 @@ class GatewayPolicyAccess:
         self,
         accounts: Accounts,
         holding: PolicyHolder,
-        upstreams: Mapping[str, UpstreamTerms] = _NONE,
+        upstreams: Mapping[str, tuple[DeclaredUpstream, ...]] = _NONE,
+        teams: Callable[[UsageAsker], UsageAsker] = lambda asker: asker,
     ) -> None:
-        """`upstreams`: what they declare of their own terms, by channel."""
+        """`upstreams`: those that there are, by channel, the first first. `teams`: who asks, with
+        their team; a look into memory.
+        """
         self._accounts = accounts
         self._holding = holding
         self._upstreams = upstreams
-        # The gateway's loop's alone. By document, plan, and whether the key is of zero retention.
-        self._reaches: dict[tuple[str, str, bool], Reach | None] = {}
+        self._teams = teams
+        # The gateway's loop's alone. By document, plan, zero retention, and the region demanded.
+        self._roads: dict[tuple[str, str, bool, str], Roads | None] = {}
         self._callers: dict[str, tuple[ApiKey, Account, InForce, Caller]] = {}
 
     def authenticate(self, presented: bytes) -> Caller | None:
@@ -82,19 +88,32 @@ class GatewayPolicyAccess:
             consent=max(account.consent, now.since),
             must_record=policy.on_recorder_failure == "refuse",
             asker=asker_of(key, account),
-            reach=self._reach_of(policy, account.plan, key.zero_retention),
+            reach=self._reach_of(policy, key, account),
             stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
 
-    def _reach_of(self, policy: Policy, plan: str, zero_retention: bool) -> Reach | None:
-        which = policy.sha256, plan, zero_retention
-        if which not in self._reaches:
+    def _reach_of(self, policy: Policy, key: ApiKey, account: Account) -> Reach | None:
+        which = policy.sha256, account.plan, key.zero_retention, account.residency or ANYWHERE
+        if which not in self._roads:
             named = policy.document.labels["channel"]
-            channels = tuple(channel for channel in CHANNELS if channel in named)
-            self._reaches[which] = reach_of(
-                policy, self._upstreams, channels, plan=plan, zero_retention=zero_retention
+            self._roads[which] = roads_of(
+                policy,
+                self._upstreams,
+                tuple(channel for channel in CHANNELS if channel in named),
+                plan=account.plan,
+                zero_retention=key.zero_retention,
+                residency=which[3],
             )
-        return self._reaches[which]
+        roads = self._roads[which]
+        if roads is None:
+            return None
+        asker, teams = asker_of(key, account), self._teams
+
+        def road(where: GatewayRoute, own: bool, client: str) -> Road:
+            team = teams(asker).team if roads.by_team else ""
+            return roads.road(team, where, own, client)
+
+        return road
 
 
 def _passage(policy: Policy, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:

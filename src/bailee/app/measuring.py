@@ -5,8 +5,8 @@ Rules kept here:
 * Both are kept as a client's are: on the policy's terms, through the guard, in declared fields.
 * They obey the switches that clients obey. `DISABLE_TELEMETRY`, `DISABLE_ERROR_REPORTING` and the
   others, set in the server's environment, turn them off, and what the policy has off by default for
-  a provider is off for exchanges of that channel. `telemetry.own` says so too: `on` measures every
-  channel unless a switch is set, `off` nothing.
+  a provider is off for exchanges of that channel. `telemetry.own` can measure less than the
+  policy document lets, by `off`, and never more.
 * Exchanges are added up in memory, by channel and how they ended, and kept as one histogram each
   minute. Nothing says whose they were; of a caller without an account there is no decision, so
   nothing of theirs is measured.
@@ -213,14 +213,11 @@ def measured_channels(
     Raises:
         InputError: code `configuration`.
     """
-    said = _said(settings)
-    if said == "off":
+    if _is_off(settings):
         return frozenset()
     env = _switches(policy, environment)
     return frozenset(
-        channel
-        for channel in policy.document.providers
-        if _sent(policy, "metrics", "api" if said == "on" else channel, env)
+        channel for channel in policy.document.providers if _sent(policy, "metrics", channel, env)
     )
 
 
@@ -230,18 +227,18 @@ def reports_errors(policy: Policy, settings: Settings, environment: Mapping[str,
     Raises:
         InputError: code `configuration`.
     """
-    return _said(settings) != "off" and _sent(
-        policy, "errors", "api", _switches(policy, environment)
-    )
+    return not _is_off(settings) and _sent(policy, "errors", "api", _switches(policy, environment))
 
 
-def _said(settings: Settings) -> str:
+def _is_off(settings: Settings) -> bool:
     said = settings.text("telemetry.own") or ""
-    if said not in ("policy", "on", "off"):
+    if said not in ("policy", "off"):
         raise InputError(
-            f"telemetry.own is {said!r}.", code="configuration", hint="use policy, on, or off"
+            f"telemetry.own is {said!r}.",
+            code="configuration",
+            hint="use policy or off; what more is measured, the policy document's flows say",
         )
-    return said
+    return said == "off"
 
 
 def _sent(policy: Policy, flow: str, provider: str, env: Mapping[str, str]) -> bool:

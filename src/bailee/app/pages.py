@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.app.telemetry import listening_at
-from bailee.app.upstreams import declared_terms
+from bailee.app.upstreams import declared_terms, normal
 from bailee.config import Settings
 from bailee.console import Names, Parts, SignIn
 from bailee.gateway.known_routes import CHANNELS
@@ -63,11 +63,16 @@ def running(
     local = settings.text("upstream.url") is None
     terms = declared_terms(settings)
     none = UpstreamTerms()
-    upstreams = [ModelService("api", _place(upstream), local, terms.get("api", none))]
+    upstreams = [ModelService("api", _place(upstream), local, terms.get("api", none), "upstream")]
     for channel in CHANNELS[1:]:
         url = settings.text(f"{channel}.url")
         if url:
-            upstreams.append(ModelService(channel, _place(url), terms=terms.get(channel, none)))
+            declared = terms.get(channel, none)
+            upstreams.append(ModelService(channel, _place(url), terms=declared, upstream=channel))
+    upstreams += [
+        ModelService(one.channel, _place(one.url), terms=normal(one.terms), upstream=one.name)
+        for one in settings.further
+    ]
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
     taken = frozenset() if listening_at(settings) is None else _TAKEN
     network = settings.text("cloud.network")

@@ -33,7 +33,7 @@ from bailee.app.signing_in import (
     signing_in,
     taken_and_dropped,
 )
-from bailee.app.upstreams import declared_terms, upstreams
+from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
 from bailee.app.using import UsageMetering
 from bailee.app.watch import Watch, to_stderr
 from bailee.app.wiring import ServerWiring
@@ -177,7 +177,12 @@ class Server:
         self._beside = BesideApplications(proxies=self._proxies)
         gateway = Gateway(
             gateway_config,
-            GatewayPolicyAccess(node.accounts, node.holding, declared_terms(node.settings)),
+            GatewayPolicyAccess(
+                node.accounts,
+                node.holding,
+                declared_upstreams(node.settings),
+                metering.governing.in_team,
+            ),
             node.vault.spool,
             node.clock,
             over,
@@ -277,6 +282,7 @@ class Server:
         made = upstreams(settings, self._node.policy)
         config = GatewayConfig(
             **made,
+            further=further_upstreams(settings, self._node.policy),
             on_recorder_failure=(
                 "refuse"
                 if self._node.policy.on_recorder_failure == "refuse"
@@ -291,7 +297,7 @@ class Server:
         # Last, when no setting can stop the start any more: a model that is ended at once hangs.
         model = await asyncio.to_thread(LocalModel)
         self._parts.callback(model.close)
-        return replace(config, api=Upstream(model.url)), LABEL
+        return replace(config, api=Upstream(model.url, name="upstream")), LABEL
 
     async def _start_console(
         self,

@@ -1,4 +1,5 @@
-"""The services that models are behind, as the settings say: an upstream for each channel.
+"""The services that models are behind, as the settings say: an upstream for each channel, and
+further ones among which the policy chooses.
 
 Rules kept here:
 
@@ -12,7 +13,7 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,6 +34,8 @@ from bailee.gateway.settings import Upstream, check_upstream
 from bailee.gateway.way_out import proxy_variables, way_out
 from bailee.outbound.network import Network
 from bailee.policy import Policy
+from bailee.policy.choosing import DeclaredUpstream
+from bailee.policy.declaring import FurtherUpstream
 from bailee.policy.reaching import DeclaredTerms, UpstreamTerms
 from bailee.usage.models import model_of
 
@@ -84,7 +87,11 @@ def upstreams(settings: Settings, policy: Policy) -> dict[str, Upstream]:
                 code="configuration",
                 hint=f"add it under [channels], with clauses for it, or take {_url(channel)} out",
             )
-    return {channel: one for channel, one in made.items() if one is not None and channel in named}
+    return {
+        channel: replace(one, name=_table(channel))
+        for channel, one in made.items()
+        if one is not None and channel in named
+    }
 
 
 def declared_terms(settings: Settings) -> dict[str, UpstreamTerms]:
@@ -96,7 +103,7 @@ def declared_terms(settings: Settings) -> dict[str, UpstreamTerms]:
     local = settings.text("upstream.url") is None
     found: dict[str, UpstreamTerms] = {}
     for channel in CHANNELS:
-        table = "upstream" if channel == "api" else channel
+        table = _table(channel)
         if table != "upstream" and settings.text(_url(channel)) is None:
             if (service := _SERVICES.get(channel)) is None or not service.fallback:
                 continue
@@ -108,6 +115,55 @@ def declared_terms(settings: Settings) -> dict[str, UpstreamTerms]:
     return found
 
 
+def declared_upstreams(settings: Settings) -> dict[str, tuple[DeclaredUpstream, ...]]:
+    """The upstreams among which the policy chooses, by channel, the first first."""
+    terms = declared_terms(settings)
+    found = {
+        channel: [DeclaredUpstream(_table(channel), terms.get(channel, UpstreamTerms()))]
+        for channel in CHANNELS
+    }
+    for one in settings.further:
+        found[one.channel].append(DeclaredUpstream(one.name, normal(one.terms)))
+    return {channel: tuple(ones) for channel, ones in found.items()}
+
+
+def further_upstreams(settings: Settings, policy: Policy) -> tuple[tuple[str, Upstream], ...]:
+    """The upstreams besides a channel's first, each with its channel.
+
+    Raises:
+        InputError: code `configuration`; a channel has no first one, or none in the document.
+    """
+    out, first, made = _way_out(settings), upstreams(settings, policy), []
+    for one in settings.further:
+        if one.channel not in first:
+            raise InputError(
+                f"upstreams.{one.name} is a further upstream of {one.channel}, which has no first.",
+                code="configuration",
+                hint=f"set {_url(one.channel)}, or take upstreams.{one.name} out",
+            )
+        made.append((one.channel, _further(one, out)))
+    return tuple(made)
+
+
+def _further(one: FurtherUpstream, out: Network) -> Upstream:
+    credential: Credential
+    if one.channel == "bedrock":
+        url = default_url("bedrock", one.region) if one.url == "auto" else one.url
+        credential = Bedrock(one.region, out)
+    elif one.channel == "vertex":
+        url, credential = one.url, Vertex(out)
+    else:
+        service = _SERVICES.get(one.channel)
+        form = KeyForm.X_API_KEY if service is None else service.form
+        url, credential = one.url, NoCredential()
+        if service is not None:
+            _check_path(url, service, f"upstreams.{one.name}.url")
+        if one.key_env is not None:
+            key = _secret_of(one.key_env, f"upstreams.{one.name}.key_env")
+            credential = FixedKey(key, form)
+    return Upstream(check_upstream(url), credential, out, one.name)
+
+
 def normal(terms: UpstreamTerms) -> UpstreamTerms:
     """The same, with models' names as requests' are compared: without date and version."""
     models = []
@@ -117,8 +173,12 @@ def normal(terms: UpstreamTerms) -> UpstreamTerms:
     return UpstreamTerms(terms.usual, tuple(models))
 
 
+def _table(channel: str) -> str:
+    return "upstream" if channel == "api" else channel
+
+
 def _url(channel: str) -> str:
-    return "upstream.url" if channel == "api" else f"{channel}.url"
+    return f"{_table(channel)}.url"
 
 
 def _first(settings: Settings, out: Network, form: KeyForm) -> Upstream | None:
@@ -134,14 +194,18 @@ def _service(settings: Settings, out: Network, channel: str, service: _Service) 
         return _first(settings, out, service.form) if service.fallback else None
     if url == "auto" and service.auto is not None:
         url = service.auto
+    _check_path(url, service, _url(channel))
+    return Upstream(check_upstream(url), _credential(settings, key, service.form), out)
+
+
+def _check_path(url: str, service: _Service, setting: str) -> None:
     last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
     if last in service.begins:
         raise InputError(
-            f"{_url(channel)} ends with /{last}, with which requests begin.",
+            f"{setting} ends with /{last}, with which requests begin.",
             code="configuration",
             hint=f"leave /{last} out",
         )
-    return Upstream(check_upstream(url), _credential(settings, key, service.form), out)
 
 
 def _bedrock(settings: Settings, out: Network) -> Upstream | None:
@@ -181,8 +245,10 @@ def _way_out(settings: Settings) -> Network:
 def _secret(settings: Settings, name: str) -> str | None:
     """What stands in the environment variable that a setting names; None: it names none."""
     variable = settings.text(name)
-    if variable is None:
-        return None
+    return None if variable is None else _secret_of(variable, name)
+
+
+def _secret_of(variable: str, name: str) -> str:
     value = os.environ.get(variable)
     if not value:
         raise InputError(

@@ -83,6 +83,7 @@ class UsageMetering:
             summary.key_id,
             summary.client,
             summary.channel,
+            summary.upstream,
             summary.own,
             summary.seconds,
             summary.status >= 400 or bool(summary.error),

@@ -92,6 +92,9 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
         for account, forbidden in plan.unkeeping.items():
             change = update(accounts).where(accounts.c.id == account)
             done.undone += connection.execute(change.values(no_keeping=forbidden)).rowcount
+        for account, region in plan.residencies.items():
+            change = update(accounts).where(accounts.c.id == account)
+            done.undone += connection.execute(change.values(residency=region)).rowcount
         for account, entries in plan.networks.items():
             _list_hosts(connection, account, entries, sealing, done)
         done.undone += len(plan.networks)

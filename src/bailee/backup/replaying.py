@@ -118,6 +118,7 @@ class ReplayPlan:
     groups: dict[tuple[str, str], None] = field(default_factory=dict)
     rules: dict[str, RecordedRules] = field(default_factory=dict)
     provider_only: dict[str, bool] = field(default_factory=dict)
+    residencies: dict[str, str | None] = field(default_factory=dict)
     key_days: dict[str, list[tuple[datetime, int | None]]] = field(default_factory=dict)
     passwords_ended: dict[str, None] = field(default_factory=dict)
     workloads: dict[str, None] = field(default_factory=dict)
@@ -276,6 +277,11 @@ def _no_keeping(made: ReplayPlan, entry: Entry) -> None:
     made.unkeeping[entry.subject] = bool(entry.body["forbidden"])
 
 
+def _residency(made: ReplayPlan, entry: Entry) -> None:
+    region = entry.body.get("region")
+    made.residencies[entry.subject] = None if region is None else str(region)
+
+
 def _network(made: ReplayPlan, entry: Entry) -> None:
     made.networks.setdefault(entry.subject, []).append(_owned(entry, entry.subject))
 
@@ -324,6 +330,7 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "account.unrecorded_routes": _routes,
     "account.stored_limit": _limit,
     "account.no_keeping": _no_keeping,
+    "account.residency": _residency,
     "session.kept": _kept,
     "session.released": _no_longer_kept,
     "usage.limit_set": _usage_limit,

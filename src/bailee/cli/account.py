@@ -154,6 +154,31 @@ def limit(
             say(f"{changed['account']} has {told} on disk.")
 
 
+@app.command()
+def residency(
+    account: _Account,
+    region: Annotated[str | None, typer.Argument(help="As the policy document calls it.")] = None,
+    anywhere: Annotated[
+        bool, typer.Option("--anywhere", help="It may be answered from anywhere again.")
+    ] = False,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Have an account, an organisation's as a rule, answered from one region alone; it holds for
+    the next request. What no upstream there takes is refused.
+    """
+    with reporting():
+        if (region is None) != anywhere:
+            raise InputError("it is a region, or --anywhere.")
+        changed = ask_one(home, "account.residency", {"account": account, "region": region})
+        if as_json:
+            print_json(changed)
+        elif region is None:
+            say(f"{changed['account']} may be answered from anywhere.")
+        else:
+            say(f"{changed['account']} is answered from {changed['residency']} alone.")
+
+
 def _shares(one: Fields) -> dict[str, str]:
     return {what: _share(one, name) for what, name in _ON_DISK.items()}
 

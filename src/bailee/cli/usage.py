@@ -26,8 +26,8 @@ def usage(  # noqa: PLR0917 - each is an option
     by: Annotated[
         list[str] | None,
         typer.Option(
-            help="day, hour, person, organisation, team, account, key, client, model or channel; "
-            "repeatable."
+            help="day, hour, person, organisation, team, account, key, client, model, channel or "
+            "upstream; repeatable."
         ),
     ] = None,
     since: Annotated[str | None, typer.Option(help="The first day (UTC): 2026-11-01.")] = None,

@@ -16,7 +16,9 @@ from bailee.accounts import Account
 from bailee.policy import Decision, Policy
 from bailee.policy.diagram import Configuration
 from bailee.policy.document import Language
+from bailee.policy.names import ANYWHERE
 from bailee.policy.period import NOTHING
+from bailee.policy.reaching import ReachFacts, reaches_any
 from bailee.policy.wording import period_in_words, upstream_in_words
 
 KEPT: Final = "transcript_kept"
@@ -58,18 +60,20 @@ class UpstreamLine:
 @dataclass(frozen=True, slots=True)
 class Label:
     """An account's lines, the decision about training that holds for what it does now, and what
-    the models' services keep of what is sent on.
+    the models' services keep of what is sent on. `residency`: the region that it is answered from
+    alone, if one is demanded.
     """
 
     lines: tuple[LabelLine, ...]
     training: Decision
     training_facts: Mapping[str, str]
     upstreams: tuple[UpstreamLine, ...] = ()
+    residency: str | None = None
 
 
 def label(policy: Policy, account: Account, running: Configuration, language: Language) -> Label:
     """The label of an account, on the first-party channel, with a key without zero retention:
-    an organisation's page says so.
+    an organisation's page says so. Of the upstreams those that a clause lets it reach.
     """
     facts = _facts(account)
     used: dict[str, str | bool] = {
@@ -78,6 +82,10 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         "active_since_choice": True,
     }
     trained = policy.decide("train", used)
+    known = policy.document.labels.get("residency", (ANYWHERE,))
+    who = ReachFacts(
+        account.plan, "operator", zero_retention=False, residency=account.residency or ANYWHERE
+    )
     return Label(
         tuple(_lines(policy, account, running, language, trained)),
         trained,
@@ -85,7 +93,9 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         tuple(
             UpstreamLine(one.channel, one.name, upstream_in_words(one.terms, language))
             for one in running.upstreams
+            if who.residency in known and reaches_any(policy, who, one.terms, one.upstream)
         ),
+        account.residency if account.residency in known else None,
     )
 
 

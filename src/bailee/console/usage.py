@@ -20,10 +20,11 @@ from bailee.operations import usage
 from bailee.operations.usage import UsageReport
 from bailee.usage.counts import UsageRow
 
+_WHERE: Final = ("channel", "upstream", "key")
 _BY: Final[Mapping[str, Sequence[str]]] = {
     "own": ("day", "model", "client", "channel", "key"),
     "organisation": ("day", "person", "model", "client", "channel", "key"),
-    "everybody": ("day", "person", "organisation", "model", "client", "channel", "key"),
+    "everybody": ("day", "person", "organisation", "model", "client", *_WHERE),
 }
 """By what each page can be asked for; the first unless one is named."""
 

@@ -25,6 +25,7 @@ accounts = Table(
     Column("partner_number", Integer, nullable=False, server_default="0"),
     Column("stored_mb", Integer),
     Column("no_keeping", Boolean, nullable=False, server_default="0"),
+    Column("residency", String),
     check(),
 )
 """A person's own, an organisation's, or neither: then it belongs to whoever holds its key.

@@ -20,6 +20,7 @@ usage_counts = Table(
     Column("client", String, primary_key=True),
     Column("model", String, primary_key=True),
     Column("channel", String, primary_key=True),
+    Column("upstream", String, primary_key=True),
     Column("own", Integer, primary_key=True),
     Column("until", BigInteger, nullable=False, index=True),
     Column("requests", BigInteger, nullable=False),
@@ -40,13 +41,13 @@ usage_counts = Table(
     Index("ix_usage_counts_person", "person", "hour"),
 )
 """What was used in an hour. `hour`: when it began, in Unix seconds; `until`: when the row goes.
-Empty texts: it is nobody's (any more), or not known. `own`: 1 on the client's own credential.
-`money` in micro-USD, of the requests whose price was known; of `unpriced` it was not. `slowest`:
-milliseconds of the slowest request. No content."""
+Empty texts: it is nobody's (any more), or not known. `upstream`: as the operator
+calls it. `own`: 1 on the client's own credential. `money` in micro-USD, of the requests whose price
+was known; of `unpriced` it was not. `slowest`: milliseconds of the slowest request. No content."""
 
 DIMENSIONS: Final = (
     "hour", "account", "person", "organisation", "team", "key_id", "client", "model", "channel",
-    "own",
+    "upstream", "own",
 )  # fmt: skip
 SUMS: Final = (
     "requests", "errors", "refused", "aborted", "estimated", "unpriced", "input", "output",

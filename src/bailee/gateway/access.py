@@ -31,12 +31,24 @@ class Passage:
     clause: str
 
 
-Look: TypeAlias = Callable[[bytes, WholeRequest], PolicyDenied | None]
-"""Why a request (its method, and the whole of it) does not go upstream, by what it uses; None: it
-goes. Asked on any thread; never raises."""
-Reach: TypeAlias = Callable[[GatewayRoute, bool], Look | None]
-"""Who looks at a caller's request before it goes there, on the operator's credential or, if so, the
-client's own; None: nobody need. A look into memory."""
+Look: TypeAlias = Callable[[bytes, WholeRequest], PolicyDenied | str]
+"""To which upstream a request (its method, and the whole of it) goes, by name, by what it uses; or
+why to none. Asked on any thread; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """Where a request goes: to the upstream of this name, unless who looks at it says otherwise;
+    `look` None: nobody need.
+    """
+
+    upstream: str
+    look: Look | None = None
+
+
+Reach: TypeAlias = Callable[[GatewayRoute, bool, str], Road]
+"""Where a caller's request goes, on the operator's credential or, if so, the client's own, with a
+client of this name (`summary.client_of`). A look into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,8 @@ class Caller:
     (0: none, and the first): what comes in now, is said under it. `stored`: how many bytes of
     theirs may be on disk (0: no limit; None: as many as everybody's). `must_record`: what can't be
     recorded is refused (None: as the gateway is set). `asker`: whose limits and lists of models
-    hold for them. `reach`: what they may use at the upstreams; None: all that there is.
+    hold for them. `reach`: where their requests go; None: to the first upstream of the channel,
+    whatever they use there.
     """
 
     owner: str

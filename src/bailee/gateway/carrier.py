@@ -72,11 +72,12 @@ class SocketCarrier:
         self._run(self._signing())
 
     async def _signing(self) -> None:
-        pool, exchange = self._pool, self.exchange
+        exchange = self.exchange
         uplink = exchange.uplink
-        method, target, body = uplink.to_sign
-        if uplink.governed and not await self._admitted(body):
+        if uplink.governed and not await self._admitted(uplink.to_sign[2]):
             return
+        method, target, body = uplink.to_sign
+        pool = self._pool
         if uplink.fixed is not None:
             self._task = None
             exchange.signed(uplink.fixed)
@@ -104,7 +105,7 @@ class SocketCarrier:
         """Whether the request may go on, now that it is there whole."""
         exchange = self.exchange
         request = exchange.whole(body)
-        if (refused := await self._reaches(request)) is not None:
+        if (refused := self._turned(await self._reaches(request))) is not None:
             self._task = None
             exchange.refused(refused, b"")
             self.carry()
@@ -120,9 +121,21 @@ class SocketCarrier:
         exchange.told = found
         return True
 
-    async def _reaches(self, request: WholeRequest) -> PolicyDenied | None:
-        """Why the request may not go to its upstream; None: it may. A long one is read beside the
-        loop, when its account's turn comes.
+    def _turned(self, found: PolicyDenied | str | None) -> BaileeError | None:
+        """Has the request go to the upstream that was found for it; why it can't, if it can't."""
+        if not isinstance(found, str):
+            return found
+        if found != self._pool.addressee.name:
+            chosen = self._gateway.further(self.exchange.channel, found)
+            if chosen is None:
+                return UpstreamError("The upstream that was chosen is not there.")
+            self._pool = chosen
+            self.exchange.turn_to(chosen.addressee)
+        return None
+
+    async def _reaches(self, request: WholeRequest) -> PolicyDenied | str | None:
+        """Which upstream the request goes to, by name, or why to none; None: nobody need look at
+        it. A long one is read beside the loop, when its account's turn comes.
         """
         exchange = self.exchange
         if exchange.look is None:

@@ -27,6 +27,7 @@ from bailee.gateway.reading import ReadInTurns
 from bailee.gateway.recording import over_share
 from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.summary import ExchangeSummary
+from bailee.gateway.upstream import UpstreamPool
 from bailee.usage.asking import Governor
 from bailee.usage.in_turns import ReadersInTurn
 
@@ -58,6 +59,10 @@ class Surroundings(Protocol):
         self, client: ClientConnection, head: RequestHead | None, error: BaileeError
     ) -> None:
         """Answers with an error of our own."""
+        ...
+
+    def further(self, channel: str, upstream: str) -> UpstreamPool | None:
+        """The connections to one of a channel's upstreams; None: there is none of that name."""
         ...
 
     def served_unrecorded(self) -> None:

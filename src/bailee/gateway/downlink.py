@@ -11,10 +11,12 @@ from typing import Final
 from bailee.api import Api
 from bailee.errors import BaileeError
 from bailee.gateway.answers import LAST_CHUNK, PING, chunk, error_event
-from bailee.gateway.http1 import AnswerHead, RequestHead
+from bailee.gateway.http1 import AnswerHead, RequestHead, without
 from bailee.gateway.origins import without_origins
+from bailee.gateway.uplink import UPSTREAM
 
 _OF_LIMITS: Final = b"anthropic-ratelimit-"
+_ANSWERED_BY: Final = frozenset({UPSTREAM})
 
 
 def without_limits(lines: bytes) -> bytes:
@@ -58,9 +60,11 @@ class Downlink:
         closes: bool,
         started: float,
         told: bytes = b"",
+        answered_by: bytes = b"",
     ) -> None:
         """`told`: header lines that take the place of what the upstream says of limits: its own
-        are the operator's, and these are the person's.
+        are the operator's, and these are the person's. `answered_by`: a header line that says which
+        upstream it was.
         """
         self.answer = answer
         self._api = api
@@ -86,6 +90,8 @@ class Downlink:
             kept = without_origins(kept) + request.answer_lines
         if told:
             kept = without_limits(kept) + told
+        if answered_by:
+            kept = without(kept, _ANSWERED_BY) + answered_by
         self._head = b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (
             answer.status,
             answer.reason,

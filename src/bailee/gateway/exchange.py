@@ -154,7 +154,7 @@ class Exchange:
         self._limits = limits
         self._must_record = must_record
         self._particulars = Particulars(
-            exchange_id, caller, head, route, kept, started, passthrough
+            exchange_id, caller, head, route, kept, started, passthrough, addressee
         )
         self._gone = False  # the client has
         self._failure: BaileeError | None = None
@@ -163,6 +163,18 @@ class Exchange:
     def whole(self, body: bytes) -> WholeRequest:
         """The request, once it is there whole, for who says whether it may go on."""
         return self._particulars.whole(body)
+
+    @property
+    def channel(self) -> str:
+        """The channel it came by."""
+        return self._route.channel
+
+    def turn_to(self, addressee: Addressee) -> None:
+        """It goes to another upstream than was thought: a clause chose it, now that the request is
+        there whole.
+        """
+        self.uplink.turn_to(addressee)
+        self._particulars.addressee = addressee
 
     @property
     def account(self) -> str:
@@ -256,7 +268,13 @@ class Exchange:
         self.uplink.answered()
         closes = self.closes or not self.uplink.whole
         self._downlink = Downlink(
-            self.head, head, self._route.api, closes, self._started, self.told
+            self.head,
+            head,
+            self._route.api,
+            closes,
+            self._started,
+            self.told,
+            self._particulars.addressee.line,
         )
         self.closes = self._downlink.closes
         self._particulars.answered(head)

@@ -16,6 +16,7 @@ from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.recording import Keeping, NotKept
 from bailee.gateway.routes import GatewayRoute, recorded_target
 from bailee.gateway.summary import ExchangeSummary, client_of, method_label
+from bailee.gateway.uplink import UPSTREAM, Addressee
 from bailee.usage.asking import WholeRequest
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
@@ -30,6 +31,7 @@ class Particulars:
     """
 
     __slots__ = (
+        "addressee",
         "bytes_in",
         "bytes_out",
         "caller",
@@ -54,8 +56,9 @@ class Particulars:
         kept: Keeping | NotKept,
         started: float,
         own: bool,
+        addressee: Addressee,
     ) -> None:
-        """`own`: on the client's own credential."""
+        """`own`: on the client's own credential. `addressee`: where it goes."""
         self.exchange_id = exchange_id
         self.caller = caller
         self.head = head
@@ -65,12 +68,19 @@ class Particulars:
         self.bytes_out = 0
         self.outcome = Outcome.COMPLETE
         self.own = own
+        self.addressee = addressee
         self.meter: AnswerMeter | None = None  # of an answer that can say what it used
         self.terms: Terms | None
         if isinstance(kept, Keeping):
             self.terms, self.not_kept, self.clause = kept.terms, "", kept.terms.clause
         else:
             self.terms, self.not_kept, self.clause = None, kept.why, kept.clause
+
+    def _noted(self) -> tuple[tuple[str, str], ...]:
+        """What is noted of the request's head, and which upstream it went to."""
+        noted = _as_text(self.head.noted)
+        where = self.addressee
+        return (*noted, (UPSTREAM.decode(), where.name)) if where.one_of_several else noted
 
     def answered(self, answer: AnswerHead) -> None:
         """The answer begins. What a conversation's used is read from it as it passes."""
@@ -112,7 +122,7 @@ class Particulars:
             head.method.decode("ascii"),
             recorded_target(route.target),
             answer.status if answer is not None else 0,
-            _as_text(head.noted),
+            self._noted(),
             _as_text(answer.noted) if answer is not None else (),
             request_body,
             answer_body,
@@ -146,6 +156,7 @@ class Particulars:
             self.own,
             route.recorded,
             None if meter is None else meter.found(complete=outcome is _COMPLETE),
+            self.addressee.name,
         )
 
 

@@ -52,7 +52,7 @@ from bailee.gateway.recorded_exchange import kind_of
 from bailee.gateway.recording import Keeping, NotKept, Recording, not_recorded, over_share
 from bailee.gateway.routes import AnsweredHere, BesideRoute, GatewayRoute, RefusedRoute, route
 from bailee.gateway.settings import GatewayConfig, check_bind
-from bailee.gateway.summary import ExchangeSummary, refused
+from bailee.gateway.summary import ExchangeSummary, client_of, refused
 from bailee.gateway.upstream import UpstreamPool
 from bailee.health import ALIVE, Ask, healthy
 from bailee.usage.asking import Governor, Ungoverned
@@ -118,9 +118,17 @@ class Gateway:
         self.readers = ReadersInTurn()
         self._beside = beside or BesideApplications()
         upstreams = config.upstreams
+        several = {channel for channel, _ in config.further}
         self._pools = {
-            channel: UpstreamPool(one, config.limits, self) for channel, one in upstreams.items()
+            channel: UpstreamPool(one, limits, self, one_of_several=channel in several)
+            for channel, one in upstreams.items()
         }
+        self._by_name = {
+            (channel, pool.addressee.name): pool for channel, pool in self._pools.items()
+        }
+        for channel, one in config.further:
+            made = UpstreamPool(one, limits, self, one_of_several=True)
+            self._by_name[channel, one.name] = made
         # Whoever comes over such a connection has proved to be the operator, whatever they send.
         self._proved = {
             channel
@@ -196,7 +204,7 @@ class Gateway:
         )
         if self._ticker is not None:
             self._ticker.cancel()
-        for pool in self._pools.values():
+        for pool in self._by_name.values():
             pool.close()
 
     def _soon(self, call: Callable[[], None]) -> None:
@@ -221,7 +229,7 @@ class Gateway:
         self.rounds.look()
         for client in tuple(self.clients):
             client.tick(now)
-        for pool in self._pools.values():
+        for pool in self._by_name.values():
             pool.sweep(now)
 
     # -- requests ------------------------------------------------------------------------------
@@ -343,7 +351,13 @@ class Gateway:
         pool = self._pools.get(where.channel)
         if pool is None:
             return nowhere(where)
-        look = None if caller.reach is None else caller.reach(where, own)
+        look = None
+        if caller.reach is not None:
+            road = caller.reach(where, own, client_of(head))
+            look, chosen = road.look, self.further(where.channel, road.upstream)
+            if chosen is None:
+                return nowhere(where)
+            pool = chosen
         keeps = kept(caller, where, passage)
         must_record = caller.must_record
         if must_record is None:
@@ -437,6 +451,10 @@ class Gateway:
         return f"req_{self._id_prefix}{next(self._ids):012x}"
 
     # -- for exchanges -------------------------------------------------------------------------
+
+    def further(self, channel: str, upstream: str) -> UpstreamPool | None:
+        """See `client.Surroundings`."""
+        return self._by_name.get((channel, upstream))
 
     def served_unrecorded(self) -> None:
         """Counts an exchange that the policy let pass although it could not be recorded."""

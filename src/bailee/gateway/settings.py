@@ -21,11 +21,13 @@ class Upstream:
     """A service that models are behind.
 
     `url` may have a path, which comes before every request's. `way_out` is how it is reached.
+    `name`: how the operator calls it.
     """
 
     url: str
     credential: Credential = field(default_factory=NoCredential)
     way_out: Network = field(default_factory=Network)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,10 @@ class GatewayLimits:
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """The gateway's settings: an upstream for each channel that there is. `on_recorder_failure`
-    comes from the policy. `trusted_proxy` says whether an address is a proxy's that everybody
-    comes from. `origins` are those whose pages may call it from a browser.
+    """The gateway's settings: an upstream for each channel that there is, the first, and `further`
+    ones, each with its channel, among which the policy chooses. `on_recorder_failure` comes from
+    the policy. `trusted_proxy` says whether an address is a proxy's that everybody comes from.
+    `origins` are those whose pages may call it from a browser.
     """
 
     api: Upstream | None = None
@@ -103,6 +106,7 @@ class GatewayConfig:
     google: Upstream | None = None
     azure: Upstream | None = None
     foundry: Upstream | None = None
+    further: tuple[tuple[str, Upstream], ...] = ()
     on_recorder_failure: Literal["refuse", "serve_unrecorded"] = "refuse"
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     trusted_proxy: Callable[[str], bool] = lambda _address: False

@@ -29,7 +29,7 @@ class ExchangeSummary:
 
     `client` is a program's name of `CLIENTS`, `other`, or empty. `own`: on the client's own
     credential. `conversation`: it was one, which is what uses tokens. `metered`: what its answer
-    used, where there was one.
+    used, where there was one. `upstream`: the name of the one that it went to, in the settings.
     """
 
     exchange_id: str
@@ -54,6 +54,7 @@ class ExchangeSummary:
     own: bool = False
     conversation: bool = False
     metered: Metered | None = None
+    upstream: str = ""
 
 
 _METHODS: Final = {

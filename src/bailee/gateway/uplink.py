@@ -27,6 +27,8 @@ from bailee.gateway.answers import LAST_CHUNK, chunk
 from bailee.gateway.http1 import RequestHead, without
 from bailee.gateway.phases import Do
 
+UPSTREAM: Final = b"x-bailee-upstream"
+"""The field by which an answer and a record say which of several upstreams it was."""
 _UNSENT: Final = 256 * 1024  # read from a client while its upstream connection is being made
 _SAFE: Final = frozenset({b"GET", b"HEAD"})
 
@@ -36,7 +38,8 @@ class Addressee:
     """What a request's head says of its upstream: `base` comes before every target. Of the
     credential: `fixed`, its header lines when they are the same for every request; `needs_body`,
     whether a request must be there whole to be signed; `replaces`, the client's header names that
-    a signature would contradict.
+    a signature would contradict. `name`: which of the operator's upstreams it is; `one_of_several`:
+    there are others of this channel, so that who asked is told which it was.
     """
 
     base: bytes
@@ -44,6 +47,13 @@ class Addressee:
     fixed: bytes | None = b""
     needs_body: bool = False
     replaces: frozenset[bytes] = frozenset()
+    name: str = ""
+    one_of_several: bool = False
+
+    @property
+    def line(self) -> bytes:
+        """The header line by which an answer says which upstream it was, where there are others."""
+        return b"%b: %b\r\n" % (UPSTREAM, self.name.encode()) if self.one_of_several else b""
 
 
 class Sending(IntEnum):
@@ -134,6 +144,14 @@ class Uplink:
     def to_sign(self) -> tuple[bytes, bytes, bytes]:
         """The method, the target as the upstream gets it, and what was collected of the body."""
         return self._head.method, self._addressee.base + self._target, b"".join(self._body or ())
+
+    def turn_to(self, addressee: Addressee) -> None:
+        """Goes to another upstream than was thought when it began. Nothing of it has gone up, and
+        it is on the operator's credential: the client's own is for the first upstream alone.
+        """
+        assert self.governed and not self._passthrough
+        self._addressee = addressee
+        self._lines = addressee.fixed
 
     def begin(self) -> None:
         """Makes the head, once its credential is there."""

@@ -214,7 +214,9 @@ class UpstreamPool:
     its loop's thread. It never lends one to two at once, and reads no answer.
     """
 
-    def __init__(self, upstream: Upstream, limits: GatewayLimits, time: Time) -> None:
+    def __init__(
+        self, upstream: Upstream, limits: GatewayLimits, time: Time, *, one_of_several: bool = False
+    ) -> None:
         tls, self.host, self.port, base = split_url(upstream.url)
         self.limits = limits
         self.time = time
@@ -229,6 +231,8 @@ class UpstreamPool:
             credential.fixed,
             credential.needs_body,
             credential.replaces,
+            upstream.name,
+            one_of_several,
         )
         self._context = upstream.way_out.tls() if tls else None
         self._proxy = upstream.way_out.proxy(upstream.url)

@@ -100,6 +100,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "account.unrecorded_routes": {"allowed": _NUMBER, "by": _ID},
     "account.stored_limit": {"mb": _NUMBER, "by": _ID},
     "account.no_keeping": {"forbidden": _NUMBER, "by": _ID},
+    "account.residency": {"region": _WORD, "by": _ID},
     "key.created": {
         "account": _ID, "zero_retention": _NUMBER, "scope": _WORD, "by": _ID,
         "run_only": _NUMBER, "cloud_session": _ID, "until": _WORD,

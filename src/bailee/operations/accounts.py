@@ -15,11 +15,13 @@ import msgspec
 
 from bailee import accounts
 from bailee.accounts.roles import Permission
+from bailee.errors import InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
 from bailee.operations.whose import named, own_account
+from bailee.policy.names import ANYWHERE
 
 MiB = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 """How much may be kept; 0: no limit."""
@@ -28,10 +30,10 @@ MiB = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
     """An account as lists show it. `no_keeping`: nobody may keep a session of it beyond its time.
-    `stored_bytes`: of it on disk, what is kept; `deleted_bytes`:
-    what was deleted and lies beside others' still; `waiting_bytes`: what was recorded and is not
-    sealed; `telemetry_bytes`, `reports_bytes`: of what came in by the ingest. `stored_mb` and so
-    on: their limits, 0: none.
+    `residency`: it is answered from this region alone; None: from anywhere. `stored_bytes`: of it
+    on disk, what is kept; `deleted_bytes`: what was deleted and lies beside others' still;
+    `waiting_bytes`: what was recorded and is not sealed; `telemetry_bytes`, `reports_bytes`: of
+    what came in by the ingest. `stored_mb` and so on: their limits, 0: none.
     """
 
     account: str
@@ -41,6 +43,7 @@ class AccountSummary:
     organisation: str | None
     unrecorded_routes: bool
     no_keeping: bool
+    residency: str | None
     stored_bytes: int
     deleted_bytes: int
     stored_mb: int
@@ -90,6 +93,22 @@ def limit(asks: Asks, node: Node, account: str, stored_mb: MiB | None = None) ->
     return shown(node, node.accounts.limit_stored(found.account_id, stored_mb, by=asks.actor))
 
 
+@operation()
+def residency(asks: Asks, node: Node, account: str, region: str | None = None) -> AccountSummary:
+    """From which region alone an account is answered: one that the policy document that holds lists
+    under residencies. Without a region, from anywhere.
+    """
+    found = named(asks, node, account)
+    asks.require(node, Permission.ACCOUNT_RESIDENCY, found)
+    known = [one for one in node.policy.document.labels.get("residency", ()) if one != ANYWHERE]
+    if region is not None and region not in known:
+        raise InputError(
+            "the policy document that holds knows no such region; nothing was changed.",
+            hint=f"one of: {', '.join(map(str, known))}" if known else "it tells none apart",
+        )
+    return shown(node, node.accounts.demand_residency(found.account_id, region, by=asks.actor))
+
+
 def shown(node: Node, account: accounts.Account) -> AccountSummary:
     """An account as lists show it."""
     stored = node.vault.stored.of(account.account_id)
@@ -102,6 +121,7 @@ def shown(node: Node, account: accounts.Account) -> AccountSummary:
         account.organisation_id,
         account.unrecorded_routes,
         account.no_keeping,
+        account.residency,
         stored.living,
         stored.gone,
         number("gateway.stored_per_account_mb") if own is None else own,
@@ -120,4 +140,5 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "account.show": show,
     "account.allow": allow,
     "account.limit": limit,
+    "account.residency": residency,
 }

@@ -144,6 +144,9 @@ def check(node: Node, held: Policy, new: Policy) -> None:
         known = new.document.labels[fact]
         if lost := [str(one) for one in held.document.labels[fact] if one not in known]:
             raise _refused(f"this document does not know the {fact} {', '.join(sorted(lost))}.")
+    regions = {one.residency for one in node.accounts.every() if one.residency}
+    if lost := sorted(regions - {*new.document.labels.get("residency", ())}):
+        raise _refused(f"accounts demand the region {lost[0]}, which this document does not know.")
     plans = {one.plan for one in node.accounts.every()} | set(node.registry.passwords.sign_up_plans)
     for plan in sorted(plans):
         if plan not in new.plans:

@@ -71,6 +71,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "account.allow": Route("PUT", "/accounts/{account}/routes"),
     "account.keeping": Route("PUT", "/accounts/{account}/keeping"),
     "account.limit": Route("PUT", "/accounts/{account}/limits"),
+    "account.residency": Route("PUT", "/accounts/{account}/residency"),
     "key.list": Route("GET", "/keys"),
     "key.create": Route("POST", "/keys"),
     "key.show": Route("GET", "/key"),

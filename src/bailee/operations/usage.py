@@ -89,10 +89,10 @@ def show(
     until: str | None = None,
     of: str | None = None,
 ) -> UsageReport:
-    """What was used, by day, hour, person, organisation, team, account, key, client, model or
-    channel, from a day (UTC) up to the end of another; without days, this month. `of`: a person, an
-    organisation, a team (`org_…/name`) or an account; without one, of who asks, and for the
-    operator of everybody.
+    """What was used, by day, hour, person, organisation, team, account, key, client, model, channel
+    or upstream, from a day (UTC) up to the end of another; without days, this month. `of`: a
+    person, an organisation, a team (`org_…/name`) or an account; without one, of who asks, and for
+    the operator of everybody.
     """
     whose = _whose(asks, node, of)
     first, last = _days(asks.at, since, until)

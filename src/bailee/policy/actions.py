@@ -37,6 +37,10 @@ NAMED_FACTS: Final[dict[str, str]] = {
     "uses": "uses",
     "model": "models",
     "region": "regions",
+    "residency": "residencies",
+    "place": "places",
+    "team": "teams",
+    "client": "clients",
 }
 FLAGS: Final = (
     "zero_retention",
@@ -77,6 +81,10 @@ REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
 NEEDED_VALUES: Final[dict[str, frozenset[str]]] = {
     "models": frozenset({"other"}),
     "regions": frozenset({"elsewhere", "undeclared"}),
+    "residencies": frozenset({"anywhere"}),
+    "places": frozenset({"other"}),
+    "teams": frozenset({"other"}),
+    "clients": frozenset({"other"}),
 }
 
 
@@ -155,7 +163,7 @@ ACTIONS: Final[dict[str, Action]] = {
             "May what this request uses be used at this upstream?",
             ("plan", "credential", "upstream", "uses", "zero_retention"),
             ("deny", "allow"),
-            optional=("model", "region"),
+            optional=("model", "region", "residency", "place", "team", "client"),
         ),
         Action(
             "resume",

@@ -29,14 +29,15 @@ from bailee.policy.wording import outcome_in_words, upstream_in_words
 
 @dataclass(frozen=True, slots=True)
 class ModelService:
-    """A model's service: the channel of the policy that leads there, its name or host, and the
-    terms that it declares.
+    """A model's service: the channel of the policy that leads there, its name or host, the terms
+    that it declares, and how the operator calls it.
     """
 
     channel: str
     name: str
     local: bool = False
     terms: UpstreamTerms = field(default_factory=UpstreamTerms)
+    upstream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +260,8 @@ class _Content:
 
     def _providers(self) -> list[str]:
         known = self.policy.document.providers
-        found = [one.channel for one in self.running.upstreams if one.channel in known]
-        return found or list(known)
+        used = dict.fromkeys(one.channel for one in self.running.upstreams)
+        return [channel for channel in used if channel in known] or list(known)
 
     def _kept(self, plan: str, choice: str, *, zero: bool, of: str = "transcript") -> str:
         facts = Facts(plan, self._channel(), choice, zero, partner_programme=False)

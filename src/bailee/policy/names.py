@@ -34,6 +34,8 @@ _SWITCH: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 _SETTING: Final = re.compile(r"[a-z][A-Za-z0-9]*", re.ASCII)
 _HAVE_MORE: Final = ("client_version", "model", "region")
 """Optional facts whose values have more to them than a label."""
+ANYWHERE: Final = "anywhere"
+"""The residency of who demands no region."""
 _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}", re.ASCII)
 
 
@@ -68,6 +70,7 @@ class DocumentNames:
         self.client_versions = self._versions(root)
         self.models = self._families(root, "model")
         self.regions = self._families(root, "region")
+        self._check_residencies(root)
         self.switches: dict[str, Text] = {}
         self.settings: list[str] = []
         for name, table in root.table("switches").named():
@@ -187,6 +190,17 @@ class DocumentNames:
             labels[name] = text_of(table)
         self.labels[fact] = labels
         return found
+
+    def _check_residencies(self, root: Table) -> None:
+        """What can be demanded is a region that the document tells apart."""
+        if not self._is_read("residency"):
+            return
+        table = root.table(NAMED_FACTS["residency"])
+        for name in self.labels["residency"]:
+            if name != ANYWHERE and name not in self.regions:
+                table.refuse(
+                    str(name), f"{name!r} is no region of this document.", "name it in [regions]"
+                )
 
     def _members(self, root: Table, key: str) -> list[tuple[str, Table]]:
         table = root.table(key)

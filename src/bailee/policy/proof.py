@@ -13,7 +13,9 @@ Rules kept here: a document is refused for
 * a **broken flow**: a flow that is not on or off exactly as its defaults and switches say;
 * **local transcripts** that the setting, or a person's word, could keep longer than the clauses do;
 * **resuming what is gone**: a clause that keeps what goes on with a session that was deleted, or an
-  account that was erased. No document brings that back.
+  account that was erased. No document brings that back;
+* **a residency that does not hold**: a clause that lets who demands a region be answered from
+  another one.
 
 Stricter means: an effect listed earlier in `actions`, or for what is kept, a shorter period.
 """
@@ -26,6 +28,7 @@ from dataclasses import dataclass
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS
 from bailee.policy.document import Clause, Condition, Document, Invariant
+from bailee.policy.names import ANYWHERE
 from bailee.policy.reading import DocumentProblem
 from bailee.policy.space import Combination, Region, Space, TooIntricate
 
@@ -70,6 +73,7 @@ def _problems(document: Document) -> Iterator[DocumentProblem]:
     yield from _flows(document, reached["send"])
     yield from _local_transcripts(document, reached["retain"])
     yield from _resuming(document, reached["resume"])
+    yield from _residing(document, reached["reach"])
 
 
 def written(combination: Combination, space: Space) -> str:
@@ -256,3 +260,21 @@ def _resuming(document: Document, found: list[ClauseReach]) -> Iterator[Document
                 f"{written(space.first(reach.decides & gone), space)}.",
                 "what was deleted or erased stays so: drop it",
             )
+
+
+def _residing(document: Document, found: list[ClauseReach]) -> Iterator[DocumentProblem]:
+    space = document.spaces["reach"]
+    for demanded in space.domains.get("residency", ()):
+        if demanded == ANYWHERE:
+            continue
+        scope = space.where("residency", (demanded,)) - space.where("region", (demanded,))
+        for reach in found:
+            broken = reach.decides & scope
+            if broken and reach.clause.effect == "allow":
+                yield DocumentProblem(
+                    document.file,
+                    reach.clause.line,
+                    f"{reach.clause.id} lets who demands {demanded} be answered from elsewhere: "
+                    f"{written(space.first(broken), space)}.",
+                    f"deny what has residency {demanded} and another region, before it",
+                )

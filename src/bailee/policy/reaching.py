@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailee.policy.document import Document
+from bailee.policy.names import ANYWHERE
 from bailee.policy.policy import Decision, Policy
 
 UNDECLARED: Final = "undeclared"
+OTHER: Final = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,17 @@ class UpstreamTerms:
 
 @dataclass(frozen=True, slots=True)
 class ReachFacts:
-    """What the policy asks of who makes a request. `credential` is "operator" or "own"."""
+    """What the policy asks of who makes a request. `credential` is "operator" or "own".
+    `residency`: the region that the account demands; `team`: theirs in their organisation, empty:
+    none; `client`: the program's name, empty: not known.
+    """
 
     plan: str
     credential: str
     zero_retention: bool
+    residency: str = ANYWHERE
+    team: str = ""
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +96,22 @@ class Reached:
         return self.decision.effect == "allow"
 
 
-def reach(
+def reach(  # noqa: PLR0917 - what it asks of is one thing each
     policy: Policy,
     who: ReachFacts,
     upstream: UpstreamTerms,
     models: Sequence[str],
     uses: Iterable[str],
+    name: str = "",
 ) -> Reached:
     """Whether a request may go to an upstream, and by which clause. `models`: those that it names,
-    none: it can't be told; `uses`: what it uses besides the conversation.
+    none: it can't be told; `uses`: what it uses besides the conversation. `name`: how the operator
+    calls the upstream.
     """
     asked = frozenset(uses) or {"conversation"}
     wanted = [use for use in reversed(list(policy.document.labels["uses"])) if use in asked]
     found = None
-    for place in _places(policy.document, upstream, models):
+    for place in _places(policy.document, upstream, models, name):
         for use in wanted:
             found = Reached(_decide(policy, who, place, str(use)), str(use))
             if not found.allowed:
@@ -110,14 +120,22 @@ def reach(
     return found
 
 
-def reaches_all(policy: Policy, who: ReachFacts, upstream: UpstreamTerms) -> bool:
+def reaches_all(policy: Policy, who: ReachFacts, upstream: UpstreamTerms, name: str = "") -> bool:
     """Whether nothing that a request could use, with any model, would be refused there."""
-    document = policy.document
-    return all(
-        _decide(policy, who, place, str(use)).effect == "allow"
-        for place in _places(document, upstream, ())
-        for use in document.labels["uses"]
-    )
+    return all(_possible(policy, who, upstream, name))
+
+
+def reaches_any(policy: Policy, who: ReachFacts, upstream: UpstreamTerms, name: str = "") -> bool:
+    """Whether there is anything that a request could use, with some model, and go there."""
+    return any(_possible(policy, who, upstream, name))
+
+
+def _possible(
+    policy: Policy, who: ReachFacts, upstream: UpstreamTerms, name: str
+) -> Iterator[bool]:
+    for place in _places(policy.document, upstream, (), name):
+        for use in policy.document.labels["uses"]:
+            yield _decide(policy, who, place, str(use)).effect == "allow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +145,12 @@ class _Place:
     upstream: str
     region: str
     model: str
+    name: str
 
 
-def _places(document: Document, upstream: UpstreamTerms, models: Sequence[str]) -> Iterator[_Place]:
+def _places(
+    document: Document, upstream: UpstreamTerms, models: Sequence[str], name: str
+) -> Iterator[_Place]:
     """Each once. Without a model: all that there may be."""
     families = document.models
     if models:
@@ -143,6 +164,7 @@ def _places(document: Document, upstream: UpstreamTerms, models: Sequence[str]) 
             if terms is None or not terms.region
             else _family(document.regions, terms.region.lower(), "elsewhere"),
             model,
+            name,
         )
         for terms, model in pairs
     )
@@ -150,6 +172,11 @@ def _places(document: Document, upstream: UpstreamTerms, models: Sequence[str]) 
 
 def _family(families: Mapping[str, tuple[str, ...]], name: str, other: str) -> str:
     return next((one for one, begins in families.items() if name.startswith(begins)), other)
+
+
+def named_in(document: Document, fact: str, name: str) -> str:
+    """A name as a document's fact: the value that is called so, or `other`."""
+    return name if name in document.labels.get(fact, ()) else OTHER
 
 
 def _decide(policy: Policy, who: ReachFacts, place: _Place, use: str) -> Decision:
@@ -161,5 +188,9 @@ def _decide(policy: Policy, who: ReachFacts, place: _Place, use: str) -> Decisio
         "region": place.region,
         "model": place.model,
         "uses": use,
+        "residency": who.residency,
+        "place": named_in(policy.document, "place", place.name),
+        "team": named_in(policy.document, "team", who.team),
+        "client": named_in(policy.document, "client", who.client),
     }
     return policy.decide("reach", {fact: known[fact] for fact in policy.document.facts["reach"]})

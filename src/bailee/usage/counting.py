@@ -50,6 +50,7 @@ class UseOf(NamedTuple):
     key_id: str
     client: str
     channel: str
+    upstream: str
     own: bool
     seconds: float
     failed: bool
@@ -87,8 +88,8 @@ class _Sum:
     metered: int = 0
 
 
-_Alike = tuple[int, str, str, str, str, str, bool]
-"""Hour, account, key, client, model, channel, own."""
+_Alike = tuple[int, str, str, str, str, str, str, bool]
+"""Hour, account, key, client, model, channel, upstream, own."""
 
 
 class UsageCounting:
@@ -164,13 +165,14 @@ class UsageCounting:
 
     def _sum(self, use: UseOf, model: str) -> _Sum:
         hour = int(use.at) // HOUR * HOUR
-        alike = (hour, use.account, use.key_id, use.client, model, use.channel, use.own)
+        where = (use.channel, use.upstream, use.own)
+        alike = (hour, use.account, use.key_id, use.client, model, *where)
         one = self._sums.get(alike)
         if one is None:
             model = self._bounded(hour, use.account, model)
-            alike = (hour, use.account, use.key_id, use.client, model, use.channel, use.own)
+            alike = (hour, use.account, use.key_id, use.client, model, *where)
             if len(self._sums) >= _MOST:
-                alike = (hour, use.account, "", _OTHER, _OTHER, use.channel, use.own)
+                alike = (hour, use.account, "", _OTHER, _OTHER, *where)
             one = self._sums.setdefault(alike, _Sum())
         return one
 
@@ -214,7 +216,7 @@ class UsageCounting:
                     setattr(one, name, getattr(one, name) + getattr(found, name))
 
     def _row(self, alike: _Alike, found: _Sum) -> list[CountedUse]:
-        hour, account, key_id, client, model, channel, own = alike
+        hour, account, key_id, client, model, channel, upstream, own = alike
         holder = self._holder(account, key_id)
         until = None if holder is None else holder.until(self._from_unix(hour))
         if holder is None or until is None:
@@ -247,6 +249,7 @@ class UsageCounting:
                 client,
                 named,
                 channel,
+                upstream,
                 own,
                 int(until.timestamp()),
                 amounts,

@@ -2,8 +2,9 @@
 
 Rules kept here:
 
-* Counts alone: who, by which key, client, model and channel, how many tokens, at what cost and how
-  long it took; never content. So they are kept of a zero-retention key too, as the policy says.
+* Counts alone: who, by which key, client, model, channel and upstream, how many tokens, at what
+  cost and how long it took; never content. So they are kept of a zero-retention key too, as the
+  policy says.
 * A row lives as long as the policy's clause said when it was counted, and goes with a sweep. When a
   person is erased, their rows become part of a total that names nobody.
 * Nobody makes rows without end: an account has `_MOST_MODELS` models an hour, the rest are `other`.
@@ -44,6 +45,7 @@ BY: Final = (
     "client",
     "model",
     "channel",
+    "upstream",
 )
 """By what counts can be asked for."""
 
@@ -63,6 +65,7 @@ class CountedUse:
     client: str
     model: str
     channel: str
+    upstream: str
     own: bool
     until: int
     amounts: tuple[int, ...]
@@ -247,8 +250,9 @@ def _row(one: CountedUse) -> dict[str, object]:
     return {
         "hour": one.hour, "account": one.account, "person": one.person,
         "organisation": one.organisation, "team": one.team, "key_id": one.key_id,
-        "client": one.client, "model": one.model, "channel": one.channel, "own": int(one.own),
-        "until": one.until, "slowest": one.slowest, **dict(zip(SUMS, one.amounts, strict=True)),
+        "client": one.client, "model": one.model, "channel": one.channel,
+        "upstream": one.upstream, "own": int(one.own), "until": one.until,
+        "slowest": one.slowest, **dict(zip(SUMS, one.amounts, strict=True)),
     }  # fmt: skip
 
 

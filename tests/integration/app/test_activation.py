@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from bailee.accounts import OPERATOR
 from bailee.app.access import GatewayPolicyAccess
 from bailee.config import load as load_settings
 from bailee.errors import BaileeError, InputError, IntegrityError
@@ -164,6 +166,27 @@ def test_a_document_is_refused_and_nothing_changes(
         place.activate(document, **given)
     assert 1 == len(place.ask("policy.activations"))
     assert [] == place.ask("policy.notices", key=place.key)
+
+
+@pytest.mark.row("P5", "O4")
+def test_a_document_without_a_region_that_is_demanded_is_refused(place: Firm) -> None:
+    """Until nobody demands it any more."""
+    own = HELD.replace('"region", "residency"]', '"region"]').replace(
+        'residency = "anywhere", ', ""
+    )
+    own = re.sub(r"\n\[residencies\].*?\n\n", "\n\n", own, flags=re.S)
+    concerned = r'\[\[(?:reach|invariant)\]\]\nid = "[^"]*residency-.*?(?=\n\[|\Z)'
+    own = re.sub(concerned, "", own, flags=re.S)
+    account = place.node.accounts.first()
+    assert account is not None
+    place.node.accounts.demand_residency(account.account_id, "eu", by=OPERATOR)
+
+    with pytest.raises(
+        BaileeError, match="demand the region eu, which this document does not know"
+    ):
+        place.activate(own)
+    place.node.accounts.demand_residency(account.account_id, None, by=OPERATOR)
+    place.activate(own)
 
 
 @pytest.mark.row("P5")

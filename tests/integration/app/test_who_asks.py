@@ -45,6 +45,10 @@ FORBIDS: Mapping[str, frozenset[str]] = {
     "mia": OPERATORS, "acme": OPERATORS | {"owner", "admin"},
 }  # fmt: skip
 """Who forbids it on an account."""
+DEMANDS: Mapping[str, frozenset[str]] = {
+    "mia": OPERATORS, "acme": OPERATORS | {"owner"},
+}  # fmt: skip
+"""Who says from where an account is answered."""
 KEEPING = ("sessions.may_keep", "sessions.keep", "sessions.release")
 
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
@@ -157,7 +161,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def test_no_operation_is_without_a_rule() -> None:
     """Whoever adds one says who may ask for it."""
-    known = {*MIAS, *KEEPING, "account.keeping", *THE_HOMES, *ELSEWHERE}
+    known = {*MIAS, *KEEPING, "account.keeping", "account.residency", *THE_HOMES, *ELSEWHERE}
     assert known == set(table.OPERATIONS)
 
 
@@ -171,6 +175,18 @@ def test_who_keeps_a_session_and_who_forbids_it(whose: str, stage: Stage) -> Non
     account = stage.account[whose]
     may = stage.may("account.keeping", FORBIDS[whose], account=account, forbidden=False)
     assert FORBIDS[whose] == may
+
+
+@pytest.mark.row("O4")
+@pytest.mark.parametrize("whose", list(DEMANDS))
+def test_who_demands_a_region(whose: str, stage: Stage) -> None:
+    """The operator, and an organisation's owners; what holds is in the account's summary."""
+    account = stage.account[whose]
+    assert DEMANDS[whose] == stage.may(
+        "account.residency", DEMANDS[whose], account=account, region="eu"
+    )
+    assert "eu" == stage.ask("operator", "account.show", id=account)["residency"]
+    stage.ask("operator", "account.residency", account=account)
 
 
 @pytest.mark.row("G2")

@@ -241,6 +241,7 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
     )
     node.registry.people.set_operator(made["person"], False, by=OPERATOR)
     place.ask("account.limit", account=kept["account"], stored_mb=7)
+    place.ask("account.residency", account=kept["account"], region="eu")
     place.take_log()
     place.restore()
     with place.restored() as restored:
@@ -256,6 +257,7 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
         assert ["owner"] == [one.role for one in members]
         assert not registry.people.get(made["person"]).operator
         assert 7 == keys.get(kept["account"]).stored_mb
+        assert "eu" == keys.get(kept["account"]).residency
 
 
 @pytest.mark.row("R5", "O1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -94,3 +95,26 @@ def test_what_each_upstream_keeps_is_on_it() -> None:
         ("models.test", "keeps what is sent for 30 days, does not train on it"),
         ("rock.test", "declares no terms: taken to keep everything and to train on it"),
     ] == [(one.name, one.terms) for one in found]
+
+
+@pytest.mark.row("O4")
+def test_of_several_upstreams_those_are_on_it_that_a_clause_lets_the_account_reach() -> None:
+    """Where a region is demanded, that and the upstreams there; none where the document that holds
+    does not know the region.
+    """
+    here = UpstreamTerms(DeclaredTerms(retains=False, trains=False, region="eu-west-1"))
+    there = UpstreamTerms(DeclaredTerms(retains=True, trains=False, region="us"))
+    services = (
+        ModelService("api", "us.test", terms=there, upstream="upstream"),
+        ModelService("api", "eu.test", terms=here, upstream="europe"),
+    )
+    running = Configuration("http://127.0.0.1:1", False, services, "folder", "file")
+    team = account("team")
+
+    def shown(region: str | None) -> tuple[str | None, list[str]]:
+        found = label(POLICY, replace(team, residency=region), running, "en")
+        return found.residency, [one.name for one in found.upstreams]
+
+    assert (None, ["us.test", "eu.test"]) == shown(None)
+    assert ("eu", ["eu.test"]) == shown("eu")
+    assert (None, []) == shown("mars")

@@ -33,7 +33,7 @@ SMALL = SMALL.replace(', selected_by = "CLAUDE_CODE_USE_FOUNDRY"', "")
 def test_ways_decide_what_going_one_by_one_decides() -> None:
     """Each combination alone, decided by the software: the same clause, as often as was counted."""
     found = check(SMALL.encode(), "small.toml")
-    assert found.combinations < 70_000
+    assert found.combinations < 110_000
     for action in ACTIONS:
         space = found.policy.document.spaces[action]
         alone = Counter(

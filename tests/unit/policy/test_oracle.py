@@ -207,28 +207,38 @@ def test_passing_is_what_was_promised(policy: Policy) -> None:
 @pytest.mark.row("O4", "R2", "P1")
 def test_reaching_is_what_was_promised(policy: Policy) -> None:
     """For every combination: a zero-retention key on the operator's credential holds conversations
-    where nothing is kept, and does nothing else; every other key what it asks for.
+    where nothing is kept, and does nothing else; every other key what it asks for; and who demands
+    a region is answered from there alone, on whatever credential.
     """
     document = policy.document
     upstreams = ("keeps_nothing", "keeps", "trains", "undeclared")
     tools = ("code_execution", "mcp_connector", "web_search", "other")
     uses = ("conversation", "files", "batches", "storage", *tools, "unread")
     count = 0
-    for plan, credential, upstream, use, model, region, zero in product(
+    for plan, credential, upstream, use, model, region, demanded, zero in product(
         PLANS,
         ("operator", "own"),
         upstreams,
         uses,
         document.labels["model"],
-        document.labels["region"],
+        ("us", "eu", "elsewhere", "undeclared"),
+        ("anywhere", "us", "eu"),
         YES_NO,
     ):
         facts = {"plan": plan, "credential": credential, "upstream": upstream, "uses": use}
         decision = policy.decide(
-            "reach", {**facts, "model": model, "region": region, "zero_retention": zero}
+            "reach",
+            {
+                **facts,
+                "model": model,
+                "region": region,
+                "residency": demanded,
+                "zero_retention": zero,
+            },
         )
         strict = zero and credential == "operator"
         expected = not strict or (upstream, use) == ("keeps_nothing", "conversation")
+        expected = expected and demanded in ("anywhere", region)
         assert ("allow" if expected else "deny") == decision.effect
         assert decision.clause.startswith("reach.")
         count += 1

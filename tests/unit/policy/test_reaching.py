@@ -24,6 +24,15 @@ USUAL = ReachFacts("api", "operator", zero_retention=False)
 MIXED = UpstreamTerms(NOTHING, (("keeps-*", KEEPS), ("exact", KEEPS)))
 
 
+def without(text: str, *invariants: str) -> str:
+    """A document's text without some invariants."""
+    for name in invariants:
+        start = text.index(f'[[invariant]]\nid = "{name}"')
+        end = text.find("[[", start + 2)
+        text = text[:start] + (text[end:] if end > 0 else "")
+    return text
+
+
 def by(policy: Policy, upstream: UpstreamTerms, *models: str, uses: tuple[str, ...] = ()) -> str:
     """The clause that decides about a zero-retention key's request."""
     return reach(policy, ZERO, upstream, models, uses).decision.clause
@@ -74,12 +83,9 @@ zh = "仅限美国境内。"
 id = "reach.own-credential"
 """
     own = own.replace('[[reach]]\nid = "reach.own-credential"\n', clause, 1)
-    start = own.index('[[invariant]]\nid = "ordinary-keys-reach"')
-    end = own.find("[[", start + 2)
-    own = own[:start] + (own[end:] if end > 0 else "")
-    start = own.index('[[invariant]]\nid = "zero-retention-can-work"')
-    end = own.find("[[", start + 2)
-    policy = from_bytes((own[:start] + (own[end:] if end > 0 else "")).encode(), "own.toml")
+    own = without(own, "ordinary-keys-reach")
+    own = without(own, "zero-retention-can-work", "residency-eu-can-work")
+    policy = from_bytes(own.encode(), "own.toml")
     gov = ReachFacts("gov", "operator", zero_retention=False)
     us = DeclaredTerms(retains=True, trains=False, region="us-east-1")
 

@@ -249,7 +249,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 1047): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 1070): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; "
         "105 combinations.",
@@ -372,3 +372,21 @@ def test_no_document_brings_back_what_was_deleted(shipped: str, refused: Refused
     )
     (problem,) = refused(text).problems
     assert "resume.deleted keeps what goes on with what is gone" in problem.reason
+
+
+@pytest.mark.row("O4", "P2")
+def test_no_document_answers_from_elsewhere_than_demanded(shipped: str, refused: Refused) -> None:
+    """A clause that lets it is refused, also where no invariant forbids it; and what can be
+    demanded is a region that the document tells apart.
+    """
+    start = shipped.index('[[invariant]]\nid = "residency-us-holds"')
+    end = shipped.index('[[invariant]]\nid = "residency-us-can-work"')
+    text = (shipped[:start] + shipped[end:]).replace(
+        'region = ["us", "elsewhere", "undeclared"]', 'region = ["us", "undeclared"]'
+    )
+    found = refused(text).problems
+    assert "lets who demands eu be answered from elsewhere: " in found[0].reason
+    assert "region=elsewhere" in found[0].reason
+
+    unknown = shipped.replace("\nanywhere = {", '\nmars = { en = "m", zh = "m" }\nanywhere = {')
+    assert "'mars' is no region of this document." in refused(unknown).problems[0].reason

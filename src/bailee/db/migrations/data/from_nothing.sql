@@ -11,7 +11,7 @@ CREATE TABLE accounts (
 	training_choice VARCHAR NOT NULL, 
 	chosen_at DATETIME, 
 	partner_programme BOOLEAN NOT NULL, 
-	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, no_keeping BOOLEAN DEFAULT '0' NOT NULL, 
+	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, no_keeping BOOLEAN DEFAULT '0' NOT NULL, residency VARCHAR, 
 	CONSTRAINT pk_accounts PRIMARY KEY (id)
 );
 
@@ -92,7 +92,7 @@ CREATE TABLE exchanges (
 	started FLOAT NOT NULL, 
 	ended FLOAT NOT NULL, 
 	outcome VARCHAR NOT NULL, 
-	status INTEGER NOT NULL, mac BLOB, 
+	status INTEGER NOT NULL, 
 	CONSTRAINT pk_exchanges PRIMARY KEY (id), 
 	CONSTRAINT fk_exchanges_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id), 
 	CONSTRAINT fk_exchanges_segment_id_segments FOREIGN KEY(segment_id) REFERENCES segments (id)
@@ -394,7 +394,7 @@ CREATE TABLE identity (
 CREATE TABLE tombstones (
 	digest BLOB NOT NULL, 
 	owner VARCHAR NOT NULL, 
-	until DATETIME NOT NULL, mac BLOB, again BLOB, 
+	until DATETIME NOT NULL, mac BLOB, 
 	CONSTRAINT pk_tombstones PRIMARY KEY (digest)
 );
 
@@ -429,7 +429,7 @@ CREATE TABLE unkept (
 CREATE TABLE stored (
 	owner VARCHAR NOT NULL, 
 	living INTEGER NOT NULL, 
-	gone INTEGER NOT NULL, mac BLOB, 
+	gone INTEGER NOT NULL, 
 	CONSTRAINT pk_stored PRIMARY KEY (owner)
 );
 
@@ -678,36 +678,6 @@ CREATE TABLE service_accounts (
 	CONSTRAINT fk_service_accounts_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id)
 );
 
-CREATE TABLE usage_counts (
-	hour BIGINT NOT NULL, 
-	account VARCHAR NOT NULL, 
-	person VARCHAR NOT NULL, 
-	organisation VARCHAR NOT NULL, 
-	team VARCHAR NOT NULL, 
-	key_id VARCHAR NOT NULL, 
-	client VARCHAR NOT NULL, 
-	model VARCHAR NOT NULL, 
-	channel VARCHAR NOT NULL, 
-	own INTEGER NOT NULL, 
-	until BIGINT NOT NULL, 
-	requests BIGINT NOT NULL, 
-	errors BIGINT NOT NULL, 
-	refused BIGINT NOT NULL, 
-	aborted BIGINT NOT NULL, 
-	estimated BIGINT NOT NULL, 
-	unpriced BIGINT NOT NULL, 
-	input BIGINT NOT NULL, 
-	output BIGINT NOT NULL, 
-	cache_read BIGINT NOT NULL, 
-	cache_write_5m BIGINT NOT NULL, 
-	cache_write_1h BIGINT NOT NULL, 
-	thinking BIGINT NOT NULL, 
-	money BIGINT NOT NULL, 
-	milliseconds BIGINT NOT NULL, 
-	slowest BIGINT NOT NULL, 
-	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, team, key_id, client, model, channel, own)
-);
-
 CREATE TABLE policy_documents (
 	sha256 VARCHAR NOT NULL, 
 	version VARCHAR NOT NULL, 
@@ -750,6 +720,37 @@ CREATE TABLE organisation_keys (
 	mac BLOB, 
 	CONSTRAINT pk_organisation_keys PRIMARY KEY (organisation_id), 
 	CONSTRAINT fk_organisation_keys_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
+CREATE TABLE usage_counts (
+	hour BIGINT NOT NULL, 
+	account VARCHAR NOT NULL, 
+	person VARCHAR NOT NULL, 
+	organisation VARCHAR NOT NULL, 
+	team VARCHAR NOT NULL, 
+	key_id VARCHAR NOT NULL, 
+	client VARCHAR NOT NULL, 
+	model VARCHAR NOT NULL, 
+	channel VARCHAR NOT NULL, 
+	upstream VARCHAR NOT NULL, 
+	own INTEGER NOT NULL, 
+	until BIGINT NOT NULL, 
+	requests BIGINT NOT NULL, 
+	errors BIGINT NOT NULL, 
+	refused BIGINT NOT NULL, 
+	aborted BIGINT NOT NULL, 
+	estimated BIGINT NOT NULL, 
+	unpriced BIGINT NOT NULL, 
+	input BIGINT NOT NULL, 
+	output BIGINT NOT NULL, 
+	cache_read BIGINT NOT NULL, 
+	cache_write_5m BIGINT NOT NULL, 
+	cache_write_1h BIGINT NOT NULL, 
+	thinking BIGINT NOT NULL, 
+	money BIGINT NOT NULL, 
+	milliseconds BIGINT NOT NULL, 
+	slowest BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, team, key_id, client, model, channel, upstream, own)
 );
 
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -872,8 +873,6 @@ CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
 
 CREATE INDEX ix_telemetry_files_shelf ON telemetry_files (shelf);
 
-CREATE INDEX ix_tombstones_again ON tombstones (again);
-
 CREATE INDEX ix_tombstones_owner ON tombstones (owner);
 
 CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
@@ -894,5 +893,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0084');
+INSERT INTO alembic_version VALUES ('0086');
 
