@@ -92,7 +92,7 @@ CREATE TABLE exchanges (
 	started FLOAT NOT NULL, 
 	ended FLOAT NOT NULL, 
 	outcome VARCHAR NOT NULL, 
-	status INTEGER NOT NULL, 
+	status INTEGER NOT NULL, mac BLOB, 
 	CONSTRAINT pk_exchanges PRIMARY KEY (id), 
 	CONSTRAINT fk_exchanges_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id), 
 	CONSTRAINT fk_exchanges_segment_id_segments FOREIGN KEY(segment_id) REFERENCES segments (id)
@@ -394,7 +394,7 @@ CREATE TABLE identity (
 CREATE TABLE tombstones (
 	digest BLOB NOT NULL, 
 	owner VARCHAR NOT NULL, 
-	until DATETIME NOT NULL, mac BLOB, 
+	until DATETIME NOT NULL, mac BLOB, again BLOB, 
 	CONSTRAINT pk_tombstones PRIMARY KEY (digest)
 );
 
@@ -429,7 +429,7 @@ CREATE TABLE unkept (
 CREATE TABLE stored (
 	owner VARCHAR NOT NULL, 
 	living INTEGER NOT NULL, 
-	gone INTEGER NOT NULL, 
+	gone INTEGER NOT NULL, mac BLOB, 
 	CONSTRAINT pk_stored PRIMARY KEY (owner)
 );
 
@@ -753,6 +753,14 @@ CREATE TABLE usage_counts (
 	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, team, key_id, client, model, channel, upstream, own)
 );
 
+CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER accounts_mac_update AFTER UPDATE OF "id", "name", "plan", "training_choice", "chosen_at", "partner_programme", "created_at", "person_id", "organisation_id", "partner_since", "unrecorded_routes", "chosen_number", "partner_number", "stored_mb", "no_keeping", "residency" ON accounts WHEN OLD.mac IS row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."name", OLD."plan", OLD."training_choice", OLD."chosen_at", OLD."partner_programme", OLD."created_at", OLD."person_id", OLD."organisation_id", OLD."partner_since", OLD."unrecorded_routes", OLD."chosen_number", OLD."partner_number", OLD."stored_mb", OLD."no_keeping", OLD."residency") AS BLOB)) BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER api_keys_mac_insert AFTER INSERT ON api_keys BEGIN UPDATE api_keys SET mac = row_mac(CAST(printf('api_keys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", NEW."name", quote(NEW."digest"), NEW."zero_retention", NEW."created_at", NEW."revoked_at", NEW."person_id", NEW."created_by", NEW."scope", NEW."expires_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER api_keys_mac_update AFTER UPDATE OF "id", "account_id", "name", "digest", "zero_retention", "created_at", "revoked_at", "person_id", "created_by", "scope", "expires_at" ON api_keys WHEN OLD.mac IS row_mac(CAST(printf('api_keys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."account_id", OLD."name", quote(OLD."digest"), OLD."zero_retention", OLD."created_at", OLD."revoked_at", OLD."person_id", OLD."created_by", OLD."scope", OLD."expires_at") AS BLOB)) BEGIN UPDATE api_keys SET mac = row_mac(CAST(printf('api_keys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", NEW."name", quote(NEW."digest"), NEW."zero_retention", NEW."created_at", NEW."revoked_at", NEW."person_id", NEW."created_by", NEW."scope", NEW."expires_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -761,9 +769,53 @@ CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 
 
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' AND NOT (NEW.sealed IS NULL AND NEW.number IS OLD.number AND NEW.at IS OLD.at AND NEW.kind IS OLD.kind AND NEW.subject IS OLD.subject AND NEW.body IS OLD.body AND NEW.whose IS OLD.whose) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 
+CREATE TRIGGER cloud_holdings_mac_insert AFTER INSERT ON cloud_holdings BEGIN UPDATE cloud_holdings SET mac = row_mac(CAST(printf('cloud_holdings/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."session_id", NEW."data_class", NEW."period", NEW."clause", NEW."document", NEW."expires_at", NEW."pieces", NEW."bytes") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER cloud_holdings_mac_update AFTER UPDATE OF "session_id", "data_class", "period", "clause", "document", "expires_at", "pieces", "bytes" ON cloud_holdings WHEN OLD.mac IS row_mac(CAST(printf('cloud_holdings/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."session_id", OLD."data_class", OLD."period", OLD."clause", OLD."document", OLD."expires_at", OLD."pieces", OLD."bytes") AS BLOB)) BEGIN UPDATE cloud_holdings SET mac = row_mac(CAST(printf('cloud_holdings/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."session_id", NEW."data_class", NEW."period", NEW."clause", NEW."document", NEW."expires_at", NEW."pieces", NEW."bytes") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER cloud_sessions_mac_insert AFTER INSERT ON cloud_sessions BEGIN UPDATE cloud_sessions SET mac = row_mac(CAST(printf('cloud_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", NEW."by", NEW."plan", NEW."zero_retention", NEW."agent", NEW."network", NEW."state", NEW."end", NEW."problem", NEW."security", NEW."transcript", NEW."created_at", NEW."started_at", NEW."last_activity", NEW."ended_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER cloud_sessions_mac_update AFTER UPDATE OF "id", "owner", "by", "plan", "zero_retention", "agent", "network", "state", "end", "problem", "security", "transcript", "created_at", "started_at", "last_activity", "ended_at" ON cloud_sessions WHEN OLD.mac IS row_mac(CAST(printf('cloud_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", OLD."by", OLD."plan", OLD."zero_retention", OLD."agent", OLD."network", OLD."state", OLD."end", OLD."problem", OLD."security", OLD."transcript", OLD."created_at", OLD."started_at", OLD."last_activity", OLD."ended_at") AS BLOB)) BEGIN UPDATE cloud_sessions SET mac = row_mac(CAST(printf('cloud_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", NEW."by", NEW."plan", NEW."zero_retention", NEW."agent", NEW."network", NEW."state", NEW."end", NEW."problem", NEW."security", NEW."transcript", NEW."created_at", NEW."started_at", NEW."last_activity", NEW."ended_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER consent_records_mac_insert AFTER INSERT ON consent_records BEGIN UPDATE consent_records SET mac = row_mac(CAST(printf('consent_records/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", NEW."at", NEW."old", NEW."new", NEW."notice", NEW."language", NEW."source", NEW."purpose", NEW."notice_version", NEW."actor", NEW."number") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER consent_records_mac_update AFTER UPDATE OF "id", "account_id", "at", "old", "new", "notice", "language", "source", "purpose", "notice_version", "actor", "number" ON consent_records WHEN OLD.mac IS row_mac(CAST(printf('consent_records/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."account_id", OLD."at", OLD."old", OLD."new", OLD."notice", OLD."language", OLD."source", OLD."purpose", OLD."notice_version", OLD."actor", OLD."number") AS BLOB)) BEGIN UPDATE consent_records SET mac = row_mac(CAST(printf('consent_records/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", NEW."at", NEW."old", NEW."new", NEW."notice", NEW."language", NEW."source", NEW."purpose", NEW."notice_version", NEW."actor", NEW."number") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
 CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records WHEN NOT (NEW."id" IS OLD."id" AND NEW."account_id" IS OLD."account_id" AND NEW."at" IS OLD."at" AND NEW."old" IS OLD."old" AND NEW."new" IS OLD."new" AND NEW."notice" IS OLD."notice" AND NEW."language" IS OLD."language" AND NEW."source" IS OLD."source" AND NEW."purpose" IS OLD."purpose" AND NEW."notice_version" IS OLD."notice_version" AND NEW."actor" IS OLD."actor" AND NEW."number" IS OLD."number") BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
+
+CREATE TRIGGER erasures_mac_insert AFTER INSERT ON erasures BEGIN UPDATE erasures SET mac = row_mac(CAST(printf('erasures/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."person_id", NEW."account_id", NEW."state", NEW."requested_by", NEW."requested_at", NEW."finished_at", NEW."receipt", quote(NEW."traces")) AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER erasures_mac_update AFTER UPDATE OF "id", "person_id", "account_id", "state", "requested_by", "requested_at", "finished_at", "receipt", "traces" ON erasures WHEN OLD.mac IS row_mac(CAST(printf('erasures/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."person_id", OLD."account_id", OLD."state", OLD."requested_by", OLD."requested_at", OLD."finished_at", OLD."receipt", quote(OLD."traces")) AS BLOB)) BEGIN UPDATE erasures SET mac = row_mac(CAST(printf('erasures/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."person_id", NEW."account_id", NEW."state", NEW."requested_by", NEW."requested_at", NEW."finished_at", NEW."receipt", quote(NEW."traces")) AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER exchanges_mac_insert AFTER INSERT ON exchanges BEGIN UPDATE exchanges SET mac = row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."session_id", NEW."number", NEW."segment_id", NEW."offset", NEW."length", NEW."exchange_id", NEW."started", NEW."ended", NEW."outcome", NEW."status") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER exchanges_mac_update AFTER UPDATE OF "id", "session_id", "number", "segment_id", "offset", "length", "exchange_id", "started", "ended", "outcome", "status" ON exchanges WHEN OLD.mac IS row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."session_id", OLD."number", OLD."segment_id", OLD."offset", OLD."length", OLD."exchange_id", OLD."started", OLD."ended", OLD."outcome", OLD."status") AS BLOB)) BEGIN UPDATE exchanges SET mac = row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."session_id", NEW."number", NEW."segment_id", NEW."offset", NEW."length", NEW."exchange_id", NEW."started", NEW."ended", NEW."outcome", NEW."status") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER feedback_reports_mac_insert AFTER INSERT ON feedback_reports BEGIN UPDATE feedback_reports SET mac = row_mac(CAST(printf('feedback_reports/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", NEW."person_id", NEW."key_id", quote(NEW."sent_as"), NEW."parts", NEW."bytes", NEW."received_at", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."state", NEW."issue", NEW."changed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER feedback_reports_mac_update AFTER UPDATE OF "id", "account_id", "person_id", "key_id", "sent_as", "parts", "bytes", "received_at", "expires_at", "period", "clause", "document", "state", "issue", "changed_at" ON feedback_reports WHEN OLD.mac IS row_mac(CAST(printf('feedback_reports/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."account_id", OLD."person_id", OLD."key_id", quote(OLD."sent_as"), OLD."parts", OLD."bytes", OLD."received_at", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."state", OLD."issue", OLD."changed_at") AS BLOB)) BEGIN UPDATE feedback_reports SET mac = row_mac(CAST(printf('feedback_reports/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", NEW."person_id", NEW."key_id", quote(NEW."sent_as"), NEW."parts", NEW."bytes", NEW."received_at", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."state", NEW."issue", NEW."changed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER group_grants_mac_insert AFTER INSERT ON group_grants BEGIN UPDATE group_grants SET mac = row_mac(CAST(printf('group_grants/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."person_id", NEW."provider_id", NEW."role", NEW."rule", NEW."team", NEW."team_rule", NEW."since") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER group_grants_mac_update AFTER UPDATE OF "organisation_id", "person_id", "provider_id", "role", "rule", "team", "team_rule", "since" ON group_grants WHEN OLD.mac IS row_mac(CAST(printf('group_grants/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."organisation_id", OLD."person_id", OLD."provider_id", OLD."role", OLD."rule", OLD."team", OLD."team_rule", OLD."since") AS BLOB)) BEGIN UPDATE group_grants SET mac = row_mac(CAST(printf('group_grants/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."person_id", NEW."provider_id", NEW."role", NEW."rule", NEW."team", NEW."team_rule", NEW."since") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER group_rules_mac_insert AFTER INSERT ON group_rules BEGIN UPDATE group_rules SET mac = row_mac(CAST(printf('group_rules/1,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."claim", NEW."scope", NEW."rules") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER group_rules_mac_update AFTER UPDATE OF "organisation_id", "claim", "scope", "rules" ON group_rules WHEN OLD.mac IS row_mac(CAST(printf('group_rules/1,%Q,%Q,%Q,%Q', OLD."organisation_id", OLD."claim", OLD."scope", OLD."rules") AS BLOB)) BEGIN UPDATE group_rules SET mac = row_mac(CAST(printf('group_rules/1,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."claim", NEW."scope", NEW."rules") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER holds_mac_insert AFTER INSERT ON holds BEGIN UPDATE holds SET mac = row_mac(CAST(printf('holds/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."subject", NEW."reason", NEW."state", NEW."requested_at", NEW."placed_at", NEW."released_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER holds_mac_update AFTER UPDATE OF "id", "subject", "reason", "state", "requested_at", "placed_at", "released_at" ON holds WHEN OLD.mac IS row_mac(CAST(printf('holds/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."subject", OLD."reason", OLD."state", OLD."requested_at", OLD."placed_at", OLD."released_at") AS BLOB)) BEGIN UPDATE holds SET mac = row_mac(CAST(printf('holds/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."subject", NEW."reason", NEW."state", NEW."requested_at", NEW."placed_at", NEW."released_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER home_clock_mac_insert AFTER INSERT ON home_clock BEGIN UPDATE home_clock SET mac = row_mac(CAST(printf('home_clock/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."now", NEW."unset", NEW."boot", NEW."held", NEW."told") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER home_clock_mac_update AFTER UPDATE OF "id", "now", "unset", "boot", "held", "told" ON home_clock WHEN OLD.mac IS row_mac(CAST(printf('home_clock/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."now", OLD."unset", OLD."boot", OLD."held", OLD."told") AS BLOB)) BEGIN UPDATE home_clock SET mac = row_mac(CAST(printf('home_clock/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."now", NEW."unset", NEW."boot", NEW."held", NEW."told") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER identities_mac_insert AFTER INSERT ON identities BEGIN UPDATE identities SET mac = row_mac(CAST(printf('identities/1,%Q,%Q,%Q,%Q', quote(NEW."subject_index"), NEW."person_id", NEW."organisation_id", NEW."created_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER identities_mac_update AFTER UPDATE OF "subject_index", "person_id", "organisation_id", "created_at" ON identities WHEN OLD.mac IS row_mac(CAST(printf('identities/1,%Q,%Q,%Q,%Q', quote(OLD."subject_index"), OLD."person_id", OLD."organisation_id", OLD."created_at") AS BLOB)) BEGIN UPDATE identities SET mac = row_mac(CAST(printf('identities/1,%Q,%Q,%Q,%Q', quote(NEW."subject_index"), NEW."person_id", NEW."organisation_id", NEW."created_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE INDEX ix_answers_at ON answers (at);
 
@@ -873,6 +925,8 @@ CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
 
 CREATE INDEX ix_telemetry_files_shelf ON telemetry_files (shelf);
 
+CREATE INDEX ix_tombstones_again ON tombstones (again);
+
 CREATE INDEX ix_tombstones_owner ON tombstones (owner);
 
 CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
@@ -887,11 +941,103 @@ CREATE INDEX ix_usage_reservations_subject ON usage_reservations (scope, subject
 
 CREATE INDEX ix_web_sessions_person_id ON web_sessions (person_id);
 
+CREATE TRIGGER kept_sessions_mac_insert AFTER INSERT ON kept_sessions BEGIN UPDATE kept_sessions SET mac = row_mac(CAST(printf('kept_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."session_id", NEW."owner", NEW."by", NEW."since", NEW."until", NEW."period", NEW."clause", NEW."document", NEW."state", NEW."released_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER kept_sessions_mac_update AFTER UPDATE OF "session_id", "owner", "by", "since", "until", "period", "clause", "document", "state", "released_at" ON kept_sessions WHEN OLD.mac IS row_mac(CAST(printf('kept_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."session_id", OLD."owner", OLD."by", OLD."since", OLD."until", OLD."period", OLD."clause", OLD."document", OLD."state", OLD."released_at") AS BLOB)) BEGIN UPDATE kept_sessions SET mac = row_mac(CAST(printf('kept_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."session_id", NEW."owner", NEW."by", NEW."since", NEW."until", NEW."period", NEW."clause", NEW."document", NEW."state", NEW."released_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER key_snapshots_mac_insert AFTER INSERT ON key_snapshots BEGIN UPDATE key_snapshots SET mac = row_mac(CAST(printf('key_snapshots/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."place", NEW."generation", NEW."taken_at", NEW."until", NEW."gone_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER key_snapshots_mac_update AFTER UPDATE OF "id", "place", "generation", "taken_at", "until", "gone_at" ON key_snapshots WHEN OLD.mac IS row_mac(CAST(printf('key_snapshots/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."place", OLD."generation", OLD."taken_at", OLD."until", OLD."gone_at") AS BLOB)) BEGIN UPDATE key_snapshots SET mac = row_mac(CAST(printf('key_snapshots/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."place", NEW."generation", NEW."taken_at", NEW."until", NEW."gone_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER memberships_mac_insert AFTER INSERT ON memberships BEGIN UPDATE memberships SET mac = row_mac(CAST(printf('memberships/1,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."person_id", NEW."role", NEW."joined_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER memberships_mac_update AFTER UPDATE OF "organisation_id", "person_id", "role", "joined_at" ON memberships WHEN OLD.mac IS row_mac(CAST(printf('memberships/1,%Q,%Q,%Q,%Q', OLD."organisation_id", OLD."person_id", OLD."role", OLD."joined_at") AS BLOB)) BEGIN UPDATE memberships SET mac = row_mac(CAST(printf('memberships/1,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."person_id", NEW."role", NEW."joined_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER organisation_keys_mac_insert AFTER INSERT ON organisation_keys BEGIN UPDATE organisation_keys SET mac = row_mac(CAST(printf('organisation_keys/1,%Q,%Q', NEW."organisation_id", NEW."most_days") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER organisation_keys_mac_update AFTER UPDATE OF "organisation_id", "most_days" ON organisation_keys WHEN OLD.mac IS row_mac(CAST(printf('organisation_keys/1,%Q,%Q', OLD."organisation_id", OLD."most_days") AS BLOB)) BEGIN UPDATE organisation_keys SET mac = row_mac(CAST(printf('organisation_keys/1,%Q,%Q', NEW."organisation_id", NEW."most_days") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER passkeys_mac_insert AFTER INSERT ON passkeys BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER passkeys_mac_update AFTER UPDATE OF "id", "person_id", "public_key", "sign_count", "name", "created_at", "last_used_at" ON passkeys WHEN OLD.mac IS row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(OLD."id"), OLD."person_id", quote(OLD."public_key"), OLD."sign_count", quote(OLD."name"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER persons_mac_insert AFTER INSERT ON persons BEGIN UPDATE persons SET mac = row_mac(CAST(printf('persons/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."email_index"), quote(NEW."email"), NEW."password", NEW."operator", NEW."created_at", NEW."erased_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER persons_mac_update AFTER UPDATE OF "id", "email_index", "email", "password", "operator", "created_at", "erased_at" ON persons WHEN OLD.mac IS row_mac(CAST(printf('persons/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."email_index"), quote(OLD."email"), OLD."password", OLD."operator", OLD."created_at", OLD."erased_at") AS BLOB)) BEGIN UPDATE persons SET mac = row_mac(CAST(printf('persons/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."email_index"), quote(NEW."email"), NEW."password", NEW."operator", NEW."created_at", NEW."erased_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER policy_activations_mac_insert AFTER INSERT ON policy_activations BEGIN UPDATE policy_activations SET mac = row_mac(CAST(printf('policy_activations/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."number", NEW."at", NEW."document", NEW."before", NEW."by", NEW."since", NEW."sessions", NEW."accounts", NEW."told") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER policy_activations_mac_update AFTER UPDATE OF "number", "at", "document", "before", "by", "since", "sessions", "accounts", "told" ON policy_activations WHEN OLD.mac IS row_mac(CAST(printf('policy_activations/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."number", OLD."at", OLD."document", OLD."before", OLD."by", OLD."since", OLD."sessions", OLD."accounts", OLD."told") AS BLOB)) BEGIN UPDATE policy_activations SET mac = row_mac(CAST(printf('policy_activations/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."number", NEW."at", NEW."document", NEW."before", NEW."by", NEW."since", NEW."sessions", NEW."accounts", NEW."told") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER providers_mac_insert AFTER INSERT ON providers BEGIN UPDATE providers SET mac = row_mac(CAST(printf('providers/1,%Q,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."domain", NEW."issuer", NEW."client_id", NEW."secret_env") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER providers_mac_update AFTER UPDATE OF "organisation_id", "domain", "issuer", "client_id", "secret_env" ON providers WHEN OLD.mac IS row_mac(CAST(printf('providers/1,%Q,%Q,%Q,%Q,%Q', OLD."organisation_id", OLD."domain", OLD."issuer", OLD."client_id", OLD."secret_env") AS BLOB)) BEGIN UPDATE providers SET mac = row_mac(CAST(printf('providers/1,%Q,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."domain", NEW."issuer", NEW."client_id", NEW."secret_env") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER receipts_mac_insert AFTER INSERT ON receipts BEGIN UPDATE receipts SET mac = row_mac(CAST(printf('receipts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."subject", NEW."state", NEW."requested_at", NEW."inaccessible_at", NEW."deferred_at", NEW."key_destroyed_at", NEW."backups_unrecoverable_at", NEW."reclaimed_at", NEW."owner", NEW."part_of", NEW."generation", NEW."data_class", NEW."by") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER receipts_mac_update AFTER UPDATE OF "id", "kind", "subject", "state", "requested_at", "inaccessible_at", "deferred_at", "key_destroyed_at", "backups_unrecoverable_at", "reclaimed_at", "owner", "part_of", "generation", "data_class", "by" ON receipts WHEN OLD.mac IS row_mac(CAST(printf('receipts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."kind", OLD."subject", OLD."state", OLD."requested_at", OLD."inaccessible_at", OLD."deferred_at", OLD."key_destroyed_at", OLD."backups_unrecoverable_at", OLD."reclaimed_at", OLD."owner", OLD."part_of", OLD."generation", OLD."data_class", OLD."by") AS BLOB)) BEGIN UPDATE receipts SET mac = row_mac(CAST(printf('receipts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."subject", NEW."state", NEW."requested_at", NEW."inaccessible_at", NEW."deferred_at", NEW."key_destroyed_at", NEW."backups_unrecoverable_at", NEW."reclaimed_at", NEW."owner", NEW."part_of", NEW."generation", NEW."data_class", NEW."by") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER retention_moves_mac_insert AFTER INSERT ON retention_moves BEGIN UPDATE retention_moves SET mac = row_mac(CAST(printf('retention_moves/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", NEW."choice_at", NEW."requested_at", NEW."total", NEW."seen", NEW."moved", NEW."seen_to", NEW."finished_at", NEW."policy_number") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER retention_moves_mac_update AFTER UPDATE OF "id", "owner", "choice_at", "requested_at", "total", "seen", "moved", "seen_to", "finished_at", "policy_number" ON retention_moves WHEN OLD.mac IS row_mac(CAST(printf('retention_moves/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", OLD."choice_at", OLD."requested_at", OLD."total", OLD."seen", OLD."moved", OLD."seen_to", OLD."finished_at", OLD."policy_number") AS BLOB)) BEGIN UPDATE retention_moves SET mac = row_mac(CAST(printf('retention_moves/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", NEW."choice_at", NEW."requested_at", NEW."total", NEW."seen", NEW."moved", NEW."seen_to", NEW."finished_at", NEW."policy_number") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER service_accounts_mac_insert AFTER INSERT ON service_accounts BEGIN UPDATE service_accounts SET mac = row_mac(CAST(printf('service_accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."organisation_id", NEW."key_id", NEW."issuer", NEW."audience", NEW."claims", NEW."created_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER service_accounts_mac_update AFTER UPDATE OF "id", "organisation_id", "key_id", "issuer", "audience", "claims", "created_at" ON service_accounts WHEN OLD.mac IS row_mac(CAST(printf('service_accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."organisation_id", OLD."key_id", OLD."issuer", OLD."audience", OLD."claims", OLD."created_at") AS BLOB)) BEGIN UPDATE service_accounts SET mac = row_mac(CAST(printf('service_accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."organisation_id", NEW."key_id", NEW."issuer", NEW."audience", NEW."claims", NEW."created_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER sessions_mac_insert AFTER INSERT ON sessions BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER sessions_mac_update AFTER UPDATE OF "id", "owner", "client_session", "data_class", "plan", "channel", "key_id", "started", "last_activity", "last_request", "uses", "exchanges", "bytes", "expires_at", "period", "clause", "document", "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "last_consent", "kept_until" ON sessions WHEN OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until") AS BLOB)) BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER sign_in_terms_mac_insert AFTER INSERT ON sign_in_terms BEGIN UPDATE sign_in_terms SET mac = row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', NEW."organisation_id", NEW."provider_only") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER sign_in_terms_mac_update AFTER UPDATE OF "organisation_id", "provider_only" ON sign_in_terms WHEN OLD.mac IS row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', OLD."organisation_id", OLD."provider_only") AS BLOB)) BEGIN UPDATE sign_in_terms SET mac = row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', NEW."organisation_id", NEW."provider_only") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER sign_ins_mac_insert AFTER INSERT ON sign_ins BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER sign_ins_mac_update AFTER UPDATE OF "key_id", "person_id", "organisation_id", "provider", "provider_token", "client", "number", "created_at", "renewed_at" ON sign_ins WHEN OLD.mac IS row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."key_id", OLD."person_id", OLD."organisation_id", quote(OLD."provider"), quote(OLD."provider_token"), quote(OLD."client"), OLD."number", OLD."created_at", OLD."renewed_at") AS BLOB)) BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER spool_positions_mac_insert AFTER INSERT ON spool_positions BEGIN UPDATE spool_positions SET mac = row_mac(CAST(printf('spool_positions/1,%Q,%Q,%Q', NEW."file", NEW."next", quote(NEW."ahead")) AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER spool_positions_mac_update AFTER UPDATE OF "file", "next", "ahead" ON spool_positions WHEN OLD.mac IS row_mac(CAST(printf('spool_positions/1,%Q,%Q,%Q', OLD."file", OLD."next", quote(OLD."ahead")) AS BLOB)) BEGIN UPDATE spool_positions SET mac = row_mac(CAST(printf('spool_positions/1,%Q,%Q,%Q', NEW."file", NEW."next", quote(NEW."ahead")) AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER stored_mac_insert AFTER INSERT ON stored BEGIN UPDATE stored SET mac = row_mac(CAST(printf('stored/1,%Q,%Q,%Q', NEW."owner", NEW."living", NEW."gone") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER stored_mac_update AFTER UPDATE OF "owner", "living", "gone" ON stored WHEN OLD.mac IS row_mac(CAST(printf('stored/1,%Q,%Q,%Q', OLD."owner", OLD."living", OLD."gone") AS BLOB)) BEGIN UPDATE stored SET mac = row_mac(CAST(printf('stored/1,%Q,%Q,%Q', NEW."owner", NEW."living", NEW."gone") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER tombstones_mac_insert AFTER INSERT ON tombstones BEGIN UPDATE tombstones SET mac = row_mac(CAST(printf('tombstones/1,%Q,%Q,%Q,%Q', quote(NEW."digest"), NEW."owner", NEW."until", quote(NEW."again")) AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER tombstones_mac_update AFTER UPDATE OF "digest", "owner", "until", "again" ON tombstones WHEN OLD.mac IS row_mac(CAST(printf('tombstones/1,%Q,%Q,%Q,%Q', quote(OLD."digest"), OLD."owner", OLD."until", quote(OLD."again")) AS BLOB)) BEGIN UPDATE tombstones SET mac = row_mac(CAST(printf('tombstones/1,%Q,%Q,%Q,%Q', quote(NEW."digest"), NEW."owner", NEW."until", quote(NEW."again")) AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER trainers_mac_insert AFTER INSERT ON trainers BEGIN UPDATE trainers SET mac = row_mac(CAST(printf('trainers/1,%Q,%Q', NEW."person_id", NEW."since") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER trainers_mac_update AFTER UPDATE OF "person_id", "since" ON trainers WHEN OLD.mac IS row_mac(CAST(printf('trainers/1,%Q,%Q', OLD."person_id", OLD."since") AS BLOB)) BEGIN UPDATE trainers SET mac = row_mac(CAST(printf('trainers/1,%Q,%Q', NEW."person_id", NEW."since") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER training_exports_mac_insert AFTER INSERT ON training_exports BEGIN UPDATE training_exports SET mac = row_mac(CAST(printf('training_exports/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."place", NEW."format", NEW."state", NEW."began_at", NEW."finished_at", NEW."by", NEW."policy", NEW."since", NEW."shards", NEW."entry", NEW."document", NEW."names_model") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER training_exports_mac_update AFTER UPDATE OF "id", "place", "format", "state", "began_at", "finished_at", "by", "policy", "since", "shards", "entry", "document", "names_model" ON training_exports WHEN OLD.mac IS row_mac(CAST(printf('training_exports/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."place", OLD."format", OLD."state", OLD."began_at", OLD."finished_at", OLD."by", OLD."policy", OLD."since", OLD."shards", OLD."entry", OLD."document", OLD."names_model") AS BLOB)) BEGIN UPDATE training_exports SET mac = row_mac(CAST(printf('training_exports/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."place", NEW."format", NEW."state", NEW."began_at", NEW."finished_at", NEW."by", NEW."policy", NEW."since", NEW."shards", NEW."entry", NEW."document", NEW."names_model") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER training_sessions_mac_insert AFTER INSERT ON training_sessions BEGIN UPDATE training_sessions SET mac = row_mac(CAST(printf('training_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."export", NEW."session", NEW."owner", NEW."shard", NEW."rows", NEW."clause", NEW."consent", NEW."word", NEW."left") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER training_sessions_mac_update AFTER UPDATE OF "export", "session", "owner", "shard", "rows", "clause", "consent", "word", "left" ON training_sessions WHEN OLD.mac IS row_mac(CAST(printf('training_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."export", OLD."session", OLD."owner", OLD."shard", OLD."rows", OLD."clause", OLD."consent", OLD."word", OLD."left") AS BLOB)) BEGIN UPDATE training_sessions SET mac = row_mac(CAST(printf('training_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."export", NEW."session", NEW."owner", NEW."shard", NEW."rows", NEW."clause", NEW."consent", NEW."word", NEW."left") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
 CREATE UNIQUE INDEX uq_accounts_organisation_id ON accounts (organisation_id);
 
 CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
+
+CREATE TRIGGER usage_limits_mac_insert AFTER INSERT ON usage_limits BEGIN UPDATE usage_limits SET mac = row_mac(CAST(printf('usage_limits/1,%Q,%Q,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."measure", NEW."span", NEW."amount") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER usage_limits_mac_update AFTER UPDATE OF "scope", "subject", "measure", "span", "amount" ON usage_limits WHEN OLD.mac IS row_mac(CAST(printf('usage_limits/1,%Q,%Q,%Q,%Q,%Q', OLD."scope", OLD."subject", OLD."measure", OLD."span", OLD."amount") AS BLOB)) BEGIN UPDATE usage_limits SET mac = row_mac(CAST(printf('usage_limits/1,%Q,%Q,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."measure", NEW."span", NEW."amount") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER usage_models_mac_insert AFTER INSERT ON usage_models BEGIN UPDATE usage_models SET mac = row_mac(CAST(printf('usage_models/1,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."models") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER usage_models_mac_update AFTER UPDATE OF "scope", "subject", "models" ON usage_models WHEN OLD.mac IS row_mac(CAST(printf('usage_models/1,%Q,%Q,%Q', OLD."scope", OLD."subject", OLD."models") AS BLOB)) BEGIN UPDATE usage_models SET mac = row_mac(CAST(printf('usage_models/1,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."models") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 INSERT INTO alembic_version VALUES ('0086');
 
