@@ -4,6 +4,7 @@ was is said in the answer, the record, the counts and the privacy label.
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from bailee.policy.loading import content
 from bailee.testing.upstream import ScriptedUpstream, Text
+from support.browsers.browsing import Visitor
 from support.clients.programs import Bailee
 
 pytestmark = pytest.mark.row("O4")
@@ -194,6 +196,23 @@ def test_which_it_was_is_in_the_record_and_the_counts(place: Place) -> None:
 
     shown = place.bailee.json("config", "show")
     assert "in eu-central-1" in shown["upstreams.europe"]["value"]
+
+
+def test_the_privacy_label_says_from_where(place: Place) -> None:
+    """The organisation's page names the region and the upstream there, and no other."""
+    place.demand("eu")
+    page = f"/organisations/{place.organisation}"
+    for language, words in (
+        ("en", ("answered from the European Union alone", "does not train on it, in eu-central-1")),
+        ("zh", ("只由位于欧盟的上游回答", "不用于训练，位于 eu-central-1")),
+    ):
+        visitor = Visitor(place.bailee.ready["console"], accept_language=language)
+        link = re.search(r"http\S+", place.bailee.run("sign-in").stdout)
+        assert link is not None
+        visitor.get(link[0])
+        shown = visitor.get(page).text
+        assert [] == [one for one in words if one not in shown]
+        assert "in us" not in shown and "位于 us" not in shown
 
 
 def test_a_document_of_ones_own_chooses_by_program_and_name(place: Place) -> None:
