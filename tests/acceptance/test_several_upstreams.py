@@ -4,6 +4,7 @@ was is said in the answer, the record, the counts and the privacy label.
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from typing import Any, NamedTuple
 import anthropic
 import pytest
 
+from bailee.policy.loading import content
 from bailee.testing.upstream import ScriptedUpstream, Text
+from support.browsers.browsing import Visitor
 from support.clients.programs import Bailee
 
 pytestmark = pytest.mark.row("O4")
@@ -65,6 +68,45 @@ class Place(NamedTuple):
             model="claude-sonnet-4-5", max_tokens=9, messages=MESSAGES, **more
         )
         return str(raw.headers["x-bailee-upstream"])
+
+
+OWN_CLAUSE = """[places]
+europe = { en = "our service in Europe", zh = "我们在欧洲的服务" }
+other = { en = "another", zh = "其他" }
+
+[clients]
+anthropic-sdk = { en = "our programs", zh = "我们的程序" }
+other = { en = "another program", zh = "其他程序" }
+
+[[reach]]
+id = "reach.programs"
+heading = "flow"
+rows = ["O4"]
+when = { client = "anthropic-sdk", model = "claude", place = "other", credential = "operator" }
+then = "deny"
+en = "What our programs ask of Claude goes to our service in Europe alone."
+zh = "我们的程序向 Claude 提出的请求只发往我们在欧洲的服务。"
+
+[[reach]]
+id = "reach.residency-us"
+"""
+
+
+def own_document() -> str:
+    """The shipped document with a clause that chooses by a program and an upstream's name."""
+    text = content().decode()
+    reads = '"region", "residency"]'
+    text = text.replace(reads, '"region", "residency", "place", "client"]', 1)
+    text = text.replace('[[reach]]\nid = "reach.residency-us"\n', "\n" + OWN_CLAUSE, 1)
+    for name in (
+        "ordinary-keys-reach",
+        "zero-retention-can-work",
+        "residency-us-can-work",
+        "residency-eu-can-work",
+    ):
+        at = text.index("when = { ", text.index(f'id = "{name}"'))
+        text = text[:at] + text[at:].replace("when = { ", 'when = { client = "other", ', 1)
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +196,48 @@ def test_which_it_was_is_in_the_record_and_the_counts(place: Place) -> None:
 
     shown = place.bailee.json("config", "show")
     assert "in eu-central-1" in shown["upstreams.europe"]["value"]
+
+
+def test_the_privacy_label_says_from_where(place: Place) -> None:
+    """The organisation's page names the region and the upstream there, and no other."""
+    place.demand("eu")
+    page = f"/organisations/{place.organisation}"
+    for language, words in (
+        ("en", ("answered from the European Union alone", "does not train on it, in eu-central-1")),
+        ("zh", ("只由位于欧盟的上游回答", "不用于训练，位于 eu-central-1")),
+    ):
+        visitor = Visitor(place.bailee.ready["console"], accept_language=language)
+        link = re.search(r"http\S+", place.bailee.run("sign-in").stdout)
+        assert link is not None
+        visitor.get(link[0])
+        shown = visitor.get(page).text
+        assert [] == [one for one in words if one not in shown]
+        assert "in us" not in shown and "位于 us" not in shown
+
+
+def test_a_document_of_ones_own_chooses_by_program_and_name(place: Place) -> None:
+    """Activated, it holds from the next request on. What may be stored at a provider goes to one
+    upstream whatever the model, and says so where that refuses it.
+    """
+    place.bailee.json("account", "residency", place.organisation, "--anywhere")
+    file = place.bailee.home.parent / "own.toml"
+    file.write_text(own_document())
+    activate = ("policy", "activate", str(file), "--reason", "the board's decision", "--yes")
+    assert 0 == place.bailee.run(*activate).returncode
+
+    place.europe.then(Text("from europe"))
+    assert "europe" == place.ask(place.usual)
+    with pytest.raises(anthropic.PermissionDeniedError, match="stays at one upstream") as refused:
+        place.ask(place.usual, extra_body={"container": "container_1"})
+    assert "(clause reach.programs)" in str(refused.value)
+    place.us.then(Text("from us"))
+    request = urllib.request.Request(
+        f"{place.bailee.ready['gateway']}/v1/messages",
+        b'{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[]}',
+        {"x-api-key": place.usual, "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert "upstream" == answer.headers["x-bailee-upstream"]
 
 
 def test_a_further_upstream_needs_a_first(bailee: Bailee) -> None:

@@ -253,6 +253,12 @@ Each exchange, as it ends:
     sys.stdout.flush()
 
 
+def _to_further(summary: ExchangeSummary, node: Node) -> str:
+    """Which upstream it went to, where that was not its channel's first."""
+    further = any(one.name == summary.upstream for one in node.settings.further)
+    return f" to {summary.upstream}" if further else ""
+
+
 def describe(summary: ExchangeSummary, node: Node) -> str:
     """One line about an exchange: what happened and what was decided; nothing of its content."""
     started = datetime.fromtimestamp(summary.started, UTC)
@@ -265,7 +271,7 @@ def describe(summary: ExchangeSummary, node: Node) -> str:
     parts = (
         f"{started:%H:%M:%S}",
         who,
-        f"{summary.method} {summary.path}",
+        f"{summary.method} {summary.path}{_to_further(summary, node)}",
         f"{summary.status} {summary.outcome}",
         f"{summary.bytes_in} B in, {summary.bytes_out} B out, {summary.seconds:.2f} s",
         kept,

@@ -64,6 +64,7 @@ from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
 
 _GRACE_SECONDS = 10.0
+_UPSTREAMS = 3  # as many as are kept open to, besides further ones
 _BY_ADDRESS = 128  # connections of one address to console or ingest
 
 
@@ -126,7 +127,7 @@ class Server:
         """Set once the first sweep has done what it is for."""
         self._parts = AsyncExitStack()
         self._sign_in = SignIn(node.clock)
-        self._descriptors = share_out(raise_limit())
+        self._descriptors = share_out(raise_limit(), _UPSTREAMS + len(node.settings.further))
         self._proxies = TrustedProxies()
         self._console = self._console_api = ""
 
