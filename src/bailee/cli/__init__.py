@@ -9,6 +9,7 @@ reads command lines.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from bailee.errors import BaileeError
 if TYPE_CHECKING:
     import typer
 
+_BEFORE_COLLECTING: Final = 50_000  # objects
 _COMMANDS: Final = {
     "up": (
         "up:up",
@@ -172,6 +174,8 @@ def _columns() -> int:
 
 def _run(first: list[str]) -> None:
     if first == ["code"]:
+        # A start makes much that stays, and nearly nothing that could be collected.
+        gc.set_threshold(_BEFORE_COLLECTING, 10, 10)
         from bailee.cli.coding import plain, work
 
         if (asked := plain(sys.argv[2:])) is not None:

@@ -93,10 +93,12 @@ def _anybodys(place: Path) -> bool:
 
 def project_days(folder: Path, most: int) -> tuple[int, str] | None:
     """For how many days the files of a folder's projects keep transcripts, and the project that
-    says so: the smallest number counts. What is no such number says nothing here.
+    says so: the smallest number counts. What is no such number says nothing here. Where a link
+    leads to the folder, the projects that it leads into count too.
     """
     found = []
-    for project in projects_of(folder):
+    ways = (folder, Path(os.path.realpath(folder)))
+    for project in dict.fromkeys(one for way in ways for one in projects_of(way)):
         for name in ("settings.local.json", "settings.json"):
             with suppress(OSError):
                 content = content_of(project / ".bailee" / name)

@@ -32,7 +32,7 @@ def test_what_changed_on_both_sides_stays_as_it_is_outside(real: Path) -> None:
     within = inside(shadow)
     (within / "HEAD").write_bytes(SIDE)
     (within / "packed-refs").write_bytes(b"%s refs/heads/b\n" % (b"b" * 40))
-    (within / "index").write_bytes(b"new")
+    (within / "ORIG_HEAD").write_bytes(b"new")
     (real / "HEAD").write_bytes(b"ref: refs/heads/outside\n")
     (real / "packed-refs").write_bytes(
         b"%s refs/heads/a\n%s refs/heads/c\n" % (b"a" * 40, b"c" * 40)
@@ -40,7 +40,7 @@ def test_what_changed_on_both_sides_stays_as_it_is_outside(real: Path) -> None:
 
     assert [f"{real}/HEAD"] == shadow.take_back()
     assert b"ref: refs/heads/outside\n" == (real / "HEAD").read_bytes()
-    assert b"new" == (real / "index").read_bytes()
+    assert b"new" == (real / "ORIG_HEAD").read_bytes()
     packed = (real / "packed-refs").read_bytes()
     assert b"%s refs/heads/b\n%s refs/heads/c\n" % (b"b" * 40, b"c" * 40) in packed
     assert b"refs/heads/a" not in packed

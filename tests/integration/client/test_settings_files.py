@@ -138,6 +138,9 @@ def test_a_roots_word_about_privacy_holds_in_what_lies_in_it(
     if whose == ".bailee":
         assert 7 == held.keep_days.value if held.keep_days else None
         assert (7, str(root)) == files.project_days(package / "deeper", 30)
+        link = root.with_name(f"{root.name}-link")
+        link.symlink_to(package / "deeper")
+        assert (7, str(root)) == files.project_days(link, 30)
 
 
 @pytest.mark.row("S6")
