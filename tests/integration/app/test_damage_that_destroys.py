@@ -154,6 +154,7 @@ def test_a_key_goes_at_its_time_whatever_one_row_says(
     assert 3 == len(kept)
     assert [] == [one for one in grove.node.receipts.all() if one.kind == "expiry"]
     assert {"KEK"} == grove.named()
+    assert [] != list(grove.node.ledger.entries(kind="keyring.damaged"))
     assert [] == list(grove.node.keyring.verify())
     assert {ONE: 2, TWO: 2} == grove.exchanges()
     assert "it stops" == grove.node.reports.open(report)["description"]
