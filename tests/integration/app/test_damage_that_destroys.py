@@ -204,6 +204,20 @@ def test_what_is_listed_and_counted_is_what_was_written(
             grove.exchanges()
 
 
+@pytest.mark.row("R1", "G3")
+@pytest.mark.parametrize("change", ["position = position + 1", "exchange = 1 - exchange"])
+def test_what_goes_on_refers_to_no_place_that_was_changed(grove: Grove, change: str) -> None:
+    """Where its first messages were said before is something else now: the next turn is shown as it
+    was said, and `verify` names the place.
+    """
+    grove.tampered(grove.data, f"UPDATE prefixes SET {change}")
+    grove.end(grove.begin(ONE, text="two"))
+    one, two, again = grove.node.vault.show(ONE).exchanges
+    assert two.messages == again.messages != one.messages
+    assert two.fields == again.fields
+    assert {"prefixes"} == grove.named()
+
+
 @pytest.mark.row("R6", "P4")
 def test_a_session_whose_rows_are_all_gone_is_missed(grove: Grove) -> None:
     """`verify` names whose it was and which: more was filed than there is, and its key is left."""
