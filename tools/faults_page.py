@@ -49,8 +49,9 @@ machine's time is taken | nothing | `tests/integration/app/test_damage_that_dest
 session | restore it from a backup | `tests/integration/app/test_damage_that_destroys.py` |
 
 Not noticed: a log that was cut short behind the last act, and held recorded exchanges alone; that
-all parts of a home were put back from the same older copy; a byte of where a message of a session
-was said before (`prefixes`), before the session is shown.
+all parts of a home were put back from the same older copy; what the keyring notes of a KEK beside
+when it goes and what it opens: that a key under it was destroyed (`dirty`), and that new keys go
+under it.
 """
 
 

@@ -118,7 +118,8 @@ prefixes = Table(
     Column("position", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-"""What a session has had: keyed digest → exchange number and position."""
+"""What a session has had: keyed digest → exchange number and position, which has its check above it
+(`vault.places`)."""
 
 conversation_links = Table(
     "conversation_links",

@@ -43,6 +43,8 @@ from bailee.vault import lookup
 from bailee.vault.conversations import Conversations, awaited
 from bailee.vault.delta import digest_key
 from bailee.vault.exchange import CapturedExchange, Terms
+from bailee.vault.known import Place
+from bailee.vault.places import stored
 from bailee.vault.record import seal_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.stored import EXCHANGE, PLACE, SESSION, Stored, Sums
@@ -184,6 +186,7 @@ class Batch:
         self._by_client: dict[bytes, str] = {}
         self._placed: list[tuple[BatchItem, Working, int]] = []
         self._rows: list[dict[str, object]] = []
+        self._wrong: dict[str, set[bytes]] = {}
         self._learned: list[dict[str, object]] = []
         self._noted: dict[bytes, str] = {}
         self._unfound: set[bytes] = set()  # links that the index did not have
@@ -287,8 +290,13 @@ class Batch:
             session.values["bytes"] += len(sealed)
             self._grow(session, len(sealed) + EXCHANGE + PLACE * len(packed.learned))
             self._learned += [
-                {"session_id": session.id, "digest": digest, "exchange": n, "position": position}
-                for digest, (n, position) in packed.learned.items()
+                {
+                    "session_id": session.id,
+                    "digest": digest,
+                    "exchange": place[0],
+                    "position": stored(digest_key(keys[session.id]), digest, place),
+                }
+                for digest, place in packed.learned.items()
             ]
 
     def put_rows(self, connection: Connection) -> None:
@@ -315,9 +323,18 @@ class Batch:
             raise OvertakenError
         self._segments.put_rows(connection)
         put(connection, exchanges, self._rows)
+        self._remove_wrong(connection)
         put(connection, prefixes, self._learned)
         self._put_links(connection)
         self._sums = self._stored.add(connection, self._grown)
+
+    def _remove_wrong(self, connection: Connection) -> None:
+        """Remove the places that are not what was written: others come where they were."""
+        for session_id, wrong in self._wrong.items():
+            for digest in wrong:
+                of_it = (prefixes.c.session_id == session_id) & (prefixes.c.digest == digest)
+                connection.execute(delete(prefixes).where(of_it))
+                self._grow(self._sessions[session_id], -PLACE)
 
     def _begun_elsewhere(self, connection: Connection) -> bool:
         """Whether a session that begins here has begun since by the id that its client gave it."""
@@ -506,11 +523,12 @@ class Batch:
         ]
         packed = self._bench.pack(asks)
         if isinstance(packed, Missing):
-            places = {
-                session_id: lookup.places(connection, session_id, digests)
-                for session_id, digests in packed.digests.items()
-                if session_id in self._sessions
-            }
+            places: dict[str, dict[bytes, Place]] = {}
+            for session_id, digests in packed.digests.items():
+                if session_id in self._sessions:
+                    key = digest_key(keys[session_id])
+                    places[session_id], wrong = lookup.places(connection, session_id, digests, key)
+                    self._wrong[session_id] = wrong
             packed = self._bench.pack(asks, places)
         assert not isinstance(packed, Missing)
         return packed

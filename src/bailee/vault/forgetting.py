@@ -419,6 +419,7 @@ class Forgetting:
     def rotate(self, now: datetime) -> Rotation:
         """Rotate the root; what that did."""
         with self._one:
+            self._mend()
             rotation = self._keyring.rotate_root()
             self._record(
                 "keyring.rotated",
@@ -426,7 +427,7 @@ class Forgetting:
                 {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
             )
             for kind, name in rotation.damaged:
-                self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
+                self._enter_damaged(kind, name)
             self.note_ended_roots(now)
             return rotation
 
@@ -440,10 +441,18 @@ class Forgetting:
                 return 0
             return self.receipts.rotated(ended.generation, ended.began, now)
 
-    def _destroy_due(self, now: datetime) -> int:
-        """Destroy the keys of ended epochs; first receipts, so that none is without."""
+    def _mend(self) -> None:
+        """Have the epochs of KEKs put right that are not what was written, and say which."""
         for kek_id in self._keyring.mend():
             self._damages.note(f"KEK {kek_id}", "its epoch was not what was written; it is again.")
+            self._enter_damaged("kek", kek_id)
+
+    def _enter_damaged(self, kind: str, name: str) -> None:
+        self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
+
+    def _destroy_due(self, now: datetime) -> int:
+        """Destroy the keys of ended epochs; first receipts, so that none is without."""
+        self._mend()
         due = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
         begun = [
             one for one in self.receipts.in_state(REQUESTED, INACCESSIBLE) if one.kind == EXPIRY

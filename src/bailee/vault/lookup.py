@@ -20,6 +20,7 @@ from bailee.db.checks import sound
 from bailee.db.engine import DbRow
 from bailee.db.vault import conversation_links, departed_sessions, prefixes, sessions
 from bailee.vault.known import Place
+from bailee.vault.places import told
 
 _AT_ONCE: Final = 500  # values in one query
 _WHICH: Final[BindParameter[object]] = bindparam("which", expanding=True)
@@ -73,10 +74,21 @@ def linked(connection: Connection, digests: Collection[bytes]) -> dict[bytes, st
     return {row.digest: row.session_id for row in _rows(connection, _LINKED, digests)}
 
 
-def places(connection: Connection, session: str, digests: Sequence[bytes]) -> dict[bytes, Place]:
-    """Of what a session is asked for, what it has had, and where."""
-    rows = _rows(connection, _PLACES, digests, session=session)
-    return {row.digest: (row.exchange, row.position) for row in rows}
+def places(
+    connection: Connection, session: str, digests: Sequence[bytes], key: bytes
+) -> tuple[dict[bytes, Place], set[bytes]]:
+    """Of what a session is asked for, what it has had, and where; and of what the place is not what
+    was written: it has to be stored anew. `key`: its own, for digests.
+    """
+    found: dict[bytes, Place] = {}
+    wrong: set[bytes] = set()
+    for row in _rows(connection, _PLACES, digests, session=session):
+        place = told(key, row.digest, row.exchange, row.position)
+        if place is None:
+            wrong.add(row.digest)
+        else:
+            found[row.digest] = place
+    return found, wrong
 
 
 def _rows(

@@ -9,18 +9,18 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, select
 
-from bailee.damage import UNREADABLE, Damaged, why
+from bailee.damage import UNREADABLE, UNSOUND, Damaged, why
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
-from bailee.db.vault import exchanges, holds, receipts, sessions
+from bailee.db.vault import exchanges, holds, prefixes, receipts, sessions
 from bailee.errors import IntegrityError, StorageError
 from bailee.keeping.holds import PLACED, key_name
 from bailee.keeping.receipts import (
@@ -32,6 +32,8 @@ from bailee.keeping.receipts import (
     RECLAIMED,
 )
 from bailee.keyring import Dek, Keyring
+from bailee.vault.delta import digest_key
+from bailee.vault.places import told
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
@@ -104,7 +106,11 @@ class Verifying:
                 places = select(*_OF_AN_EXCHANGE).where(theirs).order_by(exchanges.c.number)
                 for place in map(_Place._make, connection.execute(places)):
                     filed.setdefault(place.session_id, []).append(place)
+                said = connection.execute(
+                    select(prefixes).where(among(prefixes.c.session_id, [row.id for row in rows]))
+                ).all()
             keys = self.keyring.some([subject_of(row.id) for row in rows])
+            yield from self._places(said, keys)
             for row in rows:
                 self._count("sessions")
                 found = list(self._session(row, filed.get(row.id, []), keys[subject_of(row.id)]))
@@ -113,6 +119,21 @@ class Verifying:
             if len(rows) < _PORTION:
                 return
             after = rows[-1].id
+
+    def _places(
+        self, said: Sequence[DbRow], keys: Mapping[str, Dek | IntegrityError]
+    ) -> Iterator[Damaged]:
+        """Sessions of which the index has a place that is not what was written: what goes on with
+        it is stored anew, and refers to no such place.
+        """
+        digest_keys = {
+            name: digest_key(key.key) for name, key in keys.items() if isinstance(key, Dek)
+        }
+        for row in said:
+            key = digest_keys.get(subject_of(row.session_id))
+            if key and told(key, row.digest, row.exchange, row.position) is None:
+                where = f"prefixes {row.session_id}/{row.digest.hex()}"
+                yield Damaged(where, UNSOUND)
 
     def _lost(self) -> Iterator[Damaged]:
         """Accounts of which more was filed than there is, or less: rows are gone, or others' are

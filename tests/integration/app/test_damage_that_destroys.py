@@ -154,6 +154,7 @@ def test_a_key_goes_at_its_time_whatever_one_row_says(
     assert 3 == len(kept)
     assert [] == [one for one in grove.node.receipts.all() if one.kind == "expiry"]
     assert {"KEK"} == grove.named()
+    assert [] != list(grove.node.ledger.entries(kind="keyring.damaged"))
     assert [] == list(grove.node.keyring.verify())
     assert {ONE: 2, TWO: 2} == grove.exchanges()
     assert "it stops" == grove.node.reports.open(report)["description"]
@@ -201,6 +202,20 @@ def test_what_is_listed_and_counted_is_what_was_written(
         assert {"exchanges"} <= grove.named()
         with pytest.raises(IntegrityError):
             grove.exchanges()
+
+
+@pytest.mark.row("R1", "G3")
+@pytest.mark.parametrize("change", ["position = position + 1", "exchange = 1 - exchange"])
+def test_what_goes_on_refers_to_no_place_that_was_changed(grove: Grove, change: str) -> None:
+    """Where its first messages were said before is something else now: the next turn is shown as it
+    was said, and `verify` names the place.
+    """
+    grove.tampered(grove.data, f"UPDATE prefixes SET {change}")
+    grove.end(grove.begin(ONE, text="two"))
+    one, two, again = grove.node.vault.show(ONE).exchanges
+    assert two.messages == again.messages != one.messages
+    assert two.fields == again.fields
+    assert {"prefixes"} == grove.named()
 
 
 @pytest.mark.row("R6", "P4")
