@@ -2,11 +2,13 @@
 
 A home of sessions whose records do not compress, shipped in segments. A backup reads each file
 once, with its hash, and syncs it; a second one finds that nothing is new. A restore reads all
-twice: to check it before anything is written, and to copy it. Best of three.
+twice: to check it before anything is written, and to copy it. Best of three, by the clock and by
+the processor: a machine that others use gives `cp` and us a share of it, and we need more.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -53,12 +55,17 @@ def main() -> list[Line]:
 
             restored = _best(bring_back, lambda: shutil.rmtree(folder / "new", ignore_errors=True))
         copied = _best(lambda: _copy(home.path, folder / "cp"), lambda: _remove(folder / "cp"))
-    against = f"cp -r and sync {size / copied:,.0f} MB/s"
+    against = f"cp -r and sync {_rate(size, copied)}"
     return [
-        (f"backup of {size:,.0f} MB", f"{size / made:,.0f} MB/s", against),
-        ("the same once more, nothing new", f"{again:.2f} s", f"{made:.2f} s"),
-        ("restore, all checked before", f"{size / restored:,.0f} MB/s", against),
+        (f"backup of {size:,.0f} MB", _rate(size, made), against),
+        ("the same once more, nothing new", f"{again[0]:.2f} s", f"{made[0]:.2f} s"),
+        ("restore, all checked before", _rate(size, restored), against),
     ]
+
+
+def _rate(size: float, took: tuple[float, float]) -> str:
+    by_clock, of_processor = took
+    return f"{size / by_clock:,.0f} MB/s ({of_processor:.1f} s of processor)"
 
 
 def _fill(node: Node) -> None:
@@ -84,12 +91,13 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _best(work: Callable[[], None], before: Callable[[], None]) -> float:
-    """The least seconds of a few times."""
-    took = []
+def _best(work: Callable[[], None], before: Callable[[], None]) -> tuple[float, float]:
+    """The least seconds of a few times, by the clock and of the processor, children included."""
+    took, busy = [], []
     for _ in range(TIMES):
         before()
-        began = time.perf_counter()
+        began, was = time.perf_counter(), sum(os.times()[:4])
         work()
         took.append(time.perf_counter() - began)
-    return min(took)
+        busy.append(sum(os.times()[:4]) - was)
+    return min(took), min(busy)

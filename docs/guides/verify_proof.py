@@ -78,6 +78,8 @@ def read_trust(text):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
+        least = {"log": 2, "witness": 3, "group": 4, "quorum": 2}.get(words[0], 0)
+        demand(len(words) >= least, f"a line of the policy that begins with {words[0]} is cut off")
         if words[0] == "log":
             logs.append(read_key(words[1]))
         elif words[0] == "witness":

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copytree
 
 import pytest
 
+from bailee.testing import FakeClock
 from support.clients.programs import Bailee, message
+from support.homes.backed_up import BackedUp
 
 Serve = Callable[..., Bailee]
 
@@ -49,3 +52,20 @@ def test_a_home_is_backed_up_lost_and_restored(served: Serve, tmp_path: Path) ->
     assert [first] == [one["id"] for one in bailee.json("sessions", "list")]
     message(bailee.ready, "plums are over", key=made["key"])
     assert 2 == len(bailee.sessions(2))
+
+
+@pytest.mark.row("R5")
+def test_a_sweep_that_rotates_says_that_a_snapshot_of_the_keys_lives(tmp_path: Path) -> None:
+    """Older copies of the keyring open nothing then, and the snapshot with a backup does."""
+    yesterday = datetime.now(UTC) - timedelta(hours=25)  # so a rotation is due
+    place = BackedUp(tmp_path, clock=FakeClock(yesterday))
+    session = place.say(place.person("ann@example.com")["account"], "medlar")
+    place.back_up()
+    place.ask("sessions.delete", id=session)
+    place.node.close()
+    bailee = Bailee(tmp_path)  # on the same home
+    assert place.home.path == bailee.home
+    done = bailee.run("retention", "run")
+    said = done.stdout + done.stderr
+    assert "older copies of the keyring open none of it" in said
+    assert "A snapshot of the keys lives until" in said

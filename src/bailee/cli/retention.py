@@ -44,6 +44,8 @@ def run(as_json: JsonOption = False, home: PlaceOption = None) -> None:
             )
         if done["rotated"]:
             say("The root key was rotated: older copies of the keyring open none of it.")
+            if until := ask_one(home, "retention.watch")["keys_until"]:
+                note(_SNAPSHOT.format(moment(until)))
         _raise(done.parts("failed"))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -31,13 +31,13 @@ MARKER = "quince"
 class WithHistory(Logged):
     """A log with a history; in each run the last entry has something of a person's own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *runs: int) -> None:
         super().__init__(folder)
         self.history = History(self.folder, lambda: SECRET)
-        self.grow(*RUNS)
+        self.grow(*runs)
 
     def grow(
-        self, *runs: int, beside: Callable[[Sequence[Committed]], dict[str, bytes]] | None = None
+        self, *runs: int, beside: Callable[[Sequence[Committed]], Mapping[str, bytes]] | None = None
     ) -> None:
         """Take up runs of so many entries."""
         of_it = beside or self.history.files
@@ -72,7 +72,7 @@ class WithHistory(Logged):
 @pytest.fixture
 def log(tmp_path: Path) -> WithHistory:
     """A log whose runs end within a bundle, and go over several."""
-    return WithHistory(tmp_path)
+    return WithHistory(tmp_path, *RUNS)
 
 
 @pytest.mark.row("R5")
@@ -102,15 +102,12 @@ def _alone(rows: Sequence[Committed]) -> dict[str, bytes]:
 @pytest.mark.row("R5")
 def test_entries_from_before_there_were_runs_are_read_and_kept(tmp_path: Path) -> None:
     """One by one, in the same file as a run that came later."""
-    log = Logged(tmp_path)
-    there = WithHistory.__new__(WithHistory)
-    there.__dict__ |= log.__dict__
-    there.history = History(log.folder, lambda: SECRET)
-    there.grow(40, beside=_alone)
-    there.grow(300)
-    assert [] == there.wrong()
-    assert [*range(340)] == there.numbers(0)
-    assert [*range(17, 340)] == there.numbers(17)
+    log = WithHistory(tmp_path)
+    log.grow(40, beside=_alone)
+    log.grow(300)
+    assert [] == log.wrong()
+    assert [*range(340)] == log.numbers(0)
+    assert [*range(17, 340)] == log.numbers(17)
 
 
 @pytest.mark.row("R5")
