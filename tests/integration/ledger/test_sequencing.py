@@ -16,6 +16,7 @@ from bailee.ledger.folder import CHECKPOINT, Folder
 from bailee.ledger.signing import opened, trusting
 from bailee.ledger.tlog import notes
 from bailee.ledger.verifying import Check
+from bailee.testing.tampering import tamper
 from support.homes.logged import Logged
 
 
@@ -229,3 +230,27 @@ def test_a_home_from_before_gets_its_second_signature(tmp_path: Path) -> None:
     assert {one.key for one in both} == set(
         notes.read(log.folder.read(CHECKPOINT) or b"").verified([one.key for one in both])
     )
+
+
+@pytest.mark.row("P4")
+@pytest.mark.parametrize("rubbish", [b"{", b"\xff\xfe"], ids=["no-json", "no-text"])
+@pytest.mark.parametrize("given", [False, True], ids=["waiting", "has-its-leaf"])
+def test_an_entry_that_nobody_can_read_keeps_no_other_from_the_tree(
+    log: Logged, tmp_path: Path, rubbish: bytes, *, given: bool
+) -> None:
+    """It gets its leaf, a check names it, and what comes after is taken up."""
+    log.append(2)
+    log.sequencer.run()
+    log.append(3)
+    if given:
+        log.reopened(FailingFolder(log.folder.path, 0, persisted=False))._assigned(2)
+    damage = "UPDATE audit SET body = CAST(? AS TEXT) WHERE number = ?"
+    assert 1 == tamper(tmp_path / "data.db", damage, [rubbish, 4])
+    assert 5 == log.reopened().run()
+    log.append(1)
+    assert 6 == log.sequencer.run()
+    assert [*range(6)] == [leaf for leaf, _ in numbers(log)]
+    found = log.checked()
+    assert (6, 6) == (found.size, found.leaves)
+    assert any("4" in one.where for one in found.damaged)
+    assert 5 == len(list(log.ledger.entries()))
