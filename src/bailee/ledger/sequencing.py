@@ -22,18 +22,16 @@ Rows: P4.
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count, takewhile
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import orjson
 from sqlalchemy import Engine, bindparam, func, select
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import OperationalError
 
 from bailee.db.audit import UNSEALED, audit, audit_leaves
 from bailee.db.engine import DbRow, reading, storage_errors
@@ -47,12 +45,18 @@ from bailee.ledger.tlog import notes, tree
 from bailee.ledger.tlog.notes import Key, Note, Signer
 from bailee.ledger.tlog.tiles import WIDTH, Tiles, bundled, written
 from bailee.ledger.tlog.tree import Frontier
-from bailee.ledger.unreadable import COLUMNS, Waiting, one_by_one, stands_for
 
 _WHAT: Final = "the audit record's tree"
 PORTION: Final = 8192
 """So many leaves are given at once, at most."""
+_Waiting: TypeAlias = tuple[int, str, str, str, str, str | None, bytes | None]
+"""What `_WAITING` gives of an entry."""
 _WHOSE: Final = 5
+UNREADABLE: Final = "audit.unreadable"
+"""The kind of what stands for an entry that can't be read any more when it gets its leaf: a check
+names the entry, since that is not what lies in the record, and whoever restores is refused, since
+nobody knows what it said."""
+_NEVER: Final = written_moment(datetime(1970, 1, 1, tzinfo=UTC))
 ACCEPTED: Final = ("home.older_accepted", "data")
 """Kind and subject of the entry that says that an older copy of the data holds."""
 
@@ -63,8 +67,12 @@ _LAST: Final = select(
 )
 # By the driver itself, and the moment as a payload has it: what is made of a row here costs more
 # than to read it.
-_WAITING: Final = f"SELECT {COLUMNS} FROM audit WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - ours
-_NUMBERS: Final = "SELECT number FROM audit WHERE number > ? ORDER BY number LIMIT ?"
+_COLUMNS: Final = "number, replace(at, ' ', 'T') || '+00:00', kind, subject, body, whose, sealed"
+_WAITING: Final = f"SELECT {_COLUMNS} FROM audit WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
+_LEFT: Final = (
+    f"SELECT {_COLUMNS}, leaf, salt, digest, sealed_salt "  # noqa: S608 - names of ours
+    "FROM audit JOIN audit_leaves USING (number) WHERE leaf >= ? ORDER BY leaf LIMIT ?"
+)
 # So too, and all at once: to bind values row by row costs more than to insert them. A number that
 # is null has a row of its own.
 _INSERT_ALL: Final = (
@@ -74,12 +82,6 @@ _INSERT_ALL: Final = (
 )
 _INSERT: Final = (
     "INSERT INTO audit_leaves (leaf, number, salt, digest, sealed_salt) VALUES (?, ?, ?, ?, ?)"
-)
-_LEAVES_ALONE: Final = (
-    select(audit_leaves)
-    .where(audit_leaves.c.leaf >= bindparam("first"))
-    .order_by(audit_leaves.c.leaf)
-    .limit(bindparam("most"))
 )
 LEAVES: Final = (
     select(audit, *(one for one in audit_leaves.c if one.name != "number"))
@@ -228,25 +230,17 @@ class Sequencer:
         """A portion of the leaves that were given, and that the checkpoint does not have."""
         assert self._edge is not None
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            asked = {"first": self._edge.size, "most": PORTION}
-            try:
-                return [committed(row) for row in connection.execute(LEAVES, asked)]
-            except (OperationalError, ValueError, TypeError):  # one of them can't be read
-                leaves = connection.execute(_LEAVES_ALONE, asked).all()
-                driver = connection.connection.cursor()
-                found = {row[0]: row for row in one_by_one(driver, [one.number for one in leaves])}
-            return [
-                Committed(*found[one.number], one.leaf, one.salt, one.digest, one.sealed_salt)
-                for one in leaves
-                if one.number in found
-            ]
+            driver = connection.connection.cursor()
+            driver.execute(_LEFT, (self._edge.size, PORTION))
+            return [Committed._make(row) for row in driver.fetchall()]
 
     def _assigned(self, published: int) -> Sequence[Committed]:
         """Give entries that have none their leaves, a portion; these."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
             last, number = connection.execute(_LAST).one()
             driver = connection.connection.cursor()
-            found = _waiting(driver, number)
+            driver.execute(_WAITING, (number, PORTION))
+            found: Sequence[_Waiting] = driver.fetchall()
             rows = [*takewhile(lambda row: row[_WHOSE] != UNSEALED, found)]
             first = last + 1
             if first < published:
@@ -335,23 +329,12 @@ class Sequencer:
         return tree.frontier(last.size, tiles.hashes)
 
 
-def _waiting(driver: DBAPICursor, number: int) -> Sequence[Waiting]:
-    """A portion of the entries behind one with this number."""
-    asked = number, PORTION
-    try:
-        driver.execute(_WAITING, asked)
-        return driver.fetchall()
-    except sqlite3.OperationalError:  # a text that is none, or a disk that fails: then so does this
-        driver.execute(_NUMBERS, asked)
-        return [*one_by_one(driver, [row[0] for row in driver.fetchall()])]
-
-
 def _readable(row: Committed) -> Committed:
     """An entry; what stands for it if it can't be read. Its leaf stays."""
     try:
         payload_of(row)
     except (ValueError, TypeError):
-        return Committed(*stands_for(row.number), row.leaf, row.salt)
+        return Committed(row.number, _NEVER, UNREADABLE, "", "{}", None, None, row.leaf, row.salt)
     return row
 
 
