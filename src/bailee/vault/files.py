@@ -2,6 +2,9 @@
 
 An object of its own so that a test can put one in its place whose disk fails. Everything made here
 is for the owner's eyes only (folders 0700, files 0600).
+
+What is large is made durable step by step: who syncs a small record meanwhile waits for a step, and
+not until the disk has taken all that another wrote.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from bailee.syncing import sync_folder
 
-_ZEROS = bytes(1 << 20)
+_STEP: Final = 256 << 10  # of what is sealed, too (`keyring.wrapping.STEP`)
+_ZEROS: Final = bytes(_STEP)
 
 
 class Files:
@@ -46,10 +51,14 @@ class Files:
         return descriptor
 
     def write(self, descriptor: int, content: bytes, offset: int) -> None:
-        """Write all of `content` at `offset`."""
-        written = os.pwrite(descriptor, content, offset)
+        """Write all of `content` at `offset`. Of what is large each step is durable before the
+        next; the rest of it, and what is small, once it is synced.
+        """
+        view, written = memoryview(content), 0
         while written < len(content):
-            written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)
+            written += os.pwrite(descriptor, view[written : written + _STEP], offset + written)
+            if len(content) >= _STEP:
+                os.fdatasync(descriptor)
 
     def sync(self, descriptor: int) -> None:
         """Make what was written durable."""
