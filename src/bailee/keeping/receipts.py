@@ -50,6 +50,7 @@ from sqlalchemy import (
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import Query, reading, storage_errors
+from bailee.db.late import late
 from bailee.db.pages import following
 from bailee.db.vault import receipt_owners, receipt_segments, receipts
 from bailee.errors import InputError
@@ -309,13 +310,8 @@ class Receipts:
         """How many receipts are at one of these states though they came to the state `since` before
         a moment, and when the first of them did.
         """
-        came = receipts.c[f"{since}_at"]
-        query = select(func.count(), func.min(came)).where(
-            receipts.c.state.in_(tuple(states)), came < before, sound(receipts)
-        )
-        with storage_errors("the receipts"), reading(self._engine) as connection:
-            count, first = connection.execute(query).one()
-            return int(count), first
+        waits = receipts.c.state.in_(tuple(states))
+        return late(self._engine, "the receipts", receipts.c[f"{since}_at"], before, waits)
 
     def deferred(self, subject: str) -> list[Receipt]:
         """The receipts for a subject that wait for the last hold on it."""

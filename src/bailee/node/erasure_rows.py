@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Final
 
 import orjson
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
 from bailee.damage import Damages
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import DbRow, Query, reading, storage_errors
+from bailee.db.late import late
 from bailee.db.pages import following
 from bailee.db.vault import erasures
 
@@ -76,13 +77,8 @@ class ErasureRows:
         """How many that were asked for before a moment are neither done nor wait for a hold, and
         when the first of them was asked for.
         """
-        asked = erasures.c.requested_at
-        query = select(func.count(), func.min(asked)).where(
-            asked < before, erasures.c.state.not_in((DONE, WAITING)), sound(erasures)
-        )
-        with storage_errors(WHAT), reading(self._engine) as connection:
-            count, first = connection.execute(query).one()
-            return int(count), first
+        waits = erasures.c.state.not_in((DONE, WAITING))
+        return late(self._engine, WHAT, erasures.c.requested_at, before, waits)
 
     def of(self, subject_id: str) -> Erasure | None:
         """The erasure of someone, if there is one."""

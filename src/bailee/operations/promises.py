@@ -50,7 +50,6 @@ def _found(node: Node, now: datetime) -> PromiseFacts:
     receipts = node.vault.receipts
     notes = {note.name: note for note in node.sweeping.notes()}
     node.sweeping.mind_clock()
-    # A snapshot of the keys opens what was destroyed until it ends: that is said where it is.
     lag = before - node.vault.lag(now).at_most
     return PromiseFacts(
         now=now,

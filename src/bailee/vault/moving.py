@@ -37,6 +37,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, upda
 from bailee.damage import Damages
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.late import late
 from bailee.db.vault import receipts, retention_moves, sessions
 from bailee.keeping.receipts import DEFERRED, EXPIRY, INACCESSIBLE, REQUESTED, Record
 from bailee.keyring import Keyring, Want
@@ -229,13 +230,8 @@ class Moving:
         """How many moves that were asked for before a moment are not at their end, and when the
         first of them was asked for.
         """
-        asked = retention_moves.c.requested_at
-        query = select(func.count(), func.min(asked)).where(
-            asked < before, retention_moves.c.finished_at.is_(None), sound(retention_moves)
-        )
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            count, first = connection.execute(query).one()
-            return int(count), first
+        moves = retention_moves.c
+        return late(self._engine, _WHAT, moves.requested_at, before, moves.finished_at.is_(None))
 
     # -- inside ----------------------------------------------------------------------------------
 
