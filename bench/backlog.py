@@ -36,8 +36,9 @@ from bailee.node.node import Node
 from bailee.operations.table import perform
 from bailee.policy.facts import Facts
 from bailee.vault.batch import DATA_CLASS
-from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.workbench_process import WorkbenchProcess
+from bench.exchanges import captured
 from bench.result import Line
 
 SECONDS = 60.0
@@ -149,24 +150,7 @@ def exchange(owner: str, terms: Terms) -> CapturedExchange:
     answered = (
         f'{{"type":"message","role":"assistant","content":[{{"type":"text","text":"{_WORDS}"}}]}}'
     )
-    return CapturedExchange(
-        exchange_id=uuid4().hex,
-        owner=owner,
-        key_id="key",
-        plan="pro",
-        channel="api",
-        terms=terms,
-        started_at=now,
-        ended_at=now,
-        outcome=Outcome.COMPLETE,
-        method="POST",
-        target="/v1/messages",
-        status=200,
-        request_headers=(("x-claude-code-session-id", str(uuid4())),),
-        answer_headers=(("content-type", "application/json"),),
-        request=asked.encode(),
-        answer=answered.encode(),
-    )
+    return captured(uuid4().hex, owner, terms, now, str(uuid4()), asked.encode(), answered.encode())
 
 
 def _measure(loop: asyncio.AbstractEventLoop, node: Node, seconds: float) -> list[Line]:

@@ -40,8 +40,8 @@ from bailee.policy.period import expires_at
 from bailee.testing import FakeClock
 from bailee.vault.batch import DATA_CLASS
 from bailee.vault.compressing import compress
-from bailee.vault.exchange import CapturedExchange, Outcome
 from bailee.vault.record import open_record, seal_record, subject_of
+from bench.exchanges import captured
 from bench.result import Line
 
 SESSIONS = 50_000
@@ -281,24 +281,16 @@ async def _record(node: Node, owner: str, now: datetime) -> None:
         said.append({"role": "user", "content": f"question {turn}: {os.urandom(150).hex()}"})
         answer = {"role": "assistant", "content": [{"type": "text", "text": os.urandom(400).hex()}]}
         body = {"model": "m", "max_tokens": 1000, "messages": said}
-        exchange = CapturedExchange(
-            exchange_id=f"msg_{turn}",
-            owner=owner,
-            key_id="key",
-            plan=account.plan,
-            channel="api",
-            terms=terms,
-            started_at=now.timestamp(),
-            ended_at=now.timestamp(),
-            outcome=Outcome.COMPLETE,
-            method="POST",
-            target="/v1/messages",
-            status=200,
-            request_headers=(("x-claude-code-session-id", str(UUID(int=1))),),
-            answer_headers=(("content-type", "application/json"),),
-            request=orjson.dumps(body),
-            answer=orjson.dumps({"id": f"msg_{turn}", "type": "message", **answer}),
+        recorded = captured(
+            f"msg_{turn}",
+            owner,
+            terms,
+            now.timestamp(),
+            str(UUID(int=1)),
+            orjson.dumps(body),
+            orjson.dumps({"id": f"msg_{turn}", "type": "message", **answer}),
         )
+        exchange = recorded._replace(plan=account.plan)
         future: asyncio.Future[StorageError | None] = asyncio.get_running_loop().create_future()
         node.vault.spool.submit(exchange, future.set_result)
         assert await future is None

@@ -36,7 +36,7 @@ from bailee.training.finding import Finder
 from bailee.training.finishing import Finished
 from bailee.training.pool import LocalEngine
 from bailee.training.shards import Engine
-from bailee.vault.exchange import CapturedExchange, Outcome
+from bench.exchanges import captured
 from bench.result import Line
 
 FEW, MANY = 500, 2_000
@@ -85,28 +85,17 @@ def _say(node: Node, account: str, first: int, last: int) -> None:
         for turn in range(2):
             said.append({"role": "user", "content": source[at + 1500 * turn :][:1500]})
             future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            node.vault.spool.submit(
-                CapturedExchange(
-                    exchange_id=f"msg_{number}_{turn}",
-                    owner=account,
-                    key_id="key",
-                    plan="pro",
-                    channel="api",
-                    terms=terms,
-                    started_at=now,
-                    ended_at=now,
-                    outcome=Outcome.COMPLETE,
-                    method="POST",
-                    target="/v1/messages",
-                    status=200,
-                    request_headers=(("x-claude-code-session-id", str(UUID(int=number + 1))),),
-                    answer_headers=(),
-                    request=orjson.dumps({"model": "m", "messages": said}),
-                    answer=b"{}",
-                    consent=owner.consent,
-                ),
-                future.set_result,
+            recorded = captured(
+                f"msg_{number}_{turn}",
+                account,
+                terms,
+                now,
+                str(UUID(int=number + 1)),
+                orjson.dumps({"model": "m", "messages": said}),
+                b"{}",
             )
+            exchange = recorded._replace(answer_headers=(), consent=owner.consent)
+            node.vault.spool.submit(exchange, future.set_result)
             await future
             said.append({"role": "assistant", "content": "Done."})
 

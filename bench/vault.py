@@ -40,11 +40,12 @@ from bailee.clock import system_clock
 from bailee.keyring import Keyring
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
-from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.spool import Spool
 from bailee.vault.spool_writing import Kept
 from bailee.vault.vault import Vault
 from bench.alone import keyring_in, vault_in
+from bench.exchanges import captured
 from bench.result import Line
 
 TURNS = 50
@@ -70,25 +71,13 @@ def _say(line: Line) -> Line:
     return line
 
 
+_TERMS = Terms("P30D", "retain.consumer", "0" * 64)
+_SESSION = "6f4f5a8e-32a5-4d0c-8f0b-0d7c3d1c1a11"
+
+
 def _exchange(number: int, request: bytes, answer: bytes, now: float) -> CapturedExchange:
-    return CapturedExchange(
-        exchange_id=f"msg_{number}",
-        owner="account",
-        key_id="key",
-        plan="pro",
-        channel="api",
-        terms=Terms("P30D", "retain.consumer", "0" * 64),
-        started_at=now,
-        ended_at=now,
-        outcome=Outcome.COMPLETE,
-        method="POST",
-        target="/v1/messages?beta=true",
-        status=200,
-        request_headers=(("x-claude-code-session-id", "6f4f5a8e-32a5-4d0c-8f0b-0d7c3d1c1a11"),),
-        answer_headers=(("content-type", "application/json"),),
-        request=request,
-        answer=answer,
-    )
+    made = captured(f"msg_{number}", "account", _TERMS, now, _SESSION, request, answer)
+    return made._replace(target="/v1/messages?beta=true")
 
 
 # -- bytes ---------------------------------------------------------------------------------------
