@@ -212,14 +212,14 @@ def _at(node: Node, coming: _Coming, seconds: float) -> _Came:
 
 def _lines(part: float, rate: float, came: _Came) -> list[Line]:
     half = len(came.waiting) // 2
-    first, then = (max(some) for some in (came.waiting[:half], came.waiting[half:]))
+    first, then = (statistics.median(some) for some in (came.waiting[:half], came.waiting[half:]))
     where = f"at {part} of that, {rate:,.0f}/s"
     listed = statistics.median(came.listed)
     return [
         _say(
-            f"waiting to be sealed, at most, {where}",
-            f"{first:,} in the first half, {then:,} in the second",
-            f"bound {BOUND:,}",
+            f"waiting to be sealed, {where}, p50",
+            f"{first:,.0f} in the first half, {then:,.0f} in the second",
+            f"{max(came.waiting):,} at most, bound {BOUND:,}",
         ),
         _say(f"refused {where}", f"{came.refused:,} of {came.refused + came.acknowledged:,}", ""),
         _say(

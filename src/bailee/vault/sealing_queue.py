@@ -42,6 +42,10 @@ somebody waits for theirs, batches stay short.
 _DELAY_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 0.5
 _LITTLE: Final = 256 << 20  # bytes on disk
+_FEW: Final = 4 * BACKLOG_BATCH
+"""While so many exchanges wait or more, the sealer pauses no longer: what has a bound on how much
+of it waits would be refused, on a machine that is idle.
+"""
 _MOST_SPENT: Final = 1 << 30
 
 Queued: TypeAlias = "Kept | Left | str"
@@ -341,7 +345,7 @@ class SealingQueue:
     @property
     def is_short(self) -> bool:
         """Whether little waits, so that there is time for a pause."""
-        return self._bytes < _LITTLE
+        return self._bytes < _LITTLE and self._frames < _FEW
 
     def give_way(self, seconds: float) -> None:
         """Pause, so that others have the processor; at once back when somebody waits."""
