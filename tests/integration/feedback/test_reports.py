@@ -242,6 +242,16 @@ def test_staff_read_for_a_reason_that_is_on_record_first(site: Site) -> None:
 
 
 @pytest.mark.row("F4")
+def test_what_is_not_set_up_to_file_issues_is_said_and_not_tried_again(site: Site) -> None:
+    """Who asks can name a repository, or take the draft: no defect of the server's."""
+    report = site.send()["feedback_id"]
+    for verb, given in (("draft", {}), ("file", {"repository": "o/n"})):
+        with pytest.raises(InputError) as refused:
+            site.ask(f"feedback.{verb}", id=report, reason="matter 12", **given)
+        assert (400, True) == (refused.value.http_status, bool(refused.value.hint))
+
+
+@pytest.mark.row("F4")
 def test_triage_goes_from_open_to_linked_and_closed(site: Site) -> None:
     """Each step is on record; only an issue's address is linked to; lists go by state."""
     report, other = site.send()["feedback_id"], site.send("bob")["feedback_id"]
