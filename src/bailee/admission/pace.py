@@ -10,11 +10,14 @@ Rules kept here:
 
 * Nobody is paced while one account alone is there, or while the loop is in time.
 * While it is late, who wants more than an equal part of its time begins a third fewer at each
-  adjustment, from what they began lately, and at least one request a second. What an account
-  wants is what it used, and as much again for each request of its that waits as one has cost. So
-  whoever is slowed by others is not taken for their cause.
+  adjustment, from what they began lately, and at least one request a second; if there is somebody
+  who wants less than half as much. Of some who all want as much nobody is paced: they share what
+  there is, and nobody would have anything of it. What an account wants is what it used, and as
+  much again for each request of its that waits as one has cost. So whoever is slowed by others is
+  not taken for their cause.
 * While it is in time again, each pace grows by a tenth; who has nothing waiting has none any more.
-* Who uses next to nothing is not the cause, whatever is late.
+* Where all together do not want what the loop has, something else is late: who wants a fifth of
+  its time or less is not the cause.
 
 Rows: G1.
 """
@@ -25,12 +28,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-TARGET: Final = 0.002
+TARGET: Final = 0.001
 """Seconds that the loop may be late on average."""
 _FEWER: Final = 0.7
 _MORE: Final = 1.1
 _AT_LEAST: Final = 1.0
-_NEXT_TO_NOTHING: Final = 0.02  # of the loop's time
+_LITTLE: Final = 0.2  # of the loop's time
+_BUSY: Final = 0.8  # of the loop's time, wanted by all together
+_TIMES_OTHERS: Final = 2.0
 _AT_ONCE: Final = 2.0  # requests that may begin together
 
 
@@ -103,9 +108,12 @@ class Pace:
                 account: one.used + one.waiting * self._costs[account]
                 for account, one in wanted.items()
             }
-            part = sum(wants.values()) / max(2, len(wants))
+            everything = sum(wants.values())
+            little = 0.0 if everything > _BUSY * seconds else _LITTLE * seconds
+            least = min(wants.values()) if len(wants) > 1 else 0.0
+            most = max(everything / max(2, len(wants)), _TIMES_OTHERS * least, little)
             for account, want in wants.items():
-                if want > max(part, _NEXT_TO_NOTHING * seconds):
+                if want > most:
                     self._slow(account, wanted[account].begun / seconds, now)
         elif late < self._target / 2:
             for account in tuple(self._buckets):

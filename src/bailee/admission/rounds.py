@@ -29,10 +29,10 @@ from typing import Final
 
 from bailee.admission.pace import AccountDemand, Pace
 
-_MOST: Final = 2
+_MOST: Final = 1
 _ALONE: Final = 16
 _BYTES_MOST: Final = 128 << 10
-_SECONDS_MOST: Final = 0.001
+_SECONDS_MOST: Final = 0.0005
 _ALONE_SHARE: Final = 4
 _REMEMBERED: Final = 10.0  # seconds for which who asked counts as there
 _LOOK_SECONDS: Final = 0.005

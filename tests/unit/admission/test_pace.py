@@ -110,6 +110,28 @@ def test_many_that_flood_are_all_slowed() -> None:
     assert pace.rate("quiet") is None
 
 
+def test_of_two_that_want_as_much_nobody_is_slowed() -> None:
+    """There is nobody who would have anything of it; a third who wants little is somebody."""
+    wanted = {"a": AccountDemand(0.5, 100, 50), "b": AccountDemand(0.4, 100, 50)}
+    pace = Pace()
+    pace.adjust(0.0, 1.0, LATE, wanted, crowded=True)
+    assert not pace
+    wanted["quiet"] = AccountDemand(0.05, 10, 0)
+    pace.adjust(1.0, 1.0, LATE, wanted, crowded=True)
+    assert [True, True, False] == [pace.rate(one) is not None for one in wanted]
+
+
+def test_who_uses_little_is_not_the_cause() -> None:
+    """The loop has time left, and is late for something else: who asks often is not slowed."""
+    pace = Pace()
+    wanted = {"often": AccountDemand(0.15, 280, 0), "seldom": AccountDemand(0.04, 8, 0)}
+    pace.adjust(0.0, 1.0, LATE, wanted, crowded=True)
+    assert not pace
+    wanted["often"] = AccountDemand(0.3, 280, 0)
+    pace.adjust(1.0, 1.0, LATE, wanted, crowded=True)
+    assert pace.rate("often") is not None
+
+
 def test_a_pace_saves_up_little() -> None:
     """After a long silence two begin at once, no more."""
     pace = Pace()
