@@ -442,10 +442,13 @@ class Forgetting:
             return self.receipts.rotated(ended.generation, ended.began, now)
 
     def _mend(self) -> None:
-        """Have the epochs of KEKs put right that are not what was written, and say which."""
-        for kek_id in self._keyring.mend():
-            self._damages.note(f"KEK {kek_id}", "its epoch was not what was written; it is again.")
-            self._enter_damaged("kek", kek_id)
+        """Have put right what the keyring says of its keys and is not what was written, and say
+        of which.
+        """
+        for where in self._keyring.mend():
+            self._damages.note(where, "what it says was not what was written; it was put right.")
+            kind, _, name = where.partition(" ")
+            self._enter_damaged(kind.lower(), name or kind)
 
     def _enter_damaged(self, kind: str, name: str) -> None:
         self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})

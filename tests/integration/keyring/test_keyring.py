@@ -19,6 +19,7 @@ from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.keyring import Dek, EnvironmentRoot, FileRoot, Keyring, Root, Want, rotation
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
+from bailee.testing.tampering import tamper
 
 DAYS_30 = timedelta(days=30)
 
@@ -287,10 +288,7 @@ def test_half_destroyed_is_destroyed(store: Store, clock: FakeClock) -> None:
     """A crash between zeroing and deleting leaves nothing that opens, and no error later."""
     ring = store.open()
     dek = ring.dek("s", "transcript", soon(clock))
-    connection = sqlite3.connect(store.folder / "keyring.db")
-    connection.execute("UPDATE keks SET wrapped = zeroblob(60)")
-    connection.commit()
-    connection.close()
+    tamper(store.folder / "keyring.db", "UPDATE keks SET wrapped = zeroblob(60)")
     after = store.open()
     assert not opens(after, dek)
     after.destroy_due(clock() + timedelta(days=99))
