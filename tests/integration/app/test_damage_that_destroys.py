@@ -5,6 +5,7 @@ where a segment ends: nothing is destroyed by it, it is named, and everything el
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -72,6 +73,17 @@ class Grove(Place):
         """What is named as damaged: by a look, or by a check of everything."""
         found = (*known(self.node), *verify(self.node, self.clock()).damaged)
         return {one.where.partition(" ")[0] for one in found}
+
+
+def before(database: Path, statement: str) -> None:
+    """Make a database again what it was before a step."""
+    with sqlite3.connect(database) as connection:
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'usage_w%'"
+        ).fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+    connection.close()
 
 
 @pytest.fixture
@@ -216,6 +228,26 @@ def test_what_goes_on_refers_to_no_place_that_was_changed(grove: Grove, change: 
     assert two.messages == again.messages != one.messages
     assert two.fields == again.fields
     assert {"prefixes"} == grove.named()
+
+
+@pytest.mark.row("R1", "G3")
+def test_what_goes_on_with_an_older_home_is_one_conversation(grove: Grove) -> None:
+    """It has places without a check: they go with the update, what is said next is stored anew, and
+    the conversation is shown as it was said, once.
+    """
+    grove.close()
+    for statement in (
+        "UPDATE prefixes SET position = position & 4294967295",
+        "UPDATE alembic_version SET version_num = '0086'",
+        "ALTER TABLE usage_windows DROP COLUMN mac",
+        "ALTER TABLE usage_reservations DROP COLUMN again",
+    ):
+        before(grove.data, statement)
+    grove.open()
+    grove.end(grove.begin(ONE, text="two"))
+    one, two, again = grove.node.vault.show(ONE).exchanges
+    assert two.messages == again.messages != one.messages
+    assert set() == grove.named()
 
 
 @pytest.mark.row("R6", "P4")

@@ -301,13 +301,13 @@ def test_tampering_is_found(store: Store, clock: FakeClock, table: str) -> None:
     ring = store.open()
     ring.dek("a", "transcript", soon(clock))
     ring.dek("b", "transcript", soon(clock, 60))
-    connection = sqlite3.connect(store.folder / "keyring.db")
+    file = store.folder / "keyring.db"
+    connection = sqlite3.connect(file)
     first, second = connection.execute(f"SELECT rowid, wrapped FROM {table}").fetchall()
-    connection.execute(f"UPDATE {table} SET wrapped = ? WHERE rowid = ?", (second[1], first[0]))
-    flipped = bytes([second[1][0] ^ 1]) + second[1][1:]
-    connection.execute(f"UPDATE {table} SET wrapped = ? WHERE rowid = ?", (flipped, second[0]))
-    connection.commit()
     connection.close()
+    flipped = bytes([second[1][0] ^ 1]) + second[1][1:]
+    for wrapped, row in ((second[1], first[0]), (flipped, second[0])):
+        tamper(file, f"UPDATE {table} SET wrapped = ? WHERE rowid = ?", (wrapped, row))
     for subject in ("a", "b"):
         with pytest.raises(IntegrityError) as caught:
             store.open().get(subject)
