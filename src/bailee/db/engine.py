@@ -34,6 +34,7 @@ _READ = "bailee_read"
 _BORROWS: Final = "bailee_borrows"
 _MALFORMED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LONGEST_LOG: Final = 4 << 20
+_FOLDED_FROM: Final = 1000  # pages in the log: SQLite's own number
 _CACHE: Final = 16 << 20  # of pages, each connection; with SQLite's 2 MiB a large deletion spills
 
 
@@ -115,6 +116,33 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent view, and no writer waits for it."""
     with engine.connect().execution_options(**{_READ: True}) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def writing_much(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes many pages. They stay in the write-ahead log, so that nobody who
+    holds a lock around it waits for the file to be written too: who has let go of it calls `fold`.
+    """
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.execute("PRAGMA wal_autocheckpoint=0").fetchall()
+        try:
+            with connection.begin():
+                yield connection
+        finally:
+            raw.execute(f"PRAGMA wal_autocheckpoint={_FOLDED_FROM}").fetchall()
+
+
+def fold(engine: Engine) -> None:
+    """Write what is in the write-ahead log to the file, as far as nobody reads what was there
+    before. It makes nobody wait; what is left goes with a later commit.
+    """
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+    finally:
+        connection.close()
 
 
 def rewrite(engine: Engine) -> None:

@@ -40,7 +40,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 from bailee.damage import Damages
 from bailee.db.among import among, texts
 from bailee.db.checks import sound
-from bailee.db.engine import DbRow, Query, reading, storage_errors
+from bailee.db.engine import DbRow, Query, fold, reading, storage_errors, writing_much
 from bailee.db.metadata import Moment
 from bailee.db.vault import (
     conversation_links,
@@ -94,7 +94,7 @@ _EXPIRED = (
 _WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subjects())).distinct()
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 1000
-_REMOVED_AT_ONCE = 4000
+_REMOVED_AT_ONCE = 2000  # sessions: the vault's lock is held for a fifth of a second
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
@@ -509,28 +509,29 @@ class Forgetting:
         key that says whether its time has come.
 
         In the order of their ids: so a portion lies close together in most of the index's trees,
-        and few pages are written twice.
+        and few pages are written twice. While the vault's lock is held no row's check is made, and
+        only the write-ahead log is written.
         """
         ended = (
             sessions.c.expires_at <= ends_at(last_ended(now)),
             sessions.c.id.not_in(held_subjects()),
         )
-        query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
+        query = select(sessions.c.id).where(*ended, sound(sessions)).order_by(sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             due = texts(connection, query)
         removed = 0
         for start in range(0, len(due), _REMOVED_AT_ONCE):
             some = due[start : start + _REMOVED_AT_ONCE]
             with self._lock:
-                still = select(sessions.c.id).where(
-                    among(sessions.c.id, some), *ended, sound(sessions)
-                )
+                still = select(sessions.c.id).where(among(sessions.c.id, some), *ended)
                 with storage_errors("the vault's index"), reading(self._engine) as connection:
                     some = texts(connection, still)
                 living = self._keyring.living([subject_of(name) for name in some])
                 if living:
                     self._keyring.destroy(living)
                 self._remove_rows(some)
+            with storage_errors("the vault's index"):
+                fold(self._engine)
             removed += len(some)
         return removed + self._remove_unsound()
 
@@ -556,7 +557,7 @@ class Forgetting:
     def _remove_rows(self, session_ids: list[str]) -> None:
         digests = digests_of(self._key, "departed", session_ids)
         gone = [{"digest": digest} for digest in digests]
-        with storage_errors("the vault's index"), self._engine.begin() as connection:
+        with storage_errors("the vault's index"), writing_much(self._engine) as connection:
             sums = self._stored.remove(connection, session_ids)
             connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
             for column in (
