@@ -25,13 +25,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     Select,
+    and_,
     bindparam,
     delete,
     exists,
     not_,
+    or_,
     select,
     update,
 )
@@ -95,6 +98,7 @@ _WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subje
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 1000
 _REMOVED_AT_ONCE = 2000  # sessions: the vault's lock is held for a fifth of a second
+_FOLDED_AT_ONCE = 2  # portions: their pages are written to the file together
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
@@ -506,34 +510,49 @@ class Forgetting:
     def _remove_expired(self, now: datetime) -> int:
         """Remove the rows of the sessions whose epoch has ended, and the key of one that is under
         another epoch's, since it could not be moved. Of a session whose row is not sound it is the
-        key that says whether its time has come.
+        key that says whether its time has come: so whose key is gone is not asked for its check,
+        but for one without exchanges, whose id may be what was changed.
 
         In the order of their ids: so a portion lies close together in most of the index's trees,
-        and few pages are written twice. While the vault's lock is held no row's check is made, and
-        only the write-ahead log is written.
+        and few pages are written twice. While the vault's lock is held only the write-ahead log is
+        written.
         """
         ended = (
             sessions.c.expires_at <= ends_at(last_ended(now)),
             sessions.c.id.not_in(held_subjects()),
         )
-        query = select(sessions.c.id).where(*ended, sound(sessions)).order_by(sessions.c.id)
+        query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             due = texts(connection, query)
         removed = 0
-        for start in range(0, len(due), _REMOVED_AT_ONCE):
-            some = due[start : start + _REMOVED_AT_ONCE]
-            with self._lock:
-                still = select(sessions.c.id).where(among(sessions.c.id, some), *ended)
-                with storage_errors("the vault's index"), reading(self._engine) as connection:
-                    some = texts(connection, still)
-                living = self._keyring.living([subject_of(name) for name in some])
-                if living:
-                    self._keyring.destroy(living)
-                self._remove_rows(some)
-            with storage_errors("the vault's index"):
-                fold(self._engine)
-            removed += len(some)
+        try:
+            for number, start in enumerate(range(0, len(due), _REMOVED_AT_ONCE)):
+                removed += self._remove_portion(due[start : start + _REMOVED_AT_ONCE], ended)
+                if number % _FOLDED_AT_ONCE == _FOLDED_AT_ONCE - 1:
+                    self._fold()
+        finally:
+            if due:
+                self._fold()
         return removed + self._remove_unsound()
+
+    def _remove_portion(self, some: list[str], ended: Sequence[ColumnElement[bool]]) -> int:
+        with self._lock:
+            living = {*self._keyring.living([subject_of(name) for name in some])}
+            asked = [name for name in some if subject_of(name) in living]
+            has_some = exists().where(exchanges.c.session_id == sessions.c.id)
+            goes = or_(and_(not_(among(sessions.c.id, asked)), has_some), sound(sessions))
+            still = select(sessions.c.id).where(among(sessions.c.id, some), *ended, goes)
+            with storage_errors("the vault's index"), reading(self._engine) as connection:
+                some = texts(connection, still)
+            living.intersection_update(map(subject_of, some))
+            if living:
+                self._keyring.destroy(sorted(living))
+            self._remove_rows(some)
+        return len(some)
+
+    def _fold(self) -> None:
+        with storage_errors("the vault's index"):
+            fold(self._engine)
 
     def _remove_unsound(self) -> int:
         """Remove the rows that are not sound and whose key is gone, of one part of the sessions:
