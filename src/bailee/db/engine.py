@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -29,6 +29,8 @@ DbRow: TypeAlias = Row[*tuple[object, ...]]
 """A row; its columns are asked by name."""
 Query: TypeAlias = Select[*tuple[object, ...]]
 """A question that gives such rows."""
+
+_Found = TypeVar("_Found")
 
 _READ = "bailee_read"
 _BORROWS: Final = "bailee_borrows"
@@ -164,6 +166,38 @@ def rewrite(engine: Engine) -> None:
         connection.close()
 
 
+def past_indexes(engine: Engine, act: Callable[[], _Found]) -> _Found:
+    """What `act` gives. A bit that is flipped in a row is not in the indexes of its table, and then
+    SQLite neither changes nor removes that row, nor any that is to go with it. So where pages do
+    not fit one another, every index is made anew, a table at a time, and `act` is done again. It
+    must be one that can be repeated.
+
+    Raises:
+        StorageError: as `act` does; what is damaged is no index.
+    """
+    try:
+        return act()
+    except StorageError as error:
+        if not _is_malformed(error.__cause__):
+            raise
+        _index_anew(engine)
+        return act()
+
+
+def _index_anew(engine: Engine) -> None:
+    with storage_errors("an index"), reading(engine) as connection:
+        query = "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'index' ORDER BY tbl_name"
+        tables = connection.exec_driver_sql(query).scalars().all()
+    for table in tables:
+        with suppress(DBAPIError), engine.begin() as connection:  # what can't be stays as it is
+            connection.exec_driver_sql(f'REINDEX "{table}"')
+
+
+def _is_malformed(error: BaseException | None) -> bool:
+    own = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(own, "sqlite_errorcode", 0) & 0xFF in _MALFORMED
+
+
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
     """Turn a database failure into a `StorageError` that names `what`, without its SQL."""
@@ -176,7 +210,7 @@ def storage_errors(what: str) -> Iterator[None]:
                 f"{what} can't be written: the disk is full.",
                 hint="delete sessions, or make room on the disk",
             ) from error
-        if getattr(own, "sqlite_errorcode", 0) & 0xFF in _MALFORMED:
+        if _is_malformed(own):
             raise StorageError(
                 f"{what} can't be read or written: pages of the database are damaged.",
                 hint="put back what was there last; which rows that concerns says `bailee verify` "

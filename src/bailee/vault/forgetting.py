@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -43,7 +44,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 from bailee.damage import Damages
 from bailee.db.among import among, texts
 from bailee.db.checks import sound
-from bailee.db.engine import DbRow, Query, fold, reading, storage_errors, writing_much
+from bailee.db.engine import DbRow, Query, fold, past_indexes, reading, storage_errors, writing_much
 from bailee.db.metadata import Moment
 from bailee.db.vault import (
     conversation_links,
@@ -83,6 +84,8 @@ from bailee.vault.steps import Steps
 from bailee.vault.stored import Stored
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import rebuild
+
+_Found = TypeVar("_Found")
 
 _ENDED = (
     sessions.c.expires_at > bindparam("after", type_=Moment),
@@ -199,8 +202,8 @@ class Forgetting:
         asked.
         """
         with self._lock:
-            receipt = self._asked(ERASURE, session_id, now, by)
-            self._drive([receipt], now)
+            receipt = self._past(lambda: self._asked(ERASURE, session_id, now, by))
+            self._past(lambda: self._drive([receipt], now))
             self._reclaim()
             self.receipts.reclaimed(now)
             return self.receipts.get(receipt.id)
@@ -210,8 +213,8 @@ class Forgetting:
         copies of it may wait in the spool. What of it is sealed until then is dropped (`batch`).
         """
         with self._lock:
-            receipt = self._asked(ERASURE, session_id, now, by)
-            self._deny([receipt], now)
+            receipt = self._past(lambda: self._asked(ERASURE, session_id, now, by))
+            self._past(lambda: self._deny([receipt], now))
             self._behind[session_id] = self._sealer.queue.mark(receipt.owner)
             return self.receipts.get(receipt.id)
 
@@ -386,13 +389,13 @@ class Forgetting:
                 if damaged is not None:
                     raise damaged
             with steps.step("deletions"):
-                self.finish_erasures(now)
+                self._past(lambda: self.finish_erasures(now))
             if "holds" not in steps.failures and not waits:
                 with steps.step("keys"):
-                    done.keks = self._destroy_due(now)
+                    done.keks = self._past(lambda: self._destroy_due(now))
             if "keys" in steps.done:
                 with steps.step("rows"):
-                    done.sessions = self._remove_expired(now)
+                    done.sessions = self._past(lambda: self._remove_expired(now))
                     while self._keyring.remove_dead():
                         pass
             with steps.step("segments"), self._lock:
@@ -404,10 +407,14 @@ class Forgetting:
                     done.rotated = True
                 done.receipts += self.note_ended_roots(now)
             with steps.step("receipts"):
-                done.receipts += self.receipts.reclaimed(now)
+                done.receipts += self._past(lambda: self.receipts.reclaimed(now))
             with steps.step("tombstones"), self._lock:
-                self._tombstones.remove_past(now)
+                self._past(lambda: self._tombstones.remove_past(now))
         return SweepReport(**asdict(done))
+
+    def _past(self, act: Callable[[], _Found]) -> _Found:
+        """What can be repeated, past an index that does not fit its table (`past_indexes`)."""
+        return past_indexes(self._engine, act)
 
     def rotation_due(self, now: datetime) -> bool:
         """Whether something was destroyed, and an interval has passed since the last rotation."""
@@ -443,7 +450,7 @@ class Forgetting:
             ended = self._keyring.ended_root(now)
             if ended is None:
                 return 0
-            return self.receipts.rotated(ended.generation, ended.began, now)
+            return self._past(lambda: self.receipts.rotated(ended.generation, ended.began, now))
 
     def _mend(self) -> None:
         """Have put right what the keyring says of its keys and is not what was written, and say
@@ -574,6 +581,8 @@ class Forgetting:
         return len(gone)
 
     def _remove_rows(self, session_ids: list[str]) -> None:
+        if not session_ids:
+            return
         digests = digests_of(self._key, "departed", session_ids)
         gone = [{"digest": digest} for digest in digests]
         with storage_errors("the vault's index"), writing_much(self._engine) as connection:

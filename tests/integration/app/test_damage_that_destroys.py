@@ -308,6 +308,42 @@ def test_a_column_that_can_not_be_read_stops_nothing(
     assert named == grove.named()
 
 
+@pytest.mark.row("R5", "R6")
+@pytest.mark.parametrize(
+    ("table", "column", "beside"),
+    [
+        ("exchanges", "id", "session_id"),
+        ("sessions", "id", "owner"),
+        ("receipts", "state", "subject"),
+    ],
+)
+def test_a_bit_on_the_disk_keeps_nothing_else_from_going(
+    grove: Grove, table: str, column: str, beside: str
+) -> None:
+    """It is in a row and not in the indexes of its table. What is due goes all the same, the row
+    too, unless it is its id that was changed: then it is named.
+    """
+    perform(grove.node, "sessions.delete", {"id": TWO})
+    grove.close()
+    with sqlite3.connect(grove.data) as connection:
+        query = f"SELECT {column}, {beside} FROM {table} WHERE {beside} IS NOT NULL"
+        value, other = map(str.encode, connection.execute(query).fetchone())
+    connection.close()
+    content = bytearray(grove.data.read_bytes())
+    pair = other + value if column == "state" else value + other
+    content[content.index(pair) + len(pair) - len(value if column == "state" else pair) + 1] ^= 1
+    grove.data.write_bytes(content)
+    grove.open()
+    assert {} == grove.node.sweep(grove.clock()).failures
+    grove.clock.advance(timedelta(days=31, hours=1))
+    assert {} == grove.node.sweep(grove.clock()).failures
+    with sqlite3.connect(grove.data) as connection:
+        left = connection.execute("SELECT count(*) FROM sessions").fetchone()
+    connection.close()
+    assert ((1,) if table == "sessions" else (0,)) == left
+    assert grove.named() <= {table, "account", "data.db,"}
+
+
 @pytest.mark.row("P4")
 def test_a_file_of_the_log_is_looked_at_with_the_rest(grove: Grove) -> None:
     """A bit of the log's tiles: the check of everything names the file."""
