@@ -2,8 +2,8 @@
 
 A KEK goes when its epoch has ended, and everything under it with it, of whichever class. So its
 epoch is written twice, in two rows. Where they differ, the KEK itself says which of them is right,
-since its wrap is bound to its epoch and opens with no other: the other one is put right (`mend`).
-Where it opens with neither, or the root is away, the later one counts.
+since its wrap is bound to its epoch and opens with no other: the other one is put right
+(`mending`). Where it opens with neither, or the root is away, the later one counts.
 
 Rows: R5.
 """

@@ -58,7 +58,7 @@ def noted(connection: Connection, table: Table) -> Noted | None:
     """The note of a table, by the row that is what was written; None: neither is."""
     names = [column for column in table.c if column.name not in ("id", MAC)]
     row = connection.execute(select(*names).where(sound(table)).order_by(table.c.id)).first()
-    return None if row is None else dict(row._mapping.items())
+    return None if row is None else {**row._mapping}
 
 
 def row(connection: Connection, table: Table, names: Sequence[Column[object]]) -> DbRow | None:
