@@ -86,6 +86,9 @@ class _Home:
         self._say("start", "")
         self._reading()
         self._export()
+        with self._timed():
+            assert not self.node.sweep(self.clock()).failures
+        self._say("sweep that ships a month's segments", "a server's does so every five minutes")
         self.clock.now = began + timedelta(days=31, hours=1)
         with self._timed():
             swept = self.node.sweep(self.clock())

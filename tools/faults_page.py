@@ -40,18 +40,22 @@ is made anew from the sessions | nothing | `tests/integration/app/test_durable.p
 | `tests/integration/app/test_schedule.py` |
 | the time that was noted | a byte changed | the row is not what was written | nothing: the \
 machine's time is taken | nothing | `tests/integration/app/test_damage_that_destroys.py` |
-| a KEK's epoch, of any class | it became another one | its epoch was not what was written \
+| a KEK's epoch, of any class | it became another one | what it says was not what was written \
 | nothing: it goes at its time | nothing | `tests/integration/app/test_damage_that_destroys.py` |
 | where an open segment ends | a byte changed | nothing | nothing: no record is cut off | nothing \
 | `tests/integration/app/test_damage_that_destroys.py` |
-
+| what the keyring says of its keys | one value changed | what it says was not what was written \
+| nothing: the next sweep or rotation puts it right | nothing \
+| `tests/integration/keyring/test_said_of_keys.py` |
+| a row that has indexes | a bit flipped on the disk | the row is not what was written | that row: \
+what is due goes all the same | nothing | `tests/integration/app/test_damage_that_destroys.py` |
+| what is used of a limit | a window's row changed | the row is not what was written | nothing: it \
+is counted anew | nothing | `tests/integration/usage/test_limits_shared.py` |
 | a session | all its rows are gone | more was filed than is in the index; its key is there | that \
 session | restore it from a backup | `tests/integration/app/test_damage_that_destroys.py` |
 
 Not noticed: a log that was cut short behind the last act, and held recorded exchanges alone; that
-all parts of a home were put back from the same older copy; what the keyring notes of a KEK beside
-when it goes and what it opens: that a key under it was destroyed (`dirty`), and that new keys go
-under it.
+all parts of a home were put back from the same older copy.
 """
 
 

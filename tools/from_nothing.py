@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from bailee.db import checks
 from bailee.db.engine import open_sqlite
+from bailee.db.keys import CHECKED
 from bailee.db.migrate import BETWEEN, DECIDING, steps
 
 
@@ -19,8 +20,8 @@ def render(line: Literal["data", "keys"]) -> str:
         engine = open_sqlite(Path(folder) / "made.db")
         with engine.begin() as connection:
             steps(connection, line)
-            if line == "data":
-                checks.install(connection, DECIDING, renew=False)
+            tables = DECIDING if line == "data" else CHECKED
+            checks.install(connection, tables, renew=False)
             (revision,) = connection.execute(text("SELECT version_num FROM alembic_version")).one()
             made = connection.execute(
                 text("SELECT name, type, sql FROM sqlite_master WHERE sql <> '' ORDER BY rowid")

@@ -9,7 +9,8 @@ a row with a flipped bit never reaches the code that decides, not even one that 
 Rules kept here:
 
 * What is not sound is not served, and not made sound by changing it: a change renews the `mac` of a
-  row that had the right one, and of no other. `accept` does, at somebody's express word.
+  row that had the right one, and of no other. `accept` does, at somebody's express word, or where
+  the row itself shows what is right.
 * Rows from before there were checks get theirs once, when the schema is brought up to date. So do
   rows whose table gets another column, if they were sound without it.
 * An engine without a key of its own (`use_key`) takes one of zeros: a checksum, no more. Nobody but

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -30,10 +30,13 @@ DbRow: TypeAlias = Row[*tuple[object, ...]]
 Query: TypeAlias = Select[*tuple[object, ...]]
 """A question that gives such rows."""
 
+_Found = TypeVar("_Found")
+
 _READ = "bailee_read"
 _BORROWS: Final = "bailee_borrows"
 _MALFORMED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LONGEST_LOG: Final = 4 << 20
+_FOLDED_FROM: Final = 1000  # pages in the log: SQLite's own number
 _CACHE: Final = 16 << 20  # of pages, each connection; with SQLite's 2 MiB a large deletion spills
 
 
@@ -117,6 +120,33 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def writing_much(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes many pages. They stay in the write-ahead log, so that nobody who
+    holds a lock around it waits for the file to be written too: who has let go of it calls `fold`.
+    """
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.execute("PRAGMA wal_autocheckpoint=0").fetchall()
+        try:
+            with connection.begin():
+                yield connection
+        finally:
+            raw.execute(f"PRAGMA wal_autocheckpoint={_FOLDED_FROM}").fetchall()
+
+
+def fold(engine: Engine) -> None:
+    """Write what is in the write-ahead log to the file, as far as nobody reads what was there
+    before. It makes nobody wait; what is left goes with a later commit.
+    """
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+    finally:
+        connection.close()
+
+
 def rewrite(engine: Engine) -> None:
     """Write the whole file anew (`VACUUM`), so that no page of it has what was deleted. Writers
     wait. The write-ahead log is the caller's to cut.
@@ -136,6 +166,38 @@ def rewrite(engine: Engine) -> None:
         connection.close()
 
 
+def past_indexes(engine: Engine, act: Callable[[], _Found]) -> _Found:
+    """What `act` gives. A bit that is flipped in a row is not in the indexes of its table, and then
+    SQLite neither changes nor removes that row, nor any that is to go with it. So where pages do
+    not fit one another, every index is made anew, a table at a time, and `act` is done again. It
+    must be one that can be repeated.
+
+    Raises:
+        StorageError: as `act` does; what is damaged is no index.
+    """
+    try:
+        return act()
+    except StorageError as error:
+        if not _is_malformed(error.__cause__):
+            raise
+        _index_anew(engine)
+        return act()
+
+
+def _index_anew(engine: Engine) -> None:
+    with storage_errors("an index"), reading(engine) as connection:
+        query = "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'index' ORDER BY tbl_name"
+        tables = connection.exec_driver_sql(query).scalars().all()
+    for table in tables:
+        with suppress(DBAPIError), engine.begin() as connection:  # what can't be stays as it is
+            connection.exec_driver_sql(f'REINDEX "{table}"')
+
+
+def _is_malformed(error: BaseException | None) -> bool:
+    own = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(own, "sqlite_errorcode", 0) & 0xFF in _MALFORMED
+
+
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
     """Turn a database failure into a `StorageError` that names `what`, without its SQL."""
@@ -148,7 +210,7 @@ def storage_errors(what: str) -> Iterator[None]:
                 f"{what} can't be written: the disk is full.",
                 hint="delete sessions, or make room on the disk",
             ) from error
-        if getattr(own, "sqlite_errorcode", 0) & 0xFF in _MALFORMED:
+        if _is_malformed(own):
             raise StorageError(
                 f"{what} can't be read or written: pages of the database are damaged.",
                 hint="put back what was there last; which rows that concerns says `bailee verify` "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table
+from typing import Final
 
-from bailee.db.metadata import Moment, keys
+from sqlalchemy import Boolean, Column, Integer, LargeBinary, String, Table
+
+from bailee.db.metadata import Moment, check, keys
 
 keks = Table(
     "keks",
@@ -16,18 +18,11 @@ keks = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("current", Boolean, nullable=False),
     Column("dirty", Boolean, nullable=False),
+    check(),
 )
 """One key per data class and expiry epoch. `current`: new DEKs go under it. `dirty`: a DEK under
-it was destroyed or left for an earlier epoch, so that the next rotation replaces it."""
-
-Index(
-    "uq_keks_current",
-    keks.c.data_class,
-    keks.c.epoch,
-    unique=True,
-    sqlite_where=keks.c.current,
-    postgresql_where=keks.c.current,
-)
+it was destroyed or left for an earlier epoch, so that the next rotation replaces it. Who has the
+store's lock sees to it that of each class and epoch one is current."""
 
 kek_ends = Table(
     "kek_ends",
@@ -53,6 +48,7 @@ former_keks = Table(
     keys,
     Column("subject", String, primary_key=True),
     Column("kek_id", String, primary_key=True, index=True),
+    check(),
 )
 """Which other KEKs a subject's DEK was under: an old copy of the store still has those wraps."""
 
@@ -64,6 +60,7 @@ destroyed_keks = Table(
     Column("epoch", Integer, nullable=False),
     Column("destroyed_at", Moment, nullable=False),
     Column("emptied", Boolean, nullable=False, index=True),
+    check(),
 )
 """KEKs that are gone. `emptied`: the rows of the DEKs that were under it are gone, too."""
 
@@ -93,9 +90,10 @@ rotation = Table(
     Column("rotated_at", Moment, nullable=False),
     Column("began_at", Moment),
     Column("destroyed_since", Boolean, nullable=False),
+    check(),
 )
-"""One row: when the root was last rotated, when that or an unfinished rotation began, and whether
-any key was destroyed since."""
+"""When the root was last rotated, when that or an unfinished rotation began, and whether any key
+was destroyed since: the same in two rows (`keyring.twice`)."""
 
 root_place = Table(
     "root_place",
@@ -106,8 +104,10 @@ root_place = Table(
     Column("oldest", Integer, nullable=False),
     Column("moving_to", String),
     Column("next_base", Integer, nullable=False),
+    check(),
 )
-"""One row: which root the keyring is under, and which it moves to (`keyring.rooted`)."""
+"""Which root the keyring is under, and which it moves to (`keyring.rooted`): the same in two rows
+(`keyring.twice`)."""
 
 ended_roots = Table(
     "ended_roots",
@@ -115,7 +115,12 @@ ended_roots = Table(
     Column("generation", Integer, primary_key=True),
     Column("began_at", Moment, nullable=False),
     Column("gone_at", Moment, nullable=False),
+    check(),
 )
 """Rotations: all generations below `generation` that were destroyed by it are gone for good from
 `gone_at` on. `began_at`: when the rotation began. Of those that are gone the newest counts; the
 next rotation removes the others."""
+
+CHECKED: Final = (keks, former_keks, destroyed_keks, rotation, root_place, ended_roots)
+"""The tables whose rows are checked (`db.checks`), with a key of zeros: what opens the keyring's
+secrets is read from them. What a wrap is bound to is checked by that."""

@@ -24,6 +24,7 @@ from bailee.db import (
     feedback,
     groups,
     home_clock,
+    keys,
     people,
     policy,
     sign_ins,
@@ -73,7 +74,7 @@ DECIDING: Final = (
     *groups.CHECKED,
     *usage.CHECKED,
 )
-"""The tables whose rows are checked (`checks`)."""
+"""The tables of `data.db` whose rows are checked (`checks`)."""
 
 
 def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
@@ -93,8 +94,8 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
         if current != newest(line):
             _check_known(line, current)
             steps(connection, line)
-        if line == "data":
-            checks.install(connection, DECIDING, renew=behind)
+        tables = DECIDING if line == "data" else keys.CHECKED
+        checks.install(connection, tables, renew=behind)
 
 
 def _make(connection: Connection, line: Literal["data", "keys"]) -> str | None:

@@ -76,6 +76,7 @@ usage_windows = Table(
     Column("requests", BigInteger, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     Column("money", BigInteger, nullable=False),
+    check(),
 )
 """What was used in a window of a subject with a limit. It goes when the window has ended."""
 
@@ -88,10 +89,12 @@ usage_reservations = Table(
     Column("until", BigInteger, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     Column("money", BigInteger, nullable=False),
+    Column("again", BigInteger),
     Index("ix_usage_reservations_subject", "scope", "subject"),
 )
 """What is reserved for a request under way, for each of its subjects. One whose gateway is gone
-counts as used from `until` (Unix seconds) on."""
+counts as used from `until` (Unix seconds) on. `again`: the sum of the three numbers. It is a check
+that costs next to nothing where all that is under way is added up for each request."""
 
 usage_models = Table(
     "usage_models",
@@ -103,4 +106,4 @@ usage_models = Table(
 )
 """Which models an organisation, a team or a plan's accounts may ask: names with spaces between."""
 
-CHECKED: Final = (usage_limits, usage_models)
+CHECKED: Final = (usage_limits, usage_models, usage_windows)

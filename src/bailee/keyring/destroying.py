@@ -14,9 +14,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     delete,
+    exists,
     func,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     update,
@@ -24,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.among import among
+from bailee.db.checks import sound
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, destroyed_keks, former_keks, kek_ends, keks, rotation
 from bailee.db.metadata import Moment
@@ -44,10 +47,12 @@ def destroy(store: KeyStore, subjects: Sequence[str]) -> int:
             store.forget(some)
             with store.engine.begin() as connection:
                 under = select(deks.c.kek_id).where(among(deks.c.subject, some))
-                before = select(former_keks.c.kek_id).where(among(former_keks.c.subject, some))
+                former = among(former_keks.c.subject, some)
+                before = select(former_keks.c.kek_id).where(former)
+                unknown = exists().where(former, not_(sound(former_keks)))  # it may be any
                 connection.execute(
                     update(keks)
-                    .where(or_(keks.c.id.in_(under), keks.c.id.in_(before)))
+                    .where(or_(keks.c.id.in_(under), keks.c.id.in_(before), unknown))
                     .values(dirty=True)
                 )
                 count += connection.execute(

@@ -2,8 +2,8 @@
 
 A KEK goes when its epoch has ended, and everything under it with it, of whichever class. So its
 epoch is written twice, in two rows. Where they differ, the KEK itself says which of them is right,
-since its wrap is bound to its epoch and opens with no other: the other one is put right (`mend`).
-Where it opens with neither, or the root is away, the later one counts.
+since its wrap is bound to its epoch and opens with no other: the other one is put right
+(`mending`). Where it opens with neither, or the root is away, the later one counts.
 
 Rows: R5.
 """
@@ -13,12 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import Connection, Select, func, select
 
 from bailee.db.engine import DbRow
-from bailee.db.keys import damaged_keys, kek_ends, keks
-from bailee.errors import StorageError
-from bailee.keyring import damage
+from bailee.db.keys import kek_ends, keks
 from bailee.keyring.epochs import last_ended
 from bailee.keyring.store import KeyStore
 from bailee.keyring.wrapping import ZEROS, kek_data
@@ -49,33 +47,6 @@ def differing(connection: Connection) -> list[str]:
     """The KEKs of which two rows say two epochs, in order."""
     query = _differing(select(keks.c.id))
     return list(connection.execute(query.order_by(keks.c.id)).scalars())
-
-
-def mend(store: KeyStore, connection: Connection) -> list[str]:
-    """Put right the epochs that are not what was written, where the KEK says so; of which. The
-    caller holds the lock.
-    """
-    rows = connection.execute(_differing(select(keks, kek_ends.c.epoch.label("again")))).all()
-    mended: list[str] = []
-    for row in rows:
-        try:
-            right = _right(store, row)
-        except StorageError as error:
-            if error.code != "root_unreachable":
-                raise
-            return mended
-        if right is None:
-            continue
-        if right != row.epoch:  # for this epoch there may be another one meanwhile
-            values = {"epoch": right, "current": False}
-            connection.execute(update(keks).where(keks.c.id == row.id).values(values))
-        connection.execute(update(kek_ends).where(kek_ends.c.id == row.id).values(epoch=right))
-        noted = (damaged_keys.c.kind == damage.KEK) & (damaged_keys.c.name == row.id)
-        connection.execute(delete(damaged_keys).where(noted))
-        mended.append(row.id)
-    if mended:
-        store.forget_under(mended)
-    return mended
 
 
 def _differing(query: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:

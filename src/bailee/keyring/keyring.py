@@ -22,14 +22,15 @@ from sqlalchemy import Engine, func, select, true
 
 from bailee.clock import Clock
 from bailee.damage import Damaged
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
-from bailee.db.keys import deks, destroyed_keks, ended_roots, keks, rotation
+from bailee.db.keys import deks, destroyed_keks, ended_roots, keks
 from bailee.errors import IntegrityError
-from bailee.keyring import damage, rooted, verifying
+from bailee.keyring import damage, mending, rooted, twice, verifying
 from bailee.keyring.copying import copy
 from bailee.keyring.damage import DamagedKey
 from bailee.keyring.destroying import destroy, destroy_due, remove_dead
-from bailee.keyring.ending import EndedKek, due, mend
+from bailee.keyring.ending import EndedKek, due
 from bailee.keyring.epochs import ends_at, epoch_of
 from bailee.keyring.holding import hold
 from bailee.keyring.moving import Moved, Want, move
@@ -172,7 +173,9 @@ class Keyring:
         """
         epoch = epoch_of(expires_at)
         query = select(destroyed_keks.c.destroyed_at).where(
-            destroyed_keks.c.data_class == data_class, destroyed_keks.c.epoch == epoch
+            destroyed_keks.c.data_class == data_class,
+            destroyed_keks.c.epoch == epoch,
+            sound(destroyed_keks),
         )
         with storage_errors("the keyring"), reading(self.engine) as connection:
             moments = connection.execute(query).scalars().all()
@@ -210,14 +213,14 @@ class Keyring:
         return destroy(self._store, subjects)
 
     def mend(self) -> list[str]:
-        """Put right the epochs of KEKs that are not what was written, where the KEK says which is;
-        of which. See `ending`.
+        """Put right what the store says of keys and is not what was written; of which. See
+        `mending`.
 
         Raises:
             StorageError: the store can't be read or written; call again.
         """
         with self._store.lock, storage_errors("the keyring"), self.engine.begin() as connection:
-            return mend(self._store, connection)
+            return mending.mend(self._store, connection)
 
     def due(self, now: datetime) -> list[EndedKek]:
         """The KEKs that `destroy_due` would destroy.
@@ -264,9 +267,9 @@ class Keyring:
         if len(self._store.root.generations()) > 1:
             return True
         with storage_errors("the keyring"), reading(self.engine) as connection:
-            row = connection.execute(select(rotation)).one()
-        since = (now - row.rotated_at).total_seconds()
-        return bool(row.destroyed_since) and not 0 <= since < interval_seconds
+            last = twice.rotated(connection)
+        since = (now - last.rotated_at).total_seconds()
+        return last.destroyed_since and not 0 <= since < interval_seconds
 
     def unrecoverable_at(self, now: datetime, interval_seconds: float) -> datetime | None:
         """When all that is destroyed by now will be unrecoverable from older copies of the store,
@@ -275,9 +278,11 @@ class Keyring:
         Raises:
             StorageError: the store can't be read.
         """
-        last = select(func.max(ended_roots.c.gone_at)).where(ended_roots.c.gone_at > now)
+        last = select(func.max(ended_roots.c.gone_at)).where(
+            ended_roots.c.gone_at > now, sound(ended_roots)
+        )
         with storage_errors("the keyring"), reading(self.engine) as connection:
-            row = connection.execute(select(rotation)).one()
+            row = twice.rotated(connection)
             pending: datetime | None = connection.execute(last).scalar()
         if not row.destroyed_since and len(self._store.root.generations()) == 1:
             return pending
@@ -311,11 +316,12 @@ class Keyring:
         """
         since = max(now, self._store.clock())  # a rotation may have ended after `now` was asked
         newest = ended_roots.c.generation
-        pending = select(func.min(newest)).where(ended_roots.c.gone_at > since)
+        whole = sound(ended_roots)
+        pending = select(func.min(newest)).where(ended_roots.c.gone_at > since, whole)
         with storage_errors("the keyring"), reading(self.engine) as connection:
             held: int | None = connection.execute(pending).scalar()
             before = true() if held is None else newest < held
-            query = select(ended_roots).where(before).order_by(newest.desc())
+            query = select(ended_roots).where(before, whole).order_by(newest.desc())
             row = connection.execute(query.limit(1)).first()
         return None if row is None else EndedRoots(row.generation, row.began_at)
 

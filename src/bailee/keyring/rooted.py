@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, inspect, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+from sqlalchemy import Connection, Engine, inspect, update
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import root_place
 from bailee.errors import InputError, IntegrityError
+from bailee.keyring import twice
 from bailee.keyring.roots.joined import Joined, Shifted
 from bailee.keyring.roots.opening import driver_of
 from bailee.keyring.roots.root import Root
@@ -46,11 +46,11 @@ def read(engine: Engine) -> RootPlace | None:
     Raises:
         StorageError: it can't be read.
     """
-    names = [root_place.c[name] for name in RootPlace.__slots__]
     with storage_errors("the keyring"), reading(engine) as connection:
         if not inspect(connection).has_table(root_place.name):
             return None
-        row = connection.execute(select(*names)).first()
+        names = [root_place.c[name] for name in RootPlace.__slots__]
+        row = twice.row(connection, root_place, names)
     return None if row is None else RootPlace(**row._mapping)
 
 
@@ -119,10 +119,8 @@ def note(connection: Connection, root: Root) -> None:
         moves = update(root_place).where(root_place.c.moving_to.is_(None))
         connection.execute(moves.values(moving_to=root.driver, next_base=root.base))
         return
-    first = insert_or_ignore(root_place).values(
-        id=1, driver=root.driver, base=0, oldest=root.generations()[0], next_base=0
-    )
-    connection.execute(first.on_conflict_do_nothing())
+    first = {"driver": root.driver, "base": 0, "oldest": root.generations()[0], "next_base": 0}
+    twice.note(connection, root_place, first)
 
 
 def arrived(engine: Engine) -> None:

@@ -22,16 +22,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Column, Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.keys import deks, ended_roots, keks, root_place, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
-from bailee.keyring import damage, ending, fitting, rooted
+from bailee.keyring import damage, fitting, mending, rooted, twice
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.damage import DEK, KEK, NAMED
 from bailee.keyring.destroying import remove_keks, zero_keks
@@ -40,7 +41,6 @@ from bailee.keyring.store import Dek, Kek, KeyStore, Swap
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
 
 _PORTION: Final = 1000
-_EVER: Final = datetime.fromtimestamp(0, UTC)
 _DIRTY: Final = 200  # KEKs that are replaced together
 
 
@@ -93,7 +93,7 @@ def rotate(store: KeyStore) -> Rotation:
         fitting.check(store.root, store.engine)
         rooted.check_oldest(store.engine, store.root)
         with store.lock, store.engine.begin() as connection:
-            ending.mend(store, connection)  # else they would not open, and stay behind
+            mending.mend(store, connection, everything=True)  # else they would stay behind
         began, new = _begin(store)
         while dirty := _next_dirty(store, new, aside):
             while (moved := _move_portion(store, dirty, aside)) > 0:
@@ -125,7 +125,7 @@ def gone_at(lag: timedelta, now: datetime) -> datetime:
     """From when on a root is gone for good that was destroyed `now`. One that is gone at once is so
     by any clock, also by one that is set back afterwards.
     """
-    return now + lag if lag else _EVER
+    return now + lag if lag else twice.EVER
 
 
 def _begin(store: KeyStore) -> tuple[datetime, int]:
@@ -142,7 +142,7 @@ def _begin(store: KeyStore) -> tuple[datetime, int]:
                 connection.execute(update(rotation).values(destroyed_since=False))
         else:
             with store.engine.begin() as connection:
-                row = connection.execute(select(rotation)).one()
+                row = twice.rotated(connection)
             began = row.began_at or row.rotated_at
         return began, store.root.generations()[-1]
 
@@ -158,6 +158,7 @@ def _next_dirty(store: KeyStore, new: int, aside: _Aside) -> list[str]:
                     keks.c.generation != new,
                     keks.c.wrapped != ZEROS,
                     keks.c.id.not_in(aside.keks),
+                    sound(keks),
                 )
                 .limit(_DIRTY)
             ).scalars()
@@ -195,7 +196,7 @@ def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
                 store.rewrap(connection, swaps)
                 store.forget(row.subject for row in rows)
                 return len(rows)
-            destroyed_since = connection.execute(select(rotation.c.destroyed_since)).scalar()
+            destroyed_since = twice.rotated(connection).destroyed_since
             zero_keks(store, connection, list(olds))
             # This destruction is part of the rotation and calls for no further one.
             connection.execute(update(rotation).values(destroyed_since=destroyed_since))

@@ -22,14 +22,14 @@ from typing import Final, NamedTuple, TypeAlias
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.clock import Clock
+from bailee.db.checks import sound
 from bailee.db.engine import DbRow, storage_errors
 from bailee.db.keys import deks, kek_ends, keks, rotation, secrets
 from bailee.db.many import put
 from bailee.errors import IntegrityError, StorageError
-from bailee.keyring import damage, rooted
+from bailee.keyring import damage, rooted, twice
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.roots.root import Bound, Random, Root
 from bailee.keyring.wrapping import (
@@ -69,7 +69,7 @@ _REWRAP: Final = (
     .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap"))
 )
 _CURRENT: Final = select(keks).where(
-    keks.c.current, keks.c.epoch.in_(bindparam("epochs", expanding=True))
+    keks.c.epoch.in_(bindparam("epochs", expanding=True)), keks.c.current, sound(keks)
 )
 
 Target: TypeAlias = "tuple[str, int]"
@@ -131,11 +131,8 @@ class KeyStore:
         self._holding = threading.Lock()  # while `_deks` changes, or is gone through
         self._log_is_long = False
         with storage_errors("the keyring"), engine.begin() as connection:
-            connection.execute(
-                insert_or_ignore(rotation)
-                .values(id=1, rotated_at=clock(), destroyed_since=False)
-                .on_conflict_do_nothing()
-            )
+            first = {"rotated_at": clock(), "destroyed_since": False}
+            twice.note(connection, rotation, first)
             rooted.note(connection, root)
             # A crash between the two halves of destroying leaves rows that are zeros already.
             connection.execute(delete(keks).where(keks.c.wrapped == ZEROS))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
-from bailee.damage import Damaged
+from bailee.damage import UNSOUND, Damaged
+from bailee.db.checks import unsound
 from bailee.db.engine import DbRow, reading, storage_errors
-from bailee.db.keys import deks, keks, secrets
+from bailee.db.keys import CHECKED, deks, ended_roots, keks, root_place, rotation, secrets
 from bailee.errors import IntegrityError
 from bailee.keyring import damage, ending
 from bailee.keyring.store import KeyStore
@@ -17,6 +18,7 @@ from bailee.keyring.wrapping import kek_data, secret_data
 _PORTION = 1000
 _NAMES = {damage.NAMED: "secret", damage.KEK: "KEK", damage.DEK: "key"}
 
+UNLIKE = "what is said of it is not what was written; the next rotation replaces it."
 TWO_EPOCHS = "its epoch is not what was written, in one of two places."
 
 
@@ -24,6 +26,19 @@ def found(store: KeyStore) -> Iterator[Damaged]:
     """The keys that were found not to open, before now, named as `verify` names them."""
     for key in damage.listed(store.engine):
         yield said(key.kind, key.name, key.keys)
+    yield from rows(store, (rotation, root_place, ended_roots))
+
+
+def rows(store: KeyStore, tables: Sequence[Table]) -> Iterator[Damaged]:
+    """The rows of these tables that are not what was written."""
+    for table in tables:
+        with storage_errors("the keyring"), reading(store.engine) as connection:
+            wrong = unsound(connection, table)
+        for one in wrong:
+            if table is keks:
+                yield Damaged(f"KEK {one}", UNLIKE)
+            else:
+                yield Damaged(f"{table.name} {one}", UNSOUND)
 
 
 def said(kind: str, name: str, under: int = 0) -> Damaged:
@@ -62,6 +77,7 @@ def verify(store: KeyStore) -> Iterator[Damaged]:
         ends = ending.differing(connection)
     for kek_id in ends:
         yield Damaged(f"KEK {kek_id}", TWO_EPOCHS)
+    yield from rows(store, CHECKED)
     for subject in lost:
         yield said(damage.DEK, subject)
 

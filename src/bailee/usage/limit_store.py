@@ -9,7 +9,10 @@ Rules kept here:
 
 * A reservation whose gateway was killed counts as used once its time is over: what it used is not
   known, and a limit is not to be got round by that.
-* A new limit counts what was used before it in its present window, from the counts by the hour.
+* A new limit counts what was used before it in its present window, from the counts by the hour. So
+  does one of whose window the row is not what was written (`db.checks`), or may be another's now.
+* A reservation whose numbers are not what was written holds nothing, and goes: a limit may be gone
+  over by that one request.
 * A change of a limit or a list is an entry of the audit record in the same transaction.
 
 Rows: O2.
@@ -22,7 +25,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    and_,
+    delete,
+    func,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.checks import sound
@@ -54,6 +68,11 @@ _LASTS: Final = timedelta(hours=1)
 _KEPT: Final = timedelta(days=40)
 LONGEST_LIST: Final = 300
 MOST_AMOUNT: Final = 10**15
+
+_ANY_DAMAGED: Final = select(usage_windows.c.start).where(not_(sound(usage_windows))).limit(1)
+_AS_WRITTEN: Final = usage_reservations.c.again == (
+    usage_reservations.c.until + usage_reservations.c.tokens + usage_reservations.c.money
+)
 
 Before = Callable[[Subject, datetime, datetime], Used]
 """What a subject used from one moment to another, by the counts."""
@@ -129,7 +148,7 @@ class LimitStore:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             limits = _limits(connection, subjects)
             concerned = list({one.subject for one in limits})
-            used = _used(connection, windows(concerned, limits, now))
+            used, _ = self._used(connection, windows(concerned, limits, now), now)
             return standings(limits, used, _under_way(connection, concerned), now)
 
     # -- changes ---------------------------------------------------------------------------------
@@ -206,10 +225,61 @@ class LimitStore:
             _end_lost(connection, now)
             for one in asked:
                 if isinstance(one, ReserveUse):
-                    found[one.request_id] = _reserve(connection, one, now)
+                    found[one.request_id] = self._reserve(connection, one, now)
                 else:
                     _settle(connection, one, now)
         return found
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _used(
+        self, connection: Connection, wanted: Sequence[Window], now: datetime
+    ) -> tuple[dict[Window, Used], list[Window]]:
+        """What was used in windows, and which of them were counted anew."""
+        found: dict[Window, Used] = {}
+        missing: list[Window] = []
+        for one in wanted:
+            query = select(usage_windows).where(*_same_window(one), sound(usage_windows))
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                missing.append(one)
+            else:
+                found[one] = Used(row.requests, row.tokens, row.money)
+        if not missing or connection.execute(_ANY_DAMAGED).first() is None:
+            return found, []
+        for one in missing:
+            found[one] = self._before(one.subject, *window_of(one.span, now))
+        return found, missing
+
+    def _reserve(self, connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
+        limits = _limits(connection, asked.subjects)
+        subjects = list({one.subject for one in limits})
+        if not subjects:
+            return Reserved(None, ())
+        open_windows = windows(subjects, limits, now)
+        used, anew = self._used(connection, open_windows, now)
+        for window in anew:
+            connection.execute(delete(usage_windows).where(*_same_window(window)))
+            _count(connection, window, used[window])
+        under_way = _under_way(connection, subjects)
+        found = over(limits, used, under_way, asked.wanted, now)
+        told = standings(limits, used, under_way, now)
+        if found is not None:
+            return Reserved(found, told)
+        until = int((now + _LASTS).timestamp())
+        connection.execute(
+            usage_reservations.insert(),
+            [
+                {
+                    "id": asked.request_id, "scope": one.scope, "subject": one.id,
+                    "until": until, **asked.wanted._asdict(), "again": until + sum(asked.wanted),
+                }
+                for one in subjects
+            ],
+        )  # fmt: skip
+        for window in open_windows:
+            _count(connection, window, Used(requests=1))
+        return Reserved(None, told)
 
     # -- what goes -------------------------------------------------------------------------------
 
@@ -278,15 +348,6 @@ def _limits(connection: Connection, subjects: Sequence[Subject] | None) -> list[
     return found
 
 
-def _used(connection: Connection, wanted: Sequence[Window]) -> dict[Window, Used]:
-    found: dict[Window, Used] = {}
-    for one in wanted:
-        row = connection.execute(select(usage_windows).where(*_same_window(one))).one_or_none()
-        if row is not None:
-            found[one] = Used(row.requests, row.tokens, row.money)
-    return found
-
-
 def _under_way(connection: Connection, subjects: Sequence[Subject]) -> dict[Subject, UnderWay]:
     if not subjects:
         return {}
@@ -299,40 +360,13 @@ def _under_way(connection: Connection, subjects: Sequence[Subject]) -> dict[Subj
             func.sum(table.c.tokens).label("tokens"),
             func.sum(table.c.money).label("money"),
         )
-        .where(_among(table, subjects))
+        .where(_among(table, subjects), _AS_WRITTEN)
         .group_by(table.c.scope, table.c.subject)
     )
     return {
         Subject(Scope(row.scope), row.subject): UnderWay(row.requests, row.tokens, row.money)
         for row in connection.execute(query)
     }
-
-
-def _reserve(connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
-    limits = _limits(connection, asked.subjects)
-    subjects = list({one.subject for one in limits})
-    if not subjects:
-        return Reserved(None, ())
-    open_windows = windows(subjects, limits, now)
-    used = _used(connection, open_windows)
-    under_way = _under_way(connection, subjects)
-    found = over(limits, used, under_way, asked.wanted, now)
-    told = standings(limits, used, under_way, now)
-    if found is not None:
-        return Reserved(found, told)
-    connection.execute(
-        usage_reservations.insert(),
-        [
-            {
-                "id": asked.request_id, "scope": one.scope, "subject": one.id,
-                "until": int((now + _LASTS).timestamp()), **asked.wanted._asdict(),
-            }
-            for one in subjects
-        ],
-    )  # fmt: skip
-    for window in open_windows:
-        _count(connection, window, Used(requests=1))
-    return Reserved(None, told)
 
 
 def _settle(connection: Connection, done: Settle, now: datetime) -> None:
@@ -346,6 +380,7 @@ def _settle(connection: Connection, done: Settle, now: datetime) -> None:
 
 def _end_lost(connection: Connection, now: datetime) -> None:
     table = usage_reservations
+    connection.execute(delete(table).where(not_(_AS_WRITTEN)))
     lost = table.c.until <= now.timestamp()
     for row in connection.execute(select(table).where(lost)).all():
         subject = Subject(Scope(row.scope), row.subject)

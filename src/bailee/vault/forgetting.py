@@ -19,19 +19,23 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     Select,
+    and_,
     bindparam,
     delete,
     exists,
     not_,
+    or_,
     select,
     update,
 )
@@ -40,7 +44,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 from bailee.damage import Damages
 from bailee.db.among import among, texts
 from bailee.db.checks import sound
-from bailee.db.engine import DbRow, Query, reading, storage_errors
+from bailee.db.engine import DbRow, Query, fold, past_indexes, reading, storage_errors, writing_much
 from bailee.db.metadata import Moment
 from bailee.db.vault import (
     conversation_links,
@@ -81,6 +85,8 @@ from bailee.vault.stored import Stored
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import rebuild
 
+_Found = TypeVar("_Found")
+
 _ENDED = (
     sessions.c.expires_at > bindparam("after", type_=Moment),
     sessions.c.expires_at <= bindparam("until", type_=Moment),
@@ -94,7 +100,8 @@ _EXPIRED = (
 _WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subjects())).distinct()
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 1000
-_REMOVED_AT_ONCE = 4000
+_REMOVED_AT_ONCE = 2000  # sessions: the vault's lock is held for a fifth of a second
+_FOLDED_AT_ONCE = 2  # portions: their pages are written to the file together
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
@@ -195,8 +202,8 @@ class Forgetting:
         asked.
         """
         with self._lock:
-            receipt = self._asked(ERASURE, session_id, now, by)
-            self._drive([receipt], now)
+            receipt = self._past(lambda: self._asked(ERASURE, session_id, now, by))
+            self._past(lambda: self._drive([receipt], now))
             self._reclaim()
             self.receipts.reclaimed(now)
             return self.receipts.get(receipt.id)
@@ -206,8 +213,8 @@ class Forgetting:
         copies of it may wait in the spool. What of it is sealed until then is dropped (`batch`).
         """
         with self._lock:
-            receipt = self._asked(ERASURE, session_id, now, by)
-            self._deny([receipt], now)
+            receipt = self._past(lambda: self._asked(ERASURE, session_id, now, by))
+            self._past(lambda: self._deny([receipt], now))
             self._behind[session_id] = self._sealer.queue.mark(receipt.owner)
             return self.receipts.get(receipt.id)
 
@@ -382,13 +389,13 @@ class Forgetting:
                 if damaged is not None:
                     raise damaged
             with steps.step("deletions"):
-                self.finish_erasures(now)
+                self._past(lambda: self.finish_erasures(now))
             if "holds" not in steps.failures and not waits:
                 with steps.step("keys"):
-                    done.keks = self._destroy_due(now)
+                    done.keks = self._past(lambda: self._destroy_due(now))
             if "keys" in steps.done:
                 with steps.step("rows"):
-                    done.sessions = self._remove_expired(now)
+                    done.sessions = self._past(lambda: self._remove_expired(now))
                     while self._keyring.remove_dead():
                         pass
             with steps.step("segments"), self._lock:
@@ -400,10 +407,14 @@ class Forgetting:
                     done.rotated = True
                 done.receipts += self.note_ended_roots(now)
             with steps.step("receipts"):
-                done.receipts += self.receipts.reclaimed(now)
+                done.receipts += self._past(lambda: self.receipts.reclaimed(now))
             with steps.step("tombstones"), self._lock:
-                self._tombstones.remove_past(now)
+                self._past(lambda: self._tombstones.remove_past(now))
         return SweepReport(**asdict(done))
+
+    def _past(self, act: Callable[[], _Found]) -> _Found:
+        """What can be repeated, past an index that does not fit its table (`past_indexes`)."""
+        return past_indexes(self._engine, act)
 
     def rotation_due(self, now: datetime) -> bool:
         """Whether something was destroyed, and an interval has passed since the last rotation."""
@@ -439,13 +450,16 @@ class Forgetting:
             ended = self._keyring.ended_root(now)
             if ended is None:
                 return 0
-            return self.receipts.rotated(ended.generation, ended.began, now)
+            return self._past(lambda: self.receipts.rotated(ended.generation, ended.began, now))
 
     def _mend(self) -> None:
-        """Have the epochs of KEKs put right that are not what was written, and say which."""
-        for kek_id in self._keyring.mend():
-            self._damages.note(f"KEK {kek_id}", "its epoch was not what was written; it is again.")
-            self._enter_damaged("kek", kek_id)
+        """Have put right what the keyring says of its keys and is not what was written, and say
+        of which.
+        """
+        for where in self._keyring.mend():
+            self._damages.note(where, "what it says was not what was written; it was put right.")
+            kind, _, name = where.partition(" ")
+            self._enter_damaged(kind.lower(), name or kind)
 
     def _enter_damaged(self, kind: str, name: str) -> None:
         self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
@@ -503,10 +517,12 @@ class Forgetting:
     def _remove_expired(self, now: datetime) -> int:
         """Remove the rows of the sessions whose epoch has ended, and the key of one that is under
         another epoch's, since it could not be moved. Of a session whose row is not sound it is the
-        key that says whether its time has come.
+        key that says whether its time has come: so whose key is gone is not asked for its check,
+        but for one without exchanges, whose id may be what was changed.
 
         In the order of their ids: so a portion lies close together in most of the index's trees,
-        and few pages are written twice.
+        and few pages are written twice. While the vault's lock is held only the write-ahead log is
+        written.
         """
         ended = (
             sessions.c.expires_at <= ends_at(last_ended(now)),
@@ -516,20 +532,34 @@ class Forgetting:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             due = texts(connection, query)
         removed = 0
-        for start in range(0, len(due), _REMOVED_AT_ONCE):
-            some = due[start : start + _REMOVED_AT_ONCE]
-            with self._lock:
-                still = select(sessions.c.id).where(
-                    among(sessions.c.id, some), *ended, sound(sessions)
-                )
-                with storage_errors("the vault's index"), reading(self._engine) as connection:
-                    some = texts(connection, still)
-                living = self._keyring.living([subject_of(name) for name in some])
-                if living:
-                    self._keyring.destroy(living)
-                self._remove_rows(some)
-            removed += len(some)
+        try:
+            for number, start in enumerate(range(0, len(due), _REMOVED_AT_ONCE)):
+                removed += self._remove_portion(due[start : start + _REMOVED_AT_ONCE], ended)
+                if number % _FOLDED_AT_ONCE == _FOLDED_AT_ONCE - 1:
+                    self._fold()
+        finally:
+            if due:
+                self._fold()
         return removed + self._remove_unsound()
+
+    def _remove_portion(self, some: list[str], ended: Sequence[ColumnElement[bool]]) -> int:
+        with self._lock:
+            living = {*self._keyring.living([subject_of(name) for name in some])}
+            asked = [name for name in some if subject_of(name) in living]
+            has_some = exists().where(exchanges.c.session_id == sessions.c.id)
+            goes = or_(and_(not_(among(sessions.c.id, asked)), has_some), sound(sessions))
+            still = select(sessions.c.id).where(among(sessions.c.id, some), *ended, goes)
+            with storage_errors("the vault's index"), reading(self._engine) as connection:
+                some = texts(connection, still)
+            living.intersection_update(map(subject_of, some))
+            if living:
+                self._keyring.destroy(sorted(living))
+            self._remove_rows(some)
+        return len(some)
+
+    def _fold(self) -> None:
+        with storage_errors("the vault's index"):
+            fold(self._engine)
 
     def _remove_unsound(self) -> int:
         """Remove the rows that are not sound and whose key is gone, of one part of the sessions:
@@ -551,9 +581,11 @@ class Forgetting:
         return len(gone)
 
     def _remove_rows(self, session_ids: list[str]) -> None:
+        if not session_ids:
+            return
         digests = digests_of(self._key, "departed", session_ids)
         gone = [{"digest": digest} for digest in digests]
-        with storage_errors("the vault's index"), self._engine.begin() as connection:
+        with storage_errors("the vault's index"), writing_much(self._engine) as connection:
             sums = self._stored.remove(connection, session_ids)
             connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
             for column in (

@@ -3,7 +3,7 @@
 What goes on with a session refers to such a place, and is put together from what lies there. A
 place that is not what was written would put somebody's words together with others. So its position
 is stored with 31 bits above it, which are keyed by the session's own key and go with it: of its
-digest, its exchange and its position. A place from before has none there, and holds as it is. Pure.
+digest, its exchange and its position. Pure.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def told(key: bytes, digest: bytes, exchange: object, position: object) -> Place
         return None
     check, plain = divmod(position, _POSITIONS)
     place = (exchange, plain)
-    return place if check in (0, _check(key, digest, place)) else None
+    return place if check == _check(key, digest, place) else None
 
 
 def _check(key: bytes, digest: bytes, place: Place) -> int:

@@ -5,6 +5,7 @@ where a segment ends: nothing is destroyed by it, it is named, and everything el
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -72,6 +73,17 @@ class Grove(Place):
         """What is named as damaged: by a look, or by a check of everything."""
         found = (*known(self.node), *verify(self.node, self.clock()).damaged)
         return {one.where.partition(" ")[0] for one in found}
+
+
+def before(database: Path, statement: str) -> None:
+    """Make a database again what it was before a step."""
+    with sqlite3.connect(database) as connection:
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'usage_w%'"
+        ).fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+    connection.close()
 
 
 @pytest.fixture
@@ -218,6 +230,26 @@ def test_what_goes_on_refers_to_no_place_that_was_changed(grove: Grove, change: 
     assert {"prefixes"} == grove.named()
 
 
+@pytest.mark.row("R1", "G3")
+def test_what_goes_on_with_an_older_home_is_one_conversation(grove: Grove) -> None:
+    """It has places without a check: they go with the update, what is said next is stored anew, and
+    the conversation is shown as it was said, once.
+    """
+    grove.close()
+    for statement in (
+        "UPDATE prefixes SET position = position & 4294967295",
+        "UPDATE alembic_version SET version_num = '0086'",
+        "ALTER TABLE usage_windows DROP COLUMN mac",
+        "ALTER TABLE usage_reservations DROP COLUMN again",
+    ):
+        before(grove.data, statement)
+    grove.open()
+    grove.end(grove.begin(ONE, text="two"))
+    one, two, again = grove.node.vault.show(ONE).exchanges
+    assert two.messages == again.messages != one.messages
+    assert set() == grove.named()
+
+
 @pytest.mark.row("R6", "P4")
 def test_a_session_whose_rows_are_all_gone_is_missed(grove: Grove) -> None:
     """`verify` names whose it was and which: more was filed than there is, and its key is left."""
@@ -274,6 +306,42 @@ def test_a_column_that_can_not_be_read_stops_nothing(
     assert [ONE] == [one["id"] for one in perform(grove.node, "sessions.list", {})]
     assert before - 1 <= len(perform(grove.node, "audit.list", {}))
     assert named == grove.named()
+
+
+@pytest.mark.row("R5", "R6")
+@pytest.mark.parametrize(
+    ("table", "column", "beside"),
+    [
+        ("exchanges", "id", "session_id"),
+        ("sessions", "id", "owner"),
+        ("receipts", "state", "subject"),
+    ],
+)
+def test_a_bit_on_the_disk_keeps_nothing_else_from_going(
+    grove: Grove, table: str, column: str, beside: str
+) -> None:
+    """It is in a row and not in the indexes of its table. What is due goes all the same, the row
+    too, unless it is its id that was changed: then it is named.
+    """
+    perform(grove.node, "sessions.delete", {"id": TWO})
+    grove.close()
+    with sqlite3.connect(grove.data) as connection:
+        query = f"SELECT {column}, {beside} FROM {table} WHERE {beside} IS NOT NULL"
+        value, other = map(str.encode, connection.execute(query).fetchone())
+    connection.close()
+    content = bytearray(grove.data.read_bytes())
+    pair = other + value if column == "state" else value + other
+    content[content.index(pair) + len(pair) - len(value if column == "state" else pair) + 1] ^= 1
+    grove.data.write_bytes(content)
+    grove.open()
+    assert {} == grove.node.sweep(grove.clock()).failures
+    grove.clock.advance(timedelta(days=31, hours=1))
+    assert {} == grove.node.sweep(grove.clock()).failures
+    with sqlite3.connect(grove.data) as connection:
+        left = connection.execute("SELECT count(*) FROM sessions").fetchone()
+    connection.close()
+    assert ((1,) if table == "sessions" else (0,)) == left
+    assert grove.named() <= {table, "account", "data.db,"}
 
 
 @pytest.mark.row("P4")

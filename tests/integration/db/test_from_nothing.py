@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from bailee.db import checks, migrate
 from bailee.db.engine import open_sqlite
+from bailee.db.keys import CHECKED
 from bailee.db.migrate import upgrade
 from support.homes import made_databases
 
@@ -34,8 +35,9 @@ def test_it_is_what_the_steps_come_to(line: Literal["data", "keys"], tmp_path: P
             if name == "from nothing":
                 made_databases.truly(connection, line)
             migrate.steps(connection, line)
-            if line == "data" and name == "steps":
-                checks.install(connection, migrate.DECIDING, renew=True)
+            if name == "steps":
+                tables = migrate.DECIDING if line == "data" else CHECKED
+                checks.install(connection, tables, renew=True)
             both.append(schema(connection))
         engine.dispose()
     assert both[0] == both[1]

@@ -17,6 +17,7 @@ from bailee.db.migrate import upgrade
 from bailee.errors import IntegrityError
 from bailee.keyring import FileRoot, Keyring, Want, check_root
 from bailee.testing import FakeClock
+from bailee.testing.tampering import tamper
 
 
 class Store:
@@ -42,17 +43,15 @@ class Store:
         """Flip a bit of the wraps that are in a table."""
         with closing(sqlite3.connect(self.folder / "keyring.db")) as connection:
             query = f"SELECT rowid, wrapped FROM {table} WHERE {where}"
-            for row, wrapped in connection.execute(query).fetchall():
-                changed = bytes([wrapped[0] ^ 1]) + wrapped[1:]
-                update = f"UPDATE {table} SET wrapped = ? WHERE rowid = ?"
-                connection.execute(update, (changed, row))
-            connection.commit()
+            found = connection.execute(query).fetchall()
+        for row, wrapped in found:
+            changed = bytes([wrapped[0] ^ 1]) + wrapped[1:]
+            update = f"UPDATE {table} SET wrapped = ? WHERE rowid = ?"
+            tamper(self.folder / "keyring.db", update, (changed, row))
 
     def write(self, statement: str) -> None:
         """Change something behind everybody's back."""
-        with closing(sqlite3.connect(self.folder / "keyring.db")) as connection:
-            connection.execute(statement)
-            connection.commit()
+        tamper(self.folder / "keyring.db", statement)
 
     def generations(self) -> tuple[int, ...]:
         """The root's living generations."""

@@ -19,6 +19,7 @@ from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.keyring import Dek, EnvironmentRoot, FileRoot, Keyring, Root, Want, rotation
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
+from bailee.testing.tampering import tamper
 
 DAYS_30 = timedelta(days=30)
 
@@ -287,10 +288,7 @@ def test_half_destroyed_is_destroyed(store: Store, clock: FakeClock) -> None:
     """A crash between zeroing and deleting leaves nothing that opens, and no error later."""
     ring = store.open()
     dek = ring.dek("s", "transcript", soon(clock))
-    connection = sqlite3.connect(store.folder / "keyring.db")
-    connection.execute("UPDATE keks SET wrapped = zeroblob(60)")
-    connection.commit()
-    connection.close()
+    tamper(store.folder / "keyring.db", "UPDATE keks SET wrapped = zeroblob(60)")
     after = store.open()
     assert not opens(after, dek)
     after.destroy_due(clock() + timedelta(days=99))
@@ -303,13 +301,13 @@ def test_tampering_is_found(store: Store, clock: FakeClock, table: str) -> None:
     ring = store.open()
     ring.dek("a", "transcript", soon(clock))
     ring.dek("b", "transcript", soon(clock, 60))
-    connection = sqlite3.connect(store.folder / "keyring.db")
+    file = store.folder / "keyring.db"
+    connection = sqlite3.connect(file)
     first, second = connection.execute(f"SELECT rowid, wrapped FROM {table}").fetchall()
-    connection.execute(f"UPDATE {table} SET wrapped = ? WHERE rowid = ?", (second[1], first[0]))
-    flipped = bytes([second[1][0] ^ 1]) + second[1][1:]
-    connection.execute(f"UPDATE {table} SET wrapped = ? WHERE rowid = ?", (flipped, second[0]))
-    connection.commit()
     connection.close()
+    flipped = bytes([second[1][0] ^ 1]) + second[1][1:]
+    for wrapped, row in ((second[1], first[0]), (flipped, second[0])):
+        tamper(file, f"UPDATE {table} SET wrapped = ? WHERE rowid = ?", (wrapped, row))
     for subject in ("a", "b"):
         with pytest.raises(IntegrityError) as caught:
             store.open().get(subject)

@@ -18,6 +18,7 @@ from bailee.db.usage import usage_limits, usage_reservations
 from bailee.errors import StorageError
 from bailee.home import Home
 from bailee.node import Node
+from bailee.testing.tampering import tamper
 from bailee.usage.limit_store import LimitStore, ReserveUse, Settle, limit_id
 from bailee.usage.limits import LimitMeasure, LimitSpan, Scope, Subject, UsageLimit, Used, WantedUse
 
@@ -143,6 +144,33 @@ def test_a_row_that_is_not_what_was_written_decides_nothing(node: Node) -> None:
         connection.exec_driver_sql("DROP TRIGGER usage_limits_mac_update")
         connection.execute(update(usage_limits).values(amount=10**9))
     assert [] == node.limits.limits()
+
+
+@pytest.mark.parametrize("change", ["tokens = 0", "tokens = 1 << 50", "subject = 'per_0'"])
+def test_a_window_that_is_not_what_was_written_is_counted_anew(tmp_path: Path, change: str) -> None:
+    """From the counts by the hour, whichever of its columns is another; it is named until then."""
+    with Node.open(Home(tmp_path / "home"), clock=lambda: NOW) as node:
+        known = LimitStore(node.data, node.ledger, lambda *_: Used(3, 900, 0))
+        limited(known, 1_000, LimitMeasure.TOKENS, LimitSpan.DAY)
+        assert 0 < tamper(node.home.data_database, f"UPDATE usage_windows SET {change}")
+        assert 900 == known.standings([ANN], NOW)[0].used
+        wants = ReserveUse("1", [ANN], WantedUse(100, 1))
+        assert known.work([wants], NOW)["1"].over is None
+        assert known.work([ReserveUse("2", [ANN], WantedUse(1, 1))], NOW)["2"].over is not None
+        known.work([Settle("1", 50, 1)], NOW)
+        assert 950 == known.standings([ANN], NOW)[0].used
+
+
+@pytest.mark.parametrize("change", ["tokens = 1 << 50", "until = until + (1 << 40)"])
+def test_a_reservation_that_is_not_what_was_written_holds_nothing(node: Node, change: str) -> None:
+    """What it has reserved is another number, or until when: nobody waits for it."""
+    limited(node.limits, 1_000, LimitMeasure.TOKENS, LimitSpan.DAY)
+    node.limits.work([ReserveUse("1", [ANN], WantedUse(950, 1))], NOW)
+    assert 1 == tamper(node.home.data_database, f"UPDATE usage_reservations SET {change}")
+    wants = ReserveUse("2", [ANN], WantedUse(900, 1))
+    assert node.limits.work([wants], NOW)["2"].over is None
+    node.limits.work([Settle("1", 10, 1), Settle("2", 20, 1)], NOW)
+    assert 20 == node.limits.standings([ANN], NOW)[0].used
 
 
 def test_without_the_store_nothing_is_said_to_be_within(node: Node) -> None:

@@ -107,6 +107,18 @@ def test_batches_grow_with_what_waits(spool: Spooling) -> None:
     assert [BATCH] * 4 == [len(batch.split()) for batch in spool.seal(4)]
 
 
+def test_the_sealer_pauses_only_while_few_wait(spool: Spooling) -> None:
+    """By number and by bytes: what has a bound on how much waits is not refused for a pause."""
+    spool.write("a", 4 * BACKLOG_BATCH - 1)
+    assert spool.queue.is_short
+    spool.write("a")
+    assert not spool.queue.is_short
+    spool.seal()
+    assert spool.queue.is_short
+    spool.write("a", length=256 << 20)
+    assert not spool.queue.is_short
+
+
 def test_what_was_taken_is_taken_again_until_it_is_done(spool: Spooling) -> None:
     """Whoever comes between a failure and the next try: what may have been committed is known."""
     spool.write("bob", 3)

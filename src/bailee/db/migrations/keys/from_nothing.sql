@@ -11,7 +11,7 @@ CREATE TABLE keks (
 	generation INTEGER NOT NULL, 
 	wrapped BLOB NOT NULL, 
 	current BOOLEAN NOT NULL, 
-	dirty BOOLEAN NOT NULL, 
+	dirty BOOLEAN NOT NULL, mac BLOB, 
 	CONSTRAINT pk_keks PRIMARY KEY (id)
 );
 
@@ -25,7 +25,7 @@ CREATE TABLE deks (
 
 CREATE TABLE former_keks (
 	subject VARCHAR NOT NULL, 
-	kek_id VARCHAR NOT NULL, 
+	kek_id VARCHAR NOT NULL, mac BLOB, 
 	CONSTRAINT pk_former_keks PRIMARY KEY (subject, kek_id)
 );
 
@@ -34,7 +34,7 @@ CREATE TABLE destroyed_keks (
 	data_class VARCHAR NOT NULL, 
 	epoch INTEGER NOT NULL, 
 	destroyed_at DATETIME NOT NULL, 
-	emptied BOOLEAN NOT NULL, 
+	emptied BOOLEAN NOT NULL, mac BLOB, 
 	CONSTRAINT pk_destroyed_keks PRIMARY KEY (id)
 );
 
@@ -49,7 +49,7 @@ CREATE TABLE rotation (
 	id INTEGER NOT NULL, 
 	rotated_at DATETIME NOT NULL, 
 	began_at DATETIME, 
-	destroyed_since BOOLEAN NOT NULL, 
+	destroyed_since BOOLEAN NOT NULL, mac BLOB, 
 	CONSTRAINT pk_rotation PRIMARY KEY (id)
 );
 
@@ -73,14 +73,14 @@ CREATE TABLE root_place (
 	base INTEGER NOT NULL, 
 	oldest INTEGER NOT NULL, 
 	moving_to VARCHAR, 
-	next_base INTEGER NOT NULL, 
+	next_base INTEGER NOT NULL, mac BLOB, 
 	CONSTRAINT pk_root_place PRIMARY KEY (id)
 );
 
 CREATE TABLE ended_roots (
 	generation INTEGER NOT NULL, 
 	began_at DATETIME NOT NULL, 
-	gone_at DATETIME NOT NULL, 
+	gone_at DATETIME NOT NULL, mac BLOB, 
 	CONSTRAINT pk_ended_roots PRIMARY KEY (generation)
 );
 
@@ -89,6 +89,18 @@ CREATE TABLE kek_ends (
 	epoch INTEGER NOT NULL, 
 	CONSTRAINT pk_kek_ends PRIMARY KEY (id)
 );
+
+CREATE TRIGGER destroyed_keks_mac_insert AFTER INSERT ON destroyed_keks BEGIN UPDATE destroyed_keks SET mac = row_mac(CAST(printf('destroyed_keks/1,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."data_class", NEW."epoch", NEW."destroyed_at", NEW."emptied") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER destroyed_keks_mac_update AFTER UPDATE OF "id", "data_class", "epoch", "destroyed_at", "emptied" ON destroyed_keks WHEN OLD.mac IS row_mac(CAST(printf('destroyed_keks/1,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."data_class", OLD."epoch", OLD."destroyed_at", OLD."emptied") AS BLOB)) BEGIN UPDATE destroyed_keks SET mac = row_mac(CAST(printf('destroyed_keks/1,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."data_class", NEW."epoch", NEW."destroyed_at", NEW."emptied") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER ended_roots_mac_insert AFTER INSERT ON ended_roots BEGIN UPDATE ended_roots SET mac = row_mac(CAST(printf('ended_roots/1,%Q,%Q,%Q', NEW."generation", NEW."began_at", NEW."gone_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER ended_roots_mac_update AFTER UPDATE OF "generation", "began_at", "gone_at" ON ended_roots WHEN OLD.mac IS row_mac(CAST(printf('ended_roots/1,%Q,%Q,%Q', OLD."generation", OLD."began_at", OLD."gone_at") AS BLOB)) BEGIN UPDATE ended_roots SET mac = row_mac(CAST(printf('ended_roots/1,%Q,%Q,%Q', NEW."generation", NEW."began_at", NEW."gone_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER former_keks_mac_insert AFTER INSERT ON former_keks BEGIN UPDATE former_keks SET mac = row_mac(CAST(printf('former_keks/1,%Q,%Q', NEW."subject", NEW."kek_id") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER former_keks_mac_update AFTER UPDATE OF "subject", "kek_id" ON former_keks WHEN OLD.mac IS row_mac(CAST(printf('former_keks/1,%Q,%Q', OLD."subject", OLD."kek_id") AS BLOB)) BEGIN UPDATE former_keks SET mac = row_mac(CAST(printf('former_keks/1,%Q,%Q', NEW."subject", NEW."kek_id") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE INDEX ix_deks_kek_id ON deks (kek_id);
 
@@ -102,7 +114,17 @@ CREATE INDEX ix_keks_epoch ON keks (epoch);
 
 CREATE INDEX ix_keks_generation ON keks (generation);
 
-CREATE UNIQUE INDEX uq_keks_current ON keks (data_class, epoch) WHERE current;
+CREATE TRIGGER keks_mac_insert AFTER INSERT ON keks BEGIN UPDATE keks SET mac = row_mac(CAST(printf('keks/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."data_class", NEW."epoch", NEW."generation", quote(NEW."wrapped"), NEW."current", NEW."dirty") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0042');
+CREATE TRIGGER keks_mac_update AFTER UPDATE OF "id", "data_class", "epoch", "generation", "wrapped", "current", "dirty" ON keks WHEN OLD.mac IS row_mac(CAST(printf('keks/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."data_class", OLD."epoch", OLD."generation", quote(OLD."wrapped"), OLD."current", OLD."dirty") AS BLOB)) BEGIN UPDATE keks SET mac = row_mac(CAST(printf('keks/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."data_class", NEW."epoch", NEW."generation", quote(NEW."wrapped"), NEW."current", NEW."dirty") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER root_place_mac_insert AFTER INSERT ON root_place BEGIN UPDATE root_place SET mac = row_mac(CAST(printf('root_place/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."driver", NEW."base", NEW."oldest", NEW."moving_to", NEW."next_base") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER root_place_mac_update AFTER UPDATE OF "id", "driver", "base", "oldest", "moving_to", "next_base" ON root_place WHEN OLD.mac IS row_mac(CAST(printf('root_place/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."driver", OLD."base", OLD."oldest", OLD."moving_to", OLD."next_base") AS BLOB)) BEGIN UPDATE root_place SET mac = row_mac(CAST(printf('root_place/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."driver", NEW."base", NEW."oldest", NEW."moving_to", NEW."next_base") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER rotation_mac_insert AFTER INSERT ON rotation BEGIN UPDATE rotation SET mac = row_mac(CAST(printf('rotation/1,%Q,%Q,%Q,%Q', NEW."id", NEW."rotated_at", NEW."began_at", NEW."destroyed_since") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER rotation_mac_update AFTER UPDATE OF "id", "rotated_at", "began_at", "destroyed_since" ON rotation WHEN OLD.mac IS row_mac(CAST(printf('rotation/1,%Q,%Q,%Q,%Q', OLD."id", OLD."rotated_at", OLD."began_at", OLD."destroyed_since") AS BLOB)) BEGIN UPDATE rotation SET mac = row_mac(CAST(printf('rotation/1,%Q,%Q,%Q,%Q', NEW."id", NEW."rotated_at", NEW."began_at", NEW."destroyed_since") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+INSERT INTO alembic_version VALUES ('0043');
 
