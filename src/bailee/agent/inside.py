@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from bailee.records import dataclass
 
 GIT_CONFIG: Final = "/tmp/bailee-gitconfig"  # noqa: S108 - in the sandbox's own
 """Where git finds the person's settings, inside."""

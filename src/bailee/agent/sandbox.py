@@ -12,13 +12,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from bailee.agent import variables
 from bailee.agent.inside import PORT, Granted, inside_variables
 from bailee.agent.programs import beyond
+from bailee.records import dataclass
 from bailee.words import Words
 
 if TYPE_CHECKING:  # what a start needs none of

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
 from bailee.json_values import well_formed
 from bailee.outbound.network import Network
+from bailee.records import dataclass
 from bailee.words import words
 
 if TYPE_CHECKING:  # what few sessions need, or none before its first request

@@ -15,12 +15,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bailee.agent.obeyed import is_guarded
 from bailee.errors import InputError
+from bailee.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

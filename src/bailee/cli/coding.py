@@ -11,7 +11,7 @@ import select
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -19,6 +19,7 @@ from bailee.cli.errors import report, reporting
 from bailee.cli.show import say, warn_in_lines, write_text
 from bailee.cli.surroundings import here
 from bailee.errors import InputError, StorageError
+from bailee.records import dataclass
 
 if TYPE_CHECKING:
     from bailee.agent.session import Options

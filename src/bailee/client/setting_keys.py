@@ -6,8 +6,9 @@ Rows: S6.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from bailee.records import dataclass
 
 Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers"]
 
