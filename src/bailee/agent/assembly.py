@@ -51,6 +51,7 @@ def assembled(
         sandbox=options.sandbox and settings.flag("sandbox"),
         hosts=_listed(settings, "sandbox.network"),
         readable=[Path(path).expanduser() for path in _listed(settings, "sandbox.read")],
+        writable=_listed(settings, "sandbox.write"),
         variables=_listed(settings, "sandbox.environment"),
     )
     made = start(

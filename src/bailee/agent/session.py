@@ -57,6 +57,7 @@ class Options:
     sandbox: bool = True
     hosts: Sequence[str] = ()  # what commands in the sandbox may reach
     readable: Sequence[Path] = ()  # what they may read beside the workspace
+    writable: Sequence[str] = ()  # names with a dot that they may write in the workspace
     variables: Sequence[str] = ()  # the person's variables that they get besides the known ones
 
 
@@ -135,7 +136,7 @@ def start(
     if not options.folder.is_dir():
         raise InputError(f"{options.folder} is not a folder.", code="not_found")
     store = transcripts or InMemory()
-    workspace = Workspace(options.folder, tuple(options.more_folders))
+    workspace = Workspace(options.folder, tuple(options.more_folders), tuple(options.writable))
     session, records = _which(options, store, str(workspace.root))
     at = None
     if model is None:
@@ -150,7 +151,7 @@ def start(
     box = sandbox.find(
         wanted=options.sandbox,
         hosts=options.hosts,
-        granted=Granted(tuple(options.readable), tuple(hidden)),
+        granted=Granted(tuple(options.readable), tuple(hidden), tuple(options.writable)),
         names=options.variables,
         roots=workspace.roots,
     )
