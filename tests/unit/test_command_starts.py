@@ -47,7 +47,7 @@ _AFTER_IT = {
     "prompt_toolkit", "pydantic", "rich", "sqlalchemy", "sysconfig", "tomllib", "typer",
     "zipfile",
 }  # fmt: skip
-_MOST_UP_TO_IT = {"of the project": 99, "in all": 325}
+_MOST_UP_TO_IT = {"of the project": 98, "in all": 325}
 """Each module costs about a millisecond. Who needs one more looks first for one that can wait."""
 
 
@@ -127,7 +127,7 @@ def test_a_prompt_goes_out_before_what_it_does_not_need_is_imported(tmp_path: Pa
             "ANTHROPIC_AUTH_TOKEN": "bl_none",
         },
     )
-    imported = set(done.stderr.split())
+    imported = set(done.stderr.splitlines()[-1].split())  # before it: what is announced
     assert "bailee.agent.session" in imported
     assert imported & _AFTER_IT == set()
     own = {one for one in imported if one.partition(".")[0] == "bailee"}

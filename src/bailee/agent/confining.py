@@ -114,8 +114,10 @@ class SandboxedCommand:
                 placeholder.rmdir()
         since = self._before if self._before.whole else None
         after = git_folders.look(self._roots, insist=True, since=since, granted=self._granted)
-        for identity, path in after.obeyed.items():
-            if identity not in self._before.obeyed and not _is_placeholder(path):
+        was = {(identity, path.name) for path, identity in self._before.obeyed.items()}
+        for path, identity in after.obeyed.items():
+            here = (identity, path.name) in was and not self._watched.has_moved(path, identity)
+            if not here and not _is_placeholder(path):
                 told.append(_put_aside(path))
         told += [_put_aside(path) for path in self._watched.changed()]
         told += [_put_aside(path, "it is too large to look through") for path in after.unseen]
@@ -218,7 +220,7 @@ class SandboxedCommand:
         )
         for repository in sorted(every, key=lambda path: len(path.parts)):
             made += self._shadowed(repository)
-        obeyed = [path for path in self._before.obeyed.values() if not self._is_hidden(path)]
+        obeyed = [path for path in self._before.obeyed if not self._is_hidden(path)]
         apart = [
             path
             for path in obeyed

@@ -35,13 +35,13 @@ _PACKAGES: Final = frozenset({"node_modules", "site-packages"})
 
 @dataclass(slots=True)
 class FoundFolders:
-    """What was found. `obeyed`: each file or folder that a program would obey, by its identity on
+    """What was found. `obeyed`: each file or folder that a program would obey, and its identity on
     the disk; `repositories`: git directories; `folders`: those that were looked at; `unseen`: new
     ones, each with all that lies in it, for which there was no room; `whole`: whether everything
     was looked at, or is unseen.
     """
 
-    obeyed: dict[Identity, Path] = field(default_factory=dict)
+    obeyed: dict[Path, Identity] = field(default_factory=dict)
     repositories: list[Path] = field(default_factory=list)
     folders: set[Identity] = field(default_factory=set)
     unseen: set[Path] = field(default_factory=set)
@@ -157,7 +157,7 @@ def _below(folder: Path, tops: Iterable[Path]) -> tuple[str, ...]:
 def _note(found: FoundFolders, path: Path, repository: Path | None) -> None:
     with contextlib.suppress(OSError):
         here = path.lstat()
-        found.obeyed[here.st_dev, here.st_ino] = path
+        found.obeyed[path] = (here.st_dev, here.st_ino)
     if repository is not None:
         found.repositories.append(repository)
 

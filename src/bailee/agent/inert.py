@@ -20,16 +20,13 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 _CACHES: Final = {
-    ".angular", ".astro", ".aws-sam", ".benchmarks", ".build", ".buildinfo", ".cache",
-    ".ccls-cache", ".coverage", ".dart_tool", ".deps", ".docusaurus", ".DS_Store", ".eggs",
-    ".eslintcache", ".expo", ".fingerprint", ".gradle", ".hypothesis", ".ipynb_checkpoints",
-    ".jekyll-cache", ".kotlin", ".libs", ".lock", ".mypy_cache", ".next", ".nox", ".nuxt",
-    ".nyc_output", ".output", ".parcel-cache", ".phpunit.cache", ".phpunit.result.cache",
-    ".pyre", ".pytest_cache", ".pytype", ".rollup.cache", ".rpt2_cache", ".ruff_cache",
-    ".sass-cache", ".scannerwork", ".serverless", ".stack-work", ".stylelintcache",
-    ".svelte-kit", ".temp", ".testmondata", ".tmp", ".tox", ".trash", ".tsbuildinfo", ".turbo",
-    ".vercel", ".vite", ".vite-temp", ".vitest", ".wandb", ".webpack", ".wrangler",
-    ".zig-cache",
+    ".angular", ".astro", ".aws-sam", ".benchmarks", ".build", ".buildinfo", ".coverage",
+    ".dart_tool", ".deps", ".docusaurus", ".DS_Store", ".eggs", ".expo", ".fingerprint",
+    ".gradle", ".hypothesis", ".ipynb_checkpoints", ".kotlin", ".libs", ".lock", ".next",
+    ".nox", ".nuxt", ".nyc_output", ".output", ".pyre", ".pytype", ".scannerwork",
+    ".serverless", ".stack-work", ".svelte-kit", ".temp", ".testmondata", ".tmp", ".tox",
+    ".trash", ".tsbuildinfo", ".turbo", ".vercel", ".vite", ".vite-temp", ".vitest", ".wandb",
+    ".webpack", ".wrangler",
 }  # fmt: skip
 """Made by a tool, and read by that tool alone."""
 _INSTALLED: Final = {
@@ -39,31 +36,26 @@ _INSTALLED: Final = {
 """Packages, and what they are found by."""
 _PROJECTS: Final = {
     ".all-contributorsrc", ".babelrc", ".babelrc.cjs", ".babelrc.js", ".babelrc.json",
-    ".bazelignore", ".bazelversion", ".browserslistrc", ".bumpversion.cfg", ".changeset",
-    ".circleci", ".clang-format", ".clang-format-ignore", ".clang-tidy", ".clippy.toml",
-    ".codespellrc", ".coveragerc", ".credo.exs", ".cruft.json", ".dockerignore", ".drone.yml",
-    ".editorconfig", ".empty", ".eslintignore", ".eslintrc", ".eslintrc.cjs", ".eslintrc.js",
-    ".eslintrc.json", ".eslintrc.yaml", ".eslintrc.yml", ".fdignore", ".flake8",
-    ".formatter.exs", ".gcloudignore", ".git-blame-ignore-revs", ".gitattributes", ".github",
-    ".gitignore", ".gitkeep", ".gitlab", ".gitlab-ci.yml", ".gitmodules", ".golangci.toml",
-    ".golangci.yaml", ".golangci.yml", ".hadolint.yaml", ".hlint.yaml", ".htaccess",
-    ".htmlhintrc", ".ignore", ".isort.cfg", ".jscpd.json", ".jshintrc", ".keep", ".mailmap",
-    ".markdownlint-cli2.yaml", ".markdownlint.json", ".markdownlint.yaml", ".markdownlint.yml",
-    ".markdownlintignore", ".mocharc.cjs", ".mocharc.js", ".mocharc.json", ".mocharc.yaml",
-    ".mocharc.yml", ".node-version", ".nojekyll", ".npmignore", ".npmrc", ".nvmrc", ".nycrc",
-    ".nycrc.json", ".ocamlformat", ".php-cs-fixer.dist.php", ".php-cs-fixer.php",
-    ".php-version", ".prettierignore", ".prettierrc", ".prettierrc.cjs", ".prettierrc.js",
-    ".prettierrc.json", ".prettierrc.mjs", ".prettierrc.toml", ".prettierrc.yaml",
-    ".prettierrc.yml", ".pydocstyle", ".pylintrc", ".python-version", ".python-versions",
-    ".readthedocs.yaml", ".readthedocs.yml", ".release-please-manifest.json", ".releaserc",
-    ".releaserc.json", ".remarkrc.json", ".rgignore", ".rspec", ".rubocop.yml",
-    ".rubocop_todo.yml", ".ruby-gemset", ".ruby-version", ".ruff.toml", ".rustfmt.toml",
-    ".scalafmt.conf", ".shellcheckrc", ".slugignore", ".sqlfluff", ".storybook", ".style.yapf",
-    ".stylelintignore", ".stylelintrc", ".stylelintrc.json", ".swcrc", ".swift-version",
-    ".swiftformat", ".swiftlint.yml", ".taplo.toml", ".terraform-version",
-    ".terraform.lock.hcl", ".tflint.hcl", ".tool-versions", ".travis.yml", ".typos.toml",
-    ".vercelignore", ".vitepress", ".well-known", ".yamllint", ".yamllint.yaml",
-    ".yamllint.yml", ".yapfignore", ".yarnrc.yml",
+    ".bazelversion", ".browserslistrc", ".bumpversion.cfg", ".changeset", ".ci", ".circleci",
+    ".clang-format", ".clang-tidy", ".clippy.toml", ".codespellrc", ".coveragerc", ".credo.exs",
+    ".cruft.json", ".drone.yml", ".editorconfig", ".empty", ".eslintrc", ".eslintrc.cjs",
+    ".eslintrc.js", ".eslintrc.json", ".eslintrc.yaml", ".eslintrc.yml", ".flake8",
+    ".formatter.exs", ".git-blame-ignore-revs", ".gitattributes", ".github", ".gitkeep",
+    ".gitlab", ".gitlab-ci.yml", ".gitmodules", ".golangci.toml", ".golangci.yaml",
+    ".golangci.yml", ".hadolint.yaml", ".hlint.yaml", ".htaccess", ".htmlhintrc", ".isort.cfg",
+    ".jscpd.json", ".jshintrc", ".keep", ".mailmap", ".markdownlint-cli2.yaml",
+    ".markdownlint.json", ".markdownlint.yaml", ".markdownlint.yml", ".mocharc.cjs",
+    ".mocharc.js", ".mocharc.json", ".mocharc.yaml", ".mocharc.yml", ".nojekyll", ".npmrc",
+    ".nvmrc", ".nycrc", ".nycrc.json", ".ocamlformat", ".php-cs-fixer.dist.php",
+    ".php-cs-fixer.php", ".prettierrc", ".prettierrc.cjs", ".prettierrc.js", ".prettierrc.json",
+    ".prettierrc.mjs", ".prettierrc.toml", ".prettierrc.yaml", ".prettierrc.yml", ".pydocstyle",
+    ".pylintrc", ".readthedocs.yaml", ".readthedocs.yml", ".release-please-manifest.json",
+    ".releaserc", ".releaserc.json", ".remarkrc.json", ".rspec", ".rubocop.yml",
+    ".rubocop_todo.yml", ".ruby-gemset", ".ruff.toml", ".rustfmt.toml", ".scalafmt.conf",
+    ".shellcheckrc", ".sqlfluff", ".storybook", ".style.yapf", ".stylelintrc",
+    ".stylelintrc.json", ".swcrc", ".swiftformat", ".swiftlint.yml", ".taplo.toml",
+    ".terraform.lock.hcl", ".tflint.hcl", ".travis.yml", ".typos.toml", ".vitepress",
+    ".well-known", ".yamllint", ".yamllint.yaml", ".yamllint.yml", ".yarnrc.yml",
 }  # fmt: skip
 """Of a project's build, checks, formatting and CI; ignored files and versions."""
 _IN_GITHUB: Final = {
@@ -74,7 +66,8 @@ _IN_GITHUB: Final = {
 _FORMS: Final = re.compile(
     r"\.(?:env(?:rc|\..*)?|venv[\w.-]*|coverage\..*|tmp_.*"  # direnv asks anew, by itself
     r"|#.*|~lock\..*|nfs[0-9a-f]+|fuse_hidden[0-9a-f]+|.*\.(?:sw[a-p]|tmp|lock|cmd)"
-    r"|ninja_(?:deps|log|lock)|cargo-(?:lock|ok|checksum\.json)|cargo_vcs_info\.json"
+    r"|.*(?:cache|ignore|-versions?)|ninja_(?:deps|log|lock)"
+    r"|cargo-(?:lock|ok|checksum\.json)|cargo_vcs_info\.json"
     r"|rustc_info\.json|rustdoc_fingerprint\.json|future-incompat-report\.json)"
 )
 _OF_APPS: Final = (".md", ".yaml", ".yml")

@@ -7,6 +7,7 @@ a new one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,11 @@ class WatchedSettings:
     def __init__(self, paths: Iterable[Path]) -> None:
         self._left = _MOST
         self._before = {path: self._state(path) for path in paths}
+        self._identities: set[tuple[int, int]] = set()
+        for path in self._before:
+            with contextlib.suppress(OSError):  # gone meanwhile
+                found = path.lstat()
+                self._identities.add((found.st_dev, found.st_ino))
 
     def changed(self) -> Iterator[Path]:
         """Which are not what they were, and are still there."""
@@ -32,6 +38,10 @@ class WatchedSettings:
         for path, before in self._before.items():
             if os.path.lexists(path) and (before is None or self._state(path) != before):
                 yield path
+
+    def has_moved(self, path: Path, identity: tuple[int, int]) -> bool:
+        """Whether what is at `path` now is one of these, and was elsewhere; or is it by a link."""
+        return identity in self._identities and path not in self._before
 
     def _state(self, path: Path) -> bytes | None:
         """Of all that lies in it; None: it is too much, or can't be looked at."""

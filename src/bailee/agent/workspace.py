@@ -18,7 +18,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bailee.agent.obeyed import guarded_part
 from bailee.errors import InputError
 from bailee.records import dataclass
 
@@ -100,6 +99,8 @@ class Workspace:
 
 def _guard(inner: Sequence[str], granted: Collection[str] | None = None) -> str | None:
     """Why a file is guarded by its names. `granted` None: it lies outside, by those known alone."""
+    from bailee.agent.obeyed import guarded_part  # a start judges no path
+
     found = guarded_part(inner, known_alone=granted is None, granted=granted or ())
     return None if found is None else f"{found} holds what other programs obey, or may."
 
