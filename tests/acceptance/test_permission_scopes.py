@@ -1,7 +1,8 @@
 """Who may permit what: each scope of settings, for `bailee code` and for the real Claude Code.
 
-A scripted model asks for four commands. What was done shows in the folder, so that both programs
-are asked in the same way, and the table is what they do.
+A scripted model asks for commands: of each scope one that it allows, one that it wants asked about,
+one that it denies. What was done shows in the folder, so that both programs are asked in the same
+way, and the table is what they do.
 """
 
 from __future__ import annotations
@@ -19,37 +20,37 @@ import pytest
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
 from support.clients.programs import SILENT, clean_environment
 
-SCOPES: Final = (
-    "managed", "command line", "project local", "project", "user"
-)  # fmt: skip
-COMMANDS: Final = ("allowed", "asked", "denied", "unsaid")
-RULES: Final = {
-    "permissions": {
-        "allow": ["Bash(touch allowed)"],
-        "ask": ["Bash(touch asked)"],
-        "deny": ["Bash(touch denied)"],
-    }
-}
-ON_THE_COMMAND_LINE: Final = ("Bash(touch asked)", "Bash(touch denied)")
-"""Allowed there, and so done but for what a scope says."""
+SCOPES: Final = ("managed", "option", "local", "project", "user")
+KINDS: Final = ("allow", "ask", "deny")
+UNSAID: Final = "nobody-says-anything-of"
 
-ALL: Final = frozenset({"allowed"})
-NOTHING_SAID: Final = frozenset({"asked", "denied"})
-TABLE: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
-    # What is done of the four, where that scope says RULES in that program's own files.
-    "Claude Code": {**dict.fromkeys(SCOPES, ALL), "project": frozenset()},
-    "Claude Code, in a folder that is trusted": dict.fromkeys(SCOPES, ALL),
-    "bailee code": {
-        "managed": ALL,
-        "command line": ALL,
-        "project local": frozenset(),  # a project can ask and deny, and not allow
-        "project": frozenset(),
-        "user": ALL,
+# What is done, of each scope's three, where all scopes speak at once. On the command line all that
+# is to be asked about, or denied, is allowed; so that it is done unless a scope says otherwise.
+HEEDED: Final = ("allow",)
+NO_WISH: Final = ()  # it asks and denies, and does not allow
+UNHEARD: Final = ("ask", "deny")
+TABLE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "bailee code, by its own files": {
+        "managed": HEEDED, "option": HEEDED, "local": NO_WISH, "project": NO_WISH, "user": HEEDED,
     },
-    # What another agent's files permit or deny is its own.
-    "bailee code, by Claude Code's files": dict.fromkeys(SCOPES, NOTHING_SAID),
-    "Claude Code, by bailee's files": dict.fromkeys(SCOPES, NOTHING_SAID),
-}
+    "bailee code, by Claude Code's files": {
+        "managed": UNHEARD, "local": UNHEARD, "project": UNHEARD, "user": UNHEARD,
+    },
+    "Claude Code, by its own files": {
+        "managed": HEEDED, "option": HEEDED, "local": HEEDED, "project": NO_WISH, "user": HEEDED,
+    },
+    "Claude Code, by its own files, in a folder that is trusted": {
+        "managed": HEEDED, "option": HEEDED, "local": HEEDED, "project": HEEDED, "user": HEEDED,
+    },
+    "Claude Code, by bailee's files": {
+        "managed": UNHEARD, "local": UNHEARD, "project": UNHEARD, "user": UNHEARD,
+    },
+}  # fmt: skip
+
+
+def rules(scope: str) -> str:
+    """Settings with a command for each kind of rule."""
+    return json.dumps({"permissions": {kind: [f"Bash(touch {scope}-{kind})"] for kind in KINDS}})
 
 
 class Machine:
@@ -63,44 +64,64 @@ class Machine:
             one.mkdir()
         subprocess.run(["git", "init", "-q", str(self.project)], check=True)
 
-    def say(self, scope: str, files: str) -> list[str]:
-        """Puts RULES where a scope has them, in the files of `claude` or `bailee`; the options with
-        which it is said on the command line.
+    def say(self, files: str, scopes: Mapping[str, object]) -> list[str]:
+        """Puts rules where each scope has them, in the files of `claude` or `bailee`; the options
+        with which they are said on the command line.
         """
-        if scope == "command line":
-            return ["--settings", json.dumps(RULES)]
-        own = self.home / (".claude" if files == "claude" else ".config/bailee")
-        path = {
-            "managed": self.etc / (
-                "claude-code/managed-settings.json" if files == "claude" else "bailee/settings.json"
-            ),
-            "project local": self.project / f".{files}" / "settings.local.json",
-            "project": self.project / f".{files}" / "settings.json",
-            "user": own / "settings.json",
-        }[scope]  # fmt: skip
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(RULES))
-        return []
+        places = {
+            "managed": self.etc / "bailee/settings.json",
+            "local": self.project / f".{files}/settings.local.json",
+            "project": self.project / f".{files}/settings.json",
+            "user": self.home / ".config/bailee/settings.json",
+        }
+        if files == "claude":
+            places["managed"] = self.etc / "claude-code/managed-settings.json"
+            places["user"] = self.home / ".claude/settings.json"
+        for scope in scopes.keys() & places.keys():
+            places[scope].parent.mkdir(parents=True, exist_ok=True)
+            places[scope].write_text(rules(scope))
+        return ["--settings", rules("option")] if "option" in scopes else []
 
-    def run(self, command: list[str], address: str, **more: str) -> frozenset[str]:
-        """One prompt; which of the four commands were done. `/etc` has what was said there."""
-        told = [
-            *("--tmpfs", "/etc"),
-            *(part for name in ("passwd", "group", "hosts", "alternatives", "ld.so.cache")
-              for part in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")),
-            *(part for one in self.etc.iterdir()
-              for part in ("--ro-bind", str(one), f"/etc/{one.name}")),
-        ]  # fmt: skip
-        environment = clean_environment(
-            self.home, ANTHROPIC_BASE_URL=address, ANTHROPIC_AUTH_TOKEN="sk-none", **SILENT, **more
-        )
+    def trust(self) -> None:
+        """As a person does when Claude Code asks whether they trust the folder."""
+        folders = {str(self.project): {"hasTrustDialogAccepted": True}}
+        (self.home / ".claude.json").write_text(json.dumps({"projects": folders}))
+
+    def done_by(
+        self, command: list[str], scopes: Mapping[str, object]
+    ) -> dict[str, tuple[str, ...]]:
+        """What is done of what a model asks for, and that nothing is that nobody spoke of."""
+        names = [f"{scope}-{kind}" for scope in scopes for kind in KINDS]
+        wanted = [
+            ToolUse("Bash", {"command": f"touch {name}", "description": "x"})
+            for name in (*names, UNSAID)
+        ]
+        with ScriptedUpstream([*wanted, Text("done")]) as model:
+            self._run(command, model.url)
+            assert len(model.conversations) == len(wanted) + 1
+        assert not (self.project / UNSAID).exists()
+        return {
+            scope: tuple(kind for kind in KINDS if (self.project / f"{scope}-{kind}").exists())
+            for scope in scopes
+        }
+
+    def _run(self, command: list[str], address: str) -> None:
+        """One prompt. `/etc` has what was said there, and what programs need."""
+        told = ["--tmpfs", "/etc"]
+        for name in ("passwd", "group", "hosts", "alternatives", "ld.so.cache"):
+            told += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+        for one in self.etc.iterdir():
+            told += ["--ro-bind", str(one), f"/etc/{one.name}"]
+        quiet = {**SILENT, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
         done = subprocess.run(
             ["bwrap", "--dev-bind", "/", "/", *told, "--die-with-parent", "--", *command],
-            cwd=self.project, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=120, check=False,
+            cwd=self.project,
+            env=clean_environment(
+                self.home, ANTHROPIC_BASE_URL=address, ANTHROPIC_AUTH_TOKEN="sk-none", **quiet
+            ),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        return frozenset(name for name in COMMANDS if (self.project / name).exists())
 
 
 @pytest.fixture
@@ -111,53 +132,32 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def asking(machine: Machine, command: list[str], **environment: str) -> frozenset[str]:
-    """What is done of what a model asks for: each of the commands, and an end."""
-    calls = [ToolUse("Bash", {"command": f"touch {name}", "description": "x"}) for name in COMMANDS]
-    with ScriptedUpstream([*calls, Text("done")]) as model:
-        return machine.run(command, model.url, **environment)
+def allowed(scopes: Mapping[str, object]) -> list[str]:
+    """The rules of the command line."""
+    return [f"Bash(touch {scope}-{kind})" for scope in scopes for kind in ("ask", "deny")]
 
 
 @pytest.mark.row("S6")
-@pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("files", ["bailee", "claude"])
-def test_what_each_scope_permits_bailee_code(machine: Machine, files: str, scope: str) -> None:
-    """Its own files in every scope; of Claude Code's none, on the command line neither."""
-    row = "bailee code" if files == "bailee" else "bailee code, by Claude Code's files"
-    said = machine.say(scope, files)
-    if files == "claude":
-        said = []
+@pytest.mark.parametrize("row", [row for row in TABLE if row.startswith("bailee")])
+def test_what_each_scope_permits_bailee_code(machine: Machine, row: str) -> None:
+    """Its own files in every scope, a project's to ask and deny alone; of Claude Code's none."""
+    expected = TABLE[row]
+    said = machine.say("claude" if "Claude" in row else "bailee", expected)
     command = [sys.executable, "-m", "bailee", "code", "-p", "go", "--no-sandbox", *said]
-    for rule in ON_THE_COMMAND_LINE:
+    for rule in allowed(expected):
         command += ["--allowed-tools", rule]
-    assert asking(machine, command) == TABLE[row][scope]
+    assert machine.done_by(command, expected) == expected
 
 
 @pytest.mark.row("S6")
-@pytest.mark.parametrize("scope", [*SCOPES, "project, trusted"])
-def test_what_each_scope_permits_claude_code(machine: Machine, claude: Path, scope: str) -> None:
-    """The real client, as it comes. What is checked in allows something once the person has said
-    that they trust the folder; in bailee's files it never does.
+@pytest.mark.parametrize("row", [row for row in TABLE if row.startswith("Claude")])
+def test_what_each_scope_permits_claude_code(machine: Machine, claude: Path, row: str) -> None:
+    """The real client. What is checked in allows something once the person has said that they trust
+    the folder; in bailee's files it never does.
     """
-    where, _, trusted = scope.partition(", ")
-    said = machine.say(where, "claude")
-    row = "Claude Code"
-    if trusted:
-        row += ", in a folder that is trusted"
-        folders = {str(machine.project): {"hasTrustDialogAccepted": True}}
-        (machine.home / ".claude.json").write_text(json.dumps({"projects": folders}))
-    command = [str(claude), "-p", "go", *said, "--allowedTools", *ON_THE_COMMAND_LINE]
-    quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
-    assert asking(machine, command, **quiet) == TABLE[row][where]
-
-
-@pytest.mark.row("S6")
-def test_claude_code_reads_no_files_of_bailees(machine: Machine, claude: Path) -> None:
-    """All scopes that are files at once: nothing that they say counts."""
-    for scope in SCOPES:
-        if scope != "command line":
-            machine.say(scope, "bailee")
-    command = [str(claude), "-p", "go", "--allowedTools", *ON_THE_COMMAND_LINE]
-    quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
-    row = TABLE["Claude Code, by bailee's files"]
-    assert asking(machine, command, **quiet) == row["user"]
+    expected = TABLE[row]
+    said = machine.say("bailee" if "bailee" in row else "claude", expected)
+    if "trusted" in row:
+        machine.trust()
+    command = [str(claude), "-p", "go", *said, "--allowedTools", *allowed(expected)]
+    assert machine.done_by(command, expected) == expected
