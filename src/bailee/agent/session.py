@@ -127,8 +127,9 @@ def start(
     more_tools: Sequence[Tool] = (),
     hidden: Sequence[Path] = (),
     network: Network | None = None,
+    trial: sandbox.SandboxTrial | None = None,
 ) -> AgentSession:
-    """A new session, or a resumed one.
+    """A new session, or a resumed one. `trial`: of the sandbox, begun for the same folders.
 
     Raises:
         InputError: the folder, the key, a rule or the session to resume is wrong.
@@ -154,6 +155,7 @@ def start(
         granted=Granted(tuple(options.readable), tuple(hidden), tuple(options.writable)),
         names=options.variables,
         roots=workspace.roots,
+        trial=trial,
     )
     egress = None
     if box.program and box.hosts:

@@ -139,13 +139,19 @@ def _done(asked: CodeCommandLine) -> int:
 
 
 def _headless(options: Options, prompt: str, form: str, settings: str | None) -> int:
-    import asyncio
-
     if sys.stdout is None:
         raise InputError("standard output is closed.", hint="send it to a file, or to /dev/null")
     if sys.stderr is None:  # or what is meant for it would go to standard output
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     with _agent_installed():
+        from bailee.agent.sandbox import SandboxTrial
+        from bailee.agent.workspace import Workspace
+
+        # It takes as long as a tenth of what is imported meanwhile.
+        roots = Workspace(options.folder, tuple(options.more_folders)).roots
+        trial = SandboxTrial(roots) if options.sandbox and options.folder.is_dir() else None
+        import asyncio
+
         from bailee.agent import headless
         from bailee.agent.assembly import assembled, proposed
         from bailee.client.background import Background
@@ -153,7 +159,7 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
 
     machine = ClientMachine.open(options.folder, option=settings)
     background = Background(machine, "bailee-code")
-    session = assembled(options, machine, background=background)
+    session = assembled(options, machine, background=background, trial=trial)
     if background.notice is not None:
         warn_in_lines(background.notice)
         background.shown()

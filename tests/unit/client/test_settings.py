@@ -249,6 +249,7 @@ HOSTS = ("pypi.org", "*.pythonhosted.org", "github.com")
 LISTS = {
     "network": HOSTS,
     "read": ("~/data", "/srv/x", "/opt/y z"),
+    "write": (".a", ".b-c", ".d.json"),
     "environment": ("FOO", "_a", "B2"),
 }
 
