@@ -14,8 +14,9 @@ Rules kept here:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
+
+from bailee.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

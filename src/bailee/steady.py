@@ -27,13 +27,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bailee.clock import Clock, system_clock
+from bailee.records import dataclass
 
 BOUND: Final = timedelta(minutes=5)
 OFF: Final = timedelta(days=1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from bailee.agent.measuring import Measuring
 from bailee.agent.permissions import PermissionRules, parse_rules
 from bailee.agent.ports import Asker, Transcripts
+from bailee.agent.sandbox import SandboxTrial
 from bailee.agent.session import AgentSession, Options, start
 from bailee.agent.tools.box import Tool
 from bailee.agent.variables import for_commands
@@ -32,9 +33,11 @@ def assembled(
     transcripts: Transcripts | None = None,
     background: Background | None = None,
     permitted: Sequence[McpServer] = (),
+    trial: SandboxTrial | None = None,
 ) -> AgentSession:
     """A session as this machine's settings want it; measured where there is a `background`.
-    `permitted`: MCP servers that a project proposes and the person said yes to.
+    `permitted`: MCP servers that a project proposes and the person said yes to; `trial`: see
+    `session.start`.
 
     Raises:
         InputError: see `session.start`.
@@ -51,6 +54,7 @@ def assembled(
         sandbox=options.sandbox and settings.flag("sandbox"),
         hosts=_listed(settings, "sandbox.network"),
         readable=[Path(path).expanduser() for path in _listed(settings, "sandbox.read")],
+        writable=_listed(settings, "sandbox.write"),
         variables=_listed(settings, "sandbox.environment"),
     )
     made = start(
@@ -62,6 +66,7 @@ def assembled(
         transcripts=transcripts or machine.transcripts(),
         more_tools=_web(way) if settings.flag("webFetch") else [],
         network=way,
+        trial=trial,
         hidden=(machine.data, Path(held.get("BAILEE_HOME") or "/nonexistent")),
     )
     wanted = [server(name, one.value) for name, one in settings.servers.items()]

@@ -5,8 +5,9 @@ Inside there is the system, the toolchains, the workspace and what the person gr
 empty but for that, the network too. Writable is the workspace, and in it not what programs obey:
 
 * a git directory is a shadow (`git_shadow`), wherever it lies and however it is linked;
-* settings of agents and editors are read-only; where there are none, at the top of a workspace, an
-  empty folder stands in the name's place, and is taken away afterwards;
+* settings (what begins with a dot and is not known to be inert, `obeyed`) are read-only; where
+  there are none, at the top of a workspace, an empty folder stands in the place of the best known
+  names, and is taken away afterwards;
 * so are files that git's configuration names, and what links among settings lead to
   (`obeyed_files`);
 * what a command made anew elsewhere (a repository or settings in a subfolder, another file in the
@@ -32,12 +33,13 @@ from bailee.agent import git_folders, toolchains
 from bailee.agent.git_data import without_credentials
 from bailee.agent.git_shadow import GitShadow
 from bailee.agent.inside import GIT_CONFIG, PORT, Granted
-from bailee.agent.obeyed import GIT, SETTINGS
+from bailee.agent.obeyed import ASIDE, GIT, SETTINGS, is_known
 from bailee.agent.obeyed_files import ObeyedFile, named
 from bailee.agent.programs import WorkspacePrograms, beyond
+from bailee.agent.watched import WatchedSettings
 
-ASIDE: Final = ".put-aside-by-bailee"
 _LONGEST: Final = 220  # bytes of a name that are kept when it is put aside
+_MOST_APART: Final = 100  # settings that are mounted one by one; others are watched
 _PLACEHOLDER: Final = 0o511  # the mode of an empty folder in the place of a name
 _SOCKET: Final = Path("/tmp/bailee-egress")  # noqa: S108
 _RELAY_INSIDE: Final = Path("/tmp/bailee-relay.py")  # noqa: S108
@@ -73,10 +75,12 @@ class SandboxedCommand:
         self._placeholders: list[Path] = []
         self._copies: list[Path] = []
         self._folder = tempfile.TemporaryDirectory(prefix="bailee-box-")
-        self._before = git_folders.look(self._roots)
+        self._granted = granted.names
+        self._before = git_folders.look(self._roots, granted=granted.names)
         self._hidden: list[Path] = []
         self._closed: list[Path] = []  # hidden folders, in which toolchains may be put
         self._named: list[ObeyedFile] = []
+        self._watched = WatchedSettings(())
         self._home = home
         self._programs = WorkspacePrograms.of(environment, self._roots)
         self._at_home = set(self._dotted())
@@ -109,10 +113,13 @@ class SandboxedCommand:
             with contextlib.suppress(OSError):
                 placeholder.rmdir()
         since = self._before if self._before.whole else None
-        after = git_folders.look(self._roots, insist=True, since=since)
-        for identity, path in after.obeyed.items():
-            if identity not in self._before.obeyed and not _is_placeholder(path):
+        after = git_folders.look(self._roots, insist=True, since=since, granted=self._granted)
+        was = {(identity, path.name) for path, identity in self._before.obeyed.items()}
+        for path, identity in after.obeyed.items():
+            here = (identity, path.name) in was and not self._watched.has_moved(path, identity)
+            if not here and not _is_placeholder(path):
                 told.append(_put_aside(path))
+        told += [_put_aside(path) for path in self._watched.changed()]
         told += [_put_aside(path, "it is too large to look through") for path in after.unseen]
         for held in self._named:
             if held.has_changed():
@@ -213,10 +220,16 @@ class SandboxedCommand:
         )
         for repository in sorted(every, key=lambda path: len(path.parts)):
             made += self._shadowed(repository)
-        obeyed = [path for path in self._before.obeyed.values() if not self._is_hidden(path)]
-        for path in obeyed:
-            if path not in every and not path.is_symlink() and path.parent not in every:
-                made += ["--ro-bind", str(path), str(path)]
+        obeyed = [path for path in self._before.obeyed if not self._is_hidden(path)]
+        apart = [
+            path
+            for path in obeyed
+            if path not in every and not path.is_symlink() and path.parent not in every
+        ]
+        apart.sort(key=lambda path: (not is_known(path.name, path.parent.name), len(path.parts)))
+        for path in apart[:_MOST_APART]:
+            made += ["--ro-bind", str(path), str(path)]
+        self._watched = WatchedSettings(apart[_MOST_APART:])
         around = above[0] if above else None
         self._named = named(obeyed, self._roots, around, environment)
         for held in self._named:
@@ -312,6 +325,11 @@ def _asked(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
 
 def _put_aside(path: Path, why: str = "programs outside would obey it") -> str:
     """Renames and closes what programs would obey, or may."""
+    if path.name.startswith(".") and not is_known(path.name, path.parent.name):
+        why = (
+            "what begins with a dot may be settings (sandbox.write in the person's own settings "
+            "lets commands write it)"
+        )
     # A name may be as long as names can be.
     name = os.fsdecode(os.fsencode(path.name)[:_LONGEST])
     number, aside = 0, path.with_name(name + ASIDE)

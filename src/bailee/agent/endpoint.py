@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from bailee.agent.faults import Fault, ModelFault
 from bailee.client.signed_in import SIGN_IN_FILE
 from bailee.errors import InputError
+from bailee.records import dataclass
 
 Provider = Literal["api", "bedrock", "vertex"]
 MODELS: Final[dict[Provider, str]] = {

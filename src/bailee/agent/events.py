@@ -5,10 +5,10 @@ Whoever shows a turn (a terminal, a line of JSON, a test) reads these and nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from bailee.agent.ports import Answer, AnswerPiece, Block, Call, Intent, ToolOutcome
+from bailee.records import dataclass
 
 Ending = Literal["done", "interrupted", "turn_limit", "cut_off", "declined", "stuck"]
 """Why a turn ended: the model was done; the person stopped it; it took as many model calls as it

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from bailee.errors import CODES, BaileeError, InputError, UpstreamError
+from bailee.records import dataclass
 
 Fault = Literal[
     "unreachable",

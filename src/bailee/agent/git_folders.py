@@ -17,11 +17,12 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bailee.agent.inert import is_among_packages
 from bailee.agent.obeyed import GIT, is_settings
 
 Identity = tuple[int, int]
@@ -34,13 +35,13 @@ _PACKAGES: Final = frozenset({"node_modules", "site-packages"})
 
 @dataclass(slots=True)
 class FoundFolders:
-    """What was found. `obeyed`: each file or folder that a program would obey, by its identity on
+    """What was found. `obeyed`: each file or folder that a program would obey, and its identity on
     the disk; `repositories`: git directories; `folders`: those that were looked at; `unseen`: new
     ones, each with all that lies in it, for which there was no room; `whole`: whether everything
     was looked at, or is unseen.
     """
 
-    obeyed: dict[Identity, Path] = field(default_factory=dict)
+    obeyed: dict[Path, Identity] = field(default_factory=dict)
     repositories: list[Path] = field(default_factory=list)
     folders: set[Identity] = field(default_factory=set)
     unseen: set[Path] = field(default_factory=set)
@@ -53,10 +54,11 @@ def look(
     insist: bool = False,
     since: FoundFolders | None = None,
     most: int = _MOST,
+    granted: Collection[str] = (),
 ) -> FoundFolders:
     """Looks through folders. `insist`: also through those that can be entered and not listed; their
     modes are changed for the while. `since`: what an earlier look found, if that was whole; `most`
-    entries are then those of folders that are new.
+    entries are then those of folders that are new. `granted`: see `obeyed.is_settings`.
     """
     found = FoundFolders()
     waiting: list[tuple[Path, Path | None]] = [(root, None) for root in dict.fromkeys(roots)]
@@ -71,7 +73,8 @@ def look(
             if new is None and since is not None and identity not in since.folders:
                 new = folder
         counts = new is not None or since is None
-        entries, number = _entries(folder, left + 1 if counts else None, insist=insist)
+        settings = _settings_in(folder, tops, granted)
+        entries, number = _entries(folder, left + 1 if counts else None, settings, insist=insist)
         left -= number if counts else 0
         if left < 0 and counts:
             left = -1
@@ -83,9 +86,8 @@ def look(
         names = {entry.name for entry in entries}
         if "HEAD" in names and ("commondir" in names or {"objects", "refs"} <= names):
             _note(found, folder / "HEAD", folder)  # and what lies in it is looked at all the same
-        packages = not _PACKAGES.isdisjoint(_below(folder, tops))
         for entry in entries:
-            if entry.name == GIT or (is_settings(entry.name, folder.name) and not packages):
+            if entry.name == GIT or settings(entry.name):
                 path = folder / entry.name
                 _note(found, path, git_folder(path) if entry.name == GIT else None)
             elif entry.is_dir(follow_symlinks=False):
@@ -93,7 +95,20 @@ def look(
     return found
 
 
-def _entries(folder: Path, most: int | None, *, insist: bool) -> tuple[list[os.DirEntry[str]], int]:
+def _settings_in(
+    folder: Path, tops: Sequence[Path], granted: Collection[str]
+) -> Callable[[str], bool]:
+    """What says of an entry's name whether it is settings, in a folder."""
+    above = _below(folder, tops)
+    if not _PACKAGES.isdisjoint(above):
+        return lambda _: False
+    packages, called = is_among_packages(above), folder.name
+    return lambda name: is_settings(name, called, among_packages=packages, granted=granted)
+
+
+def _entries(
+    folder: Path, most: int | None, settings: Callable[[str], bool], *, insist: bool
+) -> tuple[list[os.DirEntry[str]], int]:
     """What matters of a folder's entries, and how many were looked at. A folder may hold more files
     than should be in memory at once.
     """
@@ -102,7 +117,11 @@ def _entries(folder: Path, most: int | None, *, insist: bool) -> tuple[list[os.D
         with os.scandir(folder) as scanned:
             for entry in itertools.islice(scanned, most):
                 number += 1
-                if _tells(entry.name, folder.name) or entry.is_dir(follow_symlinks=False):
+                if (
+                    _is_gits(entry.name)
+                    or settings(entry.name)
+                    or entry.is_dir(follow_symlinks=False)
+                ):
                     kept.append(entry)
     except PermissionError:
         if not insist:
@@ -115,17 +134,17 @@ def _entries(folder: Path, most: int | None, *, insist: bool) -> tuple[list[os.D
         mode = stat.S_IMODE(folder.lstat().st_mode)
         folder.chmod(mode | 0o500)
         try:
-            return _entries(folder, most, insist=False)
+            return _entries(folder, most, settings, insist=False)
         finally:
             folder.chmod(mode)
     return kept, number
 
 
-def _tells(name: str, folder: str) -> bool:
+def _is_gits(name: str) -> bool:
     """Whether an entry counts by its name, whatever it is: git takes links, and files too, for the
     folders that it looks for.
     """
-    return name == GIT or name in _GIT_DIRECTORY or is_settings(name, folder)
+    return name == GIT or name in _GIT_DIRECTORY
 
 
 def _below(folder: Path, tops: Iterable[Path]) -> tuple[str, ...]:
@@ -138,7 +157,7 @@ def _below(folder: Path, tops: Iterable[Path]) -> tuple[str, ...]:
 def _note(found: FoundFolders, path: Path, repository: Path | None) -> None:
     with contextlib.suppress(OSError):
         here = path.lstat()
-        found.obeyed[here.st_dev, here.st_ino] = path
+        found.obeyed[path] = (here.st_dev, here.st_ino)
     if repository is not None:
         found.repositories.append(repository)
 

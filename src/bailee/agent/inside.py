@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from bailee.records import dataclass
 
 GIT_CONFIG: Final = "/tmp/bailee-gitconfig"  # noqa: S108 - in the sandbox's own
 """Where git finds the person's settings, inside."""
@@ -15,11 +16,13 @@ PORT: Final = 3128
 @dataclass(frozen=True, slots=True)
 class Granted:
     """What a person lets commands have: `read`, folders and files beside the workspace; `hidden`,
-    what stays out of sight wherever it lies.
+    what stays out of sight wherever it lies; `names`, that begin with a dot and that they may write
+    in the workspace.
     """
 
     read: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def inside_variables() -> dict[str, str]:

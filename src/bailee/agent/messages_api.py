@@ -20,7 +20,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +34,7 @@ from bailee.errors import BaileeError
 from bailee.json_values import JsonObject, members, text
 from bailee.outbound.network import USER_AGENT, Network
 from bailee.outbound.straight import PostFailed, StraightConnection
+from bailee.records import dataclass
 
 if TYPE_CHECKING:
     import httpx2

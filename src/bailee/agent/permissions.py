@@ -25,13 +25,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, Literal
 
 from bailee.agent import shell
 from bailee.agent.ports import Intent
 from bailee.errors import InputError
+from bailee.records import dataclass
 
 Effect = Literal["allow", "ask", "deny"]
 _RULE: Final = re.compile(r"(?P<tool>[A-Za-z_][\w-]*|\*)(?:\((?P<pattern>.*)\))?", re.DOTALL)

@@ -9,10 +9,11 @@ Messages, content blocks and tool definitions are JSON objects in the form of th
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol, TypedDict
 
 from bailee.json_values import JsonObject
+from bailee.records import dataclass
 
 Block = JsonObject
 Record = JsonObject

@@ -18,9 +18,10 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from bailee.records import dataclass
 
 _SYSTEM: Final = tuple(
     Path(name, folder) for name in ("/", "/usr", "/usr/local") for folder in ("bin", "sbin")

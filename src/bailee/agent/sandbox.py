@@ -8,17 +8,18 @@ hosts (`confining`). Of the person's variables a command gets the known ones, sa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from bailee.agent import variables
 from bailee.agent.inside import PORT, Granted, inside_variables
 from bailee.agent.programs import beyond
+from bailee.records import dataclass
 from bailee.words import Words
 
 if TYPE_CHECKING:  # what a start needs none of
@@ -87,6 +88,45 @@ class Sandbox:
         return {**made, **led, "NO_PROXY": "", "no_proxy": "", "NODE_USE_ENV_PROXY": "1"}
 
 
+class SandboxTrial:
+    """A sandbox that is tried out while its owner does other things: a process that does nothing,
+    and ends by itself. Whoever wants to know hands it to `find`; on any thread, once.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        """Begins it, with a program that lies in none of `roots`."""
+        self.program: Final = shutil.which("bwrap", path=beyond(os.environ, roots)["PATH"])
+        self._process: subprocess.Popen[bytes] | None = None
+        if self.program is None:
+            return
+        line = (
+            *(self.program, "--unshare-user-try", "--unshare-pid", "--unshare-net"),
+            *("--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+            *("--tmpfs", "/tmp", "true"),  # noqa: S108
+        )
+        with contextlib.suppress(OSError):
+            self._process = subprocess.Popen(  # noqa: S603
+                line,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+
+    def failure(self) -> Why | None:
+        """Why there is none; None: there is one. Waits for its end, for ten seconds at most."""
+        if self.program is None:
+            return "missing"
+        if self._process is None:
+            return "broken"
+        try:
+            self._process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            return "broken"
+        return "forbidden" if self._process.returncode else None
+
+
 def find(
     *,
     wanted: bool = True,
@@ -94,23 +134,14 @@ def find(
     granted: Granted = _NOTHING,
     names: Sequence[str] = (),
     roots: Sequence[Path] = (),
+    trial: SandboxTrial | None = None,
 ) -> Sandbox:
-    """The sandbox this machine has, tried out once; its program lies in none of `roots`."""
+    """The sandbox this machine has, tried out once (`trial`, where that was begun before); its
+    program lies in none of `roots`.
+    """
     if not wanted:
         return Sandbox(None, "off", names=tuple(names))
-    program = shutil.which("bwrap", path=beyond(os.environ, roots)["PATH"])
-    if program is None:
-        return Sandbox(None, "missing", names=tuple(names))
-    trial = (
-        *("--unshare-user-try", "--unshare-pid", "--unshare-net", "--cap-drop", "ALL"),
-        *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
-    )
-    try:
-        done = subprocess.run(  # noqa: S603
-            [program, *trial, "true"], capture_output=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return Sandbox(None, "broken", names=tuple(names))
-    if done.returncode != 0:
-        return Sandbox(None, "forbidden", names=tuple(names))
-    return Sandbox(program, hosts=tuple(hosts), granted=granted, names=tuple(names))
+    trial = trial or SandboxTrial(roots)
+    if (why := trial.failure()) is not None:
+        return Sandbox(None, why, names=tuple(names))
+    return Sandbox(trial.program, hosts=tuple(hosts), granted=granted, names=tuple(names))

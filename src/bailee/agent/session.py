@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
 from bailee.json_values import well_formed
 from bailee.outbound.network import Network
+from bailee.records import dataclass
 from bailee.words import words
 
 if TYPE_CHECKING:  # what few sessions need, or none before its first request
@@ -57,6 +57,7 @@ class Options:
     sandbox: bool = True
     hosts: Sequence[str] = ()  # what commands in the sandbox may reach
     readable: Sequence[Path] = ()  # what they may read beside the workspace
+    writable: Sequence[str] = ()  # names with a dot that they may write in the workspace
     variables: Sequence[str] = ()  # the person's variables that they get besides the known ones
 
 
@@ -126,8 +127,9 @@ def start(
     more_tools: Sequence[Tool] = (),
     hidden: Sequence[Path] = (),
     network: Network | None = None,
+    trial: sandbox.SandboxTrial | None = None,
 ) -> AgentSession:
-    """A new session, or a resumed one.
+    """A new session, or a resumed one. `trial`: of the sandbox, begun for the same folders.
 
     Raises:
         InputError: the folder, the key, a rule or the session to resume is wrong.
@@ -135,7 +137,7 @@ def start(
     if not options.folder.is_dir():
         raise InputError(f"{options.folder} is not a folder.", code="not_found")
     store = transcripts or InMemory()
-    workspace = Workspace(options.folder, tuple(options.more_folders))
+    workspace = Workspace(options.folder, tuple(options.more_folders), tuple(options.writable))
     session, records = _which(options, store, str(workspace.root))
     at = None
     if model is None:
@@ -150,9 +152,10 @@ def start(
     box = sandbox.find(
         wanted=options.sandbox,
         hosts=options.hosts,
-        granted=Granted(tuple(options.readable), tuple(hidden)),
+        granted=Granted(tuple(options.readable), tuple(hidden), tuple(options.writable)),
         names=options.variables,
         roots=workspace.roots,
+        trial=trial,
     )
     egress = None
     if box.program and box.hosts:

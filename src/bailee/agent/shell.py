@@ -9,8 +9,9 @@ assignments, functions, groups, here documents, comments, escapes, newlines with
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from bailee.records import dataclass
 
 # Programs whose first words say nothing of what they will do.
 _RUNS_ANYTHING: Final = frozenset(

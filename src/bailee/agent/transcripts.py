@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bailee.agent.ports import Record
 from bailee.json_values import objects, text
+from bailee.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

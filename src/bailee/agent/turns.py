@@ -21,7 +21,7 @@ import contextlib
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from bailee.agent import events
@@ -57,6 +57,7 @@ from bailee.agent.prompts import COMPACT
 from bailee.agent.shortening import SHORTER, shortened
 from bailee.errors import BaileeError, StorageError, UpstreamError
 from bailee.json_values import well_formed
+from bailee.records import dataclass
 
 T = TypeVar("T")
 

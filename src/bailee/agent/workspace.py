@@ -5,22 +5,21 @@ Rules kept here:
 * A path is judged by where it *leads*: every symbolic link is followed before the question
   "inside?" is asked, so that a link in the workspace does not open what lies outside it.
 * Reading inside is harmless; reading outside has to be permitted. Writing has to be permitted, and
-  what a later program would obey (git's hooks and configuration, and what that names; agents'
-  settings) is guarded.
+  what a later program would obey (git's hooks and configuration, and what that names;
+  whatever begins with a dot and is not known to be inert) is guarded.
 * What was judged is what is used (`opened`): no link is followed any more, in any part of the path.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bailee.agent.obeyed import is_guarded
 from bailee.errors import InputError
+from bailee.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,16 @@ class WorkspacePath:
 
 
 class Workspace:
-    """A folder, and more folders if a person added some."""
+    """A folder, and more folders if a person added some. `granted`: names that begin with a dot and
+    that are no settings, by the person's word.
+    """
 
-    def __init__(self, root: Path, more: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self, root: Path, more: tuple[Path, ...] = (), granted: tuple[str, ...] = ()
+    ) -> None:
         self.root: Final = Path(os.path.realpath(root))
         self.roots: Final = (self.root, *(Path(os.path.realpath(p)) for p in more))
+        self._granted: Final = granted
         self._home: Final = Path(os.path.realpath(Path("~").expanduser()))
         self._named: tuple[Path, ...] | None = None  # found out when first needed
 
@@ -71,9 +75,9 @@ class Workspace:
             if real == root or root in real.parents:
                 inner = real.relative_to(root)
                 subject = str(inner) if root == self.root else str(real)
-                guarded = _guard(inner) or self._named_guard(real, subject)
+                guarded = _guard(inner.parts, self._granted) or self._named_guard(real, subject)
                 return WorkspacePath(real, True, subject, guarded, names, spelled)
-        return WorkspacePath(real, False, str(real), _guard(real), names, spelled)
+        return WorkspacePath(real, False, str(real), _guard(real.parts), names, spelled)
 
     def _named_guard(self, real: Path, subject: str) -> str | None:
         """Why a file is guarded that git's configuration names."""
@@ -93,15 +97,12 @@ class Workspace:
         return str(real.relative_to(self.root)) if self.root in real.parents else str(real)
 
 
-def _guard(inner: Path) -> str | None:
-    around = ""
-    found = None
-    for part in inner.parts:
-        if is_guarded(part.lower(), around):
-            found = part
-            break
-        around = part.lower()
-    return None if found is None else f"{found} holds what other programs obey."
+def _guard(inner: Sequence[str], granted: Collection[str] | None = None) -> str | None:
+    """Why a file is guarded by its names. `granted` None: it lies outside, by those known alone."""
+    from bailee.agent.obeyed import guarded_part  # a start judges no path
+
+    found = guarded_part(inner, known_alone=granted is None, granted=granted or ())
+    return None if found is None else f"{found} holds what other programs obey, or may."
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import select
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -19,6 +19,7 @@ from bailee.cli.errors import report, reporting
 from bailee.cli.show import say, warn_in_lines, write_text
 from bailee.cli.surroundings import here
 from bailee.errors import InputError, StorageError
+from bailee.records import dataclass
 
 if TYPE_CHECKING:
     from bailee.agent.session import Options
@@ -138,13 +139,19 @@ def _done(asked: CodeCommandLine) -> int:
 
 
 def _headless(options: Options, prompt: str, form: str, settings: str | None) -> int:
-    import asyncio
-
     if sys.stdout is None:
         raise InputError("standard output is closed.", hint="send it to a file, or to /dev/null")
     if sys.stderr is None:  # or what is meant for it would go to standard output
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     with _agent_installed():
+        from bailee.agent.sandbox import SandboxTrial
+        from bailee.agent.workspace import Workspace
+
+        # It takes as long as a tenth of what is imported meanwhile.
+        roots = Workspace(options.folder, tuple(options.more_folders)).roots
+        trial = SandboxTrial(roots) if options.sandbox and options.folder.is_dir() else None
+        import asyncio
+
         from bailee.agent import headless
         from bailee.agent.assembly import assembled, proposed
         from bailee.client.background import Background
@@ -152,7 +159,7 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
 
     machine = ClientMachine.open(options.folder, option=settings)
     background = Background(machine, "bailee-code")
-    session = assembled(options, machine, background=background)
+    session = assembled(options, machine, background=background, trial=trial)
     if background.notice is not None:
         warn_in_lines(background.notice)
         background.shown()

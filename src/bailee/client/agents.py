@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 from typing import Final
 from urllib.parse import urlsplit
@@ -32,6 +32,7 @@ from bailee.client.flows import (
 from bailee.client.rooted_settings import Unheeded
 from bailee.client.settings import ClientSettings
 from bailee.policy import Policy
+from bailee.records import dataclass
 
 
 @dataclass(slots=True)

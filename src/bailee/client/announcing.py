@@ -18,13 +18,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from bailee.client.lifetimes import Lifetime, LocalDue
 from bailee.client.local_key import make_private, write_private
+from bailee.records import dataclass
 
 AHEAD: Final = timedelta(days=7)
 _MOST: Final = 500  # scopes; a clone made for each run must not grow the note without bound

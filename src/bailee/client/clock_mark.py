@@ -20,12 +20,12 @@ Rows: R3.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from bailee.client.local_key import make_private, write_private
+from bailee.records import dataclass
 from bailee.steady import MachineClocks
 
 BOUND: Final = timedelta(days=1)

@@ -22,7 +22,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,7 @@ from platformdirs import user_config_path, user_data_path
 from bailee.client.settings import ClientSettings, SettingSource, from_environment, merge, parse
 from bailee.errors import InputError
 from bailee.policy import Policy
+from bailee.records import dataclass
 
 MANAGED: Final = Path("/etc/bailee/settings.json")
 MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.json")

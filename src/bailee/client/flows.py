@@ -17,7 +17,6 @@ Rows: S1, S2, S3, S4, S5, S7.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,6 +27,7 @@ from bailee.errors import InputError
 from bailee.policy import Policy
 from bailee.policy.document import Language
 from bailee.policy.facts import ClientFacts
+from bailee.records import dataclass
 from bailee.words import Words, words
 
 HERE: Final = "http://127.0.0.1:8787"

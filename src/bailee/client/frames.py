@@ -19,9 +19,10 @@ Rows: R3.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from bailee.records import dataclass
 
 MAGIC: Final = b"BLT1\n"
 HEAD: Final = struct.Struct(">IQ")

@@ -21,7 +21,7 @@ import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from typing import Final
 from bailee.client.local_key import make_private, write_private
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.json_values import JsonObject, objects
+from bailee.records import dataclass
 
 REMEMBERED: Final = timedelta(days=30)
 _MOST: Final = 10_000

@@ -14,9 +14,10 @@ Rows: R3, S6.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from bailee.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ from bailee.policy import Policy, load
 from bailee.policy.document import Language
 from bailee.policy.facts import nobodys
 from bailee.policy.period import expires_at
+from bailee.records import dataclass
 from bailee.steady import MachineClocks, this_machine
 from bailee.words import words
 

@@ -24,7 +24,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypedDict, Unpack
@@ -34,6 +34,7 @@ from bailee.client.local_key import make_private, seal, unseal, wipe, write_priv
 from bailee.client.payloads import Payload
 from bailee.clock import Clock, system_clock
 from bailee.errors import InputError, StorageError
+from bailee.records import dataclass
 from bailee.syncing import sync_folder
 
 _ID: Final = re.compile(r"[0-9a-f]{16}")

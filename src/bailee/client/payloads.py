@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from bailee.errors import InputError
+from bailee.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

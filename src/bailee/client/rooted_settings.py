@@ -18,11 +18,11 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bailee.errors import InputError
 from bailee.json_values import Json
+from bailee.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

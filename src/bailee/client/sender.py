@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,6 +26,7 @@ from bailee.client.settings import ClientSettings
 from bailee.clock import Clock, system_clock
 from bailee.outbound.network import VARIABLES, Network, NoAnswer, checked
 from bailee.policy import Policy
+from bailee.records import dataclass
 
 _FIRST: Final = timedelta(minutes=1)
 _LONGEST: Final = timedelta(hours=6)

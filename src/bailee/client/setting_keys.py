@@ -6,8 +6,9 @@ Rows: S6.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from bailee.records import dataclass
 
 Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers"]
 
@@ -55,10 +56,11 @@ HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9
 OF_SANDBOX: Final = {
     "network": (HOST, "must be a list of hosts."),
     "read": (re.compile(r"(?:/|~/)[^\0]*"), "must be a list of paths that begin with / or ~/."),
+    "write": (re.compile(r"\.[^/\0.][^/\0]*"), "must be a list of names that begin with a dot."),
     "environment": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "must be a list of variables' names."),
 }
 """The lists of `sandbox`: the form of what stands in each, and what to say where it has another."""
-LIKE_SANDBOX: Final = 'like {"network": ["pypi.org"], "read": ["~/data"], "environment": ["FOO"]}'
+LIKE_SANDBOX: Final = 'like {"network": ["pypi.org"], "read": ["~/data"], "write": [".foo"]}'
 LIKE_SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
 # Besides the switches, what a project's `env` block may set.
 OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})

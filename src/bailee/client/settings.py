@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, NoReturn, TypeGuard
 
 from bailee.client.servers import trouble
@@ -38,6 +38,7 @@ from bailee.client.setting_keys import (
     RULES,
     SettingKey,
 )
+from bailee.records import dataclass
 
 SCOPES: Final = (
     "managed",

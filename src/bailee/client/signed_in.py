@@ -18,7 +18,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -27,6 +27,7 @@ from bailee.client.local_key import make_private, wipe, write_private
 from bailee.errors import BaileeError, InputError, StorageError, UpstreamError
 from bailee.json_values import JsonObject, members, text
 from bailee.outbound.network import HttpResponse, Network, NoAnswer
+from bailee.records import dataclass
 
 FILE: Final = "sign-in.json"
 SOON: Final = 300.0

@@ -27,7 +27,6 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -45,6 +44,7 @@ from bailee.client.local_key import (
 from bailee.clock import Clock, system_clock
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.json_values import JsonObject
+from bailee.records import dataclass
 from bailee.syncing import sync_folder
 
 Record = JsonObject

@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, TypedDict
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ from bailee.errors import InputError
 from bailee.loopback import is_loopback
 from bailee.outbound.addresses import keeps_credentials
 from bailee.outbound.proxies import Proxy, proxy_for
+from bailee.records import dataclass
 
 if TYPE_CHECKING:
     import httpx2

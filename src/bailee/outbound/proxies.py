@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
@@ -28,6 +28,7 @@ from bailee.errors import InputError
 from bailee.loopback import is_loopback
 from bailee.outbound.addresses import embedded, keeps_credentials
 from bailee.outbound.hosts import NotAHost, read_authority
+from bailee.records import dataclass
 
 _PORTS: Final = {"http": 80, "https": 443}
 _NAMES: Final = frozenset(

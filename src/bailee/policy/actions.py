@@ -14,8 +14,9 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from bailee.records import dataclass
 
 SWITCH_STATES: Final = ("absent", "empty", "set")
 

@@ -7,11 +7,11 @@ docs/reference/policy-document.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 from bailee.policy.space import Space, Value
+from bailee.records import dataclass
 
 Language = Literal["en", "zh"]
 Version = tuple[int, ...]

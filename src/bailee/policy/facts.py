@@ -10,8 +10,9 @@ Rules kept here:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from bailee.records import dataclass
 
 _NUMBERS: Final = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,3})", re.ASCII)
 

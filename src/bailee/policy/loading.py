@@ -10,13 +10,19 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from bailee.errors import InputError
-from bailee.policy import proof
 from bailee.policy.parsing import read
 from bailee.policy.policy import Policy
 from bailee.policy.reading import Unsound
 
 VERSIONS: Final = ("2025-08-28", "2025-10-17", "2025-10-27", "2026-08-22")
 """The versions of the document that come with the package, oldest first."""
+PROVED: Final = frozenset({
+    "27e3a965308b9f57b60f8a4f349ecdeb3d4ff28180179f403c7300cec027f6b6",
+    "7d13cce3ff5d240a3cf837b9c2abde6b2c4f9fe66c9ebdab2f5543e6fa04f8be",
+    "7871404ec9279ced150dc5ff5cda7790dca5743c5a08290b4212741a480c7cbd",
+    "50dc59f6bbaf348ad331a9198ad646d777ecf87df70b48ef5cc517333f5bb9da",
+})  # fmt: skip
+"""SHA-256 of these versions. The tests prove them as this code would, so that a start need not."""
 SHIPPED: Final = "2025-10-27.toml"
 """The one that holds where no other is named."""
 _LARGEST: Final = 4 * 1024 * 1024
@@ -38,9 +44,12 @@ def load(path: Path | None = None) -> Policy:
 def from_bytes(document: bytes, file: str | PurePath) -> Policy:
     """The policy of a document's bytes; `file` is its name in messages. Raises `Unsound`."""
     sound = read(document, file)
-    found = list(proof.problems(sound))
-    if found:
-        raise Unsound(found)
+    if sound.sha256 not in PROVED:
+        from bailee.policy import proof
+
+        found = list(proof.problems(sound))
+        if found:
+            raise Unsound(found)
     return Policy(sound)
 
 

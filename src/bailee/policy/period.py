@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import calendar
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal, cast
 
 from bailee.errors import InputError
+from bailee.records import dataclass
 
 Unit = Literal["Y", "M", "D"]
 

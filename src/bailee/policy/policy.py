@@ -16,7 +16,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -29,6 +29,7 @@ from bailee.policy.facts import ClientFacts, Facts, Terms
 from bailee.policy.period import parse
 from bailee.policy.reading import one_of
 from bailee.policy.space import Combination, Value
+from bailee.records import dataclass
 
 _Key: TypeAlias = tuple[object, ...]
 _NOBODY: Final = ClientFacts()

@@ -23,7 +23,6 @@ Stricter means: an effect listed earlier in `actions`, or for what is kept, a sh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS
@@ -31,6 +30,7 @@ from bailee.policy.document import Clause, Condition, Document, Invariant
 from bailee.policy.names import ANYWHERE
 from bailee.policy.reading import DocumentProblem
 from bailee.policy.space import Combination, Region, Space, TooIntricate
+from bailee.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from pathlib import PurePath
 from typing import NoReturn, TypeVar
@@ -20,6 +20,7 @@ import tomli
 
 from bailee.errors import InputError
 from bailee.policy import positions
+from bailee.records import dataclass
 
 Kind = TypeVar("Kind")
 

@@ -12,13 +12,13 @@ Combinations are in order: the first fact is the most significant, its first val
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from operator import and_
 from typing import Final, TypeAlias
 
 from bailee.errors import InputError
+from bailee.records import dataclass
 
 Value = str | bool
 Combination = dict[str, Value]

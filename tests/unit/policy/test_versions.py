@@ -12,10 +12,11 @@ from bailee.policy import Policy, Unsound, load
 from bailee.policy.check import check
 from bailee.policy.diff import compare
 from bailee.policy.facts import ClientFacts
-from bailee.policy.loading import SHIPPED, VERSIONS, content
+from bailee.policy.loading import PROVED, SHIPPED, VERSIONS, content
 from bailee.policy.markdown import render
 from bailee.policy.page import page
-from bailee.policy.proof import reaches
+from bailee.policy.parsing import read
+from bailee.policy.proof import problems, reaches
 from bailee.policy.space import Region, Value
 
 LATEST = "2026-08-22"
@@ -45,6 +46,13 @@ def test_each_version_is_checked_whole_and_has_its_page(version: str) -> None:
         text = render(page(made.policy, language))
         for clause in made.policy.document.every_clause:
             assert clause.id in text
+
+
+def test_what_a_start_does_not_prove_is_proved_here() -> None:
+    """Exactly the shipped bytes are taken as proved, and each of them is sound."""
+    for version in VERSIONS:
+        assert list(problems(read(content(Path(version)), version))) == []
+    assert {load(Path(version)).sha256 for version in VERSIONS} == PROVED
 
 
 def test_versions_are_in_order_and_one_holds() -> None:

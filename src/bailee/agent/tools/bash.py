@@ -23,6 +23,7 @@ _SECONDS: Final = 120
 _MOST_SECONDS: Final = 600
 _OUTPUT: Final = 30_000  # bytes
 _SHOWN: Final = 12  # lines
+_TOLD: Final = 30  # lines of what a command did in vain
 _KEEPER: Final = Path(__file__).parent.with_name("keeper.py")
 
 
@@ -84,6 +85,8 @@ class Bash:
             end = f"[ended by signal {-ran.status}]"
         else:
             end = f"[exit status {ran.status}]" if ran.status else ""
+        if len(told) > _TOLD:
+            told[_TOLD:] = [f"and {len(told) - _TOLD} more like these"]
         parts = (output, end, *(f"[{line}]" for line in told))
         content = "\n".join(part for part in parts if part) or "[no output]"
         return ToolOutcome(content, is_error=ran.status != 0, shown=_tail(content))

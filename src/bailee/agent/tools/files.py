@@ -6,7 +6,6 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from bailee.agent.shapes import PLAIN, Shape, shape_of
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.workspace import Workspace, WorkspacePath
 from bailee.errors import InputError
+from bailee.records import dataclass
 
 _LINES: Final = 2000
 _LINE: Final = 2000  # characters

@@ -7,9 +7,10 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from bailee.records import dataclass
 
 _GRACE: Final = 1.0  # seconds for the last of the output, after the program itself has ended
 _ENDING: Final = 3.0  # seconds from SIGTERM to SIGKILL; `keeper` uses one of them
