@@ -243,7 +243,7 @@ class Indexing:
             .returning(func.length(session_words.c.about) + func.length(session_words.c.words))
         )
         whose = select(sessions.c.owner).where(sessions.c.id == session_id)
-        self._damages.note(f"session_words {session_id}", "it does not open; it is made anew.")
+        self._damages.note(_name(session_id), "it does not open; it is made anew.")
         with self._lock:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 size = connection.execute(query).scalar()
@@ -330,7 +330,7 @@ class Indexing:
                 open_words(session.words, key, session.id, session.covers),
             )
         except IntegrityError:  # what replaces it is made of all that there is
-            self._damages.note(f"session_words {session.id}", "it does not open; it is made anew.")
+            self._damages.note(_name(session.id), "it does not open; it is made anew.")
             return _Made(0, whole=True, telling=Telling(), words=b"")
 
     def _read(self, session: DbRow, row: DbRow, key: bytes, made: _Made) -> None:
@@ -380,3 +380,9 @@ class Indexing:
                 grown = len(about) + len(words) + ROW - had
                 sums = self._stored.add(connection, {session.owner: grown})
             self._stored.note(sums)
+        self._damages.forget(_name(session.id))
+
+
+def _name(session_id: str) -> str:
+    """As what a damaged row of this is named."""
+    return f"session_words {session_id}"
