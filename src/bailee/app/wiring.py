@@ -14,7 +14,8 @@ from bailee.node.wiring import Wiring
 
 class ServerWiring(Wiring):
     """Has what works beside a home's services: mover, sequencer, witnesses, what makes indexes of
-    words, cloud sessions. A process that serves makes one, as `Wiring` says. The server starts and stops what it hands out.
+    words, cloud sessions. A process that serves makes one, as `Wiring` says. The server starts and
+    stops what it hands out.
     """
 
     @cached_property

@@ -22,24 +22,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, String, func, select, type_coerce
 
 from bailee.clock import Ticks, ticks
 from bailee.db.checks import sound
-from bailee.db.engine import DbRow, Query, reading, storage_errors
-from bailee.db.pages import following, place
+from bailee.db.engine import Query, reading, storage_errors
+from bailee.db.pages import following
 from bailee.db.vault import exchanges, session_words, sessions
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.items.words import LONGEST, asked_words, places, words_of
-from bailee.keyring import Dek, Keyring
+from bailee.keyring import Keyring
 from bailee.vault.indexing import RECORD, Indexing
 from bailee.vault.kept import SessionRow
 from bailee.vault.record import open_within, subject_of
 from bailee.vault.said import Said, said
 from bailee.vault.segments import Segments
-from bailee.vault.session_words import Telling, digest, has_all, open_telling, open_words
+from bailee.vault.session_words import Telling, digest, has_all, open_words
 
 SECONDS: Final = 1.0
 """That a page looks for."""
@@ -57,7 +57,13 @@ _WAITING: Final = 5.0  # seconds that one search waits for others
 _TOGETHER: Final = 2
 _WHAT: Final = "the vault's index"
 _COLUMNS: Final = [sessions.c[field.name] for field in fields(SessionRow)]
-_WORDS: Final = [session_words.c[name] for name in ("covers", "whole", "about", "words")]
+_SEARCHED: Final = (
+    sessions.c.id,
+    type_coerce(sessions.c.last_activity, String).label("at"),
+    sessions.c.exchanges,
+    func.coalesce(session_words.c.covers, 0),
+    session_words.c.words,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,22 @@ class Search:
     searched: int
     unindexed: int
     next: str | None
+
+
+class _Indexed(NamedTuple):
+    """What is read of each session: of thousands, so no more than it takes to look for words. It is
+    checked when it has them.
+    """
+
+    id: str
+    at: str
+    exchanges: int
+    covers: int
+    words: bytes
+
+    def place(self) -> str:
+        """Its place in the list, as `db.pages` has it."""
+        return f"{self.at.replace(' ', 'T')}Z~{self.id}"
 
 
 class Searching:
@@ -131,23 +153,23 @@ class Searching:
             end = self._ticks() + seconds
             found: list[FoundSession] = []
             searched = unindexed = 0
-            at = after
             while True:
-                rows = self._rows(now, owner, at, end)
-                keys = self._keyring.some([subject_of(row.id) for row in rows])
+                rows = self._rows(now, owner, after, end)
+                keys = self._keyring.keys_of([subject_of(row.id) for row in rows])
                 for row in rows:
                     searched += 1
-                    unindexed += (row.covers or 0) < row.exchanges
-                    at = place(row.last_activity, row.id)
-                    one = self._found(row, keys, digests, wanted)
-                    if one is not None:
+                    unindexed += row.covers < row.exchanges
+                    if not self._has_all(row, keys, digests):
+                        continue
+                    if (one := self._found(row.id, keys, now, wanted)) is not None:
                         found.append(one)
-                    if len(found) == limit or (one is not None and self._ticks() >= end):
-                        return Search(found, searched, unindexed, at)
+                        if len(found) == limit or self._ticks() >= end:
+                            return Search(found, searched, unindexed, row.place())
                 if len(rows) < _AT_ONCE:
                     return Search(found, searched, unindexed, None)
+                after = rows[-1].place()
                 if self._ticks() >= end:
-                    return Search(found, searched, unindexed, at)
+                    return Search(found, searched, unindexed, after)
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -179,50 +201,54 @@ class Searching:
 
     def _rows(
         self, now: datetime, owner: str | None, after: str | None, end: float
-    ) -> Sequence[DbRow]:
+    ) -> list[_Indexed]:
         """The next sessions, with their words; what is new of them is taken into these first."""
-        where = [sessions.c.expires_at > now, sound(sessions)]
-        if owner is not None:
-            where.append(sessions.c.owner == owner)
-        query = (
-            select(*_COLUMNS, *_WORDS)
-            .outerjoin(session_words, session_words.c.session_id == sessions.c.id)
-            .where(*where, following(sessions.c.last_activity, sessions.c.id, after))
-            .order_by(sessions.c.last_activity.desc(), sessions.c.id)
-            .limit(_AT_ONCE)
+        query = select(*_SEARCHED).outerjoin(
+            session_words, session_words.c.session_id == sessions.c.id
         )
+        query = query.where(
+            sessions.c.expires_at > now,
+            following(sessions.c.last_activity, sessions.c.id, after),
+            *(() if owner is None else (sessions.c.owner == owner,)),
+        )
+        query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id).limit(_AT_ONCE)
         rows = self._read(query)
-        behind = [row.id for row in rows if (row.covers or 0) < row.exchanges]
+        behind = [row.id for row in rows if row.covers < row.exchanges]
         seconds = min(_FRESH, end - self._ticks())
         if behind and seconds > 0:
             self._indexing.bring(behind, now, seconds)
             rows = self._read(query)
         return rows
 
-    def _read(self, query: Query) -> Sequence[DbRow]:
+    def _read(self, query: Query) -> list[_Indexed]:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return connection.execute(query).all()
+            return [*map(_Indexed._make, connection.execute(query))]
 
-    def _found(
-        self,
-        row: DbRow,
-        keys: Mapping[str, Dek | IntegrityError],
-        digests: Sequence[int],
-        wanted: Sequence[str],
-    ) -> FoundSession | None:
-        key = keys[subject_of(row.id)]
-        if isinstance(key, IntegrityError) or row.covers is None:
-            return None
+    def _has_all(self, row: _Indexed, keys: Mapping[str, bytes], digests: Sequence[int]) -> bool:
+        key = keys.get(subject_of(row.id))
+        if key is None or not row.covers:
+            return False
         try:
-            words = open_words(row.words, key.key, row.id, row.covers)
-            if not has_all(words, digests):
-                return None
-            telling = open_telling(row.about, key.key, row.id, row.covers)
+            return has_all(open_words(row.words, key, row.id, row.covers), digests)
         except IntegrityError:
             self._indexing.drop(row.id)
+            return False
+
+    def _found(
+        self, session_id: str, keys: Mapping[str, bytes], now: datetime, wanted: Sequence[str]
+    ) -> FoundSession | None:
+        """A session that has the words, if it can still be read and its row is what was written."""
+        query = select(*_COLUMNS).where(
+            sessions.c.id == session_id, sessions.c.expires_at > now, sound(sessions)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        if row is None:
             return None
-        session = SessionRow(**{one.name: getattr(row, one.name) for one in fields(SessionRow)})
-        return FoundSession(session, telling, self._excerpt(session, key.key, wanted))
+        session = SessionRow(**row._mapping)
+        telling = self._indexing.tellings([session_id]).get(session_id, Telling())
+        excerpt = self._excerpt(session, keys[subject_of(session_id)], wanted)
+        return FoundSession(session, telling, excerpt)
 
     def _excerpt(self, session: SessionRow, key: bytes, wanted: Sequence[str]) -> str:
         """Where a session has the words: of the first of its texts that has most of them."""
@@ -245,8 +271,10 @@ class Searching:
             .where(exchanges.c.session_id == session.id, sound(exchanges))
             .order_by(exchanges.c.number)
         )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(query).all()
         left = _OPENED
-        for row in self._read(query):
+        for row in rows:
             if row.length > left:
                 continue
             left -= row.length

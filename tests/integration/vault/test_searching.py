@@ -34,7 +34,10 @@ def search(bench: Bench, words: str, owner: str | None = "ada", **more: object) 
     """The first page of what an owner finds."""
     options = {"limit": 10, "asker": "ada", **more}
     found: Search = bench.vault.searching.search(
-        words, bench.clock(), owner=owner, **options  # type: ignore[arg-type]
+        words,
+        bench.clock(),
+        owner=owner,
+        **options,  # type: ignore[arg-type]
     )
     return found
 
@@ -54,7 +57,10 @@ def test_a_session_is_found_by_what_was_said_in_it(bench: Bench) -> None:
     tool = {"type": "tool_result", "tool_use_id": "t", "content": "disk quota of parseHttpHeader"}
     bench.keep(
         bench.exchange(
-            [user("Mend the Ｆlaky heron test in max_retries"), {"role": "user", "content": [tool]}],
+            [
+                user("Mend the Ｆlaky heron test in max_retries"),
+                {"role": "user", "content": [tool]},
+            ],
             answer("它把苍鹭的测试修好了"),
         )
     )
@@ -163,7 +169,9 @@ def test_an_index_that_does_not_open_is_made_anew(bench: Bench) -> None:
     assert 2 == len(found(bench, "shearwater"))
     with bench.engine.begin() as connection:
         connection.execute(
-            text("UPDATE session_words SET words = randomblob(length(words)) WHERE session_id = :i"),
+            text(
+                "UPDATE session_words SET words = randomblob(length(words)) WHERE session_id = :i"
+            ),
             {"i": session_ids(bench)[0]},
         )
     assert 1 == len(found(bench, "shearwater"))
