@@ -6,7 +6,7 @@ import base64
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from bailee.cli.show import console, moment, note, print_json, say, table, write
 from bailee.cli.transcript import being_filed, print_branch, print_transcript, ruling, why_as_bytes
 from bailee.errors import InputError
 from bailee.json_values import whole
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
 _SHOWN = 200
@@ -59,25 +62,7 @@ def list_sessions(
         if as_json:
             print_json(sessions)
             return
-        rows = [
-            (
-                s["id"],
-                told(s),
-                s["plan"],
-                s["channel"],
-                moment(s["last_activity"]),
-                s["exchanges"],
-                _end(s),
-                ruling(s),
-                "trained on" if s.part("training")["effect"] == "allow" else "not trained on",
-            )
-            for s in sessions
-        ]
-        columns = (
-            "session", "about", "plan", "channel", "last activity", "exchanges", "kept until",
-            "by clause", "training",
-        )  # fmt: skip
-        console().print(table(columns, rows, right=("exchanges",)))
+        console().print(_told_table(sessions) if key else _table(sessions))
         if newest is None and len(sessions) == _SHOWN:
             (total,) = operate(home, "sessions.count", {"key": key})
             if whole(total) > _SHOWN:
@@ -145,6 +130,35 @@ def search(
         if rows:
             console().print(table(("session", "last activity", "about", "said"), rows))
         _say_how_far(len(found), searched, unindexed, more=after is not None)
+
+
+def _table(sessions: list[Fields]) -> Table:
+    rows = [
+        (
+            s["id"],
+            s["plan"],
+            s["channel"],
+            moment(s["last_activity"]),
+            s["exchanges"],
+            _end(s),
+            ruling(s),
+            "trained on" if s.part("training")["effect"] == "allow" else "not trained on",
+        )
+        for s in sessions
+    ]
+    columns = (
+        "session", "plan", "channel", "last activity", "exchanges", "kept until", "by clause",
+        "training",
+    )  # fmt: skip
+    return table(columns, rows, right=("exchanges",))
+
+
+def _told_table(sessions: list[Fields]) -> Table:
+    rows = [
+        (s["id"], moment(s["last_activity"]), told(s), s["exchanges"], _end(s)) for s in sessions
+    ]
+    columns = ("session", "last activity", "about", "exchanges", "kept until")
+    return table(columns, rows, right=("exchanges",))
 
 
 def _say_how_far(found: int, searched: int, unindexed: int, *, more: bool) -> None:
