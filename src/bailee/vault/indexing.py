@@ -40,7 +40,7 @@ from bailee.items.words import words_of
 from bailee.keyring import Dek, Keyring
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.vault.record import open_within, subject_of
-from bailee.vault.said import Said, said
+from bailee.vault.said import SaidAnew, said
 from bailee.vault.segments import Segments
 from bailee.vault.session_words import (
     Telling,
@@ -344,7 +344,7 @@ class Indexing:
         made.whole = made.whole and room and found.whole
         made.telling = made.telling.with_more(one.title, one.first, one.client, one.folder)
 
-    def _said(self, session: DbRow, row: DbRow, key: bytes) -> Said | None:
+    def _said(self, session: DbRow, row: DbRow, key: bytes) -> SaidAnew | None:
         """What a record says; None: it is too large."""
         if row.length > RECORD:
             return None

@@ -38,7 +38,7 @@ _DEFECTS: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, 
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SaidAnew:
     """What a record says anew. `people`: what the client's side and the model said in words;
     `tools`: what was asked of tools, and what they gave. `title` was given by the client's own
     request for one, `first` are a person's first words here; "" each where there is none.
@@ -57,15 +57,15 @@ class Said:
         yield from self.tools
 
 
-def said(record: ExchangeRecord) -> Said:
+def said(record: ExchangeRecord) -> SaidAnew:
     """What a record says anew."""
     try:
         return _said(record)
     except _DEFECTS:
-        return Said(people=tuple(_raw(record)))
+        return SaidAnew(people=tuple(_raw(record)))
 
 
-def _said(record: ExchangeRecord) -> Said:
+def _said(record: ExchangeRecord) -> SaidAnew:
     body = record.body
     api = Api(body.get("api", Api.MESSAGES))
     own = [members(one)["m"] for one in elements(body.get("items")) if "m" in members(one)]
@@ -90,7 +90,7 @@ def _said(record: ExchangeRecord) -> Said:
         for text in texts(members(one).get("content"))
     ]
     people, tools = _told([*asked, *told])
-    return Said(
+    return SaidAnew(
         people=(*people, *_raw(record)),
         tools=tuple(tools),
         title=given_title(told) if for_title else "",

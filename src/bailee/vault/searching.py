@@ -37,7 +37,7 @@ from bailee.keyring import Keyring
 from bailee.vault.indexing import RECORD, Indexing
 from bailee.vault.kept import SessionRow
 from bailee.vault.record import open_within, subject_of
-from bailee.vault.said import Said, said
+from bailee.vault.said import SaidAnew, said
 from bailee.vault.segments import Segments
 from bailee.vault.session_words import Telling, digest, has_all, open_words
 
@@ -78,7 +78,7 @@ class FoundSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchPage:
     """A page of what was found. `searched`: so many sessions were looked at, the latest of those
     asked for; `unindexed`: of these, not or not all of so many is in the index yet. `next`: from
     where to go on; None: that was all.
@@ -139,7 +139,7 @@ class Searching:
         after: str | None = None,
         limit: int,
         seconds: float = SECONDS,
-    ) -> Search:
+    ) -> SearchPage:
         """A page of the sessions of an owner, or of all, that have all the words, the latest first.
         `asker`: who asks, whose searches come one after the other. `after`: as in `Vault.sessions`.
 
@@ -164,12 +164,12 @@ class Searching:
                     if (one := self._found(row.id, keys, now, wanted)) is not None:
                         found.append(one)
                         if len(found) == limit or self._ticks() >= end:
-                            return Search(found, searched, unindexed, row.place())
+                            return SearchPage(found, searched, unindexed, row.place())
                 if len(rows) < _AT_ONCE:
-                    return Search(found, searched, unindexed, None)
+                    return SearchPage(found, searched, unindexed, None)
                 after = rows[-1].place()
                 if self._ticks() >= end:
-                    return Search(found, searched, unindexed, after)
+                    return SearchPage(found, searched, unindexed, after)
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ class Searching:
             return best
         return best
 
-    def _opened(self, session: SessionRow, key: bytes) -> Iterator[Said]:
+    def _opened(self, session: SessionRow, key: bytes) -> Iterator[SaidAnew]:
         query = (
             select(exchanges)
             .where(exchanges.c.session_id == session.id, sound(exchanges))

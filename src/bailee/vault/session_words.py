@@ -14,7 +14,6 @@ looks for the words themselves.
 from __future__ import annotations
 
 import hashlib
-import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -32,6 +31,8 @@ MOST_WORDS: Final = 16_384
 """Of a session; further ones are not found."""
 _BYTES: Final = 4  # of a digest
 _NUMBERS: Final = "I"
+_LITTLE: Final = array(_NUMBERS, [1]).tobytes()[:1] == b"\x01"
+"""Whether this machine writes a number as it lies here."""
 _DATA_CLASS: Final = "transcript"
 
 
@@ -83,7 +84,7 @@ def merged(known: bytes, words: Iterable[str]) -> tuple[bytes, bool]:
 
 def has_all(words: bytes, wanted: Iterable[int]) -> bool:
     """Whether all of these digests are among a session's."""
-    if sys.byteorder == "big":
+    if not _LITTLE:
         numbers: memoryview[int] = memoryview(_numbers(words))
     else:
         numbers = memoryview(words).cast("I")
@@ -138,6 +139,6 @@ def _numbers(words: bytes) -> array[int]:
 
 
 def _in_order(numbers: array[int]) -> array[int]:
-    if sys.byteorder == "big":
+    if not _LITTLE:
         numbers.byteswap()
     return numbers

@@ -14,7 +14,7 @@ from bailee.errors import InputError
 from bailee.items.words import asked_words
 from bailee.keeping.keeper import Owner
 from bailee.vault.record import subject_of
-from bailee.vault.searching import Search
+from bailee.vault.searching import SearchPage
 from bailee.vault.session_words import digest, open_words
 
 from .conftest import Bench
@@ -30,10 +30,10 @@ def answer(words: str) -> dict[str, object]:
     return {"role": "assistant", "content": [{"type": "text", "text": words}]}
 
 
-def search(bench: Bench, words: str, owner: str | None = "ada", **more: object) -> Search:
+def search(bench: Bench, words: str, owner: str | None = "ada", **more: object) -> SearchPage:
     """The first page of what an owner finds."""
     options = {"limit": 10, "asker": "ada", **more}
-    found: Search = bench.vault.searching.search(
+    found: SearchPage = bench.vault.searching.search(
         words,
         bench.clock(),
         owner=owner,
