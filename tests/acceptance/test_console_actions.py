@@ -146,6 +146,29 @@ def delete_session(stage: Stage, path: str) -> Answer:
     return stage.person.submit("/settings/privacy", path.replace("{session}", session))
 
 
+def search_own(stage: Stage, path: str) -> Answer:
+    """The person's own by their words: with its title and where the words stand, and a link."""
+    session = stage.session()
+    answer = stage.person.submit("/settings/privacy", path, {"words": "ORCHARD"})
+    assert f"/settings/sessions/{session}" in answer.text
+    assert "the orchard gate" in answer.text
+    nothing = stage.person.submit("/settings/privacy", path, {"words": "quagga .* %"})
+    assert "/settings/sessions/" + session not in nothing.text
+    return answer
+
+
+def search_theirs(stage: Stage, path: str) -> Answer:
+    """Another's, for a reason; without one nothing is searched."""
+    session = stage.session()
+    account = stage.bailee.json("sessions", "list")[0]["account"]
+    words = {"account": account, "words": "orchard gate"}
+    assert 400 == stage.operator.submit("/admin/sessions", path, words).status
+    why = {"reason": "incident 12, asked by Ada"}
+    answer = stage.operator.submit("/admin/sessions", path, {**words, **why})
+    assert f"/admin/sessions/{session}" in answer.text
+    return answer
+
+
 def keep_session(stage: Stage, path: str) -> Answer:
     """One of the person's own, through a day; the page says until when, and that it is by them."""
     session = stage.names["kept"] = stage.session()
@@ -264,6 +287,8 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/settings/account/keys": make_key,
     "/admin/people": add_person,
     "/settings/choice": of_person("/settings/choice", choice="allowed"),
+    "/settings/sessions/search": search_own,
+    "/admin/search": search_theirs,
     "/settings/sessions/{session}/delete": delete_session,
     "/settings/sessions/{session}/keep": keep_session,
     "/settings/sessions/{session}/release": release_session,

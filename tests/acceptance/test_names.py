@@ -62,6 +62,7 @@ SHOWS: dict[str, list[str]] = {
     "account residency": ["{account}", "eu"],
     "sessions list": [], "sessions show": ["{session}", "--all"],
     "sessions raw": ["{session}"], "sessions going": [],
+    "sessions search": ["hello", "--key", "{key}"],
     "hold place": ["--session", "{session}", "--reason", "matter 7"],
     "hold list": [], "hold release": ["{hold}"],
     "clock show": [],

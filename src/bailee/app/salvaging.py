@@ -33,7 +33,7 @@ BEARABLE: Final = frozenset(
         *("accounts", "api_keys", "consent_records", "persons", "memberships", "providers"),
         *("identities", "passkeys", "web_sessions", "sign_in_attempts", "answers"),
         *("error_issues", "telemetry_dropped", "survey_counts", "received", "egress_counts"),
-        *("receipt_owners", "conversation_links"),
+        *("receipt_owners", "conversation_links", "session_words"),
         *("usage_counts", "usage_windows", "usage_reservations", "usage_limits", "usage_models"),
     }
 )

@@ -220,7 +220,7 @@ class Server:
         clients = signing_in(node, gateway=_public(settings, "gateway.url"), console=self._console)
         self._parts.callback(clients.close)
         self._beside.applications |= beside(clients)
-        for work in (wiring.mover, wiring.sequencing, wiring.witnesses):
+        for work in (wiring.mover, wiring.sequencing, wiring.witnesses, wiring.word_maker):
             work.start()
             watch.mind([work.thread])
             self._parts.push_async_callback(asyncio.to_thread, work.stop)

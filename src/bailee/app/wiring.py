@@ -8,12 +8,14 @@ from bailee.app.cloud_running import Cloud
 from bailee.app.cosigning import AskingWitnesses
 from bailee.app.mover import Mover
 from bailee.app.sequencing import Sequencing
+from bailee.app.word_maker import WordMaker
 from bailee.node.wiring import Wiring
 
 
 class ServerWiring(Wiring):
-    """Has what works beside a home's services: mover, sequencer, witnesses, cloud sessions. A
-    process that serves makes one, as `Wiring` says. The server starts and stops what it hands out.
+    """Has what works beside a home's services: mover, sequencer, witnesses, what makes indexes of
+    words, cloud sessions. A process that serves makes one, as `Wiring` says. The server starts and
+    stops what it hands out.
     """
 
     @cached_property
@@ -30,6 +32,11 @@ class ServerWiring(Wiring):
     def witnesses(self) -> AskingWitnesses:
         """What has the tree's checkpoints cosigned."""
         return AskingWitnesses(self.ground.sequencer, self.ground.cosigning)
+
+    @cached_property
+    def word_maker(self) -> WordMaker:
+        """What makes sessions' indexes of words."""
+        return WordMaker(self.stores)
 
     @cached_property
     def cloud_running(self) -> Cloud:

@@ -390,7 +390,7 @@ _NOTHING: Final = frozenset(
         # every sign-in is ended by a restore
         *("sign_in.ended", "sign_in.client_begun", "sign_in.client_ended"),
         # what was seen, read, or went wrong
-        *("access.read", "person.exported", "hold.read"),
+        *("access.read", "sessions.searched", "person.exported", "hold.read"),
         *("vault.quarantined", "vault.kept_as_bytes", "vault.torn", "vault.damaged"),
         *("vault.unkept", "vault.closed_unsealed", "vault.spool_unopened"),
         *("home.salvaged", "home.restored", "home.verified"),

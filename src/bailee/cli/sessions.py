@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,12 +21,19 @@ from bailee.cli.transcript import being_filed, print_branch, print_transcript, r
 from bailee.errors import InputError
 from bailee.json_values import whole
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
 _SHOWN = 200
+_FOUND_AT_ONCE = 50
 _ACT = "whose it is keeps a session"
 Session = Annotated[str, typer.Argument(help="The session's id, as in `bailee sessions list`.")]
 
 
+OwnOption = Annotated[
+    str | None, typer.Option("--key", help="Your API key, for yours alone.", show_default=False)
+]
 ReasonOption = Annotated[str | None, typer.Option(help="Why; it is recorded.", show_default=False)]
 
 
@@ -39,47 +47,135 @@ def list_sessions(
             show_default=False,
         ),
     ] = None,
+    key: OwnOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """The sessions that can be read now, latest first."""
+    """The sessions that can be read now, latest first. With what they are told by (a title, the
+    program, the folder's name) for whose they are: with your key.
+
+    Example: bailee sessions list --newest 20 --key "$BAILEE_API_KEY"
+    """
     with reporting():
         most = newest if as_json else newest or _SHOWN
-        sessions = list(ask_pages(home, "sessions.list", most=most))
+        sessions = list(ask_pages(home, "sessions.list", {"key": key}, most=most))
         if as_json:
             print_json(sessions)
             return
-        rows = [
-            (
-                s["id"],
-                s["plan"],
-                s["channel"],
-                moment(s["last_activity"]),
-                s["exchanges"],
-                _end(s),
-                ruling(s),
-                "trained on" if s.part("training")["effect"] == "allow" else "not trained on",
-            )
-            for s in sessions
-        ]
-        columns = (
-            "session", "plan", "channel", "last activity", "exchanges", "kept until", "by clause",
-            "training",
-        )  # fmt: skip
-        console().print(table(columns, rows, right=("exchanges",)))
+        console().print(_told_table(sessions) if key else _table(sessions))
         if newest is None and len(sessions) == _SHOWN:
-            (total,) = operate(home, "sessions.count")
+            (total,) = operate(home, "sessions.count", {"key": key})
             if whole(total) > _SHOWN:
                 note(f"The latest {_SHOWN} of {total}. More: --newest N; all: --json.")
-        if said := being_filed(ask_one(home, "sessions.unfiled")):
+        if said := being_filed(ask_one(home, "sessions.unfiled", {"key": key})):
             console().print(f"Being filed, and not in the list yet: {said}.", style="dim")
-        for one in ask_several(home, "sessions.unkept"):
+        for one in ask_several(home, "sessions.unkept", {"key": key}):
             exchanges = one["exchanges"]
             what = "1 exchange" if exchanges == 1 else f"{exchanges} exchanges"
             note(
                 f"{one['account']}: {what} continued deleted sessions, the last on "
                 f"{moment(one['last'])}; not kept, by {one['clause']}. A new session is kept."
             )
+
+
+@app.command()
+def search(
+    words: Annotated[list[str], typer.Argument(help="What was said: all of these words.")],
+    *,
+    newest: Annotated[
+        int, typer.Option(min=1, max=1000, help="At most so many of the latest.")
+    ] = 20,
+    account: Annotated[
+        str | None,
+        typer.Option(help="Whose, if not your own: an account's id.", show_default=False),
+    ] = None,
+    reason: ReasonOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Your sessions in which all these words were said, the latest first. Case does not count, and
+    of names in programs each part is a word.
+
+    What is another's needs its account and a reason; that it was searched goes on record, the words
+    do not.
+
+    Example: bailee sessions search flaky heron test
+    """
+    with reporting():
+        asked = {
+            "words": " ".join(words),
+            "owner": account,
+            "reason": reason,
+            "key": key or (None if account else os.environ.get("BAILEE_API_KEY")),
+        }
+        found: list[Fields] = []
+        searched = unindexed = 0
+        after: str | None = None
+        while len(found) < newest:
+            limit = min(newest - len(found), _FOUND_AT_ONCE)
+            page = ask_one(home, "sessions.search", {**asked, "limit": limit, "after": after})
+            found += page.parts("items")
+            searched += page.number("searched")
+            unindexed += page.number("unindexed")
+            after = None if page["next"] is None else page.text("next")
+            if after is None:
+                break
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (one["id"], moment(one["last_activity"]), told(one), one["excerpt"]) for one in found
+        ]
+        if rows:
+            console().print(table(("session", "last activity", "about", "said"), rows))
+        _say_how_far(len(found), searched, unindexed, more=after is not None)
+
+
+def _table(sessions: list[Fields]) -> Table:
+    rows = [
+        (
+            s["id"],
+            s["plan"],
+            s["channel"],
+            moment(s["last_activity"]),
+            s["exchanges"],
+            _end(s),
+            ruling(s),
+            "trained on" if s.part("training")["effect"] == "allow" else "not trained on",
+        )
+        for s in sessions
+    ]
+    columns = (
+        "session", "plan", "channel", "last activity", "exchanges", "kept until", "by clause",
+        "training",
+    )  # fmt: skip
+    return table(columns, rows, right=("exchanges",))
+
+
+def _told_table(sessions: list[Fields]) -> Table:
+    rows = [
+        (s["id"], moment(s["last_activity"]), told(s), s["exchanges"], _end(s)) for s in sessions
+    ]
+    columns = ("session", "last activity", "about", "exchanges", "kept until")
+    return table(columns, rows, right=("exchanges",))
+
+
+def _say_how_far(found: int, searched: int, unindexed: int, *, more: bool) -> None:
+    sessions = "1 session" if searched == 1 else f"{searched} sessions"
+    said = f"{found} found, in the newest {sessions}" if more else f"{found} found, in {sessions}"
+    note(f"{said}. More: --newest N." if more else f"{said}.")
+    if unindexed:
+        note(f"Of {unindexed} of these something can't be found yet; ask again in a minute.")
+
+
+def told(session: Fields) -> str:
+    """What a session is told by, in a line; "" where that is not known, or not theirs to know."""
+    if session["about"] is None:
+        return ""
+    about = session.part("about")
+    beside = ", ".join(one for one in (about.text("client"), about.text("folder")) if one)
+    return f"{about.text('title')}{f' ({beside})' if beside else ''}".strip()
 
 
 def _end(session: Fields) -> str:

@@ -151,6 +151,11 @@ def _print_head(transcript: Fields) -> None:
         f"session {transcript['id']}, exchanges: {transcript['exchanges']}, "
         f"kept until {moment(transcript['kept_until'])} by {ruling(transcript)}"
     )
+    if transcript["about"] is not None:
+        about = transcript.part("about")
+        for name in ("title", "client", "folder"):
+            if about[name]:
+                say(f"{name}: {line(about.text(name))}")
     if transcript["kept"] is not None:
         act = transcript.part("kept")
         say(f"{act['by']} keeps it until {moment(act['until'])}, since {moment(act['since'])}")

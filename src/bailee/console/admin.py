@@ -76,6 +76,7 @@ class Admin:
             ask,
             "admin/sessions.html",
             here="sessions",
+            account=owner or "",
             sessions=self._do(ask, sessions.list_, owner, limit=_SHOWN).items,
             total=self._do(ask, sessions.count, owner),
             unfiled=self._do(ask, sessions.unfiled, owner),

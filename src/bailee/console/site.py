@@ -55,6 +55,7 @@ from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import LANGUAGE_COOKIE, Public
 from bailee.console.receipts import ReceiptPages
+from bailee.console.searching import SearchPages
 from bailee.console.staff import StaffPages
 from bailee.console.table import Areas, PageRoute, table
 from bailee.console.usage import UsagePages
@@ -120,6 +121,7 @@ class Site:
                 ways_in=ways_in,
                 device=DevicePages(parts, frame, ways_in, arrivals),
                 privacy=Privacy(parts, frame),
+                searching=SearchPages(parts, frame),
                 feedback=FeedbackPages(parts, frame),
                 organisations=OrganisationPages(parts, frame),
                 staff=StaffPages(parts, frame),

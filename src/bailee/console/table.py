@@ -30,6 +30,7 @@ from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import Public
 from bailee.console.receipts import ReceiptPages
+from bailee.console.searching import SearchPages
 from bailee.console.staff import StaffPages
 from bailee.console.usage import UsagePages
 from bailee.console.visitor import RouteRule
@@ -75,6 +76,7 @@ class Areas:
     ways_in: WaysIn
     device: DevicePages
     privacy: Privacy
+    searching: SearchPages
     feedback: FeedbackPages
     organisations: OrganisationPages
     staff: StaffPages
@@ -131,6 +133,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", "/settings/export", person, privacy.export),
         PageRoute("GET", "/settings/erase", person, privacy.erase_page),
         PageRoute("POST", "/settings/erase", person, privacy.erase),
+        PageRoute("GET", "/settings/sessions/search", person, areas.searching.form),
+        PageRoute("POST", "/settings/sessions/search", person, areas.searching.own),
         PageRoute("GET", "/settings/sessions/{session}", person, privacy.session),
         PageRoute(
             "GET", "/settings/sessions/{session}/bytes/{exchange}/{side}", person, privacy.raw
@@ -195,6 +199,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         ),
         PageRoute("GET", "/admin/survey", operator, feedback.survey),
         PageRoute("GET", "/admin/sessions", operator, admin.sessions),
+        PageRoute("POST", "/admin/search", operator, areas.searching.staff),
         PageRoute("GET", "/admin/sessions/{session}", operator, admin.session),
         PageRoute("POST", "/admin/sessions/{session}/read", operator, admin.read),
         PageRoute("POST", "/admin/sessions/{session}/bytes", operator, admin.raw),

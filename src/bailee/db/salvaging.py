@@ -33,6 +33,7 @@ FOLLOW: Final = (
     ("exchanges", "session_id", "sessions"),
     ("prefixes", "session_id", "sessions"),
     ("conversation_links", "session_id", "sessions"),
+    ("session_words", "session_id", "sessions"),
     ("receipt_segments", "receipt_id", "receipts"),
     ("receipt_owners", "receipt_id", "receipts"),
 )

@@ -2,7 +2,8 @@
 
 Nothing here is derived from content, but for digests: those of `prefixes` are keyed by the
 session's own key and become noise with it; those of `conversation_links` and `tombstones` are
-keyed by secrets of the home, and go with the session, or 30 days after they were last met.
+keyed by secrets of the home, and go with the session, or 30 days after they were last met. What a
+session is found by (`session_words`) is sealed under its key.
 """
 
 from __future__ import annotations
@@ -120,6 +121,19 @@ prefixes = Table(
 )
 """What a session has had: keyed digest → exchange number and position, which has its check above it
 (`vault.places`)."""
+
+session_words = Table(
+    "session_words",
+    data,
+    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
+    Column("covers", Integer, nullable=False),
+    Column("whole", Integer, nullable=False),
+    Column("about", LargeBinary, nullable=False),
+    Column("words", LargeBinary, nullable=False),
+)
+"""What a session is found by and told by, sealed under its own key (`vault.session_words`); made of
+its records, and made anew where it is lost. `covers`: how many of its exchanges; `whole`: whether
+all their words are among them, 0 or 1. It decides nothing."""
 
 conversation_links = Table(
     "conversation_links",

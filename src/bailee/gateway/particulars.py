@@ -15,8 +15,9 @@ from bailee.gateway.access import Caller
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.recording import Keeping, NotKept
 from bailee.gateway.routes import GatewayRoute, recorded_target
-from bailee.gateway.summary import ExchangeSummary, client_of, method_label
+from bailee.gateway.summary import OTHER, ExchangeSummary, client_of, method_label
 from bailee.gateway.uplink import UPSTREAM, Addressee
+from bailee.items.programs import NOTED
 from bailee.usage.asking import WholeRequest
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
@@ -77,8 +78,13 @@ class Particulars:
             self.terms, self.not_kept, self.clause = None, kept.why, kept.clause
 
     def _noted(self) -> tuple[tuple[str, str], ...]:
-        """What is noted of the request's head, and which upstream it went to."""
+        """What is noted of the request's head, which program sent it if that is a known one, and
+        which upstream it went to.
+        """
         noted = _as_text(self.head.noted)
+        program = client_of(self.head)
+        if program and program != OTHER:
+            noted = (*noted, (NOTED, program))
         where = self.addressee
         return (*noted, (UPSTREAM.decode(), where.name)) if where.one_of_several else noted
 

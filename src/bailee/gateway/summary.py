@@ -11,6 +11,7 @@ from bailee.errors import BaileeError
 from bailee.gateway.access import Caller
 from bailee.gateway.http1 import RequestHead
 from bailee.gateway.routes import AnsweredHere, BesideRoute, GatewayRoute, RefusedRoute
+from bailee.items.programs import PROGRAMS
 from bailee.vault.exchange import Terms
 
 
@@ -67,27 +68,9 @@ _CLIENT: Final = re.compile(rb"ser-[Aa]gent:[ \t]*([A-Za-z_.-]{1,30})")
 _LONGEST_CLIENT: Final = 48
 _SEEN: Final[dict[bytes, str]] = {}  # what such a field's beginning means; the gateway's loop's
 _MOST_SEEN: Final = 1000
-CLIENTS: Final = {
-    b"claude-cli": "claude-code",
-    b"claude-code": "claude-code",
-    b"bailee-code": "bailee-code",
-    b"bailee": "bailee-code",
-    b"codex_cli_rs": "codex",
-    b"codex_exec": "codex",
-    b"codex-tui": "codex",
-    b"geminicli": "gemini-cli",
-    b"geminicli-": "gemini-cli",
-    b"opencode": "opencode",
-    b"aider": "aider",
-    b"litellm": "litellm",
-    b"anthropic": "anthropic-sdk",
-    b"asyncanthropic": "anthropic-sdk",
-    b"openai": "openai-sdk",
-    b"asyncopenai": "openai-sdk",
-    b"google-genai-sdk": "google-sdk",
-    b"curl": "curl",
-}
-"""Programs by what their User-Agent begins with. Another could say anything: it is `other`."""
+CLIENTS: Final = {begins.encode("ascii"): name for begins, name in PROGRAMS.items()}
+"""Programs by what their User-Agent begins with. Another could say anything: it is `OTHER`."""
+OTHER: Final = "other"
 
 
 def client_of(head: RequestHead | None) -> str:
@@ -104,7 +87,7 @@ def client_of(head: RequestHead | None) -> str:
     known = _SEEN.get(shown)
     if known is None:
         found = _CLIENT.match(shown)
-        known = "" if found is None else CLIENTS.get(found[1].lower(), "other")
+        known = "" if found is None else CLIENTS.get(found[1].lower(), OTHER)
         if len(_SEEN) < _MOST_SEEN:
             _SEEN[shown] = known
     return known

@@ -37,7 +37,7 @@ from bailee.keyring.moving import Moved, Want, move
 from bailee.keyring.roots.root import Random, Root
 from bailee.keyring.rotation import EndedRoots, Rotation, rotate
 from bailee.keyring.store import Dek, KeyStore
-from bailee.keyring.taking import get, some, take
+from bailee.keyring.taking import get, keys_of, some, take
 
 
 class Keyring:
@@ -91,6 +91,14 @@ class Keyring:
             StorageError: the store can't be read.
         """
         return some(self._store, subjects)
+
+    def keys_of(self, subjects: Sequence[str]) -> dict[str, bytes]:
+        """The keys alone of those of `subjects` whose key opens, for who goes over many.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        return keys_of(self._store, subjects)
 
     def move(self, wants: Sequence[Want]) -> Moved:
         """Move keys that exist to other epochs, thousands at once; how many had to be moved, and

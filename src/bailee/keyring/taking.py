@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
@@ -64,6 +65,25 @@ def some(store: KeyStore, subjects: Sequence[str]) -> dict[str, Dek | IntegrityE
                 found[subject] = store.open_dek(connection, row)
             except IntegrityError as error:
                 found[subject] = error
+    return found
+
+
+def keys_of(store: KeyStore, subjects: Sequence[str]) -> dict[str, bytes]:
+    """The keys of those of the subjects whose key opens, and nothing else of them: a third of what
+    `some` takes. Errors as in `Keyring.keys_of`.
+    """
+    found: dict[str, bytes] = {}
+    with store.lock, storage_errors("the keyring"), reading(store.engine) as connection:
+        rows = [row for row in store.rows(connection, subjects).values() if row.id is not None]
+        keks = store.open_keks(list({row.id: row for row in rows}.values()))
+        for row in rows:
+            kek = keks[row.id]
+            if isinstance(kek, IntegrityError):
+                continue
+            with suppress(IntegrityError):
+                found[row.subject] = store.unwrap(
+                    row.subject, row.data_class, row.version, row.wrapped_dek, kek
+                )
     return found
 
 

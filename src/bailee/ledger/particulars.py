@@ -143,6 +143,8 @@ KINDS: Final[Mapping[str, Declared]] = {
     "workload.removed": {"key": _ID, "by": _ID},
     "workload.exchanged": {"key": _ID},
     "access.read": {"by": _ID, "reason": _SEALED},
+    # of an account by somebody else; the words are nowhere
+    "sessions.searched": {"by": _ID, "reason": _SEALED},
     "remains.search_begun": {"by": _ID, "reason": _SEALED, "folders": _NUMBER},
     "remains.searched": {"by": _ID, "found": _NUMBER, "document": _ID},
     # a person's data as a whole

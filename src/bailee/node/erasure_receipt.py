@@ -61,6 +61,7 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     **dict.fromkeys(
         (
             *("sessions", "kept_sessions", "exchanges", "prefixes", "conversation_links"),
+            "session_words",
             *("feedback_reports", "cloud_holdings", "cloud_pieces"),
         ),
         ("a legal hold", "the last hold is released"),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ from bailee.operations import (
 from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
 from bailee.operations.receipts import receipt
-from bailee.operations.sessions import held_and_kept, session, unkept_of
+from bailee.operations.sessions import SessionAbout, held_and_kept, session, unkept_of
 from bailee.usage.counts import UsageOf
 from bailee.vault.exporting import as_lines
 from bailee.vault.prolonging import ProlongedSession
@@ -254,6 +255,8 @@ def _session_entry(
 ) -> dict[str, object]:
     known = session(node, row, held, kept, now)
     if row.expires_at > now:
+        if (told := node.vault.indexing.tellings([row.id]).get(row.id)) is not None:
+            known = replace(known, about=SessionAbout(told.title, told.client, told.folder))
         return _row(known, transcript=f"{_SESSIONS}/{row.id}.md")
     why = "held, and readable by nobody" if held else "past its time, about to be destroyed"
     return _row(known, transcript=None, why=why)

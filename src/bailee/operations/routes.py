@@ -83,6 +83,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "sessions.unfiled": Route("GET", "/sessions/unfiled"),
     "sessions.unkept": Route("GET", "/sessions/unkept"),
     "sessions.going": Route("GET", "/sessions/going"),
+    "sessions.search": Route("GET", "/sessions/search", content=True),
     "sessions.find": Route("GET", "/sessions/{id}"),
     "sessions.show": Route("GET", "/sessions/{id}/transcript", content=True),
     "sessions.export": Route("GET", "/sessions/{id}/export", lines=True, content=True),

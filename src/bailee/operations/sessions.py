@@ -12,7 +12,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -44,6 +44,7 @@ from bailee.vault.terms import end_of
 from bailee.vault.transcript import SessionRow
 
 _PIECE: Final = 48 << 10  # bytes
+_MOMENT: Final = 0.3  # seconds in which what is new is looked at for what it is told by
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,21 @@ class KeptBeyond:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionAbout:
+    """What a session is told by: the client's own title for it or the first words that were said,
+    the program, and the name of the folder that it was about. "" each where there is none.
+    """
+
+    title: str
+    client: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionSummary:
     """What is known of a session, without what was said. `held`: there is a legal hold on it.
-    `kept`: somebody keeps it, so that `kept_until` is the later of two days.
+    `kept`: somebody keeps it, so that `kept_until` is the later of two days. `about`: for who may
+    read it alone, and once it is known; it is content, and goes with it.
     """
 
     id: str
@@ -94,6 +107,7 @@ class SessionSummary:
     training: Ruling
     held: bool
     kept: KeptBeyond | None
+    about: SessionAbout | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +208,7 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
     (known,) = summaries(asks, node, [shown.session])
     return extended(
         SessionTranscript,
-        known,
+        replace(known, about=about(asks, node, [row]).get(id)),
         messages=shown.main,
         begins=shown.begins,
         branches=shown_branches(shown),
@@ -251,7 +265,24 @@ def delete(asks: Asks, node: Node, id: str) -> Deleted:
 def summaries(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> list[SessionSummary]:
     """Sessions as they are shown."""
     held, kept = held_and_kept(node, rows)
-    return [session(node, row, row.id in held, kept.get(row.id), asks.at) for row in rows]
+    whose = {row.owner: row for row in rows}
+    theirs = {owner for owner, row in whose.items() if _is_theirs(asks, node, row)}
+    known = about(asks, node, [row for row in rows if row.owner in theirs])
+    shown = [session(node, row, row.id in held, kept.get(row.id), asks.at) for row in rows]
+    return [replace(one, about=known.get(one.id)) for one in shown]
+
+
+def about(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> dict[str, SessionAbout]:
+    """What sessions are told by, to whom has been found to may read them; of what is new as far as
+    a moment allows.
+    """
+    indexing = node.vault.indexing
+    ids = [row.id for row in rows]
+    indexing.bring(indexing.behind(ids), asks.at, _MOMENT)
+    return {
+        name: SessionAbout(one.title, one.client, one.folder)
+        for name, one in indexing.tellings(ids).items()
+    }
 
 
 def held_and_kept(
@@ -265,7 +296,7 @@ def held_and_kept(
 def session(
     node: Node, row: SessionRow, held: bool, kept: ProlongedSession | None, now: datetime
 ) -> SessionSummary:
-    """A session as it is shown."""
+    """A session as it is shown to who may not read it."""
     training = node.deciding.training(row)
     return SessionSummary(
         row.id,
@@ -289,6 +320,7 @@ def session(
             kept.clause,
             kept.period,
         ),
+        None,
     )
 
 

@@ -99,7 +99,7 @@ class ReadKinds:
         one = self._exchanges[number]
         fields = one.fields or {}
         own = one.said.tail[:1] if one.said is not None and one.said.base is None else []
-        if one.title or (not fields.get("tools") and _asks_for_a_title(fields, own)):
+        if one.title or (not fields.get("tools") and asks_for_a_title(fields, own)):
             return BranchKind.TITLE
         return BranchKind.ASIDE
 
@@ -118,7 +118,7 @@ def is_called(message: JSON, began: JSON = None) -> bool:
     )
 
 
-def _asks_for_a_title(fields: dict[str, JSON], first: Sequence[JSON]) -> bool:
+def asks_for_a_title(fields: dict[str, JSON], first: Sequence[JSON]) -> bool:
     """Whether instructions do: those of the request, or its first message if that is one."""
     wanted = [fields.get(name) for name in _INSTRUCTIONS]
     wanted += [members(one).get("content") for one in first if _instructs(one)]

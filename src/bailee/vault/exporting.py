@@ -15,14 +15,21 @@ from datetime import date
 import orjson
 
 from bailee import json_lines
+from bailee.vault.session_words import Telling
 from bailee.vault.transcript import KeptExchange, SessionRow, transcript
 
 
-def as_lines(session: SessionRow, exchanges: Iterable[KeptExchange]) -> Iterator[bytes]:
-    """The lines, each with its line feed."""
+def as_lines(
+    session: SessionRow, exchanges: Iterable[KeptExchange], telling: Telling | None = None
+) -> Iterator[bytes]:
+    """The lines, each with its line feed. `telling`: what the session is told by, if that is
+    known; it stands in the session's object.
+    """
     row = {"type": "session"} | {
         field.name: _plain(getattr(session, field.name)) for field in fields(session)
     }
+    if telling is not None:
+        row |= {"title": telling.title, "client": telling.client, "folder": telling.folder}
     yield _line(row)
     told: list[KeptExchange] = []
     for exchange in exchanges:

@@ -53,6 +53,7 @@ from bailee.db.vault import (
     kept_sessions,
     prefixes,
     segments,
+    session_words,
     sessions,
 )
 from bailee.errors import BaileeError
@@ -593,6 +594,7 @@ class Forgetting:
                 prefixes.c.session_id,
                 exchanges.c.session_id,
                 kept_sessions.c.session_id,
+                session_words.c.session_id,
                 sessions.c.id,
             ):
                 connection.execute(delete(column.table).where(among(column, session_ids)))

@@ -32,6 +32,21 @@ def seal_record(
     return seal(key, compressed, _data(session_id, record_id, data_class), nonce)
 
 
+def open_within(
+    sealed: bytes, key: bytes, *, session_id: str, record_id: str, data_class: str, most: int
+) -> ExchangeRecord | None:
+    """The record that was sealed, if it is `most` so many bytes long when unpacked. Errors as in
+    `open_record`.
+    """
+    data = _data(session_id, record_id, data_class)
+    compressed = unseal(key, sealed, data, f"a record of session {session_id}")
+    try:
+        size = zstandard.frame_content_size(compressed)
+    except zstandard.ZstdError:
+        size = 0  # no form that is known: said when it is unpacked
+    return None if size > most else _unpacked(compressed, session_id)
+
+
 def open_record(
     sealed: bytes, key: bytes, *, session_id: str, record_id: str, data_class: str
 ) -> ExchangeRecord:
@@ -41,7 +56,10 @@ def open_record(
         IntegrityError: the bytes are not those of this record.
     """
     data = _data(session_id, record_id, data_class)
-    compressed = unseal(key, sealed, data, f"a record of session {session_id}")
+    return _unpacked(unseal(key, sealed, data, f"a record of session {session_id}"), session_id)
+
+
+def _unpacked(compressed: bytes, session_id: str) -> ExchangeRecord:
     try:
         return decompress(compressed)
     except (zstandard.ZstdError, ValueError, struct.error, AssertionError) as error:

@@ -20,7 +20,7 @@ Rules kept here:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
@@ -79,10 +79,12 @@ class Sealer:
         deleted_by: Callable[[], str],
         stored: Stored,
         damages: Damages,
+        filed: Callable[[Iterable[str]], None] = lambda _: None,
         room: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
+        """`filed` is told which sessions went on, once that is committed."""
         self._engine = engine
         self._keyring = keyring
         self._segments = segments
@@ -98,6 +100,7 @@ class Sealer:
         self._deleted_by = deleted_by
         self._stored = stored
         self._damages = damages
+        self._filed = filed
         self._room = room
         self._retry_seconds = retry_seconds
         # The sealer's thread's alone.
@@ -285,6 +288,7 @@ class Sealer:
                 self._bench.forget(batch.session_ids)
                 raise
             batch.committed()
+        self._filed(batch.session_ids)
 
     def _commit(self, batch: Batch | None, frames: Sequence[Kept]) -> None:
         sequences: dict[str, list[int]] = {}

@@ -30,14 +30,28 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
-from bailee.db.vault import exchanges, prefixes, segments, sessions, stored, unreclaimed
+from bailee.db.vault import (
+    exchanges,
+    prefixes,
+    segments,
+    session_words,
+    sessions,
+    stored,
+    unreclaimed,
+)
 
 SESSION: Final = 1200
 EXCHANGE: Final = 500
 PLACE: Final = 100
 """Bytes that a row takes in the index, with its keys: of `sessions`, `exchanges`, `prefixes`."""
 
+WORDS: Final = 100
+"""Likewise of `session_words`, beside what it is of."""
+
 _WHAT: Final = "the vault's index"
+_OF_WORDS: Final = func.count() * WORDS + func.sum(
+    func.length(session_words.c.about) + func.length(session_words.c.words)
+)
 _ADD = upsert(stored)
 _ADD_TO: Final = _ADD.on_conflict_do_update(
     index_elements=["owner"],
@@ -83,6 +97,7 @@ def counted(connection: Connection) -> Sums:
         select(whose, func.count() * EXCHANGE + func.sum(exchanges.c.length)).join(
             exchanges, exchanges.c.session_id == sessions.c.id
         ),
+        select(whose, _OF_WORDS).join(session_words, session_words.c.session_id == sessions.c.id),
     ):
         for owner, size in connection.execute(query.group_by(whose)):
             living[owner] = living.get(owner, 0) + size
@@ -165,6 +180,11 @@ class Stored:
         )
         for owner, count in connection.execute(places.where(within).group_by(sessions.c.owner)):
             living[owner] += count * PLACE
+        words = select(sessions.c.owner, _OF_WORDS).join(
+            session_words, session_words.c.session_id == sessions.c.id
+        )
+        for owner, size in connection.execute(words.where(within).group_by(sessions.c.owner)):
+            living[owner] += size
         records = select(
             sessions.c.owner, exchanges.c.segment_id, func.count(), func.sum(exchanges.c.length)
         ).join(exchanges, exchanges.c.session_id == sessions.c.id)

@@ -58,6 +58,7 @@ from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, Lag, SweepReport
 from bailee.vault.groups import SessionGroup, groups
+from bailee.vault.indexing import Indexing
 from bailee.vault.kept import IndexedExchange
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
@@ -67,6 +68,7 @@ from bailee.vault.recovery import WAITS, Left, Recovery, RecoveryReport
 from bailee.vault.sealed import SealedSession
 from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Unfiled
+from bailee.vault.searching import Searching
 from bailee.vault.segments import Segments
 from bailee.vault.spool import Spool
 from bailee.vault.spool_reading import SpoolReader
@@ -192,6 +194,17 @@ class Vault:
         digest_keys = DigestKeys(keyring.secret("vault/conversations"), secret)
         tombstones = self.tombstones = Tombstones(engine, secret, append_owned)
         self.stored = Stored(engine)
+        self.indexing = Indexing(
+            engine,
+            keyring=keyring,
+            segments=self._segments,
+            stored=self.stored,
+            damages=self.damages,
+            lock=self.lock,
+        )
+        self.searching = Searching(
+            engine, keyring=keyring, segments=self._segments, indexing=self.indexing
+        )
         self._sealer = Sealer(
             engine,
             keyring=keyring,
@@ -208,6 +221,7 @@ class Vault:
             deleted_by=deleted_by,
             stored=self.stored,
             damages=self.damages,
+            filed=self.indexing.note,
             room=room,
         )
         self.moving = Moving(
@@ -333,7 +347,9 @@ class Vault:
     def export(self, session_id: str, now: datetime | None = None) -> Iterator[bytes]:
         """A session as JSON Lines: the session, then each exchange. Errors as in `show`."""
         session, rows = self._find(session_id, now)
-        return as_lines(session, self._exchanges(session, rows, None))
+        self.indexing.bring([session_id], now or self._clock(), _PATIENCE)
+        telling = self.indexing.tellings([session_id]).get(session_id)
+        return as_lines(session, self._exchanges(session, rows, None), telling)
 
     def raw(
         self, session_id: str, number: int, now: datetime | None = None

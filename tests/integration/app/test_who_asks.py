@@ -27,6 +27,7 @@ MIAS: Mapping[str, frozenset[str]] = dict.fromkeys(
         "sessions.list", "sessions.count", "sessions.unfiled", "sessions.unkept",
         "sessions.find", "sessions.show", "sessions.export", "sessions.raw",
         "retention.receipts", "retention.moves", "sessions.delete", "sessions.going",
+        "sessions.search",
     ),
     OPERATORS | {"mia"},
 )  # fmt: skip
@@ -127,7 +128,7 @@ class Stage:
         function = table.OPERATIONS[operation]
         if "asks" in inspect.signature(function).parameters:  # it takes what it says that it takes
             taken = codec.parameters(function).__struct_fields__
-            values = {name: value for name, value in values.items() if name in taken}
+            values = {name: one for name, one in values.items() if name in (*taken, "reason")}
         result = perform(self.node, operation, {**values, **self.proofs[who]})
         return list(result) if isinstance(result, Iterator) else result
 
@@ -197,7 +198,10 @@ def test_what_is_somebodys_is_theirs(stage: Stage, operation: str, whose: str) -
     the operator; for nobody else is there anything.
     """
     expected = (MIAS if whose == "mia" else ACMES)[operation]
-    values = {"owner": stage.account[whose], "id": stage.session(whose), "exchange": 0}
+    values = {
+        "owner": stage.account[whose], "id": stage.session(whose), "exchange": 0,
+        "words": "pears", "reason": "a complaint",
+    }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
 
 
@@ -264,3 +268,43 @@ def test_who_reads_as_staff_is_on_record_by_name(stage: Stage) -> None:
     assert before == len(entries())
     stage.ask("staff", "sessions.show", id=session, reason="a complaint")
     assert (before + 1, stage.staff) == (len(entries()), entries()[0]["body"]["by"])
+
+
+@pytest.mark.row("O8", "P4")
+def test_who_searches_what_is_anothers_is_on_record_without_the_words(stage: Stage) -> None:
+    """Mia searches hers without an entry. Staff, and who runs an organisation, say whose and why;
+    of what staff are shown each session is on record too; in a list they are told no title.
+    """
+
+    def entries(kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = stage.ask("operator", "audit.list", kind=kind)
+        return found
+
+    account, acme = stage.account["mia"], stage.account["acme"]
+    searched, read = len(entries("sessions.searched")), len(entries("access.read"))
+    mine = stage.ask("mia", "sessions.search", words="pears", owner=account)
+    assert ["pears"] == [one["about"]["title"] for one in mine["items"]]
+    for who, owner, reason in (
+        ("operator", None, "a complaint"), ("staff", account, None), ("operator", account, None),
+        ("staff", account, "short"), ("admin", acme, None),
+    ):  # fmt: skip
+        with pytest.raises(BaileeError):
+            stage.ask(who, "sessions.search", words="pears", owner=owner, reason=reason)
+    assert (searched, read) == (len(entries("sessions.searched")), len(entries("access.read")))
+    asked = {"words": "pears", "owner": account, "reason": "a complaint"}
+    shown = stage.ask("staff", "sessions.search", **asked)
+    assert ["pears"] == [one["excerpt"] for one in shown["items"]]
+    latest = entries("sessions.searched")[0]
+    assert {"by": stage.staff, "reason": "a complaint"} == latest["body"]
+    assert account == latest["subject"]
+    assert (searched + 1, read + 1) == (
+        len(entries("sessions.searched")),
+        len(entries("access.read")),
+    )
+    stage.ask("admin", "sessions.search", words="pears", owner=acme, reason="an audit of ours")
+    assert acme == entries("sessions.searched")[0]["subject"]
+    assert read + 1 == len(entries("access.read"))
+    (listed,) = stage.ask("staff", "sessions.list", owner=account)
+    assert listed["about"] is None  # what it is told by is content
+    (listed,) = stage.ask("mia", "sessions.list", owner=account)
+    assert {"title": "pears", "client": "claude-code", "folder": ""} == listed["about"]

@@ -592,7 +592,7 @@ CREATE TABLE usage_windows (
 	start BIGINT NOT NULL, 
 	requests BIGINT NOT NULL, 
 	tokens BIGINT NOT NULL, 
-	money BIGINT NOT NULL, mac BLOB, 
+	money BIGINT NOT NULL, 
 	CONSTRAINT pk_usage_windows PRIMARY KEY (scope, subject, span, start)
 );
 
@@ -602,7 +602,7 @@ CREATE TABLE usage_reservations (
 	subject VARCHAR NOT NULL, 
 	until BIGINT NOT NULL, 
 	tokens BIGINT NOT NULL, 
-	money BIGINT NOT NULL, again BIGINT, 
+	money BIGINT NOT NULL, 
 	CONSTRAINT pk_usage_reservations PRIMARY KEY (id, scope, subject)
 );
 
@@ -751,6 +751,16 @@ CREATE TABLE usage_counts (
 	milliseconds BIGINT NOT NULL, 
 	slowest BIGINT NOT NULL, 
 	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, team, key_id, client, model, channel, upstream, own)
+);
+
+CREATE TABLE session_words (
+	session_id VARCHAR NOT NULL, 
+	covers INTEGER NOT NULL, 
+	whole INTEGER NOT NULL, 
+	about BLOB NOT NULL, 
+	words BLOB NOT NULL, 
+	CONSTRAINT pk_session_words PRIMARY KEY (session_id), 
+	CONSTRAINT fk_session_words_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1035,13 +1045,9 @@ CREATE TRIGGER usage_models_mac_insert AFTER INSERT ON usage_models BEGIN UPDATE
 
 CREATE TRIGGER usage_models_mac_update AFTER UPDATE OF "scope", "subject", "models" ON usage_models WHEN OLD.mac IS row_mac(CAST(printf('usage_models/1,%Q,%Q,%Q', OLD."scope", OLD."subject", OLD."models") AS BLOB)) BEGIN UPDATE usage_models SET mac = row_mac(CAST(printf('usage_models/1,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."models") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER usage_windows_mac_insert AFTER INSERT ON usage_windows BEGIN UPDATE usage_windows SET mac = row_mac(CAST(printf('usage_windows/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."span", NEW."start", NEW."requests", NEW."tokens", NEW."money") AS BLOB)) WHERE rowid = NEW.rowid; END;
-
-CREATE TRIGGER usage_windows_mac_update AFTER UPDATE OF "scope", "subject", "span", "start", "requests", "tokens", "money" ON usage_windows WHEN OLD.mac IS row_mac(CAST(printf('usage_windows/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."scope", OLD."subject", OLD."span", OLD."start", OLD."requests", OLD."tokens", OLD."money") AS BLOB)) BEGIN UPDATE usage_windows SET mac = row_mac(CAST(printf('usage_windows/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."span", NEW."start", NEW."requests", NEW."tokens", NEW."money") AS BLOB)) WHERE rowid = NEW.rowid; END;
-
 CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0087');
+INSERT INTO alembic_version VALUES ('0088');
 
