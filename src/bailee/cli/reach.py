@@ -57,6 +57,16 @@ PlaceOption = Annotated[
         "a server's console (else BAILEE_SERVER), asked with BAILEE_API_KEY.",
     ),
 ]
+AsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        envvar="BAILEE_AS",
+        help="Which operator you are, by email or id: it goes on record. (With --server, the key "
+        "says it.)",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 Arguments = Mapping[str, object]
@@ -152,7 +162,9 @@ def _reached(given: HomePlace | None, *, make: bool = False) -> Iterator[Ask]:
     """A way to ask a home, several times if need be: it is opened once."""
     server = _server(given)
     if server is not None:
-        yield server.ask
+        yield lambda operation, arguments: server.ask(
+            operation, {name: value for name, value in arguments.items() if name != "as"}
+        )
         return
     home = find(None if given is None else given.folder)
     now = time_set(home, os.environ)
