@@ -414,7 +414,7 @@ _NOTHING: Final = frozenset(
         *("sign_in.ended", "sign_in.client_begun", "sign_in.client_ended"),
         # what was seen, read, or went wrong
         *("access.read", "person.exported", "hold.read"),
-        *("request.looked", "request.exported", "request.held"),
+        *("request.looked", "request.exported", "request.held", "request.erased"),
         *("vault.quarantined", "vault.kept_as_bytes", "vault.torn", "vault.damaged"),
         *("vault.unkept", "vault.closed_unsealed", "vault.spool_unopened"),
         *("home.salvaged", "home.restored", "home.verified"),

@@ -160,8 +160,8 @@ def _done(facts: LetterFacts, t: Words) -> list[_Part]:
     if case.kind in _COPIES and case.exported_at is not None:
         said.append(t("letter.copied", day=_day(case.exported_at)))
     if case.kind is CaseKind.ERASURE:
-        erased = case.erasure_id is not None
-        said.append(t("letter.erased" if erased else "letter.nobody"))
+        erased = "letter.erased_but_held" if facts.on_hold else "letter.erased"
+        said.append(t(erased if case.erasure_id is not None else "letter.nobody"))
     if case.particulars.done.strip():
         said.append(case.particulars.done.strip())
     if not said:

@@ -292,17 +292,22 @@ class Cases:
             self._let_go([case.id], now, by)
         return self.get(case.id)
 
-    def erased(self, person_id: str, erasure_id: str) -> None:
-        """Lead from the requests for a person's erasure that are open to the erasure they led to.
-        Can be repeated.
+    def erased(self, person_id: str, erasure_id: str, by: str) -> None:
+        """Lead from the requests for a person's erasure that are open to the erasure they led to,
+        for which `by` asked. Can be repeated.
         """
         where = and_(
             table.c.person_id == person_id,
             table.c.kind == CaseKind.ERASURE,
             table.c.state == CaseState.OPEN,
+            table.c.erasure_id.is_(None),
+            sound(table),
         )
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(update(table).where(where).values(erasure_id=erasure_id))
+            for case_id in connection.execute(select(table.c.id).where(where)).scalars().all():
+                led = update(table).where(table.c.id == case_id).values(erasure_id=erasure_id)
+                connection.execute(led)
+                self._note(connection, case_id, "erased", by, {"erasure": erasure_id})
 
     def forget(self, whose: Owner) -> None:
         """Let go of what names somebody who is erased, in all that is answered. Can be repeated."""

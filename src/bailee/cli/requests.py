@@ -329,11 +329,8 @@ def _by(given: Arguments, key: str | None, as_: str | None) -> Arguments:
     """What is asked, with who asks."""
     if key is not None and as_ is not None:
         raise InputError("--key and --as name two people.", hint="give one of them")
-    return {
-        **given,
-        **({} if key is None else {"key": key}),
-        **({} if as_ is None else {"as": as_}),
-    }
+    who = {"key": key, "as": as_}
+    return {**given, **{name: value for name, value in who.items() if value is not None}}
 
 
 def _pieces(home: HomePlace | None, asked: Arguments) -> Iterator[bytes]:

@@ -156,6 +156,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "request.extended": {"due": _NUMBER, "reason": _SEALED, "by": _ID},
     "request.looked": {"things": _NUMBER, "by": _ID},
     "request.exported": _BY,
+    "request.erased": {"erasure": _ID, "by": _ID},
     "request.held": {"hold": _ID, "by": _ID},
     "request.answered": {"late": _NUMBER, "by": _ID},
     "request.refused": {"late": _NUMBER, "reason": _SEALED, "by": _ID},

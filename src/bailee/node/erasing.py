@@ -157,7 +157,7 @@ class Erasures:
         self._stores.once.forget_all()
         if erasure.account_id is not None:
             self._first(erasure.account_id)
-        self._stores.cases.erased(subject.id, erasure.id)
+        self._stores.cases.erased(subject.id, erasure.id, erasure.requested_by)
         for keeper in self._stores.keepers:
             keeper.erase(subject.owner, now, erasure.id, erasure.requested_by)
         if erasure.account_id is not None:

@@ -14,6 +14,7 @@ Rows: R6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -118,15 +119,22 @@ def inventory(node: Node, subject: DataSubject, now: datetime) -> list[HeldThing
 def parts_on_hold(node: Node, subject: DataSubject, now: datetime) -> list[HeldPart]:
     """What of somebody's own is under a legal hold, at most a hundred things."""
     held = node.holds.held()
-    mine = [] if subject.account is None else node.vault.owned_ids(subject.account.account_id)
-    named = [*mine, *(one.id for one in node.reports.of(subject.whose, now))]
-    if subject.account is not None:
-        named += [one.id for one in node.cloud.all(subject.account.account_id)]
-    return [
-        HeldPart(node.holds.keeper(one).what, one, [hold.id for hold in node.holds.holding(one)])
-        for one in named
-        if one in held
-    ][:_NEWEST]
+    account = None if subject.account is None else subject.account.account_id
+    looks: list[Callable[[], Iterable[str]]] = [
+        lambda: [] if account is None else node.vault.owned_ids(account),
+        lambda: [one.id for one in node.reports.of(subject.whose, now)],
+        lambda: [] if account is None else [one.id for one in node.cloud.all(account)],
+    ]
+    found: list[str] = []
+    for look in looks:
+        with suppress(BaileeError):  # the inventory names what could not be looked at
+            found += [one for one in look() if one in held]
+    return [_part(node, one) for one in found[:_NEWEST]]
+
+
+def _part(node: Node, subject: str) -> HeldPart:
+    what = node.holds.keeper(subject).what
+    return HeldPart(what, subject, [one.id for one in node.holds.holding(subject)])
 
 
 def _counted(what: str, some: Iterable[_One], held: set[str]) -> Iterator[HeldThings]:
