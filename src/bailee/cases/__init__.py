@@ -4,7 +4,8 @@ A request is a *case*: `steps` says what may follow what, `store` keeps the case
 the answer. Rows: R6.
 """
 
+from bailee.cases.case import Case, CaseParticulars
 from bailee.cases.steps import CaseKind, CaseState, Deadlines
-from bailee.cases.store import Case, CaseParticulars, Cases
+from bailee.cases.store import Cases
 
 __all__ = ["Case", "CaseKind", "CaseParticulars", "CaseState", "Cases", "Deadlines"]

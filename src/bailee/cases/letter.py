@@ -13,11 +13,13 @@ from datetime import datetime
 from html import escape
 from typing import Final, Literal
 
+from bailee.cases.case import Case
 from bailee.cases.steps import CaseKind, CaseState
-from bailee.cases.store import Case
 from bailee.json_values import Json, JsonObject, objects, text, whole
 from bailee.policy.document import Language
 from bailee.words import Words, words
+
+LetterForm = Literal["text", "html"]
 
 _BLANK: Final = "____________________"
 _COPIES: Final = (CaseKind.ACCESS, CaseKind.PORTABILITY)
@@ -67,7 +69,7 @@ class _Part:
     listed: tuple[str, ...] = ()
 
 
-def letter_of(facts: LetterFacts, language: Language, form: Literal["text", "html"]) -> Letter:
+def letter_of(facts: LetterFacts, language: Language, form: LetterForm) -> Letter:
     """The letter about a request whose particulars are there still."""
     case, t = facts.case, words(language, "console")
     assert case.particulars is not None

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -26,6 +26,7 @@ import orjson
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
 
 from bailee.accounts import emails
+from bailee.cases.case import Case, CaseParticulars, particulars_of
 from bailee.cases.steps import (
     AFTER_ANSWER_DAYS,
     REFERENCE_BYTES,
@@ -62,47 +63,6 @@ _NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _AT_ONCE: Final = 500
 _MOST_OPEN: Final = 20
 """How many requests of one email may be open at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseParticulars:
-    """What is sealed of a request: the `email` of who asks; `said`, what they wrote; `done`, what
-    the officer wrote for the answer; `later`, why it was put off; `ground`, why it was refused;
-    `held`, what was held when it was looked for last, for the letter.
-    """
-
-    email: str
-    said: str = ""
-    done: str = ""
-    later: str = ""
-    ground: str = ""
-    held: list[Json] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A request. `particulars`: None once they were let go, or can't be opened. `person_id`: who
-    has an account by that email, if anybody does. `erasure_id`: what it led to. `terms`: until when
-    the row is kept, and why, once it was answered.
-    """
-
-    id: str
-    kind: CaseKind
-    state: CaseState
-    person_id: str | None
-    erasure_id: str | None
-    opened_by: str
-    handled_by: str
-    received_at: datetime
-    due_at: datetime
-    extended_at: datetime | None
-    exported_at: datetime | None
-    answered_at: datetime | None
-    closed_at: datetime | None
-    expires_at: datetime | None
-    clause: str | None
-    document: str | None
-    particulars: CaseParticulars | None
 
 
 class Cases:
@@ -237,14 +197,14 @@ class Cases:
         due = self.deadlines.put_off(case.due_at)
         values = {"extended_at": now, "due_at": due}
         said: Body = {"due": int(due.timestamp()), "reason": reason}
-        now_known = replace(_known(case), later=reason)
+        now_known = replace(particulars_of(case), later=reason)
         return self._step(case, "extended", by, values, said, now_known)
 
     def looked(self, case: Case, held: list[Json], *, by: str) -> Case:
         """Note what is held, for the letter."""
         check_open(case.state)
         return self._step(
-            case, "looked", by, {}, {"things": len(held)}, replace(_known(case), held=held)
+            case, "looked", by, {}, {"things": len(held)}, replace(particulars_of(case), held=held)
         )
 
     def exported(self, case: Case, now: datetime, *, by: str) -> Case:
@@ -278,7 +238,7 @@ class Cases:
         said: dict[str, Value] = {"late": now > case.due_at}
         if ground is not None:
             said["reason"] = ground
-        known = replace(_known(case), done=done, ground=ground or "")
+        known = replace(particulars_of(case), done=done, ground=ground or "")
         return self._step(case, state.value, by, values, said, known)
 
     def close(self, case: Case, now: datetime, *, by: str) -> Case:
@@ -373,7 +333,7 @@ class Cases:
         said: Body,
         written: CaseParticulars | None = None,
     ) -> Case:
-        _known(case)
+        particulars_of(case)
         sealed = None if written is None else self._seal(case.id, written)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             now = {**values, "handled_by": by} | ({} if sealed is None else {"sealed": sealed})
@@ -435,14 +395,3 @@ class Cases:
         del values["mac"], values["digest"]
         values |= {"kind": CaseKind(row.kind), "state": CaseState(row.state)}
         return Case(**values, particulars=self._open(row.id, sealed))
-
-
-def _known(case: Case) -> CaseParticulars:
-    """What is sealed of a request.
-
-    Raises:
-        InputError: code `not_found`, it was let go.
-    """
-    if case.particulars is None:
-        raise InputError("what names this person was let go.", code="not_found")
-    return case.particulars

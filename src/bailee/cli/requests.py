@@ -55,7 +55,10 @@ class LetterLanguage(StrEnum):
 
 
 Reference = Annotated[
-    str, typer.Argument(metavar="REFERENCE", help="As in `bailee requests list`: req_…")
+    str,
+    typer.Argument(
+        metavar="REFERENCE", help="As in `bailee requests list`; or the email of who asks."
+    ),
 ]
 KeyOption = Annotated[
     str | None,
@@ -240,7 +243,8 @@ def erase(
         if as_json:
             print_json(done)
             return
-        say(f"{done['subject']} is erased ({done['state']}). Receipt {done['reference']}")
+        say(f"{done['subject']} is erased ({done['state']}).")
+        say(f"Its receipt: {done['reference']}")
         note(f"Answer it now: bailee requests answer {request}")
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from bailee.cases import CaseKind
+from bailee.cases.letter import LetterForm
 from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import InputError
-from bailee.operations import holds, requests
+from bailee.operations import holds, request_work, requests
 from bailee.operations.erasure import ArchivePiece
-from bailee.operations.requests import RequestInventory
+from bailee.operations.request_shown import RequestInventory
+from bailee.policy.document import Language
 
 _SHOWN = 200
 
@@ -60,7 +62,7 @@ class RequestPages:
     def look(self, ask: Ask) -> Response:
         """Everything that is held about who asks."""
         try:
-            found = self._do(ask, requests.look, ask.path["request"])
+            found = self._do(ask, request_work.look, ask.path["request"])
         except InputError as error:
             return self._one(ask, error)
         return self._one(ask, found=found)
@@ -68,11 +70,12 @@ class RequestPages:
     def export(self, ask: Ask) -> Response:
         """The copy, as a file."""
         try:
-            items = self._do(ask, requests.export, ask.path["request"])
+            items = self._do(ask, request_work.export, ask.path["request"])
         except InputError as error:
             return self._one(ask, error)
-        pieces = b"".join(one.data for one in items if isinstance(one, ArchivePiece))
-        return _file(pieces, f"{ask.path['request']}.zip", "application/zip")
+        told = {"content-disposition": f'attachment; filename="{ask.path["request"]}.zip"'}
+        pieces = (one.data for one in items if isinstance(one, ArchivePiece))
+        return StreamingResponse(pieces, media_type="application/zip", headers=told)
 
     def hold(self, ask: Ask) -> Response:
         """Put a part under a legal hold."""
@@ -80,7 +83,7 @@ class RequestPages:
             ask,
             lambda request: self._do(
                 ask,
-                requests.hold,
+                request_work.hold,
                 request,
                 ask.given("reason"),
                 **holds.named(ask.given("session").strip()),
@@ -91,7 +94,7 @@ class RequestPages:
         """Erase who asks; takes the reference, typed."""
         if ask.form.get("confirmation", "").strip() != ask.path["request"]:
             return self._one(ask, InputError(ask.words("requests.not_the_reference")))
-        return self._step(ask, lambda request: self._do(ask, requests.erase, request))
+        return self._step(ask, lambda request: self._do(ask, request_work.erase, request))
 
     def answer(self, ask: Ask) -> Response:
         """Answer it, or refuse it where a ground is given."""
@@ -99,7 +102,7 @@ class RequestPages:
             ask,
             lambda request: self._do(
                 ask,
-                requests.answer,
+                request_work.answer,
                 request,
                 ask.form.get("done", ""),
                 refuse=ask.form.get("refuse", "").strip() or None,
@@ -108,11 +111,11 @@ class RequestPages:
 
     def extend(self, ask: Ask) -> Response:
         """Put it off, once."""
-        return self._step(ask, lambda request: self._do(ask, requests.extend, request))
+        return self._step(ask, lambda request: self._do(ask, request_work.extend, request))
 
     def close(self, ask: Ask) -> Response:
         """Let go of what names the person."""
-        return self._step(ask, lambda request: self._do(ask, requests.close, request))
+        return self._step(ask, lambda request: self._do(ask, request_work.close, request))
 
     def letter(self, ask: Ask) -> Response:
         """The letter, as a file: a page, or text."""
@@ -126,11 +129,10 @@ class RequestPages:
     # -- inside ----------------------------------------------------------------------------------
 
     def _letter(self, ask: Ask) -> Response:
-        language = "zh" if ask.path["language"] == "zh" else "en"
-        form = "html" if ask.path["form"] == "html" else "text"
-        found = self._do(
-            ask, requests.letter, ask.path["request"], language=language, form=form
-        )
+        language: Language = "zh" if ask.path["language"] == "zh" else "en"
+        form: LetterForm = "html" if ask.path["form"] == "html" else "text"
+        request = ask.path["request"]
+        found = self._do(ask, requests.letter, request, language=language, form=form)
         return _file(found.content.encode(), found.name, f"{found.media_type}; charset=utf-8")
 
     def _step(self, ask: Ask, act: Callable[[str], object]) -> Response:

@@ -109,6 +109,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "retention.damaged": Route("GET", "/retention/damaged"),
     "requests.list": Route("GET", "/requests"),
     "requests.open": Route("POST", "/requests"),
+    "requests.mine": Route("GET", "/privacy/requests"),
     "requests.show": Route("GET", "/requests/{id}"),
     "requests.inventory": Route("POST", "/requests/{id}/inventory"),
     "requests.hold": Route("POST", "/requests/{id}/holds"),

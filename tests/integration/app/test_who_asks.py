@@ -18,6 +18,7 @@ from bailee.operations import (
     keys,
     organisations,
     people,
+    request_work,
     requests,
     sign_ins,
     table,
@@ -44,10 +45,12 @@ MIAS: Mapping[str, frozenset[str]] = dict.fromkeys(
 ) | dict.fromkeys(("retention.receipts", "retention.moves"), EVIDENCE | {"mia"})  # fmt: skip
 """About what Mia said on her own account."""
 
-ACMES: Mapping[str, frozenset[str]] = dict.fromkeys(
-    MIAS, OPERATORS | {"owner", "admin", "bare"}
-) | {"sessions.delete": OPERATORS | {"owner", "admin"}} | dict.fromkeys(
-    ("retention.receipts", "retention.moves"), EVIDENCE | {"owner", "admin", "bare"}
+ACMES: Mapping[str, frozenset[str]] = (
+    dict.fromkeys(MIAS, OPERATORS | {"owner", "admin", "bare"})
+    | {"sessions.delete": OPERATORS | {"owner", "admin"}}
+    | dict.fromkeys(
+        ("retention.receipts", "retention.moves"), EVIDENCE | {"owner", "admin", "bare"}
+    )
 )
 """About what was said on the organisation's."""
 
@@ -95,7 +98,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
 
 ELSEWHERE = {
     *(one for one in people.OPERATIONS if one != "person.auditor"), *organisations.OPERATIONS,
-    *requests.OPERATIONS,  # app/test_requests.py
+    *requests.OPERATIONS, *request_work.OPERATIONS,  # app/test_requests.py
     *choices.OPERATIONS, *keys.OPERATIONS, *sign_ins.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
     "account.show",  # below
