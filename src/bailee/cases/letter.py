@@ -162,14 +162,19 @@ def _done(facts: LetterFacts, t: Words) -> list[_Part]:
     if case.kind in _COPIES and case.exported_at is not None:
         said.append(t("letter.copied", day=_day(case.exported_at)))
     if case.kind is CaseKind.ERASURE:
-        erased = "letter.erased_but_held" if facts.on_hold else "letter.erased"
-        said.append(t(erased if case.erasure_id is not None else "letter.nobody"))
+        said.append(t(_erased(facts)))
     if case.particulars.done.strip():
         said.append(case.particulars.done.strip())
     if not said:
         said.append(t("letter.nobody"))
     title = t("letter.done")
     return [_Part(one, title if number == 0 else "") for number, one in enumerate(said)]
+
+
+def _erased(facts: LetterFacts) -> str:
+    if facts.case.erasure_id is None:
+        return "letter.nobody"
+    return "letter.erased_but_held" if facts.on_hold else "letter.erased"
 
 
 def _remains(facts: LetterFacts, t: Words) -> _Part:

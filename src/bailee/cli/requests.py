@@ -37,7 +37,7 @@ app = typer.Typer(
 )
 
 
-class Kind(StrEnum):
+class AskedKind(StrEnum):
     """What is asked for, as `cases.steps.CaseKind` has it; the base install does without that."""
 
     ACCESS = "access"
@@ -70,7 +70,7 @@ _SHORT: Final = 10
 
 @app.command("open")
 def open_(  # noqa: PLR0917 - each is an option
-    kind: Annotated[Kind, typer.Argument(help="What is asked for.")],
+    kind: Annotated[AskedKind, typer.Argument(help="What is asked for.")],
     email: Annotated[str | None, typer.Option(help="Who asks.", show_default=False)] = None,
     received: Annotated[
         datetime | None,
