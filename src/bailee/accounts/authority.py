@@ -207,6 +207,14 @@ class Authority:
         """Whether somebody sees the evidence of this service, and is not the operator."""
         return not actor.operator and "auditor" in self._appointed(actor)
 
+    def operators_have_names(self) -> bool:
+        """Whether somebody was made an operator here, so that whoever runs this service has more
+        to say of themselves than that they have it.
+        """
+        query = select(persons.c.id).where(persons.c.operator, persons.c.erased_at.is_(None))
+        with storage_errors("the people"), reading(self._engine) as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def _reaches(self, actor: Actor, account: Account) -> bool:
         """Whether what the actor proved counts for this account. A key of a person's own account is
         as good as the person; one of an organisation's counts there only.

@@ -61,9 +61,8 @@ AsOption = Annotated[
     str | None,
     typer.Option(
         "--as",
-        envvar="BAILEE_AS",
-        help="Which operator you are, by email or id: it goes on record. (With --server, the key "
-        "says it.)",
+        help="Which operator you are, by email or id (else BAILEE_AS): it goes on record. With "
+        "--server the key says it.",
         show_default=False,
     ),
 ]
@@ -168,7 +167,12 @@ def _reached(given: HomePlace | None, *, make: bool = False) -> Iterator[Ask]:
         return
     home = find(None if given is None else given.folder)
     now = time_set(home, os.environ)
-    set_time = {} if now is None else {"now": now.isoformat()}
+    more = {} if now is None else {"now": now.isoformat()}
+
+    def whole(arguments: Arguments) -> Arguments:
+        named = arguments.get("as") or os.environ.get("BAILEE_AS")
+        return {**arguments, **more, **({"as": named} if named else {})}
+
     if not home.exists and not make:
         raise InputError(
             f"there is no home at {home.path}.",
@@ -179,12 +183,12 @@ def _reached(given: HomePlace | None, *, make: bool = False) -> Iterator[Ask]:
     lock = _owned(home)
     if lock is None:
         yield lambda operation, arguments: control.ask(
-            home.control_socket, operation, {**arguments, **set_time}
+            home.control_socket, operation, whole(arguments)
         )
         return
     try:
         with _opened(home) as ask:
-            yield lambda operation, arguments: ask(operation, {**arguments, **set_time})
+            yield lambda operation, arguments: ask(operation, whole(arguments))
     finally:
         lock.release()
 

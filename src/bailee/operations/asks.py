@@ -50,16 +50,25 @@ class Asks:
     via: Via
     reason: str | None = None
 
-    @property
-    def why(self) -> str:
-        """Why what is another's is read, for the record. At the terminal it may be left out.
+    def why(self, node: Node) -> str:
+        """Why what is another's is read, for the record. Where operators have names, whoever reads
+        says which of them they are, and why. A home without such a person is somebody's own
+        machine: at its terminal the reason may be left out.
 
         Raises:
-            InputError: no reason was given.
+            InputError: no reason was given, or nobody with a name asks.
         """
+        named = node.registry.authority.operators_have_names()
+        if named and self.actor.person_id is None and self.actor.key_id is None:
+            raise InputError(
+                "reading what belongs to someone else takes a person with a name, which goes on "
+                "record.",
+                hint="at the terminal, say which operator you are: --as EMAIL (or BAILEE_AS); in "
+                "the console, sign in as yourself",
+            )
         if self.reason:
             return self.reason
-        if self.via is Via.TERMINAL:
+        if self.via is Via.TERMINAL and not named:
             return "at the terminal, no reason given"
         raise InputError(
             "reading what belongs to someone else needs a reason.",

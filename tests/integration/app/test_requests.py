@@ -216,7 +216,8 @@ def test_an_auditor_sees_that_requests_are_answered_and_nobodys_name(office: Off
     """Nor content, nor reasons, in anything that an auditor may ask; every operation is tried."""
     request = office.opened(said="please erase ada.medlar")
     office.officer("extend", id=request, reason="ada.medlar has three accounts")
-    office.ask("sessions.show", id=office.session, reason="ada.medlar complained")
+    reason = {"reason": "ada.medlar complained", "as": OFFICER}
+    office.ask("sessions.show", id=office.session, **reason)
     (seen,) = office.ask("requests.list", key=office.auditor)
     assert (request, None) == (seen["request"], seen["email"])
     assert {"opened", "extended"} == {
@@ -254,3 +255,20 @@ def test_nothing_of_the_record_says_more_than_it_declares() -> None:
     assert ("reason",) == sealed_names("request.extended") == sealed_names("request.refused")
     assert {"asks", "node", "id"} <= inspect.signature(request_work.erase).parameters.keys()
     assert "audit" == audit.name
+
+
+def test_where_operators_have_names_the_terminal_alone_reads_nothing(office: Office) -> None:
+    """Who reads says who they are and why, and stands on record by that; a hold's content too."""
+    for who in ({}, {"reason": "a complaint of hers"}, {"as": OFFICER}):
+        with pytest.raises(InputError, match=r"a person with a name|needs a reason"):
+            office.ask("sessions.show", id=office.session, **who)
+    assert [] == office.ask("audit.list", kind="access.read")
+    said = {"reason": "a complaint of hers", "as": OFFICER}
+    office.ask("sessions.show", id=office.session, **said)
+    held = office.ask("hold.place", session=office.session, reason="matter 7")["hold"]
+    with pytest.raises(InputError, match="a person with a name"):
+        office.ask("hold.read", id=held, reason="a complaint of hers")
+    office.ask("hold.read", id=held, **said)
+    officer = office.ask("person.show", id=OFFICER)["person"]
+    entries = office.ask("audit.list", kind="access.read")
+    assert [officer] * 2 == [one["body"]["by"] for one in entries]
