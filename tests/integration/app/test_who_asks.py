@@ -150,7 +150,7 @@ class Stage:
         function = table.OPERATIONS[operation]
         if "asks" in inspect.signature(function).parameters:  # it takes what it says that it takes
             taken = codec.parameters(function).__struct_fields__
-            values = {name: value for name, value in values.items() if name in taken}
+            values = {name: value for name, value in values.items() if name in (*taken, "reason")}
         result = perform(self.node, operation, {**values, **self.proofs[who]})
         return list(result) if isinstance(result, Iterator) else result
 
