@@ -303,6 +303,32 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "Name of the environment variable that holds the upstream's API key.",
     ),
+    Setting(
+        "requests.period",
+        str,
+        "P1M",
+        "Within which a person's request about their own data has to be answered, as an ISO 8601 "
+        "period.",
+    ),
+    Setting(
+        "requests.further_period",
+        str,
+        "P2M",
+        "By which such a request can be put off, once and with a reason.",
+    ),
+    Setting(
+        "requests.contact",
+        str,
+        None,
+        "Who answers such requests, and how they are reached: it stands in the letter.",
+    ),
+    Setting(
+        "requests.authority",
+        str,
+        None,
+        "To whom a person complains, with the address: it stands in the letter. Not set: a line to "
+        "fill in.",
+    ),
     Setting("upstream.ca_file", str, None, "Certificates (PEM file) to trust for the upstreams."),
     Setting(
         "upstream.client_cert",

@@ -249,9 +249,9 @@ def test_the_command_line_reaches_a_server_elsewhere(people: People) -> None:
     )
 
     assert here == there
-    assert people.server.json("sessions", "show", session) == people.elsewhere(
-        "sessions", "show", session, key=people.mia
-    )
+    assert people.server.json(
+        *("sessions", "show", session, "--as", "eve@x.example", "--reason", "a comparison")
+    ) == people.elsewhere("sessions", "show", session, key=people.mia)
     assert made["person"] in {one["person"] for one in people.server.json("person", "list")}
     assert (2, True) == (bare.returncode, "BAILEE_API_KEY" in bare.stderr)
     assert (4, True) == (nowhere.returncode, "can't be reached" in nowhere.stderr)

@@ -33,6 +33,12 @@ NEW_PASSWORD = PASSWORD + ", and a plum"
 KEY = re.compile(r"bl_[0-9a-f]{10}_[0-9a-f]{48}")
 OF = "/organisations/{organisation}"
 ELSEWHERE = {
+    "/admin/requests": "a person who is an operator: tests/acceptance/test_requests.py",
+    **{
+        f"/admin/requests/{{request}}/{step}": "tests/acceptance/test_requests.py"
+        for step in ("inventory", "export", "hold", "erase", "answer", "extend", "close")
+    },
+    "/settings/requests": "tests/acceptance/test_requests.py",
     "/sign-in/passkey/begin": "a passkey: tests/browser",
     "/sign-in/passkey": "a passkey: tests/browser",
     "/sign-in/organisation": "a provider: tests/acceptance/test_key_terms.py",

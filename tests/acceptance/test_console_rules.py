@@ -24,8 +24,11 @@ from support.browsers.browsing import Visitor
 from support.clients.programs import SIGN_UP, Bailee
 
 PASSWORD = "seven pear trees in a row"
-EVERYBODY = {"nobody", "person", "member", "admin", "owner", "outsider", "operator"}
-PEOPLE = {"person", "member", "admin", "owner", "outsider"}
+EVERYBODY = {
+    *("nobody", "person", "member", "admin", "owner", "outsider", "operator", "auditor"),
+}
+PEOPLE = {"person", "member", "admin", "owner", "outsider", "auditor"}
+EVIDENCE = {"operator", "auditor"}
 OF = "/organisations/{organisation}"
 
 # address → method → who gets in
@@ -100,6 +103,15 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/people/{person}": {"GET": {"operator"}},
     "/admin/people/{person}/export": {"POST": {"operator"}},
     "/admin/people/{person}/erase": {"POST": {"operator"}},
+    "/admin/requests": {"GET": EVIDENCE, "POST": {"operator"}},
+    "/admin/requests/{request}": {"GET": EVIDENCE},
+    "/admin/requests/{request}/letter/{language}/{form}": {"GET": {"operator"}},
+    **{
+        f"/admin/requests/{{request}}/{step}": {"POST": {"operator"}}
+        for step in ("inventory", "export", "hold", "erase", "answer", "extend", "close")
+    },
+    "/settings/requests": {"POST": PEOPLE},
+    "/settings/requests/{request}/letter/{language}/{form}": {"GET": PEOPLE},
     "/admin/holds": {"GET": {"operator"}, "POST": {"operator"}},
     "/admin/holds/release": {"POST": {"operator"}},
     "/admin/organisations": {"GET": {"operator"}, "POST": {"operator"}},
@@ -114,9 +126,9 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/feedback/{report}/state": {"POST": {"operator"}},
     "/admin/feedback/{report}/issue": {"POST": {"operator"}},
     "/admin/survey": {"GET": {"operator"}},
-    "/admin/promises": {"GET": {"operator"}},
-    "/admin/retention": {"GET": {"operator"}},
-    "/admin/audit": {"GET": {"operator"}},
+    "/admin/promises": {"GET": EVIDENCE},
+    "/admin/retention": {"GET": EVIDENCE},
+    "/admin/audit": {"GET": EVIDENCE},
     "/admin/metrics": {"GET": {"operator"}},
     "/admin/metrics/dropped": {"GET": {"operator"}},
     "/admin/metrics/{measure}": {"GET": {"operator"}},
@@ -194,7 +206,11 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                 "reference": "no-such-receipt",
                 "measure": "no.such.measure",
                 "issue": "no-such-issue",
+                "request": "no-such-request",
+                "language": "zh",
+                "form": "text",
             }
+            assert 0 == bailee.run("person", "auditor", "auditor@example.org").returncode
             yield {"visitors": visitors, "parts": parts}
         finally:
             bailee.stop()

@@ -74,6 +74,7 @@ SHOWS: dict[str, list[str]] = {
     "metrics destinations": [], "metrics fields": [], "survey results": [],
     "retention report": [], "retention moves": [], "retention receipts": [], "retention run": [],
     "retention shred": [],
+    "requests list": [],
     "receipts list": [], "receipts key": [], "audit list": [], "audit show": ["1"],
     "audit checkpoint": [], "audit witness": [], "audit verify": [], "audit prove": ["1"],
     "config show": [], "verify": [], "promises": [], "backup list": [],
@@ -97,6 +98,10 @@ NOT_HERE = {
     "policy settings": "keys and clauses", "doctor": "keys, files and clauses",
     "setup claude": "what was just typed", "login": "a code, and what was just typed",
     "logout": "what was just typed", "token": "a token", "person sign-out": "ids",
+    "person auditor": "an id", "requests open": "an id", "requests show": "as `list`",
+    "requests inventory": "counts", "requests hold": "ids", "requests export": "a file",
+    "requests erase": "ids", "requests answer": "an id", "requests extend": "an id",
+    "requests close": "an id", "requests letter": "words of ours, and an email",
     "person create": "an id and a key", "person password": "an id", "person export": "a file",
     "person erase": "an id", "receipts verify": "a file", "receipts show": "ids",
     "receipts proof": "ids", "audit erasure": "kinds, places and counts",
@@ -304,6 +309,7 @@ def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
     given = {
         **home.names, "measure": "no.such.measure", "issue": "no-such-issue",
         "reference": "no-such-receipt", "exchange": "0", "side": "request",
+        "request": "no-such-request", "language": "en", "form": "html",
     }  # fmt: skip
     seen, problems = set(), {}
     for entry in site.entries:

@@ -39,6 +39,8 @@ WELL = PromiseFacts(
     verified=(NOW - timedelta(days=1), 0),
     witnesses=True,
     clock_held=False,
+    requests=LateOnes(),
+    requests_open=0,
 )
 
 pytestmark = pytest.mark.row("P3", "R5", "R6")
@@ -73,6 +75,7 @@ def test_all_is_kept_where_nothing_is_late_and_all_was_looked_at() -> None:
         (Promise.SOUND, {"verified": (NOW, 2)}),
         (Promise.WITNESSED, {"alerts": ("unwitnessed",)}),
         (Promise.TIMELY, {"clock_held": True}),
+        (Promise.ANSWERED, {"requests": LateOnes(1, NOW)}),
     ],
 )
 def test_what_breaks_one_breaks_no_other(promise: Promise, changed: Mapping[str, object]) -> None:

@@ -7,7 +7,7 @@ that was taken away is gone with the next question.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Engine, and_, exists, not_, or_, select
+from sqlalchemy import ColumnElement, Engine, Table, and_, exists, not_, or_, select
 
 from bailee.accounts.account import Account
 from bailee.accounts.accounts import Accounts
@@ -16,7 +16,7 @@ from bailee.db.accounts import accounts
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.groups import sign_in_terms
-from bailee.db.people import identities, memberships, persons, trainers
+from bailee.db.people import auditors, identities, memberships, persons, trainers
 from bailee.errors import InputError
 
 
@@ -29,6 +29,7 @@ def place_here() -> ColumnElement[bool]:
         sound(persons),
         or_(
             persons.c.operator,
+            exists().where(auditors.c.person_id == persons.c.id, sound(auditors)),
             exists().where(accounts.c.person_id == persons.c.id),
             exists().where(memberships.c.person_id == persons.c.id, sound(memberships)),
         ),
@@ -168,8 +169,8 @@ class Authority:
         found: set[Standing] = set()
         if actor.operator:
             found.add("operator")
-        if account is None and self._is_trainer(actor):
-            found.add("trainer")
+        if account is None:
+            found |= self._appointed(actor)
         if account is None or not self._reaches(actor, account):
             return frozenset(found)
         if actor.person_id is not None:
@@ -183,19 +184,36 @@ class Authority:
             found.add("holder" if account.organisation_id is None else "service")
         return frozenset(found)
 
-    def _is_trainer(self, actor: Actor) -> bool:
-        """Whether a person makes training exports. A key of an organisation's does not say so."""
+    def _appointed(self, actor: Actor) -> set[Standing]:
+        """What the operator made a person. A key of an organisation's does not say so."""
         if actor.person_id is None:
-            return False
+            return set()
         if actor.account_id is not None:
             own = self._accounts.of_person(actor.person_id)
             if own is None or own.account_id != actor.account_id:
-                return False
-        query = select(trainers.c.person_id).where(
-            trainers.c.person_id == actor.person_id, sound(trainers)
-        )
+                return set()
+        found: set[Standing] = set()
+        tables: tuple[tuple[Standing, Table], ...] = (("trainer", trainers), ("auditor", auditors))
         with storage_errors("the people"), reading(self._engine) as connection:
-            return connection.execute(query).first() is not None
+            for standing, table in tables:
+                theirs = table.c.person_id == actor.person_id
+                if connection.execute(
+                    select(table.c.person_id).where(theirs, sound(table))
+                ).first():
+                    found.add(standing)
+        return found
+
+    def is_auditor(self, actor: Actor) -> bool:
+        """Whether somebody sees the evidence of this service, and is not the operator."""
+        return not actor.operator and "auditor" in self._appointed(actor)
+
+    def operators_have_names(self) -> bool:
+        """Whether somebody was made an operator here, so that whoever runs this service has more
+        to say of themselves than that they have it.
+        """
+        query = select(persons.c.id).where(persons.c.operator, persons.c.erased_at.is_(None))
+        with storage_errors("the people"), reading(self._engine) as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def _reaches(self, actor: Actor, account: Account) -> bool:
         """Whether what the actor proved counts for this account. A key of a person's own account is

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError as Conflict
 
 from bailee.accounts import emails
@@ -29,7 +29,15 @@ from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.groups import group_grants
 from bailee.db.pages import cut, following, place
-from bailee.db.people import identities, memberships, passkeys, persons, trainers, web_sessions
+from bailee.db.people import (
+    auditors,
+    identities,
+    memberships,
+    passkeys,
+    persons,
+    trainers,
+    web_sessions,
+)
 from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError
 
@@ -242,20 +250,30 @@ class People:
         Raises:
             InputError: `not_found`, or `forbidden`.
         """
+        self._appoint(trainers, "trainer", person_id, trainer, by)
+
+    def set_auditor(self, person_id: str, auditor: bool, *, by: Actor) -> None:
+        """Let a person see the evidence, or no longer.
+
+        Raises:
+            InputError: `not_found`, or `forbidden`; they are an operator, who sees more.
+        """
+        if auditor and self.get(person_id).operator:
+            raise InputError(
+                "an operator is no auditor of what they do.", hint="name somebody else"
+            )
+        self._appoint(auditors, "auditor", person_id, auditor, by)
+
+    def _appoint(self, table: Table, what: str, person_id: str, is_one: bool, by: Actor) -> None:
         self._authority.require(by, Permission.PERSON_CREATE)
         if self.get(person_id).erased_at is not None:
             raise InputError("this person was erased.", code="not_found")
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(delete(trainers).where(trainers.c.person_id == person_id))
-            if trainer:
-                connection.execute(
-                    insert(trainers).values(person_id=person_id, since=self._clock())
-                )
+            connection.execute(delete(table).where(table.c.person_id == person_id))
+            if is_one:
+                connection.execute(insert(table).values(person_id=person_id, since=self._clock()))
             self._ledger.append(
-                "person.trainer",
-                person_id,
-                {"trainer": trainer, "by": by.name},
-                connection=connection,
+                f"person.{what}", person_id, {what: is_one, "by": by.name}, connection=connection
             )
 
     def forget(self, person_id: str, *, by: Actor) -> None:
@@ -280,7 +298,7 @@ class People:
             end_keys(connection)
             for table in (
                 *(sign_ins, passkeys, identities, web_sessions),
-                *(group_grants, memberships, trainers),
+                *(group_grants, memberships, trainers, auditors),
             ):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(

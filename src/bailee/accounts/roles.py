@@ -10,6 +10,8 @@ Rules kept here:
   admin could make one that speaks for an owner.
 * The operator runs the service and decides nothing for a person: no training choice, no
   partner programme, no session that is kept longer.
+* An auditor sees evidence: promises, receipts, the audit record with its proofs, what the policy
+  was and when. They see no content, nobody's name, and change nothing.
 * A member of an organisation changes nothing that makes its data eligible for training.
 
 Rows: T2, T5, T6.
@@ -27,8 +29,11 @@ from bailee.errors import InputError
 Role = Literal["owner", "admin", "member"]
 ROLES: Final[tuple[Role, ...]] = ("owner", "admin", "member")
 
-Standing = Literal["operator", "trainer", "self", "holder", "owner", "admin", "member", "service"]
-"""`trainer`: a person whom the operator lets make training exports. `self`: the account is the
+Standing = Literal[
+    "operator", "trainer", "auditor", "self", "holder", "owner", "admin", "member", "service"
+]
+"""`trainer`: a person whom the operator lets make training exports. `auditor`: a person whom the
+operator lets see the evidence. `self`: the account is the
 person's own. `holder`: the account is nobody's, and its key is presented. `owner`, `admin`,
 `member`: of the organisation whose account it is. `service`: a key of an organisation's account
 that speaks for nobody."""
@@ -83,6 +88,10 @@ class Permission(StrEnum):
     CLOCK_CONFIRM = "clock.confirm"
     HOME_VERIFY = "home.verify"
     AUDIT_READ = "audit.read"
+    EVIDENCE_READ = "evidence.read"
+    REQUEST_OPEN = "request.open"
+    REQUEST_READ = "request.read"
+    REQUEST_WORK = "request.work"
     ACCOUNT_EXPORT = "account.export"
     ACCOUNT_ERASE = "account.erase"
     CLOUD_START = "cloud.start"
@@ -135,7 +144,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.USAGE_READ: frozenset({"operator", "self", "holder", "owner", "admin"}),
     Permission.USAGE_LIMIT: frozenset({"operator"}),
     Permission.RETENTION_READ: frozenset(
-        {"operator", "self", "holder", "owner", "admin", "service"}
+        {"operator", "auditor", "self", "holder", "owner", "admin", "service"}
     ),
     Permission.RETENTION_RUN: frozenset({"operator"}),
     Permission.POLICY_TRY: frozenset({"operator"}),
@@ -145,6 +154,10 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.CLOCK_CONFIRM: frozenset({"operator"}),
     Permission.HOME_VERIFY: frozenset({"operator"}),
     Permission.AUDIT_READ: frozenset({"operator"}),
+    Permission.EVIDENCE_READ: frozenset({"operator", "auditor"}),
+    Permission.REQUEST_OPEN: frozenset({"operator", "self"}),
+    Permission.REQUEST_READ: frozenset({"operator", "auditor", "self"}),
+    Permission.REQUEST_WORK: frozenset({"operator"}),
     Permission.ACCOUNT_EXPORT: frozenset({"operator", "self", "holder"}),
     Permission.ACCOUNT_ERASE: frozenset({"operator", "self", "holder"}),
     Permission.CLOUD_START: frozenset({"self", "holder", "owner", "admin", "member", "service"}),
@@ -196,6 +209,7 @@ def require(permission: Permission, standings: Iterable[Standing]) -> None:
             "holder": "whoever holds the account's key",
             "operator": "the operator",
             "trainer": "a trainer",
+            "auditor": "an auditor",
             "owner": "an owner of the organisation",
             "admin": "an admin of the organisation",
             "member": "a member of the organisation",

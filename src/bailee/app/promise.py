@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SEALING_LATE = "sealing_late"
     THREAD_ENDED = "thread_ended"
     UNWITNESSED = "unwitnessed"
+    REQUESTS_OVERDUE = "requests_overdue"
 
 
 IN_WORDS: Final = {
@@ -46,6 +47,7 @@ IN_WORDS: Final = {
     Reason.SEALING_LATE: "nothing of what waits has been sealed for over 10 minutes",
     Reason.THREAD_ENDED: "a thread that was begun anew has ended again by a defect",
     Reason.UNWITNESSED: "no quorum of its witnesses has cosigned the log for over an hour",
+    Reason.REQUESTS_OVERDUE: "a person's request about their own data is overdue",
 }
 BOUNDS: Final = {
     Reason.SWEEP_LATE: SWEEP,
@@ -53,7 +55,7 @@ BOUNDS: Final = {
     Reason.SEALING_LATE: SEALING,
     Reason.UNWITNESSED: WITNESSES,
 }
-ALERTS: Final = frozenset({Reason.UNWITNESSED})
+ALERTS: Final = frozenset({Reason.UNWITNESSED, Reason.REQUESTS_OVERDUE})
 """With these a server is ready all the same: it can't act on them, and its clients lose nothing."""
 
 
@@ -63,7 +65,7 @@ class ServerStanding:
     down; seconds since keys were destroyed on time (`unswept`, from the start on if never), that a
     rotation has been due (`unrotated`), in which nothing of what waits was sealed (`unsealed`);
     `lasting`: no thread that was begun anew has ended at once again; seconds that the log has
-    lacked its witnesses' quorum (`unwitnessed`).
+    lacked its witnesses' quorum (`unwitnessed`); how many requests of people are `overdue`.
     """
 
     begun: bool
@@ -73,6 +75,7 @@ class ServerStanding:
     unsealed: float
     lasting: bool = True
     unwitnessed: float = 0.0
+    overdue: float = 0
 
 
 def reasons(standing: ServerStanding) -> tuple[Reason, ...]:
@@ -85,6 +88,7 @@ def reasons(standing: ServerStanding) -> tuple[Reason, ...]:
         Reason.SEALING_LATE: standing.unsealed > SEALING,
         Reason.THREAD_ENDED: not standing.lasting,
         Reason.UNWITNESSED: standing.unwitnessed > WITNESSES,
+        Reason.REQUESTS_OVERDUE: standing.overdue > 0,
     }
     return tuple(reason for reason, holds in found.items() if holds)
 

@@ -68,6 +68,7 @@ class Watch:
         self._begun = False  # set by the watch's thread or the schedule's, whichever sees it first
         # These are the watch's thread's to change; `health` reads them on any.
         self._rotation_since: float | None = None
+        self._overdue = 0
         self._threads: list[Lasting] = []
         self._ended: set[str] = set()  # threads that had ended when last looked at
         self._again: set[str] = set()  # those that had the time before, too
@@ -108,6 +109,7 @@ class Watch:
         if self._node.sweeping.kept:  # by a command, when the schedule's own failed
             self._begin()
         self._look_at_rotation()
+        self._look_at_requests()
         slow = self._ticks() - self._began > _QUIET
         found = tuple(
             reason
@@ -143,6 +145,7 @@ class Watch:
             unsealed=self._node.vault.stalled(),
             lasting=not self._again,
             unwitnessed=self._node.cosigning.unwitnessed(),
+            overdue=self._overdue,
         )
 
     def _look_at_threads(self) -> None:
@@ -161,6 +164,11 @@ class Watch:
             self._rotation_since = None
         elif self._rotation_since is None:
             self._rotation_since = self._ticks()
+
+    def _look_at_requests(self) -> None:
+        """Whoever asks how the server stands does so on the loop, where no table is read."""
+        with suppress(BaileeError):  # what was found counts on
+            self._overdue, _ = self._node.cases.late(self._node.clock())
 
     def _begin(self) -> None:
         if not self._begun:

@@ -22,7 +22,7 @@ from bailee.db.accounts import accounts, consent_records
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
-from bailee.db.people import memberships, persons, trainers
+from bailee.db.people import auditors, memberships, persons, trainers
 from bailee.db.policy import policy_activations
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
@@ -80,6 +80,10 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
         for person, trainer in plan.trainers.items():
             gone = delete(trainers).where(trainers.c.person_id == person)
             if not trainer:  # who was made one since is made one again by the operator
+                done.undone += connection.execute(gone).rowcount
+        for person, auditor in plan.auditors.items():
+            gone = delete(auditors).where(auditors.c.person_id == person)
+            if not auditor:
                 done.undone += connection.execute(gone).rowcount
         for account, allowed in plan.routes.items():
             change = update(accounts).where(accounts.c.id == account)
@@ -257,6 +261,7 @@ def apply_to_node(node: Node, plan: ReplayPlan, done: Applied) -> None:
             node.holds.release(hold.id, now)
             done.undone += 1
     _bury(node, plan, now, done)
+    _let_go_of_requests(node, plan, now, done)
     _forget_unknown(node)
     for name, (until, generation) in plan.snapshots.items():
         at = datetime.fromtimestamp(until, UTC)
@@ -312,6 +317,20 @@ def _bury(node: Node, plan: ReplayPlan, now: datetime, done: Applied) -> None:
         done.look.append(
             f"{lost} sessions were deleted since that a client may go on with as new ones: "
             "their owners' keys are younger than these keys."
+        )
+
+
+def _let_go_of_requests(node: Node, plan: ReplayPlan, now: datetime, done: Applied) -> None:
+    """Destroy what named people in requests of which it was destroyed since, and say which came
+    since and wait for an answer: what they say is lost here.
+    """
+    done.undone += node.cases.let_go_again(plan.let_go, now)
+    for name, due in plan.requests.items():
+        at = datetime.fromtimestamp(due, UTC)
+        done.look.append(
+            f"{name}: a person's request that came or was put off since, due on {at:%Y-%m-%d}; "
+            "look it up in your mail, and open it again unless the backup has it: "
+            "bailee requests open."
         )
 
 

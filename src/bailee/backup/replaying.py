@@ -89,7 +89,9 @@ class ReplayPlan:
     organisation, those for its provider's groups. `groups`: by organisation and person, where such
     rules gave something that they took since. `provider_only`: by organisation, whether its people
     sign in by its provider alone; `passwords_ended`: where that was so at some time since.
-    `workloads`: service accounts that were removed. `networks`:
+    `workloads`: service accounts that were removed. `requests`: of people about their own data,
+    that came since and were not answered, each with when it is due (Unix seconds); `let_go`: those
+    of which what names somebody was destroyed. `networks`:
     by account, what was done to its network list, in order. `buried`: what no client may go on
     with. `usage_limits`: by scope, subject, measure and span, None where there is none any more;
     `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys, taken
@@ -110,6 +112,9 @@ class ReplayPlan:
     roles: dict[tuple[str, str], str | None] = field(default_factory=dict)
     operators: dict[str, bool] = field(default_factory=dict)
     trainers: dict[str, bool] = field(default_factory=dict)
+    auditors: dict[str, bool] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    let_go: dict[str, None] = field(default_factory=dict)
     routes: dict[str, bool] = field(default_factory=dict)
     limits: dict[str, int | None] = field(default_factory=dict)
     usage_limits: dict[tuple[str, str, str, str], int | None] = field(default_factory=dict)
@@ -234,6 +239,18 @@ def _trainer(made: ReplayPlan, entry: Entry) -> None:
     made.trainers[entry.subject] = bool(entry.body["trainer"])
 
 
+def _auditor(made: ReplayPlan, entry: Entry) -> None:
+    made.auditors[entry.subject] = bool(entry.body["auditor"])
+
+
+def _request_due(made: ReplayPlan, entry: Entry) -> None:
+    made.requests[entry.subject] = int(entry.body["due"] or 0)
+
+
+def _request_answered(made: ReplayPlan, entry: Entry) -> None:
+    made.requests.pop(entry.subject, None)
+
+
 def _taken_over(made: ReplayPlan, entry: Entry) -> None:
     made.passwords[entry.subject] = made.passkeys[entry.subject] = None
 
@@ -327,6 +344,12 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "member.removed": _role,
     "person.operator": _operator,
     "person.trainer": _trainer,
+    "person.auditor": _auditor,
+    "request.opened": _request_due,
+    "request.extended": _request_due,
+    "request.answered": _request_answered,
+    "request.refused": _request_answered,
+    "request.closed": _into("let_go"),
     "account.unrecorded_routes": _routes,
     "account.stored_limit": _limit,
     "account.no_keeping": _no_keeping,
@@ -369,7 +392,7 @@ _BY_TIME: Final = frozenset(
     {
         *(f"{kind}.requested" for kind in ("expiry", "held_expiry", "report_expiry")),
         *("cloud_expiry.requested", "cloud.expired", "telemetry.expired"),
-        *("vault.spool_expired", "vault.expired_unsealed"),
+        *("vault.spool_expired", "vault.expired_unsealed", "request.expired"),
     }
 )
 """Its time has come, and so has it in the restored home: the sweep does it before anything is
@@ -391,6 +414,7 @@ _NOTHING: Final = frozenset(
         *("sign_in.ended", "sign_in.client_begun", "sign_in.client_ended"),
         # what was seen, read, or went wrong
         *("access.read", "sessions.searched", "person.exported", "hold.read"),
+        *("request.looked", "request.exported", "request.held", "request.erased"),
         *("vault.quarantined", "vault.kept_as_bytes", "vault.torn", "vault.damaged"),
         *("vault.unkept", "vault.closed_unsealed", "vault.spool_unopened"),
         *("home.salvaged", "home.restored", "home.verified"),

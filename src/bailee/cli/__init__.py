@@ -71,6 +71,11 @@ _COMMANDS: Final = {
         "hold:app",
         "Legal holds: sessions, reports and what cloud sessions left, whose destruction waits.",
     ),
+    "requests": (
+        "requests:app",
+        "What people ask about their own data: a copy, a correction, an erasure; until when it is "
+        "due, and its answer.",
+    ),
     "receipts": ("personal_data:receipts", "Receipts of what was destroyed."),
     "organisation": ("organisation:app", "Organisations and their members."),
     "account": ("account:app", "Accounts: what they may send upstream, and keep."),

@@ -11,7 +11,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomePlace, JsonOption, PlaceOption, ask_one, ask_pages
+from bailee.cli.reach import AsOption, HomePlace, JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -95,6 +95,7 @@ def list_reports(
 def show(  # noqa: PLR0917 - each is an option
     report: ReportArgument,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     key: KeyOption = None,
     console_at: ConsoleOption = None,
     as_json: JsonOption = False,
@@ -102,7 +103,7 @@ def show(  # noqa: PLR0917 - each is an option
 ) -> None:
     """A report's content. Without the sender's key, that it was read goes on record."""
     with reporting():
-        arguments = {"id": report, "reason": reason, **_asking(key)}
+        arguments = {"id": report, "reason": reason, "as": as_, **_asking(key)}
         found = _own("feedback.show", arguments, home, console_at)
         if as_json:
             print_json(found)
@@ -166,9 +167,10 @@ def reopen(report: ReportArgument, as_json: JsonOption = False, home: PlaceOptio
 
 
 @app.command()
-def draft(
+def draft(  # noqa: PLR0917 - each is an option
     report: ReportArgument,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     repository: RepositoryOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -177,7 +179,7 @@ def draft(
     it was read goes on record.
     """
     with reporting():
-        arguments = {"id": report, "reason": reason, "repository": repository}
+        arguments = {"id": report, "reason": reason, "as": as_, "repository": repository}
         made = ask_one(home, "feedback.draft", arguments)
         if as_json:
             print_json(made)
@@ -195,6 +197,7 @@ def draft(
 def file_issue(  # noqa: PLR0917 - each is an option
     report: ReportArgument,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     repository: RepositoryOption = None,
     title: Annotated[str | None, typer.Option(help="Instead of the draft's.")] = None,
     body: Annotated[
@@ -210,6 +213,7 @@ def file_issue(  # noqa: PLR0917 - each is an option
         arguments = {
             "id": report,
             "reason": reason,
+            "as": as_,
             "repository": repository,
             "title": title,
             "body": None if body is None else _text(body),

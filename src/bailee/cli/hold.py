@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
+from bailee.cli.reach import AsOption, JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, say, table, write_text
 
 app = typer.Typer(
@@ -51,12 +51,13 @@ def read(
     output: Annotated[
         typer.FileTextWrite | None, typer.Option("--output", "-o", help="Else standard output.")
     ] = None,
+    as_: AsOption = None,
     _json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """What a hold keeps, as JSON Lines, also past its time: for the matter it is held for."""
     with reporting():
-        for item in operate(home, "hold.read", {"id": hold, "reason": reason}):
+        for item in operate(home, "hold.read", {"id": hold, "reason": reason, "as": as_}):
             if output is None:
                 write_text(str(item), as_json=True)
             else:

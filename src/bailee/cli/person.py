@@ -82,6 +82,24 @@ def trainer(
 
 
 @app.command()
+def auditor(
+    person: Annotated[str, typer.Argument(help="Who: their email or id.")],
+    no_longer: Annotated[bool, typer.Option("--no-longer", help="Take it back.")] = False,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Let a person see the evidence, in the console and with a key of their own account: promises,
+    receipts, the audit record, the policy's history. No content, and nobody's name.
+    """
+    with reporting():
+        made = ask_one(home, "person.auditor", {"id": person, "auditor": not no_longer})
+        if as_json:
+            print_json(made)
+        else:
+            say(f"{made['person']}: auditor, {'yes' if made['auditor'] else 'no longer'}.")
+
+
+@app.command()
 def password(
     key: Annotated[
         str | None,

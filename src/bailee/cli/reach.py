@@ -57,6 +57,15 @@ PlaceOption = Annotated[
         "a server's console (else BAILEE_SERVER), asked with BAILEE_API_KEY.",
     ),
 ]
+AsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        help="Which operator you are, by email or id (else BAILEE_AS): it goes on record. With "
+        "--server the key says it.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 Arguments = Mapping[str, object]
@@ -152,11 +161,18 @@ def _reached(given: HomePlace | None, *, make: bool = False) -> Iterator[Ask]:
     """A way to ask a home, several times if need be: it is opened once."""
     server = _server(given)
     if server is not None:
-        yield server.ask
+        yield lambda operation, arguments: server.ask(
+            operation, {name: value for name, value in arguments.items() if name != "as"}
+        )
         return
     home = find(None if given is None else given.folder)
     now = time_set(home, os.environ)
-    set_time = {} if now is None else {"now": now.isoformat()}
+    more = {} if now is None else {"now": now.isoformat()}
+
+    def whole(arguments: Arguments) -> Arguments:
+        named = arguments.get("as") or os.environ.get("BAILEE_AS")
+        return {**arguments, **more, **({"as": named} if named else {})}
+
     if not home.exists and not make:
         raise InputError(
             f"there is no home at {home.path}.",
@@ -167,12 +183,12 @@ def _reached(given: HomePlace | None, *, make: bool = False) -> Iterator[Ask]:
     lock = _owned(home)
     if lock is None:
         yield lambda operation, arguments: control.ask(
-            home.control_socket, operation, {**arguments, **set_time}
+            home.control_socket, operation, whole(arguments)
         )
         return
     try:
         with _opened(home) as ask:
-            yield lambda operation, arguments: ask(operation, {**arguments, **set_time})
+            yield lambda operation, arguments: ask(operation, whole(arguments))
     finally:
         lock.release()
 

@@ -15,7 +15,15 @@ from bailee.cli.days import end_of_day
 from bailee.cli.errors import reporting
 from bailee.cli.own_key import KeyOption, own_key
 from bailee.cli.private_files import write_private
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several, operate
+from bailee.cli.reach import (
+    AsOption,
+    JsonOption,
+    PlaceOption,
+    ask_one,
+    ask_pages,
+    ask_several,
+    operate,
+)
 from bailee.cli.show import console, moment, note, print_json, say, table, write_text
 from bailee.cli.transcript import being_filed, print_branch, print_transcript, ruling, why_as_bytes
 from bailee.errors import InputError
@@ -259,6 +267,7 @@ def show(
     session: Session,
     *,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     branch: Annotated[
         int | None,
         typer.Option(help="That branch alone, by its number.", show_default=False),
@@ -273,7 +282,7 @@ def show(
     branch (taken back, repeated, aside, of an agent). That it was read goes on record.
     """
     with reporting():
-        arguments = {"id": session, "reason": reason}
+        arguments = {"id": session, "reason": reason, "as": as_}
         transcript = ask_one(home, "sessions.show", arguments)
         if as_json:
             print_json(transcript)
@@ -299,6 +308,7 @@ def raw(
         Path | None, typer.Option("--output", "-o", help="Else standard output, in a pipe.")
     ] = None,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -307,12 +317,12 @@ def raw(
     """
     with reporting():
         if exchange is None:
-            kept = ask_one(home, "sessions.show", {"id": session, "reason": reason})
+            kept = ask_one(home, "sessions.show", {"id": session, "reason": reason, "as": as_})
             _list_raw(kept.parts("as_bytes"), as_json=as_json)
             return
         if output is None and sys.stdout.isatty():
             raise InputError("bytes are for a file.", hint="name one with -o")
-        asked = {"id": session, "exchange": exchange, "side": side, "reason": reason}
+        asked = {"id": session, "exchange": exchange, "side": side, "reason": reason, "as": as_}
         pieces = (
             base64.b64decode(fields(item).text("data"))
             for item in operate(home, "sessions.raw", asked)
@@ -348,6 +358,7 @@ def _list_raw(kept: list[Fields], *, as_json: bool) -> None:
 def export(
     session: Session,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     output: Annotated[
         typer.FileTextWrite | None, typer.Option("--output", "-o", help="Else standard output.")
     ] = None,
@@ -358,7 +369,7 @@ def export(
     was read goes on record.
     """
     with reporting():
-        arguments = {"id": session, "reason": reason}
+        arguments = {"id": session, "reason": reason, "as": as_}
         for item in operate(home, "sessions.export", arguments):
             if output is None:
                 write_text(str(item), as_json=True)

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from bailee.accounts import Account
 from bailee.accounts.choices import choice_named
+from bailee.cases import CaseKind
 from bailee.console.asking import Ask
 from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates
@@ -28,6 +29,7 @@ from bailee.operations import (
     feedback,
     keeping,
     receipts,
+    requests,
     retention,
     sessions,
     training,
@@ -102,6 +104,8 @@ class Privacy:
             unfiled=unfiled,
             unkept=unkept,
             disk=disk,
+            asked_for=self._do(ask, requests.mine),
+            request_kinds=list(CaseKind),
         )
 
     def choice_page(self, ask: Ask) -> Response:

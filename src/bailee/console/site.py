@@ -30,7 +30,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bailee.accounts import PeopleRegistry, csrf
+from bailee.accounts import Actor, PeopleRegistry, csrf
 from bailee.admission.requests import admit
 from bailee.console.admin import Admin
 from bailee.console.api import ApiHandlers, refusal, who
@@ -55,6 +55,7 @@ from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import LANGUAGE_COOKIE, Public
 from bailee.console.receipts import ReceiptPages
+from bailee.console.requests import RequestPages
 from bailee.console.searching import SearchPages
 from bailee.console.staff import StaffPages
 from bailee.console.table import Areas, PageRoute, table
@@ -116,6 +117,7 @@ class Site:
                 home=HomePage(self._arriving, admin),
                 ledger=LedgerPages(parts),
                 receipts=ReceiptPages(parts, frame),
+                requests=RequestPages(parts, frame),
                 public=Public(parts, frame),
                 people=PeoplePages(parts, frame, self._arriving),
                 ways_in=ways_in,
@@ -295,4 +297,5 @@ def visitor_of(registry: PeopleRegistry, cookie: str | None) -> Visitor:
     )
     account = registry.accounts.of_person(person.person_id)
     signed_in = SignedIn(person.person_id, person.email or "", account, places)
-    return Visitor(signed_in, person.operator, cookie)
+    auditor = registry.authority.is_auditor(Actor(person.person_id, operator=person.operator))
+    return Visitor(signed_in, person.operator, auditor, cookie)

@@ -30,6 +30,7 @@ from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import Public
 from bailee.console.receipts import ReceiptPages
+from bailee.console.requests import RequestPages
 from bailee.console.searching import SearchPages
 from bailee.console.staff import StaffPages
 from bailee.console.usage import UsagePages
@@ -71,6 +72,7 @@ class Areas:
     home: HomePage
     ledger: LedgerPages
     receipts: ReceiptPages
+    requests: RequestPages
     public: Public
     people: PeoplePages
     ways_in: WaysIn
@@ -100,6 +102,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
     feedback = areas.feedback
     anyone, person, operator = RouteRule.PUBLIC, RouteRule.PERSON, RouteRule.OPERATOR
     cloud, someone = areas.cloud, RouteRule.SOMEONE
+    evidence, asked = RouteRule.EVIDENCE, areas.requests
+    request = "/admin/requests/{request}"
     of = "/organisations/{organisation}"
     return (
         PageRoute("GET", "/", anyone, areas.home.first),
@@ -135,6 +139,13 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", "/settings/erase", person, privacy.erase),
         PageRoute("GET", "/settings/sessions/search", person, areas.searching.form),
         PageRoute("POST", "/settings/sessions/search", person, areas.searching.own),
+        PageRoute("POST", "/settings/requests", person, asked.own),
+        PageRoute(
+            "GET",
+            "/settings/requests/{request}/letter/{language}/{form}",
+            person,
+            asked.letter,
+        ),
         PageRoute("GET", "/settings/sessions/{session}", person, privacy.session),
         PageRoute(
             "GET", "/settings/sessions/{session}/bytes/{exchange}/{side}", person, privacy.raw
@@ -183,6 +194,17 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/admin/holds", operator, staff.holds),
         PageRoute("POST", "/admin/holds", operator, staff.place_hold),
         PageRoute("POST", "/admin/holds/release", operator, staff.release_hold),
+        PageRoute("GET", "/admin/requests", evidence, asked.all),
+        PageRoute("POST", "/admin/requests", operator, asked.open),
+        PageRoute("GET", request, evidence, asked.one),
+        PageRoute("GET", request + "/letter/{language}/{form}", operator, asked.letter),
+        PageRoute("POST", request + "/inventory", operator, asked.look),
+        PageRoute("POST", request + "/export", operator, asked.export),
+        PageRoute("POST", request + "/hold", operator, asked.hold),
+        PageRoute("POST", request + "/erase", operator, asked.erase),
+        PageRoute("POST", request + "/answer", operator, asked.answer),
+        PageRoute("POST", request + "/extend", operator, asked.extend),
+        PageRoute("POST", request + "/close", operator, asked.close),
         PageRoute("GET", "/admin/organisations", operator, staff.organisations),
         PageRoute("POST", "/admin/organisations", operator, staff.add_organisation),
         PageRoute("GET", "/admin/feedback", operator, feedback.reports),
@@ -203,9 +225,9 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/admin/sessions/{session}", operator, admin.session),
         PageRoute("POST", "/admin/sessions/{session}/read", operator, admin.read),
         PageRoute("POST", "/admin/sessions/{session}/bytes", operator, admin.raw),
-        PageRoute("GET", "/admin/promises", operator, admin.promises),
-        PageRoute("GET", "/admin/retention", operator, admin.retention),
-        PageRoute("GET", "/admin/audit", operator, admin.audit),
+        PageRoute("GET", "/admin/promises", evidence, admin.promises),
+        PageRoute("GET", "/admin/retention", evidence, admin.retention),
+        PageRoute("GET", "/admin/audit", evidence, admin.audit),
         PageRoute("GET", "/admin/metrics", operator, areas.metrics.page),
         PageRoute("GET", "/admin/metrics/dropped", operator, areas.metrics.dropped),
         PageRoute("GET", "/admin/metrics/{measure}", operator, areas.metrics.measure),

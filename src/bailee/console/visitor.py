@@ -22,6 +22,7 @@ class RouteRule(Enum):
     KEEPER = "an admin or owner of the organisation, or the operator"
     ADMIN = "an admin or owner of the organisation"
     OPERATOR = "the operator"
+    EVIDENCE = "the operator, or an auditor"
     API = "whoever has an API key, or is signed in; what they may, each operation says"
 
 
@@ -51,13 +52,15 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Whoever asks: a person (who may be an operator too), the operator, or nobody that we know.
+    """Whoever asks: a person (who may be an operator too, or an auditor), the operator, or nobody
+    that we know.
 
     `cookie`: what this visitor's forms are bound to; of a good session, if there is one.
     """
 
     person: SignedIn | None = None
     operator: bool = False
+    auditor: bool = False
     cookie: str = field(default="", repr=False)
 
 
@@ -79,6 +82,8 @@ def admits(rule: RouteRule, visitor: Visitor, path: Mapping[str, str]) -> Admiss
             return Admission.ADMITTED
         case RouteRule.OPERATOR:
             good = visitor.operator
+        case RouteRule.EVIDENCE:
+            good = visitor.operator or visitor.auditor
         case RouteRule.PERSON:
             good = visitor.person is not None
         case RouteRule.SOMEONE:

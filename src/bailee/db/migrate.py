@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from bailee.db import (
     accounts,
+    cases,
     checks,
     cloud,
     feedback,
@@ -66,6 +67,7 @@ DECIDING: Final = (
     accounts.consent_records,
     snapshots.key_snapshots,
     training.training_exports,
+    cases.person_requests,
     training.training_sessions,
     sign_ins.sign_ins,
     policy.policy_activations,

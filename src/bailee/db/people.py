@@ -121,5 +121,17 @@ trainers = Table(
 )
 """Who may export what may be trained on, and see what was exported, without being an operator."""
 
-CHECKED: Final = (persons, memberships, providers, identities, passkeys, web_sessions, trainers)
+auditors = Table(
+    "auditors",
+    data,
+    Column("person_id", ForeignKey("persons.id"), primary_key=True),
+    Column("since", Moment, nullable=False),
+    check(),
+)
+"""Who sees the evidence, and no content and nobody's name."""
+
+CHECKED: Final = (
+    *(persons, memberships, providers, identities, passkeys, web_sessions, trainers),
+    auditors,
+)
 """What says who somebody is, and lets them in."""

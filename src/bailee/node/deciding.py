@@ -20,6 +20,7 @@ from bailee.vault.transcript import SessionRow
 
 _UNDECIDED: Final = "none"
 """In the place of a clause, where none could be found."""
+_REQUESTS: Final = "P3Y"
 
 
 class Deciding:
@@ -113,6 +114,18 @@ class Deciding:
             "usage_count", account.facts(zero_retention=zero_retention)
         )
         return None if terms is None else expires_at(at, terms.period)
+
+    def request_terms(self) -> Terms:
+        """On what terms a person's request is kept from its answer on. It is about somebody, and
+        decided by nothing of theirs. A document that does not speak of requests has them kept as
+        the shipped ones do.
+        """
+        policy = self._holding.policy
+        try:
+            terms = policy.terms("person_request", nobodys(next(iter(policy.plans))))
+        except InputError:
+            return Terms(_REQUESTS, _UNDECIDED, policy.sha256)
+        return terms or Terms(NOTHING, _UNDECIDED, policy.sha256)
 
     def survey_period(self) -> str | None:
         """How long an answer of the survey is counted; None: it is not. It is nobody's."""

@@ -157,6 +157,7 @@ class Erasures:
         self._stores.once.forget_all()
         if erasure.account_id is not None:
             self._first(erasure.account_id)
+        self._stores.cases.erased(subject.id, erasure.id, erasure.requested_by)
         for keeper in self._stores.keepers:
             keeper.erase(subject.owner, now, erasure.id, erasure.requested_by)
         if erasure.account_id is not None:
@@ -314,6 +315,8 @@ class Erasures:
         for account, count in Counter(row.owner for row in elsewhere).items():
             whose = self._accounts.get(account).organisation_id or account
             yield said.organisations_sessions(count, whose)
+        if requests := len(self._stores.cases.of_person(subject.id)):
+            yield said.requests(requests, self._stores.cases.name_of_clause())
         if segments:
             yield said.shared_segments(len(segments))
 

@@ -57,6 +57,7 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "cloud_sessions": ("that a session ran and when; nothing of what was asked or done", _ALWAYS),
     "retention_moves": ("that a choice was followed; it names an account", _ALWAYS),
     "holds": ("that a session was held", _ALWAYS),
+    "person_requests": ("that they asked; it led to this erasure", "the time of its clause"),
     "training_sessions": ("it tells which datasets have rows to be dropped", _ALWAYS),
     **dict.fromkeys(
         (
@@ -129,6 +130,18 @@ def organisations_sessions(count: int, whose: str) -> Said:
         "count": count,
         "why": "they are the organisation's, and its admins say what becomes of them",
         "until": "they expire, or the organisation deletes them",
+    }
+
+
+def requests(count: int, clause: str) -> Said:
+    """Their requests about their own data."""
+    return {
+        "what": f"that they asked: {count} requests, each with its reference, its days, and a "
+        "digest of the email by which they find it again",
+        "count": count,
+        "why": f"it shows how they were answered ({clause}); what names them in an open one is "
+        "sealed under its own key, which is destroyed once it is answered",
+        "until": "the time of the clause has passed since the answer",
     }
 
 

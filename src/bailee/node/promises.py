@@ -45,6 +45,7 @@ class Promise(StrEnum):
     SOUND = "sound"
     WITNESSED = "witnessed"
     TIMELY = "timely"
+    ANSWERED = "answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class PromiseFacts:
     of the keys lives, by which that is so on purpose. `unasked`: people whose last day to choose
     has passed. `damaged`: what is known to be. `verified`: the last check of the whole home, and
     how much it found damaged. `clock_held`: a step of the clock waits to be confirmed.
+    `requests`: of people, that are overdue; `requests_open`: how many are open.
     """
 
     now: datetime
@@ -86,6 +88,8 @@ class PromiseFacts:
     verified: tuple[datetime, int] | None
     witnesses: bool
     clock_held: bool
+    requests: LateOnes
+    requests_open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def judged(facts: PromiseFacts) -> list[PromiseStanding]:
         _sound(facts),
         _witnessed(facts),
         _timely(facts),
+        _answered(facts),
     ]
 
 
@@ -193,3 +198,10 @@ def _timely(facts: PromiseFacts) -> PromiseStanding:
     if facts.clock_held:
         return _said(Promise.TIMELY, Stands.BROKEN, "clock_held")
     return _said(Promise.TIMELY, Stands.KEPT, "clock")
+
+
+def _answered(facts: PromiseFacts) -> PromiseStanding:
+    promise, late = Promise.ANSWERED, facts.requests
+    if late.count:  # the deadline was the time to do it in: there is no hour more
+        return PromiseStanding(promise, Stands.BROKEN, "overdue", late.count, late.since)
+    return PromiseStanding(promise, Stands.KEPT, "in_time", facts.requests_open, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bailee.accounts import Accounts, PeopleRegistry
+from bailee.cases import Cases
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions.store import Store as CloudStore
@@ -52,6 +53,7 @@ class Stores(Ground):
     staging: Staging
     usage: UsageCounts
     limits: LimitStore
+    cases: Cases
 
     @property
     def accounts(self) -> Accounts:
@@ -69,12 +71,13 @@ class Stores(Ground):
         return (
             self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress,
             self.snapshots, self.usage, self.limits, self.staging,
+            self.cases,
         )  # fmt: skip
 
     @property
     def used(self) -> tuple[Counted, ...]:
         """What is noted of people beside what they said; nobody is named once erased."""
-        return self.usage, self.limits, self.activations
+        return self.usage, self.limits, self.activations, self.cases
 
     @property
     def received(self) -> tuple[ReceivedCounts, ...]:

@@ -22,6 +22,7 @@ from typing import TypedDict
 from bailee.accounts import PeopleRegistry
 from bailee.accounts.keys import KeyLimits
 from bailee.apis.reading import interpret
+from bailee.cases import Cases, Deadlines
 from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
@@ -45,6 +46,7 @@ from bailee.node.person_keys import KeyringPersonKeys
 from bailee.node.stores import Stores
 from bailee.node.sweeping import Sweeping
 from bailee.policy import Policy
+from bailee.policy.period import parse
 from bailee.registry import load as load_registry
 from bailee.steady import MachineClocks
 from bailee.telemetry.telemetry import Telemetry
@@ -57,6 +59,8 @@ from bailee.vault.files import FilesWithin
 from bailee.vault.objects import FolderObjects
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
+
+_LONGEST_DEADLINE = 366  # days
 
 
 class OpeningOptions(TypedDict, total=False):
@@ -343,6 +347,19 @@ class Wiring:
         return LimitStore(self.ground.data, self.ground.ledger, self.usage.used_by)
 
     @cached_property
+    def cases(self) -> Cases:
+        """People's requests about their own data."""
+        at = self.ground
+        return Cases(
+            at.data,
+            keyring=at.keyring,
+            ledger=at.ledger,
+            damages=at.damages,
+            deadlines=_deadlines(at.settings),
+            terms=self.deciding.request_terms,
+        )
+
+    @cached_property
     def stores(self) -> Stores:
         """All of them."""
         return Stores(
@@ -365,6 +382,7 @@ class Wiring:
             staging=self.staging,
             usage=self.usage,
             limits=self.limits,
+            cases=self.cases,
         )
 
     # -- services --------------------------------------------------------------------------------
@@ -398,6 +416,27 @@ class Wiring:
 
     def end_cloud_sessions(self, account_id: str) -> None:
         """End the cloud sessions of an account that run: here none does."""
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    """How long a request of a person may take.
+
+    Raises:
+        InputError: code `configuration`, a setting is no period.
+    """
+    found = []
+    for name in ("requests.period", "requests.further_period"):
+        given = settings.text(name) or ""
+        try:
+            period = parse(given)
+        except InputError as error:
+            raise InputError(f"{name}: {error.message}", code="configuration") from None
+        if period.count == 0 or period.longest_days > _LONGEST_DEADLINE:
+            raise InputError(
+                f"{name} is {given!r}.", code="configuration", hint="a day at least, a year at most"
+            )
+        found.append(str(period))
+    return Deadlines(*found)
 
 
 def _sign_up(settings: Settings, policy: Policy) -> frozenset[str]:

@@ -178,7 +178,7 @@ def _concerned(node: Node, new: Policy) -> Concerned:
 @operation()
 def list_(asks: Asks, node: Node) -> list[ActivationSummary]:
     """Every document that held, in order: the last is the one that holds."""
-    asks.require(node, Permission.POLICY_ACTIVATE)
+    asks.require(node, Permission.EVIDENCE_READ)
     return [_summary(node, one) for one in node.activations.all()]
 
 

@@ -23,7 +23,7 @@ from bailee.errors import InputError
 from bailee.json_values import text
 from bailee.node import Node
 
-PROOFS: Final = frozenset({"key", "cookie"})
+PROOFS: Final = frozenset({"key", "cookie", "as"})
 """What proves who asks. It is not among what an operation is given."""
 
 
@@ -50,16 +50,25 @@ class Asks:
     via: Via
     reason: str | None = None
 
-    @property
-    def why(self) -> str:
-        """Why what is another's is read, for the record. At the terminal it may be left out.
+    def why(self, node: Node) -> str:
+        """Why what is another's is read, for the record. Where operators have names, whoever reads
+        says which of them they are, and why. A home without such a person is somebody's own
+        machine: at its terminal the reason may be left out.
 
         Raises:
-            InputError: no reason was given.
+            InputError: no reason was given, or nobody with a name asks.
         """
+        named = node.registry.authority.operators_have_names()
+        if named and self.actor.person_id is None and self.actor.key_id is None:
+            raise InputError(
+                "reading what belongs to someone else takes a person with a name, which goes on "
+                "record.",
+                hint="at the terminal, say which operator you are: --as EMAIL (or BAILEE_AS); in "
+                "the console, sign in as yourself",
+            )
         if self.reason:
             return self.reason
-        if self.via is Via.TERMINAL:
+        if self.via is Via.TERMINAL and not named:
             return "at the terminal, no reason given"
         raise InputError(
             "reading what belongs to someone else needs a reason.",
@@ -83,14 +92,28 @@ def asked_by(
 
 
 def at_terminal(node: Node, values: Mapping[str, object]) -> Actor:
-    """Who asks by a command on this machine: the person or key whose `key` is among the values;
-    else the operator, who has the home.
+    """Who asks by a command on this machine: the person or key whose `key` is among the values; or
+    the operator, who has the home: as who they say that they are (`as`: an operator's id or email),
+    which is believed, since they could do all of it anyway, and goes on record.
 
     Raises:
-        InputError: code `authentication`, the key is not good.
+        InputError: code `authentication`, the key is not good; `forbidden`, they named somebody who
+            is no operator.
     """
-    key = values.get("key")
-    return OPERATOR if key is None else _by_key(node, key)
+    key, named = values.get("key"), text(values.get("as"))
+    if key is not None:
+        return _by_key(node, key)
+    if not named:
+        return OPERATOR
+    person = node.registry.people.find(named)
+    actor = node.registry.authority.by_person(person.person_id)
+    if not actor.operator:
+        raise InputError(
+            "who this names is no operator.",
+            code="forbidden",
+            hint="an operator is made with `bailee person create --operator`",
+        )
+    return actor
 
 
 def from_outside(node: Node, values: Mapping[str, object]) -> Actor:

@@ -1,9 +1,11 @@
-"""What can be asked of a home about its audit record. It is the operator's to read."""
+"""What can be asked of a home about its audit record. It is the operator's to read, and an
+auditor's: to them without what is somebody's, whatever the keys that are there would open.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bailee.accounts.roles import Permission
@@ -11,6 +13,7 @@ from bailee.errors import InputError, IntegrityError
 from bailee.ledger import Leaf
 from bailee.ledger.cosigning import WitnessStanding
 from bailee.ledger.folder import CHECKPOINT
+from bailee.ledger.particulars import again_names, sealed_names
 from bailee.ledger.tlog import notes
 from bailee.ledger.verifying import CheckedLog
 from bailee.node import Node
@@ -58,22 +61,35 @@ def list_(
     limit: Limit = 100,
 ) -> Page[Leaf]:
     """The entries of the audit record, of one kind or about one subject if asked, newest first."""
-    asks.require(node, Permission.AUDIT_READ)
+    asks.require(node, Permission.EVIDENCE_READ)
     found = node.ledger.latest(limit + 1, kind=kind, subject=subject, before=pages.number(after))
-    return pages.page(found, limit, lambda leaf: leaf, lambda leaf: str(leaf.number))
+    shown = _plain if node.registry.authority.is_auditor(asks.actor) else _whole
+    return pages.page(found, limit, shown, lambda leaf: str(leaf.number))
 
 
 @operation()
 def show(asks: Asks, node: Node, *, number: int) -> Leaf:
     """One entry."""
-    asks.require(node, Permission.AUDIT_READ)
-    return node.ledger.get(number)
+    asks.require(node, Permission.EVIDENCE_READ)
+    shown = _plain if node.registry.authority.is_auditor(asks.actor) else _whole
+    return shown(node.ledger.get(number))
+
+
+def _whole(leaf: Leaf) -> Leaf:
+    return leaf
+
+
+def _plain(leaf: Leaf) -> Leaf:
+    """An entry without what names somebody, leads to them, or was written by a person."""
+    theirs = (*sealed_names(leaf.kind), *again_names(leaf.kind))
+    hidden = {name: None for name in theirs if name in leaf.body}
+    return replace(leaf, body={**leaf.body, **hidden})
 
 
 @operation()
 def checkpoint(asks: Asks, node: Node) -> SignedCheckpoint:
     """The checkpoint over all entries up to now, signed."""
-    asks.require(node, Permission.AUDIT_READ)
+    asks.require(node, Permission.EVIDENCE_READ)
     size = node.sequencer.run()
     node.cosigning.run()
     note = node.sequencer.folder.read(CHECKPOINT)
@@ -102,7 +118,7 @@ def verify(asks: Asks, node: Node, *, since: str | None = None) -> CheckedLog:
     Raises:
         InputError: what is given as that is no signed note.
     """
-    asks.require(node, Permission.AUDIT_READ)
+    asks.require(node, Permission.EVIDENCE_READ)
     if since is not None:
         try:
             notes.read(since.encode())
@@ -116,7 +132,7 @@ def proof(asks: Asks, node: Node, *, id: str) -> Proved:
     """The proof of an entry, by its number, or of the latest step of a receipt, by its id; under a
     checkpoint that enough witnesses have cosigned, where the settings name some.
     """
-    asks.require(node, Permission.AUDIT_READ)
+    asks.require(node, Permission.EVIDENCE_READ)
     if id.isascii() and id.isdecimal() and len(id) <= _DIGITS:
         return receipts.proved(node, int(id))
     return receipts.proved(node, receipts.entry_of(node, receipts.named(node, id)))

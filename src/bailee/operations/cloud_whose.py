@@ -99,7 +99,7 @@ def on_record(asks: Asks, node: Node, id: str) -> SessionRecord:
     """
     record = mine(asks, node, id, Permission.CLOUD_READ)
     if is_staff(asks, node, record):
-        node.registry.staff.read(asks.actor, record.id, asks.why, whose=record.owner)
+        node.registry.staff.read(asks.actor, record.id, asks.why(node), whose=record.owner)
     return record
 
 

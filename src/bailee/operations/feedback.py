@@ -290,7 +290,7 @@ def _theirs(asks: Asks, node: Node, all: bool) -> Whose | None:
 
 
 def _on_record(asks: Asks, node: Node, report: reports.Report) -> None:
-    node.registry.staff.read(asks.actor, report.id, asks.why, whose=report.whose)
+    node.registry.staff.read(asks.actor, report.id, asks.why(node), whose=report.whose)
 
 
 def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.IssueDraft:

@@ -97,8 +97,9 @@ def read(asks: Asks, node: Node, id: str) -> Iterator[str]:
     """
     asks.require(node, Permission.HOLD_READ)
     hold = node.holds.get(id)
+    reason = asks.why(node) if asks.reason else ""
     lines = node.holds.read(id)
-    node.registry.staff.read(asks.actor, hold.subject, asks.reason or "", whose=hold.id)
+    node.registry.staff.read(asks.actor, hold.subject, reason, whose=hold.id)
     node.ledger.append("hold.read", hold.subject, {"hold": hold.id, "by": asks.actor.name})
     return (line.decode() for line in lines)
 

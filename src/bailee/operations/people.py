@@ -76,6 +76,14 @@ class Trainer:
     trainer: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """Whether a person sees the evidence."""
+
+    person: str
+    auditor: bool
+
+
 @operation()
 def create(
     asks: Asks,
@@ -188,10 +196,20 @@ def trainer(asks: Asks, node: Node, id: str, trainer: bool = True) -> Trainer:
     return Trainer(person.person_id, trainer)
 
 
+@operation()
+def auditor(asks: Asks, node: Node, id: str, auditor: bool = True) -> Auditor:
+    """Let a person see the evidence, and no content and nobody's name; or no longer."""
+    asks.require(node, Permission.PERSON_CREATE)
+    person = find_person(asks, node, id)
+    node.registry.people.set_auditor(person.person_id, auditor, by=asks.actor)
+    return Auditor(person.person_id, auditor)
+
+
 OPERATIONS: Final[Mapping[str, Function]] = {
     "person.create": create,
     "person.list": list_,
     "person.show": show,
     "person.password": password,
     "person.trainer": trainer,
+    "person.auditor": auditor,
 }

@@ -68,6 +68,8 @@ def _found(node: Node, now: datetime) -> PromiseFacts:
         damaged=len(verifying.known(node)),
         verified=_verified(node),
         witnesses=bool(node.cosigning.trust.witnesses),
+        requests=LateOnes(*node.cases.late(now)),
+        requests_open=node.cases.open_ones(),
         clock_held=node.minding is not None and node.minding.clock.step() is not None,
     )
 

@@ -162,8 +162,8 @@ def list_erasures(
     asks: Asks, node: Node, after: str | None = None, limit: Limit = 100
 ) -> Page[ErasureSummary]:
     """Persons' erasures with their signed receipts, newest first: all, or one's own."""
-    if asks.actor.operator:
-        asks.require(node, Permission.PERSON_CREATE)
+    if asks.actor.operator or node.registry.authority.is_auditor(asks.actor):
+        asks.require(node, Permission.EVIDENCE_READ)
         found = node.erasures.rows.latest(limit + 1, after)
     else:
         account = asked_for(asks, node, None, Permission.RETENTION_READ)
@@ -189,7 +189,7 @@ def show(asks: Asks, node: Node, id: str) -> ShownReceipt:
     one = _found(asks, node, id)
     node.sequencer.run()
     steps = _steps(node, [one])[one.id]
-    known = _reference(node, one.id)
+    known = reference_of(node, one.id)
     if isinstance(one, Receipt):
         signed = _sign(asks, node, one, steps)
         return ShownReceipt(signed, known, steps, [*_left(node, one)], [])
@@ -250,7 +250,7 @@ def receipt(node: Node, one: Receipt) -> ReceiptSummary:
         one.state,
         {state: at for state, at in one.moments.items() if at is not None},
         [state for state, at in one.moments.items() if at is None and state != DEFERRED],
-        _reference(node, one.id),
+        reference_of(node, one.id),
     )
 
 
@@ -265,11 +265,12 @@ def erasure(node: Node, one: Erasure) -> ErasureSummary:
         one.requested_by,
         one.finished_at,
         one.receipt,
-        _reference(node, one.id),
+        reference_of(node, one.id),
     )
 
 
-def _reference(node: Node, receipt_id: str) -> str:
+def reference_of(node: Node, receipt_id: str) -> str:
+    """The reference of a receipt, or of a person's erasure."""
     return reference.reference(node.keyring.secret(reference.KEY), receipt_id)
 
 

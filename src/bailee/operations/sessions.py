@@ -347,7 +347,7 @@ def _read(asks: Asks, node: Node, id: str) -> SessionRow:
     row = allowed_row(asks, node, id, Permission.SESSIONS_LIST)
     if not _is_theirs(asks, node, row):
         asks.require(node, Permission.CONTENT_READ_AS_STAFF)
-        node.registry.staff.read(asks.actor, row.id, asks.why, whose=row.owner)
+        node.registry.staff.read(asks.actor, row.id, asks.why(node), whose=row.owner)
     return row
 
 

@@ -131,7 +131,7 @@ def export(
     """
     del reason  # it is among what asks
     asks.require(node, Permission.TRAINING_EXPORT)
-    why = worded(asks.why, "a training export")
+    why = worded(asks.why(node), "a training export")
     _check_installed()
     made = engine_named(engine, workers)
     across = None if lend_at is None else _across(engine, lend_at)

@@ -13,7 +13,7 @@ Rows: T1, T5.
 from __future__ import annotations
 
 from bailee.accounts import Account, Person
-from bailee.accounts.roles import Permission
+from bailee.accounts.roles import Permission, may
 from bailee.errors import InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
@@ -106,12 +106,13 @@ def named(asks: Asks, node: Node, name: str) -> Account:
 
 def asked_for(asks: Asks, node: Node, owner: str | None, permission: Permission) -> str | None:
     """The account that is asked for, if who asks may: who names none asks for their own; None:
-    everybody's, by the operator.
+    everybody's, by the operator; of evidence, by an auditor.
 
     Raises:
         InputError: `forbidden`, or there is no such account.
     """
-    if asks.actor.operator:
+    evidence = may(permission, ("auditor",)) and node.registry.authority.is_auditor(asks.actor)
+    if asks.actor.operator or evidence:
         asks.require(node, permission)
         return owner
     account = own_account(asks, node) if owner is None else node.accounts.get(owner)

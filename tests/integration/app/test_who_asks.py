@@ -12,15 +12,28 @@ import pytest
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
-from bailee.operations import choices, codec, keys, organisations, people, sign_ins, table
+from bailee.operations import (
+    choices,
+    codec,
+    keys,
+    organisations,
+    people,
+    request_work,
+    requests,
+    sign_ins,
+    table,
+)
 from support.clients.asking import perform
 from support.homes.captured import begun, end
 
 # `owner`, `admin` and Mia, a member, are of the organisation Acme; `stranger` is a person in none,
 # `bare` a key of Acme's that speaks for nobody; `nobody` has no proof of anything. `staff` is a
-# person who was made an operator, and has signed in to the console.
-EVERYBODY = {"operator", "staff", "owner", "admin", "mia", "stranger", "bare", "nobody"}
+# person who was made an operator, and has signed in to the console; `auditor` sees the evidence.
+EVERYBODY = {
+    "operator", "staff", "owner", "admin", "mia", "stranger", "bare", "nobody", "auditor",
+}  # fmt: skip
 OPERATORS = frozenset({"operator", "staff"})
+EVIDENCE = frozenset({*OPERATORS, "auditor"})
 
 MIAS: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
@@ -30,12 +43,16 @@ MIAS: Mapping[str, frozenset[str]] = dict.fromkeys(
         "sessions.search",
     ),
     OPERATORS | {"mia"},
-)  # fmt: skip
+) | dict.fromkeys(("retention.receipts", "retention.moves"), EVIDENCE | {"mia"})  # fmt: skip
 """About what Mia said on her own account."""
 
-ACMES: Mapping[str, frozenset[str]] = dict.fromkeys(
-    MIAS, OPERATORS | {"owner", "admin", "bare"}
-) | {"sessions.delete": OPERATORS | {"owner", "admin"}}
+ACMES: Mapping[str, frozenset[str]] = (
+    dict.fromkeys(MIAS, OPERATORS | {"owner", "admin", "bare"})
+    | {"sessions.delete": OPERATORS | {"owner", "admin"}}
+    | dict.fromkeys(
+        ("retention.receipts", "retention.moves"), EVIDENCE | {"owner", "admin", "bare"}
+    )
+)
 """About what was said on the organisation's."""
 
 KEEPS: Mapping[str, frozenset[str]] = {
@@ -54,15 +71,12 @@ KEEPING = ("sessions.may_keep", "sessions.keep", "sessions.release")
 
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
-        "policy.try", "policy.activate", "policy.activations",
-        "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
-        "promises",
-        "keyring.rotate", "clock.show", "clock.confirm",
+        "policy.try", "policy.activate",
+        "retention.run", "verify",
+        "keyring.rotate", "clock.confirm",
         "backup.create", "backup.list", "backup.end",
         "training.export", "training.exports", "training.verify", "training.withdrawals",
-        "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
-        "audit.witness",
-        "audit.remains",
+        "audit.witness", "audit.remains", "person.auditor",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
         "hold.place", "hold.release", "hold.list", "hold.read",
@@ -73,11 +87,19 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
+) | dict.fromkeys(
+    (
+        "policy.activations", "promises", "clock.show",
+        "retention.watch", "retention.report", "retention.damaged",
+        "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
+    ),
+    EVIDENCE,
 ) | dict.fromkeys(("receipts.key", "receipts.list"), frozenset(EVERYBODY - {"nobody"}))  # fmt: skip
 """About the home as a whole."""
 
 ELSEWHERE = {
-    *people.OPERATIONS, *organisations.OPERATIONS,
+    *(one for one in people.OPERATIONS if one != "person.auditor"), *organisations.OPERATIONS,
+    *requests.OPERATIONS, *request_work.OPERATIONS,  # app/test_requests.py
     *choices.OPERATIONS, *keys.OPERATIONS, *sign_ins.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
     "account.show",  # below
@@ -100,12 +122,13 @@ class Stage:
         self.node = Node.open(Home(folder / "home"))
         self.proofs: dict[str, dict[str, object]] = {"operator": {}, "nobody": {"cookie": None}}
         person: dict[str, Any] = {}
-        for name in ("owner", "admin", "mia", "stranger", "staff"):
+        for name in ("owner", "admin", "mia", "stranger", "staff", "auditor"):
             person[name] = made = self.ask(
                 "operator", "person.create", email=f"{name}@x.example", plan="pro",
                 operator=name == "staff",
             )  # fmt: skip
             self.proofs[name] = {"key": made["key"]}
+        self.ask("operator", "person.auditor", id=person["auditor"]["person"])
         cookie = self.node.registry.web_sessions.begin(person["staff"]["person"], client="test")
         self.proofs["staff"] = {"cookie": cookie}
         self.staff = person["staff"]["person"]

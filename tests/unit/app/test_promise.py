@@ -30,6 +30,7 @@ def test_who_keeps_all_of_it_is_ready() -> None:
         ({"unrotated": promise.ROTATION + 1}, Reason.ROTATION_LATE),
         ({"unsealed": promise.SEALING + 1}, Reason.SEALING_LATE),
         ({"unwitnessed": promise.WITNESSES + 1}, Reason.UNWITNESSED),
+        ({"overdue": 1}, Reason.REQUESTS_OVERDUE),
     ],
 )
 def test_each_lack_has_its_reason(change: dict[str, float], reason: Reason) -> None:

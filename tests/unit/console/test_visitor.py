@@ -30,15 +30,17 @@ VISITORS = {
     "owner": person("owner"),
     "owner elsewhere": person("owner", "org_b"),
     "operator": Visitor(operator=True),
+    "auditor": Visitor(SignedIn("per_2", "b@example.org", None), auditor=True),
 }
 ADMITTED = {
     RouteRule.PUBLIC: set(VISITORS),
-    RouteRule.PERSON: {"person", "member", "admin", "owner", "owner elsewhere"},
+    RouteRule.PERSON: {"person", "member", "admin", "owner", "owner elsewhere", "auditor"},
     RouteRule.SOMEONE: set(VISITORS) - {"nobody"},
     RouteRule.MEMBER: {"member", "admin", "owner", "operator"},
     RouteRule.KEEPER: {"admin", "owner", "operator"},
     RouteRule.ADMIN: {"admin", "owner"},
     RouteRule.OPERATOR: {"operator"},
+    RouteRule.EVIDENCE: {"operator", "auditor"},
     RouteRule.API: set(VISITORS),
 }
 

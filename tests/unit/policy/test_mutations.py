@@ -13,6 +13,7 @@ from bailee.policy.loading import content, from_bytes
 SHIPPED = content().decode()
 OTHER_EFFECT = {"allow": "deny", "deny": "allow", "ask": "skip", "skip": "ask", "drop": "keep"}
 OTHER_PERIOD = {
+    "P3Y": ("P30D", "P2Y", "P5Y"),
     "P5Y": ("P30D", "P0D"),
     "P1Y": ("P5Y", "P0D", "P30D"),
     "P13M": ("P5Y", "P0D", "P30D"),

@@ -30,7 +30,7 @@ WHERE: Final = _names(
     bedrock.url bedrock.region vertex.url openai.url openai.key_env google.url google.key_env
     azure.url azure.key_env foundry.url foundry.key_env ledger.witnesses policy.document
     keyring.root keyring.token_env keyring.token_file keyring.pin_env keyring.pin_file keyring.url
-    cloud.image
+    cloud.image requests.contact requests.authority
     """
 )
 """Addresses, files, credentials, and what a thing is to be run on."""
@@ -59,7 +59,7 @@ BESIDE: Final = _names(
     gateway.stored_per_account_mb telemetry.stored_per_account_mb feedback.stored_per_account_mb
     telemetry.metrics telemetry.errors retention.shred_hours backup.keys_hours accounts.sign_up
     accounts.sign_up_plans cloud.network cloud.network_allow cloud.network_deny cloud.git_networks
-    cloud.egress_networks
+    cloud.egress_networks requests.period requests.further_period
     """
 )
 """They decide something that is the document's to decide."""

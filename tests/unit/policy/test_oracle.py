@@ -28,6 +28,7 @@ CLASSES = (
     "cloud_diff",
     "egress_record",
     "usage_count",
+    "person_request",
 )
 LIKE_A_TRANSCRIPT = ("transcript", "cloud_output", "cloud_diff")
 YES_NO = (True, False)
@@ -60,6 +61,8 @@ def kept(data_class: str, plan: str, choice: str, zero: bool) -> str:
         return "P1Y"
     if data_class == "usage_count":
         return "P13M"
+    if data_class == "person_request":
+        return "P3Y"
     if data_class == "egress_record" and zero:
         return "P0D"
     return "P0D" if data_class == "cloud_workspace" else "P30D"

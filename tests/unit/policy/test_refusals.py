@@ -219,7 +219,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         '[[retain]]\nid = "retain.cloud-workspace"',
         "No clause of retain decides data_class=cloud_workspace, plan=pro, channel=api, "
         "training_choice=allowed, zero_retention=false, partner_programme=false; "
-        "588 of 8736 combinations are left open.",
+        "588 of 9408 combinations are left open.",
     ),
     "dead clause": (
         "# ── Stated",
@@ -249,7 +249,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 1070): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 1081): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; "
         "105 combinations.",

@@ -59,7 +59,7 @@ def test_every_error_can_be_said_in_chinese() -> None:
 
 def test_every_name_that_is_used_is_there_and_none_is_left_over() -> None:
     """Names in templates and code, those made of two parts by their first."""
-    folders = [SOURCE / name for name in ("console", "agent", "client", "cli")]
+    folders = [SOURCE / name for name in ("console", "agent", "client", "cli", "cases")]
     sources = [file for one in folders for kind in ("*.html", "*.py") for file in one.rglob(kind)]
     text = "\n".join(file.read_text("utf-8") for file in sources)
     known = {name for where in PLACES for name in words("en", where).texts}
