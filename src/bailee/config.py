@@ -109,6 +109,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "How many exchanges of one account may be recorded and not sealed yet. Beyond it new ones "
         "are answered 429, until some are sealed.",
     ),
+    Setting(
+        "gateway.drain_seconds",
+        int,
+        10,
+        "When the server is told to stop: how long, at most, what is under way may take to end. "
+        "Nothing more is begun meanwhile.",
+        most=3600,
+        least=0,
+    ),
     Setting("gateway.unsealed", int, 10_000, "The same of all accounts together."),
     Setting(
         "gateway.stored_per_account_mb",
@@ -176,6 +185,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "The ingest's public address, as people and their clients are told it.",
         environment="BAILEE_INGEST_PUBLIC_URL",
+    ),
+    Setting(
+        "health.listen",
+        str,
+        "127.0.0.1:8790",
+        "Address and port of `/healthz`, `/readyz` and `/metrics`, which hold no content; `off`: "
+        "nowhere. Not set, and the port is taken: any free one of this machine.",
     ),
     Setting(
         "telemetry.rate_per_account_kb",

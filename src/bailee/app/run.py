@@ -172,6 +172,18 @@ async def _serve(
             gc.freeze()
         swept.cancel()
         await stopping
+        await _drained(server, stop)
+
+
+async def _drained(server: Server, stop: asyncio.Event) -> None:
+    """Let what is under way end; who tells it to stop a second time waits for nothing."""
+    stop.clear()
+    draining = asyncio.ensure_future(server.drain())
+    again = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, again):
+        task.cancel()
+    await asyncio.gather(draining, again, return_exceptions=True)
 
 
 def _say_document(node: Node) -> None:
@@ -217,6 +229,7 @@ def _announce_json(home: Home, running: Running) -> None:
         "sign_in": running.sign_in,
         "upstream": running.upstream,
         "ingest": telemetry.addresses(running.ingest, running.ingest_key),
+        "health": running.health,
         "home": str(home.path),
         "pid": os.getpid(),
     }
@@ -237,6 +250,7 @@ bailee is ready.
   console   {running.sign_in}
             (the link signs in once, within 15 minutes; another: bailee sign-in)
   ingest    {running.ingest or "off"}{ingest_key}
+  health    {running.health or "off"}
   home      {line(str(home.path))}
   upstream  {line(running.upstream)}
   key       {key}{terms}

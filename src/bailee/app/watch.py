@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from bailee.app import promise
@@ -39,6 +40,15 @@ def to_stderr(text: str) -> None:
         sys.stderr.flush()
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How many sweeps there were, and how many keys of epochs and rows of sessions went."""
+
+    sweeps: int = 0
+    keys: int = 0
+    sessions: int = 0
+
+
 class Watch:
     """Watches a node and its schedule, from `start` to `stop`.
 
@@ -55,19 +65,29 @@ class Watch:
         say: Say = to_stderr,
         ready: Callable[[], None] = lambda: None,
         ticking: Ticks = ticks,
+        low: Callable[[], bool] = lambda: False,
+        unstreamed: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`every`: seconds between sweeps. `ready` is called once, when the first sweep has done
-        what it is for, in another thread.
+        what it is for, in another thread. `low`, `unstreamed`: as `ServerStanding` has them, asked
+        on any thread.
         """
         self._node = node
         self._say = say
         self._ready = ready
         self._ticks = ticking
+        self._low = low
+        self._unstreamed = unstreamed
+        self._draining = False
+        self.done = Done()
+        """What the sweeps have done since the start; replaced as a whole, on the schedule's thread.
+        """
         self.schedule = Schedule(node.sweeping, node.clock, every, self._swept, ticking=ticking)
         self._began = ticking()
         self._begun = False  # set by the watch's thread or the schedule's, whichever sees it first
         # These are the watch's thread's to change; `health` reads them on any.
         self._rotation_since: float | None = None
+        self._keyring = True
         self._threads: list[Lasting] = []
         self._ended: set[str] = set()  # threads that had ended when last looked at
         self._again: set[str] = set()  # those that had the time before, too
@@ -85,6 +105,10 @@ class Watch:
         """Watch these threads too: what the node has are watched anyway. Before `start`."""
         self._threads += threads
 
+    def drain(self) -> None:
+        """The server is about to stop: from now on it is not ready. On any thread."""
+        self._draining = True
+
     def stop(self) -> None:
         """Stop both; the sweep that runs comes to its end, ten seconds at most."""
         self._ending.set()
@@ -100,6 +124,7 @@ class Watch:
             tuple(reason for reason in found if reason not in promise.ALERTS),
             tuple(self._node.sweeping.failing),
             tuple(reason for reason in found if reason in promise.ALERTS),
+            {reason: promise.IN_WORDS[reason] for reason in found},
         )
 
     def look(self) -> None:
@@ -143,6 +168,10 @@ class Watch:
             unsealed=self._node.vault.stalled(),
             lasting=not self._again,
             unwitnessed=self._node.cosigning.unwitnessed(),
+            draining=self._draining,
+            keyring=self._keyring,
+            low=self._low(),
+            unstreamed=self._unstreamed(),
         )
 
     def _look_at_threads(self) -> None:
@@ -156,7 +185,9 @@ class Watch:
         try:
             due = self._node.vault.rotation_due(self._node.clock())
         except BaileeError:
+            self._keyring = False
             return  # what it was counts on
+        self._keyring = True
         if not due:
             self._rotation_since = None
         elif self._rotation_since is None:
@@ -169,6 +200,10 @@ class Watch:
 
     def _swept(self, done: NodeSweep) -> None:
         """A sweep has ended: say what fails from now on, and what no longer does."""
+        before, swept = self.done, done.sessions
+        self.done = Done(
+            before.sweeps + 1, before.keys + swept.keks, before.sessions + swept.sessions
+        )
         if done.kept or done.sessions.waits:
             self._begin()
         failing = {
