@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -21,12 +22,13 @@ from starlette.types import ASGIApp
 from bailee.accounts import OPERATOR
 from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_out
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
-from bailee.app import feedback, monitoring, telemetry
+from bailee.app import auditing, feedback, monitoring, telemetry
 from bailee.app.access import GatewayPolicyAccess
 from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
 from bailee.app.pages import console_parts
+from bailee.app.said import to_stderr
 from bailee.app.signing_in import (
     TELEMETRY,
     beside,
@@ -35,8 +37,9 @@ from bailee.app.signing_in import (
 )
 from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
 from bailee.app.using import UsageMetering
-from bailee.app.watch import Watch, to_stderr
+from bailee.app.watch import Watch
 from bailee.app.wiring import ServerWiring
+from bailee.auditing.streams import Streams
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
@@ -170,7 +173,8 @@ class Server:
 
         free = settings.number("gateway.free_mb") * MIB
         disk = Disk(node.vault.stored, node.home.stores, free, time.monotonic)
-        self._watch = watch = self._make_watch(disk)
+        streams = auditing.streams(node)
+        self._watch = watch = self._make_watch(disk, streams)
         health_at = monitoring.listening(settings)
         if health_at is not None:
             self._parts.callback(health_at.close)
@@ -223,14 +227,18 @@ class Server:
             own.settle()
             metering.counting.settle()
 
-        self._measured = monitoring.Measured(node, watch, gateway, counts, self._connections)
+        self._measured = monitoring.Measured(
+            node, watch, gateway, counts, self._connections, partial(auditing.figures, streams)
+        )
         self._connections["gateway"] = gateway.connections.__len__
         health = None if health_at is None else await self._start_health(health_at)
         await gateway.start_local(reachable(node.home.gateway_socket))
         cloud = wiring.cloud_running
         await asyncio.to_thread(cloud.start)
         self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
-        self._node = node = replace(node, serving=Serving(watch.health, measured, cloud))
+        self._node = node = replace(
+            node, serving=Serving(watch.health, measured, cloud, streams.standing)
+        )
         queue = DurableQueue(
             node.home.work_database,
             cloud.queue,
@@ -247,6 +255,9 @@ class Server:
             work.start()
             watch.mind([work.thread])
             self._parts.push_async_callback(asyncio.to_thread, work.stop)
+        streams.start()
+        watch.mind(streams.threads())
+        self._parts.push_async_callback(asyncio.to_thread, streams.stop)
         ingest = None
         if ingest_at is not None:
             ingest = await self._start_ingest(ingest_at, scheme, watch)
@@ -399,14 +410,14 @@ class Server:
         self._connections[name] = listener.connections.__len__
         self._parts.push_async_callback(listener.close)
 
-    def _make_watch(self, disk: Disk) -> Watch:
+    def _make_watch(self, disk: Disk, streams: Streams) -> Watch:
         loop = asyncio.get_running_loop()
 
         def ready() -> None:
             loop.call_soon_threadsafe(self.swept.set)
 
         every = self._node.settings.number("retention.every_minutes") * 60.0
-        return Watch(self._node, every, ready=ready, low=disk.low)
+        return Watch(self._node, every, ready=ready, low=disk.low, unstreamed=streams.late)
 
     async def _start_work(self, cloud: Cloud, queue: DurableQueue, watch: Watch) -> None:
         def begin() -> None:

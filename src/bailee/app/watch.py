@@ -9,7 +9,6 @@ Rows: R5.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Final
 
 from bailee.app import promise
 from bailee.app.promise import Reason, ServerStanding
+from bailee.app.said import to_stderr
 from bailee.app.schedule import Schedule
 from bailee.clock import Ticks, ticks
 from bailee.errors import BaileeError
@@ -25,19 +25,11 @@ from bailee.health import Health
 from bailee.lasting import Lasting
 from bailee.node.node import Node
 from bailee.node.sweeping import SEALING, NodeSweep
-from bailee.shown import line
 
 _EVERY: Final = 5.0
 _QUIET: Final = 10.0  # that a start may take before it says what it waits for
 
 Say = Callable[[str], None]
-
-
-def to_stderr(text: str) -> None:
-    """Say something to whoever runs the server."""
-    with suppress(OSError, ValueError):  # nobody reads it
-        sys.stderr.write(line(text, 2000) + "\n")
-        sys.stderr.flush()
 
 
 @dataclass(frozen=True, slots=True)
