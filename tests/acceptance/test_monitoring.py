@@ -53,7 +53,7 @@ def test_health_and_figures_hold_no_content(shared: Bailee) -> None:
     assert 200 == status
     requests = 'bailee_requests_total{channel="api",outcome="complete",status="2xx"} '
     assert re.search(f"^{re.escape(requests)}[1-9]", text, re.M)
-    accounts = {one["account_id"] for one in shared.json("account", "list")}
+    accounts = {one["account"] for one in shared.json("account", "list")}
     keys = {one["key_id"] for one in shared.json("key", "list")}
     for content in ("zebra", "5e551011", shared.ready["key"], str(shared.home), *accounts, *keys):
         assert content not in text
@@ -189,7 +189,7 @@ def test_the_record_is_delivered_across_a_kill(bailee: Bailee, tmp_path: Path) -
         ("BAILEE_AUDIT_HTTP", "http://siem.example.org/", "plain HTTP"),
         ("BAILEE_AUDIT_WEBHOOK", "https://h.example.org/", "webhook_kinds"),
         ("BAILEE_LOG_FORMAT", "xml", "log.format"),
-        ("BAILEE_HEALTH_LISTEN", "0.0.0.0:0", "TLS"),
+        ("BAILEE_HEALTH_LISTEN", "0.0.0.0:0", "0.0.0.0"),
     ],
 )
 def test_a_setting_that_is_wrong_stops_a_start(

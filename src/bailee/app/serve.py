@@ -68,7 +68,7 @@ from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
 
-_GRACE_SECONDS = 10.0  # to close what has ended
+_GRACE_SECONDS = 10.0  # to end what is under way, for who was not drained
 _UPSTREAMS = 3  # as many as are kept open to, besides further ones
 _BY_ADDRESS = 128  # connections of one address to console or ingest
 
@@ -136,6 +136,7 @@ class Server:
         self._descriptors = share_out(raise_limit(), _UPSTREAMS + len(node.settings.further))
         self._proxies = TrustedProxies()
         self._console = self._console_api = ""
+        self._grace = _GRACE_SECONDS
         self._connections: dict[str, Callable[[], int]] = {}
         self._watch: Watch  # these three from the start on
         self._gateway: Gateway
@@ -155,6 +156,7 @@ class Server:
         """Say that it is not ready, begin nothing more, and let what is under way end, as long as
         the setting says at the most. All else goes on meanwhile. Then leave it.
         """
+        self._grace = 0.0
         self._watch.drain()
         await self._gateway.drain(self._node.settings.number("gateway.drain_seconds"))
 
@@ -217,7 +219,7 @@ class Server:
             beside=self._beside,
         )
         port = await gateway.start(*gateway_at, tls)
-        self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
+        self._parts.push_async_callback(lambda: gateway.close(self._grace))
         scheme = "http" if tls is None else "https"
         gateway_url = (
             _public(settings, "gateway.url") or f"{scheme}://{_host(gateway_at[0])}:{port}"

@@ -129,7 +129,8 @@ class Watch:
         found = tuple(
             reason
             for reason in promise.reasons(self._standing())
-            if slow or reason is not Reason.STARTING
+            if (slow or reason is not Reason.STARTING)
+            and reason is not Reason.DRAINING  # which it was told to
         )
         before, self._reasons = self._reasons, found
         if {Reason.SWEEP_LATE, Reason.ROTATION_LATE} & (set(found) - set(before)):
