@@ -126,12 +126,11 @@ class Watch:
             self._begin()
         self._look_at_rotation()
         slow = self._ticks() - self._began > _QUIET
-        found = tuple(
-            reason
-            for reason in promise.reasons(self._standing())
-            if (slow or reason is not Reason.STARTING)
-            and reason is not Reason.DRAINING  # which it was told to
-        )
+        left_out = {Reason.DRAINING}  # which it was told to
+        if not slow:
+            left_out.add(Reason.STARTING)
+        standing = promise.reasons(self._standing())
+        found = tuple(reason for reason in standing if reason not in left_out)
         before, self._reasons = self._reasons, found
         if {Reason.SWEEP_LATE, Reason.ROTATION_LATE} & (set(found) - set(before)):
             self.schedule.sweep_soon()  # from then on it is tried again as any that failed

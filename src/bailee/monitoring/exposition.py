@@ -8,6 +8,7 @@ Standard: Prometheus' text format 0.0.4.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final, TypeAlias
@@ -23,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from bailee import __version__
 from bailee.compiled import is_compiled
-from bailee.monitoring.catalogue import FAMILIES, STATUSES, Family, Kind
+from bailee.monitoring.catalogue import FAMILIES, OTHER, STATUSES, Family, Kind
 from bailee.monitoring.exchanges import ExchangeCounts, Times
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -91,21 +92,24 @@ def _metric(
 
 
 def _counted(counts: ExchangeCounts) -> Readings:
-    requests: dict[tuple[str, ...], float] = {}
-    sizes: dict[tuple[str, ...], float] = {}
-    errors: dict[tuple[str, ...], float] = {}
+    requests: Counter[tuple[str, ...]] = Counter()
+    refused: Counter[tuple[str, ...]] = Counter()
+    errors: Counter[tuple[str, ...]] = Counter()
+    sizes: Counter[tuple[str, ...]] = Counter()
     for channel, found in counts.channels.items():
-        for (status, outcome), count in found.ends.copy().items():
-            requests[channel, _CLASSES[status], outcome] = count
-        for code, count in found.errors.copy().items():
-            errors[channel, code] = count
+        for (status, outcome, code), count in found.ends.copy().items():
+            requests[channel, _CLASSES.get(status, "none"), outcome] += count
+            if outcome == "refused":
+                refused[(code,)] += count
+            elif code.startswith("upstream_"):
+                errors[channel, code] += count
+            elif status == 5 or outcome == "upstream_failed":
+                errors[channel, OTHER] += count
         if found.ends:
             sizes[channel, "in"], sizes[channel, "out"] = found.bytes_in, found.bytes_out
     return {
         "bailee_requests_total": requests,
-        "bailee_requests_refused_total": {
-            (code,): count for code, count in counts.refused.copy().items()
-        },
+        "bailee_requests_refused_total": refused,
         "bailee_upstream_errors_total": errors,
         "bailee_bytes_total": sizes,
     }
