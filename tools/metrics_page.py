@@ -16,6 +16,10 @@ def _labels(family: Family) -> str:
     return "; ".join(said)
 
 
+def _named(of: EventClass) -> str:
+    return of.name.replace("_", " ").title()
+
+
 def render() -> str:
     """The page, as Markdown."""
     rows = "\n".join(
@@ -26,7 +30,7 @@ def render() -> str:
         severity = mapped.severity.name.capitalize()
         kinds.setdefault((mapped.event_class, mapped.activity, severity), []).append(f"`{kind}`")
     events = "\n".join(
-        f"| {of} {of.name.replace('_', ' ').title()} | {activity} | {severity} | {', '.join(of_it)} |"
+        f"| {of} {_named(of)} | {activity} | {severity} | {', '.join(of_it)} |"
         for (of, activity, severity), of_it in sorted(kinds.items())
     )
     process = ", ".join(f"`{name}`" for name in PROCESS)
@@ -37,8 +41,9 @@ This page is generated from the code. What to do with them: [Watching it](../gui
 
 ## Figures
 
-`/metrics` of the listener `health.listen` says these, in Prometheus' text format. Each value that a label may have is
-written down in the code before a server runs; anything else is said as `other`. At most {MOST:,} series.
+`/metrics` of the listener `health.listen` says these, in Prometheus' text format. Each value that
+a label may have is written down in the code before a server runs; anything else is said as `other`.
+At most {MOST:,} series.
 
 | name | kind | what it is | labels |
 |---|---|---|---|
@@ -48,9 +53,9 @@ Of the process, in the usual names: {process}.
 
 ## Events
 
-Each kind of entry of the audit record is one class of OCSF {VERSION} where the record is streamed. `metadata.event_code` is
-the kind, `metadata.sequence` the leaf, `metadata.uid` the same however often it arrives; particulars without an
-attribute of OCSF's stand in `unmapped`.
+Each kind of entry of the audit record is one class of OCSF {VERSION} where the record is streamed.
+`metadata.event_code` is the kind, `metadata.sequence` the leaf, `metadata.uid` the same however
+often it arrives; particulars without an attribute of OCSF's stand in `unmapped`.
 
 | class | activity | severity | kinds |
 |---|---|---|---|

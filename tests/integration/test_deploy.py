@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bailee.monitoring.catalogue import FAMILIES, PROCESS, Kind
+from bailee.monitoring.catalogue import FAMILIES, PROCESS, FigureKind
 
 pytestmark = pytest.mark.row("O5")
 
@@ -35,7 +35,7 @@ def said() -> set[str]:
     """Each name under which something may be said."""
     names = {*PROCESS}
     for name, family in FAMILIES.items():
-        parts = ("_bucket", "_count", "_sum") if family.kind is Kind.HISTOGRAM else ("",)
+        parts = ("_bucket", "_count", "_sum") if family.kind is FigureKind.HISTOGRAM else ("",)
         names |= {name + part for part in parts}
     return names
 

@@ -14,7 +14,7 @@ from bailee.gateway.known_routes import CHANNELS
 from bailee.monitoring import catalogue
 from bailee.monitoring.catalogue import FAMILIES, MOST, OTHER, PROCESS
 from bailee.monitoring.exchanges import ExchangeCounts
-from bailee.monitoring.exposition import Figures
+from bailee.monitoring.exposition import Exposition
 from bailee.node.promises import Promise
 from bailee.vault.exchange import Outcome
 
@@ -46,7 +46,7 @@ KNOWN = {
 }  # fmt: skip
 
 
-def series(figures: Figures) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def series(figures: Exposition) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """What is said, read by the library's own reader."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -67,7 +67,7 @@ def test_no_content_becomes_a_figure(told: list[tuple[str, str, str]]) -> None:
             if not family.bounds and family.name != "bailee_build_info":
                 values = (channel, outcome, error)[: len(family.labels)]
                 given.setdefault(family.name, {})[values] = 1.0
-    figures = Figures(counts, lambda: given)
+    figures = Exposition(counts, lambda: given)
     said = series(figures)
     assert {value for _, labels in said for _, value in labels} <= KNOWN
     assert len(said) < MOST + len(PROCESS)
@@ -84,7 +84,7 @@ def test_exchanges_are_counted_by_how_they_ended() -> None:
         Over("", 404, "refused", "not_found"), Over("vertex", 529),
     ):  # fmt: skip
         counts.add(one)
-    said = series(Figures(counts, dict))
+    said = series(Exposition(counts, dict))
 
     def of(name: str, **labels: str) -> float:
         return said[name, tuple(sorted(labels.items()))]

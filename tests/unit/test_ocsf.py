@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
-from bailee.auditing.entries import UNREADABLE, Entry
+from bailee.auditing.entry import UNREADABLE, StreamedEntry
 from bailee.auditing.ocsf import MAPPED, VERSION, event
 from bailee.ledger.particulars import KINDS, Form
 
@@ -47,8 +47,8 @@ def test_each_kind_is_a_valid_event(kind: str) -> None:
         if form not in (Form.SEALED, Form.AGAIN)
     }
     for entry in (
-        Entry(5, 9, AT, kind, "acc_1", body, ("reason",)),
-        Entry(0, 1, AT, kind, "acc_1", {}),
+        StreamedEntry(5, 9, AT, kind, "acc_1", body, ("reason",)),
+        StreamedEntry(0, 1, AT, kind, "acc_1", {}),
     ):
         said = event(entry, "bailee.example/log")
         errors = [error.message for error in validator(MAPPED[kind].event_class).iter_errors(said)]

@@ -20,7 +20,7 @@ from bailee.auditing.sinks import (
     WebhookSink,
     check_url,
 )
-from bailee.auditing.streams import Positions, Stream, Streams
+from bailee.auditing.streams import AuditStreams, Positions, Stream
 from bailee.auditing.syslog import SyslogSink
 from bailee.clock import Clock
 from bailee.config import Settings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _MIB: Final = 1 << 20
 
 
-def streams(node: Node, say: Say = to_stderr) -> Streams:
+def streams(node: Node, say: Say = to_stderr) -> AuditStreams:
     """The streams of an open node, not yet started.
 
     Raises:
@@ -46,10 +46,10 @@ def streams(node: Node, say: Say = to_stderr) -> Streams:
         Stream(name, sink, entries, positions, say)
         for name, sink in _sinks(node.settings, log, node.clock)
     ]
-    return Streams(made, entries)
+    return AuditStreams(made, entries)
 
 
-def figures(of: Streams) -> dict[str, StreamFigures]:
+def figures(of: AuditStreams) -> dict[str, StreamFigures]:
     """How each goes, as figures."""
     return {
         one.sink: StreamFigures(one.waiting, one.seconds, one.delivered, one.failures)

@@ -36,7 +36,7 @@ from bailee.health import Ask
 from bailee.ledger.folder import CHECKPOINT
 from bailee.monitoring.catalogue import ALERTS, REASONS, STEPS
 from bailee.monitoring.exchanges import ExchangeCounts
-from bailee.monitoring.exposition import CONTENT_TYPE, Figures, Readings
+from bailee.monitoring.exposition import CONTENT_TYPE, Exposition, Readings
 from bailee.node.node import Node
 from bailee.node.promises import PromiseStanding, Stands, judged
 from bailee.operations import promises
@@ -77,7 +77,7 @@ def listening_at(settings: Settings) -> tuple[str, int] | None:
     return None if text == "off" else parse_address(text, SETTING)
 
 
-def site(health: Ask, figures: Figures) -> ASGIApp:
+def site(health: Ask, figures: Exposition) -> ASGIApp:
     """What this listener answers."""
     return Scraped(Healthy(nothing_else, health), figures)
 
@@ -85,7 +85,7 @@ def site(health: Ask, figures: Figures) -> ASGIApp:
 class Scraped:
     """Answers `/metrics`, and hands on what else comes. Called on the event loop's thread."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, ticking: Ticks = ticks) -> None:
+    def __init__(self, app: ASGIApp, figures: Exposition, ticking: Ticks = ticks) -> None:
         self._app = app
         self._figures = figures
         self._ticks = ticking
@@ -130,7 +130,7 @@ class StreamFigures:
 
 
 @dataclass
-class Measured:
+class ServerFigures:
     """What a server's figures are read from. The server makes one; `read` is called on one thread
     at a time, none of its event loop's.
     """
@@ -144,9 +144,9 @@ class Measured:
     ticking: Ticks = ticks
     _promises: tuple[float, list[PromiseStanding]] = (float("-inf"), [])
 
-    def figures(self) -> Figures:
+    def figures(self) -> Exposition:
         """All that is said."""
-        return Figures(self.counts, self.read)
+        return Exposition(self.counts, self.read)
 
     def read(self) -> Readings:
         """What stands now. What can't be read is left out."""

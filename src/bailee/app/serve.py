@@ -39,7 +39,7 @@ from bailee.app.upstreams import declared_upstreams, further_upstreams, upstream
 from bailee.app.using import UsageMetering
 from bailee.app.watch import Watch
 from bailee.app.wiring import ServerWiring
-from bailee.auditing.streams import Streams
+from bailee.auditing.streams import AuditStreams
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
@@ -140,7 +140,7 @@ class Server:
         self._connections: dict[str, Callable[[], int]] = {}
         self._watch: Watch  # these three from the start on
         self._gateway: Gateway
-        self._measured: monitoring.Measured
+        self._measured: monitoring.ServerFigures
 
     async def __aenter__(self) -> Running:
         try:
@@ -229,7 +229,7 @@ class Server:
             own.settle()
             metering.counting.settle()
 
-        self._measured = monitoring.Measured(
+        self._measured = monitoring.ServerFigures(
             node, watch, gateway, counts, self._connections, partial(auditing.figures, streams)
         )
         self._connections["gateway"] = gateway.connections.__len__
@@ -412,7 +412,7 @@ class Server:
         self._connections[name] = listener.connections.__len__
         self._parts.push_async_callback(listener.close)
 
-    def _make_watch(self, disk: Disk, streams: Streams) -> Watch:
+    def _make_watch(self, disk: Disk, streams: AuditStreams) -> Watch:
         loop = asyncio.get_running_loop()
 
         def ready() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bailee.auditing.entries import Entry
+from bailee.auditing.entry import StreamedEntry
 from bailee.auditing.ocsf import event
 from bailee.errors import InputError
 from bailee.ledger.particulars import KINDS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from standardwebhooks import Webhook
 
 
-def body(entry: Entry, log: str) -> bytes:
+def body(entry: StreamedEntry, log: str) -> bytes:
     """The event's bytes; its data is what OCSF has of it."""
     said = {
         "specversion": "1.0",

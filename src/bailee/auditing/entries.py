@@ -11,19 +11,17 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import orjson
 from sqlalchemy import Engine, String, bindparam, func, select, type_coerce
 
+from bailee.auditing.entry import UNREADABLE, StreamedEntry
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import DbRow, reading, storage_errors
-from bailee.ledger.particulars import KINDS, Body, again_names, sealed_names
+from bailee.ledger.particulars import KINDS, again_names, sealed_names
 
-UNREADABLE: Final = "audit.unreadable"
-"""The kind of what is told in the place of an entry that can't be read."""
 _WHAT: Final = "the audit record"
 _SIZE: Final = select(func.coalesce(func.max(audit_leaves.c.leaf), -1) + 1)
 _FROM: Final = (
@@ -42,21 +40,6 @@ _FROM: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry. `leaf`: its place in the log; `number`: in the record; `body`: its particulars
-    that are nobody's; `sealed`: the names of those that stay.
-    """
-
-    leaf: int
-    number: int
-    at: datetime
-    kind: str
-    subject: str
-    body: Body
-    sealed: tuple[str, ...] = ()
-
-
 class Entries:
     """Reads the entries of one home. Each stream's thread asks it. It writes nothing."""
 
@@ -72,7 +55,7 @@ class Entries:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return int(connection.execute(_SIZE).scalar_one())
 
-    def after(self, first: int, most: int) -> Sequence[Entry]:
+    def after(self, first: int, most: int) -> Sequence[StreamedEntry]:
         """At most so many entries, from the leaf `first` on.
 
         Raises:
@@ -83,14 +66,16 @@ class Entries:
         return [_entry(row) for row in rows]
 
 
-def _entry(row: DbRow) -> Entry:
+def _entry(row: DbRow) -> StreamedEntry:
     try:
         at = row.at if isinstance(row.at, datetime) else datetime.fromisoformat(row.at)
         at = at.replace(tzinfo=at.tzinfo or UTC)
         said: dict[str, object] = orjson.loads(row.body)
         declared = KINDS[row.kind]
     except (ValueError, TypeError, KeyError):
-        return Entry(row.leaf, row.number, datetime(1970, 1, 1, tzinfo=UTC), UNREADABLE, "", {})
+        return StreamedEntry(
+            row.leaf, row.number, datetime(1970, 1, 1, tzinfo=UTC), UNREADABLE, "", {}
+        )
     stays = {*sealed_names(row.kind), *again_names(row.kind)}
     body = {
         name: value
@@ -100,4 +85,4 @@ def _entry(row: DbRow) -> Entry:
         and (value is None or isinstance(value, str | int | float))
     }
     there = tuple(sorted(stays & said.keys()))
-    return Entry(row.leaf, row.number, at, row.kind, str(row.subject), body, there)
+    return StreamedEntry(row.leaf, row.number, at, row.kind, str(row.subject), body, there)

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Final
 
 from bailee import __version__
-from bailee.auditing.entries import UNREADABLE, Entry
+from bailee.auditing.entry import UNREADABLE, StreamedEntry
 from bailee.json_values import JsonObject
 from bailee.ledger.particulars import KINDS
 
@@ -151,7 +151,7 @@ MAPPED: Final[Mapping[str, Mapped]] = {
 """Every kind of the audit record."""
 
 
-def event(entry: Entry, log: str) -> JsonObject:
+def event(entry: StreamedEntry, log: str) -> JsonObject:
     """An entry as an event. `log`: the log's name, by which entries of two are told apart."""
     mapped = MAPPED[entry.kind]
     of = mapped.event_class
@@ -186,7 +186,7 @@ def event(entry: Entry, log: str) -> JsonObject:
     return said | _of_class(entry, of)
 
 
-def _of_class(entry: Entry, of: EventClass) -> JsonObject:
+def _of_class(entry: StreamedEntry, of: EventClass) -> JsonObject:
     subject = entry.subject or "none"
     if of is EventClass.ENTITY_MANAGEMENT:
         return {"entity": {"uid": subject, "type": entry.kind.partition(".")[0]}}

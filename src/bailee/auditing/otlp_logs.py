@@ -11,14 +11,14 @@ from typing import Final
 import orjson
 
 from bailee import __version__
-from bailee.auditing.entries import Entry
+from bailee.auditing.entry import StreamedEntry
 from bailee.auditing.ocsf import MAPPED, Severity, event
 
 _LEVELS: Final = {Severity.INFORMATIONAL: 9, Severity.MEDIUM: 13, Severity.HIGH: 17}
 """INFO, WARN, ERROR."""
 
 
-def request(entries: Sequence[Entry], log: str) -> bytes:
+def request(entries: Sequence[StreamedEntry], log: str) -> bytes:
     """An `ExportLogsServiceRequest`."""
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 

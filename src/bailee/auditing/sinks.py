@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from bailee.auditing import cloud_events, otlp_logs
-from bailee.auditing.entries import Entry
+from bailee.auditing.entry import StreamedEntry
 from bailee.auditing.ocsf import event
 from bailee.errors import InputError
 from bailee.outbound.addresses import keeps_credentials
@@ -50,7 +50,7 @@ class Sink(Protocol):
     shown: str
     """Where it is, without what could be a credential."""
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, entries: Sequence[StreamedEntry]) -> None:
         """Hand over entries, in order.
 
         Raises:
@@ -140,7 +140,7 @@ class HttpSink:
     def __post_init__(self) -> None:
         self.shown = shown(self.url)
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, entries: Sequence[StreamedEntry]) -> None:
         """See `Sink`. One that is too much for it is divided."""
         body = b"".join(orjson.dumps(event(one, self.log)) + b"\n" for one in entries)
         fields = {"content-type": "application/x-ndjson", **_bearer(self.token)}
@@ -168,7 +168,7 @@ class OtlpSink:
     def __post_init__(self) -> None:
         self.shown = shown(self.url)
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, entries: Sequence[StreamedEntry]) -> None:
         """See `Sink`. What it takes in part it is given again whole, although the protocol would
         have the rest be dropped: an audit record lacks nothing.
         """
@@ -200,7 +200,7 @@ class WebhookSink:
         self.shown = shown(self.url)
         self._done = -1  # the last leaf that was taken
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, entries: Sequence[StreamedEntry]) -> None:
         """See `Sink`. Of a portion that failed, what was taken is not sent again by this sink."""
         for entry in entries:
             if entry.kind not in self.kinds or entry.leaf <= self._done:
@@ -225,7 +225,7 @@ class FileSink:
         self._path, self._log, self._largest, self._keep = path, log, largest, keep
         self.shown = str(path)
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, entries: Sequence[StreamedEntry]) -> None:
         """See `Sink`. They are on the disk when this returns."""
         data = b"".join(orjson.dumps(event(one, self._log)) + b"\n" for one in entries)
         try:

@@ -207,7 +207,7 @@ class Stream:
         self._problem = why
 
 
-class Streams:
+class AuditStreams:
     """All streams of a server. It owns them; the server starts and stops it."""
 
     def __init__(self, streams: Iterable[Stream], entries: Entries) -> None:

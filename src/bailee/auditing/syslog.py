@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bailee.auditing.entries import Entry
+from bailee.auditing.entry import StreamedEntry
 from bailee.auditing.ocsf import MAPPED, Severity, event
 from bailee.auditing.sinks import SECONDS, NotTaken
 from bailee.errors import InputError
@@ -41,7 +41,7 @@ _LEVELS: Final = {Severity.INFORMATIONAL: 6, Severity.MEDIUM: 4, Severity.HIGH: 
 _LONGEST_ID: Final = 32
 
 
-def message(entry: Entry, log: str) -> bytes:
+def message(entry: StreamedEntry, log: str) -> bytes:
     """An entry as a message of RFC 5424. The host is not named: the log is, in the event."""
     level = _LOG_AUDIT * 8 + _LEVELS[MAPPED[entry.kind].severity]
     at = entry.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -108,7 +108,7 @@ class SyslogSink:
         self._open: socket.socket | None = None
         self.shown = to.shown
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, entries: Sequence[StreamedEntry]) -> None:
         """See `Sink`."""
         try:
             sock = self._connected()

@@ -24,7 +24,7 @@ OTHER: Final = "other"
 """What is said in the place of a value that is not declared."""
 
 
-class Kind(StrEnum):
+class FigureKind(StrEnum):
     """What a figure is."""
 
     COUNTER = "counter"
@@ -39,7 +39,7 @@ class Family:
     """
 
     name: str
-    kind: Kind
+    kind: FigureKind
     help: str
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bounds: tuple[float, ...] = ()
@@ -48,7 +48,7 @@ class Family:
     def most(self) -> int:
         """How many series there are at most."""
         series = prod(len(values) + 1 for values in self.labels.values())
-        return series * (len(self.bounds) + 3) if self.kind is Kind.HISTOGRAM else series
+        return series * (len(self.bounds) + 3) if self.kind is FigureKind.HISTOGRAM else series
 
     def said(self, values: tuple[str, ...]) -> tuple[str, ...]:
         """These values of the labels, as they may be said."""
@@ -89,11 +89,11 @@ _STORE: Final = {"store": STORES}
 
 
 def _counter(name: str, help: str, **labels: tuple[str, ...]) -> Family:  # noqa: A002
-    return Family(name, Kind.COUNTER, help, labels)
+    return Family(name, FigureKind.COUNTER, help, labels)
 
 
 def _gauge(name: str, help: str, **labels: tuple[str, ...]) -> Family:  # noqa: A002
-    return Family(name, Kind.GAUGE, help, labels)
+    return Family(name, FigureKind.GAUGE, help, labels)
 
 
 _ALL: Final = (
@@ -119,14 +119,14 @@ _ALL: Final = (
     ),
     Family(
         "bailee_request_duration_seconds",
-        Kind.HISTOGRAM,
+        FigureKind.HISTOGRAM,
         "From a request's head to its answer's end, of what went upstream.",
         _CHANNEL,
         _DURATIONS,
     ),
     Family(
         "bailee_first_byte_seconds",
-        Kind.HISTOGRAM,
+        FigureKind.HISTOGRAM,
         "From a request's head to the beginning of the upstream's answer.",
         _CHANNEL,
         _DURATIONS,

@@ -19,7 +19,7 @@ _REFUSED: Final = "refused"
 _MOST: Final = 2000  # ways to end; our own codes come to some hundred
 
 
-class Counted(Protocol):
+class EndedExchange(Protocol):
     """What is read of an exchange's summary (`gateway.summary`)."""
 
     channel: str
@@ -73,7 +73,7 @@ class ExchangeCounts:
         # Each channel's from the start on: what is read never changes its size.
         self.channels = {name: ChannelCounts() for name in (*CHANNELS, OTHER)}
 
-    def add(self, summary: Counted) -> None:
+    def add(self, summary: EndedExchange) -> None:
         """Count an exchange that is over."""
         found = self.channels.get(summary.channel or "none") or self.channels[OTHER]
         end = (summary.status // 100, summary.outcome, summary.error)

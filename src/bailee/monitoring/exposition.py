@@ -1,4 +1,4 @@
-"""Figures in the form that Prometheus reads, by its own library and a registry of our own.
+"""Exposition in the form that Prometheus reads, by its own library and a registry of our own.
 
 The library's process-wide registry is not used: whatever else in the process registered something
 there would be said too. Nothing is said but what `catalogue` declares, in values that it declares.
@@ -24,17 +24,17 @@ from prometheus_client.registry import Collector
 
 from bailee import __version__
 from bailee.compiled import is_compiled
-from bailee.monitoring.catalogue import FAMILIES, OTHER, STATUSES, Family, Kind
+from bailee.monitoring.catalogue import FAMILIES, OTHER, STATUSES, Family, FigureKind
 from bailee.monitoring.exchanges import ExchangeCounts, Times
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _CLASSES: Final = {0: "none", **{int(name[0]): name for name in STATUSES[1:]}}
 
 Readings: TypeAlias = Mapping[str, Mapping[tuple[str, ...], float]]
-"""Figures by name, and by the values of their labels."""
+"""Exposition by name, and by the values of their labels."""
 
 
-class Figures(Collector):
+class Exposition(Collector):
     """Says the figures of one server. Whoever scrapes has `text` called, one at a time; it reads
     what `read` gives and what is counted, and changes nothing.
     """
@@ -80,7 +80,7 @@ def _metric(
     family: Family, series: Mapping[tuple[str, ...], float], *, as_given: bool = False
 ) -> Metric:
     """Series that are said alike are added up."""
-    made = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+    made = CounterMetricFamily if family.kind is FigureKind.COUNTER else GaugeMetricFamily
     metric = made(family.name, family.help, labels=[*family.labels])
     sums: dict[tuple[str, ...], float] = {}
     for values, figure in series.items():

@@ -25,7 +25,7 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from bailee.auditing import cloud_events, sinks, syslog
-from bailee.auditing.entries import Entry
+from bailee.auditing.entry import StreamedEntry
 from bailee.auditing.ocsf import event
 from bailee.auditing.sinks import FileSink, HttpSink, NotTaken, OtlpSink, WebhookSink, check_url
 from bailee.auditing.syslog import SyslogSink
@@ -39,12 +39,12 @@ AT = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
 LOG = "bailee/log"
 
 
-def entry(leaf: int, kind: str = "account.created") -> Entry:
+def entry(leaf: int, kind: str = "account.created") -> StreamedEntry:
     """An entry."""
-    return Entry(leaf, leaf + 1, AT, kind, f"acc_{leaf}", {"plan": "pro"})
+    return StreamedEntry(leaf, leaf + 1, AT, kind, f"acc_{leaf}", {"plan": "pro"})
 
 
-def entries(first: int, following: int) -> list[Entry]:
+def entries(first: int, following: int) -> list[StreamedEntry]:
     """Entries of these leaves."""
     return [entry(leaf) for leaf in range(first, following)]
 

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from bailee.app.promise import STREAMS
-from bailee.auditing.entries import UNREADABLE, Entries, Entry
+from bailee.auditing.entries import Entries
+from bailee.auditing.entry import UNREADABLE, StreamedEntry
 from bailee.auditing.ocsf import event
 from bailee.auditing.sinks import NotTaken
-from bailee.auditing.streams import AT_ONCE, Positions, Stream, Streams, left
+from bailee.auditing.streams import AT_ONCE, AuditStreams, Positions, Stream, left
 from bailee.errors import StorageError
 from bailee.testing import FakeTicks
 from support.homes.places import Place
@@ -29,9 +30,9 @@ class Notes:
 
     def __init__(self, *does: bool | None) -> None:
         self.does = list(does)
-        self.got: list[Entry] = []
+        self.got: list[StreamedEntry] = []
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, entries: Sequence[StreamedEntry]) -> None:
         """See `Sink`."""
         does = self.does.pop(0) if self.does else True
         if does is not False:
@@ -175,7 +176,7 @@ def test_a_sink_that_is_away_is_tried_ever_more_seldom_and_told_once(place: Plac
     assert ([1, 2, 4, 8], [300, 300]) == (pauses[:4], pauses[-2:])
     assert ["bailee: the audit record is not delivered to http: it answered 500"] == said
     ticks.seconds += STREAMS + 1
-    streams = Streams([made], Entries(place.node.data))
+    streams = AuditStreams([made], Entries(place.node.data))
     (standing,) = streams.standing()
     assert STREAMS < streams.late() == standing.seconds
     assert (size, "it answered 500", 12) == (standing.waiting, standing.problem, standing.failures)
@@ -189,7 +190,7 @@ def test_its_thread_takes_up_what_comes(place: Place) -> None:
     """From start to stop."""
     sink = Notes()
     made, _ = stream(place, sink)
-    streams = Streams([made], Entries(place.node.data))
+    streams = AuditStreams([made], Entries(place.node.data))
     streams.start()
     size = appended(place, 5)
     deadline = time.monotonic() + 30
