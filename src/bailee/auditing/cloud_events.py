@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import orjson
 
@@ -16,8 +16,13 @@ from bailee.auditing.ocsf import event
 from bailee.errors import InputError
 from bailee.ledger.particulars import KINDS
 
-if TYPE_CHECKING:
-    from standardwebhooks import Webhook
+
+class WebhookSigner(Protocol):
+    """Signs, as the library `standardwebhooks` does: any thread may have it do so."""
+
+    def sign(self, msg_id: str, timestamp: datetime, data: str) -> str:
+        """The signature of a message, as it stands in its header field."""
+        ...
 
 
 def body(entry: StreamedEntry, log: str) -> bytes:
@@ -35,7 +40,7 @@ def body(entry: StreamedEntry, log: str) -> bytes:
     return orjson.dumps({name: value for name, value in said.items() if value})
 
 
-def signed(signer: Webhook, id: str, now: datetime, content: bytes) -> dict[str, str]:  # noqa: A002
+def signed(signer: WebhookSigner, id: str, now: datetime, content: bytes) -> dict[str, str]:  # noqa: A002
     """The header fields of a delivery. The id is the same each time, the time is not."""
     at = now.astimezone(UTC).replace(microsecond=0)
     return {

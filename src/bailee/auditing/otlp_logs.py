@@ -1,4 +1,4 @@
-"""Entries as log records of OTLP. Pure.
+"""Entries as log records of OTLP. It computes, and acts nowhere.
 
 Standard: OTLP 1.x (protobuf), OpenTelemetry's log data model. The body is the OCSF event as JSON.
 """

@@ -33,8 +33,6 @@ from bailee.outbound.network import HttpResponse, Network, NoAnswer, checked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from standardwebhooks import Webhook
-
 SECONDS: Final = 10.0
 _LARGEST: Final = 1 << 20  # of an answer
 _TAIL: Final = 1 << 20  # of a file, in which its last whole line is looked for
@@ -192,7 +190,7 @@ class WebhookSink:
     url: str
     log: str
     kinds: frozenset[str]
-    secret: Callable[[], Webhook]
+    secret: Callable[[], cloud_events.WebhookSigner]
     now: Callable[[], datetime]
     post: Post = post
 

@@ -1,4 +1,4 @@
-"""Exposition in the form that Prometheus reads, by its own library and a registry of our own.
+"""Figures in the form that Prometheus reads, by its own library and a registry of our own.
 
 The library's process-wide registry is not used: whatever else in the process registered something
 there would be said too. Nothing is said but what `catalogue` declares, in values that it declares.
@@ -31,7 +31,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _CLASSES: Final = {0: "none", **{int(name[0]): name for name in STATUSES[1:]}}
 
 Readings: TypeAlias = Mapping[str, Mapping[tuple[str, ...], float]]
-"""Exposition by name, and by the values of their labels."""
+"""Figures by name, and by the values of their labels."""
 
 
 class Exposition(Collector):
