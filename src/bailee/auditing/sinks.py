@@ -13,12 +13,12 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -29,9 +29,6 @@ from bailee.auditing.ocsf import event
 from bailee.errors import InputError
 from bailee.outbound.addresses import keeps_credentials
 from bailee.outbound.network import HttpResponse, Network, NoAnswer, checked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SECONDS: Final = 10.0
 _LARGEST: Final = 1 << 20  # of an answer

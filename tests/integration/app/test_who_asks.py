@@ -60,7 +60,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "backup.create", "backup.list", "backup.end",
         "training.export", "training.exports", "training.verify", "training.withdrawals",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
-        "audit.witness",
+        "audit.witness", "audit.streams",
         "audit.remains",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
