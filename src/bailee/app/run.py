@@ -183,12 +183,12 @@ def _say_damage(node: Node) -> None:
     try:
         found = known(node)
     except BaileeError as error:
-        sys.stderr.write(f"damaged: {line(error.message)}\n")
+        to_stderr(f"damaged: {error.message}")
         return
     for one in found[:_MOST_DAMAGED]:
-        sys.stderr.write(f"damaged: {one.where}: {one.what}\n")
+        to_stderr(f"damaged: {one.where}: {one.what}")
     if found:
-        sys.stderr.write(f"{len(found)} damaged. hint: bailee verify checks all of the home\n")
+        to_stderr(f"{len(found)} damaged. hint: bailee verify checks all of the home")
 
 
 def _announce_json(home: Home, running: Running) -> None:

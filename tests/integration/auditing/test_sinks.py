@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -72,8 +73,9 @@ class Receiver(ThreadedServer):
                 if 300 <= status < 400:
                     self.send_header("location", f"{receiver.url}/elsewhere")
                 self.send_header("content-length", str(len(said)))
-                self.end_headers()
-                self.wfile.write(said)
+                with contextlib.suppress(OSError):  # whoever asked waits no more
+                    self.end_headers()
+                    self.wfile.write(said)
 
             def log_message(self, *_: object) -> None:
                 pass
