@@ -15,6 +15,7 @@ import errors_page
 import faults_page
 import from_nothing
 import measurements_page
+import metrics_page
 import policy_pages
 import routes_page
 
@@ -30,6 +31,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/http-api.md": api_page.render,
     "docs/reference/faults.md": faults_page.render,
     "docs/reference/measurements.md": lambda: measurements_page.render(ROOT),
+    "docs/reference/metrics.md": metrics_page.render,
     "docs/reference/routes.md": routes_page.render,
     **policy_pages.PAGES,
 }

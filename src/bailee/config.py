@@ -109,6 +109,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "How many exchanges of one account may be recorded and not sealed yet. Beyond it new ones "
         "are answered 429, until some are sealed.",
     ),
+    Setting(
+        "gateway.drain_seconds",
+        int,
+        10,
+        "When the server is told to stop: how long, at most, what is under way may take to end. "
+        "Nothing more is begun meanwhile.",
+        most=3600,
+        least=0,
+    ),
     Setting("gateway.unsealed", int, 10_000, "The same of all accounts together."),
     Setting(
         "gateway.stored_per_account_mb",
@@ -176,6 +185,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "The ingest's public address, as people and their clients are told it.",
         environment="BAILEE_INGEST_PUBLIC_URL",
+    ),
+    Setting(
+        "health.listen",
+        str,
+        "127.0.0.1:8790",
+        "Address and port of `/healthz`, `/readyz` and `/metrics`, which hold no content; `off`: "
+        "nowhere. Not set, and the port is taken: any free one of this machine.",
     ),
     Setting(
         "telemetry.rate_per_account_kb",
@@ -427,6 +443,72 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str,
         None,
         "Name of the environment variable that holds its key, sent as `x-api-key`.",
+    ),
+    Setting(
+        "audit.file",
+        str,
+        None,
+        "File to which the audit record is appended as it grows, as lines of JSON (OCSF).",
+    ),
+    Setting(
+        "audit.file_mb",
+        int,
+        64,
+        "Size (MiB) at which that file is renamed to NAME.1.",
+        most=100_000,
+    ),
+    Setting(
+        "audit.file_keep",
+        int,
+        9,
+        "How many renamed files stay. Beyond it the oldest is removed; the record itself is not.",
+        most=10_000,
+    ),
+    Setting(
+        "audit.syslog",
+        str,
+        None,
+        "Syslog (RFC 5424) to which it is sent: `tls://host:6514`, `tcp://127.0.0.1:601`, "
+        "`unix:/dev/log`.",
+    ),
+    Setting(
+        "audit.http",
+        str,
+        None,
+        "Address to which it is sent by POST, as lines of JSON (OCSF), many at once.",
+    ),
+    Setting("audit.http_token_file", str, None, "A file that holds the bearer token for it."),
+    Setting(
+        "audit.otlp",
+        str,
+        None,
+        "OTLP/HTTP to which it is sent as log records: the address without `/v1/logs`.",
+    ),
+    Setting("audit.otlp_token_file", str, None, "A file that holds the bearer token for it."),
+    Setting(
+        "audit.webhook",
+        str,
+        None,
+        "Address that is told of chosen entries by POST, one by one: CloudEvents, signed as "
+        "Standard Webhooks has it.",
+    ),
+    Setting(
+        "audit.webhook_kinds",
+        str,
+        None,
+        "Which: `key.created, policy.activated, person.*`; commas between.",
+    ),
+    Setting(
+        "audit.webhook_secret_file",
+        str,
+        None,
+        "A file that holds the secret that they are signed with: `whsec_` and base64.",
+    ),
+    Setting(
+        "log.format",
+        str,
+        "text",
+        "How the server writes what it says on standard error: `text`, or `json`, a line each.",
     ),
     Setting(
         "ledger.witnesses",

@@ -122,6 +122,7 @@ CODES: Final[dict[str, Code]] = {
         503, "overloaded_error", 6, "The service that holds the root key fails or refuses."
     ),
     "overloaded": Code(529, "overloaded_error", 6, "Too much is waiting; try again later."),
+    "draining": Code(503, "overloaded_error", 6, "The server is about to stop; send it again."),
     # MachineError: whoever runs the hosts of cloud sessions
     "no_machine": Code(503, "overloaded_error", 8, "No virtual machine can be started here."),
     "no_room": Code(529, "overloaded_error", 8, "There are as many cloud sessions as may be."),

@@ -6,8 +6,8 @@ Codes and names of steps, never content: anybody may ask.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 ALIVE: Final = b'{"alive":true}'
@@ -17,12 +17,14 @@ ALIVE: Final = b'{"alive":true}'
 class Health:
     """`reasons`: why it is not ready, by codes of `app.promise.Reason`; none: it is. `failing`:
     steps of the sweep that failed the last time; `alerts`: what else somebody should look at, by
-    codes of the same kind, while it is ready all the same.
+    codes of the same kind, while it is ready all the same. `words`: what these codes mean, in a
+    sentence of ours each.
     """
 
     reasons: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -41,6 +43,7 @@ class Health:
             "reasons": self.reasons,
             "failing": self.failing,
             "alerts": self.alerts,
+            **({"words": self.words} if self.words else {}),
         }
         return json.dumps(said, separators=(",", ":")).encode()
 

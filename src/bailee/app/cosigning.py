@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from bailee.app.watch import Say, to_stderr
+from bailee.app.said import to_stderr
+from bailee.app.watch import Say
 from bailee.errors import BaileeError
 from bailee.lasting import Lasting
 from bailee.ledger import Cosigning, Sequencer

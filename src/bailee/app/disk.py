@@ -53,12 +53,16 @@ class Disk:
 
     def of(self, owner: str) -> OnDisk:
         """An account's standing."""
+        sums, stored = self._stored.of(owner), self._stored
+        return OnDisk(sums.living, sums.gone, stored.all, stored.accounts, self.low())
+
+    def low(self) -> bool:
+        """Whether little is free; for any thread."""
         now = self._monotonic()
         if self._free and now - self._looked >= _LOOK_EVERY:
             self._looked = now
             self._low = any(self._is_low(folder) for folder in self._folders)
-        sums, stored = self._stored.of(owner), self._stored
-        return OnDisk(sums.living, sums.gone, stored.all, stored.accounts, self._low)
+        return self._low
 
     def _is_low(self, folder: Path) -> bool:
         with contextlib.suppress(OSError):  # who writes there is told

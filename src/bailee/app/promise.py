@@ -24,38 +24,56 @@ SEALING: Final = 10 * 60.0
 """Within which something of what waits must have been sealed."""
 WITNESSES: Final = 60 * 60.0
 """Within which a quorum of the witnesses must have cosigned the log again."""
+STREAMS: Final = 60 * 60.0
+"""For how long at most an entry of the audit record waits to be delivered where it is streamed."""
 
 
 class Reason(StrEnum):
     """Why a server is not ready, or what somebody should look at (`ALERTS`)."""
 
     STARTING = "starting"
+    DRAINING = "draining"
     NOT_RECORDING = "not_recording"
+    KEYRING_UNREADABLE = "keyring_unreadable"
     SWEEP_LATE = "sweep_late"
     ROTATION_LATE = "rotation_late"
     SEALING_LATE = "sealing_late"
     THREAD_ENDED = "thread_ended"
     UNWITNESSED = "unwitnessed"
     REQUESTS_OVERDUE = "requests_overdue"
+    DISK_LOW = "disk_low"
+    AUDIT_STREAM_LATE = "audit_stream_late"
 
 
 IN_WORDS: Final = {
     Reason.STARTING: "the first sweep has not succeeded yet",
+    Reason.DRAINING: "it is about to stop, and begins nothing more",
     Reason.NOT_RECORDING: "exchanges can't be recorded",
+    Reason.KEYRING_UNREADABLE: "the keyring can't be read",
     Reason.SWEEP_LATE: "no sweep has destroyed what was due for over 30 minutes",
     Reason.ROTATION_LATE: "the root key's rotation has been due for over an hour",
     Reason.SEALING_LATE: "nothing of what waits has been sealed for over 10 minutes",
     Reason.THREAD_ENDED: "a thread that was begun anew has ended again by a defect",
     Reason.UNWITNESSED: "no quorum of its witnesses has cosigned the log for over an hour",
     Reason.REQUESTS_OVERDUE: "a person's request about their own data is overdue",
+    Reason.DISK_LOW: "less of a store's disk is free than gateway.free_mb keeps",
+    Reason.AUDIT_STREAM_LATE: "entries have waited for over an hour where the record is streamed",
 }
 BOUNDS: Final = {
     Reason.SWEEP_LATE: SWEEP,
     Reason.ROTATION_LATE: ROTATION,
     Reason.SEALING_LATE: SEALING,
     Reason.UNWITNESSED: WITNESSES,
+    Reason.AUDIT_STREAM_LATE: STREAMS,
 }
-ALERTS: Final = frozenset({Reason.UNWITNESSED, Reason.REQUESTS_OVERDUE})
+ALERTS: Final = frozenset(
+    {
+        Reason.UNWITNESSED,
+        Reason.REQUESTS_OVERDUE,
+        Reason.DISK_LOW,
+        Reason.AUDIT_STREAM_LATE,
+    }
+)
 """With these a server is ready all the same: it can't act on them, and its clients lose nothing."""
 
 
@@ -65,7 +83,9 @@ class ServerStanding:
     down; seconds since keys were destroyed on time (`unswept`, from the start on if never), that a
     rotation has been due (`unrotated`), in which nothing of what waits was sealed (`unsealed`);
     `lasting`: no thread that was begun anew has ended at once again; seconds that the log has
-    lacked its witnesses' quorum (`unwitnessed`); how many requests of people are `overdue`.
+    lacked its witnesses' quorum (`unwitnessed`); how many requests of people are `overdue`;
+    `draining`: it is about to stop; `keyring`: that could be read; `low`: little of a disk is free;
+    seconds that the oldest entry has waited where the audit record is streamed (`unstreamed`).
     """
 
     begun: bool
@@ -76,19 +96,27 @@ class ServerStanding:
     lasting: bool = True
     unwitnessed: float = 0.0
     overdue: float = 0
+    draining: bool = False
+    keyring: bool = True
+    low: bool = False
+    unstreamed: float = 0.0
 
 
 def reasons(standing: ServerStanding) -> tuple[Reason, ...]:
     """What a server is short of, the gravest first; nothing but `ALERTS`: it is ready."""
     found = {
         Reason.STARTING: not standing.begun,
+        Reason.DRAINING: standing.draining,
         Reason.NOT_RECORDING: not standing.records,
+        Reason.KEYRING_UNREADABLE: not standing.keyring,
         Reason.SWEEP_LATE: standing.unswept > SWEEP,
         Reason.ROTATION_LATE: standing.unrotated > ROTATION,
         Reason.SEALING_LATE: standing.unsealed > SEALING,
         Reason.THREAD_ENDED: not standing.lasting,
         Reason.UNWITNESSED: standing.unwitnessed > WITNESSES,
         Reason.REQUESTS_OVERDUE: standing.overdue > 0,
+        Reason.DISK_LOW: standing.low,
+        Reason.AUDIT_STREAM_LATE: standing.unstreamed > STREAMS,
     }
     return tuple(reason for reason, holds in found.items() if holds)
 

@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import gc
 import json
-import logging
 import os
 import queue
 import resource
@@ -18,16 +17,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, TypeAlias
+from typing import Final
 
 import uvloop
 
 from bailee import config
 from bailee.admission import raise_limit, share_out
 from bailee.app import telemetry
+from bailee.app.said import log_as_text, to_stderr, use
 from bailee.app.serve import Running, Server
-from bailee.app.watch import to_stderr
 from bailee.app.wiring import ServerWiring
 from bailee.clock import starting_at
 from bailee.errors import BaileeError
@@ -39,7 +37,7 @@ from bailee.node.node import Node
 from bailee.node.verifying import known
 from bailee.operations.codec import plain
 from bailee.policy import load
-from bailee.shown import line, lines
+from bailee.shown import line
 from bailee.vault.workbench_process import WorkbenchProcess
 
 _OURS = Path(config.__file__).parent
@@ -73,6 +71,7 @@ def run_server(
     home = find(given_home, environment)
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
+    use(settings.text("log.format") or "text")
     now = time_set(home, environment)
     clock = None if now is None else starting_at(now)
     told = _Lines()
@@ -103,31 +102,6 @@ def thread_ended(ended: threading.ExceptHookArgs) -> None:
         if Path(frame.filename).is_relative_to(_OURS)
     ]
     to_stderr(f"bailee: {name} ended by a defect ({ended.exc_type.__name__} at {' '.join(at)})")
-
-
-_Exception: TypeAlias = (
-    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-)
-
-
-class _LogLines(logging.Formatter):
-    """One line for each record, whatever names are in it; its traceback, if it has one, below."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        """The record's message, as text."""
-        return line(super().formatMessage(record), 20_000)
-
-    def formatException(self, ei: _Exception) -> str:
-        """The traceback, as text."""
-        return lines(super().formatException(ei))
-
-
-def log_as_text() -> None:
-    """Let warnings go to standard error as Python lets them, and as text."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_LogLines())
-    handler.setLevel(logging.WARNING)
-    logging.getLogger().addHandler(handler)
 
 
 def leave_no_core() -> None:
@@ -172,6 +146,18 @@ async def _serve(
             gc.freeze()
         swept.cancel()
         await stopping
+        await _drained(server, stop)
+
+
+async def _drained(server: Server, stop: asyncio.Event) -> None:
+    """Let what is under way end; who tells it to stop a second time waits for nothing."""
+    stop.clear()
+    draining = asyncio.ensure_future(server.drain())
+    again = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, again):
+        task.cancel()
+    await asyncio.gather(draining, again, return_exceptions=True)
 
 
 def _say_document(node: Node) -> None:
@@ -197,12 +183,12 @@ def _say_damage(node: Node) -> None:
     try:
         found = known(node)
     except BaileeError as error:
-        sys.stderr.write(f"damaged: {line(error.message)}\n")
+        to_stderr(f"damaged: {error.message}")
         return
     for one in found[:_MOST_DAMAGED]:
-        sys.stderr.write(f"damaged: {one.where}: {one.what}\n")
+        to_stderr(f"damaged: {one.where}: {one.what}")
     if found:
-        sys.stderr.write(f"{len(found)} damaged. hint: bailee verify checks all of the home\n")
+        to_stderr(f"{len(found)} damaged. hint: bailee verify checks all of the home")
 
 
 def _announce_json(home: Home, running: Running) -> None:
@@ -217,6 +203,7 @@ def _announce_json(home: Home, running: Running) -> None:
         "sign_in": running.sign_in,
         "upstream": running.upstream,
         "ingest": telemetry.addresses(running.ingest, running.ingest_key),
+        "health": running.health,
         "home": str(home.path),
         "pid": os.getpid(),
     }
@@ -237,6 +224,7 @@ bailee is ready.
   console   {running.sign_in}
             (the link signs in once, within 15 minutes; another: bailee sign-in)
   ingest    {running.ingest or "off"}{ingest_key}
+  health    {running.health or "off"}
   home      {line(str(home.path))}
   upstream  {line(running.upstream)}
   key       {key}{terms}

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -21,12 +22,13 @@ from starlette.types import ASGIApp
 from bailee.accounts import OPERATOR
 from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_out
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
-from bailee.app import feedback, telemetry
+from bailee.app import auditing, feedback, monitoring, telemetry
 from bailee.app.access import GatewayPolicyAccess
 from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
 from bailee.app.pages import console_parts
+from bailee.app.said import to_stderr
 from bailee.app.signing_in import (
     TELEMETRY,
     beside,
@@ -35,8 +37,9 @@ from bailee.app.signing_in import (
 )
 from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
 from bailee.app.using import UsageMetering
-from bailee.app.watch import Watch, to_stderr
+from bailee.app.watch import Watch
 from bailee.app.wiring import ServerWiring
+from bailee.auditing.streams import AuditStreams
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
@@ -57,13 +60,15 @@ from bailee.home.console_name import console_label
 from bailee.home.control import reachable
 from bailee.home.control_server import ControlServer
 from bailee.home.guarding import check_secret
+from bailee.loopback import is_loopback
+from bailee.monitoring.exchanges import ExchangeCounts
 from bailee.node.node import Node
 from bailee.node.running import Serving
 from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
 
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 10.0  # to end what is under way, for who was not drained
 _UPSTREAMS = 3  # as many as are kept open to, besides further ones
 _BY_ADDRESS = 128  # connections of one address to console or ingest
 
@@ -95,6 +100,7 @@ class Running:
     key_is_for_this_run: bool
     key_terms: KeyTerms | None
     ingest: str | None
+    health: str | None
     ingest_key: str | None
 
 
@@ -130,6 +136,11 @@ class Server:
         self._descriptors = share_out(raise_limit(), _UPSTREAMS + len(node.settings.further))
         self._proxies = TrustedProxies()
         self._console = self._console_api = ""
+        self._grace = _GRACE_SECONDS
+        self._connections: dict[str, Callable[[], int]] = {}
+        self._watch: Watch  # these three from the start on
+        self._gateway: Gateway
+        self._measured: monitoring.ServerFigures
 
     async def __aenter__(self) -> Running:
         try:
@@ -141,6 +152,14 @@ class Server:
     async def __aexit__(self, *_exception: object) -> None:
         await self._parts.aclose()
 
+    async def drain(self) -> None:
+        """Say that it is not ready, begin nothing more, and let what is under way end, as long as
+        the setting says at the most. All else goes on meanwhile. Then leave it.
+        """
+        self._grace = 0.0
+        self._watch.drain()
+        await self._gateway.drain(self._node.settings.number("gateway.drain_seconds"))
+
     async def _start(self) -> Running:
         node, wiring, settings = self._node, self._wiring, self._node.settings
         files = _tls_files(settings)
@@ -149,11 +168,19 @@ class Server:
         gateway_at = parse_address(settings.text("gateway.listen") or "", "gateway.listen")
         console_at = parse_address(settings.text("console.listen") or "", "console.listen")
         ingest_at = telemetry.listening_at(settings)
-        for host, _ in (gateway_at, console_at, *([ingest_at] if ingest_at else [])):
+        listening = (gateway_at, console_at, ingest_at, monitoring.listening_at(settings))
+        for host, _ in (at for at in listening if at is not None):
             check_bind(host, tls is not None)
         gateway_config, described = await self._gateway_config(settings)
 
-        watch = self._make_watch()
+        free = settings.number("gateway.free_mb") * MIB
+        disk = Disk(node.vault.stored, node.home.stores, free, time.monotonic)
+        streams = auditing.streams(node)
+        self._watch = watch = self._make_watch(disk, streams)
+        health_at = monitoring.listening(settings)
+        if health_at is not None:
+            self._parts.callback(health_at.close)
+        counts = ExchangeCounts()
         telemetry.pass_on(node, os.environ)
         own = telemetry.measuring(node, os.environ)
         own.start()
@@ -167,16 +194,15 @@ class Server:
         embedded = settings.text("upstream.url") is None
 
         def over(summary: ExchangeSummary) -> None:
+            counts.add(summary)
             own.exchange(summary)
             metering.exchange(summary)
             if summary.outcome != "refused" and not (embedded and summary.channel == "api"):
                 node.egress.add(summary.channel, summary.bytes_in, summary.bytes_out)
             self._on_exchange(summary)
 
-        free = settings.number("gateway.free_mb") * MIB
-        disk = Disk(node.vault.stored, node.home.stores, free, time.monotonic)
         self._beside = BesideApplications(proxies=self._proxies)
-        gateway = Gateway(
+        self._gateway = gateway = Gateway(
             gateway_config,
             GatewayPolicyAccess(
                 node.accounts,
@@ -193,7 +219,7 @@ class Server:
             beside=self._beside,
         )
         port = await gateway.start(*gateway_at, tls)
-        self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
+        self._parts.push_async_callback(lambda: gateway.close(self._grace))
         scheme = "http" if tls is None else "https"
         gateway_url = (
             _public(settings, "gateway.url") or f"{scheme}://{_host(gateway_at[0])}:{port}"
@@ -203,11 +229,18 @@ class Server:
             own.settle()
             metering.counting.settle()
 
+        self._measured = monitoring.ServerFigures(
+            node, watch, gateway, counts, self._connections, partial(auditing.figures, streams)
+        )
+        self._connections["gateway"] = gateway.connections.__len__
+        health = None if health_at is None else await self._start_health(health_at)
         await gateway.start_local(reachable(node.home.gateway_socket))
         cloud = wiring.cloud_running
         await asyncio.to_thread(cloud.start)
         self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
-        self._node = node = replace(node, serving=Serving(watch.health, measured, cloud))
+        self._node = node = replace(
+            node, serving=Serving(watch.health, measured, cloud, streams.standing)
+        )
         queue = DurableQueue(
             node.home.work_database,
             cloud.queue,
@@ -224,6 +257,9 @@ class Server:
             work.start()
             watch.mind([work.thread])
             self._parts.push_async_callback(asyncio.to_thread, work.stop)
+        streams.start()
+        watch.mind(streams.threads())
+        self._parts.push_async_callback(asyncio.to_thread, streams.stop)
         ingest = None
         if ingest_at is not None:
             ingest = await self._start_ingest(ingest_at, scheme, watch)
@@ -245,6 +281,7 @@ class Server:
             key_is_for_this_run=keys.for_this_run,
             key_terms=keys.terms,
             ingest=ingest,
+            health=health,
             ingest_key=None if ingest is None else keys.sending,
         )
 
@@ -330,7 +367,8 @@ class Server:
             defect=telemetry.defects(node, os.environ),
         )
         site = Healthy(make_site(parts), watch.health)
-        await self._listen(site, listening, self._descriptors.console)
+        files = _tls_files(node.settings)
+        await self._listen("console", site, listening, self._descriptors.console, files)
 
     async def _start_ingest(self, at: tuple[str, int], scheme: str, watch: Watch) -> str:
         node = self._node
@@ -341,31 +379,47 @@ class Server:
         self._parts.callback(receiver.close)
         self._beside.applications |= dict.fromkeys(TELEMETRY, ingest.app)
         ingest.app.router.routes.extend(receiver.routes)
-        await self._listen(ingest.app, listening, self._descriptors.ingest)
+        files = _tls_files(node.settings)
+        await self._listen("ingest", ingest.app, listening, self._descriptors.ingest, files)
         return (
             _public(node.settings, "ingest.url")
             or f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
         )
 
-    async def _listen(self, app: ASGIApp, listening: socket.socket, connections: int) -> None:
+    async def _start_health(self, listening: socket.socket) -> str:
+        host, port = listening.getsockname()[:2]
+        site = monitoring.site(self._watch.health, self._measured.figures())
+        tls = None if is_loopback(host) else _tls_files(self._node.settings)
+        await self._listen("health", site, listening, monitoring.CONNECTIONS, tls)
+        return f"{'http' if tls is None else 'https'}://{_host(host)}:{port}"
+
+    async def _listen(
+        self,
+        name: str,
+        app: ASGIApp,
+        listening: socket.socket,
+        connections: int,
+        tls: tuple[Path, Path] | None,
+    ) -> None:
         listener = Listener(
             app,
             listening,
-            _tls_files(self._node.settings),
+            tls,
             limits=ConnectionLimits.of(connections, _BY_ADDRESS),
             proxies=self._proxies,
         )
         await listener.start()
+        self._connections[name] = listener.connections.__len__
         self._parts.push_async_callback(listener.close)
 
-    def _make_watch(self) -> Watch:
+    def _make_watch(self, disk: Disk, streams: AuditStreams) -> Watch:
         loop = asyncio.get_running_loop()
 
         def ready() -> None:
             loop.call_soon_threadsafe(self.swept.set)
 
         every = self._node.settings.number("retention.every_minutes") * 60.0
-        return Watch(self._node, every, ready=ready)
+        return Watch(self._node, every, ready=ready, low=disk.low, unstreamed=streams.late)
 
     async def _start_work(self, cloud: Cloud, queue: DurableQueue, watch: Watch) -> None:
         def begin() -> None:

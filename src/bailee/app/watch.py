@@ -9,14 +9,15 @@ Rows: R5.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from bailee.app import promise
 from bailee.app.promise import Reason, ServerStanding
+from bailee.app.said import to_stderr
 from bailee.app.schedule import Schedule
 from bailee.clock import Ticks, ticks
 from bailee.errors import BaileeError
@@ -24,7 +25,6 @@ from bailee.health import Health
 from bailee.lasting import Lasting
 from bailee.node.node import Node
 from bailee.node.sweeping import SEALING, NodeSweep
-from bailee.shown import line
 
 _EVERY: Final = 5.0
 _QUIET: Final = 10.0  # that a start may take before it says what it waits for
@@ -32,11 +32,13 @@ _QUIET: Final = 10.0  # that a start may take before it says what it waits for
 Say = Callable[[str], None]
 
 
-def to_stderr(text: str) -> None:
-    """Say something to whoever runs the server."""
-    with suppress(OSError, ValueError):  # nobody reads it
-        sys.stderr.write(line(text, 2000) + "\n")
-        sys.stderr.flush()
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How many sweeps there were, and how many keys of epochs and rows of sessions went."""
+
+    sweeps: int = 0
+    keys: int = 0
+    sessions: int = 0
 
 
 class Watch:
@@ -55,20 +57,30 @@ class Watch:
         say: Say = to_stderr,
         ready: Callable[[], None] = lambda: None,
         ticking: Ticks = ticks,
+        low: Callable[[], bool] = lambda: False,
+        unstreamed: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`every`: seconds between sweeps. `ready` is called once, when the first sweep has done
-        what it is for, in another thread.
+        what it is for, in another thread. `low`, `unstreamed`: as `ServerStanding` has them, asked
+        on any thread.
         """
         self._node = node
         self._say = say
         self._ready = ready
         self._ticks = ticking
+        self._low = low
+        self._unstreamed = unstreamed
+        self._draining = False
+        self.done = Done()
+        """What the sweeps have done since the start; replaced as a whole, on the schedule's thread.
+        """
         self.schedule = Schedule(node.sweeping, node.clock, every, self._swept, ticking=ticking)
         self._began = ticking()
         self._begun = False  # set by the watch's thread or the schedule's, whichever sees it first
         # These are the watch's thread's to change; `health` reads them on any.
         self._rotation_since: float | None = None
         self._overdue = 0
+        self._keyring = True
         self._threads: list[Lasting] = []
         self._ended: set[str] = set()  # threads that had ended when last looked at
         self._again: set[str] = set()  # those that had the time before, too
@@ -86,6 +98,10 @@ class Watch:
         """Watch these threads too: what the node has are watched anyway. Before `start`."""
         self._threads += threads
 
+    def drain(self) -> None:
+        """The server is about to stop: from now on it is not ready. On any thread."""
+        self._draining = True
+
     def stop(self) -> None:
         """Stop both; the sweep that runs comes to its end, ten seconds at most."""
         self._ending.set()
@@ -101,6 +117,7 @@ class Watch:
             tuple(reason for reason in found if reason not in promise.ALERTS),
             tuple(self._node.sweeping.failing),
             tuple(reason for reason in found if reason in promise.ALERTS),
+            {reason: promise.IN_WORDS[reason] for reason in found},
         )
 
     def look(self) -> None:
@@ -111,11 +128,11 @@ class Watch:
         self._look_at_rotation()
         self._look_at_requests()
         slow = self._ticks() - self._began > _QUIET
-        found = tuple(
-            reason
-            for reason in promise.reasons(self._standing())
-            if slow or reason is not Reason.STARTING
-        )
+        left_out = {Reason.DRAINING}  # which it was told to
+        if not slow:
+            left_out.add(Reason.STARTING)
+        standing = promise.reasons(self._standing())
+        found = tuple(reason for reason in standing if reason not in left_out)
         before, self._reasons = self._reasons, found
         if {Reason.SWEEP_LATE, Reason.ROTATION_LATE} & (set(found) - set(before)):
             self.schedule.sweep_soon()  # from then on it is tried again as any that failed
@@ -146,6 +163,10 @@ class Watch:
             lasting=not self._again,
             unwitnessed=self._node.cosigning.unwitnessed(),
             overdue=self._overdue,
+            draining=self._draining,
+            keyring=self._keyring,
+            low=self._low(),
+            unstreamed=self._unstreamed(),
         )
 
     def _look_at_threads(self) -> None:
@@ -159,7 +180,9 @@ class Watch:
         try:
             due = self._node.vault.rotation_due(self._node.clock())
         except BaileeError:
+            self._keyring = False
             return  # what it was counts on
+        self._keyring = True
         if not due:
             self._rotation_since = None
         elif self._rotation_since is None:
@@ -177,6 +200,10 @@ class Watch:
 
     def _swept(self, done: NodeSweep) -> None:
         """A sweep has ended: say what fails from now on, and what no longer does."""
+        before, swept = self.done, done.sessions
+        self.done = Done(
+            before.sweeps + 1, before.keys + swept.keks, before.sessions + swept.sessions
+        )
         if done.kept or done.sessions.waits:
             self._begin()
         failing = {

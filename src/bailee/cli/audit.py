@@ -11,7 +11,7 @@ import typer
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
 from bailee.cli.proofs import OutOption, put, put_proof
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several
 from bailee.cli.remains import erasure
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import CODES, InputError
@@ -209,6 +209,43 @@ def _of_copy(place: str, keys: list[str] | None, policy: Path | None, before: st
         remembered = None if before is None else before.encode()
         checked = Check(files, trust, remembered, entries).run()
     return fields(plain(checked))
+
+
+stream_app = typer.Typer(help="Where the record is delivered to.", no_args_is_help=True)
+app.add_typer(stream_app, name="stream")
+
+
+@stream_app.callback()
+def _stream_group() -> None:
+    pass
+
+
+@stream_app.command("status")
+def stream_status(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """How the delivery to each address of the settings audit.* goes: how much waits, and why."""
+    with reporting():
+        found = ask_several(home, "audit.streams")
+        if as_json:
+            print_json(found)
+            return
+        if not found:
+            say("The record is delivered nowhere: no setting audit.* names an address.")
+            return
+        rows = [
+            (
+                one["sink"],
+                one["where"],
+                one["next"],
+                one["waiting"],
+                one["delivered"],
+                one["failures"],
+                one["problem"] or "",
+            )
+            for one in found
+        ]
+        columns = ("to", "address", "next leaf", "waiting", "delivered", "failures", "problem")
+        right = ("next leaf", "waiting", "delivered", "failures")
+        console().print(table(columns, rows, right=right))
 
 
 def _say_witnesses(found: Fields, *, err: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, data
 
@@ -36,6 +36,16 @@ audit_leaves = Table(
 """Which leaf of the tree an entry is, counted from 0, and the salt of its commitment. `digest`: the
 commitment to what is sealed of it, whose own salt lies in `sealed_salt`, sealed as that is. A
 trigger lets `sealed_salt` be emptied, and nothing else be changed."""
+
+audit_positions = Table(
+    "audit_positions",
+    data,
+    Column("sink", String, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""How far the record was delivered, by where to: `next` is the first leaf that was not, or is not
+known to be."""
 
 UNSEALED: Final = "?"
 """`whose` of an entry from before particulars were sealed, until the next start seals them."""

@@ -26,7 +26,16 @@ class SocketCarrier:
     The gateway makes it for a client's connection; all its methods are called on the loop's thread.
     """
 
-    __slots__ = ("_began", "_client", "_connection", "_gateway", "_pool", "_task", "exchange")
+    __slots__ = (
+        "_answered",
+        "_began",
+        "_client",
+        "_connection",
+        "_gateway",
+        "_pool",
+        "_task",
+        "exchange",
+    )
 
     def __init__(
         self,
@@ -38,6 +47,7 @@ class SocketCarrier:
         self.exchange = exchange
         exchange.held.give_up = self._give_up
         self._began = time.perf_counter()
+        self._answered = -1.0  # seconds until the upstream's answer began
         self._gateway = gateway
         self._client = client
         self._pool = pool
@@ -61,6 +71,10 @@ class SocketCarrier:
         out = exchange.out
         while out:
             _DOES[out.pop(0)](self)
+
+    def answered(self) -> None:
+        """See `exchange.Carrier`."""
+        self._answered = time.perf_counter() - self._began
 
     def _give_up(self) -> None:
         self.exchange.give_up()
@@ -241,7 +255,9 @@ class SocketCarrier:
         self._gateway.served_unrecorded()
 
     def _say(self) -> None:
-        self._gateway.say(self.exchange.summary(self._now()))
+        summary = self.exchange.summary(self._now())
+        summary.first_byte = self._answered
+        self._gateway.say(summary)
 
     def _now(self) -> float:
         """In Unix seconds. The clock was asked when the exchange began: however it is set

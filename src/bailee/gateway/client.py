@@ -43,6 +43,7 @@ class Surroundings(Protocol):
     clock: Clock
     now: float
     elapsed: float
+    draining: bool
     closing: bool
     rounds: Rounds
     connections: Connections[ClientConnection]
@@ -232,7 +233,8 @@ class ClientConnection(ReadInTurns):
             self._reject(InputError(f"The request is not valid HTTP: {malformed}."))
             return False
         self._buffer = data[end:]
-        self.closes = not head.keep_alive or self._gateway.closing
+        gateway = self._gateway
+        self.closes = not head.keep_alive or gateway.draining or gateway.closing
         self._body = head.body() if head.has_body else None
         self._course.request(body=head.has_body)
         self._gateway.handle(self, head)
@@ -309,7 +311,9 @@ class ClientConnection(ReadInTurns):
     def finished(self) -> None:
         """The answer is complete."""
         self.carrier = None
-        self._do(self._course.answered(last=self.closes or self._gateway.closing))
+        gateway = self._gateway
+        last = self.closes or gateway.draining or gateway.closing
+        self._do(self._course.answered(last=last))
 
     def _do(self, then: Then) -> None:
         """Does what follows."""
@@ -401,7 +405,7 @@ class ClientConnection(ReadInTurns):
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
-        return self.carrier is None
+        return self.carrier is None and not self._course.waits
 
 
 _DOES: Final = (

@@ -481,6 +481,10 @@ class Carrier(Protocol):
 
     exchange: Exchange
 
+    def answered(self) -> None:
+        """The upstream's answer begins: whoever asks how long that took is told so."""
+        ...
+
     def carry(self) -> None:
         """Carries out what the exchange has said. May be called while it is carrying."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bailee.errors import InputError, UpstreamError
+from bailee.errors import InputError, StorageError, UpstreamError
 
 
 def redirects(status: int) -> UpstreamError:
@@ -12,6 +12,15 @@ def redirects(status: int) -> UpstreamError:
         code="upstream_protocol",
         hint="whoever runs this gateway: set the upstream's URL to the address that it ends at;"
         " a redirect is not passed on, since following it would carry prompt and key there",
+    )
+
+
+def about_to_stop() -> StorageError:
+    """Why nothing more is begun."""
+    return StorageError(
+        "The server is about to stop, and begins nothing more.",
+        code="draining",
+        hint="send it again: to another server, or in a moment",
     )
 
 

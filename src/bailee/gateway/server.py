@@ -44,7 +44,7 @@ from bailee.gateway.deciding import (
     not_passed,
     nowhere,
 )
-from bailee.gateway.failing import request_too_large
+from bailee.gateway.failing import about_to_stop, request_too_large
 from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import RequestHead
 from bailee.gateway.listening import Listening, bind, bind_local
@@ -104,6 +104,7 @@ class Gateway:
         )
         self.rounds = Rounds(self._soon, self._later, time.perf_counter)
         self.clients: set[ClientConnection] = set()
+        self.draining = False  # nothing more is begun
         self.closing = False
         self.now = 0.0  # the loop's time, as of the last tick
         self.elapsed = 0.0  # seconds between the last two ticks
@@ -186,6 +187,17 @@ class Gateway:
         self._listening.append(listening)
         listening.start()
 
+    async def drain(self, grace_seconds: float) -> None:
+        """Begins nothing more, and returns when what is under way has ended, or after so long at
+        the most. Whoever still asks is told to come again: a client that looks elsewhere needs an
+        answer for that. It listens until `close`.
+        """
+        self.draining = True
+        for client in tuple(self.clients):
+            if client.idle:
+                client.transport.close()
+        await self._until(lambda: all(client.idle for client in self.clients), grace_seconds)
+
     async def close(self, grace_seconds: float = 10.0) -> None:
         """Stops listening, lets exchanges end for `grace_seconds`, then ends them. Returns when
         every record that was begun is durable, or known not to be.
@@ -243,6 +255,10 @@ class Gateway:
             return
         where = route(head.method, head.target, websocket=head.websocket)
         client.api = where.api if isinstance(where, (GatewayRoute, RefusedRoute)) else Api.MESSAGES
+        if self.draining and isinstance(where, GatewayRoute):
+            self.refuse(client, head, about_to_stop(), where=where)
+            client.finished()
+            return
         caller, passthrough = None, False
         if isinstance(where, GatewayRoute):
             try:

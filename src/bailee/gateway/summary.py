@@ -31,6 +31,7 @@ class ExchangeSummary:
     `client` is a program's name of `CLIENTS`, `other`, or empty. `own`: on the client's own
     credential. `conversation`: it was one, which is what uses tokens. `metered`: what its answer
     used, where there was one. `upstream`: the name of the one that it went to, in the settings.
+    `first_byte`: seconds until the upstream's answer began, less than 0: it never did.
     """
 
     exchange_id: str
@@ -56,6 +57,7 @@ class ExchangeSummary:
     conversation: bool = False
     metered: Metered | None = None
     upstream: str = ""
+    first_byte: float = -1.0
 
 
 _METHODS: Final = {

@@ -148,6 +148,7 @@ class UpstreamConnection(ReadInTurns):
         self._keep_alive = head.keep_alive and head.delimited
         if head.idle is not None:
             self.keep = min(self._pool.limits.upstream_keep_alive, head.idle - _MARGIN)
+        carrier.answered()
         exchange.answer_head(head)
         return body, data
 

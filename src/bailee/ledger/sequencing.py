@@ -41,7 +41,7 @@ from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import SALT_BYTES, commitment, digest_of, payload
 from bailee.ledger.payload import written as written_moment
 from bailee.ledger.signing import signed, trusting
-from bailee.ledger.tlog import notes, tree
+from bailee.ledger.tlog import checkpoints, notes, tree
 from bailee.ledger.tlog.notes import Key, Note, Signer
 from bailee.ledger.tlog.tiles import WIDTH, Tiles, bundled, written
 from bailee.ledger.tlog.tree import Frontier
@@ -64,6 +64,9 @@ ACCEPTED: Final = ("home.older_accepted", "data")
 _LAST: Final = select(
     func.coalesce(func.max(audit_leaves.c.leaf), -1),
     func.coalesce(func.max(audit_leaves.c.number), 0),
+)
+_HOW_MANY_WAIT: Final = select(func.count()).where(
+    audit.c.number > select(func.coalesce(func.max(audit_leaves.c.number), 0)).scalar_subquery()
 )
 # By the driver itself, and the moment as a payload has it: what is made of a row here costs more
 # than to read it.
@@ -182,6 +185,18 @@ class Sequencer:
     def keys(self) -> tuple[Key, ...]:
         """The public keys under which the tree is signed, that of Ed25519 first."""
         return tuple(one.key for one in self._signers())
+
+    def sizes(self) -> tuple[int, int]:
+        """How many leaves the checkpoint has, and how many entries have no leaf yet.
+
+        Raises:
+            IntegrityError: the checkpoint is none.
+            StorageError: it, or the record, can't be read.
+        """
+        data = self.folder.read(CHECKPOINT)
+        size = 0 if data is None else checkpoints.read(notes.read(data).text).size
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return size, connection.execute(_HOW_MANY_WAIT).scalar_one()
 
     def finish(self) -> None:
         """Take up what this process has appended, if anything."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from bailee.auditing.streams import StreamStanding
 from bailee.cloud.sessions.log import Event
 from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.health import Ask
@@ -40,9 +41,11 @@ class RunningCloud(Protocol):
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What operations can ask of a running server besides its home: how it stands (`health`), to
-    have counted what waits to be (`measured`), and its cloud sessions.
+    have counted what waits to be (`measured`), its cloud sessions, and how the audit record's
+    streams go (`streams`).
     """
 
     health: Ask
     measured: Callable[[], None]
     cloud: RunningCloud
+    streams: Callable[[], list[StreamStanding]] = list

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bailee.accounts.roles import Permission
+from bailee.auditing.entries import Entries
+from bailee.auditing.streams import Positions, StreamStanding, left
 from bailee.errors import InputError, IntegrityError
 from bailee.ledger import Leaf
 from bailee.ledger.cosigning import WitnessStanding
@@ -112,6 +114,17 @@ def witness(asks: Asks, node: Node) -> Witnesses:
 
 
 @operation()
+def streams(asks: Asks, node: Node) -> list[StreamStanding]:
+    """How the audit record's delivery to each address goes; where no server runs, how far it has
+    come.
+    """
+    asks.require(node, Permission.AUDIT_READ)
+    if node.serving is not None:
+        return node.serving.streams()
+    return left(Entries(node.data), Positions(node.data, node.clock))
+
+
+@operation()
 def verify(asks: Asks, node: Node, *, since: str | None = None) -> CheckedLog:
     """Check the log and all entries, beside an earlier checkpoint if one is given.
 
@@ -143,6 +156,7 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "audit.show": show,
     "audit.checkpoint": checkpoint,
     "audit.witness": witness,
+    "audit.streams": streams,
     "audit.verify": verify,
     "audit.proof": proof,
 }

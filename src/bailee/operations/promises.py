@@ -40,11 +40,12 @@ class KeptPromises:
 def promises(asks: Asks, node: Node) -> KeptPromises:
     """Whether each promise is kept now, and how that is known."""
     asks.require(node, Permission.RETENTION_READ)
-    facts = _found(node, asks.due)
+    facts = found(node, asks.due)
     return KeptPromises(facts.now, facts.server, judged(facts))
 
 
-def _found(node: Node, now: datetime) -> PromiseFacts:
+def found(node: Node, now: datetime) -> PromiseFacts:
+    """What is found of a home at `now`. Whoever shows it has asked whether it may."""
     health = None if node.serving is None else node.serving.health()
     before = now - GRACE
     receipts = node.vault.receipts
@@ -98,8 +99,8 @@ def _unasked(node: Node) -> int:
 def _verified(node: Node) -> tuple[datetime, int] | None:
     """When the whole home was checked last, and how much was found damaged."""
     for entry in node.ledger.latest(1, kind=VERIFIED):
-        found = entry.body.get("damaged")
-        return entry.at, found if isinstance(found, int) else 0
+        count = entry.body.get("damaged")
+        return entry.at, count if isinstance(count, int) else 0
     return None
 
 

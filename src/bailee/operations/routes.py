@@ -130,6 +130,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "audit.show": Route("GET", "/audit/entries/{number}"),
     "audit.checkpoint": Route("GET", "/audit/checkpoint"),
     "audit.witness": Route("POST", "/audit/witnessing"),
+    "audit.streams": Route("GET", "/audit/streams"),
     "audit.verify": Route("POST", "/audit/verification"),
     "audit.proof": Route("GET", "/audit/proofs/{id}"),
     # The home

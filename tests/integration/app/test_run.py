@@ -27,6 +27,9 @@ class Starting:
     async def __aexit__(self, *_exception: object) -> None:
         self.closed = True
 
+    async def drain(self) -> None:
+        """See `Server`."""
+
 
 @pytest.mark.row("R5")
 @pytest.mark.parametrize("sweeps", [True, False])

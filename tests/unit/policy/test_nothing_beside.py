@@ -30,7 +30,9 @@ WHERE: Final = _names(
     bedrock.url bedrock.region vertex.url openai.url openai.key_env google.url google.key_env
     azure.url azure.key_env foundry.url foundry.key_env ledger.witnesses policy.document
     keyring.root keyring.token_env keyring.token_file keyring.pin_env keyring.pin_file keyring.url
-    cloud.image requests.contact requests.authority
+    cloud.image requests.contact requests.authority health.listen audit.file audit.syslog
+    audit.http audit.http_token_file audit.otlp audit.otlp_token_file audit.webhook
+    audit.webhook_kinds audit.webhook_secret_file log.format
     """
 )
 """Addresses, files, credentials, and what a thing is to be run on."""
@@ -44,7 +46,7 @@ HOW_MUCH: Final = _names(
     telemetry.errors_per_account feedback.rate_per_account_kb feedback.reports_per_account
     keys.per_person keys.per_account keys.in_all cloud.capacity cloud.warm cloud.waiting
     cloud.per_account cloud.memory_mb cloud.cpus cloud.disk_mb cloud.processes cloud.minutes
-    cloud.idle_minutes cloud.linger_minutes
+    cloud.idle_minutes cloud.linger_minutes gateway.drain_seconds audit.file_mb audit.file_keep
     """
 )
 """Bounds of a service on a machine. Past one something is refused; nothing is kept or sent by it
