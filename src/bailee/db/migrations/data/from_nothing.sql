@@ -592,7 +592,7 @@ CREATE TABLE usage_windows (
 	start BIGINT NOT NULL, 
 	requests BIGINT NOT NULL, 
 	tokens BIGINT NOT NULL, 
-	money BIGINT NOT NULL, 
+	money BIGINT NOT NULL, mac BLOB, 
 	CONSTRAINT pk_usage_windows PRIMARY KEY (scope, subject, span, start)
 );
 
@@ -602,7 +602,7 @@ CREATE TABLE usage_reservations (
 	subject VARCHAR NOT NULL, 
 	until BIGINT NOT NULL, 
 	tokens BIGINT NOT NULL, 
-	money BIGINT NOT NULL, 
+	money BIGINT NOT NULL, again BIGINT, 
 	CONSTRAINT pk_usage_reservations PRIMARY KEY (id, scope, subject)
 );
 
@@ -753,6 +753,47 @@ CREATE TABLE usage_counts (
 	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, team, key_id, client, model, channel, upstream, own)
 );
 
+CREATE TABLE session_words (
+	session_id VARCHAR NOT NULL, 
+	covers INTEGER NOT NULL, 
+	whole INTEGER NOT NULL, 
+	about BLOB NOT NULL, 
+	words BLOB NOT NULL, 
+	CONSTRAINT pk_session_words PRIMARY KEY (session_id), 
+	CONSTRAINT fk_session_words_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
+);
+
+CREATE TABLE person_requests (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	digest BLOB NOT NULL, 
+	person_id VARCHAR, 
+	erasure_id VARCHAR, 
+	sealed BLOB, 
+	opened_by VARCHAR NOT NULL, 
+	handled_by VARCHAR NOT NULL, 
+	received_at DATETIME NOT NULL, 
+	due_at DATETIME NOT NULL, 
+	extended_at DATETIME, 
+	exported_at DATETIME, 
+	answered_at DATETIME, 
+	closed_at DATETIME, 
+	expires_at DATETIME, 
+	clause VARCHAR, 
+	document VARCHAR, 
+	mac BLOB, 
+	CONSTRAINT pk_person_requests PRIMARY KEY (id)
+);
+
+CREATE TABLE auditors (
+	person_id VARCHAR NOT NULL, 
+	since DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_auditors PRIMARY KEY (person_id), 
+	CONSTRAINT fk_auditors_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
 CREATE TABLE audit_positions (
 	sink VARCHAR NOT NULL, 
 	next BIGINT NOT NULL, 
@@ -775,6 +816,10 @@ CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NE
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' AND NOT (NEW.sealed IS NULL AND NEW.number IS OLD.number AND NEW.at IS OLD.at AND NEW.kind IS OLD.kind AND NEW.subject IS OLD.subject AND NEW.body IS OLD.body AND NEW.whose IS OLD.whose) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+
+CREATE TRIGGER auditors_mac_insert AFTER INSERT ON auditors BEGIN UPDATE auditors SET mac = row_mac(CAST(printf('auditors/1,%Q,%Q', NEW."person_id", NEW."since") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER auditors_mac_update AFTER UPDATE OF "person_id", "since" ON auditors WHEN OLD.mac IS row_mac(CAST(printf('auditors/1,%Q,%Q', OLD."person_id", OLD."since") AS BLOB)) BEGIN UPDATE auditors SET mac = row_mac(CAST(printf('auditors/1,%Q,%Q', NEW."person_id", NEW."since") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER cloud_holdings_mac_insert AFTER INSERT ON cloud_holdings BEGIN UPDATE cloud_holdings SET mac = row_mac(CAST(printf('cloud_holdings/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."session_id", NEW."data_class", NEW."period", NEW."clause", NEW."document", NEW."expires_at", NEW."pieces", NEW."bytes") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -886,6 +931,14 @@ CREATE INDEX ix_organisations_created_at ON organisations (created_at, id);
 
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
+CREATE INDEX ix_person_requests_digest ON person_requests (digest);
+
+CREATE INDEX ix_person_requests_due_at ON person_requests (due_at);
+
+CREATE INDEX ix_person_requests_expires_at ON person_requests (expires_at);
+
+CREATE INDEX ix_person_requests_person_id ON person_requests (person_id);
+
 CREATE INDEX ix_persons_created_at ON persons (created_at, id);
 
 CREATE INDEX ix_receipt_owners_latest ON receipt_owners (owner, requested_at DESC, receipt_id);
@@ -968,6 +1021,10 @@ CREATE TRIGGER passkeys_mac_insert AFTER INSERT ON passkeys BEGIN UPDATE passkey
 
 CREATE TRIGGER passkeys_mac_update AFTER UPDATE OF "id", "person_id", "public_key", "sign_count", "name", "created_at", "last_used_at" ON passkeys WHEN OLD.mac IS row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(OLD."id"), OLD."person_id", quote(OLD."public_key"), OLD."sign_count", quote(OLD."name"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
+CREATE TRIGGER person_requests_mac_insert AFTER INSERT ON person_requests BEGIN UPDATE person_requests SET mac = row_mac(CAST(printf('person_requests/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."state", quote(NEW."digest"), NEW."person_id", NEW."erasure_id", quote(NEW."sealed"), NEW."opened_by", NEW."handled_by", NEW."received_at", NEW."due_at", NEW."extended_at", NEW."exported_at", NEW."answered_at", NEW."closed_at", NEW."expires_at", NEW."clause", NEW."document") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER person_requests_mac_update AFTER UPDATE OF "id", "kind", "state", "digest", "person_id", "erasure_id", "sealed", "opened_by", "handled_by", "received_at", "due_at", "extended_at", "exported_at", "answered_at", "closed_at", "expires_at", "clause", "document" ON person_requests WHEN OLD.mac IS row_mac(CAST(printf('person_requests/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."kind", OLD."state", quote(OLD."digest"), OLD."person_id", OLD."erasure_id", quote(OLD."sealed"), OLD."opened_by", OLD."handled_by", OLD."received_at", OLD."due_at", OLD."extended_at", OLD."exported_at", OLD."answered_at", OLD."closed_at", OLD."expires_at", OLD."clause", OLD."document") AS BLOB)) BEGIN UPDATE person_requests SET mac = row_mac(CAST(printf('person_requests/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."state", quote(NEW."digest"), NEW."person_id", NEW."erasure_id", quote(NEW."sealed"), NEW."opened_by", NEW."handled_by", NEW."received_at", NEW."due_at", NEW."extended_at", NEW."exported_at", NEW."answered_at", NEW."closed_at", NEW."expires_at", NEW."clause", NEW."document") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
 CREATE TRIGGER persons_mac_insert AFTER INSERT ON persons BEGIN UPDATE persons SET mac = row_mac(CAST(printf('persons/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."email_index"), quote(NEW."email"), NEW."password", NEW."operator", NEW."created_at", NEW."erased_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER persons_mac_update AFTER UPDATE OF "id", "email_index", "email", "password", "operator", "created_at", "erased_at" ON persons WHEN OLD.mac IS row_mac(CAST(printf('persons/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."email_index"), quote(OLD."email"), OLD."password", OLD."operator", OLD."created_at", OLD."erased_at") AS BLOB)) BEGIN UPDATE persons SET mac = row_mac(CAST(printf('persons/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."email_index"), quote(NEW."email"), NEW."password", NEW."operator", NEW."created_at", NEW."erased_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1041,6 +1098,10 @@ CREATE TRIGGER usage_limits_mac_update AFTER UPDATE OF "scope", "subject", "meas
 CREATE TRIGGER usage_models_mac_insert AFTER INSERT ON usage_models BEGIN UPDATE usage_models SET mac = row_mac(CAST(printf('usage_models/1,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."models") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER usage_models_mac_update AFTER UPDATE OF "scope", "subject", "models" ON usage_models WHEN OLD.mac IS row_mac(CAST(printf('usage_models/1,%Q,%Q,%Q', OLD."scope", OLD."subject", OLD."models") AS BLOB)) BEGIN UPDATE usage_models SET mac = row_mac(CAST(printf('usage_models/1,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."models") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER usage_windows_mac_insert AFTER INSERT ON usage_windows BEGIN UPDATE usage_windows SET mac = row_mac(CAST(printf('usage_windows/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."span", NEW."start", NEW."requests", NEW."tokens", NEW."money") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER usage_windows_mac_update AFTER UPDATE OF "scope", "subject", "span", "start", "requests", "tokens", "money" ON usage_windows WHEN OLD.mac IS row_mac(CAST(printf('usage_windows/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."scope", OLD."subject", OLD."span", OLD."start", OLD."requests", OLD."tokens", OLD."money") AS BLOB)) BEGIN UPDATE usage_windows SET mac = row_mac(CAST(printf('usage_windows/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."span", NEW."start", NEW."requests", NEW."tokens", NEW."money") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 

@@ -6,7 +6,7 @@ from alembic import op
 from bailee.db.metadata import Moment
 
 revision = "0090"
-down_revision = "0086"
+down_revision = "0089"
 
 
 def upgrade() -> None:
