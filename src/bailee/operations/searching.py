@@ -79,7 +79,7 @@ def search(
     )
     if as_staff:
         for one in found.found:
-            node.registry.staff.read(asks.actor, one.session.id, asks.why, whose=whose)
+            node.registry.staff.read(asks.actor, one.session.id, asks.why(node), whose=whose)
     rows = [one.session for one in found.found]
     known = summaries(asks, node, rows)
     items = [_shown(one, summary) for one, summary in zip(found.found, known, strict=True)]
