@@ -20,8 +20,7 @@ def render(line: Literal["data", "keys"]) -> str:
         engine = open_sqlite(Path(folder) / "made.db")
         with engine.begin() as connection:
             steps(connection, line)
-            tables = DECIDING if line == "data" else CHECKED
-            checks.install(connection, tables, renew=False)
+            checks.install(connection, DECIDING if line == "data" else CHECKED, renew=False)
             (revision,) = connection.execute(text("SELECT version_num FROM alembic_version")).one()
             made = connection.execute(
                 text("SELECT name, type, sql FROM sqlite_master WHERE sql <> '' ORDER BY rowid")

@@ -31,7 +31,7 @@ _UNKNOWN: Final[Noted] = {"rotated_at": EVER, "began_at": None, "destroyed_since
 
 
 @dataclass(frozen=True, slots=True)
-class Rotated:
+class RotationNote:
     """When the root was last rotated, when that or an unfinished rotation began (None: never), and
     whether any key was destroyed since.
     """
@@ -41,11 +41,15 @@ class Rotated:
     destroyed_since: bool
 
 
-def rotated(connection: Connection) -> Rotated:
+def rotated(connection: Connection) -> RotationNote:
     """What is noted of rotations."""
-    query = select(*(rotation.c[name] for name in Rotated.__slots__))
+    query = select(*(rotation.c[name] for name in RotationNote.__slots__))
     row = connection.execute(query.where(sound(rotation)).order_by(rotation.c.id)).first()
-    return Rotated(EVER, None, destroyed_since=True) if row is None else Rotated(**row._mapping)
+    return (
+        RotationNote(EVER, None, destroyed_since=True)
+        if row is None
+        else RotationNote(**row._mapping)
+    )
 
 
 def note(connection: Connection, table: Table, values: Noted) -> None:
