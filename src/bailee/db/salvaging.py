@@ -113,8 +113,10 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
         values = f"{into} VALUES ({', '.join('?' * len(listed))})"
         rows = _rows(old, name, set())
         new.executemany(values, rows if numbered else (row[1:] for row in rows))
+    there = {name for (name,) in new.execute("SELECT name FROM sqlite_schema")}
     for table, column, of in FOLLOW:
-        new.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT id FROM {of})")  # noqa: S608
+        if table in there:  # a home from before has not all of them
+            new.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT id FROM {of})")  # noqa: S608
     for _, sql in (one for one in schema if one[0] != "table"):
         new.execute(sql)
     new.execute("COMMIT")
