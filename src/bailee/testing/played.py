@@ -174,7 +174,7 @@ def play(
     seen, recording = Seen(), MemoryRecording(manual=True)
 
     def said(summary: ExchangeSummary) -> None:
-        seen.summaries.append(repr(replace(summary, seconds=0.0)))
+        seen.summaries.append(repr(replace(summary, seconds=0.0, first_byte=0.0)))
 
     played = PlayedGateway(recording, said, kept=kept)
     client, upstream = played.client, played.upstream
