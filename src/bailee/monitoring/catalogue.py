@@ -67,18 +67,18 @@ REASONS: Final = (
     "sealing_late", "thread_ended",
 )  # fmt: skip
 """Why a server is not ready: `app.promise.Reason`, without what it is ready with."""
-ALERTS: Final = ("unwitnessed", "disk_low", "audit_stream_late")
+ALERTS: Final = ("unwitnessed", "requests_overdue", "disk_low", "audit_stream_late")
 STEPS: Final = (
     "clock", "holds", "damaged holds", "deletions", "keys", "rows", "segments", "rotation",
     "receipts", "tombstones", "sealing", "moves", "kept by their person", "quarantine", "erasures",
     "marks", "egress", "answers", "snapshots", "datasets", "cloud", "survey", "reports",
-    "telemetry", "limits", "usage",
+    "telemetry", "limits", "usage", "requests",
 )  # fmt: skip
 """The steps of a sweep."""
 SINKS: Final = ("file", "syslog", "http", "otlp", "webhook")
 PROMISES: Final = (
     "recorded", "destroyed", "deleted", "erased", "unrecoverable", "followed", "asked", "sound",
-    "witnessed", "timely",
+    "witnessed", "timely", "answered",
 )  # fmt: skip
 LISTENERS: Final = ("gateway", "console", "ingest", "health")
 STORES: Final = ("data", "keyring", "vault", "work")

@@ -118,7 +118,7 @@ def streams(asks: Asks, node: Node) -> list[StreamStanding]:
     """How the audit record's delivery to each address goes; where no server runs, how far it has
     come.
     """
-    asks.require(node, Permission.AUDIT_READ)
+    asks.require(node, Permission.EVIDENCE_READ)
     if node.serving is not None:
         return node.serving.streams()
     return left(Entries(node.data), Positions(node.data, node.clock))

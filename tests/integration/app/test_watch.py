@@ -14,6 +14,7 @@ from bailee.app import promise
 from bailee.app.watch import Watch
 from bailee.errors import StorageError
 from bailee.lasting import Lasting
+from bailee.monitoring.catalogue import STEPS
 from bailee.telemetry.journal import Batch
 from bailee.testing import FakeTicks
 from bailee.vault.exchange import CapturedExchange
@@ -81,6 +82,12 @@ def test_ready_is_who_has_swept(watched: Watched) -> None:
     )
     watched.watch.look()
     assert [] == watched.said
+
+
+def test_each_step_of_a_sweep_has_its_figure(watched: Watched) -> None:
+    """A step that the figures do not know would not be seen to fail before it has failed."""
+    watched.place.node.sweep(watched.place.clock())
+    assert {note.name for note in watched.place.node.sweeping.notes()} == set(STEPS)
 
 
 def test_who_can_not_sweep_is_not_ready_and_says_why(watched: Watched) -> None:

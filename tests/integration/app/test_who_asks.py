@@ -92,6 +92,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "policy.activations", "promises", "clock.show",
         "retention.watch", "retention.report", "retention.damaged",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
+        "audit.streams",
     ),
     EVIDENCE,
 ) | dict.fromkeys(("receipts.key", "receipts.list"), frozenset(EVERYBODY - {"nobody"}))  # fmt: skip
