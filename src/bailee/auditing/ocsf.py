@@ -98,7 +98,8 @@ MAPPED: Final[Mapping[str, Mapped]] = {
     "group.gained": _UPDATED, "group.lost": _UPDATED,
     # people
     "person.created": _account(1), "person.operator": _account(_OTHER, Severity.MEDIUM),
-    "person.trainer": _account(_OTHER), "person.erased": _account(6),
+    "person.trainer": _account(_OTHER), "person.auditor": _account(_OTHER, Severity.MEDIUM),
+    "person.erased": _account(6),
     "person.passkey_added": _account(10), "person.passkey_removed": _account(11),
     "person.password_set": _account(3), "person.identity_bound": _account(_OTHER),
     "person.taken_over": _account(_OTHER, Severity.MEDIUM),
@@ -109,7 +110,13 @@ MAPPED: Final[Mapping[str, Mapped]] = {
     "workload.added": _CREATED, "workload.removed": _DELETED,
     # what somebody looked at
     "access.read": Mapped(EventClass.API_ACTIVITY, 2, Severity.MEDIUM),
+    "sessions.searched": Mapped(EventClass.API_ACTIVITY, 2, Severity.MEDIUM),
     "remains.search_begun": _CALLED_READ, "remains.searched": _CALLED_READ, "hold.read": _READ,
+    # people's requests about their own data
+    "request.opened": _CREATED, "request.extended": _UPDATED, "request.looked": _CALLED_READ,
+    "request.exported": _STORE_READ, "request.held": _UPDATED, "request.erased": _UPDATED,
+    "request.answered": _UPDATED, "request.refused": _UPDATED, "request.closed": _DELETED,
+    "request.expired": _DESTROYED,
     # what is kept and destroyed
     "vault.quarantined": _FAULT, "vault.kept_as_bytes": _FAULT, "vault.torn": _FAULT,
     "vault.damaged": _GRAVE, "vault.expired_unsealed": _DESTROYED, "vault.unkept": _STORE_OTHER,
