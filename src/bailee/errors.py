@@ -87,6 +87,9 @@ CODES: Final[dict[str, Code]] = {
     "model_not_allowed": Code(
         403, "permission_error", 3, "The model is not among those that may be asked."
     ),
+    "not_set_up": Code(
+        409, "invalid_request_error", 2, "This server is not set up for it; trying again is no use."
+    ),
     "configuration": Code(500, "api_error", 2, "A setting, file or switch is wrong."),
     "home_in_use": Code(500, "api_error", 2, "Another process is using this home."),
     "policy_document": Code(400, "invalid_request_error", 1, "The policy document is not sound."),

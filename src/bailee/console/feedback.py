@@ -155,7 +155,7 @@ class FeedbackPages:
         try:
             return self._do(ask, feedback.draft, ask.path["report"])
         except InputError as error:
-            if error.code != "configuration":
+            if error.code != "not_set_up":
                 raise
             return None
 

@@ -242,6 +242,7 @@ def file(
     if not token:
         raise InputError(
             "there is no token to file issues with.",
+            code="not_set_up",
             hint="set feedback.github_token_env, or open the draft's address in a browser",
         )
     issue = _issue(node, report, repository)
@@ -298,6 +299,7 @@ def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.
     if not repository:
         raise InputError(
             "there is no repository to file issues in.",
+            code="not_set_up",
             hint="set feedback.repository to owner/name",
         )
     content = node.reports.open(report)

@@ -248,7 +248,7 @@ def test_what_is_not_set_up_to_file_issues_is_said_and_not_tried_again(site: Sit
     for verb, given in (("draft", {}), ("file", {"repository": "o/n"})):
         with pytest.raises(InputError) as refused:
             site.ask(f"feedback.{verb}", id=report, reason="matter 12", **given)
-        assert (400, True) == (refused.value.http_status, bool(refused.value.hint))
+        assert (409, True) == (refused.value.http_status, bool(refused.value.hint))
 
 
 @pytest.mark.row("F4")
