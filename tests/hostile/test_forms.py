@@ -158,12 +158,14 @@ def _built(bailee: Bailee) -> Town:
         "/admin/organisations", "/admin/organisations",
         {"name": "Acme", "plan": "team", "owner": "ada@x.example"},
     )  # fmt: skip
+    person.submit("/settings/privacy", "/settings/requests", {"kind": "access"})
     parts = {
         "organisation": here.url.rpartition("/")[2],
         "session": bailee.json("sessions", "list")[0]["id"],
         "person": bailee.json("person", "list")[0]["person"], "exchange": "0", "side": "request",
         "report": "none", "reference": "none", "measure": "none", "issue": "none",
         "tile": "tile/0/000",
+        "request": bailee.json("requests", "list")[0]["request"], "language": "en", "form": "html",
     }  # fmt: skip
     at = urlsplit(console)
     assert at.port is not None

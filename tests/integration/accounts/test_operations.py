@@ -28,6 +28,7 @@ MAY: Mapping[str, set[str]] = {
     "person.show": {"operator", "mia"},
     "person.password": {"owner", "admin", "mia", "stranger"},  # each their own
     "person.trainer": {"operator"},
+    "person.auditor": {"operator"},
     "sign_ins.list": {"operator", "mia"},
     "sign_ins.end": {"operator", "mia"},
     "organisation.create": {"operator"},
@@ -86,6 +87,7 @@ class Stage:
             "person.show": {"id": self.person["mia"]},
             "person.password": {"new": "seven pear trees in a row"},
             "person.trainer": {"id": self.person["mia"]},
+            "person.auditor": {"id": self.person["mia"]},
             "sign_ins.list": {"id": self.person["mia"]},
             "sign_ins.end": {"id": self.person["mia"]},
             "organisation.create": {"name": "New", "plan": "api"},
