@@ -3,10 +3,11 @@
 Two keys of two accounts at one server: the neighbour asks small questions on eight connections,
 the attacker does one of `ATTACKS` from an address of its own. Beside a whole `bailee up` that
 records stands nginx with the limits that its manual gives for this (`limit_conn`, `limit_req`, by
-key). What counts is the ratio with and without the attacker, within a server: both were measured
-within the same minute, on the same core. Load and stub upstreams share the other core. The
-neighbour's questions go to an upstream of their own, and the attacker and its upstream, processes
-of their own, give way to them there: what is slower beside it is the server.
+key). What counts is the ratio with and without the attacker, within a server: they were measured in
+turn, `ROUNDS` times each within the same minute, on the same core, and the medians are compared.
+Load and stub upstreams share the other core. The neighbour's questions go to an upstream of their
+own, and the attacker and its upstream, processes of their own, give way to them there: what is
+slower beside it is the server.
 
 nginx takes nothing apart and keeps nothing: for what only costs who does, it shows what the load
 itself takes from the neighbour.
@@ -34,7 +35,8 @@ from typing import Final
 from bench.gateway import ROOT, _free_port, _ours, _running
 from bench.result import Line, Unavailable
 
-SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "4"))
+SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "2.5"))
+ROUNDS: Final = 3
 _CONNECTIONS: Final = 8
 _PAUSE: Final = 0.02  # seconds between an answer and the next question
 _ATTACKER: Final = ("127.0.0.2", 0)
@@ -244,17 +246,30 @@ async def measure(server: Server) -> dict[str, tuple[Measured, Measured]]:
     found: dict[str, tuple[Measured, Measured]] = {}
     await _neighbour(server)  # warm
     for name in ATTACKS:
-        alone = await _neighbour(server)
-        with _attacked(name, server):
-            beside = await _neighbour(server)
-        await asyncio.sleep(2)  # what the attack left is worked off
-        found[name] = (alone, beside)
+        without: list[Measured] = []
+        beside: list[Measured] = []
+        for _ in range(ROUNDS):
+            without.append(await _neighbour(server))
+            with _attacked(name, server):
+                beside.append(await _neighbour(server))
+            await asyncio.sleep(2)  # what the attack left is worked off
+        alone, attacked = found[name] = _middle(without), _middle(beside)
+        ratios = " ".join(f"{b.p99 / a.p99:.1f}" for a, b in zip(without, beside, strict=True))
         print(
-            f"{server.name:8} {name:40} {alone.per_second:7.0f} -> {beside.per_second:7.0f}/s  "
-            f"p99 {alone.p99:8.1f} -> {beside.p99:8.1f} ms  {beside.wrong} wrong",
+            f"{server.name:8} {name:40} {alone.per_second:7.0f} -> {attacked.per_second:7.0f}/s  "
+            f"p99 {alone.p99:8.1f} -> {attacked.p99:8.1f} ms ({ratios})  {attacked.wrong} wrong",
             flush=True,
         )
     return found
+
+
+def _middle(some: list[Measured]) -> Measured:
+    """The medians; of answers that were not right, all."""
+    return Measured(
+        statistics.median(one.per_second for one in some),
+        statistics.median(one.p99 for one in some),
+        sum(one.wrong for one in some),
+    )
 
 
 # -- the servers -----------------------------------------------------------------------------------

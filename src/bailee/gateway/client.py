@@ -22,7 +22,14 @@ from bailee.gateway.client_course import BODY, BUSY, HEAD, ClientCourse, Late, T
 from bailee.gateway.exchange import ClientCarrier
 from bailee.gateway.failing import request_late, request_too_large
 from bailee.gateway.handing_over import HandingOver
-from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
+from bailee.gateway.http1 import (
+    Body,
+    LengthBody,
+    Malformed,
+    RequestHead,
+    find_head_end,
+    parse_request_head,
+)
 from bailee.gateway.reading import ReadInTurns
 from bailee.gateway.recording import over_share
 from bailee.gateway.settings import GatewayLimits
@@ -124,6 +131,10 @@ class ClientConnection(ReadInTurns):
 
     def _whose(self) -> str:
         return self.account
+
+    def _goes_on(self, size: int) -> bool:
+        body = self._body
+        return isinstance(body, LengthBody) and body.left > size and self._course.state is BODY
 
     def _reads_on(self) -> None:
         self._course.heard = self._gateway.now
