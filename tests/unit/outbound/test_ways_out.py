@@ -43,6 +43,8 @@ NO_WAYS = {
 COMPARED = {"cli/setup.py": {"getaddrinfo"}}
 # Between the machines of a cluster, by TLS on both sides; no proxy stands there.
 CLUSTER = {"training/reaching.py": {"create_connection", "getaddrinfo"}}
+# A collector of the operator's own, by its address: syslog knows no proxy.
+SYSLOG = {"auditing/syslog.py": {"create_connection"}}
 # This machine's own: the gateway's socket, an emulator's, a runner's, what is listened on.
 HERE = {
     "app/cloud_serving.py": {"open_unix_connection"},
@@ -51,7 +53,7 @@ HERE = {
     "cloud/runners/runner.py": {"open_unix_connection"},
     "gateway/listening.py": {"getaddrinfo"},
 }
-LISTED = MAY | GATEWAY | NO_WAYS | COMPARED | CLUSTER | HERE
+LISTED = MAY | GATEWAY | NO_WAYS | COMPARED | CLUSTER | SYSLOG | HERE
 
 
 def ways(path: Path) -> set[str]:
