@@ -28,7 +28,9 @@ def test_a_start_over_content_that_asks_for_much(house: House) -> None:
         house.post(MANY_MESSAGES)
         house.post(unfolding("br"), content_encoding="br")
     after = house.killed()
-    assert after.cpu < plain.cpu + 3.0 and after.memory < plain.memory + 150, (plain, after)
+    # What is done behind meanwhile counts too: the busier the machine, the more of it.
+    assert after.cpu < plain.cpu + 6.0 and after.memory < plain.memory + 150, (plain, after)
+    assert after.loop < plain.loop + 1.0, (plain, after)
     house.settle()
     with house.within():
         pass
