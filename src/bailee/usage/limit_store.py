@@ -10,7 +10,9 @@ Rules kept here:
 * A reservation whose gateway was killed counts as used once its time is over: what it used is not
   known, and a limit is not to be got round by that.
 * A new limit counts what was used before it in its present window, from the counts by the hour. So
-  does one of whose window the row is not what was written (`db.checks`), or may be another's now.
+  does one of whose window the row is not what was written (`db.checks`), or may be another's now:
+  whether there is such a row is looked for at the first window that is missing, and by each sweep,
+  since it means to read them all.
 * A reservation whose numbers are not what was written holds nothing, and goes: a limit may be gone
   over by that one request.
 * A change of a limit or a list is an entry of the audit record in the same transaction.
@@ -66,6 +68,7 @@ from bailee.usage.limits import (
 _WHAT: Final = "the limits on what is used"
 _LASTS: Final = timedelta(hours=1)
 _KEPT: Final = timedelta(days=40)
+_MINUTES_KEPT: Final = timedelta(hours=1)
 LONGEST_LIST: Final = 300
 MOST_AMOUNT: Final = 10**15
 
@@ -125,6 +128,7 @@ class LimitStore:
         self._engine = engine
         self._ledger = ledger
         self._before = before
+        self._damaged: bool | None = None  # whether a window's row is; None: nobody has looked
         self.version = 0
 
     # -- what there is ---------------------------------------------------------------------------
@@ -237,19 +241,22 @@ class LimitStore:
     ) -> tuple[dict[Window, Used], list[Window]]:
         """What was used in windows, and which of them were counted anew."""
         found: dict[Window, Used] = {}
-        missing: list[Window] = []
+        anew: list[Window] = []
         for one in wanted:
-            query = select(usage_windows).where(*_same_window(one), sound(usage_windows))
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                missing.append(one)
-            else:
+            query = select(usage_windows, sound(usage_windows).label("sound"))
+            row = connection.execute(query.where(*_same_window(one))).one_or_none()
+            if row is not None and row.sound:
                 found[one] = Used(row.requests, row.tokens, row.money)
-        if not missing or connection.execute(_ANY_DAMAGED).first() is None:
-            return found, []
-        for one in missing:
-            found[one] = self._before(one.subject, *window_of(one.span, now))
-        return found, missing
+            elif row is not None or self._is_damaged(connection):
+                found[one] = self._before(one.subject, *window_of(one.span, now))
+                anew.append(one)
+        return found, anew
+
+    def _is_damaged(self, connection: Connection) -> bool:
+        """Whether some window's row is not what was written, as far as somebody has looked."""
+        if self._damaged is None:
+            self._damaged = connection.execute(_ANY_DAMAGED).first() is not None
+        return self._damaged
 
     def _reserve(self, connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
         limits = _limits(connection, asked.subjects)
@@ -286,8 +293,13 @@ class LimitStore:
     def sweep(self, now: datetime) -> Mapping[str, int]:
         """Remove windows that have long ended; how many."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            before = (now - _KEPT).timestamp()
-            gone = connection.execute(delete(usage_windows).where(usage_windows.c.start < before))
+            start, span = usage_windows.c.start, usage_windows.c.span
+            ended = or_(
+                start < (now - _KEPT).timestamp(),
+                and_(span == LimitSpan.MINUTE, start < (now - _MINUTES_KEPT).timestamp()),
+            )
+            gone = connection.execute(delete(usage_windows).where(ended))
+            self._damaged = connection.execute(_ANY_DAMAGED).first() is not None
         return {"usage_windows": gone.rowcount}
 
     def forget(self, whose: Owner) -> None:
