@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,11 +83,13 @@ class Server:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the neighbour saw: right answers a second, p99 in milliseconds, answers not right."""
+    """What the neighbour saw: right answers a second, p99 in milliseconds, and what else it got:
+    how many of each status and reason, or of no answer.
+    """
 
     per_second: float
     p99: float
-    wrong: int
+    wrong: Counter[str]
 
 
 def _head(key: str, *lines: str, path: str = "/v1/messages") -> bytes:
@@ -183,15 +186,14 @@ ATTACKS: Final = {
 # -- the neighbour ---------------------------------------------------------------------------------
 
 
-async def _asking(server: Server, end: float, taken: list[float]) -> int:
-    """One connection's questions until `end`; how many were not answered well."""
+async def _asking(server: Server, end: float, taken: list[float], wrong: Counter[str]) -> None:
+    """One connection's questions until `end`; into `wrong` what was not answered well."""
     request = _head(server.neighbour, f"content-length: {len(_BODY)}", path=_PATH) + _BODY
-    wrong = 0
     while time.monotonic() < end:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         except OSError:
-            wrong += 1
+            wrong["no connection"] += 1
             await asyncio.sleep(0.05)
             continue
         try:
@@ -202,26 +204,36 @@ async def _asking(server: Server, end: float, taken: list[float]) -> int:
                 async with asyncio.timeout(SECONDS * 2):
                     head = await reader.readuntil(b"\r\n\r\n")
                     length = int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0])
-                    await reader.readexactly(length)
+                    body = await reader.readexactly(length)
                 taken.append(time.perf_counter() - began)
                 await asyncio.sleep(_PAUSE)
                 if not head.startswith(b"HTTP/1.1 200"):
-                    wrong += 1
+                    wrong[_said(head, body)] += 1
                     break
-        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-            wrong += 1
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+            wrong[type(error).__name__] += 1
             taken.append(SECONDS * 2)
         finally:
             writer.transport.abort()
-    return wrong
+
+
+def _said(head: bytes, body: bytes) -> str:
+    """An answer's status, and why as far as it says."""
+    status = head[9:12].decode("ascii", "replace")
+    try:
+        error = json.loads(body)["error"]
+        return f"{status} {error.get('code') or error.get('type')}: {error.get('message')}"
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return status
 
 
 async def _neighbour(server: Server) -> Measured:
     taken: list[float] = []
     end = time.monotonic() + SECONDS
-    wrong = sum(await asyncio.gather(*(_asking(server, end, taken) for _ in range(_CONNECTIONS))))
+    wrong: Counter[str] = Counter()
+    await asyncio.gather(*(_asking(server, end, taken, wrong) for _ in range(_CONNECTIONS)))
     p99 = statistics.quantiles(taken, n=100)[98] if len(taken) > 1 else SECONDS * 2
-    return Measured((len(taken) - wrong) / SECONDS, p99 * 1000, wrong)
+    return Measured((len(taken) - wrong.total()) / SECONDS, p99 * 1000, wrong)
 
 
 @contextlib.contextmanager
@@ -257,7 +269,8 @@ async def measure(server: Server) -> dict[str, tuple[Measured, Measured]]:
         ratios = " ".join(f"{b.p99 / a.p99:.1f}" for a, b in zip(without, beside, strict=True))
         print(
             f"{server.name:8} {name:40} {alone.per_second:7.0f} -> {attacked.per_second:7.0f}/s  "
-            f"p99 {alone.p99:8.1f} -> {attacked.p99:8.1f} ms ({ratios})  {attacked.wrong} wrong",
+            f"p99 {alone.p99:8.1f} -> {attacked.p99:8.1f} ms ({ratios})  "
+            f"{attacked.wrong.total()} wrong {dict(attacked.wrong) or ''}",
             flush=True,
         )
     return found
@@ -268,7 +281,7 @@ def _middle(some: list[Measured]) -> Measured:
     return Measured(
         statistics.median(one.per_second for one in some),
         statistics.median(one.p99 for one in some),
-        sum(one.wrong for one in some),
+        sum((one.wrong for one in some), Counter()),
     )
 
 
@@ -353,7 +366,7 @@ def _lines(found: dict[str, dict[str, tuple[Measured, Measured]]]) -> list[Line]
 
 
 def _ratio(alone: Measured, beside: Measured) -> str:
-    wrong = f", {beside.wrong} unanswered" if beside.wrong else ""
+    wrong = f", {beside.wrong.total()} not answered" if beside.wrong else ""
     return (
         f"{beside.per_second / max(alone.per_second, 0.1):.2f} of the throughput, "
         f"p99 × {beside.p99 / max(alone.p99, 0.01):.1f} ({alone.p99:.1f} → {beside.p99:.1f} ms)"
