@@ -56,7 +56,9 @@ def read(body: bytes) -> Parts:
     if not isinstance(content, str):
         raise _not_a_report()
     sent = _object(content.encode("utf-8", "surrogatepass"))
-    found = {part: value for part, value in _parts(sent).items() if value not in _NOTHING}
+    found = {
+        part: value for part, value in _parts(_unanswered(sent)).items() if value not in _NOTHING
+    }
     if not found:
         raise InputError("the report is empty.", hint="say what happened, or add a part")
     for part, value in found.items():
@@ -76,6 +78,17 @@ def read(body: bytes) -> Parts:
 _NOTHING: Final[tuple[JSON, ...]] = (None, "", [], {})
 
 
+def _unanswered(sent: JsonObject) -> JsonObject:
+    """What was sent without a survey's answer, whether it lies beside the parts or within one."""
+    return {
+        name: {inner: v for inner, v in value.items() if not inner.startswith("survey")}
+        if isinstance(value, dict)
+        else value
+        for name, value in sent.items()
+        if not name.startswith("survey")
+    }
+
+
 def _parts(sent: Mapping[str, JSON]) -> Parts:
     environment = sent.get("environment")
     around: dict[str, JSON] = dict(environment) if isinstance(environment, dict) else {}
@@ -83,7 +96,7 @@ def _parts(sent: Mapping[str, JSON]) -> Parts:
     if not isinstance(environment, dict | None):
         conversation["environment"] = environment
     for name, value in sent.items():
-        if name in ("description", "errors", "environment") or name.startswith("survey"):
+        if name in ("description", "errors", "environment"):
             continue
         if name in _ENVIRONMENT and isinstance(value, str | int | float | bool):
             around[name] = value

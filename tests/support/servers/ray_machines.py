@@ -137,7 +137,9 @@ class RayMachines:
         raise OSError("the cluster does not begin")
 
     def _joined(self) -> None:
-        """Until both of its nodes are there."""
+        """Until both of its nodes are there. Ray gives a client's server half a minute to start; a
+        busy machine may take longer, and is asked again.
+        """
         said = f"""
 import ray, time
 ray.init({self.address!r}, log_to_driver=False)
@@ -149,7 +151,13 @@ else:
     raise SystemExit(1)
 """
         environment = clean_environment(self.folder, **self.environment)
-        subprocess.run([sys.executable, "-c", said], env=environment, check=True, timeout=300)
+        for _ in range(5):
+            asked = subprocess.run(
+                [sys.executable, "-c", said], env=environment, check=False, timeout=300
+            )
+            if asked.returncode == 0:
+                return
+        raise OSError("the cluster takes no client")
 
     def close(self) -> None:
         """End all of it."""

@@ -63,6 +63,16 @@ def test_every_object_is_kept_or_dropped_by_rule(content: dict[str, Any]) -> Non
 
 
 @pytest.mark.row("F1")
+@pytest.mark.parametrize("part", ["environment", "transcript", "errors", "lastApiRequest"])
+def test_a_survey_within_a_part_is_dropped(part: str) -> None:
+    """Wherever a client puts the answer, it is not kept beside who reports."""
+    within = {"survey": [], "survey_response": "good", "kept": "x"}
+    kept = read(sent({"description": "d", part: within}))
+    assert b"survey" not in pack(kept) and b"kept" in pack(kept)  # type: ignore[arg-type]
+    assert {"description": "d"} == read(sent({"description": "d", part: {"survey": "good"}}))
+
+
+@pytest.mark.row("F1")
 def test_each_part_can_be_left_out() -> None:
     """What our client sends comes back as it was, whichever parts are there."""
     whole: dict[str, Any] = {
