@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bailee import __version__
+from bailee.cli.examples import exemplify
 from bailee.cli.listing import OPTIONS, WHAT
 from bailee.cli.show import say
 
@@ -47,4 +48,5 @@ def made(places: Mapping[str, str]) -> typer.Typer:
             program.add_typer(command, name=name)
         else:
             program.command(name, **getattr(module, "HOW", {}))(command)
+    exemplify(program)
     return program

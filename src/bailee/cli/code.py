@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from bailee.cli.coding import CodeCommandLine, work
+from bailee.cli.examples import ExemplifiedCommand
 
 
-class CodeCommand(TyperCommand):
+class CodeCommand(ExemplifiedCommand):
     """Lets `--resume` and `-p` stand without a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -82,10 +82,7 @@ def open_(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Open a request that came by mail, or, with --key, one's own.
-
-    Example: bailee requests open erasure --email ada@example.org --as you@example.com
-    """
+    """Open a request that came by mail, or, with --key, one's own."""
     with reporting():
         at = None if received is None else received.replace(tzinfo=UTC).isoformat()
         given = {"kind": kind.value, "email": email, "received": at, "said": said}

@@ -61,8 +61,6 @@ def list_sessions(
 ) -> None:
     """The sessions that can be read now, latest first. With what they are told by (a title, the
     program, the folder's name) for whose they are: with your key.
-
-    Example: bailee sessions list --newest 20 --key "$BAILEE_API_KEY"
     """
     with reporting():
         most = newest if as_json else newest or _SHOWN
@@ -107,8 +105,6 @@ def search(
 
     What is another's needs its account and a reason; that it was searched goes on record, the words
     do not.
-
-    Example: bailee sessions search flaky heron test
     """
     with reporting():
         asked = {
