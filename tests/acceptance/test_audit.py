@@ -71,7 +71,7 @@ def test_a_client_of_the_format_follows_it_over_http(bailee: Bailee) -> None:
         found = opened(note, trusting([notes.key(signed["key"])]))
         log = Tiles(found.size, found.root_hash, fetch)
         entries = [e for n in range(-(-found.size // 256)) for e in log.entries(n)]
-        assert found.size == len(entries) == len(bailee.json("audit", "list", "--newest", "9999"))
+        assert found.size == len(entries) == len(bailee.json("audit", "list", "--limit", "9999"))
         followed.append((found, log))
         bailee.json("key", "create", "--plan", "pro", "--name", "more")
     (before, _), (after, log) = followed

@@ -369,5 +369,5 @@ def test_what_was_done_is_answered_by_a_whole_page(stage: Stage) -> None:
     assert {} == broken
     assert {"/settings/account/keys": 1, "/admin/people": 1} == shown
     assert not KEY.search(stage.operator.get("/admin/people").text)
-    made = stage.bailee.json("audit", "list", "--kind", "person.created", "--newest", "500")
+    made = stage.bailee.json("audit", "list", "--kind", "person.created", "--limit", "500")
     assert 2 == len(made)

@@ -79,7 +79,7 @@ def test_a_person_has_their_own_at_the_terminal(stage: Stage, tmp_path: Path) ->
     assert ["requested", "inaccessible", "key_destroyed"] == [one["state"] for one in said["steps"]]
     leaves = [one["leaf"] for one in said["steps"]]
     assert sorted(leaves) == leaves and len(set(leaves)) == 3
-    entries = {one["leaf"]: one for one in stage.bailee.json("audit", "list", "--newest", "999")}
+    entries = {one["leaf"]: one for one in stage.bailee.json("audit", "list", "--limit", "999")}
     assert {mine["subject"]} == {entries[leaf]["subject"] for leaf in leaves}
 
     file = tmp_path / "receipt.tlog-proof"

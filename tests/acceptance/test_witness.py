@@ -185,7 +185,7 @@ def test_a_home_is_cosigned_and_proves_it_to_who_asks_for_witnesses(tmp_path: Pa
         found = bailee.json("audit", "witness")
         assert (4, True) == (len(found["witnesses"]), found["quorum"])
         assert found["size"] == opened(ledger(bailee, "checkpoint"), trusted).size
-        newest = bailee.json("audit", "list", "--newest", "1")[0]["number"]
+        newest = bailee.json("audit", "list", "--limit", "1")[0]["number"]
         proof = tmp_path / "e.tlog-proof"
         assert 0 == bailee.run("audit", "prove", str(newest), "-o", str(proof)).returncode
         (tmp_path / "trust").write_text(f"{keys}{asked}")

@@ -8,6 +8,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
@@ -44,10 +45,15 @@ _StoredMb = Annotated[
 
 
 @app.command("list")
-def list_accounts(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+@narrowed("created")
+def list_accounts(
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """Every account, and whose it is."""
     with reporting():
-        found = list(ask_pages(home, "account.list"))
+        found = only.of(ask_pages(home, "account.list"))
         if as_json:
             print_json(found)
             return

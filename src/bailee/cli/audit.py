@@ -10,12 +10,14 @@ import typer
 
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.proofs import OutOption, put, put_proof
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several
 from bailee.cli.remains import erasure
-from bailee.cli.show import console, moment, print_json, say, table
+from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import CODES, InputError
 
+_SHOWN: Final = 100
 _DAMAGED: Final = CODES["tampered"].exit_status
 
 app = typer.Typer(help="The audit record.", no_args_is_help=True)
@@ -30,17 +32,19 @@ app.command()(erasure)
 
 
 @app.command("list")
+@narrowed("at", falls=True)
 def list_entries(
     kind: Annotated[str | None, typer.Option(help="Only this kind, as key.created.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only about this id.")] = None,
-    newest: Annotated[int, typer.Option(min=1, help="How many, counted from the end.")] = 100,
+    only: Narrowing = ALL,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """The latest entries, in order."""
+    """The latest entries, in order: 100 of them unless --limit says how many; as JSON, all."""
     with reporting():
         arguments = {"kind": kind, "subject": subject}
-        entries = [*ask_pages(home, "audit.list", arguments, most=newest)][::-1]
+        asked = ask_pages(home, "audit.list", arguments)
+        entries = only.of(asked, limit=None if as_json else _SHOWN)[::-1]
         if as_json:
             print_json(entries)
             return
@@ -57,6 +61,8 @@ def list_entries(
         ]
         columns = ("no.", "leaf", "at", "kind", "subject", "particulars")
         console().print(table(columns, rows, right=("no.", "leaf")))
+        if only.limit is None and len(entries) == _SHOWN:
+            note(f"The latest {_SHOWN}. More: --limit N; all: --json.")
 
 
 @app.command()

@@ -12,6 +12,7 @@ import typer
 from bailee.cli import cloud_git, cloud_image, cloud_network, cloud_show
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import (
     HomeOption,
     HomePlace,
@@ -113,16 +114,18 @@ def start(  # noqa: PLR0917 - each is an option
 
 
 @app.command("list")
+@narrowed("created", falls=True)
 def list_sessions(
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     key: KeyOption = None,
+    only: Narrowing = ALL,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """Cloud sessions, the latest first."""
     with reporting():
         arguments = {**_who(key), "state": state}
-        found = list(ask_pages(home, "cloud.list", arguments))
+        found = only.of(ask_pages(home, "cloud.list", arguments))
         if as_json:
             print_json(found)
             return

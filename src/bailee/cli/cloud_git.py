@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
@@ -66,12 +67,16 @@ def add(  # noqa: PLR0917 - each is an option
 
 
 @app.command("list")
+@narrowed("created")
 def list_connections(
-    account: AccountOption = None, as_json: JsonOption = False, home: PlaceOption = None
+    account: AccountOption = None,
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
 ) -> None:
     """The Git connections of an account, without their secrets."""
     with reporting():
-        found = ask_several(home, "cloud.git.list", whose(account))
+        found = only.of(ask_several(home, "cloud.git.list", whose(account)))
         if as_json:
             print_json(found)
             return

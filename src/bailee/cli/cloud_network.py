@@ -8,6 +8,7 @@ import typer
 
 from bailee.cli.cloud_git import AccountOption, whose
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, moment, print_json, say, table
 
@@ -40,12 +41,16 @@ def deny(
 
 
 @app.command("list")
+@narrowed("created")
 def list_entries(
-    account: AccountOption = None, as_json: JsonOption = False, home: PlaceOption = None
+    account: AccountOption = None,
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
 ) -> None:
     """The lists of an account."""
     with reporting():
-        found = ask_several(home, "cloud.network.list", whose(account))
+        found = only.of(ask_several(home, "cloud.network.list", whose(account)))
         if as_json:
             print_json(found)
             return

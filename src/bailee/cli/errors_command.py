@@ -8,6 +8,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 
@@ -17,14 +18,16 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 @app.command("list")
+@narrowed("last_seen", falls=True)
 def list_issues(
     state: Annotated[str | None, typer.Option(help="Only open, resolved or muted ones.")] = None,
+    only: Narrowing = ALL,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """The issues, the one that was seen last first."""
     with reporting():
-        issues = list(ask_pages(home, "errors.list", {"state": state}))
+        issues = only.of(ask_pages(home, "errors.list", {"state": state}))
         if as_json:
             print_json(issues)
             return

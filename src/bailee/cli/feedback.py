@@ -11,6 +11,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import AsOption, HomePlace, JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import InputError
@@ -58,17 +59,21 @@ def _place(arguments: dict[str, object], home: PlaceOption, console_at: str | No
 
 
 @app.command("list")
-def list_reports(
+@narrowed("received", falls=True)
+def list_reports(  # noqa: PLR0917 - each is an option
     state: Annotated[str | None, typer.Option(help="Only open, linked or closed ones.")] = None,
     key: KeyOption = None,
     console_at: ConsoleOption = None,
+    only: Narrowing = ALL,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """What you sent; without a key, what everybody sent, for triage. The latest first."""
     with reporting():
         arguments = {"state": state, **_asking(key)}
-        reports = list(ask_pages(_place(arguments, home, console_at), "feedback.list", arguments))
+        reports = only.of(
+            ask_pages(_place(arguments, home, console_at), "feedback.list", arguments)
+        )
         if as_json:
             print_json(reports)
             return

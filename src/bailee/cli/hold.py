@@ -8,6 +8,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import AsOption, JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, say, table, write_text
 
@@ -82,10 +83,15 @@ def release(
 
 
 @app.command("list")
-def list_holds(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+@narrowed("requested")
+def list_holds(
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """Every hold, released ones too."""
     with reporting():
-        holds = ask_several(home, "hold.list")
+        holds = only.of(ask_several(home, "hold.list"))
         if as_json:
             print_json(holds)
             return

@@ -9,6 +9,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
@@ -118,10 +119,15 @@ def told_once(made: Fields) -> None:
 
 
 @app.command("list")
-def list_keys(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+@narrowed("created")
+def list_keys(
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """Every key, without its secret."""
     with reporting():
-        keys = list(ask_pages(home, "key.list"))
+        keys = only.of(ask_pages(home, "key.list"))
         if as_json:
             print_json(keys)
             return

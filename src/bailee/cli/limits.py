@@ -9,6 +9,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
@@ -28,14 +29,16 @@ _Per = Annotated[str | None, typer.Option(help="minute, day, week or month (UTC)
 
 
 @app.command("list")
+@narrowed()
 def list_limits(
     of: Annotated[str | None, typer.Option(help="Whose; else all that you may see.")] = None,
+    only: Narrowing = ALL,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """The limits that hold, and how much of each is used."""
     with reporting():
-        found = ask_several(home, "usage.limits", {"of": of})
+        found = only.of(ask_several(home, "usage.limits", {"of": of}))
         if as_json:
             print_json(found)
             return

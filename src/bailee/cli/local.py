@@ -10,6 +10,7 @@ import typer
 from bailee.cli.days import end_of_day
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.show import console, moment, note, print_json, say, size, table, write_text
 from bailee.cli.surroundings import here
 from bailee.errors import InputError, StorageError
@@ -57,15 +58,19 @@ def in_words(until: datetime, now: datetime, kept: datetime | None = None) -> st
 
 
 @app.command("list")
+@narrowed("last_activity", falls=True)
 def list_sessions(
-    as_json: JsonOption = False, whose: WhoseOption = "bailee", settings: SettingsOption = None
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    whose: WhoseOption = "bailee",
+    settings: SettingsOption = None,
 ) -> None:
     """List the sessions that are kept here, and when each is forgotten."""
-    from bailee.cli.local_files import doubt, listed
+    from bailee.cli.local_files import ListedSession, doubt, listed
 
     with reporting("agent"):
         machine = _machine(settings)
-        found = listed(machine, _of(whose))
+        found = only.of_shown(listed(machine, _of(whose)), ListedSession.as_json)
         if as_json:
             print_json([one.as_json() for one in found])
             return

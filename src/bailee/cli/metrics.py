@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, moment, print_json, say, size, table
 
@@ -14,10 +15,15 @@ app = typer.Typer(help="Operational metrics.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_metrics(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+@narrowed("last")
+def list_metrics(
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """The measures of which something is kept."""
     with reporting():
-        rows = ask_several(home, "metrics.list")
+        rows = only.of(ask_several(home, "metrics.list"))
         if as_json:
             print_json(rows)
             return

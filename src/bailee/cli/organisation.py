@@ -15,6 +15,7 @@ import typer
 from bailee.cli import groups, workloads
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
@@ -77,10 +78,15 @@ def create(
 
 
 @app.command("list")
-def list_organisations(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+@narrowed("created")
+def list_organisations(
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """Every organisation."""
     with reporting():
-        found = list(ask_pages(home, "organisation.list"))
+        found = only.of(ask_pages(home, "organisation.list"))
         if as_json:
             print_json(found)
             return

@@ -12,6 +12,7 @@ import typer
 from bailee.cli import personal_data
 from bailee.cli.errors import reporting
 from bailee.cli.key import told_once
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
@@ -126,10 +127,15 @@ def password(
 
 
 @app.command("list")
-def list_people(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+@narrowed("created")
+def list_people(
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """Everybody; those who were erased without a name."""
     with reporting():
-        people = list(ask_pages(home, "person.list"))
+        people = only.of(ask_pages(home, "person.list"))
         if as_json:
             print_json(people)
             return

@@ -73,6 +73,7 @@ Ask = Callable[[str, Arguments], Iterator[Json]]
 """Carries out an operation: gives its items as they come."""
 
 _PATIENCE = 15.0
+_AT_FIRST: Final = 200  # items; most who list want the first
 _AT_ONCE: Final = 1000  # as many as a page may have
 
 
@@ -121,27 +122,22 @@ def ask_several(
 
 
 def ask_pages(
-    given: HomePlace | None,
-    operation: str,
-    arguments: Arguments | None = None,
-    *,
-    most: int | None = None,
+    given: HomePlace | None, operation: str, arguments: Arguments | None = None
 ) -> Iterator[Fields]:
-    """The items of all pages of a list, or at `most` so many, each page asked for when it is
-    reached.
+    """The items of all pages of a list, each page asked for when it is reached: who needs the first
+    items alone takes no more.
 
     Raises:
         BaileeError: what the operation raised; `not_found` when there is no home.
     """
     after: str | None = None
-    left = most
+    limit = _AT_FIRST
     with _reached(given) as ask:
-        while left is None or left > 0:
-            limit = _AT_ONCE if left is None else min(left, _AT_ONCE)
+        while True:
             asked = {**(arguments or {}), "limit": limit, "after": after}
             (page,) = map(fields, ask(operation, asked))
             yield from page.parts("items")
-            after, left = text(page["next"]), None if left is None else left - limit
+            after, limit = text(page["next"]), _AT_ONCE
             if not after:
                 return
 

@@ -15,6 +15,7 @@ import typer
 
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.private_files import write_private
 from bailee.cli.reach import (
     Arguments,
@@ -90,6 +91,7 @@ def open_(  # noqa: PLR0917 - each is an option
 
 
 @app.command("list")
+@narrowed("received")
 def list_requests(  # noqa: PLR0917 - each is an option
     every: Annotated[bool, typer.Option("--all", help="Answered ones too.")] = False,
     email: Annotated[
@@ -98,13 +100,14 @@ def list_requests(  # noqa: PLR0917 - each is an option
     ] = None,
     key: KeyOption = None,
     as_: AsOption = None,
+    only: Narrowing = ALL,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """The open requests; what is due first stands first."""
     with reporting():
         asked = _by({"all": every, "email": email}, key, as_)
-        found = [*ask_pages(home, "requests.list", asked)]
+        found = only.of(ask_pages(home, "requests.list", asked))
         if as_json:
             print_json(found)
             return

@@ -8,6 +8,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import HomePlace, JsonOption, PlaceOption, ask_one, ask_pages, ask_several
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import BaileeError
@@ -167,10 +168,11 @@ def shred(
 
 
 @app.command()
-def moves(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+@narrowed("requested", falls=True)
+def moves(only: Narrowing = ALL, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Sessions that follow a change of choice to their other period, and how far that has come."""
     with reporting():
-        found = [*ask_pages(home, "retention.moves")][::-1]
+        found = only.of(ask_pages(home, "retention.moves"))[::-1]
         if as_json:
             print_json(found)
             return
@@ -190,16 +192,18 @@ def moves(as_json: JsonOption = False, home: PlaceOption = None) -> None:
 
 
 @app.command()
+@narrowed("states.requested", falls=True)
 def receipts(
     subject: Annotated[
         str | None, typer.Option(help="Only for what has this id, or for this key.")
     ] = None,
+    only: Narrowing = ALL,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """What was destroyed, and how far that has come."""
     with reporting():
-        found = [*ask_pages(home, "retention.receipts", {"subject": subject})][::-1]
+        found = only.of(ask_pages(home, "retention.receipts", {"subject": subject}))[::-1]
         if as_json:
             print_json(found)
             return

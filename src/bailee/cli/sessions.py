@@ -13,6 +13,7 @@ import typer
 from bailee.cli.answers import Fields, fields
 from bailee.cli.days import end_of_day
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.own_key import KeyOption, own_key
 from bailee.cli.private_files import write_private
 from bailee.cli.reach import (
@@ -46,15 +47,9 @@ ReasonOption = Annotated[str | None, typer.Option(help="Why; it is recorded.", s
 
 
 @app.command("list")
+@narrowed("last_activity", falls=True)
 def list_sessions(
-    newest: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help=f"Only so many of the latest. Without: {_SHOWN}; as JSON, all.",
-            show_default=False,
-        ),
-    ] = None,
+    only: Narrowing = ALL,
     key: OwnOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -63,16 +58,16 @@ def list_sessions(
     program, the folder's name) for whose they are: with your key.
     """
     with reporting():
-        most = newest if as_json else newest or _SHOWN
-        sessions = list(ask_pages(home, "sessions.list", {"key": key}, most=most))
+        asked = ask_pages(home, "sessions.list", {"key": key})
+        sessions = only.of(asked, limit=None if as_json else _SHOWN)
         if as_json:
             print_json(sessions)
             return
         console().print(_told_table(sessions) if key else _table(sessions))
-        if newest is None and len(sessions) == _SHOWN:
+        if only.everything and len(sessions) == _SHOWN:
             (total,) = operate(home, "sessions.count", {"key": key})
             if whole(total) > _SHOWN:
-                note(f"The latest {_SHOWN} of {total}. More: --newest N; all: --json.")
+                note(f"The latest {_SHOWN} of {total}. More: --limit N; all: --json.")
         if said := being_filed(ask_one(home, "sessions.unfiled", {"key": key})):
             console().print(f"Being filed, and not in the list yet: {said}.", style="dim")
         for one in ask_several(home, "sessions.unkept", {"key": key}):
@@ -88,7 +83,7 @@ def list_sessions(
 def search(
     words: Annotated[list[str], typer.Argument(help="What was said: all of these words.")],
     *,
-    newest: Annotated[
+    limit: Annotated[
         int, typer.Option(min=1, max=1000, help="At most so many of the latest.")
     ] = 20,
     account: Annotated[
@@ -116,9 +111,9 @@ def search(
         found: list[Fields] = []
         searched = unindexed = 0
         after: str | None = None
-        while len(found) < newest:
-            limit = min(newest - len(found), _FOUND_AT_ONCE)
-            page = ask_one(home, "sessions.search", {**asked, "limit": limit, "after": after})
+        while len(found) < limit:
+            at_once = min(limit - len(found), _FOUND_AT_ONCE)
+            page = ask_one(home, "sessions.search", {**asked, "limit": at_once, "after": after})
             found += page.parts("items")
             searched += page.number("searched")
             unindexed += page.number("unindexed")
@@ -168,7 +163,7 @@ def _told_table(sessions: list[Fields]) -> Table:
 def _say_how_far(found: int, searched: int, unindexed: int, *, more: bool) -> None:
     sessions = "1 session" if searched == 1 else f"{searched} sessions"
     said = f"{found} found, in the newest {sessions}" if more else f"{found} found, in {sessions}"
-    note(f"{said}. More: --newest N." if more else f"{said}.")
+    note(f"{said}. More: --limit N." if more else f"{said}.")
     if unindexed:
         note(f"Of {unindexed} of these something can't be found yet; ask again in a minute.")
 

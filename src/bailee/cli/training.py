@@ -10,6 +10,7 @@ import typer
 
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, progress, say, size, table
 from bailee.clock import parse_moment
@@ -177,10 +178,16 @@ def withdrawals(
 
 
 @app.command()
-def exports(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
+@narrowed("began")
+def exports(
+    key: KeyOption = None,
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """What was exported, when, by whom, for what."""
     with reporting():
-        found = ask_several(home, "training.exports", _by(key))
+        found = only.of(ask_several(home, "training.exports", _by(key)))
         if as_json:
             print_json(found)
             return

@@ -8,6 +8,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import print_json, say
 from bailee.errors import InputError
@@ -58,12 +59,16 @@ def add(  # noqa: PLR0917 - each is an option
 
 
 @app.command("list")
+@narrowed()
 def list_accounts(
-    organisation: Organisation, as_json: JsonOption = False, home: PlaceOption = None
+    organisation: Organisation,
+    only: Narrowing = ALL,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
 ) -> None:
     """An organisation's."""
     with reporting():
-        found = ask_several(home, "workload.list", {"organisation": organisation})
+        found = only.of(ask_several(home, "workload.list", {"organisation": organisation}))
         if as_json:
             print_json(found)
             return
