@@ -12,6 +12,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.policy_options import DocumentOption, JsonOption, LanguageOption
+from bailee.cli.reach import PlaceOption
 from bailee.cli.show import console, print_json, say, table, write_file, write_text
 from bailee.cli.surroundings import here
 from bailee.client.obeying import settings_places
@@ -61,12 +62,32 @@ def doctor(  # noqa: PLR0917 - each is an option
     gateway: GatewayOption = None,
     document: DocumentOption = None,
     lang: LanguageOption = "en",
+    service: Annotated[
+        bool,
+        typer.Option(
+            "--service",
+            help="Check instead whether this machine is fit to serve the home: disk, clock, keys, "
+            "certificates, public names, upstreams, providers, sandbox, machines.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
+    home: PlaceOption = None,
 ) -> None:
-    """Check whether agents on this machine are under the settings that the policy compiles.
+    """Check whether agents on this machine are under the settings that the policy compiles; with
+    --service, whether the machine and what is around it are fit to serve. Changes nothing, and asks
+    outside without a credential.
 
-    Exit status 1: a value is absent, another, unknown, or can be changed by others than root.
+    Exit status 1: a value is absent, another, unknown, or can be changed by others than root; of
+    the service, something does not work.
     """
+    if service:
+        from bailee.cli.doctor import look
+
+        with reporting("server"):
+            well = look(home, words(lang, "terminal"), as_json=as_json)
+        if not well:
+            raise typer.Exit(1)
+        return
     with reporting():
         here()
         policy = load(document)

@@ -1,0 +1,87 @@
+"""`bailee doctor --service`: what is well with a machine that serves, and what is not."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from bailee import config
+from bailee.cli.reach import HomePlace, ask_one, ask_pages
+from bailee.cli.show import console, print_json, say, table
+from bailee.errors import BaileeError, InputError
+from bailee.home import find
+from bailee.words import Words
+
+if TYPE_CHECKING:
+    from bailee.app.doctor import MachineFinding
+
+_SHOWN: Final = {"well": "✓", "doubt": "!", "wrong": "✗", "unknown": "?"}
+_MOST: Final = 50  # organisations whose providers are asked
+
+
+def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
+    """Show every finding; whether nothing is wrong.
+
+    Raises:
+        InputError: a server elsewhere is named, or the settings can't be read.
+    """
+    from bailee.app.doctor import ExaminedHome, examine
+
+    if given is not None and given.address is not None:
+        raise InputError(
+            "doctor looks at the machine that it runs on.", hint="run it where the server runs"
+        )
+    home = find(None if given is None else given.folder, os.environ)
+    settings = config.load(home.settings_file, os.environ, {})
+    issuers = _issuers(given) if home.control_socket.exists() else []
+    found = list(examine(ExaminedHome(home, settings, os.environ, issuers)))
+    if as_json:
+        print_json([_as_json(one, said) for one in found])
+    else:
+        rows = [
+            (_SHOWN[one.health.value], said(f"doctor.check_{one.check}"), _told(one, said))
+            for one in found
+        ]
+        made = table(["", said("doctor.check"), said("doctor.found")], rows)
+        made.columns[-1].overflow = "fold"
+        console().print(made)
+        for one in found:
+            if hint := _hint(one, said):
+                say(f"{said(f'doctor.check_{one.check}')}: {hint}")
+        health = [one.health.value for one in found]
+        say(said("doctor.in_all", **{name: health.count(name) for name in _SHOWN}))
+    return all(one.health.value != "wrong" for one in found)
+
+
+def _issuers(given: HomePlace | None) -> list[str]:
+    """The addresses of organisations' providers, as a running server says them."""
+    found: list[str] = []
+    try:
+        for one, _ in zip(ask_pages(given, "organisation.list"), range(_MOST), strict=False):
+            shown = ask_one(given, "organisation.show", {"organisation": one["organisation"]})
+            if isinstance(shown.get("provider"), dict):
+                found.append(shown.part("provider").text("issuer"))
+    except BaileeError:  # a server that doesn't answer is a finding of its own
+        pass
+    return found
+
+
+def _told(one: MachineFinding, said: Words) -> str:
+    if one.error is not None:
+        return said.what(one.error)
+    return said(f"doctor.{one.said}", **one.values)
+
+
+def _hint(one: MachineFinding, said: Words) -> str:
+    if one.error is not None:
+        return one.error.hint or ""
+    return said(f"doctor.{one.hint}", **one.values) if one.hint else ""
+
+
+def _as_json(one: MachineFinding, said: Words) -> dict[str, object]:
+    return {
+        "check": one.check,
+        "health": one.health.value,
+        "found": _told(one, said),
+        "hint": _hint(one, said),
+    }
