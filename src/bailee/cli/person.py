@@ -11,6 +11,7 @@ import typer
 
 from bailee.cli import personal_data
 from bailee.cli.errors import reporting
+from bailee.cli.importing import import_
 from bailee.cli.key import told_once
 from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several
@@ -64,6 +65,9 @@ def create(  # noqa: PLR0917 - each is an option
                 note(f"{made['person']} chooses with it what they choose.")
             else:
                 note(f"{made['person']} has no account of their own, and goes with the membership.")
+
+
+app.command("import")(import_)
 
 
 @app.command()

@@ -97,7 +97,7 @@ def operate(
     Raises:
         BaileeError: what the operation raised; `not_found` when there is no home.
     """
-    with _reached(given, make=make) as ask:
+    with asking(given, make=make) as ask:
         yield from ask(operation, arguments or {})
 
 
@@ -132,7 +132,7 @@ def ask_pages(
     """
     after: str | None = None
     limit = _AT_FIRST
-    with _reached(given) as ask:
+    with asking(given) as ask:
         while True:
             asked = {**(arguments or {}), "limit": limit, "after": after}
             (page,) = map(fields, ask(operation, asked))
@@ -153,8 +153,8 @@ def _server(given: HomePlace | None) -> RemoteServer | None:
 
 
 @contextmanager
-def _reached(given: HomePlace | None, *, make: bool = False) -> Iterator[Ask]:
-    """A way to ask a home, several times if need be: it is opened once."""
+def asking(given: HomePlace | None, *, make: bool = False) -> Iterator[Ask]:
+    """A way to ask a home or server, several times if need be: it is opened once. See `operate`."""
     server = _server(given)
     if server is not None:
         yield lambda operation, arguments: server.ask(

@@ -35,6 +35,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     # People and organisations
     "person.list": Route("GET", "/people"),
     "person.create": Route("POST", "/people"),
+    "person.import": Route("POST", "/people/import"),
     "person.show": Route("GET", "/people/{id}"),
     "person.export": Route("GET", "/people/{id}/export"),
     "person.erase": Route("DELETE", "/people/{id}"),

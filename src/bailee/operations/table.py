@@ -31,6 +31,7 @@ from bailee.operations import (
     groups,
     holds,
     home,
+    importing,
     keeping,
     keys,
     organisations,
@@ -90,6 +91,7 @@ def perform(
 
 
 OPERATIONS: Final[Mapping[str, codec.Function]] = {
+    **importing.OPERATIONS,
     **people.OPERATIONS,
     **organisations.OPERATIONS,
     **groups.OPERATIONS,

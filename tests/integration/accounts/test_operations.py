@@ -11,7 +11,7 @@ import pytest
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
-from bailee.operations import choices, keys, organisations, people, sign_ins
+from bailee.operations import choices, importing, keys, organisations, people, sign_ins
 from support.clients.asking import perform
 
 OPERATOR = "operator"
@@ -24,6 +24,7 @@ EVERYBODY = {
 WITH_A_KEY = EVERYBODY - {"operator", "nobody"}
 MAY: Mapping[str, set[str]] = {
     "person.create": {"operator"},
+    "person.import": {"operator"},
     "person.list": {"operator"},
     "person.show": {"operator", "mia"},
     "person.password": {"owner", "admin", "mia", "stranger"},  # each their own
@@ -83,6 +84,7 @@ class Stage:
         self.mias_key = made["key_id"]
         self.arguments: dict[str, dict[str, object]] = {
             "person.create": {"email": "new@x.example", "plan": "free"},
+            "person.import": {"people": [{"email": "listed@x.example"}]},
             "person.list": {},
             "person.show": {"id": self.person["mia"]},
             "person.password": {"new": "seven pear trees in a row"},
@@ -154,7 +156,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_no_operation_is_without_a_rule_here() -> None:
     """Whoever adds one says who may ask for it."""
-    here = (people, organisations, choices, keys, sign_ins)
+    here = (people, importing, organisations, choices, keys, sign_ins)
     assert {name for one in here for name in one.OPERATIONS} == set(MAY)
 
 

@@ -15,6 +15,7 @@ from bailee.node import Node
 from bailee.operations import (
     choices,
     codec,
+    importing,
     keys,
     organisations,
     people,
@@ -100,6 +101,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
 
 ELSEWHERE = {
     *(one for one in people.OPERATIONS if one != "person.auditor"), *organisations.OPERATIONS,
+    *importing.OPERATIONS,
     *requests.OPERATIONS, *request_work.OPERATIONS,  # app/test_requests.py
     *choices.OPERATIONS, *keys.OPERATIONS, *sign_ins.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
