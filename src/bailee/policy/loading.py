@@ -45,9 +45,9 @@ def from_bytes(document: bytes, file: str | PurePath) -> Policy:
     """The policy of a document's bytes; `file` is its name in messages. Raises `Unsound`."""
     sound = read(document, file)
     if sound.sha256 not in PROVED:
-        from bailee.policy import proof
+        from bailee.policy import proof, rooms
 
-        found = list(proof.problems(sound))
+        found = [*proof.problems(sound), *rooms.problems(sound)]
         if found:
             raise Unsound(found)
     return Policy(sound)
