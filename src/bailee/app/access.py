@@ -45,8 +45,8 @@ class GatewayPolicyAccess:
         self._holding = holding
         self._upstreams = upstreams
         self._teams = teams
-        # The gateway's loop's alone. By document, plan, zero retention, and the region demanded.
-        self._roads: dict[tuple[str, str, bool, str], Roads | None] = {}
+        # The gateway's loop's alone. By both documents, plan, zero retention, the region demanded.
+        self._roads: dict[tuple[str, str, str, bool, str], Roads | None] = {}
         self._callers: dict[str, tuple[ApiKey, Account, InForce, Caller]] = {}
 
     def authenticate(self, presented: bytes) -> Caller | None:
@@ -55,7 +55,7 @@ class GatewayPolicyAccess:
         if found is None:
             return None
         key, account = found
-        now = self._holding.now
+        now = self._holding.of(account.organisation_id)
         held = self._callers.get(key.key_id)
         if held is not None and held[0] is key and held[1] is account and held[2] is now:
             return held[3]
@@ -93,7 +93,9 @@ class GatewayPolicyAccess:
         )
 
     def _reach_of(self, policy: Policy, key: ApiKey, account: Account) -> Reach | None:
-        which = policy.sha256, account.plan, key.zero_retention, account.residency or ANYWHERE
+        own = "" if policy.own is None else policy.own.sha256
+        residency = account.residency or ANYWHERE
+        which = policy.sha256, own, account.plan, key.zero_retention, residency
         if which not in self._roads:
             named = policy.document.labels["channel"]
             self._roads[which] = roads_of(
@@ -102,7 +104,7 @@ class GatewayPolicyAccess:
                 tuple(channel for channel in CHANNELS if channel in named),
                 plan=account.plan,
                 zero_retention=key.zero_retention,
-                residency=which[3],
+                residency=residency,
             )
         roads = self._roads[which]
         if roads is None:

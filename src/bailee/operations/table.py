@@ -34,6 +34,7 @@ from bailee.operations import (
     keeping,
     keys,
     organisations,
+    own_policies,
     people,
     policies,
     promises,
@@ -92,6 +93,7 @@ def perform(
 OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **people.OPERATIONS,
     **organisations.OPERATIONS,
+    **own_policies.OPERATIONS,
     **groups.OPERATIONS,
     **choices.OPERATIONS,
     **training.OPERATIONS,

@@ -56,6 +56,10 @@ class _State:
     made: dict[str, InForce] = field(default_factory=dict)
 
 
+HeldBy = Callable[[str | None], InForce]
+"""What holds for an organisation, or for who is of none (`PolicyHolder.of`)."""
+
+
 class PolicyHolder:
     """The policy that holds. A home has one, and whatever decides is given it. Read from any
     thread; `take` and `take_own` are called by what activates a document, once that is on disk, one

@@ -81,10 +81,15 @@ class OwnDocument:
         return tuple(one.clause for group in self.clauses.values() for one in group)
 
     def deciding(
-        self, action: str, seen: Combination, effect: str, retention: str | None, rooms: Sequence[Room]
+        self,
+        action: str,
+        seen: Combination,
+        effect: str,
+        retention: str | None,
+        rooms: Sequence[Room],
     ) -> Clause | None:
-        """The clause by which something is decided otherwise than the operator's document does, with
-        `effect` and, of what is kept, `retention`; None: the operator's decides.
+        """The clause by which something is decided otherwise than the operator's document does,
+        with `effect` and, of what is kept, `retention`; None: the operator's decides.
         """
         found = [one for one in self.clauses.get(action, ()) if one.holds(seen)]
         if not found:
@@ -99,7 +104,9 @@ class OwnDocument:
             return strictest.clause
         if periods.never_longer(strictest.days, retention) or not strictest.whole:
             return None
-        if any(one.has(seen) and periods.never_longer(strictest.days, one.at_most) for one in rooms):
+        if any(
+            one.has(seen) and periods.never_longer(strictest.days, one.at_most) for one in rooms
+        ):
             return strictest.clause
         return None
 
@@ -137,7 +144,9 @@ def read(
     for name in ACTIONS:
         if name not in OWN_ACTIONS and root.has(name):
             root.refuse(
-                name, f"{name} is not an organisation's to decide.", f"it has {', '.join(OWN_ACTIONS)}"
+                name,
+                f"{name} is not an organisation's to decide.",
+                f"it has {', '.join(OWN_ACTIONS)}",
             )
     root.finish()
     if not ids:
@@ -168,9 +177,7 @@ def unreadable(content: bytes, under: Document) -> OwnDocument:
     return OwnDocument(hashlib.sha256(content).hexdigest(), clauses, readable=False)
 
 
-def _clause(
-    table: Table, action: Action, space: Space, ids: set[str], before: bool
-) -> OwnClause:
+def _clause(table: Table, action: Action, space: Space, ids: set[str], before: bool) -> OwnClause:
     name = table.text("id")
     if _ID.fullmatch(name) is None or len(name) > _LONGEST_ID:
         table.refuse("id", f"{name[:80]!r} can't be an id here.", "like own.seven-days")
@@ -227,4 +234,3 @@ def _text(table: Table) -> Text:
             table.refuse(None, f"A text has more than {_LONGEST_TEXT} characters.")
     table.finish()
     return Text(given[0], given[-1])
-

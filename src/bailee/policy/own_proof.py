@@ -2,8 +2,8 @@
 
 What is looked for, with the sets of `space`:
 
-* a clause that is **laxer** somewhere than the clause of the operator's that decides there, unless a
-  room of their document is open for all of it;
+* a clause that is **laxer** somewhere than the clause of the operator's that decides there, unless
+  a room of their document is open for all of it;
 * a clause that breaks an **invariant** of theirs. What is stricter keeps those that say what is
   never to be, or at most. Those that say what always is, and for exactly how long, are said of the
   operator's own clauses, and bind an organisation's as an upper bound;

@@ -86,9 +86,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
     statements = tuple(
         _clause(table, None, None, heading_ids, ids) for table in root.tables("statement")
     )
-    rooms = tuple(
-        _room(table, spaces["retain"], heading_ids, ids) for table in _few(root, "room")
-    )
+    rooms = tuple(_room(table, spaces["retain"], heading_ids, ids) for table in _few(root, "room"))
     statements += tuple(one.clause for one in rooms)
     invariants = tuple(_invariant(table, spaces, ids) for table in _few(root, "invariant"))
     document = Document(

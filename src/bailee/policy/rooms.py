@@ -1,4 +1,4 @@
-"""How far a document lets organisations' own go beyond its clauses, and whether that is sound. Pure.
+"""How far a document lets organisations' own go beyond its clauses, and if that is sound. Pure.
 
 A room (`[[room]]`) lets an organisation have something kept longer than the clauses do, and nothing
 else. Rules kept here: a document is refused for a room that is open
