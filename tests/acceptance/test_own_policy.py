@@ -125,7 +125,7 @@ def test_what_it_refuses_is_refused_with_its_words(firm: Firm) -> None:
         urllib.request.urlopen(request, timeout=30)
     with other.value as answer:
         assert 403 == answer.code
-        assert "own.no-other" in answer.read().decode()
+        assert "Conversations alone. (clause own.no-other)" in answer.read().decode()
 
 
 @pytest.mark.row("R2")

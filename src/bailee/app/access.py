@@ -125,7 +125,10 @@ def _passage(policy: Policy, key: ApiKey, account: Account, kind: Kind, *, own: 
         unrecorded_routes=account.unrecorded_routes,
         cloud_session=key.scope == "cloud",
     )
-    return Passage(decision.effect == "allow", decision.clause)
+    allowed, clause = decision.effect == "allow", None
+    if not allowed and policy.own is not None and decision.document == policy.own.sha256:
+        clause = policy.clause(decision.clause)
+    return Passage(allowed, decision.clause, "" if clause is None else clause.text.en)
 
 
 def _terms(policy: Policy, key: ApiKey, account: Account, channel: str) -> Terms | NothingKept:
