@@ -67,11 +67,15 @@ class GatewayPolicyAccess:
         policy = now.policy
         # Of those that the document does not name there is no upstream either.
         named = policy.document.labels["channel"]
+        zero = key.zero_retention
         terms = {
-            channel: _terms(policy, key, account, channel)
+            channel: _terms(policy, account, channel, zero=zero)
             for channel in CHANNELS
             if channel in named
         }
+        if not zero and policy.own is not None:
+            # What its organisation has kept nowhere is under all that holds for such a key.
+            zero = all(isinstance(one, NothingKept) for one in terms.values())
         passages = {
             (kind, own): _passage(policy, key, account, kind, own=own)
             for kind in KINDS
@@ -82,20 +86,22 @@ class GatewayPolicyAccess:
             key_id=key.key_id,
             key_name=key.name,
             plan=account.plan,
-            zero_retention=key.zero_retention,
+            zero_retention=zero,
             terms=terms.__getitem__,
             passage=lambda kind, own: passages[kind, own],
             consent=max(account.consent, now.since),
             must_record=policy.on_recorder_failure == "refuse",
             asker=asker_of(key, account),
-            reach=self._reach_of(policy, key, account),
+            reach=self._reach_of(policy, key, account, zero=zero),
             stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
 
-    def _reach_of(self, policy: Policy, key: ApiKey, account: Account) -> Reach | None:
+    def _reach_of(
+        self, policy: Policy, key: ApiKey, account: Account, *, zero: bool
+    ) -> Reach | None:
         own = "" if policy.own is None else policy.own.sha256
         residency = account.residency or ANYWHERE
-        which = policy.sha256, own, account.plan, key.zero_retention, residency
+        which = policy.sha256, own, account.plan, zero, residency
         if which not in self._roads:
             named = policy.document.labels["channel"]
             self._roads[which] = roads_of(
@@ -103,7 +109,7 @@ class GatewayPolicyAccess:
                 self._upstreams,
                 tuple(channel for channel in CHANNELS if channel in named),
                 plan=account.plan,
-                zero_retention=key.zero_retention,
+                zero_retention=zero,
                 residency=residency,
             )
         roads = self._roads[which]
@@ -131,7 +137,7 @@ def _passage(policy: Policy, key: ApiKey, account: Account, kind: Kind, *, own: 
     return Passage(allowed, decision.clause, "" if clause is None else clause.text.en)
 
 
-def _terms(policy: Policy, key: ApiKey, account: Account, channel: str) -> Terms | NothingKept:
-    facts = account.facts(zero_retention=key.zero_retention, channel=channel)
+def _terms(policy: Policy, account: Account, channel: str, *, zero: bool) -> Terms | NothingKept:
+    facts = account.facts(zero_retention=zero, channel=channel)
     decision = policy.retain("transcript", facts)
     return decision.terms or NothingKept(decision.clause)

@@ -282,6 +282,7 @@ def _proved(asks: Asks, node: Node, document: str) -> Policy:
 def _trial(
     node: Node, account: Account, organisation: str, wanted: Policy | None, language: Language
 ) -> OwnTrial:
+    node.vault.settle(account.account_id)  # what is being filed is counted too
     before, after = node.holding.of(organisation).policy, wanted or node.policy
     told = changes(before, after, account.facts(zero_retention=False))
     return OwnTrial(

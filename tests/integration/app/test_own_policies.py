@@ -207,6 +207,13 @@ def test_an_organisation_has_nothing_kept_at_all(place: Firm) -> None:
     caller = access.authenticate(place.key.encode())
     assert caller is not None
     assert NothingKept("own.days") == caller.terms("api")
+    usual = place.node.accounts.create_key(place.account, "k", by=OPERATOR)[1]
+    other = access.authenticate(usual.encode())
+    assert other is not None
+    # What the operator's clauses demand of a key of zero retention is demanded of this one, too.
+    assert (True, False) == (caller.zero_retention, caller.reach is None)
+    assert (False, True) == (other.zero_retention, other.reach is None)
+    assert "zero retention" in place.ask("key.show", key=place.key)["terms"]["in_words"]
     place.node.sweep(place.clock())
     assert {} == place.periods()
     held = [one["session"] for one in place.ask("hold.list")]
@@ -375,4 +382,3 @@ def test_as_many_changes_as_somebody_likes_take_a_bounded_room(place: Firm) -> N
     with pytest.raises(InputError, match="no document"):
         place.own(None)
     assert 50 == len(place.node.own_policies.of(place.organisation))
-    assert OPERATOR.operator
