@@ -39,6 +39,8 @@ ELSEWHERE = {
         for step in ("inventory", "export", "hold", "erase", "answer", "extend", "close")
     },
     "/settings/requests": "tests/acceptance/test_requests.py",
+    f"{OF}/policy": "a document: tests/acceptance/test_own_policy.py",
+    f"{OF}/policy/trial": "a document: tests/acceptance/test_own_policy.py",
     "/sign-in/passkey/begin": "a passkey: tests/browser",
     "/sign-in/passkey": "a passkey: tests/browser",
     "/sign-in/organisation": "a provider: tests/acceptance/test_key_terms.py",

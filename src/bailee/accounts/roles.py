@@ -64,6 +64,7 @@ class Permission(StrEnum):
     MEMBERS_CHANGE = "members.change"
     MEMBERS_CHANGE_OWNER = "members.change_owner"
     ORGANISATION_CREATE = "organisation.create"
+    ORGANISATION_POLICY = "organisation.policy"
     PROVIDER_CHANGE = "provider.change"
     PERSON_CREATE = "person.create"
     PERSON_READ = "person.read"
@@ -128,6 +129,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.MEMBERS_CHANGE: frozenset({"operator", "owner", "admin"}),
     Permission.MEMBERS_CHANGE_OWNER: frozenset({"operator", "owner"}),
     Permission.ORGANISATION_CREATE: frozenset({"operator"}),
+    Permission.ORGANISATION_POLICY: frozenset({"operator", "owner"}),
     Permission.PROVIDER_CHANGE: frozenset({"operator"}),
     Permission.PERSON_CREATE: frozenset({"operator"}),
     Permission.PERSON_READ: frozenset({"operator", "self"}),

@@ -45,8 +45,8 @@ class GatewayPolicyAccess:
         self._holding = holding
         self._upstreams = upstreams
         self._teams = teams
-        # The gateway's loop's alone. By document, plan, zero retention, and the region demanded.
-        self._roads: dict[tuple[str, str, bool, str], Roads | None] = {}
+        # The gateway's loop's alone. By both documents, plan, zero retention, the region demanded.
+        self._roads: dict[tuple[str, str, str, bool, str], Roads | None] = {}
         self._callers: dict[str, tuple[ApiKey, Account, InForce, Caller]] = {}
 
     def authenticate(self, presented: bytes) -> Caller | None:
@@ -55,7 +55,7 @@ class GatewayPolicyAccess:
         if found is None:
             return None
         key, account = found
-        now = self._holding.now
+        now = self._holding.of(account.organisation_id)
         held = self._callers.get(key.key_id)
         if held is not None and held[0] is key and held[1] is account and held[2] is now:
             return held[3]
@@ -67,11 +67,15 @@ class GatewayPolicyAccess:
         policy = now.policy
         # Of those that the document does not name there is no upstream either.
         named = policy.document.labels["channel"]
+        zero = key.zero_retention
         terms = {
-            channel: _terms(policy, key, account, channel)
+            channel: _terms(policy, account, channel, zero=zero)
             for channel in CHANNELS
             if channel in named
         }
+        if not zero and policy.own is not None:
+            # What its organisation has kept nowhere is under all that holds for such a key.
+            zero = all(isinstance(one, NothingKept) for one in terms.values())
         passages = {
             (kind, own): _passage(policy, key, account, kind, own=own)
             for kind in KINDS
@@ -82,18 +86,22 @@ class GatewayPolicyAccess:
             key_id=key.key_id,
             key_name=key.name,
             plan=account.plan,
-            zero_retention=key.zero_retention,
+            zero_retention=zero,
             terms=terms.__getitem__,
             passage=lambda kind, own: passages[kind, own],
             consent=max(account.consent, now.since),
             must_record=policy.on_recorder_failure == "refuse",
             asker=asker_of(key, account),
-            reach=self._reach_of(policy, key, account),
+            reach=self._reach_of(policy, key, account, zero=zero),
             stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
 
-    def _reach_of(self, policy: Policy, key: ApiKey, account: Account) -> Reach | None:
-        which = policy.sha256, account.plan, key.zero_retention, account.residency or ANYWHERE
+    def _reach_of(
+        self, policy: Policy, key: ApiKey, account: Account, *, zero: bool
+    ) -> Reach | None:
+        own = "" if policy.own is None else policy.own.sha256
+        residency = account.residency or ANYWHERE
+        which = policy.sha256, own, account.plan, zero, residency
         if which not in self._roads:
             named = policy.document.labels["channel"]
             self._roads[which] = roads_of(
@@ -101,8 +109,8 @@ class GatewayPolicyAccess:
                 self._upstreams,
                 tuple(channel for channel in CHANNELS if channel in named),
                 plan=account.plan,
-                zero_retention=key.zero_retention,
-                residency=which[3],
+                zero_retention=zero,
+                residency=residency,
             )
         roads = self._roads[which]
         if roads is None:
@@ -123,10 +131,13 @@ def _passage(policy: Policy, key: ApiKey, account: Account, kind: Kind, *, own: 
         unrecorded_routes=account.unrecorded_routes,
         cloud_session=key.scope == "cloud",
     )
-    return Passage(decision.effect == "allow", decision.clause)
+    allowed, clause = decision.effect == "allow", None
+    if not allowed and policy.own is not None and decision.document == policy.own.sha256:
+        clause = policy.clause(decision.clause)
+    return Passage(allowed, decision.clause, "" if clause is None else clause.text.en)
 
 
-def _terms(policy: Policy, key: ApiKey, account: Account, channel: str) -> Terms | NothingKept:
-    facts = account.facts(zero_retention=key.zero_retention, channel=channel)
+def _terms(policy: Policy, account: Account, channel: str, *, zero: bool) -> Terms | NothingKept:
+    facts = account.facts(zero_retention=zero, channel=channel)
     decision = policy.retain("transcript", facts)
     return decision.terms or NothingKept(decision.clause)

@@ -37,7 +37,7 @@ class ReportPolicyAccess:
         actor = Actor(person_id=person, key_id=key_of.key_id, account_id=account.account_id)
         return ReportSender(
             Origin(account.account_id, person, key_of.key_id),
-            self._node.policy.terms(
+            self._node.policy_of(account).terms(
                 DATA_CLASS, account.facts(zero_retention=key_of.zero_retention)
             ),
             None if sends_only else whose(self._node, actor),

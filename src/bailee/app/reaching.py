@@ -169,8 +169,9 @@ class _Looking:
         return self._refused(found) if found.upstream is None else found.upstream
 
     def _refused(self, chosen: ChosenUpstream) -> PolicyDenied:
-        document, found = self._policy.document, chosen.reached
-        clause = next(one for one in document.every_clause if one.id == found.decision.clause)
+        found = chosen.reached
+        clause = self._policy.clause(found.decision.clause)
+        assert clause is not None, "what refused is a clause of the policy"
         uses = "" if found.use == "conversation" else self._uses(found.use)
         hint = _HINTS.get(found.use, _OTHER_HINT)
         if chosen.elsewhere:

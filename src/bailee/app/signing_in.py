@@ -52,12 +52,12 @@ def settings_of(node: Node) -> Given:
     holds to it all the same.
     """
 
-    @lru_cache(maxsize=2)
+    @lru_cache(maxsize=64)  # one for each organisation that has a document of its own
     def compiled_for(policy: Policy) -> JsonObject:
         return settings_for(policy, ManagedAgent.CLAUDE, signed_in=True).file.content()
 
     def given(key: ApiKey, account: Account) -> JsonObject:
-        compiled = compiled_for(node.policy)
+        compiled = compiled_for(node.policy_of(account))
         whose = _asker(node, key, account).lists
         lists = [one.models for one in node.limits.lists() if (one.scope, one.subject) in whose]
         named = dict.fromkeys(one for models in lists for one in models)

@@ -38,7 +38,8 @@ class TelemetryPolicyAccess:
         found = self._node.accounts.authenticate(key, sending=True)
         if found is None:
             return None
-        key_of, account, now = *found, self._node.holding.now
+        key_of, account = found
+        now = self._node.holding.of(account.organisation_id)
         held = self._senders.get(key_of.key_id)
         if held is not None and held[0] is key_of and held[1] is account and held[2] is now:
             return held[3]
@@ -65,7 +66,8 @@ def own_period(node: Node, data_class: DataClass, key_id: str) -> str | None:
         account = node.accounts.get(key.account_id)
     except InputError:
         return None  # erased meanwhile
-    return _period(node.policy, data_class, account.facts(zero_retention=key.zero_retention))
+    facts = account.facts(zero_retention=key.zero_retention)
+    return _period(node.policy_of(account), data_class, facts)
 
 
 def measuring(node: Node, environment: Mapping[str, str]) -> Own:

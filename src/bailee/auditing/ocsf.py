@@ -94,6 +94,7 @@ MAPPED: Final[Mapping[str, Mapped]] = {
     "consent.recorded": _UPDATED, "organisation.created": _CREATED, "member.role": _UPDATED,
     "member.removed": _UPDATED, "provider.bound": _UPDATED, "organisation.provider_only": _UPDATED,
     "organisation.key_days": _UPDATED, "provider.groups_set": _UPDATED,
+    "organisation.policy_set": _UPDATED, "organisation.policy_removed": _UPDATED,
     "provider.group_rule_added": _UPDATED, "provider.group_rule_removed": _UPDATED,
     "group.gained": _UPDATED, "group.lost": _UPDATED,
     # people

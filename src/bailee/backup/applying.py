@@ -17,13 +17,13 @@ from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts import OPERATOR
 from bailee.backup.closing import Applied, close_ways_in
-from bailee.backup.replaying import OwnedEntry, RecordedChoice, ReplayPlan
+from bailee.backup.replaying import OwnedEntry, RecordedChoice, RecordedOwnPolicy, ReplayPlan
 from bailee.db.accounts import accounts, consent_records
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import auditors, memberships, persons, trainers
-from bailee.db.policy import policy_activations
+from bailee.db.policy import policy_activations, policy_notices
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.keeping.keeper import Keeper
@@ -32,6 +32,7 @@ from bailee.ledger import Sealing
 from bailee.ledger.ledger import open_again
 from bailee.ledger.sequencing import Committed
 from bailee.node import Node
+from bailee.node.own_policies import OwnChange, put_own_policy
 from bailee.usage.limit_store import put_limit, put_models
 from bailee.usage.limits import LimitMeasure, LimitSpan, Scope, Subject
 from bailee.vault.exchange import Terms
@@ -102,7 +103,43 @@ def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Seal
         for account, entries in plan.networks.items():
             _list_hosts(connection, account, entries, sealing, done)
         done.undone += len(plan.networks)
+        for organisation, own in plan.own_policies.items():
+            _own_policy(connection, organisation, own, sealing, done)
+        done.undone += len(plan.own_policies)
         _look_at_document(connection, plan, done)
+
+
+def _own_policy(
+    connection: Connection,
+    organisation: str,
+    own: RecordedOwnPolicy,
+    sealing: Sealing,
+    done: Applied,
+) -> None:
+    """Have an organisation's own document be the one that came to hold last, and what is there
+    follow it. Where its text can't be read any more, nothing of theirs goes out.
+    """
+    its = select(accounts.c.id).where(accounts.c.organisation_id == organisation)
+    account = connection.execute(its).scalar()
+    if account is None:
+        return  # it came into being since
+    entry = OwnedEntry(own.kind, organisation, account, "", own.again)
+    text = None if own.document is None else opened(entry, account, sealing)
+    put_own_policy(
+        connection,
+        OwnChange(
+            *(own.number, own.at, organisation, own.document, own.before, own.by),
+            *(0, True),
+        ),
+        None if text is None else text.encode(),
+    )
+    notice = insert(policy_notices).values(account_id=account, number=own.number)
+    connection.execute(notice.on_conflict_do_nothing())
+    if own.document is not None and text is None:
+        done.look.append(
+            f"{organisation}: its own policy document came to hold since and can't be read, so "
+            "nothing of theirs goes out; an owner gives it again: bailee organisation policy set."
+        )
 
 
 def _look_at_document(connection: Connection, plan: ReplayPlan, done: Applied) -> None:

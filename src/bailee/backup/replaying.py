@@ -56,6 +56,20 @@ class RecordedKeeping(NamedTuple):
     by: str
 
 
+class RecordedOwnPolicy(NamedTuple):
+    """That a document of an organisation's own came to hold (its hash, and as ciphertext its text),
+    or none (`document` None), by which entry, and which did before.
+    """
+
+    number: int
+    at: datetime
+    kind: str
+    document: str | None
+    before: str | None
+    by: str
+    again: str | None
+
+
 class RecordedChoice(NamedTuple):
     """A choice that was recorded: the record's id, when, what it was and is, who chose, and the
     number of its entry.
@@ -98,7 +112,8 @@ class ReplayPlan:
     since and not gone: until when (Unix seconds), and the root's generation then. `kept`: by
     session, the last act by which its person keeps it; `unkept`: those taken back, and when;
     `unkeeping`: accounts in which nobody may keep any, or may again. `document`: the policy
-    document (SHA-256, hex) that came to hold last; "": none did.
+    document (SHA-256, hex) that came to hold last; "": none did. `own_policies`: by organisation,
+    its own document that came to hold last, or none.
     """
 
     sessions: dict[str, None] = field(default_factory=dict)
@@ -138,6 +153,7 @@ class ReplayPlan:
     unkept: dict[str, datetime] = field(default_factory=dict)
     unkeeping: dict[str, bool] = field(default_factory=dict)
     document: str = ""
+    own_policies: dict[str, RecordedOwnPolicy] = field(default_factory=dict)
 
 
 def plan(entries: Iterable[Entry]) -> ReplayPlan:
@@ -225,6 +241,19 @@ def _key_days(made: ReplayPlan, entry: Entry) -> None:
     days = entry.body.get("days")
     demand = entry.at, None if days is None else int(str(days))
     made.key_days.setdefault(entry.subject, []).append(demand)
+
+
+def _own_policy(made: ReplayPlan, entry: Entry) -> None:
+    again, document, before = (entry.body.get(one) for one in ("again", "document", "before"))
+    made.own_policies[entry.subject] = RecordedOwnPolicy(
+        entry.number,
+        entry.at,
+        entry.kind,
+        None if document is None else str(document),
+        None if before is None else str(before),
+        str(entry.body["by"]),
+        None if again is None else str(again),
+    )
 
 
 def _group_lost(made: ReplayPlan, entry: Entry) -> None:
@@ -365,6 +394,8 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "provider.group_rule_added": _rule_added,
     "organisation.provider_only": _provider_only,
     "organisation.key_days": _key_days,
+    "organisation.policy_set": _own_policy,
+    "organisation.policy_removed": _own_policy,
     "group.lost": _group_lost,
     "workload.removed": _into("workloads"),
     "person.password_set": _into("passwords"),

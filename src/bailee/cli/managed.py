@@ -11,14 +11,19 @@ from typing import Annotated
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.policy_options import DocumentOption, JsonOption, LanguageOption
+from bailee.cli.policy_options import (
+    DocumentOption,
+    JsonOption,
+    LanguageOption,
+    OwnOption,
+    loaded,
+)
 from bailee.cli.reach import PlaceOption
 from bailee.cli.show import console, print_json, say, table, write_file, write_text
 from bailee.cli.surroundings import here
 from bailee.client.obeying import settings_places
 from bailee.managed import ManagedAgent, ManagedSettings, settings_for
 from bailee.managed.checking import CheckedValue, check
-from bailee.policy import load
 from bailee.words import Words, words
 
 ProviderOption = Annotated[
@@ -35,6 +40,7 @@ def settings(  # noqa: PLR0917 - each is an option
     provider: ProviderOption = "api",
     gateway: GatewayOption = None,
     document: DocumentOption = None,
+    own: OwnOption = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it, as the agent reads it."),
@@ -44,7 +50,7 @@ def settings(  # noqa: PLR0917 - each is an option
 ) -> None:
     """Compile an agent's managed settings, each value with the clause that it makes true."""
     with reporting():
-        made = settings_for(load(document), agent, provider=provider, gateway=gateway)
+        made = settings_for(loaded(document, own), agent, provider=provider, gateway=gateway)
         if output is not None:
             write_file(output, made.file.text())
         if as_json:
@@ -61,6 +67,7 @@ def doctor(  # noqa: PLR0917 - each is an option
     provider: ProviderOption = "api",
     gateway: GatewayOption = None,
     document: DocumentOption = None,
+    own: OwnOption = None,
     lang: LanguageOption = "en",
     service: Annotated[
         bool,
@@ -90,7 +97,7 @@ def doctor(  # noqa: PLR0917 - each is an option
         return
     with reporting():
         here()
-        policy = load(document)
+        policy = loaded(document, own)
         found = {
             one: check(
                 settings_for(policy, one, provider=provider, gateway=gateway),

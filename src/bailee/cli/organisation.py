@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from bailee.cli import groups, workloads
+from bailee.cli import groups, own_policies, workloads
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.narrowing import ALL, Narrowing, narrowed
@@ -26,6 +26,7 @@ member = typer.Typer(help="Who is in an organisation.", no_args_is_help=True)
 partner = typer.Typer(help="The partner programme: an admin's to join.", no_args_is_help=True)
 app.add_typer(groups.app, name="groups")
 app.add_typer(member, name="member")
+app.add_typer(own_policies.app, name="policy")
 app.add_typer(workloads.app, name="service-account")
 app.add_typer(partner, name="partner")
 

@@ -14,7 +14,13 @@ import typer
 from bailee.cli import policy_versions
 from bailee.cli.errors import report, reporting
 from bailee.cli.managed import settings
-from bailee.cli.policy_options import DocumentOption, JsonOption, LanguageOption
+from bailee.cli.policy_options import (
+    DocumentOption,
+    JsonOption,
+    LanguageOption,
+    OwnOption,
+    loaded,
+)
 from bailee.cli.policy_tables import plain, unheaded
 from bailee.cli.show import console, print_json, say, write_file, write_text
 from bailee.errors import InputError
@@ -130,6 +136,7 @@ def decide(
 def explain(
     words: Question = None,
     document: DocumentOption = None,
+    own: OwnOption = None,
     lang: LanguageOption = "en",
     as_json: JsonOption = False,
 ) -> None:
@@ -137,7 +144,7 @@ def explain(
     from bailee.policy.wording import sentence, why_not
 
     with reporting():
-        policy = load(document)
+        policy = loaded(document, own)
         found = policy.explain(*typed(policy, words or []))
         if as_json:
             print_json(shapes.explanation_as_json(policy.document, found, lang))
@@ -146,8 +153,14 @@ def explain(
         out = console()
         out.print(told, style="bold")
         out.print(f"\n{clause.text.of(lang)}")
-        place = f"{policy.document.file}:{clause.line}"
-        out.print(f"{clause.id}  {place}  serves {', '.join(clause.rows)}", style="dim")
+        theirs = found.operators
+        if theirs is not None:
+            has = outcome_in_words(theirs.effect, theirs.retention, lang)
+            out.print(f"{clause.id}  {own}:{clause.line}", style="dim")
+            out.print(f"{policy.document.file} has: {has} ({theirs.clause})")
+        else:
+            place = f"{policy.document.file}:{clause.line}"
+            out.print(f"{clause.id}  {place}  serves {', '.join(clause.rows)}", style="dim")
         if found.passed_over:
             out.print("\nPassed over, in order:" if lang == "en" else "\n依次未适用的条款：")
             rows = [

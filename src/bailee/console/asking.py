@@ -24,6 +24,7 @@ _BODY_RATE = 20_000  # bytes a second
 LARGEST_BODY = 10_000
 LARGEST_CREDENTIAL = 60_000
 LARGEST_DOCUMENT = 1_000_000
+LARGEST_OWN = 200_000  # an organisation's own, as a form has it
 LARGEST_TASK = 1_000_000
 
 

@@ -19,6 +19,8 @@ from bailee.console.asking import Ask
 from bailee.console.language import HTML_LANGUAGE, OWN_NAME
 from bailee.policy import Policy
 from bailee.policy.diagram import STYLE as DIAGRAM_STYLE
+from bailee.policy.document import Clause
+from bailee.policy.own import PREFIX, OwnDocument
 from bailee.policy.wording import outcome_in_words, period_in_words
 from bailee.shown import page as page_text
 from bailee.words import LANGUAGES
@@ -39,9 +41,13 @@ class PageTemplates:
         random: Callable[[int], bytes] = secrets.token_bytes,
         *,
         sign_up: Callable[[], bool],
+        own_of: Callable[[str], OwnDocument | None] = lambda _: None,
     ) -> None:
-        """`policy`: the one that holds; `sign_up`: whether people may sign up by themselves."""
+        """`policy`: the operator's that holds; `sign_up`: whether people may sign up by themselves;
+        `own_of`: an organisation's own document.
+        """
         self._policy = policy
+        self._own_of = own_of
         self._random = random
         self._environment = Environment(
             loader=FileSystemLoader(_PAGES),
@@ -75,8 +81,9 @@ class PageTemplates:
             return labels[fact][value].of(language)
 
         def clause(name: str) -> str:
-            found = next((c for c in document.every_clause if c.id == name), None)
-            return name if found is None else found.text.of(language)
+            every = self._owns(ask) if name.startswith(PREFIX) else document.every_clause
+            texts = {one.text.of(language) for one in every if one.id == name}
+            return texts.pop() if len(texts) == 1 else name
 
         def outcome(effect: str, retention: str | None = None) -> str:
             return outcome_in_words(effect, retention, language)
@@ -105,6 +112,14 @@ class PageTemplates:
             "form_token": form_token,
         }
         return self._environment.get_template(name).render(context | dict(values))
+
+    def _owns(self, ask: Ask) -> list[Clause]:
+        """The clauses of the own documents of the organisations that a visitor is in."""
+        person = ask.visitor.person
+        documents = [
+            self._own_of(one.organisation) for one in (person.memberships if person else ())
+        ]
+        return [clause for one in documents if one is not None for clause in one.every_clause]
 
 
 def _as_text(value: object) -> object:

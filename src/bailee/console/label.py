@@ -89,7 +89,7 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
     return Label(
         tuple(_lines(policy, account, running, language, trained)),
         trained,
-        _asked(used),
+        _asked(used) | _whose(policy, account),
         tuple(
             UpstreamLine(one.channel, one.name, upstream_in_words(one.terms, language))
             for one in running.upstreams
@@ -131,12 +131,19 @@ def _lines(
         if data_class == KEPT and decision.terms is None:
             continue
         kept = period_in_words(decision.retention or NOTHING, language)
-        yield LabelLine(data_class, kept, decision.clause, _asked(asked), linked, purpose, going)
+        why = _asked(asked) | _whose(policy, account)
+        yield LabelLine(data_class, kept, decision.clause, why, linked, purpose, going)
 
 
 def _facts(account: Account) -> dict[str, str | bool]:
     facts: dict[str, str | bool] = asdict(account.facts(zero_retention=False))
     return facts
+
+
+def _whose(policy: Policy, account: Account) -> dict[str, str]:
+    """Whose own document has a say in it, where one has."""
+    its = account.organisation_id
+    return {} if policy.own is None or its is None else {"organisation": its}
 
 
 def _asked(facts: Mapping[str, str | bool]) -> dict[str, str]:

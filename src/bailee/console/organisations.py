@@ -124,7 +124,10 @@ class OrganisationPages:
             role=mine[0].role if mine else None,
             no_keeping=account.no_keeping,
             privacy_label=label(
-                self._parts.node.policy, account, self._parts.running, ask.words.language
+                self._parts.node.policy_of(account),
+                account,
+                self._parts.running,
+                ask.words.language,
             ),
             problem=None if error is None else ask.words.of_error(error),
         )

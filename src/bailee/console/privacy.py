@@ -59,9 +59,11 @@ class Privacy:
 
     def page(self, ask: Ask) -> Response:
         """The label first, then the switch, then all that is held."""
-        policy, language = self._parts.node.policy, ask.words.language
+        language = ask.words.language
         account = ask.person.account
         label_of = account or self._organisation_account(ask)
+        node = self._parts.node
+        policy = node.policy if label_of is None else node.policy_of(label_of)
         latest, history, destroyed, move, asked, unfiled, unkept = [], [], [], None, None, None, []
         exported = []
         total, disk, going = 0, None, None

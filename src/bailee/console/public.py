@@ -15,6 +15,7 @@ from bailee.policy.actions import ACTIONS, FLAGS
 from bailee.policy.asking import typed
 from bailee.policy.diagram import draw
 from bailee.policy.document import Clause, Language
+from bailee.policy.own import PREFIX
 from bailee.policy.page import page
 from bailee.policy.wording import QUESTIONS, outcome_in_words, sentence, why_not
 from bailee.words import known
@@ -61,13 +62,22 @@ class Public:
             here="policy",
             groups=[(title, found) for title, found in groups if found],
             wanted=wanted,
+            own=wanted.startswith(PREFIX),
             document=document,
         )
 
+    def _its(self, ask: Ask, organisation: str | None) -> str | None:
+        """The organisation that is asked about, if the visitor has to do with it."""
+        person = ask.visitor.person
+        its = {one.organisation for one in (person.memberships if person else ())}
+        return organisation if ask.visitor.operator or organisation in its else None
+
     def explain(self, ask: Ask) -> Response:
         """Why something is decided as it is: the clause, the facts, and what was passed over."""
-        policy, language = self._parts.node.policy, ask.words.language
+        language = ask.words.language
         given = {name: value for name, value in ask.query.items() if value and name != "lang"}
+        organisation = self._its(ask, given.pop("organisation", None))
+        policy = self._parts.node.holding.of(organisation).policy
         action = given.pop("action", "retain")
         action = action if action in ACTIONS else "retain"
         question, asked = ACTIONS[action], policy.document.facts[action]
@@ -95,6 +105,10 @@ class Public:
             else [],
             sentence=sentence(policy.document, found, language),
             clause=found.clause,
+            organisation=organisation,
+            operators=None
+            if found.operators is None
+            else outcome_in_words(found.operators.effect, found.operators.retention, language),
             result=outcome_in_words(found.decision.effect, found.decision.retention, language),
             passed=passed,
         )

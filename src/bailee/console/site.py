@@ -50,6 +50,7 @@ from bailee.console.ledger import LedgerPages
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import OrganisationPages
 from bailee.console.outside import Outside
+from bailee.console.own_policies import OwnPolicyPages
 from bailee.console.parts import Parts
 from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
@@ -106,6 +107,7 @@ class Site:
         self._fairness = Fairness()
         self._frame = frame = PageTemplates(
             lambda: parts.node.policy,
+            own_of=lambda organisation: parts.node.holding.of(organisation).policy.own,
             sign_up=lambda: bool(parts.node.registry.passwords.sign_up_plans),
         )
         self._arriving = Arriving(parts, frame)
@@ -126,6 +128,7 @@ class Site:
                 searching=SearchPages(parts, frame),
                 feedback=FeedbackPages(parts, frame),
                 organisations=OrganisationPages(parts, frame),
+                own_policies=OwnPolicyPages(parts, frame),
                 staff=StaffPages(parts, frame),
                 admin=admin,
                 metrics=Metrics(parts, frame),

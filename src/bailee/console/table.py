@@ -15,6 +15,7 @@ from bailee.console.asking import (
     LARGEST_BODY,
     LARGEST_CREDENTIAL,
     LARGEST_DOCUMENT,
+    LARGEST_OWN,
     LARGEST_TASK,
     Ask,
 )
@@ -26,6 +27,7 @@ from bailee.console.home import HomePage
 from bailee.console.ledger import LedgerPages
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import OrganisationPages
+from bailee.console.own_policies import OwnPolicyPages
 from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import Public
@@ -45,6 +47,8 @@ _LARGER: Final[Mapping[str, int]] = {
     "feedback.file": LARGEST_DOCUMENT,
     "policy.try": 2 * LARGEST_DOCUMENT + LARGEST_BODY,
     "policy.activate": LARGEST_DOCUMENT + LARGEST_BODY,
+    "organisation.policy_set": LARGEST_OWN,
+    "organisation.policy_try": LARGEST_OWN,
 }
 """Operations that take a larger body over HTTP than others."""
 _OUTSIDE: Final = frozenset({"feedback.file"})
@@ -81,6 +85,7 @@ class Areas:
     searching: SearchPages
     feedback: FeedbackPages
     organisations: OrganisationPages
+    own_policies: OwnPolicyPages
     staff: StaffPages
     admin: Admin
     metrics: Metrics
@@ -170,6 +175,15 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/members/remove", RouteRule.KEEPER, organisations.remove),
         PageRoute("POST", of + "/keys/revoke", RouteRule.KEEPER, organisations.revoke_key),
         PageRoute("POST", of + "/keeping", RouteRule.KEEPER, organisations.keeping),
+        PageRoute("GET", of + "/policy", RouteRule.MEMBER, areas.own_policies.page),
+        PageRoute("POST", of + "/policy", RouteRule.KEEPER, areas.own_policies.change, LARGEST_OWN),
+        PageRoute(
+            "POST",
+            of + "/policy/trial",
+            RouteRule.KEEPER,
+            areas.own_policies.compare,
+            LARGEST_OWN,
+        ),
         PageRoute("GET", of + "/partner", RouteRule.ADMIN, organisations.partner_page),
         PageRoute("POST", of + "/partner/join", RouteRule.ADMIN, organisations.join),
         PageRoute("POST", of + "/partner/leave", RouteRule.ADMIN, organisations.leave),

@@ -71,6 +71,7 @@ DECIDING: Final = (
     training.training_sessions,
     sign_ins.sign_ins,
     policy.policy_activations,
+    policy.own_policies,
     workloads.service_accounts,
     *people.CHECKED,
     *groups.CHECKED,

@@ -1,10 +1,13 @@
-"""Tables for the policy documents that held, which held from when, and who has to be told."""
+"""Tables for the policy documents that held, which held from when, and who has to be told; and
+for the documents of organisations' own.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, check, data
+from bailee.db.people import organisations
 
 policy_documents = Table(
     "policy_documents",
@@ -41,8 +44,8 @@ policy_notices = Table(
     Column("account_id", String, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
 )
-"""Accounts whose terms changed with an activation, by its number: those whom it concerns are told
-until they have seen it."""
+"""Accounts whose terms changed with an activation, or with a document of their organisation's own,
+by its number: those whom it concerns are told until they have seen it."""
 
 policy_seen = Table(
     "policy_seen",
@@ -54,3 +57,22 @@ policy_seen = Table(
 )
 """Up to which activation a person (`who`: their id, or the account's where it is its key holder's)
 has seen what changed for an account, and when they did."""
+
+own_policies = Table(
+    "own_policies",
+    data,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("organisation_id", ForeignKey(organisations.c.id), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("document", String),
+    Column("before", String),
+    Column("content", LargeBinary),
+    Column("by", String, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("told", Boolean, nullable=False),
+    check(),
+)
+"""Which document of an organisation's own came to hold beside the operator's, whole; none, where
+`document` is NULL. `number`: that of its entry in the audit record, by which they are in order;
+what is said under a number below it, is of before. How many `sessions` were decided otherwise, and
+whether its people were `told`."""

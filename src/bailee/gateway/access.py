@@ -25,10 +25,13 @@ class NothingKept:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Whether a kind of request may go upstream, and the policy's clause that says so."""
+    """Whether a kind of request may go upstream, and the policy's clause that says so. `why`: the
+    text of one that refuses, where it is of the organisation's own document.
+    """
 
     allowed: bool
     clause: str
+    why: str = ""
 
 
 Look: TypeAlias = Callable[[bytes, WholeRequest], PolicyDenied | str]

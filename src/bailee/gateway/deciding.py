@@ -66,6 +66,11 @@ def kept(caller: Caller, where: GatewayRoute, passage: Passage) -> Keeping | Not
 
 def not_passed(passage: Passage, caller: Caller, where: GatewayRoute) -> PolicyDenied:
     """A request that the policy does not let go upstream."""
+    if passage.why:
+        return PolicyDenied(
+            f"{passage.why} (clause {passage.clause})",
+            hint="your organisation's own policy document says so: ask its owner",
+        )
     if not caller.passage(where.kind, True).allowed:
         return PolicyDenied(
             f"This key is only for conversations with a model (clause {passage.clause}).",

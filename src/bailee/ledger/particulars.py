@@ -40,10 +40,12 @@ class Form(Enum):
     SETTING = "setting"  # text that the operator configured, of an organisation or a release
     SEALED = "sealed"  # names a person or leads to one, or was written by one
     AGAIN = "again"  # the same, and a restore needs it: the log has it, under their key
+    WHOLE = "whole"  # a document of theirs, which a restore needs likewise
 
 
 _ID, _WORD, _NUMBER = Form.ID, Form.WORD, Form.NUMBER
-_SETTING, _SEALED, _AGAIN = Form.SETTING, Form.SEALED, Form.AGAIN
+_SETTING, _SEALED, _AGAIN, _WHOLE = Form.SETTING, Form.SEALED, Form.AGAIN, Form.WHOLE
+_FOR_A_RESTORE: Final = (Form.AGAIN, Form.WHOLE)
 
 _SHAPES: Final[Mapping[Form, re.Pattern[str]]] = {
     Form.ID: re.compile(r"[A-Za-z0-9_:.\-]{0,100}|cloud session's end"),
@@ -51,6 +53,7 @@ _SHAPES: Final[Mapping[Form, re.Pattern[str]]] = {
     Form.SETTING: re.compile(r"[^\x00-\x1f\x7f]{0,300}"),
     Form.SEALED: re.compile(r".{0,300}", re.DOTALL),
     Form.AGAIN: re.compile(r".{0,300}", re.DOTALL),
+    Form.WHOLE: re.compile(r".{0,16384}", re.DOTALL),
 }
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9_:.~/ \-]{1,200}")
 
@@ -116,6 +119,14 @@ KINDS: Final[Mapping[str, Declared]] = {
     # what groups of a provider give: the rules, and what they gave or took, by their ids
     "organisation.provider_only": {"only": _NUMBER, "people": _NUMBER, "by": _ID},
     "organisation.key_days": {"days": _NUMBER, "keys": _NUMBER, "by": _ID},
+    # a document of an organisation's own (SHA-256), which has its text for a restore
+    "organisation.policy_set": {
+        "document": _ID, "before": _ID, "by": _ID, "reason": _SEALED, "sessions": _NUMBER,
+        "again": _WHOLE,
+    },
+    "organisation.policy_removed": {
+        "before": _ID, "by": _ID, "reason": _SEALED, "sessions": _NUMBER,
+    },
     "provider.groups_set": {"claim": _SETTING, "rules": _NUMBER, "by": _ID},
     "provider.group_rule_added": _GROUP_RULE,
     "provider.group_rule_removed": _GROUP_RULE,
@@ -278,7 +289,7 @@ def sealed_names(kind: str) -> tuple[str, ...]:
 
 def again_names(kind: str) -> tuple[str, ...]:
     """The particulars of a kind that are somebody's, and that a restore needs."""
-    return tuple(n for n, form in KINDS.get(kind, _NOTHING).items() if form is Form.AGAIN)
+    return tuple(n for n, form in KINDS.get(kind, _NOTHING).items() if form in _FOR_A_RESTORE)
 
 
 SEALED_KINDS: Final = tuple(kind for kind in KINDS if sealed_names(kind))
@@ -306,7 +317,7 @@ def divide(kind: str, subject: str, body: Body) -> tuple[dict[str, Value], dict[
             raise _undeclared(f"{kind} declares no particular {name!r}.")
         if not _fits(form, value):
             raise _undeclared(f"the particular {name!r} of {kind} is no {form.value}.")
-        if form in (Form.SEALED, Form.AGAIN) and value:
+        if form in (Form.SEALED, *_FOR_A_RESTORE) and value:
             hidden[name] = str(value)
             plain[name] = None
         else:

@@ -32,6 +32,7 @@ from bailee.managed.values import (
 )
 from bailee.policy import Policy
 from bailee.policy.facts import ClientFacts, nobodys
+from bailee.policy.period import NOTHING, parse
 
 VENDOR: Final = "state.vendors-get-nothing"
 """The statement that what an agent sends its own vendor is turned off."""
@@ -99,8 +100,9 @@ class _Making:
     def local_days(self) -> tuple[int, str]:
         """For how many days transcripts are kept on a machine, and the clause that says so."""
         decision = self.policy.retain("local_transcript", nobodys("api"))
-        kept = decision.terms is not None
-        return self.policy.local_transcript_days(None if kept else 0), decision.clause
+        usual = self.policy.local_transcript_days(None)
+        most = parse(decision.retention or NOTHING).longest_days
+        return self.policy.local_transcript_days(min(usual, most)), decision.clause
 
 
 def sign_in_at(gateway: str) -> dict[str, str]:

@@ -76,11 +76,12 @@ class Concerned:
 
 @dataclass(frozen=True, slots=True)
 class UnseenChange:
-    """What somebody has not seen yet: activations up to `number`, and the document (SHA-256) that
-    held before the first of them.
+    """What somebody has not seen yet: what came to hold up to `number`, from `first` on. `before`:
+    the operator's document (SHA-256) that held before that.
     """
 
     number: int
+    first: int
     before: str
 
 
@@ -286,19 +287,21 @@ class Activations:
             .scalar_subquery()
         )
         query = (
-            select(acts.number, acts.before)
-            .join(policy_notices, notices.number == acts.number)
-            .where(notices.account_id == account_id, notices.number > func.coalesce(seen, 0))
-            .where(sound(policy_activations))
-            .order_by(acts.number)
+            select(func.min(notices.number), func.max(notices.number))
+            .where(notices.account_id == account_id)
+            .where(notices.number > func.coalesce(seen, 0))
         )
+        held = select(acts.document).where(sound(policy_activations)).order_by(acts.number.desc())
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        return UnseenChange(rows[-1].number, str(rows[0].before)) if rows else None
+            first, last = connection.execute(query).one()
+            if first is None:
+                return None
+            before = connection.execute(held.where(acts.number < first).limit(1)).scalar()
+        return None if before is None else UnseenChange(last, first, before)
 
     def told(self, of: str | None = None) -> dict[str, int]:
-        """By account (only the one, if it is given), the number of the last activation by which its
-        terms changed.
+        """By account (only the one, if it is given), the number of the last activation, or change
+        of its organisation's own document, by which its terms changed.
         """
         notices = policy_notices.c
         query = select(notices.account_id, func.max(notices.number)).group_by(notices.account_id)

@@ -52,20 +52,24 @@ class Deciding:
     def _training(self, session: SessionRow) -> Decision:
         owner = self._accounts.get(session.owner)
         standing, uses = eligibility.standing_of(owner), eligibility.uses_of(session.uses)
-        return eligibility.decide(self._holding.now, standing, uses, session.last_consent)
+        held = self._holding.of(owner.organisation_id)
+        return eligibility.decide(held, standing, uses, session.last_consent)
 
     def present(self, owner: str, plan: str, channel: str) -> Present | None:
         """On what terms an owner's sessions of a plan and channel are kept now, and since which of
-        their choices, or which document. None: the account is not there, or not as it was; or the
-        policy knows no such plan.
+        their choices, or which document. None: the account is not there, or not as it was; its
+        organisation's own document can't be read; or the policy knows no such plan.
         """
-        held = self._holding.now
-        policy, since = held.policy, held.since
         if self._is_gone(owner):
+            policy = self._holding.policy
             dropped = policy.resumes(session_deleted=False, account_erased=True)
             return Present(Terms(NOTHING, dropped.clause, dropped.document), 0, 0)
         try:
             account = self._accounts.get(owner)
+            held = self._holding.of(account.organisation_id)
+            policy, since = held.policy, held.since
+            if not held.readable:
+                return None
             # Of a key with zero retention there are no sessions.
             facts = account.facts(zero_retention=False, channel=channel, plan=plan)
             decision = policy.retain("transcript", facts)
@@ -85,7 +89,8 @@ class Deciding:
         found: dict[str, Terms] = {}
         if self._is_gone(owner):
             return found
-        account, policy = self._accounts.get(owner), self._holding.policy
+        account = self._accounts.get(owner)
+        policy = self._holding.of(account.organisation_id).policy
         facts = account.facts(zero_retention=zero, plan=plan)
         for data_class in CLASSES:
             if (terms := policy.terms(data_class, facts)) is not None:
@@ -94,7 +99,7 @@ class Deciding:
 
     def training_now(self, account: Account, channel: str = "api") -> Decision:
         """Whether what an account does now may be trained on."""
-        return self._holding.policy.train(
+        return self._holding.of(account.organisation_id).policy.train(
             data_class="transcript",
             plan=account.plan,
             channel=channel,

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from bailee import config
+from bailee.accounts import Account
 from bailee.clock import Clock
 from bailee.config import Settings
 from bailee.damage import UNSOUND, Damages
@@ -35,6 +36,7 @@ from bailee.node import old_entries
 from bailee.node.activations import Activations
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
+from bailee.node.own_policies import OwnPolicies
 from bailee.node.person_keys import Holders
 from bailee.policy import Policy, load
 from bailee.policy.holding import PolicyHolder
@@ -51,6 +53,7 @@ class Ground:
     settings: Settings
     holding: PolicyHolder
     activations: Activations
+    own_policies: OwnPolicies
     room: Reserve
     damages: Damages
     marks: Marks
@@ -64,8 +67,12 @@ class Ground:
 
     @property
     def policy(self) -> Policy:
-        """The policy that holds at the moment. Who asks it twice may be told by two."""
+        """The operator's policy that holds at the moment. Who asks it twice may be told by two."""
         return self.holding.policy
+
+    def policy_of(self, account: Account) -> Policy:
+        """The policy that holds for an account: with its organisation's own document, if any."""
+        return self.holding.of(account.organisation_id).policy
 
     def latest(self) -> datetime:
         """The time by which is told what may be read: while the machine's clock has stepped ahead,
@@ -158,11 +165,14 @@ def lay(
     activations = Activations(data, ledger, time, damages)
     with room.deleting():
         holding = activations.begin(named)
+    own_policies = OwnPolicies(data, ledger, time, damages, holding)
+    own_policies.begin()
     return Ground(
         home,
         settings,
         holding,
         activations,
+        own_policies,
         room,
         damages,
         marks,

@@ -38,6 +38,8 @@ from bailee.policy import Policy
 from bailee.policy.concerned import TermsChange, changes, in_words
 from bailee.policy.document import Language
 from bailee.policy.facts import Facts
+from bailee.policy.holding import InForce, together
+from bailee.policy.own import read as read_own
 
 _KNOWN: Final = ("channel", "data_class", "flow")
 """Facts of which a document must have every value that the one before has."""
@@ -147,6 +149,8 @@ def check(node: Node, held: Policy, new: Policy) -> None:
     regions = {one.residency for one in node.accounts.every() if one.residency}
     if lost := sorted(regions - {*new.document.labels.get("residency", ())}):
         raise _refused(f"accounts demand the region {lost[0]}, which this document does not know.")
+    for organisation in node.holding.organisations():
+        _check_own(node, organisation, held, new)
     plans = {one.plan for one in node.accounts.every()} | set(node.registry.passwords.sign_up_plans)
     for plan in sorted(plans):
         if plan not in new.plans:
@@ -155,22 +159,46 @@ def check(node: Node, held: Policy, new: Policy) -> None:
             raise _refused(f"this document makes the plan {plan} {new.plans[plan].segment}.")
 
 
+def _check_own(node: Node, organisation: str, held: Policy, new: Policy) -> None:
+    """Go on only if an organisation's own document says under the new one what it says now. Where
+    it is less strict than that one, that one holds.
+    """
+    own = node.holding.own(organisation)
+    if own is None or own.content is None:
+        return
+    try:
+        read_own(own.content, held.document)
+    except InputError:
+        return  # it can't be read now either
+    try:
+        read_own(own.content, new.document, file=f"the document of {organisation}")
+    except InputError as error:
+        raise _refused(
+            f"an organisation's own document says what this one does not know: {error.message}",
+            "its owner gives another one, or you remove it: `bailee organisation policy`",
+        ) from None
+
+
 def _refused(message: str, hint: str = "the home could not go on with it") -> InputError:
     return InputError(message, hint=f"{hint}; nothing was changed")
 
 
 def _concerned(node: Node, new: Policy) -> Concerned:
-    found, held = policies.compared(node, node.policy, new), node.policy
+    before, after = node.holding.under(node.policy), node.holding.under(new)
+    found, with_own = policies.compared(node, before, after), {*node.holding.organisations()}
 
     @cache
-    def changes_for(facts: Facts) -> bool:
-        return bool(changes(held, new, facts))
+    def changes_for(facts: Facts, organisation: str | None) -> bool:
+        return bool(changes(before(organisation), after(organisation), facts))
 
     told = [
         one.account_id
         for one in node.accounts.every()
         if not node.erasures.rows.is_gone(one.account_id)
-        and changes_for(one.facts(zero_retention=False))
+        and changes_for(
+            one.facts(zero_retention=False),
+            one.organisation_id if one.organisation_id in with_own else None,
+        )
     ]
     return Concerned(found.changed_sessions, found.changed_accounts, told)
 
@@ -202,10 +230,18 @@ def notices(asks: Asks, node: Node, language: Language = "en") -> list[PolicyNot
 @operation()
 def seen(asks: Asks, node: Node, number: int) -> list[PolicyNotice]:
     """Say that you have seen what changed, up to the notice of this number; what is left."""
-    known = node.activations.all()
-    if not known or not 0 < number <= known[-1].number:
+    told = node.activations.told()
+    mine = [*_accounts(asks, node)]
+    last = max(
+        (
+            node.activations.all()[-1].number,
+            *(told[one.account_id] for one in mine if one.account_id in told),
+        ),
+        default=0,
+    )
+    if not 0 < number <= last:
         raise InputError("there is no such notice.", code="not_found")
-    for account in _accounts(asks, node):
+    for account in mine:
         node.activations.saw(account.account_id, _who(asks), number, asks.due)
     return notices(asks, node)
 
@@ -217,21 +253,23 @@ def notice_of(
     unseen = node.activations.unseen(account.account_id, who)
     if unseen is None:
         return None
-    before, held = node.activations.policy_of(unseen.before), node.policy
+    before, held = node.activations.policy_of(unseen.before), node.policy_of(account)
     if before is None:  # nobody can say any more what it was
         return None
+    of = account.organisation_id
+    its = None if of is None else node.own_policies.before(of, unseen.first)
+    if its is not None:
+        before = together(InForce(before), its).policy
     found = changes(before, held, account.facts(zero_retention=False))
     if not found:  # what one document changed, the next took back
         return None
-    of = account.organisation_id
-    acts = {one.number: one for one in node.activations.all()}
     return PolicyNotice(
         unseen.number,
         account.account_id,
         None if of is None else node.registry.organisations.get(of).name,
         before.version,
         held.version,
-        acts[unseen.number].at,
+        node.ledger.get(unseen.number).at,
         [_change(one, held, language) for one in found],
     )
 

@@ -151,7 +151,7 @@ def _tables(
     tables: dict[str, list[dict[str, object]]] = {
         "profile": [_profile(subject)],
         "accounts": [] if own is None else [_row(choices.training_of(node, own), name=own.name)],
-        "keys": [_row(key_of(node.policy, key, account)) for key, account in keys],
+        "keys": [_row(key_of(node.policy_of(account), key, account)) for key, account in keys],
         "organisations": [],
         "passkeys": [],
         "signed-in": [],

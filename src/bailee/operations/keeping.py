@@ -30,6 +30,7 @@ from bailee.operations.codec import Function, Limit
 from bailee.operations.operation import operation
 from bailee.operations.sessions import SessionSummary, account_of, allowed_row, summaries
 from bailee.operations.whose import asked_for, named
+from bailee.policy import Decision
 from bailee.policy.period import expires_at
 from bailee.vault.exchange import Terms
 from bailee.vault.prolonging import NOTICE, KeepingAct
@@ -103,7 +104,8 @@ def keep(asks: Asks, node: Node, id: str, until: datetime | None = None) -> Sess
             f"a session can be kept until {found.most.date()} at most, and from today on.",
             hint=f"by {found.clause}; keep it again later for longer",
         )
-    terms = Terms(_period(node, row), found.clause, node.policy.sha256)
+    decided = _decided(node, row)
+    terms = Terms(decided.retention or "", decided.clause, decided.document)
     act = KeepingAct(asks.actor.name, asks.due, wanted, terms)
     node.vault.prolonging.keep(id, act, asks.at)
     return _again(asks, node, id)
@@ -145,8 +147,7 @@ def _may(asks: Asks, node: Node, row: SessionRow) -> MayKeep:
     document = node.policy.document
     if account is None or DATA_CLASS not in document.labels["data_class"]:
         return MayKeep("none", None, None)
-    facts = account.facts(zero_retention=False, channel=row.channel, plan=row.plan)
-    decision = node.policy.retain(DATA_CLASS, facts)
+    decision = _decided(node, row)
     if decision.terms is None:
         return MayKeep(decision.clause, None, None)
     most = expires_at(asks.due, decision.terms.period)
@@ -154,11 +155,11 @@ def _may(asks: Asks, node: Node, row: SessionRow) -> MayKeep:
     return MayKeep(decision.clause, most, min(most, itself))
 
 
-def _period(node: Node, row: SessionRow) -> str:
+def _decided(node: Node, row: SessionRow) -> Decision:
     account = account_of(node, row)
     assert account is not None
     facts = account.facts(zero_retention=False, channel=row.channel, plan=row.plan)
-    return node.policy.retain(DATA_CLASS, facts).retention or ""
+    return node.policy_of(account).retain(DATA_CLASS, facts)
 
 
 def _again(asks: Asks, node: Node, id: str) -> SessionSummary:

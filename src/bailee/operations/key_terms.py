@@ -139,7 +139,8 @@ def _in_words(
     if retention is None or training is None:
         return "for sending alone"
     period = period_in_words(retention.retention or NOTHING, "en")
-    kept = "zero retention" if zero_retention else f"kept {period}"
+    nothing = zero_retention or retention.terms is None
+    kept = "zero retention" if nothing else f"kept {period}"
     return f"{kept}; {'may be' if training.effect == 'allow' else 'not'} trained on"
 
 

@@ -84,7 +84,7 @@ def create(
         paying, key, secret = accounts.create(
             plan=plan, name=name, zero_retention=zero_retention, by=by, expires_at=expires_at
         )
-        return extended(MadeKey, key_of(node.policy, key, paying), key=secret)
+        return extended(MadeKey, key_of(node.policy_of(paying), key, paying), key=secret)
     elif whose is None and by.account_id is not None:
         paying = accounts.get(by.account_id)  # with a key one stays where it is of
     else:
@@ -101,7 +101,7 @@ def create(
         scope=scope,
         expires_at=expires_at,
     )
-    return extended(MadeKey, key_of(node.policy, key, paying), key=secret)
+    return extended(MadeKey, key_of(node.policy_of(paying), key, paying), key=secret)
 
 
 @operation()
@@ -118,7 +118,7 @@ def places(asks: Asks, node: Node) -> list[KeyPlace]:
     ]
     own = node.accounts.of_person(by.person_id)
     return [
-        KeyPlace(place, terms_of(node.policy, account))
+        KeyPlace(place, terms_of(node.policy_of(account), account))
         for place, account in [*found, *([("own", own)] if own is not None else [])]
         if may(Permission.KEY_CREATE_OWN, node.registry.authority.standings(by, account))
     ]
@@ -130,7 +130,8 @@ def show(asks: Asks, node: Node) -> KeySummary:
     if asks.actor.key_id is None:
         raise InputError("there is no API key.", code="authentication")
     key = node.accounts.api_key(asks.actor.key_id)
-    return key_of(node.policy, key, node.accounts.get(key.account_id))
+    account = node.accounts.get(key.account_id)
+    return key_of(node.policy_of(account), key, account)
 
 
 @operation()
@@ -138,14 +139,17 @@ def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) 
     """Every key, oldest first, without its secret."""
     asks.require(node, Permission.PERSON_CREATE)
     found, following = node.accounts.keys_page(after, limit)
-    return Page([key_of(node.policy, key, account) for key, account in found], following)
+    return Page(
+        [key_of(node.policy_of(account), key, account) for key, account in found], following
+    )
 
 
 @operation()
 def revoke(asks: Asks, node: Node, key_id: str) -> KeySummary:
     """Revoke a key, at once and for good."""
     key = node.registry.people.revoke_key(key_id, by=asks.actor)
-    return key_of(node.policy, key, node.accounts.get(key.account_id))
+    account = node.accounts.get(key.account_id)
+    return key_of(node.policy_of(account), key, account)
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {

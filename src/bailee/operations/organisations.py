@@ -171,7 +171,7 @@ def show(asks: Asks, node: Node, organisation: str) -> OrganisationDetails:
         keys=[
             extended(
                 OrganisationKey,
-                key_of(node.policy, key, of),
+                key_of(node.policy_of(of), key, of),
                 person_email=emails.get(key.person_id or ""),
                 maker=emails.get(key.created_by),
             )

@@ -113,7 +113,7 @@ def create(
     account = own or paying
     assert account is not None
     key, secret = registry.people.create_key(account, name, by=by, person_id=person.person_id)
-    return extended(MadeKey, key_of(node.policy, key, account), key=secret)
+    return extended(MadeKey, key_of(node.policy_of(account), key, account), key=secret)
 
 
 @operation()
@@ -142,7 +142,7 @@ def show(asks: Asks, node: Node, id: str) -> PersonDetails:
         _shown(node, person, node.registry.organisations.of_person(whose)),
         training=None if account is None else training_of(node, account),
         keys=[
-            key_of(node.policy, key, of)
+            key_of(node.policy_of(of), key, of)
             for key, of in keys_of(node.accounts, DataSubject(person, account))
         ],
         web_sessions=[

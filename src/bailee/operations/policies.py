@@ -14,7 +14,7 @@ Rows: P3, P5.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -35,6 +35,8 @@ LARGEST: Final = 1_000_000
 """Bytes that a document to be tried may have."""
 UNDECIDED: Final = "undecided"
 
+PolicyOf = Callable[[str | None], Policy]
+"""The policy for an organisation, or for who is of none."""
 _Change: TypeAlias = tuple[str, Decision | None, Decision | None]
 """An action, and what is decided before and after."""
 
@@ -94,18 +96,22 @@ def try_document(asks: Asks, node: Node, document: str, against: str | None = No
     with sent_by(asks):
         new = read(document, "the document")
         old = node.policy if against is None else read(against, "the other document")
-    return compared(node, old, new)
+    return compared(node, node.holding.under(old), node.holding.under(new))
 
 
-def compared(node: Node, old: Policy, new: Policy) -> Trial:
-    """Whom one policy concerns against another, of all that is in a home."""
+def compared(node: Node, old: PolicyOf, new: PolicyOf, *, of: str | None = None) -> Trial:
+    """Whom one policy concerns against another, of all that is in a home, or of one account: each
+    with what an organisation has of its own beside it.
+    """
     judges = _Judge(old), _Judge(new)
+    with_own = {*node.holding.organisations()}
     changes: defaultdict[_Change, _Counted] = defaultdict(_Counted)
     changed, everybody = _Counted(), _Counted()
     known: dict[tuple[object, ...], tuple[_Change, ...]] = {}
-    for group in node.vault.groups():
+    for group in node.vault.groups(of):
         account = _owner(node, group.owner)
-        kind = _kind(group, account)
+        its = None if account is None else account.organisation_id
+        kind = (*_kind(group, account), its if its in with_own else None)
         found = known.get(kind)
         if found is None:
             found = known[kind] = tuple(_changes(group, account, *judges))
@@ -127,10 +133,7 @@ def compared(node: Node, old: Policy, new: Policy) -> Trial:
         for (action, was, now), counted in changes.items()
     ]
     return Trial(
-        old.version,
-        old.sha256,
-        new.version,
-        new.sha256,
+        *(old(None).version, old(None).sha256, new(None).version, new(None).sha256),
         sorted(concerns, key=lambda one: (-one.sessions, one.action, one.clause_after)),
         changed.sessions,
         len(changed.accounts),
@@ -162,13 +165,12 @@ def _changes(
 
 
 class _Judge:
-    """Decides about groups of sessions by one policy. Made for one question, used by its thread
-    alone.
+    """Decides about groups of sessions by one policy, as it is for each organisation. Made for one
+    question, used by its thread alone.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: PolicyOf) -> None:
         self._policy = policy
-        self._held = InForce(policy)
 
     def of(self, action: str, group: SessionGroup, account: Account | None) -> Decision | None:
         """The decision; None: this policy can't decide, or nobody knows whose it is."""
@@ -184,11 +186,12 @@ class _Judge:
     def _retained(self, group: SessionGroup, account: Account) -> Decision:
         # Of a key with zero retention there are no sessions.
         facts = account.facts(zero_retention=False, channel=group.channel, plan=group.plan)
-        return self._policy.retain(group.data_class, facts)
+        return self._policy(account.organisation_id).retain(group.data_class, facts)
 
     def _trained(self, group: SessionGroup, account: Account) -> Decision:
         standing, uses = eligibility.standing_of(account), eligibility.uses_of(group.uses)
-        return eligibility.decide(self._held, standing, uses, group.last_consent)
+        held = InForce(self._policy(account.organisation_id))
+        return eligibility.decide(held, standing, uses, group.last_consent)
 
 
 def read(document: str, what: str) -> Policy:

@@ -52,6 +52,13 @@ ROUTES: Final[Mapping[str, Route]] = {
     "organisation.provider": Route("PUT", "/organisations/{organisation}/provider"),
     "organisation.key_days": Route("PUT", "/organisations/{organisation}/keys/days"),
     "organisation.provider_only": Route("PUT", "/organisations/{organisation}/provider/only"),
+    "organisation.policy": Route("GET", "/organisations/{organisation}/policy"),
+    "organisation.policy_set": Route("PUT", "/organisations/{organisation}/policy"),
+    "organisation.policy_remove": Route("DELETE", "/organisations/{organisation}/policy"),
+    "organisation.policy_try": Route("POST", "/organisations/{organisation}/policy/trials"),
+    "organisation.policy_explain": Route(
+        "POST", "/organisations/{organisation}/policy/explanations"
+    ),
     "organisation.groups": Route("GET", "/organisations/{organisation}/groups"),
     "organisation.set_groups": Route("PUT", "/organisations/{organisation}/groups"),
     "organisation.try_groups": Route("POST", "/organisations/{organisation}/groups/trials"),

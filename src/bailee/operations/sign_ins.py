@@ -67,9 +67,10 @@ def list_(asks: Asks, node: Node, id: str | None = None) -> list[ClientSummary]:
             one.created_at,
             one.renewed_at,
             one.ends_at,
-            terms_of(node.policy, node.accounts.get(one.account_id)),
+            terms_of(node.policy_of(account), account),
         )
         for one in node.registry.sign_ins.of_person(person_id)
+        for account in (node.accounts.get(one.account_id),)
     ]
 
 

@@ -175,6 +175,15 @@ ACTIONS: Final[dict[str, Action]] = {
     )
 }
 
+OWN_ACTIONS: Final = ("train", "retain", "send", "pass", "reach")
+"""What an organisation's own document can be about, in the order in which it is shown."""
+OWN_CLASSES: Final = (
+    *("transcript", "transcript_kept", "cloud_output", "cloud_diff", "feedback_report"),
+    *("metric", "error_event", "local_transcript"),
+)
+"""What of an organisation's data its own document can have kept otherwise: what is decided from the
+facts of its account, and what the operator does not count by."""
+
 OPTIONAL: Final = tuple(dict.fromkeys(fact for one in ACTIONS.values() for fact in one.optional))
 """The facts that a document reads only if it says so."""
 

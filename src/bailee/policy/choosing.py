@@ -97,7 +97,8 @@ class UpstreamChoice:
             if found.allowed:
                 return ChosenUpstream(one.name, found)
             refused.append(found)
-        order = [clause.id for clause in self._policy.document.clauses["reach"]]
+        own = () if self._policy.own is None else self._policy.own.every_clause
+        order = [one.id for one in (*self._policy.document.clauses["reach"], *own)]
         return ChosenUpstream(None, max(refused, key=lambda one: order.index(one.decision.clause)))
 
     def _asked(

@@ -115,6 +115,21 @@ class Invariant:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """How far an organisation's own document may go beyond the clauses: what meets `when` it may
+    have kept for `at_most` (an ISO 8601 period). `clause`: the room as a statement, for the page.
+    """
+
+    clause: Clause
+    when: tuple[Condition, ...]
+    at_most: str
+
+    def has(self, facts: Mapping[str, Value]) -> bool:
+        """Whether it is open for what has these facts."""
+        return all(facts[one.fact] in one.values for one in self.when)
+
+
+@dataclass(frozen=True, slots=True)
 class Heading:
     """A heading of the page; `source` is the heading of the published page it answers to."""
 
@@ -160,7 +175,8 @@ class Document:
     `facts`: action → what it takes. `settings`: those of `switches` that are keys of a settings
     file; the others are environment variables. `client_versions`: each with the version it begins
     at, oldest first; none where versions are no matter. `models`, `regions`: families, each with
-    what its names begin with; none where they are no matter.
+    what its names begin with; none where they are no matter. `rooms`: of `retain`, each a statement
+    too.
     """
 
     file: str
@@ -184,6 +200,7 @@ class Document:
     clauses: Mapping[str, tuple[Clause, ...]]
     statements: tuple[Clause, ...]
     invariants: tuple[Invariant, ...]
+    rooms: tuple[Room, ...]
     spaces: Mapping[str, Space]
     facts: Mapping[str, tuple[str, ...]]
     settings: frozenset[str]

@@ -7,13 +7,19 @@ Rules kept here:
 * `since` orders documents among what people choose and what comes in, without a clock: it is the
   number of an entry of the audit record, as a choice's number is.
 
-Rows: P5.
+* What holds for an organisation that has a document of its own is that and the operator's together.
+  It is put together when it is first asked for, and anew when either changes.
+
+Rows: P1, P5.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from bailee.errors import InputError
+from bailee.policy import own
 from bailee.policy.policy import Policy
 
 
@@ -24,25 +30,115 @@ class InForce:
     policy: Policy
     since: int = 0
 
+    @property
+    def readable(self) -> bool:
+        """Whether what an organisation's own document says of what is kept is known."""
+        return self.policy.own is None or self.policy.own.readable
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHeld:
+    """An organisation's document (None: it has none any more), and the number of the entry since
+    which that is so. `sound`: it is what was written.
+    """
+
+    content: bytes | None
+    since: int
+    sound: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """All that holds. `made`: by organisation, what was put together."""
+
+    now: InForce
+    own: Mapping[str, OwnHeld]
+    made: dict[str, InForce] = field(default_factory=dict)
+
+
+HeldBy = Callable[[str | None], InForce]
+"""What holds for an organisation, or for who is of none (`PolicyHolder.of`)."""
+
 
 class PolicyHolder:
     """The policy that holds. A home has one, and whatever decides is given it. Read from any
-    thread; `take` is called by what activates a document, once that is on disk. It stores nothing.
+    thread; `take` and `take_own` are called by what activates a document, once that is on disk, one
+    at a time. It stores nothing.
     """
 
     def __init__(self, policy: Policy, since: int = 0) -> None:
-        self._now = InForce(policy, since)
+        self._state = _State(InForce(policy, since), {})
 
     @property
     def now(self) -> InForce:
-        """What holds, as one value: the same object until another document does."""
-        return self._now
+        """What holds for who has no document of their own, as one value: the same object until
+        another document does.
+        """
+        return self._state.now
 
     @property
     def policy(self) -> Policy:
-        """The policy that holds."""
-        return self._now.policy
+        """The operator's policy that holds."""
+        return self._state.now.policy
+
+    def of(self, organisation: str | None) -> InForce:
+        """What holds for an organisation, or for who is of none: the same object until another
+        document does.
+        """
+        state = self._state
+        if organisation is None or (held := state.own.get(organisation)) is None:
+            return state.now
+        made = state.made.get(organisation)
+        if made is None:
+            made = state.made.setdefault(organisation, together(state.now, held))
+        return made
+
+    def own(self, organisation: str) -> OwnHeld | None:
+        """What an organisation has of its own, or had last; None: it never had any."""
+        return self._state.own.get(organisation)
+
+    def organisations(self) -> list[str]:
+        """Those that have a document of their own."""
+        return [name for name, one in self._state.own.items() if not one.sound or one.content]
+
+    def under(self, policy: Policy) -> Callable[[str | None], Policy]:
+        """What would hold for each organisation, if the operator's document were another."""
+        state = _State(InForce(policy), self._state.own)
+
+        def of(organisation: str | None) -> Policy:
+            if organisation is None or (held := state.own.get(organisation)) is None:
+                return policy
+            made = state.made.get(organisation)
+            if made is None:
+                made = state.made.setdefault(organisation, together(state.now, held))
+            return made.policy
+
+        return of
 
     def take(self, now: InForce) -> None:
         """Let another hold, from the next question on."""
-        self._now = now
+        self._state = _State(now, self._state.own)
+
+    def take_own(self, organisation: str, held: OwnHeld) -> None:
+        """Let another document of an organisation's hold, or none, from the next question on."""
+        state = self._state
+        made = {name: one for name, one in state.made.items() if name != organisation}
+        self._state = _State(state.now, {**state.own, organisation: held}, made)
+
+
+def together(now: InForce, held: OwnHeld) -> InForce:
+    """The operator's document and an organisation's, as one policy. One that can't be read lets
+    nothing through.
+    """
+    since = max(now.since, held.since)
+    document = now.policy.document
+    content = held.content or b""
+    if held.sound and held.content is None:
+        return InForce(now.policy, since)
+    found = None
+    if held.sound:
+        try:
+            found = own.read(content, document, before=True)
+        except InputError:
+            found = None
+    return InForce(Policy(document, found or own.unreadable(content, document)), since)

@@ -32,6 +32,7 @@ from bailee.policy.document import (
     Heading,
     Invariant,
     LocalRetention,
+    Room,
     SurveyQuestion,
 )
 from bailee.policy.names import DocumentNames, conditions_of, text_of
@@ -85,6 +86,8 @@ def read(content: bytes, file: str | PurePath) -> Document:
     statements = tuple(
         _clause(table, None, None, heading_ids, ids) for table in root.tables("statement")
     )
+    rooms = tuple(_room(table, spaces["retain"], heading_ids, ids) for table in _few(root, "room"))
+    statements += tuple(one.clause for one in rooms)
     invariants = tuple(_invariant(table, spaces, ids) for table in _few(root, "invariant"))
     document = Document(
         file=str(file),
@@ -108,6 +111,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         clauses=clauses,
         statements=statements,
         invariants=invariants,
+        rooms=rooms,
         spaces=spaces,
         facts=words.facts,
         settings=frozenset(words.settings),
@@ -134,6 +138,8 @@ def _heading(table: Table) -> Heading:
 def _unique(table: Table, name: str, ids: set[str]) -> None:
     if _ID.fullmatch(name) is None:
         table.refuse("id", f"{name!r} can't be an id.", "lower-case words joined by . or -")
+    if name.startswith("own."):
+        table.refuse("id", f"{name!r} is an id of organisations' own documents.", "begin otherwise")
     if name in ids:
         table.refuse("id", f"the id {name!r} is used twice.")
     ids.add(name)
@@ -169,6 +175,12 @@ def _clause(
         retention = _period(table, "for") if action.keeps else None
     kind, line = action.name if action is not None else None, table.line
     return Clause(name, kind, heading, rows, when, effect, retention, text_of(table), line)
+
+
+def _room(table: Table, space: Space, headings: Sequence[str], ids: set[str]) -> Room:
+    when = _conditions(table, "when", ACTIONS["retain"], space)
+    at_most = _period(table, "at_most")
+    return Room(_clause(table, None, None, headings, ids), when, at_most)
 
 
 def _conditions(table: Table, key: str, action: Action, space: Space) -> tuple[Condition, ...]:

@@ -27,6 +27,7 @@ _FORM: Final = re.compile(r"P(0|[1-9][0-9]{0,4})([YMD])", re.ASCII)
 NOTHING: Final = "P0D"
 """Keeps nothing; so does none of any other unit."""
 _LONGEST_DAYS: Final[dict[Unit, int]] = {"Y": 366, "M": 31, "D": 1}
+_SHORTEST_DAYS: Final[dict[Unit, int]] = {"Y": 365, "M": 28, "D": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,25 @@ class Period:
     def longest_days(self) -> int:
         """The most days this period can span; what orders periods by length."""
         return self.count * _LONGEST_DAYS[self.unit]
+
+    @property
+    def shortest_days(self) -> int:
+        """Days that this period is never shorter than."""
+        return self.count * _SHORTEST_DAYS[self.unit]
+
+
+def never_longer(days: int, period: str) -> bool:
+    """Whether so many days are never longer than a period.
+
+    >>> [never_longer(days, "P1M") for days in (28, 30)], never_longer(365, "P1Y")
+    ([True, False], True)
+    """
+    return days <= parse(period).shortest_days
+
+
+def shorter(days: int, period: str) -> bool:
+    """Whether so many days are never longer than a period, and shorter than it can be."""
+    return never_longer(days, period) and days < parse(period).longest_days
 
 
 @lru_cache(maxsize=64)

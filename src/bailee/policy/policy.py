@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bailee.errors import InputError
 from bailee.policy.actions import ACTIONS, FLAGS, Action
@@ -30,6 +30,9 @@ from bailee.policy.period import parse
 from bailee.policy.reading import one_of
 from bailee.policy.space import Combination, Value
 from bailee.records import dataclass
+
+if TYPE_CHECKING:
+    from bailee.policy.own import OwnDocument
 
 _Key: TypeAlias = tuple[object, ...]
 _NOBODY: Final = ClientFacts()
@@ -73,7 +76,8 @@ class PassedOver:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """A decision with its facts (as the clauses see them: `segment` included, and each switch as
-    "absent", "empty" or "set"), its clause, and the clauses before it.
+    "absent", "empty" or "set"), its clause, and the clauses before it. `operators`: what the
+    operator's document decides, where an organisation's own decided; None: it was the operator's.
     """
 
     action: str
@@ -81,6 +85,7 @@ class Explanation:
     decision: Decision
     clause: Clause
     passed_over: tuple[PassedOver, ...]
+    operators: Decision | None = None
 
 
 _Lookup: TypeAlias = tuple[dict[_Key, Decision], int, Callable[[Mapping[str, object]], _Key], int]
@@ -95,8 +100,10 @@ class Policy:
     at once come to the same. It reads no clock, no environment and no file.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, own: OwnDocument | None = None) -> None:
+        """`own`: an organisation's document, which narrows what `document` decides."""
         self.document: Final = document
+        self.own: Final = own
         self._clauses: Final = {
             action: tuple((clause, self._decision(clause)) for clause in clauses)
             for action, clauses in document.clauses.items()
@@ -122,7 +129,9 @@ class Policy:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 (hex) of the document's exact bytes."""
+        """SHA-256 (hex) of the document's exact bytes; of the operator's, where an organisation has
+        its own beside it.
+        """
         return self.document.sha256
 
     @property
@@ -319,6 +328,23 @@ class Policy:
     def explain(self, action: str, facts: Mapping[str, object]) -> Explanation:
         """The decision with the clauses that were passed over. Raises as `decide` does."""
         seen = self._seen(self._action(action), facts)
+        found = self._operators(action, seen)
+        if self.own is None:
+            return found
+        theirs, rooms = found.decision, self.document.rooms
+        clause = self.own.deciding(action, seen, theirs.effect, theirs.retention, rooms)
+        if clause is None or clause.effect is None:
+            return found
+        decision = Decision(clause.effect, clause.id, self.own.sha256, clause.retention)
+        return Explanation(action, seen, decision, clause, found.passed_over, theirs)
+
+    def clause(self, name: str) -> Clause | None:
+        """The clause with this id, of this document or the organisation's; None: there is none."""
+        own = () if self.own is None else self.own.every_clause
+        return next((one for one in (*self.document.every_clause, *own) if one.id == name), None)
+
+    def _operators(self, action: str, seen: Combination) -> Explanation:
+        """What the document alone decides."""
         passed: list[PassedOver] = []
         for clause, decision in self._clauses[action]:
             for condition in clause.when:

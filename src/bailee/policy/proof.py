@@ -17,6 +17,8 @@ Rules kept here: a document is refused for
 * **a residency that does not hold**: a clause that lets who demands a region be answered from
   another one.
 
+Rooms for organisations' own documents are `rooms`'.
+
 Stricter means: an effect listed earlier in `actions`, or for what is kept, a shorter period.
 """
 

@@ -98,6 +98,10 @@ def parse(content: bytes, file: str | PurePath) -> Table:
         raise Unsound([DocumentProblem(name, line, f"This is not TOML: {reason}.")]) from None
     except RecursionError:
         raise Unsound([DocumentProblem(name, 1, "The tables are nested too deeply.")]) from None
+    except ValueError:  # a number of thousands of digits
+        raise Unsound(
+            [DocumentProblem(name, 1, "This is not TOML: a value is too long.")]
+        ) from None
     return Table(values, (), DocumentSource(name, positions.lines(text)))
 
 

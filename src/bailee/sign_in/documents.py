@@ -99,8 +99,8 @@ def notice(policy: Policy, console: str) -> str:
     company, own = (joined(sorted(kept[one]), "en") for one in ("commercial", "consumer"))
     return (
         "Sessions through this gateway are recorded, on the terms of the account that you confirm "
-        f"in the browser. A company's: kept {company}, unless it has none kept. A person's own: "
-        f"kept {own}, by their choice about training. All terms: {console}/data-usage"
+        f"in the browser. A company's: kept {company}, or less long where it says so. A person's "
+        f"own: kept {own}, by their choice about training. All terms: {console}/data-usage"
     )[:LONGEST_NOTICE]
 
 

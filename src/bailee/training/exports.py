@@ -35,7 +35,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.training import training_exports, training_sessions, training_shards
 from bailee.errors import InputError
 from bailee.ledger import Ledger
-from bailee.policy.holding import InForce, PolicyHolder
+from bailee.policy.holding import HeldBy, PolicyHolder
 from bailee.training import leaving, standings
 from bailee.training.exported import PLANNING, SIGNED, WRITING, Export, ExportedRows, Shard
 from bailee.training.leaving import in_portions
@@ -265,7 +265,7 @@ class Exports:
     def allowed_now(self, session: str, now: datetime) -> Allowed | None:
         """What allows a session now; None: nothing does."""
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return standings.allowed(connection, self._holding.now, [session], now).get(session)
+            return standings.allowed(connection, self._holding.of, [session], now).get(session)
 
     def commit(
         self,
@@ -371,19 +371,19 @@ class Exports:
     ) -> dict[str, str]:
         return leaving.left(connection, self._held(export), some, now)
 
-    def _held(self, export: Export) -> InForce:
-        """What holds, if it is what the export was begun under: one dataset is of one document.
+    def _held(self, export: Export) -> HeldBy:
+        """What holds, if it is what the export was begun under: one dataset is of one document of
+        the operator's.
 
         Raises:
             InputError: another document came to hold since.
         """
-        held = self._holding.now
-        if held.policy.sha256 != export.policy:
+        if self._holding.policy.sha256 != export.policy:
             raise InputError(
                 "another policy document came to hold since this export was begun.",
                 hint="remove the folder and export into a new one; nothing was signed",
             )
-        return held
+        return self._holding.of
 
     def withdrawn(self, export: Export, now: datetime) -> Iterator[tuple[ExportedRows, str]]:
         """The sessions in an export that were withdrawn, deleted or erased since, or are past their
@@ -391,7 +391,7 @@ class Exports:
         """
         for some in in_portions(one for one in self.sessions(export.id) if one.left is None):
             with storage_errors(_WHAT), reading(self._engine) as connection:
-                found = [*leaving.withdrawn(connection, self._holding.now, export, some, now)]
+                found = [*leaving.withdrawn(connection, self._holding.of, export, some, now)]
             yield from found
 
     def _set(self, connection: Connection, export: str, **values: object) -> None:

@@ -18,7 +18,7 @@ from bailee.db.among import among
 from bailee.db.audit import audit
 from bailee.db.training import training_sessions
 from bailee.db.vault import erasures, sessions
-from bailee.policy.holding import InForce
+from bailee.policy.holding import HeldBy
 from bailee.training import standings
 from bailee.training.exported import (
     DELETED,
@@ -35,11 +35,14 @@ _NO: Final = ("refused", "left")
 _CONCERN: Final = (
     *("consent.recorded", "erasure.requested", "person.erasure_requested", "person.erased"),
 )
+_DOCUMENTS: Final = (
+    *("policy.activated", "organisation.policy_set", "organisation.policy_removed"),
+)
 _LISTED: Final = frozenset({WITHDRAWN, DELETED, ERASED, EXPIRED})
 
 
 def left(
-    connection: Connection, held: InForce, some: Sequence[Allowed], now: datetime
+    connection: Connection, held: HeldBy, some: Sequence[Allowed], now: datetime
 ) -> dict[str, str]:
     """Which of these are not allowed now as they were then, and why."""
     present = standings.allowed(connection, held, [one.session for one in some], now)
@@ -49,7 +52,7 @@ def left(
 
 def withdrawn(
     connection: Connection,
-    held: InForce,
+    held: HeldBy,
     export: Export,
     some: Sequence[ExportedRows],
     now: datetime,
@@ -78,7 +81,7 @@ def has_changed(connection: Connection, export: Export, mark: int, now: datetime
         audit.c.kind.in_(_CONCERN),
         or_(audit.c.subject.in_(owners), audit.c.subject.in_(ids), audit.c.subject.in_(people)),
     )
-    documents = exists().where(audit.c.number > mark, audit.c.kind == "policy.activated")
+    documents = exists().where(audit.c.number > mark, audit.c.kind.in_(_DOCUMENTS))
     over = exists().where(sessions.c.id.in_(ids), sessions.c.expires_at <= now)
     return bool(connection.execute(select(or_(entries, documents, over))).scalar())
 

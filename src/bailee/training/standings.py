@@ -30,7 +30,7 @@ from bailee.db.engine import DbRow
 from bailee.db.vault import erasures, sessions
 from bailee.errors import InputError
 from bailee.policy import Decision
-from bailee.policy.holding import InForce
+from bailee.policy.holding import HeldBy
 from bailee.training import eligibility
 
 TRANSCRIPT: Final = "transcript"
@@ -46,6 +46,7 @@ _COLUMNS: Final = (
     accounts.c.chosen_number,
     accounts.c.partner_programme,
     accounts.c.partner_number,
+    accounts.c.organisation_id,
 )
 _LIVING: Final = (
     select(*_COLUMNS)
@@ -94,7 +95,7 @@ class Allowed:
 
 
 def allowed(
-    connection: Connection, held: InForce, ids: Sequence[str], now: datetime
+    connection: Connection, held: HeldBy, ids: Sequence[str], now: datetime
 ) -> dict[str, Allowed]:
     """Those of these sessions (at most some hundred) that may be trained on at `now`."""
     rows = connection.execute(_LIVING.where(among(sessions.c.id, ids)), {"now": now}).all()
@@ -119,7 +120,7 @@ LAST: Final = "\U0010ffff"
 
 
 def candidates(
-    connection: Connection, held: InForce, span: SessionSpan, now: datetime
+    connection: Connection, held: HeldBy, span: SessionSpan, now: datetime
 ) -> tuple[str, list[str]]:
     """The next sessions of a span in order of id that may be trained on at `now`: how far was
     looked ("": there are no more), and their ids.
@@ -136,7 +137,7 @@ def candidates(
     return (rows[-1].id if len(rows) == _PORTION else ""), ids
 
 
-def _allowed(connection: Connection, held: InForce, row: DbRow) -> Allowed | None:
+def _allowed(connection: Connection, held: HeldBy, row: DbRow) -> Allowed | None:
     decision = _decide(held, row)
     if decision is None:
         return None
@@ -150,20 +151,21 @@ def _allowed(connection: Connection, held: InForce, row: DbRow) -> Allowed | Non
     return Allowed(row.id, row.owner, decision.clause, decision.document, record or "", word)
 
 
-def _decide(held: InForce, row: DbRow) -> Decision | None:
+def _decide(held: HeldBy, row: DbRow) -> Decision | None:
     """The decision, if it is a yes. What can't be decided is a no."""
     standing = eligibility.OwnerStanding(
         row.training_choice, row.chosen_number, row.partner_programme, row.partner_number
     )
     try:
         uses = eligibility.uses_of(row.uses)
-        decision = eligibility.decide(held, standing, uses, row.last_consent)
+        of = held(row.organisation_id)
+        decision = eligibility.decide(of, standing, uses, row.last_consent)
     except (InputError, TypeError, ValueError):
         return None
     return decision if decision.effect == "allow" else None
 
 
-def _word(held: InForce, row: DbRow) -> int:
+def _word(held: HeldBy, row: DbRow) -> int:
     """The number of the word by which the session may be used: its last plan's kind says whose."""
-    consumer = held.policy.plans[row.plan].segment == "consumer"
+    consumer = held(row.organisation_id).policy.plans[row.plan].segment == "consumer"
     return int(row.chosen_number if consumer else row.partner_number)

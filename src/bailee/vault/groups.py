@@ -33,14 +33,16 @@ class SessionGroup(NamedTuple):
     sessions: int
 
 
-def groups(engine: Engine) -> Iterator[SessionGroup]:
-    """All sessions that are in the index, in groups, by owner. The reader holds one view of them
-    until the last.
+def groups(engine: Engine, of: str | None = None) -> Iterator[SessionGroup]:
+    """All sessions that are in the index, or those of one owner, in groups, by owner. The reader
+    holds one view of them until the last.
 
     Raises:
         StorageError: the index can't be read.
     """
     query = select(*_FACTS, func.count()).group_by(*_FACTS)
+    if of is not None:
+        query = query.where(sessions.c.owner == of)
     with storage_errors("the vault's index"), reading(engine) as connection:
         for row in connection.execute(query):
             yield SessionGroup._make(row)

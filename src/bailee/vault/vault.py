@@ -403,9 +403,9 @@ class Vault:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [Holding(*row._mapping.values()) for row in connection.execute(query)]
 
-    def groups(self) -> Iterator[SessionGroup]:
-        """All sessions, counted by what a policy decides about them by."""
-        return groups(self._engine)
+    def groups(self, owner: str | None = None) -> Iterator[SessionGroup]:
+        """All sessions, or one owner's, counted by what a policy decides about them by."""
+        return groups(self._engine, owner)
 
     def verifying(self, checked: dict[str, int]) -> Verifying:
         """The checks of all that is kept here; they count what they look at in `checked`."""

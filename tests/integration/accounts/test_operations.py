@@ -11,8 +11,17 @@ import pytest
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
-from bailee.operations import choices, importing, keys, organisations, people, sign_ins
+from bailee.operations import (
+    choices,
+    importing,
+    keys,
+    organisations,
+    own_policies,
+    people,
+    sign_ins,
+)
 from support.clients.asking import perform
+from support.own_documents import kept
 
 OPERATOR = "operator"
 # Who may ask for an operation about the organisation Acme or about Mia, who is a member of it.
@@ -40,6 +49,11 @@ MAY: Mapping[str, set[str]] = {
     "organisation.provider": {"operator"},
     "organisation.provider_only": {"operator"},
     "organisation.key_days": {"operator", "owner"},
+    "organisation.policy": {"operator", "owner", "admin", "mia"},
+    "organisation.policy_explain": {"operator", "owner", "admin", "mia"},
+    "organisation.policy_try": {"operator", "owner"},
+    "organisation.policy_set": {"operator", "owner"},
+    "organisation.policy_remove": {"operator", "owner"},
     "partner.join": {"owner", "admin"},
     "partner.leave": {"owner", "admin"},
     "key.create": {"operator", "owner", "admin"},
@@ -112,6 +126,21 @@ class Stage:
             },
             "organisation.provider_only": {"organisation": self.organisation, "only": False},
             "organisation.key_days": {"organisation": self.organisation, "days": None},
+            "organisation.policy": {"organisation": self.organisation},
+            "organisation.policy_explain": {
+                "organisation": self.organisation,
+                "question": ["resume", "session_deleted=true", "account_erased=false"],
+            },
+            "organisation.policy_try": {"organisation": self.organisation, "document": kept(7)},
+            "organisation.policy_set": {
+                "organisation": self.organisation,
+                "document": kept(7),
+                "reason": "asked for",
+            },
+            "organisation.policy_remove": {
+                "organisation": self.organisation,
+                "reason": "asked for",
+            },
             "partner.join": {"organisation": self.organisation, "confirmation": "Acme"},
             "partner.leave": {"organisation": self.organisation},
             "key.create": {
@@ -156,7 +185,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_no_operation_is_without_a_rule_here() -> None:
     """Whoever adds one says who may ask for it."""
-    here = (people, importing, organisations, choices, keys, sign_ins)
+    here = (people, importing, organisations, own_policies, choices, keys, sign_ins)
     assert {name for one in here for name in one.OPERATIONS} == set(MAY)
 
 

@@ -18,6 +18,7 @@ from bailee.operations import (
     importing,
     keys,
     organisations,
+    own_policies,
     people,
     request_work,
     requests,
@@ -102,6 +103,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
 ELSEWHERE = {
     *(one for one in people.OPERATIONS if one != "person.auditor"), *organisations.OPERATIONS,
     *importing.OPERATIONS,
+    *own_policies.OPERATIONS,  # accounts/test_operations.py
     *requests.OPERATIONS, *request_work.OPERATIONS,  # app/test_requests.py
     *choices.OPERATIONS, *keys.OPERATIONS, *sign_ins.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py

@@ -26,6 +26,7 @@ from bailee.vault.exchange import Terms
 from bailee.vault.prolonging import KeepingAct
 from support.homes.backed_up import START, BackedUp
 from support.homes.captured import begun, end
+from support.own_documents import kept as of_their_own
 from support.roots.places import RootPlaces
 
 PASSWORD = "a long enough password"
@@ -242,6 +243,9 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
     node.registry.people.set_operator(made["person"], False, by=OPERATOR)
     place.ask("account.limit", account=kept["account"], stored_mb=7)
     place.ask("account.residency", account=kept["account"], region="eu")
+    own = {"organisation": acme["organisation"], "reason": "asked for"}
+    for days in (7, 9):
+        place.ask("organisation.policy_set", document=of_their_own(days), **own)
     place.take_log()
     place.restore()
     with place.restored() as restored:
@@ -258,6 +262,9 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
         assert not registry.people.get(made["person"]).operator
         assert 7 == keys.get(kept["account"]).stored_mb
         assert "eu" == keys.get(kept["account"]).residency
+        its = restored.node.accounts.get(acme["account"])
+        found = restored.node.policy_of(its).retain("transcript", its.facts(zero_retention=False))
+        assert ("P9D", "own.days") == (found.retention, found.clause)
 
 
 @pytest.mark.row("R5", "O1")

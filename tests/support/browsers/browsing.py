@@ -97,6 +97,10 @@ class Visitor:
         """Put a document."""
         return self._send(path, body, "PUT")
 
+    def delete(self, path: str) -> Answer:
+        """Delete what is there."""
+        return self._send(path, None, "DELETE")
+
     def submit(self, page: str, path: str, fields: dict[str, str] | None = None) -> Answer:
         """Open `page` and send its form to `path`."""
         return self.post(path, fields or {}, self.token(page))

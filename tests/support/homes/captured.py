@@ -57,7 +57,8 @@ def begun(
     """
     account = node.accounts.get(owner)
     facts = account.facts(zero_retention=False, channel=channel)
-    terms = node.policy.terms("transcript", facts)
+    held = node.holding.of(account.organisation_id)
+    terms = held.policy.terms("transcript", facts)
     assert terms is not None
     at = node.clock()
     return captured(
@@ -70,7 +71,7 @@ def begun(
         key=key,
         plan=account.plan,
         channel=channel,
-        consent=max(account.consent, node.holding.now.since),
+        consent=max(account.consent, held.since),
     )
 
 

@@ -1,0 +1,382 @@
+"""What can be asked of a home about an organisation's own document: what it says, what it would
+change, to let one hold, to remove it.
+
+Rules kept here:
+
+* An owner's to decide, and the operator's. Every member sees it.
+* A document is proved against the operator's before anything is written: it can only narrow it.
+* Who was shown what it changes says against which one (`against`): if that holds no more, nothing
+  is done.
+* It reaches what comes in from then on. What is there follows where it is kept less long now, and
+  nothing is made to stay longer.
+
+Rows: P1, P2, P3, P4, R1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bailee.accounts import Account
+from bailee.accounts.roles import Permission
+from bailee.accounts.staff import worded
+from bailee.errors import InputError
+from bailee.node import Node
+from bailee.node.own_policies import OwnChange, WantedChange
+from bailee.operations import policies
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function
+from bailee.operations.operation import operation, sent_by
+from bailee.policy import Decision, Policy, Unsound
+from bailee.policy.actions import OWN_CLASSES
+from bailee.policy.asking import typed
+from bailee.policy.concerned import changes, in_words
+from bailee.policy.document import Clause, Language
+from bailee.policy.facts import Facts
+from bailee.policy.own import read
+from bailee.policy.own_proof import problems, prove
+from bailee.policy.wording import sentence
+
+_FILE: Final = "the document"
+_SHOWN: Final = 20
+NONE: Final = "none"
+"""In the place of a document's hash, where an organisation has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnClauseShown:
+    """A clause of an organisation's document. `when`: facts and their values; `retention`: of what
+    is kept, the most.
+    """
+
+    id: str
+    action: str
+    effect: str
+    retention: str | None
+    when: dict[str, list[str]]
+    line: int
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTerms:
+    """For how long something of an organisation's is kept, or whether it is trained on, on the
+    first-party channel, and by which clause; `operators`: by the operator's document alone.
+    """
+
+    action: str
+    data_class: str
+    result: str
+    clause: str
+    operators: str
+    operators_clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnActivation:
+    """An organisation's document came to hold, or none (`document` None), by an entry of the audit
+    record.
+    """
+
+    number: int
+    at: datetime
+    document: str | None
+    by: str
+    reason: str | None
+    sessions: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPolicy:
+    """An organisation's own document: its hash (SHA-256, hex; None: it has none) and text, whether
+    it can be read, its clauses, and what holds with it. `operators`: the hash of the operator's
+    document. `problems`: where it is not stricter than that one any more, so that the operator's
+    holds there. `history`: the newest changes, in order.
+    """
+
+    organisation: str
+    document: str | None
+    text: str | None
+    readable: bool
+    operators: str
+    clauses: list[OwnClauseShown]
+    terms: list[OwnTerms]
+    problems: list[str]
+    history: list[OwnActivation]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnExplanation:
+    """What is decided for an organisation, in a sentence; by which clause, of which document
+    (SHA-256, hex), with its text; and what the operator's document alone has (`operators`).
+    """
+
+    sentence: str
+    effect: str
+    retention: str | None
+    clause: str
+    document: str
+    text: str
+    operators: str
+    operators_clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrial:
+    """What a document, or removing it, would change for an organisation: in words, and for how many
+    of its sessions. `before`: the hash of the one that holds, or `none`: what to say it was
+    compared `against`.
+    """
+
+    organisation: str
+    before: str
+    after: str
+    changes: list[str]
+    trial: policies.Trial
+
+
+@operation()
+def show(asks: Asks, node: Node, organisation: str) -> OwnPolicy:
+    """What an organisation's own document says, and what holds with it."""
+    asks.require(node, Permission.MEMBERS_READ, _account(node, organisation))
+    return _shown(node, organisation)
+
+
+@operation()
+def explain(
+    asks: Asks, node: Node, organisation: str, question: list[str], language: Language = "en"
+) -> OwnExplanation:
+    """What is decided for an organisation, by its own document and the operator's. `question`: an
+    action and its facts, each `name=value`.
+    """
+    asks.require(node, Permission.MEMBERS_READ, _account(node, organisation))
+    policy = node.holding.of(organisation).policy
+    with sent_by(asks):
+        found = policy.explain(*typed(policy, question))
+    theirs = found.operators or found.decision
+    return OwnExplanation(
+        sentence(policy.document, found, language),
+        found.decision.effect,
+        found.decision.retention,
+        found.decision.clause,
+        found.decision.document,
+        found.clause.text.of(language),
+        theirs.retention or theirs.effect,
+        theirs.clause,
+    )
+
+
+@operation()
+def try_own(
+    asks: Asks,
+    node: Node,
+    organisation: str,
+    document: str | None = None,
+    language: Language = "en",
+) -> OwnTrial:
+    """What a document (whole, in TOML), or removing the one that holds, would change for an
+    organisation. Nothing is changed.
+    """
+    account = _account(node, organisation)
+    asks.require(node, Permission.ORGANISATION_POLICY, account)
+    wanted = None if document is None else _proved(asks, node, document)
+    return _trial(node, account, organisation, wanted, language)
+
+
+@operation()
+def set_own(
+    asks: Asks,
+    node: Node,
+    organisation: str,
+    document: str,
+    *,
+    reason: str | None = None,
+    against: str | None = None,
+) -> OwnPolicy:
+    """Let a document (whole, in TOML) of an organisation's own hold from now on. `against`: the
+    hash of the one that is thought to hold, or `none`; `reason`: why, in a few words.
+    """
+    del reason  # it is among what asks
+    _change(asks, node, organisation, document, against)
+    return _shown(node, organisation)
+
+
+@operation()
+def remove(
+    asks: Asks,
+    node: Node,
+    organisation: str,
+    *,
+    reason: str | None = None,
+    against: str | None = None,
+) -> OwnPolicy:
+    """Let the operator's document alone hold for an organisation again, from now on."""
+    del reason
+    _change(asks, node, organisation, None, against)
+    return _shown(node, organisation)
+
+
+def _change(
+    asks: Asks, node: Node, organisation: str, document: str | None, against: str | None
+) -> None:
+    account = _account(node, organisation)
+    asks.require(node, Permission.ORGANISATION_POLICY, account)
+    why = worded(asks.reason or "", "changing an organisation's document")
+    with node.activations.alone():
+        held = _hash(node, organisation)
+        if against not in (None, held):
+            raise InputError(
+                "another document of this organisation's holds than the one that this was "
+                "compared with.",
+                code="changed_meanwhile",
+                hint="look at what it changes against that one; nothing was changed",
+            )
+        wanted = None if document is None else _proved(asks, node, document)
+        after = NONE if wanted is None or wanted.own is None else wanted.own.sha256
+        if after == held:
+            raise InputError(
+                "this organisation has no document of its own."
+                if document is None
+                else "this document holds already.",
+                hint="nothing was changed",
+            )
+        trial = _trial(node, account, organisation, wanted, "en")
+        node.own_policies.change(
+            WantedChange(
+                organisation,
+                account.account_id,
+                None if document is None else document.encode(),
+                None if held == NONE else held,
+                asks.actor.name,
+                why,
+                trial.trial.changed_sessions,
+                bool(trial.changes),
+            )
+        )
+    node.following.follow(account.account_id)
+
+
+def _account(node: Node, organisation: str) -> Account:
+    return node.registry.organisations.account(organisation)
+
+
+def _hash(node: Node, organisation: str) -> str:
+    own = node.holding.of(organisation).policy.own
+    return NONE if own is None else own.sha256
+
+
+def _proved(asks: Asks, node: Node, document: str) -> Policy:
+    """The operator's policy with this document beside it. Raises `Unsound`, `InputError`."""
+    under = node.policy.document
+    with sent_by(asks):
+        own = read(document.encode(), under, file=_FILE)
+        prove(own, under, _FILE)
+    return Policy(under, own)
+
+
+def _trial(
+    node: Node, account: Account, organisation: str, wanted: Policy | None, language: Language
+) -> OwnTrial:
+    node.vault.settle(account.account_id)  # what is being filed is counted too
+    before, after = node.holding.of(organisation).policy, wanted or node.policy
+    told = changes(before, after, account.facts(zero_retention=False))
+    return OwnTrial(
+        organisation,
+        _hash(node, organisation),
+        NONE if after.own is None else after.own.sha256,
+        [in_words(one, after.document, language) for one in told],
+        policies.compared(node, lambda _: before, lambda _: after, of=account.account_id),
+    )
+
+
+def _shown(node: Node, organisation: str) -> OwnPolicy:
+    account, policy = _account(node, organisation), node.holding.of(organisation).policy
+    held, own = node.holding.own(organisation), policy.own
+    history = [_activation(node, one) for one in node.own_policies.of(organisation)]
+    return OwnPolicy(
+        organisation,
+        None if own is None else own.sha256,
+        None if held is None or held.content is None else held.content.decode(errors="replace"),
+        own is None or own.readable,
+        node.policy.sha256,
+        [] if own is None else [_clause(one) for one in own.every_clause],
+        [*_terms(policy, node.policy, account.facts(zero_retention=False))],
+        [] if held is None or held.content is None else _wrong(node, held.content),
+        history[-_SHOWN:],
+    )
+
+
+def _wrong(node: Node, content: bytes) -> list[str]:
+    """Where a document is not stricter than the operator's any more, or says what theirs does not
+    know: under each there, the stricter of the two holds.
+    """
+    under = node.policy.document
+    try:
+        return [str(one) for one in problems(read(content, under, file=_FILE), under, _FILE)]
+    except Unsound as unsound:
+        return [str(one) for one in unsound.problems]
+    except InputError as error:
+        return [error.message]
+
+
+def _terms(policy: Policy, operators: Policy, facts: Facts) -> Iterator[OwnTerms]:
+    for data_class in OWN_CLASSES:
+        if data_class not in policy.document.labels["data_class"]:
+            continue
+        now, theirs = (one.retain(data_class, facts) for one in (policy, operators))
+        yield OwnTerms(
+            *("retain", data_class, now.retention or "", now.clause),
+            *(theirs.retention or "", theirs.clause),
+        )
+    now, theirs = (_trained(one, facts) for one in (policy, operators))
+    yield OwnTerms(
+        *("train", "transcript", now.effect, now.clause, theirs.effect, theirs.clause),
+    )
+
+
+def _trained(policy: Policy, facts: Facts) -> Decision:
+    return policy.train(
+        data_class="transcript",
+        plan=facts.plan,
+        channel=facts.channel,
+        training_choice=facts.training_choice,
+        zero_retention=facts.zero_retention,
+        partner_programme=facts.partner_programme,
+        active_since_choice=True,
+    )
+
+
+def _clause(one: Clause) -> OwnClauseShown:
+    return OwnClauseShown(
+        one.id,
+        str(one.action),
+        str(one.effect),
+        one.retention,
+        {
+            condition.fact: [str(value).lower() for value in condition.values]
+            for condition in one.when
+        },
+        one.line,
+        one.text.en,
+        one.text.zh,
+    )
+
+
+def _activation(node: Node, one: OwnChange) -> OwnActivation:
+    reason = node.ledger.get(one.number).body.get("reason")
+    why = None if reason is None else str(reason)
+    return OwnActivation(one.number, one.at, one.document, one.by, why, one.sessions, one.told)
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "organisation.policy": show,
+    "organisation.policy_explain": explain,
+    "organisation.policy_try": try_own,
+    "organisation.policy_set": set_own,
+    "organisation.policy_remove": remove,
+}
