@@ -52,7 +52,7 @@ def main() -> list[Line]:
         began = time.perf_counter()
         with vault._engine.connect() as connection:
             for _ in connection.execute(select(sessions.c.id, session_words.c.words).join_from(
-                sessions, session_words, session_words.c.session_id == sessions.c.id
+                sessions, session_words, session_words.c.session == sessions.c.number
             )):  # fmt: skip
                 pass
         plain = time.perf_counter() - began

@@ -27,7 +27,7 @@ import orjson
 from sqlalchemy import insert, select
 
 from bailee.accounts import OPERATOR
-from bailee.db.vault import exchanges, prefixes, sessions
+from bailee.db.vault import exchanges, sessions
 from bailee.errors import StorageError
 from bailee.home import Home, HomeLock
 from bailee.keyring import Want
@@ -211,11 +211,10 @@ class _Template:
             self.session = {
                 name: value for name, value in session._mapping.items() if name != "mac"
             }
-            query = select(exchanges).where(exchanges.c.session_id == row.id)
+            query = select(exchanges).where(exchanges.c.session == session.number)
             found = [dict(one._mapping) for one in connection.execute(query)]
-            query = select(prefixes).where(prefixes.c.session_id == row.id)
-            self.prefixes = [dict(one._mapping) for one in connection.execute(query)]
         key = node.keyring.get(subject_of(row.id)).key
+        self.number = session.number
         self.records = []
         for one in found:
             record = open_record(
@@ -233,12 +232,12 @@ class _Template:
         node, segments = self.node, self.node.vault._segments
         made: list[dict[str, Any]] = []
         rows: list[dict[str, Any]] = []
-        learned: list[dict[str, Any]] = []
         for owner, last in some:
             session_id = str(UUID(bytes=os.urandom(16), version=4))
             moments = dict.fromkeys(("started", "last_activity", "last_request"), last)
             until = expires_at(last, _PERIOD)
-            own = {"id": session_id, "owner": owner, "expires_at": until}
+            self.number += 1
+            own = {"id": session_id, "number": self.number, "owner": owner, "expires_at": until}
             made.append(self.session | own | moments | {"client_session": os.urandom(16)})
         wants = [Want(subject_of(one["id"]), DATA_CLASS, one["expires_at"]) for one in made]
         keys = node.keyring.many(wants)
@@ -258,16 +257,14 @@ class _Template:
                     nonce=os.urandom(NONCE_BYTES),
                 )
                 place = {"segment_id": segment.id, "offset": segment.append(sealed)}
-                rows.append(row | place | {"id": record_id, "session_id": one["id"]})
-            learned += [
-                row | {"session_id": one["id"], "digest": os.urandom(16)} for row in self.prefixes
-            ]
+                said = os.urandom(len(row["places"]))
+                own = {"id": record_id, "session": one["number"], "places": said}
+                rows.append(row | place | own)
         segments.write()
         with node.data.begin() as connection:
             connection.execute(insert(sessions), made)
             segments.put_rows(connection)
             connection.execute(insert(exchanges), rows)
-            connection.execute(insert(prefixes), learned)
         segments.committed()
 
 

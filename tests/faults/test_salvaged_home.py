@@ -162,7 +162,7 @@ def test_of_a_large_table_the_rows_of_the_page_alone_are_lost(tmp_path: Path, wh
     names = [f"name {number:04}" for number in range(1000)]
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         receipted = ("receipts", "receipt_segments", "receipt_owners")
-        of_sessions = ("exchanges", "prefixes", "conversation_links", "session_words")
+        of_sessions = ("exchanges", "conversation_links", "session_words")
         for table in ("sessions", *of_sessions, *receipted):
             more = "session_id TEXT, receipt_id TEXT"
             connection.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, {more})")

@@ -24,6 +24,12 @@ def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bo
     return column.in_(select(listed.c.value))
 
 
+def among_numbers(column: ColumnElement[int], values: Iterable[int]) -> ColumnElement[bool]:
+    """Whether `column` is one of `values`."""
+    listed = func.json_each(orjson.dumps([*values]).decode()).table_valued("value")
+    return column.in_(select(listed.c.value))
+
+
 def texts(connection: Connection, query: Select[*tuple[object, ...]]) -> list[str]:
     """What a query of one column finds, in its order. What is no text there, of a damaged row, is
     left out.

@@ -11,6 +11,7 @@ Rules kept here:
 * What is not sound is not served, and not made sound by changing it: a change renews the `mac` of a
   row that had the right one, and of no other. `accept` does, at somebody's express word, or where
   the row itself shows what is right.
+* A column that has checks of its own (`metadata.UNCHECKED`) is not under the row's.
 * Rows from before there were checks get theirs once, when the schema is brought up to date. So do
   rows whose table gets another column, if they were sound without it.
 * An engine without a key of its own (`use_key`) takes one of zeros: a checksum, no more. Nobody but
@@ -150,7 +151,11 @@ def _condition(table: Table) -> str:
 
 
 def _columns(table: Table) -> list[str]:
-    return [column.name for column in table.columns if column.name != MAC]
+    return [
+        column.name
+        for column in table.columns
+        if column.name != MAC and not column.info.get("unchecked")
+    ]
 
 
 def _mac(table: Table, columns: Sequence[str], of: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import Column, DateTime, LargeBinary, MetaData
 from sqlalchemy.engine import Dialect
@@ -52,6 +53,10 @@ class Moment(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+UNCHECKED: Final[dict[str, object]] = {"unchecked": True}
+"""What a column's `info` says that a row's check (`checks`) is not of: it has checks of its own."""
 
 
 def check() -> Column[bytes]:

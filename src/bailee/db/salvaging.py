@@ -30,14 +30,17 @@ from bailee.errors import StorageError
 from bailee.syncing import sync_folder
 
 FOLLOW: Final = (
-    ("exchanges", "session_id", "sessions"),
-    ("prefixes", "session_id", "sessions"),
-    ("conversation_links", "session_id", "sessions"),
-    ("session_words", "session_id", "sessions"),
-    ("receipt_segments", "receipt_id", "receipts"),
-    ("receipt_owners", "receipt_id", "receipts"),
+    ("exchanges", "session", "sessions", "number"),
+    ("conversation_links", "session_id", "sessions", "id"),
+    ("session_words", "session", "sessions", "number"),
+    ("receipt_segments", "receipt_id", "receipts", "id"),
+    ("receipt_owners", "receipt_id", "receipts", "id"),
+    # As they were in a home that was not brought up to date since.
+    ("exchanges", "session_id", "sessions", "id"),
+    ("prefixes", "session_id", "sessions", "id"),
+    ("session_words", "session_id", "sessions", "id"),
 )
-"""Tables whose rows go with what they refer to: by which column, of which table."""
+"""Tables whose rows go with what they refer to: by which column, of which table, as what there."""
 _NAMED: Final = 20
 _STEP: Final = 32  # fewer rows than a page may have
 _FARTHEST: Final = 1 << 20  # numbers without a row that can be read: the table has ended
@@ -113,10 +116,15 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
         values = f"{into} VALUES ({', '.join('?' * len(listed))})"
         rows = _rows(old, name, set())
         new.executemany(values, rows if numbered else (row[1:] for row in rows))
-    there = {name for (name,) in new.execute("SELECT name FROM sqlite_schema")}
-    for table, column, of in FOLLOW:
-        if table in there:  # a home from before has not all of them
-            new.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT id FROM {of})")  # noqa: S608
+    columns_of = {
+        table: {one[1] for one in new.execute(f'PRAGMA table_info("{table}")')}
+        for table in {one[0] for one in FOLLOW}
+    }
+    for table, column, of, as_what in FOLLOW:
+        if column in columns_of[table]:  # a home from before has not all of them
+            new.execute(
+                f"DELETE FROM {table} WHERE {column} NOT IN (SELECT {as_what} FROM {of})"  # noqa: S608
+            )
     for _, sql in (one for one in schema if one[0] != "table"):
         new.execute(sql)
     new.execute("COMMIT")

@@ -1,6 +1,6 @@
 """Tables of the vault's index: where the ciphertext of each exchange lies and until when.
 
-Nothing here is derived from content, but for digests: those of `prefixes` are keyed by the
+Nothing here is derived from content, but for digests: those of `exchanges.places` are keyed by the
 session's own key and become noise with it; those of `conversation_links` and `tombstones` are
 keyed by secrets of the home, and go with the session, or 30 days after they were last met. What a
 session is found by (`session_words`) is sealed under its key.
@@ -8,9 +8,23 @@ session is found by (`session_words`) is sealed under its key.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table
+from typing import Final
 
-from bailee.db.metadata import Moment, check, data
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    ScalarSelect,
+    String,
+    Table,
+    select,
+)
+
+from bailee.db.metadata import UNCHECKED, Moment, check, data
 
 sessions = Table(
     "sessions",
@@ -38,15 +52,18 @@ sessions = Table(
     Column("cache_read_input_tokens", Integer, nullable=False),
     Column("last_consent", Integer, nullable=False, server_default="0"),
     Column("kept_until", Moment),
+    Column("number", Integer, nullable=False, server_default="0"),
     check(),
 )
-"""One row a session. `client_session`: a keyed digest of the id that the client gave it. `key_id`:
-the API key it was last used with. `last_request`: when the latest of its requests began. `uses`:
-every `plan/channel` it was used with, sorted, spaces between. `exchanges` counts what is indexed,
-and numbers the next. `last_consent`: the highest number of a choice of its owner's that held when a
+"""One row a session. `number`: by which rows of other tables refer to it; none has that of another,
+or of one that is gone. `client_session`: a keyed digest of the id that the client gave it.
+`key_id`: the API key it was last used with. `last_request`: when the latest of its requests began.
+`uses`: every `plan/channel` it was used with, sorted, spaces between. `exchanges` counts what is
+indexed, and numbers the next. `last_consent`: the highest number of a choice of its owner's that held when a
 request of it began; 0: none. `kept_until`: the day until which its person keeps it beyond its time,
 by the act in `kept_sessions`; `expires_at` is the later of the two."""
 
+Index("ix_sessions_number", sessions.c.number)
 Index("ix_sessions_client_session", sessions.c.client_session)
 Index("ix_sessions_owner", sessions.c.owner, sessions.c.id)
 Index(
@@ -92,9 +109,9 @@ segments = Table(
 exchanges = Table(
     "exchanges",
     data,
-    Column("id", String, primary_key=True),
-    Column("session_id", ForeignKey("sessions.id"), nullable=False),
-    Column("number", Integer, nullable=False),
+    Column("session", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False),
     Column("segment_id", ForeignKey("segments.id"), nullable=False, index=True),
     Column("offset", Integer, nullable=False),
     Column("length", Integer, nullable=False),
@@ -103,37 +120,31 @@ exchanges = Table(
     Column("ended", Float, nullable=False),
     Column("outcome", String, nullable=False),
     Column("status", Integer, nullable=False),
+    Column("places", LargeBinary, info=UNCHECKED),
     check(),
 )
-"""One row a record. `id` is the record's own (bound into its ciphertext); `started`, `ended` are
-Unix seconds."""
+"""One row a record. `session`: the number of its session's row; `id` is the record's own (bound
+into its ciphertext); `started`, `ended` are Unix seconds. `places`: what the session has had from
+this exchange on, each with a check of its own (`vault.places`)."""
 
-Index("uq_exchanges_number", exchanges.c.session_id, exchanges.c.number, unique=True)
-
-prefixes = Table(
-    "prefixes",
-    data,
-    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
-    Column("digest", LargeBinary, primary_key=True),
-    Column("exchange", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
-    sqlite_with_rowid=False,
+OF_A_RECORD: Final[tuple[Column[object], ...]] = tuple(
+    column for column in exchanges.c if column.name not in ("session", "places", "mac")
 )
-"""What a session has had: keyed digest → exchange number and position, which has its check above it
-(`vault.places`)."""
+"""What the index says of a record, but for whose it is."""
 
 session_words = Table(
     "session_words",
     data,
-    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
+    Column("session", Integer, primary_key=True, autoincrement=False),
     Column("covers", Integer, nullable=False),
     Column("whole", Integer, nullable=False),
     Column("about", LargeBinary, nullable=False),
     Column("words", LargeBinary, nullable=False),
 )
 """What a session is found by and told by, sealed under its own key (`vault.session_words`); made of
-its records, and made anew where it is lost. `covers`: how many of its exchanges; `whole`: whether
-all their words are among them, 0 or 1. It decides nothing."""
+its records, and made anew where it is lost. `session`: the number of its session's row; `covers`:
+how many of its exchanges; `whole`: whether all their words are among them, 0 or 1. It decides
+nothing."""
 
 conversation_links = Table(
     "conversation_links",
@@ -181,6 +192,7 @@ departed_sessions = Table(
     "departed_sessions",
     data,
     Column("digest", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
 )
 """Keyed digests of the ids of sessions that are gone, so that no id is used twice."""
 
@@ -319,3 +331,8 @@ keeps from being done) or `done`. `receipt`: the signed record, once there is on
 looked for at the end, sealed under a key of the erasure's own, which is destroyed then."""
 
 Index("ix_erasures_requested_at", erasures.c.requested_at.desc(), erasures.c.id)
+
+
+def number_of(session_id: ColumnElement[str]) -> ScalarSelect[int]:
+    """The number of the session that has an id, for a condition on `exchanges.session`."""
+    return select(sessions.c.number).where(sessions.c.id == session_id).scalar_subquery()

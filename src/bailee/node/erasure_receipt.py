@@ -61,7 +61,7 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "training_sessions": ("it tells which datasets have rows to be dropped", _ALWAYS),
     **dict.fromkeys(
         (
-            *("sessions", "kept_sessions", "exchanges", "prefixes", "conversation_links"),
+            *("sessions", "kept_sessions", "exchanges", "conversation_links"),
             "session_words",
             *("feedback_reports", "cloud_holdings", "cloud_pieces"),
         ),

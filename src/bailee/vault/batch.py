@@ -4,8 +4,8 @@ Rules kept here:
 
 * Nothing is committed here. A batch that fails leaves the caches to be dropped and bytes that
   nothing refers to.
-* What it costs is linear in what came, and statements are few (`lookup`): of a session's places
-  only those are looked up that an exchange of the batch asks for.
+* What it costs is linear in what came, and statements are few (`lookup`): a session's places are
+  looked up once, as many as are bounded there, and the workbench remembers them.
 * What goes on with a session that was deleted is dropped (`tombstones`), and counted (`unkept`).
   Whatever is dropped, `dropped` says whose it was and by which clause.
 * The client's session id becomes the session's id only when it is a UUID that no other session has
@@ -34,7 +34,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import DbRow
 from bailee.db.many import put
-from bailee.db.vault import conversation_links, exchanges, prefixes, sessions
+from bailee.db.vault import conversation_links, exchanges, sessions
 from bailee.errors import IntegrityError
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
@@ -59,7 +59,7 @@ _MOST: Final = (1 << 63) - 1
 _CHANGE: Final = (
     update(sessions)
     .where(sessions.c.id == bindparam("which"), sessions.c.exchanges == bindparam("had"))
-    .values({column.name: bindparam(column.name) for column in sessions.c if column.name != "id"})
+    .values({name: bindparam(name) for name in {*sessions.columns.keys()} - {"id", "number"}})
 )
 
 LINKS: Final = 200
@@ -186,8 +186,7 @@ class Batch:
         self._by_client: dict[bytes, str] = {}
         self._placed: list[tuple[BatchItem, Working, int]] = []
         self._rows: list[dict[str, object]] = []
-        self._wrong: dict[str, set[bytes]] = {}
-        self._learned: list[dict[str, object]] = []
+        self._wrong: dict[str, dict[int, bytes]] = {}
         self._noted: dict[bytes, str] = {}
         self._unfound: set[bytes] = set()  # links that the index did not have
         self._met: set[bytes] = set()
@@ -275,7 +274,7 @@ class Batch:
             self._rows.append(
                 {
                     "id": record_id,
-                    "session_id": session.id,
+                    "session": None,  # known once the session has its number
                     "number": number,
                     "segment_id": segment.id,
                     "offset": segment.append(sealed),
@@ -285,19 +284,11 @@ class Batch:
                     "ended": item.exchange.ended_at,
                     "outcome": str(item.exchange.outcome),
                     "status": item.exchange.status,
+                    "places": stored(digest_key(keys[session.id]), packed.learned),
                 }
             )
             session.values["bytes"] += len(sealed)
             self._grow(session, len(sealed) + EXCHANGE + PLACE * len(packed.learned))
-            self._learned += [
-                {
-                    "session_id": session.id,
-                    "digest": digest,
-                    "exchange": place[0],
-                    "position": stored(digest_key(keys[session.id]), digest, place),
-                }
-                for digest, place in packed.learned.items()
-            ]
 
     def put_rows(self, connection: Connection) -> None:
         """Put everything into the caller's transaction.
@@ -315,6 +306,9 @@ class Batch:
         every = self._sessions.values()
         new = [session for session in every if session.new]
         if new:
+            first = lookup.next_number(connection)
+            for number, session in enumerate(new, first):
+                session.values["number"] = number
             put(connection, sessions, [session.values for session in new])
             for session in new:
                 self._grow(session, SESSION)
@@ -322,19 +316,25 @@ class Batch:
         if old and connection.execute(_CHANGE, old).rowcount != len(old):
             raise OvertakenError
         self._segments.put_rows(connection)
+        for row, (_, session, _) in zip(self._rows, self._placed, strict=True):
+            row["session"] = session.values["number"]
         put(connection, exchanges, self._rows)
-        self._remove_wrong(connection)
-        put(connection, prefixes, self._learned)
+        self._put_right(connection)
         self._put_links(connection)
         self._sums = self._stored.add(connection, self._grown)
 
-    def _remove_wrong(self, connection: Connection) -> None:
-        """Remove the places that are not what was written: others come where they were."""
+    def _put_right(self, connection: Connection) -> None:
+        """Remove the places that are not what was written: what was there is stored anew."""
         for session_id, wrong in self._wrong.items():
-            for digest in wrong:
-                of_it = (prefixes.c.session_id == session_id) & (prefixes.c.digest == digest)
-                connection.execute(delete(prefixes).where(of_it))
-                self._grow(self._sessions[session_id], -PLACE)
+            session = self._sessions[session_id]
+            for number, right in wrong.items():
+                of_it = (
+                    exchanges.c.session == session.values["number"],
+                    exchanges.c.number == number,
+                )
+                had = select(func.length(exchanges.c.places)).where(*of_it)
+                self._grow(session, len(right) - connection.execute(had).scalar_one())
+                connection.execute(update(exchanges).where(*of_it).values(places=right))
 
     def _begun_elsewhere(self, connection: Connection) -> bool:
         """Whether a session that begins here has begun since by the id that its client gave it."""
@@ -489,6 +489,7 @@ class Batch:
             "last_request": moment(exchange.started_at),
             "last_consent": 0,
             "kept_until": None,
+            "number": None,  # counted when its row is put
             "uses": "",
             "exchanges": 0,
             "bytes": 0,
@@ -524,11 +525,13 @@ class Batch:
         packed = self._bench.pack(asks)
         if isinstance(packed, Missing):
             places: dict[str, dict[bytes, Place]] = {}
-            for session_id, digests in packed.digests.items():
-                if session_id in self._sessions:
+            for session_id in packed.sessions:
+                if (session := self._sessions.get(session_id)) is not None and not session.new:
                     key = digest_key(keys[session_id])
-                    places[session_id], wrong = lookup.places(connection, session_id, digests, key)
-                    self._wrong[session_id] = wrong
+                    number = session.values["number"]
+                    places[session_id], self._wrong[session_id] = lookup.places(
+                        connection, number, key
+                    )
             packed = self._bench.pack(asks, places)
         assert not isinstance(packed, Missing)
         return packed

@@ -34,6 +34,8 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
+    literal,
     not_,
     or_,
     select,
@@ -42,16 +44,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.damage import Damages
-from bailee.db.among import among, texts
+from bailee.db.among import among, among_numbers, texts
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, Query, fold, past_indexes, reading, storage_errors, writing_much
 from bailee.db.metadata import Moment
 from bailee.db.vault import (
+    OF_A_RECORD,
     conversation_links,
     departed_sessions,
     exchanges,
     kept_sessions,
-    prefixes,
+    number_of,
     segments,
     session_words,
     sessions,
@@ -94,10 +97,16 @@ _ENDED = (
 )
 _EXPIRED = (
     select(exchanges.c.segment_id)
-    .join(sessions, sessions.c.id == exchanges.c.session_id)
+    .join(sessions, sessions.c.number == exchanges.c.session)
     .where(*_ENDED)
     .distinct()
 )
+_HAS_SOME = exists().where(
+    exchanges.c.session == sessions.c.number,
+    func.substr(exchanges.c.id, 1, 8) == func.substr(sessions.c.id, 1, 8),
+)
+"""Whether a session has an exchange: one of its number, whose record's id begins as the session's.
+Of a row that is not what was written the number may be another session's."""
 _WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subjects())).distinct()
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 1000
@@ -327,8 +336,9 @@ class Forgetting:
             sessions.c.id == session_id
         )
         first = (
-            select(exchanges)
-            .where(exchanges.c.session_id == session_id, exchanges.c.number < _FIRST)
+            select(*OF_A_RECORD, literal(session_id).label("session_id"))
+            .where(exchanges.c.session == number_of(literal(session_id)))
+            .where(exchanges.c.number < _FIRST)
             .order_by(exchanges.c.number)
         )
         with storage_errors("the vault's index"), reading(self._engine) as connection:
@@ -521,15 +531,15 @@ class Forgetting:
         key that says whether its time has come: so whose key is gone is not asked for its check,
         but for one without exchanges, whose id may be what was changed.
 
-        In the order of their ids: so a portion lies close together in most of the index's trees,
-        and few pages are written twice. While the vault's lock is held only the write-ahead log is
-        written.
+        In the order of their numbers, as they were filed: so a portion lies close together in most
+        of the index's trees, and few pages are written twice. While the vault's lock is held only
+        the write-ahead log is written.
         """
         ended = (
             sessions.c.expires_at <= ends_at(last_ended(now)),
             sessions.c.id.not_in(held_subjects()),
         )
-        query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
+        query = select(sessions.c.id).where(*ended).order_by(sessions.c.number)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             due = texts(connection, query)
         removed = 0
@@ -547,8 +557,7 @@ class Forgetting:
         with self._lock:
             living = {*self._keyring.living([subject_of(name) for name in some])}
             asked = [name for name in some if subject_of(name) in living]
-            has_some = exists().where(exchanges.c.session_id == sessions.c.id)
-            goes = or_(and_(not_(among(sessions.c.id, asked)), has_some), sound(sessions))
+            goes = or_(and_(not_(among(sessions.c.id, asked)), _HAS_SOME), sound(sessions))
             still = select(sessions.c.id).where(among(sessions.c.id, some), *ended, goes)
             with storage_errors("the vault's index"), reading(self._engine) as connection:
                 some = texts(connection, still)
@@ -569,10 +578,9 @@ class Forgetting:
         One that has no exchanges stays, and stays named: its id may be what was changed.
         """
         unheld = sessions.c.id.not_in(held_subjects())
-        has_some = exists().where(exchanges.c.session_id == sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             part = self._round.next(connection)
-            query = select(sessions.c.id).where(*part, not_(sound(sessions)), unheld, has_some)
+            query = select(sessions.c.id).where(*part, not_(sound(sessions)), unheld, _HAS_SOME)
             found = list(connection.execute(query).scalars())
         living = set(self._keyring.living([subject_of(name) for name in found]))
         gone = [name for name in found if subject_of(name) not in living]
@@ -587,14 +595,19 @@ class Forgetting:
         digests = digests_of(self._key, "departed", session_ids)
         gone = [{"digest": digest} for digest in digests]
         with storage_errors("the vault's index"), writing_much(self._engine) as connection:
-            sums = self._stored.remove(connection, session_ids)
+            # Of a row that is not what was written what is under its number may be another's.
+            own = select(sessions.c.number).where(
+                among(sessions.c.id, session_ids), or_(_HAS_SOME, sound(sessions))
+            )
+            numbers = list(connection.execute(own).scalars())
+            sums = self._stored.remove(connection, session_ids, numbers)
             connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
+            for number in (exchanges.c.session, session_words.c.session):
+                theirs = among_numbers(number, numbers)
+                connection.execute(delete(number.table).where(theirs))
             for column in (
                 conversation_links.c.session_id,
-                prefixes.c.session_id,
-                exchanges.c.session_id,
                 kept_sessions.c.session_id,
-                session_words.c.session_id,
                 sessions.c.id,
             ):
                 connection.execute(delete(column.table).where(among(column, session_ids)))
@@ -606,8 +619,9 @@ class Forgetting:
     def _segments_of(self, session_ids: Sequence[str]) -> dict[str, list[str]]:
         """In which segments records of the sessions are."""
         query = (
-            select(exchanges.c.session_id, exchanges.c.segment_id)
-            .where(among(exchanges.c.session_id, session_ids))
+            select(sessions.c.id, exchanges.c.segment_id)
+            .join(exchanges, exchanges.c.session == sessions.c.number)
+            .where(among(sessions.c.id, session_ids))
             .distinct()
         )
         found: dict[str, list[str]] = {session_id: [] for session_id in session_ids}

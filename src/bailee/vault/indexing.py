@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, bindparam, delete, func, select
+from sqlalchemy import Engine, bindparam, delete, func, literal, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Ticks, ticks
@@ -34,7 +34,7 @@ from bailee.damage import Damages
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
-from bailee.db.vault import exchanges, session_words, sessions
+from bailee.db.vault import OF_A_RECORD, exchanges, number_of, session_words, sessions
 from bailee.errors import BaileeError, IntegrityError, StorageError
 from bailee.items.words import words_of
 from bailee.keyring import Dek, Keyring
@@ -68,22 +68,22 @@ _AT_ONCE: Final = 500  # sessions, when all are looked through
 _WHAT: Final = "the vault's index"
 _PUT = upsert(session_words)
 _REPLACE: Final = _PUT.on_conflict_do_update(
-    index_elements=["session_id"],
+    index_elements=["session"],
     set_={name: _PUT.excluded[name] for name in ("covers", "whole", "about", "words")},
 )
 _OF_SESSION: Final = (
-    select(sessions.c.id, sessions.c.owner, sessions.c.data_class, sessions.c.exchanges)
+    select(*[sessions.c[name] for name in ("id", "number", "owner", "data_class", "exchanges")])
     .add_columns(*[session_words.c[name] for name in ("covers", "whole", "about", "words")])
-    .outerjoin(session_words, session_words.c.session_id == sessions.c.id)
+    .outerjoin(session_words, session_words.c.session == sessions.c.number)
     .where(
         sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"),
         sound(sessions),
     )
 )  # fmt: skip
 _NEXT: Final = (
-    select(exchanges)
+    select(*OF_A_RECORD)
     .where(
-        exchanges.c.session_id == bindparam("which"),
+        exchanges.c.session == bindparam("session"),
         exchanges.c.number >= bindparam("since"),
         sound(exchanges),
     )
@@ -95,7 +95,7 @@ _STILL: Final = select(sessions.c.id).where(
 )
 _BEHIND: Final = (
     select(sessions.c.id, sessions.c.exchanges, session_words.c.covers)
-    .outerjoin(session_words, session_words.c.session_id == sessions.c.id)
+    .outerjoin(session_words, session_words.c.session == sessions.c.number)
     .where(sessions.c.id > bindparam("after"))
     .order_by(sessions.c.id)
     .limit(_AT_ONCE)
@@ -208,9 +208,11 @@ class Indexing:
     def tellings(self, session_ids: Sequence[str]) -> dict[str, Telling]:
         """What sessions are told by, of those of which there is something that opens."""
         ids = list(session_ids)
-        query = select(
-            session_words.c.session_id, session_words.c.covers, session_words.c.about
-        ).where(among(session_words.c.session_id, ids))
+        query = (
+            select(sessions.c.id.label("session_id"), session_words.c.covers, session_words.c.about)
+            .join(session_words, session_words.c.session == sessions.c.number)
+            .where(among(sessions.c.id, ids))
+        )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             rows = connection.execute(query).all()
         keys = self._keyring.some([subject_of(row.session_id) for row in rows])
@@ -225,7 +227,7 @@ class Indexing:
         """Those of the sessions of which something is not in the index of words yet, as ordered."""
         query = (
             select(sessions.c.id)
-            .outerjoin(session_words, session_words.c.session_id == sessions.c.id)
+            .outerjoin(session_words, session_words.c.session == sessions.c.number)
             .where(
                 among(sessions.c.id, list(session_ids)),
                 func.coalesce(session_words.c.covers, 0) < sessions.c.exchanges,
@@ -239,7 +241,7 @@ class Indexing:
         """What was found not to open goes; it is made anew."""
         query = (
             delete(session_words)
-            .where(session_words.c.session_id == session_id)
+            .where(session_words.c.session == number_of(literal(session_id)))
             .returning(func.length(session_words.c.about) + func.length(session_words.c.words))
         )
         whose = select(sessions.c.owner).where(sessions.c.id == session_id)
@@ -305,7 +307,7 @@ class Indexing:
         key = self._keyring.get(subject_of(session_id)).key
         made = self._made(session, key)
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            asked = {"which": session_id, "since": made.covers}
+            asked = {"session": session.number, "since": made.covers}
             rows = connection.execute(_NEXT, asked).all()
         begun = made.covers
         size = 0
@@ -362,14 +364,14 @@ class Indexing:
         about = seal_telling(made.telling, key, session.id, made.covers, os.urandom(NONCE_BYTES))
         words = seal_words(made.words, key, session.id, made.covers, os.urandom(NONCE_BYTES))
         values = {
-            "session_id": session.id,
+            "session": session.number,
             "covers": made.covers,
             "whole": int(made.whole),
             "about": about,
             "words": words,
         }
         length = func.length(session_words.c.about) + func.length(session_words.c.words) + ROW
-        before = select(length).where(session_words.c.session_id == session.id)
+        before = select(length).where(session_words.c.session == session.number)
         with self._lock:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 still = connection.execute(_STILL, {"which": session.id, "now": now}).first()

@@ -61,7 +61,7 @@ class IndexedExchange:
 
     @classmethod
     def of(cls, row: DbRow) -> IndexedExchange:
-        """The same of a row of the index."""
+        """The same of a row of the index, with the id of its session."""
         return cls(*(getattr(row, one.name) for one in fields(cls)))
 
 

@@ -52,7 +52,7 @@ class Beginning(NamedTuple):
 @dataclass(slots=True)
 class KnownPieces:
     """What a session has had: digest → place, under the session's own digest key. `complete`: what
-    is not in `places` the session has not had; otherwise it must be looked up. `beginnings`: the
+    is not in `places` is stored as new; otherwise all have to be looked up. `beginnings`: the
     latest, the last one first. A workbench owns it.
     """
 

@@ -10,19 +10,28 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from sqlalchemy import BindParameter, Connection, Executable, bindparam, select
+from sqlalchemy import BindParameter, Connection, Executable, bindparam, func, select
 
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow
-from bailee.db.vault import conversation_links, departed_sessions, prefixes, sessions
+from bailee.db.vault import (
+    conversation_links,
+    departed_sessions,
+    exchanges,
+    session_words,
+    sessions,
+)
 from bailee.vault.known import Place
 from bailee.vault.places import told
 
 _AT_ONCE: Final = 500  # values in one query
+_LATEST: Final = 4096  # exchanges of a session whose places are read
+_LATEST_BYTES: Final = 256 << 10  # of their places, and one exchange's more
+_MOST_NUMBER: Final = 1 << 62  # a number beyond is none that was given
 _WHICH: Final[BindParameter[object]] = bindparam("which", expanding=True)
 _BY_ID: Final = select(sessions).where(sessions.c.id.in_(_WHICH), sound(sessions))
 _BY_CLIENT: Final = (
@@ -32,8 +41,17 @@ _BY_CLIENT: Final = (
 )
 _TAKEN: Final = select(sessions.c.id).where(sessions.c.id.in_(_WHICH))
 _DEPARTED: Final = select(departed_sessions.c.digest).where(departed_sessions.c.digest.in_(_WHICH))
-_PLACES: Final = select(prefixes.c.digest, prefixes.c.exchange, prefixes.c.position).where(
-    prefixes.c.session_id == bindparam("session"), prefixes.c.digest.in_(_WHICH)
+_PLACES: Final = (
+    select(exchanges.c.number, exchanges.c.places)
+    .where(exchanges.c.session == bindparam("session"))
+    .order_by(exchanges.c.number.desc())
+    .limit(_LATEST)
+)
+_HIGHEST: Final = select(
+    *[
+        select(func.coalesce(func.max(column), 0)).where(column < _MOST_NUMBER).scalar_subquery()
+        for column in (sessions.c.number, exchanges.c.session, session_words.c.session)
+    ]
 )
 
 _LINKED: Final = select(conversation_links.c.digest, conversation_links.c.session_id).where(
@@ -74,26 +92,37 @@ def linked(connection: Connection, digests: Collection[bytes]) -> dict[bytes, st
     return {row.digest: row.session_id for row in _rows(connection, _LINKED, digests)}
 
 
+def next_number(connection: Connection) -> int:
+    """A number that no session has, nor any row that is left of one; so are those after it. Of a
+    transaction that writes.
+    """
+    return 1 + int(max(connection.execute(_HIGHEST).one()))
+
+
 def places(
-    connection: Connection, session: str, digests: Sequence[bytes], key: bytes
-) -> tuple[dict[bytes, Place], set[bytes]]:
-    """Of what a session is asked for, what it has had, and where; and of what the place is not what
-    was written: it has to be stored anew. `key`: its own, for digests.
+    connection: Connection, session: int, key: bytes
+) -> tuple[dict[bytes, Place], dict[int, bytes]]:
+    """What a session has had, and where, as far as its latest exchanges say; and of its exchanges
+    of which a place is not what was written what is to stand there instead. What is not found is
+    stored anew. `session`: its number; `key`: its own, for digests.
     """
     found: dict[bytes, Place] = {}
-    wrong: set[bytes] = set()
-    for row in _rows(connection, _PLACES, digests, session=session):
-        place = told(key, row.digest, row.exchange, row.position)
-        if place is None:
-            wrong.add(row.digest)
-        else:
-            found[row.digest] = place
+    wrong: dict[int, bytes] = {}
+    size = 0
+    with connection.execute(_PLACES, {"session": session}) as rows:
+        for row in rows:
+            one = told(key, row.number, row.places)
+            for digest, place in one.places.items():
+                found.setdefault(digest, place)
+            if not one.whole:
+                wrong[row.number] = one.right
+            size += len(one.right)
+            if size > _LATEST_BYTES:
+                break
     return found, wrong
 
 
-def _rows(
-    connection: Connection, query: Executable, values: Collection[Value], **more: str
-) -> Iterator[DbRow]:
+def _rows(connection: Connection, query: Executable, values: Collection[Value]) -> Iterator[DbRow]:
     every = list(values)
     for start in range(0, len(every), _AT_ONCE):
-        yield from connection.execute(query, {"which": every[start : start + _AT_ONCE], **more})
+        yield from connection.execute(query, {"which": every[start : start + _AT_ONCE]})

@@ -81,7 +81,7 @@ def found(connection: Connection, frames: Sequence[tuple[int, str, str]]) -> Pro
         ids = [exchange for _, exchange, _ in frames[start : start + _AT_ONCE]]
         query = (
             select(exchanges.c.exchange_id, sessions.c.owner)
-            .join(sessions, sessions.c.id == exchanges.c.session_id)
+            .join(sessions, sessions.c.number == exchanges.c.session)
             .where(among(exchanges.c.exchange_id, ids))
         )
         there.update((row.exchange_id, row.owner) for row in connection.execute(query))

@@ -24,13 +24,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine, String, func, select, type_coerce
+from sqlalchemy import Engine, String, func, literal, select, type_coerce
 
 from bailee.clock import Ticks, ticks
 from bailee.db.checks import sound
 from bailee.db.engine import Query, reading, storage_errors
 from bailee.db.pages import following
-from bailee.db.vault import exchanges, session_words, sessions
+from bailee.db.vault import OF_A_RECORD, exchanges, number_of, session_words, sessions
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.items.words import LONGEST, asked_words, places, words_of
 from bailee.keyring import Keyring
@@ -204,7 +204,7 @@ class Searching:
     ) -> list[_Indexed]:
         """The next sessions, with their words; what is new of them is taken into these first."""
         query = select(*_SEARCHED).outerjoin(
-            session_words, session_words.c.session_id == sessions.c.id
+            session_words, session_words.c.session == sessions.c.number
         )
         query = query.where(
             sessions.c.expires_at > now,
@@ -267,8 +267,8 @@ class Searching:
 
     def _opened(self, session: SessionRow, key: bytes) -> Iterator[SaidAnew]:
         query = (
-            select(exchanges)
-            .where(exchanges.c.session_id == session.id, sound(exchanges))
+            select(*OF_A_RECORD)
+            .where(exchanges.c.session == number_of(literal(session.id)), sound(exchanges))
             .order_by(exchanges.c.number)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:

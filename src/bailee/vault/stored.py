@@ -27,12 +27,11 @@ from typing import Final
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, not_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from bailee.db.among import among
+from bailee.db.among import among, among_numbers
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import (
     exchanges,
-    prefixes,
     segments,
     session_words,
     sessions,
@@ -42,8 +41,10 @@ from bailee.db.vault import (
 
 SESSION: Final = 1200
 EXCHANGE: Final = 500
-PLACE: Final = 100
-"""Bytes that a row takes in the index, with its keys: of `sessions`, `exchanges`, `prefixes`."""
+"""Bytes that a row takes in the index, with its keys: of `sessions`, `exchanges`."""
+
+PLACE: Final = 24
+"""Likewise what is in a row of `exchanges` for each place (`places`)."""
 
 WORDS: Final = 100
 """Likewise of `session_words`, beside what it is of."""
@@ -51,6 +52,11 @@ WORDS: Final = 100
 _WHAT: Final = "the vault's index"
 _OF_WORDS: Final = func.count() * WORDS + func.sum(
     func.length(session_words.c.about) + func.length(session_words.c.words)
+)
+_OF_RECORDS: Final = (
+    func.count() * EXCHANGE
+    + func.sum(exchanges.c.length)
+    + func.coalesce(func.sum(func.length(exchanges.c.places)), 0)
 )
 _ADD = upsert(stored)
 _ADD_TO: Final = _ADD.on_conflict_do_update(
@@ -93,11 +99,8 @@ def counted(connection: Connection) -> Sums:
     whose = sessions.c.owner
     for query in (
         select(whose, func.count() * SESSION),
-        select(whose, func.count() * PLACE).join(prefixes, prefixes.c.session_id == sessions.c.id),
-        select(whose, func.count() * EXCHANGE + func.sum(exchanges.c.length)).join(
-            exchanges, exchanges.c.session_id == sessions.c.id
-        ),
-        select(whose, _OF_WORDS).join(session_words, session_words.c.session_id == sessions.c.id),
+        select(whose, _OF_RECORDS).join(exchanges, exchanges.c.session == sessions.c.number),
+        select(whose, _OF_WORDS).join(session_words, session_words.c.session == sessions.c.number),
     ):
         for owner, size in connection.execute(query.group_by(whose)):
             living[owner] = living.get(owner, 0) + size
@@ -167,32 +170,31 @@ class Stored:
         """So many bytes more are kept of these accounts; their new sums, to `note`."""
         return self._add(connection, living, {})
 
-    def remove(self, connection: Connection, session_ids: Sequence[str]) -> Sums:
-        """The rows of these sessions are about to be removed. New sums, to `note`."""
+    def remove(
+        self, connection: Connection, session_ids: Sequence[str], numbers: Sequence[int]
+    ) -> Sums:
+        """The rows of these sessions are about to be removed, and what is under these numbers of
+        theirs. New sums, to `note`.
+        """
         living: dict[str, int] = {}
         gone: dict[str, int] = {}
         whose = select(sessions.c.owner, func.count()).group_by(sessions.c.owner)
         for owner, count in connection.execute(whose.where(among(sessions.c.id, session_ids))):
             living[owner] = count * SESSION
-        within = among(sessions.c.id, session_ids)
-        places = select(sessions.c.owner, func.count()).join(
-            prefixes, prefixes.c.session_id == sessions.c.id
-        )
-        for owner, count in connection.execute(places.where(within).group_by(sessions.c.owner)):
-            living[owner] += count * PLACE
+        within = (among(sessions.c.id, session_ids), among_numbers(sessions.c.number, numbers))
         words = select(sessions.c.owner, _OF_WORDS).join(
-            session_words, session_words.c.session_id == sessions.c.id
+            session_words, session_words.c.session == sessions.c.number
         )
-        for owner, size in connection.execute(words.where(within).group_by(sessions.c.owner)):
+        for owner, size in connection.execute(words.where(*within).group_by(sessions.c.owner)):
             living[owner] += size
         records = select(
-            sessions.c.owner, exchanges.c.segment_id, func.count(), func.sum(exchanges.c.length)
-        ).join(exchanges, exchanges.c.session_id == sessions.c.id)
+            sessions.c.owner, exchanges.c.segment_id, _OF_RECORDS, func.sum(exchanges.c.length)
+        ).join(exchanges, exchanges.c.session == sessions.c.number)
         left = []
-        for owner, segment_id, count, size in connection.execute(
-            records.where(within).group_by(sessions.c.owner, exchanges.c.segment_id)
+        for owner, segment_id, whole, size in connection.execute(
+            records.where(*within).group_by(sessions.c.owner, exchanges.c.segment_id)
         ):
-            living[owner] += count * EXCHANGE + size
+            living[owner] += whole
             gone[owner] = gone.get(owner, 0) + size
             left.append({"segment_id": segment_id, "owner": owner, "bytes": size})
         if left:

@@ -43,9 +43,9 @@ from sqlalchemy import (
 from bailee.clock import Clock, Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.checks import sound
-from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.engine import DbRow, Query, reading, storage_errors
 from bailee.db.pages import following
-from bailee.db.vault import exchanges, sessions, spool_positions
+from bailee.db.vault import OF_A_RECORD, exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keeping.holds import Hold, Holds
 from bailee.keeping.keeper import KeyOf, Owner
@@ -88,9 +88,10 @@ _ONE = select(*_COLUMNS).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"), sound(sessions)
 )
 _OWNER = select(sessions.c.owner).where(sessions.c.id == bindparam("which"), sound(sessions))
-_EXCHANGES = (
-    select(exchanges)
-    .where(exchanges.c.session_id == bindparam("which"), sound(exchanges))
+_EXCHANGES: Query = (
+    select(*OF_A_RECORD, sessions.c.id.label("session_id"))
+    .join(sessions, sessions.c.number == exchanges.c.session)
+    .where(sessions.c.id == bindparam("which"), sound(exchanges))
     .order_by(exchanges.c.number)
 )
 _SPOOL_AGE = timedelta(minutes=30)

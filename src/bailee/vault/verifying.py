@@ -9,7 +9,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ from bailee.damage import UNREADABLE, UNSOUND, Damaged, why
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
-from bailee.db.vault import exchanges, holds, prefixes, receipts, sessions
+from bailee.db.vault import exchanges, holds, receipts, sessions
 from bailee.errors import IntegrityError, StorageError
 from bailee.keeping.holds import PLACED, key_name
 from bailee.keeping.receipts import (
@@ -47,17 +47,23 @@ _OF_A_SESSION: Final = (sessions.c.id, sessions.c.data_class, sessions.c.exchang
 
 
 class _Place(NamedTuple):
-    """Where an exchange's record lies: columns of `exchanges`."""
+    """Where an exchange's record lies, and what its session has had from it on: columns of
+    `exchanges`, and its session's id.
+    """
 
-    session_id: str
     number: int
     id: str
     segment_id: str
     offset: int
     length: int
+    places: object
+    session_id: str
 
 
-_OF_AN_EXCHANGE: Final = tuple(exchanges.c[name] for name in _Place._fields)
+_OF_AN_EXCHANGE: Final = (
+    *(exchanges.c[name] for name in _Place._fields[:-1]),
+    sessions.c.id.label("session_id"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +108,18 @@ class Verifying:
             filed: dict[str, list[_Place]] = {}
             with storage_errors(_WHAT), reading(self.engine) as connection:
                 rows = connection.execute(query).all()
-                theirs = among(exchanges.c.session_id, [row.id for row in rows])
-                places = select(*_OF_AN_EXCHANGE).where(theirs).order_by(exchanges.c.number)
+                theirs = among(sessions.c.id, [row.id for row in rows])
+                places = (
+                    select(*_OF_AN_EXCHANGE)
+                    .join(sessions, sessions.c.number == exchanges.c.session)
+                    .where(theirs)
+                    .order_by(exchanges.c.number)
+                )
                 for place in map(_Place._make, connection.execute(places)):
                     filed.setdefault(place.session_id, []).append(place)
-                said = connection.execute(
-                    select(prefixes).where(among(prefixes.c.session_id, [row.id for row in rows]))
-                ).all()
             keys = self.keyring.some([subject_of(row.id) for row in rows])
-            yield from self._places(said, keys)
             for row in rows:
+                yield from self._places(filed.get(row.id, []), keys[subject_of(row.id)])
                 self._count("sessions")
                 found = list(self._session(row, filed.get(row.id, []), keys[subject_of(row.id)]))
                 if found and self._there(row.id, now):
@@ -120,20 +128,15 @@ class Verifying:
                 return
             after = rows[-1].id
 
-    def _places(
-        self, said: Sequence[DbRow], keys: Mapping[str, Dek | IntegrityError]
-    ) -> Iterator[Damaged]:
-        """Sessions of which the index has a place that is not what was written: what goes on with
-        it is stored anew, and refers to no such place.
+    def _places(self, filed: Sequence[_Place], key: Dek | IntegrityError) -> Iterator[Damaged]:
+        """Exchanges of a session of which the index has a place that is not what was written: what
+        goes on with it is stored anew, and refers to no such place.
         """
-        digest_keys = {
-            name: digest_key(key.key) for name, key in keys.items() if isinstance(key, Dek)
-        }
-        for row in said:
-            key = digest_keys.get(subject_of(row.session_id))
-            if key and told(key, row.digest, row.exchange, row.position) is None:
-                where = f"prefixes {row.session_id}/{row.digest.hex()}"
-                yield Damaged(where, UNSOUND)
+        if isinstance(key, Dek):
+            own = digest_key(key.key)
+            for row in filed:
+                if not told(own, row.number, row.places).whole:
+                    yield Damaged(f"places {row.session_id}/{row.number}", UNSOUND)
 
     def _lost(self) -> Iterator[Damaged]:
         """Accounts of which more was filed than there is, or less: rows are gone, or others' are

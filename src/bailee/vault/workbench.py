@@ -102,9 +102,9 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """By session: digests whose places have to be looked up first."""
+    """Sessions whose places have to be looked up first."""
 
-    digests: dict[str, list[bytes]]
+    sessions: tuple[str, ...]
 
 
 class Bench(Protocol):
@@ -122,7 +122,7 @@ class Bench(Protocol):
         self, asks: Sequence[PackingOrder], places: Places | None = None
     ) -> list[Packed] | Missing:
         """Pack what was taken apart. Without `places` it may ask for them; then nothing is packed,
-        and the same is asked again with them: of those that are missing, those that there are.
+        and the same is asked again with them. What is not among them is stored as new.
         """
         ...
 
@@ -180,11 +180,12 @@ class Workbench:
         if places is None:
             self._forget_overtaken(asks)
             missing = self._missing(asks)
-            if missing.digests:
+            if missing.sessions:
                 return missing
         for session, found in (places or {}).items():
             if (known := self._known.get(session)) is not None:
                 known.places |= found
+                known.complete = True
         packed = [self._packed(ask) for ask in asks]
         self._drop()
         self._limit_known({ask.session for ask in asks})
@@ -238,13 +239,13 @@ class Workbench:
     # -- packing ---------------------------------------------------------------------------------
 
     def _missing(self, asks: Sequence[PackingOrder]) -> Missing:
-        missing: dict[str, dict[bytes, None]] = {}
+        missing: dict[str, None] = {}
         for ask in asks:
             known = self._known_of(ask)
-            if not known.complete and (draft := self._draft(ask, known)) is not None:
-                wanted = missing.setdefault(ask.session, {})
-                wanted |= dict.fromkeys(d for d in draft.wanted() if d not in known.places)
-        return Missing({session: list(found) for session, found in missing.items() if found})
+            draft = None if known.complete else self._draft(ask, known)
+            if draft is not None and any(one not in known.places for one in draft.wanted()):
+                missing[ask.session] = None
+        return Missing(tuple(missing))
 
     def _known_of(self, ask: PackingOrder) -> KnownPieces:
         known = self._known.get(ask.session)

@@ -190,8 +190,7 @@ def apart_in(header: JSON, pieces: Sequence[bytes]) -> list[Apart]:
 def told_packed(found: Sequence[Packed] | Missing) -> list[bytes]:
     """The answer to `pack`."""
     if isinstance(found, Missing):
-        digests = [b"".join(digests) for digests in found.digests.values()]
-        return message({"missing": list(found.digests)}, digests)
+        return message({"missing": list(found.sessions)})
     pieces: list[bytes] = []
     for one in found:
         pieces += (one.compressed, b"".join(one.learned))
@@ -205,12 +204,7 @@ def packed_in(header: JSON, pieces: Sequence[bytes]) -> list[Packed] | Missing:
         Misformed: nothing that it answers.
     """
     if isinstance(header, dict) and "missing" in header:
-        return Missing(
-            {
-                str(session): list(_digests(found))
-                for session, found in zip(_listed(header, "missing"), pieces, strict=True)
-            }
-        )
+        return Missing(tuple(str(session) for session in _listed(header, "missing")))
     packed = _listed(header, "packed")
     if len(pieces) != 2 * len(packed):
         raise Misformed

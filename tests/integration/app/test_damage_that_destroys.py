@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bailee.db.checks import KEY
 from bailee.errors import IntegrityError
 from bailee.feedback.reports import Origin
 from bailee.home import Home, HomeLock
@@ -20,8 +21,10 @@ from bailee.node.verifying import known, verify
 from bailee.testing import FakeMachine
 from bailee.testing.tampering import tamper
 from bailee.vault.exchange import Terms
+from bailee.vault.record import subject_of
 from support.clients.asking import perform
 from support.homes.captured import begun, end
+from support.homes.older import before_numbers
 from support.homes.places import Place
 
 ONE, TWO, LATE = (f"{8 * n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in "123")
@@ -217,17 +220,19 @@ def test_what_is_listed_and_counted_is_what_was_written(
 
 
 @pytest.mark.row("R1", "G3")
-@pytest.mark.parametrize("change", ["position = position + 1", "exchange = 1 - exchange"])
+@pytest.mark.parametrize("change", ["zeroblob(24)", "substr(places, 2)", "zeroblob(7)", "'x'"])
 def test_what_goes_on_refers_to_no_place_that_was_changed(grove: Grove, change: str) -> None:
     """Where its first messages were said before is something else now: the next turn is shown as it
     was said, and `verify` names the place.
     """
-    grove.tampered(grove.data, f"UPDATE prefixes SET {change}")
+    grove.tampered(grove.data, f"UPDATE exchanges SET places = {change}")
     grove.end(grove.begin(ONE, text="two"))
     one, two, again = grove.node.vault.show(ONE).exchanges
     assert two.messages == again.messages != one.messages
     assert two.fields == again.fields
-    assert {"prefixes"} == grove.named()
+    found = {one.where for one in verify(grove.node, grove.clock()).damaged}
+    # Of the session that did not go on; and its account's sum, where their length is another.
+    assert found - {f"account {grove.account}"} == {f"places {TWO}/0", f"places {TWO}/1"}
 
 
 _SINCE = ("session_words", "person_requests", "auditors", "audit_positions")
@@ -238,7 +243,9 @@ def test_what_goes_on_with_an_older_home_is_one_conversation(grove: Grove) -> No
     """It has places without a check: they go with the update, what is said next is stored anew, and
     the conversation is shown as it was said, once.
     """
+    row_key = grove.node.keyring.secret(KEY)
     grove.close()
+    before_numbers(grove.data, row_key)
     for statement in (
         "UPDATE prefixes SET position = position & 4294967295",
         "UPDATE alembic_version SET version_num = '0086'",
@@ -254,19 +261,69 @@ def test_what_goes_on_with_an_older_home_is_one_conversation(grove: Grove) -> No
     assert set() == grove.named()
 
 
+@pytest.mark.row("R1", "R5", "G3")
+def test_a_home_from_before_sessions_had_numbers(grove: Grove) -> None:
+    """What was what it should be is so again, and what goes on refers to what was said before; what
+    was not, stays so; and what was deleted stays deleted.
+    """
+    perform(grove.node, "sessions.list", {})  # so that there are words
+    grove.node.vault.indexing.bring([ONE, TWO], grove.clock(), 60)
+    before = grove.node.vault.stored.of(grove.account)
+    told = grove.node.vault.indexing.tellings([ONE, TWO])
+    row_key = grove.node.keyring.secret(KEY)
+    grove.close()
+    before_numbers(grove.data, row_key)
+    changed = f"UPDATE exchanges SET status = 500 WHERE number = 1 AND session_id = '{TWO}'"
+    assert 1 == tamper(grove.data, changed)
+    grove.open()
+    assert before == grove.node.vault.stored.of(grove.account)
+    assert told == grove.node.vault.indexing.tellings([ONE, TWO])
+    assert [] == grove.node.vault.indexing.behind([ONE, TWO])
+    grove.end(grove.begin(ONE, text="two"))
+    one, two, again = grove.node.vault.show(ONE).exchanges
+    assert two.messages == again.messages != one.messages
+    with sqlite3.connect(grove.data) as connection:
+        sizes = connection.execute(
+            "SELECT length(places) FROM exchanges JOIN sessions ON sessions.number = session "
+            f"WHERE sessions.id = '{ONE}' ORDER BY exchanges.number"
+        ).fetchall()
+    connection.close()
+    assert None is sizes[2][0]  # nothing of it was new
+    assert {"exchanges"} == grove.named()
+    with pytest.raises(IntegrityError):
+        grove.node.vault.show(TWO)
+
+
 @pytest.mark.row("R6", "P4")
 def test_a_session_whose_rows_are_all_gone_is_missed(grove: Grove) -> None:
     """`verify` names whose it was and which: more was filed than there is, and its key is left."""
     grove.close()
-    for table, column in (
-        ("prefixes", "session_id"),
-        ("exchanges", "session_id"),
-        ("sessions", "id"),
-    ):
-        assert 0 < tamper(grove.data, f"DELETE FROM {table} WHERE {column} = '{TWO}'")
+    number = f"(SELECT number FROM sessions WHERE id = '{TWO}')"
+    assert 0 < tamper(grove.data, f"DELETE FROM exchanges WHERE session = {number}")
+    assert 0 < tamper(grove.data, f"DELETE FROM sessions WHERE id = '{TWO}'")
     grove.open()
     found = {one.where for one in verify(grove.node, grove.clock()).damaged}
     assert {f"account {grove.account}", f"session {TWO}"} == found
+
+
+@pytest.mark.row("R1", "R5")
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_number_that_was_changed_takes_nothing_of_another_session(
+    grove: Grove, asked: bool
+) -> None:
+    """It is another session's now. Whether somebody deletes it or its time comes, what goes is its
+    own; a row that does not say so is named.
+    """
+    other = f"SELECT number FROM sessions WHERE id = '{ONE}'"
+    late = "" if asked else ", expires_at = '2020-01-01 00:00:00.000000'"
+    grove.tampered(grove.data, f"UPDATE sessions SET number = ({other}){late} WHERE id = '{TWO}'")
+    if asked:
+        perform(grove.node, "sessions.delete", {"id": TWO})
+    else:
+        grove.node.keyring.destroy([subject_of(TWO)])
+    assert {} == grove.node.sweep(grove.clock()).failures
+    assert {ONE: 2} == grove.exchanges()
+    assert grove.named() <= {"account", "sessions"}
 
 
 @pytest.mark.row("R5", "D4")
@@ -316,7 +373,8 @@ def test_a_column_that_can_not_be_read_stops_nothing(
 @pytest.mark.parametrize(
     ("table", "column", "beside"),
     [
-        ("exchanges", "id", "session_id"),
+        ("exchanges", "id", "segment_id"),
+        ("exchanges", "segment_id", "id"),
         ("sessions", "id", "owner"),
         ("receipts", "state", "subject"),
     ],
@@ -334,8 +392,9 @@ def test_a_bit_on_the_disk_keeps_nothing_else_from_going(
         value, other = map(str.encode, connection.execute(query).fetchone())
     connection.close()
     content = bytearray(grove.data.read_bytes())
-    pair = other + value if column == "state" else value + other
-    content[content.index(pair) + len(pair) - len(value if column == "state" else pair) + 1] ^= 1
+    behind = column in ("state", "segment_id")
+    pair = other + value if behind else value + other
+    content[content.index(pair) + len(pair) - len(value if behind else pair) + 1] ^= 1
     grove.data.write_bytes(content)
     grove.open()
     assert {} == grove.node.sweep(grove.clock()).failures
@@ -345,7 +404,8 @@ def test_a_bit_on_the_disk_keeps_nothing_else_from_going(
         left = connection.execute("SELECT count(*) FROM sessions").fetchone()
     connection.close()
     assert ((1,) if table == "sessions" else (0,)) == left
-    assert grove.named() <= {table, "account", "data.db,"}
+    in_no_index = {"data.db"} if table == "sessions" else set()
+    assert grove.named() <= {table, "account", "data.db,", *in_no_index}
 
 
 @pytest.mark.row("P4")

@@ -262,21 +262,21 @@ def test_a_hundred_thousand_sessions(bench: Bench) -> None:
     bench.keep(bench.exchange([turn("a")], session=ONE))
     dek = bench.keyring.get(subject_of(ONE))
     with bench.engine.begin() as connection:
-        for table, name in (("sessions", "id"), ("exchanges", "session_id")):
+        number = f"(SELECT number FROM sessions WHERE id = '{ONE}')"
+        for table, made, which in (
+            ("sessions", ("id", "number"), f"id = '{ONE}'"),
+            ("exchanges", ("id", "session"), f"session = {number}"),
+        ):
             (columns,) = [
                 [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")]
             ]
             other = ", ".join(
-                "'s' || n"
-                if column == name
-                else f"'{table}' || n"
-                if column == "id"
-                else f'"{column}"'
+                dict(zip(made, ("'s' || n", "100 + n"), strict=True)).get(column, f'"{column}"')
                 for column in columns
             )
             connection.exec_driver_sql(
                 "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 99999) "
-                f"INSERT INTO {table} SELECT {other} FROM c, {table} WHERE {name} = '{ONE}'"
+                f"INSERT INTO {table} SELECT {other} FROM c, {table} WHERE {which}"
             )
     with bench.keys.begin() as connection:
         connection.exec_driver_sql(

@@ -248,7 +248,7 @@ def test_many_sessions(home: Bench, owners: Owners) -> None:
     home.clock.advance(timedelta(hours=1))
     one = keep(home, "one", LONG)
     with home.engine.begin() as connection:
-        names = [column.name for column in sessions.columns if column.name != "id"]
+        names = [column.name for column in sessions.columns if column.name not in ("id", "number")]
         connection.exec_driver_sql(
             "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 4999) "
             f"INSERT INTO sessions (id, {', '.join(names)}) "

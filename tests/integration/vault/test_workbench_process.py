@@ -77,9 +77,9 @@ def test_it_answers_as_one_in_this_process(process: WorkbenchProcess, bench: Hom
         missing = here.pack(asks)
         assert missing == process.pack(asks)
         if isinstance(missing, Missing):
+            assert missing.sessions
             places = {
-                session: {digest: (1, n) for n, digest in enumerate(digests[:2])}
-                for session, digests in missing.digests.items()
+                session: {bytes([n]) * 16: (1, n) for n in range(2)} for session in missing.sessions
             }
             assert here.pack(asks, places) == process.pack(asks, places)
 

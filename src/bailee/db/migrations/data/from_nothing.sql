@@ -67,7 +67,7 @@ CREATE TABLE sessions (
 	input_tokens INTEGER NOT NULL, 
 	output_tokens INTEGER NOT NULL, 
 	cache_creation_input_tokens INTEGER NOT NULL, 
-	cache_read_input_tokens INTEGER NOT NULL, uses VARCHAR DEFAULT '' NOT NULL, last_request DATETIME DEFAULT '1970-01-01 00:00:00.000000' NOT NULL, last_consent INTEGER DEFAULT '0' NOT NULL, mac BLOB, kept_until DATETIME, 
+	cache_read_input_tokens INTEGER NOT NULL, uses VARCHAR DEFAULT '' NOT NULL, last_request DATETIME DEFAULT '1970-01-01 00:00:00.000000' NOT NULL, last_consent INTEGER DEFAULT '0' NOT NULL, mac BLOB, kept_until DATETIME, number INTEGER DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_sessions PRIMARY KEY (id)
 );
 
@@ -81,44 +81,10 @@ CREATE TABLE segments (
 	CONSTRAINT pk_segments PRIMARY KEY (id)
 );
 
-CREATE TABLE exchanges (
-	id VARCHAR NOT NULL, 
-	session_id VARCHAR NOT NULL, 
-	number INTEGER NOT NULL, 
-	segment_id VARCHAR NOT NULL, 
-	"offset" INTEGER NOT NULL, 
-	length INTEGER NOT NULL, 
-	exchange_id VARCHAR NOT NULL, 
-	started FLOAT NOT NULL, 
-	ended FLOAT NOT NULL, 
-	outcome VARCHAR NOT NULL, 
-	status INTEGER NOT NULL, mac BLOB, 
-	CONSTRAINT pk_exchanges PRIMARY KEY (id), 
-	CONSTRAINT fk_exchanges_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id), 
-	CONSTRAINT fk_exchanges_segment_id_segments FOREIGN KEY(segment_id) REFERENCES segments (id)
-);
-
-CREATE TABLE prefixes (
-	session_id VARCHAR NOT NULL, 
-	digest BLOB NOT NULL, 
-	exchange INTEGER NOT NULL, 
-	position INTEGER NOT NULL, 
-	CONSTRAINT pk_prefixes PRIMARY KEY (session_id, digest), 
-	CONSTRAINT fk_prefixes_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
-)
- WITHOUT ROWID
-
-;
-
 CREATE TABLE spool_positions (
 	file VARCHAR NOT NULL, 
 	next INTEGER NOT NULL, ahead BLOB, mac BLOB, 
 	CONSTRAINT pk_spool_positions PRIMARY KEY (file)
-);
-
-CREATE TABLE departed_sessions (
-	digest BLOB NOT NULL, 
-	CONSTRAINT pk_departed_sessions PRIMARY KEY (digest)
 );
 
 CREATE TABLE receipts (
@@ -753,16 +719,6 @@ CREATE TABLE usage_counts (
 	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, team, key_id, client, model, channel, upstream, own)
 );
 
-CREATE TABLE session_words (
-	session_id VARCHAR NOT NULL, 
-	covers INTEGER NOT NULL, 
-	whole INTEGER NOT NULL, 
-	about BLOB NOT NULL, 
-	words BLOB NOT NULL, 
-	CONSTRAINT pk_session_words PRIMARY KEY (session_id), 
-	CONSTRAINT fk_session_words_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id)
-);
-
 CREATE TABLE person_requests (
 	id VARCHAR NOT NULL, 
 	kind VARCHAR NOT NULL, 
@@ -801,20 +757,40 @@ CREATE TABLE audit_positions (
 	CONSTRAINT pk_audit_positions PRIMARY KEY (sink)
 );
 
-CREATE TABLE own_policies (
+CREATE TABLE exchanges (
+	session INTEGER NOT NULL, 
 	number INTEGER NOT NULL, 
-	organisation_id VARCHAR NOT NULL, 
-	at DATETIME NOT NULL, 
-	document VARCHAR, 
-	"before" VARCHAR, 
-	content BLOB, 
-	"by" VARCHAR NOT NULL, 
-	sessions INTEGER NOT NULL, 
-	told BOOLEAN NOT NULL, 
+	id VARCHAR NOT NULL, 
+	segment_id VARCHAR NOT NULL, 
+	"offset" INTEGER NOT NULL, 
+	length INTEGER NOT NULL, 
+	exchange_id VARCHAR NOT NULL, 
+	started FLOAT NOT NULL, 
+	ended FLOAT NOT NULL, 
+	outcome VARCHAR NOT NULL, 
+	status INTEGER NOT NULL, 
+	places BLOB, 
 	mac BLOB, 
-	CONSTRAINT pk_own_policies PRIMARY KEY (number), 
-	CONSTRAINT fk_own_policies_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+	CONSTRAINT pk_exchanges PRIMARY KEY (session, number), 
+	CONSTRAINT fk_exchanges_segment_id_segments FOREIGN KEY(segment_id) REFERENCES segments (id)
 );
+
+CREATE TABLE session_words (
+	session INTEGER NOT NULL, 
+	covers INTEGER NOT NULL, 
+	whole INTEGER NOT NULL, 
+	about BLOB NOT NULL, 
+	words BLOB NOT NULL, 
+	CONSTRAINT pk_session_words PRIMARY KEY (session)
+);
+
+CREATE TABLE departed_sessions (
+	digest BLOB NOT NULL, 
+	CONSTRAINT pk_departed_sessions PRIMARY KEY (digest)
+)
+ WITHOUT ROWID
+
+;
 
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -856,9 +832,9 @@ CREATE TRIGGER erasures_mac_insert AFTER INSERT ON erasures BEGIN UPDATE erasure
 
 CREATE TRIGGER erasures_mac_update AFTER UPDATE OF "id", "person_id", "account_id", "state", "requested_by", "requested_at", "finished_at", "receipt", "traces" ON erasures WHEN OLD.mac IS row_mac(CAST(printf('erasures/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."person_id", OLD."account_id", OLD."state", OLD."requested_by", OLD."requested_at", OLD."finished_at", OLD."receipt", quote(OLD."traces")) AS BLOB)) BEGIN UPDATE erasures SET mac = row_mac(CAST(printf('erasures/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."person_id", NEW."account_id", NEW."state", NEW."requested_by", NEW."requested_at", NEW."finished_at", NEW."receipt", quote(NEW."traces")) AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER exchanges_mac_insert AFTER INSERT ON exchanges BEGIN UPDATE exchanges SET mac = row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."session_id", NEW."number", NEW."segment_id", NEW."offset", NEW."length", NEW."exchange_id", NEW."started", NEW."ended", NEW."outcome", NEW."status") AS BLOB)) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER exchanges_mac_insert AFTER INSERT ON exchanges BEGIN UPDATE exchanges SET mac = row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."session", NEW."number", NEW."id", NEW."segment_id", NEW."offset", NEW."length", NEW."exchange_id", NEW."started", NEW."ended", NEW."outcome", NEW."status") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER exchanges_mac_update AFTER UPDATE OF "id", "session_id", "number", "segment_id", "offset", "length", "exchange_id", "started", "ended", "outcome", "status" ON exchanges WHEN OLD.mac IS row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."session_id", OLD."number", OLD."segment_id", OLD."offset", OLD."length", OLD."exchange_id", OLD."started", OLD."ended", OLD."outcome", OLD."status") AS BLOB)) BEGIN UPDATE exchanges SET mac = row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."session_id", NEW."number", NEW."segment_id", NEW."offset", NEW."length", NEW."exchange_id", NEW."started", NEW."ended", NEW."outcome", NEW."status") AS BLOB)) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER exchanges_mac_update AFTER UPDATE OF "session", "number", "id", "segment_id", "offset", "length", "exchange_id", "started", "ended", "outcome", "status" ON exchanges WHEN OLD.mac IS row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."session", OLD."number", OLD."id", OLD."segment_id", OLD."offset", OLD."length", OLD."exchange_id", OLD."started", OLD."ended", OLD."outcome", OLD."status") AS BLOB)) BEGIN UPDATE exchanges SET mac = row_mac(CAST(printf('exchanges/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."session", NEW."number", NEW."id", NEW."segment_id", NEW."offset", NEW."length", NEW."exchange_id", NEW."started", NEW."ended", NEW."outcome", NEW."status") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER feedback_reports_mac_insert AFTER INSERT ON feedback_reports BEGIN UPDATE feedback_reports SET mac = row_mac(CAST(printf('feedback_reports/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", NEW."person_id", NEW."key_id", quote(NEW."sent_as"), NEW."parts", NEW."bytes", NEW."received_at", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."state", NEW."issue", NEW."changed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -944,8 +920,6 @@ CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
 
 CREATE INDEX ix_organisations_created_at ON organisations (created_at, id);
 
-CREATE INDEX ix_own_policies_organisation_id ON own_policies (organisation_id);
-
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
 CREATE INDEX ix_person_requests_digest ON person_requests (digest);
@@ -989,6 +963,8 @@ CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 CREATE INDEX ix_sessions_facts ON sessions (owner, "plan", channel, uses, data_class, last_consent);
 
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
+
+CREATE INDEX ix_sessions_number ON sessions (number);
 
 CREATE INDEX ix_sessions_owner ON sessions (owner, id);
 
@@ -1034,10 +1010,6 @@ CREATE TRIGGER organisation_keys_mac_insert AFTER INSERT ON organisation_keys BE
 
 CREATE TRIGGER organisation_keys_mac_update AFTER UPDATE OF "organisation_id", "most_days" ON organisation_keys WHEN OLD.mac IS row_mac(CAST(printf('organisation_keys/1,%Q,%Q', OLD."organisation_id", OLD."most_days") AS BLOB)) BEGIN UPDATE organisation_keys SET mac = row_mac(CAST(printf('organisation_keys/1,%Q,%Q', NEW."organisation_id", NEW."most_days") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER own_policies_mac_insert AFTER INSERT ON own_policies BEGIN UPDATE own_policies SET mac = row_mac(CAST(printf('own_policies/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."number", NEW."organisation_id", NEW."at", NEW."document", NEW."before", quote(NEW."content"), NEW."by", NEW."sessions", NEW."told") AS BLOB)) WHERE rowid = NEW.rowid; END;
-
-CREATE TRIGGER own_policies_mac_update AFTER UPDATE OF "number", "organisation_id", "at", "document", "before", "content", "by", "sessions", "told" ON own_policies WHEN OLD.mac IS row_mac(CAST(printf('own_policies/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."number", OLD."organisation_id", OLD."at", OLD."document", OLD."before", quote(OLD."content"), OLD."by", OLD."sessions", OLD."told") AS BLOB)) BEGIN UPDATE own_policies SET mac = row_mac(CAST(printf('own_policies/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."number", NEW."organisation_id", NEW."at", NEW."document", NEW."before", quote(NEW."content"), NEW."by", NEW."sessions", NEW."told") AS BLOB)) WHERE rowid = NEW.rowid; END;
-
 CREATE TRIGGER passkeys_mac_insert AFTER INSERT ON passkeys BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER passkeys_mac_update AFTER UPDATE OF "id", "person_id", "public_key", "sign_count", "name", "created_at", "last_used_at" ON passkeys WHEN OLD.mac IS row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(OLD."id"), OLD."person_id", quote(OLD."public_key"), OLD."sign_count", quote(OLD."name"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1070,9 +1042,9 @@ CREATE TRIGGER service_accounts_mac_insert AFTER INSERT ON service_accounts BEGI
 
 CREATE TRIGGER service_accounts_mac_update AFTER UPDATE OF "id", "organisation_id", "key_id", "issuer", "audience", "claims", "created_at" ON service_accounts WHEN OLD.mac IS row_mac(CAST(printf('service_accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."organisation_id", OLD."key_id", OLD."issuer", OLD."audience", OLD."claims", OLD."created_at") AS BLOB)) BEGIN UPDATE service_accounts SET mac = row_mac(CAST(printf('service_accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."organisation_id", NEW."key_id", NEW."issuer", NEW."audience", NEW."claims", NEW."created_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER sessions_mac_insert AFTER INSERT ON sessions BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until") AS BLOB)) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER sessions_mac_insert AFTER INSERT ON sessions BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until", NEW."number") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER sessions_mac_update AFTER UPDATE OF "id", "owner", "client_session", "data_class", "plan", "channel", "key_id", "started", "last_activity", "last_request", "uses", "exchanges", "bytes", "expires_at", "period", "clause", "document", "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "last_consent", "kept_until" ON sessions WHEN OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until") AS BLOB)) BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until") AS BLOB)) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER sessions_mac_update AFTER UPDATE OF "id", "owner", "client_session", "data_class", "plan", "channel", "key_id", "started", "last_activity", "last_request", "uses", "exchanges", "bytes", "expires_at", "period", "clause", "document", "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "last_consent", "kept_until", "number" ON sessions WHEN OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until", NEW."number") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER sign_in_terms_mac_insert AFTER INSERT ON sign_in_terms BEGIN UPDATE sign_in_terms SET mac = row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', NEW."organisation_id", NEW."provider_only") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -1110,8 +1082,6 @@ CREATE UNIQUE INDEX uq_accounts_organisation_id ON accounts (organisation_id);
 
 CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
-CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
-
 CREATE TRIGGER usage_limits_mac_insert AFTER INSERT ON usage_limits BEGIN UPDATE usage_limits SET mac = row_mac(CAST(printf('usage_limits/1,%Q,%Q,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."measure", NEW."span", NEW."amount") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER usage_limits_mac_update AFTER UPDATE OF "scope", "subject", "measure", "span", "amount" ON usage_limits WHEN OLD.mac IS row_mac(CAST(printf('usage_limits/1,%Q,%Q,%Q,%Q,%Q', OLD."scope", OLD."subject", OLD."measure", OLD."span", OLD."amount") AS BLOB)) BEGIN UPDATE usage_limits SET mac = row_mac(CAST(printf('usage_limits/1,%Q,%Q,%Q,%Q,%Q', NEW."scope", NEW."subject", NEW."measure", NEW."span", NEW."amount") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1128,5 +1098,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0092');
+INSERT INTO alembic_version VALUES ('0091');
 
