@@ -25,17 +25,26 @@ _EACH = {"small": 400, "50 deltas": 60, "120 KB": 200}
 
 def main() -> list[Line]:
     """Measure; the lines of the closing table."""
+    package = compiled_package()
+    with _asked("python", ROOT / "src") as source, _asked("compiled", package) as library:
+        return [_line(*one, source, library) for one in TURNS]
+
+
+def compiled_package() -> Path:
+    """The folder of the compiled build, made when it is not there.
+
+    Raises:
+        Unavailable: it can't be.
+    """
     sys.path.insert(0, str(ROOT / "tools"))
     try:
         import compiled
 
-        package = compiled.kept().package
+        return compiled.kept().package
     except (ImportError, OSError, subprocess.CalledProcessError) as error:
         raise Unavailable(f"what compiles the gateway ({type(error).__name__})") from None
     finally:
         sys.path.remove(str(ROOT / "tools"))
-    with _asked("python", ROOT / "src") as source, _asked("compiled", package) as library:
-        return [_line(*one, source, library) for one in TURNS]
 
 
 def _line(

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 Line = tuple[str, str, str]
 """What was measured, the result with its unit, and what it is compared with (or "")."""
 
 
 class Unavailable(Exception):
     """The machine lacks what the benchmark needs; the message says what."""
+
+
+SHORT: Final = os.environ.get("BENCH_SHORT") == "1"
+"""Whether this is a run of the short form: less of each, and nothing that takes minutes."""
