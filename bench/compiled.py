@@ -15,8 +15,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.builds import compiled_package
 from bench.dialogue import TURNS
-from bench.result import Line, Unavailable
+from bench.result import Line
 
 ROOT = Path(__file__).parent.parent
 _PAIRS = 25
@@ -28,23 +29,6 @@ def main() -> list[Line]:
     package = compiled_package()
     with _asked("python", ROOT / "src") as source, _asked("compiled", package) as library:
         return [_line(*one, source, library) for one in TURNS]
-
-
-def compiled_package() -> Path:
-    """The folder of the compiled build, made when it is not there.
-
-    Raises:
-        Unavailable: it can't be.
-    """
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        import compiled
-
-        return compiled.kept().package
-    except (ImportError, OSError, subprocess.CalledProcessError) as error:
-        raise Unavailable(f"what compiles the gateway ({type(error).__name__})") from None
-    finally:
-        sys.path.remove(str(ROOT / "tools"))
 
 
 def _line(

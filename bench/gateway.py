@@ -32,48 +32,17 @@ from pathlib import Path
 from typing import Final
 
 from bench import peers
-from bench.compiled import compiled_package
+from bench.builds import compiled_package
 from bench.gateway_ends import KEY, free_port, litellm, nginx, ours, running
+from bench.loads import LOADS, Load
 from bench.paced import EVERY, STREAMS, Pacing, pacing
-from bench.result import SHORT, Line, Unavailable
-from bench.streams import ASKED
+from bench.result import SHORT, Line, Unavailable, processor_time
 
 ROOT: Final = Path(__file__).parent.parent
 SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "2"))
 ROUNDS: Final = 2 if SHORT else 3
 
 
-@dataclass(frozen=True)
-class Load:
-    """One kind of load."""
-
-    name: str
-    connections: int
-    body: str
-    stream: bool
-    first_byte: bool = False
-    path: str = "/v1/messages?beta=true"
-
-
-def _request(stream: bool, padding: int = 0) -> str:
-    message = {"role": "user", "content": "Say hello." + "x" * padding}
-    body = {"model": "claude-bench", "max_tokens": 64, "messages": [message]}
-    return json.dumps({**body, "stream": True} if stream else body)
-
-
-LOADS = (
-    Load("small, 64 connections", 64, _request(False), False),
-    Load("small, 1 connection", 1, _request(False), False),
-    Load("50 deltas in a burst, 16 connections", 16, _request(True), True),
-    Load("50 deltas in a burst, 1 connection", 1, _request(True), True),
-    Load("120 KB request, 1 connection", 1, _request(False, 120_000), False),
-    Load("120 KB request, 16 connections", 16, _request(False, 120_000), False),
-    Load("first byte of a stream, 1 connection", 1, _request(True, 2000), True, first_byte=True),
-    *(
-        Load(f"50 deltas in a burst, 16 connections, {api}", 16, asked.body, True, path=asked.path)
-        for api, asked in ASKED.items()
-    ),
-)
 _SHORT: Final = (0, 5, 6)  # of these, in the short form
 _HEADLINE: Final = f"an event of {STREAMS} streams, one every {EVERY * 1000:.0f} ms"
 
@@ -190,12 +159,10 @@ def _first_byte(port: int, seconds: float) -> tuple[float, float, int]:
     return float(said[0]), float(said[1]), 0
 
 
-def _cpu(pid: int) -> float:
+def _cpu(process: int) -> float:
     """Seconds of processor time that a process and its children have used."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return own + sum(_cpu(int(child)) for child in children)
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return processor_time(process) + sum(_cpu(int(child)) for child in children)
 
 
 # -- measuring -------------------------------------------------------------------------------------
@@ -275,7 +242,7 @@ def _paced(pace: Pacing, servers: list[Server]) -> list[Line]:
                     ran.p99 / 1000,
                 )
             )
-    return _lines(_HEADLINE, runs, "events/s")
+    return _lines(_HEADLINE, runs, " events/s")
 
 
 def _bursts(load: Load, no_gateway: Server, servers: list[Server], folder: str) -> list[Line]:
