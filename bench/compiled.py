@@ -15,8 +15,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.builds import compiled_package
 from bench.dialogue import TURNS
-from bench.result import Line, Unavailable
+from bench.result import Line
 
 ROOT = Path(__file__).parent.parent
 _PAIRS = 25
@@ -25,15 +26,7 @@ _EACH = {"small": 400, "50 deltas": 60, "120 KB": 200}
 
 def main() -> list[Line]:
     """Measure; the lines of the closing table."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        import compiled
-
-        package = compiled.kept().package
-    except (ImportError, OSError, subprocess.CalledProcessError) as error:
-        raise Unavailable(f"what compiles the gateway ({type(error).__name__})") from None
-    finally:
-        sys.path.remove(str(ROOT / "tools"))
+    package = compiled_package()
     with _asked("python", ROOT / "src") as source, _asked("compiled", package) as library:
         return [_line(*one, source, library) for one in TURNS]
 

@@ -18,7 +18,8 @@ from bailee.compiled import is_compiled
 from bailee.testing.played import KEY, PlayedGateway
 from bailee.testing.recording import Done, MemoryRecording
 from bailee.vault.exchange import CapturedExchange
-from bench.gateway import LOADS, STREAM, Stub
+from bench.gateway_ends import STREAM, Stub
+from bench.loads import LOADS
 
 _BODIES = {"small": LOADS[0].body, "50 deltas": LOADS[2].body, "120 KB": LOADS[5].body}
 _TERMS = ("zero retention", "recorded")

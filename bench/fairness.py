@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.gateway import ROOT, _free_port, _ours, _running
+from bench.gateway_ends import ROOT, free_port, ours, running
 from bench.result import Line, Unavailable
 
 SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "2.5"))
@@ -291,14 +291,14 @@ def _middle(some: list[Measured]) -> Measured:
 @contextlib.contextmanager
 def _stub(folder: str, *given: str) -> Iterator[str]:
     """An upstream, at its address; `given`: what its command begins with."""
-    port = _free_port()
-    with _running([*given, *_ours("stub", port, "-", folder)], port, 1):
+    port = free_port()
+    with running([*given, *ours("stub", port, "-", folder)], port, 1):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
 def _bailee(folder: Path, upstream: str, own: str) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -308,7 +308,7 @@ def _bailee(folder: Path, upstream: str, own: str) -> Iterator[Server]:
     program = [sys.executable, "-m", "bailee"]
     flags = ["--upstream", upstream, "--gateway", f"127.0.0.1:{port}", "--ingest", "off",
              "--console", "127.0.0.1:0"]  # fmt: skip
-    with _running([*program, "up", "--json", *flags], port, 0, 60.0, **environment):
+    with running([*program, "up", "--json", *flags], port, 0, 60.0, **environment):
         keys = [
             json.loads(
                 subprocess.run(
@@ -323,12 +323,12 @@ def _bailee(folder: Path, upstream: str, own: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def _nginx(folder: Path, upstream: str, own: str) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     config = folder / "nginx.conf"
     addresses = {"upstream": upstream.removeprefix("http://"), "own": own.removeprefix("http://")}
     config.write_text(NGINX.format(folder=folder, port=port, **addresses))
     nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "nginx"
-    with _running([nginx, "-c", str(config), "-e", "stderr"], port, 0):
+    with running([nginx, "-c", str(config), "-e", "stderr"], port, 0):
         yield Server("nginx", port, "neighbour", "attacker")
 
 

@@ -84,10 +84,11 @@ def last(path: Path = LAST) -> dict[str, Ran]:
     return found
 
 
-def keep(runs: dict[str, Ran], path: Path = LAST) -> None:
-    """Let these be the last runs of their benchmarks."""
+def keep(runs: dict[str, Ran], path: Path = LAST, *, over: bool = True) -> None:
+    """Let these be the last runs of their benchmarks; unless `over`, only where there is none."""
     path.parent.mkdir(exist_ok=True)
-    every = last(path) | runs
+    before = last(path)
+    every = before | runs if over else runs | before
     path.write_text(json.dumps(every, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
 
 

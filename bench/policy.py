@@ -1,9 +1,9 @@
 """Decisions a second: the policy's table against Cedar and Rego on the same training rules.
 
 All three decide the same combinations in the same order, one at a time, with rules and engine
-prepared beforehand, and every answer is compared before anything is timed. Cedar
-(`pip install cedarpy`) and Rego (`pip install regopy`, the C++ implementation) are no dependency of
-the project; without them their lines say so.
+prepared beforehand, and every answer is compared before anything is timed. Cedar (cedarpy) and
+Rego (regopy, the C++ implementation) are fetched (`peers`); where they can't be, their lines say
+so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 from bailee.policy import Policy, load
 from bailee.policy.check import check, facts_of
 from bailee.policy.loading import SHIPPED, content
-from bench.result import Line
+from bench import peers
+from bench.result import Line, Unavailable
 
 Facts = dict[str, Any]
 Engine = Callable[[Facts], bool]
@@ -63,16 +64,23 @@ def main() -> list[Line]:
         ("the keyword form", _written(fast), f"{fast / ours:.2f} of decide"),
         ("explain, with clauses passed over", _written(explained), f"{explained / ours:.2f}"),
     ]
-    for name, make in (("Cedar", _cedar), ("Rego", _rego)):
+    for name, package, make in (("Cedar", "cedarpy", _cedar), ("Rego", "regopy", _rego)):
         try:
+            peers.importable(package)
             engine = make()
-        except ImportError as lack:
-            lines.append((f"decide against {name}", f"not installed: {lack.name}", ""))
+        except (ImportError, Unavailable) as lack:
+            lines.append((f"decide against {name}", f"not there: {lack}", ""))
             continue
         if answers != [engine(one) for one in with_segment]:
             raise AssertionError(f"{name} decides otherwise")
         theirs = _rate(engine, with_segment)
-        lines.append((f"decide against {name}", f"{ours / theirs:,.0f} times", _written(theirs)))
+        lines.append(
+            (
+                f"decide against {name}",
+                f"{ours / theirs:,.0f} times",
+                f"{peers.version(package)}: {_written(theirs)}",
+            )
+        )
     lines.append(_checking(policy))
     for measured, result, against in lines:
         print(f"{measured}: {result}" + (f" ({against})" if against else ""))

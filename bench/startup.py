@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.result import Line
+from bench.result import SHORT, Line
 
-RUNS = 9
+RUNS = 5 if SHORT else 9
 CACHE = Path(__file__).parents[1] / ".cache"
 PYTHON = [sys.executable]
 BAILEE = [*PYTHON, "-m", "bailee"]

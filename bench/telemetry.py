@@ -2,8 +2,8 @@
 
 The server is bailee's own ingest on a new home in a process of its own, its disk synced as always;
 the sender is this process. An error event counts when its answer is there: it is on disk then.
-Bugsink, which takes Sentry events too, is measured beside it when it is installed in
-.cache/bugsink. It keeps the whole of an event, which is another service: the figures compare what
+Bugsink, which takes Sentry events too, is fetched (`peers`) and measured beside it. It
+keeps the whole of an event, which is another service: the figures compare what
 a machine can take, and bailee is quicker above all because it keeps so much less.
 """
 
@@ -32,6 +32,7 @@ from bailee.node.node import Node
 from bailee.telemetry.queries import Between
 from bailee.telemetry.records import ERROR, METRIC, CaughtError, StackFrame, figure
 from bailee.telemetry.telemetry import Taken
+from bench import peers
 from bench.result import Unavailable
 
 CACHE = Path(__file__).parents[1] / ".cache"
@@ -200,13 +201,16 @@ def over_http() -> list[Line]:
 
 
 def against(errors: float) -> str:
-    """What Bugsink does with such events in the same run, if it is in .cache/bugsink."""
-    programs = CACHE / "bugsink" / "bin"
-    if not (programs / "bugsink-manage").exists():
-        return f"Bugsink: not installed (python -m venv {CACHE}/bugsink, pip install bugsink there)"
+    """What Bugsink does with such events in the same run, where it is to be had."""
+    try:
+        programs = peers.package("bugsink") / "bin"
+    except Unavailable as lack:
+        return f"Bugsink: not there: {lack}"
     with tempfile.TemporaryDirectory(prefix="bailee-bench-") as folder:
         theirs = _bugsink(programs, Path(folder))
-    return f"Bugsink: {theirs:,.0f} a second; {errors / theirs:.1f} times as many"
+    return (
+        f"{peers.version('bugsink')}: {theirs:,.0f} a second; {errors / theirs:.1f} times as many"
+    )
 
 
 def _bugsink(programs: Path, folder: Path) -> float:
