@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, TypeVar
@@ -29,6 +29,8 @@ DbRow: TypeAlias = Row[*tuple[object, ...]]
 """A row; its columns are asked by name."""
 Query: TypeAlias = Select[*tuple[object, ...]]
 """A question that gives such rows."""
+DriverRow: TypeAlias = tuple[object, ...]
+"""A row as the database's driver gives it; its columns are asked by place."""
 
 _Found = TypeVar("_Found")
 
@@ -118,6 +120,25 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent view, and no writer waits for it."""
     with engine.connect().execution_options(**{_READ: True}) as connection, connection.begin():
         yield connection
+
+
+def fetched(connection: Connection, statement: str, values: Sequence[object]) -> list[DriverRow]:
+    """All rows of a statement in SQL, as the driver gives them, where they are many: what is made
+    of a row elsewhere costs more than to read it. Bytes that are no text are read as ever, as a
+    text with marks in it.
+    """
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    given = raw.text_factory
+    raw.text_factory = str
+    try:
+        return raw.execute(statement, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    finally:
+        raw.text_factory = given
+    return raw.execute(statement, values).fetchall()
 
 
 @contextmanager

@@ -34,7 +34,7 @@ ENTRY_BYTES: Final = 2 + HASH_SIZE
 """What an entry takes in a bundle: its length, and a commitment."""
 BEING_WRITTEN: Final = "being-written"
 """What names of files begin with that are not there yet."""
-_AT_ONCE: Final = 64
+_AT_ONCE: Final = 128  # more than a batch of the sequencer makes
 _MORE: Final = 1 << 16
 _THREADS: Final = 16
 _FEW: Final = 2  # so many are synced one after the other

@@ -136,9 +136,11 @@ def bundled(old: int, entries: Sequence[bytes], fetch: Fetch) -> Iterator[tuple[
     Raises:
         InputError: an entry is too long.
     """
-    if any(len(one) > MOST_ENTRY_BYTES for one in entries):
+    lengths = {*map(len, entries)}
+    if any(one > MOST_ENTRY_BYTES for one in lengths):
         raise InputError("an entry is over 65,535 bytes.", hint="put a commitment in the log")
-    packed = [len(one).to_bytes(2, "big") + one for one in entries]
+    heads = {one: one.to_bytes(2, "big") for one in lengths}
+    packed = [heads[len(one)] + one for one in entries]
     width = old % WIDTH
     head = fetch([Tile(ENTRIES, old // WIDTH, width)])[0] if width else b""
     for tile in of(ENTRIES, old + len(entries), old) if entries else ():

@@ -53,6 +53,11 @@ def leaf_hash(data: bytes) -> bytes:
     return sha256(b"\x00" + data).digest()
 
 
+def leaf_hashes(some: Iterable[bytes]) -> list[bytes]:
+    """The same of many, in less time."""
+    return [sha256(b"\x00" + data).digest() for data in some]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of a node over the hashes of its two children."""
     return sha256(b"\x01" + left + right).digest()
@@ -256,5 +261,5 @@ def _demand_proof(proof: Sequence[bytes], length: int, *hashes: bytes) -> None:
 
 
 def _demand_hashes(hashes: Sequence[bytes]) -> None:
-    if any(len(one) != HASH_SIZE for one in hashes):
+    if {*map(len, hashes)} - {HASH_SIZE}:
         raise refused("a hash is not 32 bytes.")
