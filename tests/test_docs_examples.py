@@ -10,6 +10,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from sybil import Example
 from sybil.document import Document
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
+
+from support.clients import processes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -55,6 +58,16 @@ def agree(shown: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(tidy(shown), tidy(printed), doctest.ELLIPSIS)
 
 
+def words_of(command: str) -> list[str] | None:
+    """The words of a command that is `bailee` alone; None for one that a shell must read: with a
+    pipe, a redirection, a variable, another program.
+    """
+    if set(command) & set("|&;<>()$`\\*?[]#~\n"):
+        return None
+    words = shlex.split(command)
+    return words if words[:1] == ["bailee"] else None
+
+
 class Terminal:
     """Runs commands as a person would, in a home of their own."""
 
@@ -72,6 +85,14 @@ class Terminal:
     def __call__(self, example: Example) -> str | None:
         """None when every command printed what is shown, else what it printed."""
         for command, shown in transcript(example.parsed):
+            printed = self._printed(command)
+            if not agree(shown, printed):
+                return f"$ {command}\nshown:\n{shown}\n\nprinted:\n{printed}"
+        return None
+
+    def _printed(self, command: str) -> str:
+        words = words_of(command)
+        if words is None:
             ran = subprocess.run(
                 ["/bin/sh", "-c", command],
                 cwd=self._home,
@@ -82,9 +103,14 @@ class Terminal:
                 timeout=120,
                 check=False,
             )
-            if not agree(shown, ran.stdout):
-                return f"$ {command}\nshown:\n{shown}\n\nprinted:\n{ran.stdout}"
-        return None
+            return ran.stdout
+        process = processes.start(
+            *words[1:], env=self._environment, folder=self._home, stderr=subprocess.STDOUT
+        )
+        try:
+            return process.communicate(timeout=120)[0]
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
@@ -131,6 +157,21 @@ def test_the_examples_of_a_docstring_do_what_they_show(module: str) -> None:
 def test_output_is_compared(shown: str, printed: str, expected: bool) -> None:
     """An example that prints something else than is shown does not pass."""
     assert expected == agree(shown, printed)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ('bailee a --said "b c"', ["bailee", "a", "--said", "b c"]),
+        ("bailee a | head", None),
+        ("bailee a > file", None),
+        ("bailee $a", None),
+        ("sed -i s/a/b/ c", None),
+    ],
+)
+def test_what_a_shell_must_read_is_left_to_one(command: str, words: list[str] | None) -> None:
+    """Everything else is `bailee` with its words."""
+    assert words == words_of(command)
 
 
 def test_a_console_block_is_read_as_commands_with_their_output() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from bailee.client.declared import METRICS, Declared, ErrorEvent, Measurement, R
 from bailee.client.sdk_errors import error
 from bailee.client.sdk_metrics import metrics
 from bailee.errors import InputError
-from bailee.registry import OTHER, Field, Guard, Refusals, load
+from bailee.registry import OTHER, Guard, Refusals, load
 from bailee.telemetry import otlp_json, sentry
 from bailee.telemetry.otlp import DecodingBudget, Reader, Streams
 from bailee.telemetry.symbols import installed
@@ -29,9 +30,10 @@ SYMBOLS = installed(REGISTRY.errors.ours)
 MEASURES = sorted(name for name, one in REGISTRY.measures.items() if one.kind in METRICS)
 
 
-def values(field: Field) -> st.SearchStrategy[Any]:
+@cache  # a strategy is made once: to make it takes longer than to draw from it
+def values(name: str) -> st.SearchStrategy[Any]:
     """Every value that the client may give a field."""
-    kind = field.kind
+    kind = REGISTRY.fields[name].kind
     whole = (int(kind.least), int(kind.most)) if kind.numeric else (0, 0)
     found: st.SearchStrategy[Any] = {
         "enum": st.sampled_from(sorted(kind.values)) if kind.values else st.nothing(),
@@ -46,15 +48,17 @@ def values(field: Field) -> st.SearchStrategy[Any]:
     return found | st.just(OTHER) if kind.other else found
 
 
+@cache
 def some(names: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
     """Any of the fields, with any of their values."""
-    every = {name: values(REGISTRY.fields[name]) for name in sorted(names)}
+    every = {name: values(name) for name in sorted(names)}
     return st.fixed_dictionaries({}, optional=every)
 
 
+@cache
 def about() -> st.SearchStrategy[Resource]:
     """What the client may say of itself; it always names its program and version."""
-    named = {name: values(REGISTRY.fields[name]) for name in ("service.name", "service.version")}
+    named = {name: values(name) for name in ("service.name", "service.version")}
     return st.builds(
         lambda always, more: DECLARED.about({**more, **always}, today=TODAY),
         st.fixed_dictionaries(named),
@@ -66,7 +70,7 @@ def about() -> st.SearchStrategy[Resource]:
 def failures(draw: st.DrawFn) -> ErrorEvent:
     """Error events with every exception that is declared, and frames of modules of ours."""
     fields = {
-        name: draw(values(REGISTRY.fields[name]))
+        name: draw(values(name))
         for name in sorted(REGISTRY.measures["bailee.error"].attributes - REGISTRY.common)
     }
     frames = []
