@@ -792,6 +792,21 @@ CREATE TABLE departed_sessions (
 
 ;
 
+CREATE TABLE own_policies (
+	number INTEGER NOT NULL, 
+	organisation_id VARCHAR NOT NULL, 
+	at DATETIME NOT NULL, 
+	document VARCHAR, 
+	"before" VARCHAR, 
+	content BLOB, 
+	"by" VARCHAR NOT NULL, 
+	sessions INTEGER NOT NULL, 
+	told BOOLEAN NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_own_policies PRIMARY KEY (number), 
+	CONSTRAINT fk_own_policies_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER accounts_mac_update AFTER UPDATE OF "id", "name", "plan", "training_choice", "chosen_at", "partner_programme", "created_at", "person_id", "organisation_id", "partner_since", "unrecorded_routes", "chosen_number", "partner_number", "stored_mb", "no_keeping", "residency" ON accounts WHEN OLD.mac IS row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."name", OLD."plan", OLD."training_choice", OLD."chosen_at", OLD."partner_programme", OLD."created_at", OLD."person_id", OLD."organisation_id", OLD."partner_since", OLD."unrecorded_routes", OLD."chosen_number", OLD."partner_number", OLD."stored_mb", OLD."no_keeping", OLD."residency") AS BLOB)) BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -920,6 +935,8 @@ CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
 
 CREATE INDEX ix_organisations_created_at ON organisations (created_at, id);
 
+CREATE INDEX ix_own_policies_organisation_id ON own_policies (organisation_id);
+
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
 CREATE INDEX ix_person_requests_digest ON person_requests (digest);
@@ -1010,6 +1027,10 @@ CREATE TRIGGER organisation_keys_mac_insert AFTER INSERT ON organisation_keys BE
 
 CREATE TRIGGER organisation_keys_mac_update AFTER UPDATE OF "organisation_id", "most_days" ON organisation_keys WHEN OLD.mac IS row_mac(CAST(printf('organisation_keys/1,%Q,%Q', OLD."organisation_id", OLD."most_days") AS BLOB)) BEGIN UPDATE organisation_keys SET mac = row_mac(CAST(printf('organisation_keys/1,%Q,%Q', NEW."organisation_id", NEW."most_days") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
+CREATE TRIGGER own_policies_mac_insert AFTER INSERT ON own_policies BEGIN UPDATE own_policies SET mac = row_mac(CAST(printf('own_policies/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."number", NEW."organisation_id", NEW."at", NEW."document", NEW."before", quote(NEW."content"), NEW."by", NEW."sessions", NEW."told") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER own_policies_mac_update AFTER UPDATE OF "number", "organisation_id", "at", "document", "before", "content", "by", "sessions", "told" ON own_policies WHEN OLD.mac IS row_mac(CAST(printf('own_policies/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."number", OLD."organisation_id", OLD."at", OLD."document", OLD."before", quote(OLD."content"), OLD."by", OLD."sessions", OLD."told") AS BLOB)) BEGIN UPDATE own_policies SET mac = row_mac(CAST(printf('own_policies/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."number", NEW."organisation_id", NEW."at", NEW."document", NEW."before", quote(NEW."content"), NEW."by", NEW."sessions", NEW."told") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
 CREATE TRIGGER passkeys_mac_insert AFTER INSERT ON passkeys BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER passkeys_mac_update AFTER UPDATE OF "id", "person_id", "public_key", "sign_count", "name", "created_at", "last_used_at" ON passkeys WHEN OLD.mac IS row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(OLD."id"), OLD."person_id", quote(OLD."public_key"), OLD."sign_count", quote(OLD."name"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1098,5 +1119,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0091');
+INSERT INTO alembic_version VALUES ('0092');
 

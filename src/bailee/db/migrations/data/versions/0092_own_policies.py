@@ -6,7 +6,7 @@ from alembic import op
 from bailee.db.metadata import Moment
 
 revision = "0092"
-down_revision = "0090"
+down_revision = "0091"
 
 
 def upgrade() -> None:
