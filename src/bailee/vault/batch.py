@@ -55,6 +55,7 @@ from bailee.vault.workbench import USAGE, Apart, Bench, Missing, Packed, Packing
 
 DATA_CLASS = "transcript"
 _MOST: Final = (1 << 63) - 1
+_PLACE_SECONDS: Final = 1e-5  # of a processor, to file what a session has had
 
 _CHANGE: Final = (
     update(sessions)
@@ -144,7 +145,8 @@ def moment(seconds: float) -> datetime:
 
 
 class Batch:
-    """Exchanges that are committed together.
+    """Exchanges that are committed together. `seconds`: of a processor that each took, about, in
+    their order.
 
     The sealer makes one for each, and calls it on its thread, with the vault's lock held: `place`,
     `encode`, `put_rows`, and `committed` once that is so. It commits nothing, and calls no API's
@@ -192,6 +194,7 @@ class Batch:
         self._met: set[bytes] = set()
         self._grown: dict[str, int] = {}  # bytes, by owner
         self._sums: Sums = {}
+        self.seconds: list[float] = []
         self.expired = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
 
@@ -202,6 +205,7 @@ class Batch:
 
     def place(self, connection: Connection, items: Sequence[BatchItem]) -> None:
         """Find each exchange's session, in order, and move its expiry."""
+        self.seconds = [item.apart.seconds for item in items]
         self._look_up(connection, items)
         for item in items:
             exchange = item.exchange
@@ -287,6 +291,7 @@ class Batch:
                     "places": stored(digest_key(keys[session.id]), packed.learned),
                 }
             )
+            self.seconds[item.place] += packed.seconds + _PLACE_SECONDS * len(packed.learned)
             session.values["bytes"] += len(sealed)
             self._grow(session, len(sealed) + EXCHANGE + PLACE * len(packed.learned))
 

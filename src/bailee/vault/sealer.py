@@ -288,6 +288,7 @@ class Sealer:
                 self._bench.forget(batch.session_ids)
                 raise
             batch.committed()
+        self.queue.took(zip(frames, batch.seconds, strict=True))
         self._filed(batch.session_ids)
 
     def _commit(self, batch: Batch | None, frames: Sequence[Kept]) -> None:

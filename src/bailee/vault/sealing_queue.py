@@ -84,8 +84,8 @@ class _File:
 class SealingQueue:
     """What waits to be sealed, in memory up to a limit and as places on disk beyond.
 
-    The sealer owns it. Its methods may be called from any thread; `batch`, `done` and `failed` from
-    the sealer's alone. What is queued has numbers: frames, files of an earlier process, and
+    The sealer owns it. Its methods may be called from any thread; `batch`, `took`, `done` and
+    `failed` from the sealer's alone. What is queued has numbers: frames, files of an earlier process, and
     releases. It reads no file and commits nothing.
     """
 
@@ -305,6 +305,12 @@ class SealingQueue:
                 return []
             self._taken = self._taken or self._next()
             return [item for _, item in self._taken]
+
+    def took(self, frames: Iterable[tuple[Kept, float]]) -> None:
+        """So many seconds of a processor frames of the last batch took. Told once, before `done`."""
+        with self._change:
+            for kept, seconds in frames:
+                self._turns.took(kept, seconds)
 
     def done(self) -> None:
         """The last batch is in the index, or gone."""

@@ -1,12 +1,14 @@
 """Whose exchange is sealed next: what waits of each owner, in fair order. Pure.
 
 Start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996). Each owner has a virtual time, which
-what is taken of theirs moves on by what it costs: its bytes, and a fixed cost. The owner with the
-least goes next.
+what is taken of theirs moves on by what it costs: its bytes, and a fixed cost; or the time of a
+processor that it took, where that was more. The owner with the least goes next.
 
 Rules kept here:
 
 * An owner's own are taken in the order in which they came.
+* What a frame takes is known when it is done: two kilobytes can be a million values. Until then it
+  counts as what its owner's took lately, and what it took beyond that is charged then.
 * Who comes new begins at the present least; who comes again does, too, but not before what they
   had has been paid for. So nothing is saved up by being silent, and nothing won by coming in bits.
 * While somebody waits, no other has more taken than them by more than one frame of each, but for
@@ -30,11 +32,14 @@ from bailee.vault.spool_writing import Kept
 FRAME: Final = 16 << 10
 """What a frame costs besides its bytes: to seal a small one takes about as long as so many."""
 
+SECOND: Final = 16 << 20
+"""What a second of a processor costs: a small frame takes about a millisecond."""
+
 Numbered: TypeAlias = "tuple[int, Kept]"
 
 
 def cost(kept: Kept) -> int:
-    """What a frame costs, in bytes."""
+    """What a frame costs at least, in bytes."""
     return kept.length + FRAME
 
 
@@ -42,7 +47,7 @@ def cost(kept: Kept) -> int:
 class Owned:
     """What waits of an owner. `count`, `bytes`: with what is taken and not done; `waiting`: not
     taken, `cost` of that. `added`, `done`: how many ever, since the owner came; who waits for
-    their own may hold on to this beyond the last.
+    their own may hold on to this beyond the last. `lately`: what a frame of theirs cost.
     """
 
     owner: str
@@ -52,12 +57,22 @@ class Owned:
     bytes: int = 0
     added: int = 0
     done: int = 0
+    lately: int = 0
     entry: int = -1  # which of the heap's is good
 
     @property
     def count(self) -> int:
         """How many wait."""
         return self.added - self.done
+
+    @property
+    def ahead(self) -> int:
+        """What all that is not taken costs, as far as is known."""
+        return max(self.cost, self.lately * len(self.waiting))
+
+    def expected(self, kept: Kept) -> int:
+        """What a frame costs, as far as is known before."""
+        return max(cost(kept), self.lately)
 
 
 class SealingTurns:
@@ -115,23 +130,36 @@ class SealingTurns:
                 heappush(self._paying, (one.virtual, one.owner))
         self._forget_paid()
 
+    def took(self, kept: Kept, seconds: float) -> None:
+        """A frame that was taken took so much of a processor. Told once of each, before it is done,
+        if at all.
+        """
+        one = self.owned.get(kept.owner)
+        if one is None:
+            return
+        real = max(cost(kept), round(seconds * SECOND))
+        one.virtual += max(0, real - one.expected(kept))
+        one.lately += (real - one.lately) // 4
+        if one.waiting:
+            self._enter(one)
+
     def before(self, owner: str) -> int:
         """About how many frames are taken until all that now waits of an owner is, theirs too."""
         mine = self.owned.get(owner)
         if mine is None or not mine.waiting:
             return 0
-        end = mine.virtual + mine.cost
+        end = mine.virtual + mine.ahead
         found = 0
         for one in self.owned.values():
             some = len(one.waiting)
             if one is not mine and some and one.virtual < end:
-                some = min(some, ceil((end - one.virtual) * some / one.cost))
+                some = min(some, ceil((end - one.virtual) * some / one.ahead))
                 found += some
         return found + len(mine.waiting)
 
     def _take_of(self, one: Owned) -> Numbered:
         number, kept = one.waiting.popleft()
-        one.virtual += cost(kept)
+        one.virtual += one.expected(kept)
         one.cost -= cost(kept)
         if one.waiting:
             self._enter(one)

@@ -19,9 +19,10 @@ Rules kept here:
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -69,7 +70,9 @@ class DigestKeys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What it takes to find an exchange's session. `links`, `beginnings`: see `conversations`."""
+    """What it takes to find an exchange's session. `links`, `beginnings`: see `conversations`.
+    `seconds`: of a processor that it took.
+    """
 
     client_session: str | None
     links: Links
@@ -77,6 +80,7 @@ class Apart:
     usage: dict[str, int]
     values: int
     size: int
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +98,13 @@ class PackingOrder:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What to store of an exchange, compressed, and what its session has had from then on."""
+    """What to store of an exchange, compressed, and what its session has had from then on.
+    `seconds`: of a processor that it took.
+    """
 
     compressed: bytes
     learned: dict[bytes, Place]
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,15 @@ class Missing:
     """Sessions whose places have to be looked up first."""
 
     sessions: tuple[str, ...]
+
+
+class _LeftOver(NamedTuple):
+    """What was taken apart, and was one too many: as an exchange's meaning, in so many seconds."""
+
+    exchange: str
+    how: How
+    meaning: Interpreted
+    seconds: float
 
 
 class Bench(Protocol):
@@ -146,7 +162,7 @@ class Workbench:
         self._keys = keys
         self._compressor = compressor()
         self._held: list[tuple[CapturedExchange, Interpreted]] = []
-        self._left_over: tuple[str, How, Interpreted] | None = None
+        self._left_over: _LeftOver | None = None
         self._known: OrderedDict[str, KnownPieces] = OrderedDict()
         self._next: dict[str, int] = {}  # of each: the number of its next exchange
         self._sizes: dict[str, int] = {}
@@ -162,14 +178,14 @@ class Workbench:
         found: list[Apart] = []
         values = size = 0
         for exchange in exchanges:
-            meaning = self._over(exchange, how) or self._meaning(exchange, how)
+            meaning, seconds = self._over(exchange, how) or self._meaning_timed(exchange, how)
             values += meaning.values
             size += meaning.size
             if found and (values > bounds.BATCH_VALUES or size > bounds.BATCH_SIZE):
-                self._left_over = (exchange.exchange_id, how, meaning)
+                self._left_over = _LeftOver(exchange.exchange_id, how, meaning, seconds)
                 break
             self._held.append((exchange, meaning))
-            found.append(self._apart(exchange, meaning))
+            found.append(self._apart(exchange, meaning, seconds))
         return found
 
     def pack(
@@ -186,7 +202,7 @@ class Workbench:
             if (known := self._known.get(session)) is not None:
                 known.places |= found
                 known.complete = True
-        packed = [self._packed(ask) for ask in asks]
+        packed = [self._timed(ask) for ask in asks]
         self._drop()
         self._limit_known({ask.session for ask in asks})
         return packed
@@ -202,10 +218,17 @@ class Workbench:
 
     # -- taking apart ----------------------------------------------------------------------------
 
-    def _over(self, exchange: CapturedExchange, how: How) -> Interpreted | None:
+    def _over(self, exchange: CapturedExchange, how: How) -> tuple[Interpreted, float] | None:
         """What was one too many the last time, if it is this one."""
         over, self._left_over = self._left_over, None
-        return over[2] if over and over[:2] == (exchange.exchange_id, how) else None
+        if over is None or (over.exchange, over.how) != (exchange.exchange_id, how):
+            return None
+        return over.meaning, over.seconds
+
+    def _meaning_timed(self, exchange: CapturedExchange, how: How) -> tuple[Interpreted, float]:
+        began = time.thread_time()
+        meaning = self._meaning(exchange, how)
+        return meaning, time.thread_time() - began
 
     def _meaning(self, exchange: CapturedExchange, how: How) -> Interpreted:
         if how is How.WHOLE:
@@ -221,8 +244,8 @@ class Workbench:
             beyond=beyond,
         )
 
-    def _apart(self, exchange: CapturedExchange, meaning: Interpreted) -> Apart:
-        owner = exchange.owner
+    def _apart(self, exchange: CapturedExchange, meaning: Interpreted, seconds: float) -> Apart:
+        began, owner = time.thread_time(), exchange.owner
         return Apart(
             meaning.client_session,
             links(self._keys.conversations, owner, meaning),
@@ -234,6 +257,7 @@ class Workbench:
             },
             meaning.values,
             meaning.size,
+            seconds + time.thread_time() - began,
         )
 
     # -- packing ---------------------------------------------------------------------------------
@@ -271,6 +295,10 @@ class Workbench:
                 draft = None
             self._drafts[ask.place] = draft
         return self._drafts[ask.place]
+
+    def _timed(self, ask: PackingOrder) -> Packed:
+        began = time.thread_time()
+        return replace(self._packed(ask), seconds=time.thread_time() - began)
 
     def _packed(self, ask: PackingOrder) -> Packed:
         exchange, meaning = self._held[ask.place]

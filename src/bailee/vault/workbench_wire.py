@@ -30,6 +30,7 @@ _DIGEST: Final = 16
 _OF_ONE: Final = 4  # pieces of what is told of an exchange
 _MOST_PIECES: Final = 1 << 16
 _MOST_BYTES: Final = 1 << 30
+_LONGEST: Final = 86_400.0  # seconds that taking one apart may be said to have taken
 
 
 class Misformed(ValueError):
@@ -150,7 +151,7 @@ def told_apart(found: Iterable[Apart]) -> list[bytes]:
     told: list[JSON] = []
     digests: list[bytes] = []
     for one in found:
-        told.append([one.client_session, dict(one.usage), one.values, one.size])
+        told.append([one.client_session, dict(one.usage), one.values, one.size, one.seconds])
         links = one.links
         digests += (b"".join(links.continues), b"".join(links.leaves), b"".join(links.names))
         digests.append(b"".join(one.beginnings))
@@ -171,7 +172,7 @@ def apart_in(header: JSON, pieces: Sequence[bytes]) -> list[Apart]:
     for told, continues, leaves, names, begins in zip(apart, *parts, strict=True):
         if not isinstance(told, list):
             raise Misformed
-        session, usage, values, size = told
+        session, usage, values, size, seconds = told
         if not (session is None or isinstance(session, str)) or not isinstance(usage, dict):
             raise Misformed
         found.append(
@@ -182,6 +183,7 @@ def apart_in(header: JSON, pieces: Sequence[bytes]) -> list[Apart]:
                 {name: _whole(count) for name, count in usage.items()},
                 _whole(values),
                 _whole(size),
+                _seconds(seconds),
             )
         )
     return found
@@ -194,7 +196,8 @@ def told_packed(found: Sequence[Packed] | Missing) -> list[bytes]:
     pieces: list[bytes] = []
     for one in found:
         pieces += (one.compressed, b"".join(one.learned))
-    return message({"packed": [_places(one.learned) for one in found]}, pieces)
+    told: list[JSON] = [[_places(one.learned), one.seconds] for one in found]
+    return message({"packed": told}, pieces)
 
 
 def packed_in(header: JSON, pieces: Sequence[bytes]) -> list[Packed] | Missing:
@@ -208,10 +211,13 @@ def packed_in(header: JSON, pieces: Sequence[bytes]) -> list[Packed] | Missing:
     packed = _listed(header, "packed")
     if len(pieces) != 2 * len(packed):
         raise Misformed
-    return [
-        Packed(pieces[2 * index], _placed(pieces[2 * index + 1], places))
-        for index, places in enumerate(packed)
-    ]
+    answers: list[Packed] = []
+    for compressed, learned, told in zip(pieces[::2], pieces[1::2], packed, strict=True):
+        if not isinstance(told, list):
+            raise Misformed
+        places, seconds = told
+        answers.append(Packed(compressed, _placed(learned, places), _seconds(seconds)))
+    return answers
 
 
 def _places(found: Mapping[bytes, Place]) -> list[JSON]:
@@ -238,6 +244,12 @@ def _listed(header: JSON, name: str) -> list[JSON]:
 
 def _whole(number: JSON) -> int:
     if not isinstance(number, int):
+        raise Misformed
+    return number
+
+
+def _seconds(number: JSON) -> float:
+    if not isinstance(number, float) or not 0.0 <= number <= _LONGEST:
         raise Misformed
     return number
 

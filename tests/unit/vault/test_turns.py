@@ -69,6 +69,34 @@ def test_a_turn_is_of_bytes(talk: Talk) -> None:
     assert "ada " + "bob " * 10 + "ada bob bob" == talk.take(14)
 
 
+def test_a_turn_is_of_what_a_frame_took(talk: Talk) -> None:
+    """Two kilobytes that took a tenth of a second are paid for with as many small frames of others,
+    and the next ones of whom they were are expected to be like them.
+    """
+    talk.put("eve " * 8 + "bob " * 400, length=2000)
+    both = {"eve": 0.1, "bob": 0.001}
+    owners = []
+    for _ in range(200):
+        found = talk.turns.take()
+        assert found is not None
+        talk.turns.took(found[1], both[found[1].owner])
+        talk.turns.done(found[1])
+        owners.append(found[1].owner)
+    assert 2 <= owners.count("eve") <= 4
+    assert owners.index("eve") < 2, "whose frames are dear still has a turn"
+
+
+def test_what_took_less_than_it_has_bytes_costs_them_all_the_same(talk: Talk) -> None:
+    """Nobody is paid back, and who has nothing more here is not looked for."""
+    talk.put("ada ada bob bob", length=FRAME)
+    (_, first), (_, second) = talk.turns.take() or ..., talk.turns.take() or ...  # type: ignore[misc]
+    for kept in (first, second):
+        talk.turns.took(kept, 0.0)
+        talk.turns.done(kept)
+    assert "ada bob" == talk.take(2)
+    talk.turns.took(first, 1.0)
+
+
 def test_who_comes_again_has_not_been_forgiven(talk: Talk) -> None:
     """One large frame after the other, each when the one before is done, take no more than a row of
     them that waits.
