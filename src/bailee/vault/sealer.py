@@ -46,7 +46,7 @@ from bailee.vault.spool_writing import Kept, is_large
 from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms
 from bailee.vault.tombstones import Tombstones
-from bailee.vault.workbench import Bench, How
+from bailee.vault.workbench import LONG, Bench, How
 from bailee.vault.workbench_process import WorkerEnded
 
 _RETRY_SECONDS: Final = 1.0
@@ -163,8 +163,8 @@ class Sealer:
         frames = [item for item in batch if isinstance(item, Kept)]
         if self._in_doubt:
             frames = self._unsealed(frames)
-        if frames:
-            self._seal_group(frames)
+        if frames and (rest := self._seal_group(frames)):
+            self.queue.put_back(rest)
         for item in batch:
             if isinstance(item, Left):
                 self._work_left(item.file)
@@ -185,10 +185,9 @@ class Sealer:
             group.append(kept)
             size += kept.length
             if len(group) >= BATCH or size >= BATCH_BYTES:
-                self._seal_group(group)
+                self._seal_all(group)
                 group, size = [], 0
-        if group:
-            self._seal_group(group)
+        self._seal_all(group)
         self._release(file)
 
     def _seal_warily(self, kept: Kept) -> None:
@@ -206,14 +205,20 @@ class Sealer:
         finally:
             attempts.end()
 
-    def _seal_group(self, frames: list[Kept], how: How = How.WHOLE) -> None:
+    def _seal_all(self, frames: list[Kept]) -> None:
+        while frames:
+            frames = self._seal_group(frames)
+
+    def _seal_group(self, frames: list[Kept], how: How = How.WHOLE) -> list[Kept]:
+        """Seal frames, as many of them as do not take long together; gives the rest."""
         try:
-            self._seal(frames, how)
+            return self._seal(frames, how)
         except StorageError:
             raise
         except Exception:  # one of them is at fault; the others must not suffer for it
             for kept in self._unsealed(frames):
                 self._seal_alone(kept, how)
+            return []
 
     def _seal_alone(self, kept: Kept, how: How) -> None:
         ways = [how, How.RAW]
@@ -235,11 +240,14 @@ class Sealer:
         with self._lock:
             self._commit(None, [kept])
 
-    def _seal(self, frames: Sequence[Kept], how: How) -> None:
-        """Seal frames, in as many batches as the workbench asks for."""
+    def _seal(self, frames: Sequence[Kept], how: How) -> list[Kept]:
+        """Seal frames, in as many batches as the workbench asks for, until they took long; gives
+        the rest.
+        """
         rest = [(kept, kept.exchange or self._reader.one(kept)) for kept in frames]
         tries = 0
-        while rest:
+        spent = 0.0
+        while rest and spent <= LONG:
             apart = self._bench.take_apart([exchange for _, exchange in rest], how)
             some = rest[: len(apart)]
             try:
@@ -255,7 +263,9 @@ class Sealer:
                         hint="nothing is lost; it is tried again",
                     ) from error
                 continue
+            spent += sum(one.seconds for one in apart)
             rest, tries = rest[len(apart) :], 0
+        return [kept for kept, _ in rest]
 
     def _seal_batch(self, frames: Sequence[Kept], items: Sequence[BatchItem]) -> None:
         with self._lock:

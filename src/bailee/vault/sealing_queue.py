@@ -29,7 +29,7 @@ from bailee.errors import StorageError
 from bailee.vault.progress import Progress
 from bailee.vault.recovery import Left
 from bailee.vault.spool_writing import Kept
-from bailee.vault.turns import SealingTurns
+from bailee.vault.turns import SECOND, SealingTurns
 
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
@@ -38,6 +38,9 @@ BACKLOG_BATCH_BYTES: Final = 1 << 20
 """While more waits, a batch has more frames, as long as they are small: what a batch costs by
 itself is shared by more. All of them together are no more than one frame that can cost much. While
 somebody waits for theirs, batches stay short.
+"""
+_DEAR: Final = SECOND // 4
+"""What frames that take long for their bytes may take together, so that others wait little longer.
 """
 _DELAY_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 0.5
@@ -84,9 +87,9 @@ class _File:
 class SealingQueue:
     """What waits to be sealed, in memory up to a limit and as places on disk beyond.
 
-    The sealer owns it. Its methods may be called from any thread; `batch`, `took`, `done` and
-    `failed` from the sealer's alone. What is queued has numbers: frames, files of an earlier process, and
-    releases. It reads no file and commits nothing.
+    The sealer owns it. Its methods may be called from any thread; `batch`, `took`, `put_back`,
+    `done` and `failed` from the sealer's alone. What is queued has numbers: frames, files of an
+    earlier process, and releases. It reads no file and commits nothing.
     """
 
     def __init__(self, most_held: int, most_spent: int = _MOST_SPENT) -> None:
@@ -307,10 +310,25 @@ class SealingQueue:
             return [item for _, item in self._taken]
 
     def took(self, frames: Iterable[tuple[Kept, float]]) -> None:
-        """So many seconds of a processor frames of the last batch took. Told once, before `done`."""
+        """Frames of the last batch took so many seconds of a processor. Told once before `done`."""
         with self._change:
             for kept, seconds in frames:
                 self._turns.took(kept, seconds)
+
+    def put_back(self, frames: Iterable[Kept]) -> None:
+        """Frames of the last batch that were not begun, since it took long enough: they wait for
+        their turn again.
+        """
+        back = {(kept.file, kept.sequence) for kept in frames}
+        with self._change:
+            taken, self._taken = self._taken, []
+            again: list[tuple[int, Kept]] = []
+            for number, item in taken:
+                if isinstance(item, Kept) and (item.file, item.sequence) in back:
+                    again.append((number, item))
+                else:
+                    self._taken.append((number, item))
+            self._turns.put_back(again)
 
     def done(self) -> None:
         """The last batch is in the index, or gone."""
@@ -378,7 +396,7 @@ class SealingQueue:
         if self._spent > self._most_spent:
             take = self._turns.take_oldest()
         batch: list[tuple[int, Queued]] = []
-        size = 0
+        size = dear = 0
         most = 0 if self._asking else min(BACKLOG_BATCH, self._frames // 2)
         while (
             (len(batch) < BATCH and size < BATCH_BYTES)
@@ -386,6 +404,9 @@ class SealingQueue:
         ) and (found := take()) is not None:
             batch.append(found)
             size += found[1].length
+            dear += self._turns.beyond(found[1])
+            if dear > _DEAR:
+                break
         return batch
 
 

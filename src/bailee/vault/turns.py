@@ -8,7 +8,7 @@ Rules kept here:
 
 * An owner's own are taken in the order in which they came.
 * What a frame takes is known when it is done: two kilobytes can be a million values. Until then it
-  counts as what its owner's took lately, and what it took beyond that is charged then.
+  counts as what its owner's took lately, and what it really took is charged then.
 * Who comes new begins at the present least; who comes again does, too, but not before what they
   had has been paid for. So nothing is saved up by being silent, and nothing won by coming in bits.
 * While somebody waits, no other has more taken than them by more than one frame of each, but for
@@ -20,7 +20,7 @@ Rows: G1.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -41,6 +41,10 @@ Numbered: TypeAlias = "tuple[int, Kept]"
 def cost(kept: Kept) -> int:
     """What a frame costs at least, in bytes."""
     return kept.length + FRAME
+
+
+def _place(kept: Kept) -> tuple[str, int]:
+    return kept.file, kept.sequence
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +89,7 @@ class SealingTurns:
         self._heap: list[tuple[int, int, Owned]] = []  # by virtual time; some are stale
         self._entries = count()
         self._now = 0  # the virtual time of what was taken last
+        self._charged: dict[tuple[str, int], int] = {}  # for each frame that is taken
         self._paid: dict[str, int] = {}  # of who has nothing here, up to when that is paid for
         self._paying: list[tuple[int, str]] = []  # the same, by time
 
@@ -120,6 +125,7 @@ class SealingTurns:
 
     def done(self, kept: Kept) -> None:
         """A frame that was taken is done; those of an owner are, in the order they were taken."""
+        self._charged.pop(_place(kept), None)
         one = self.owned[kept.owner]
         one.done += 1
         one.bytes -= kept.length
@@ -138,10 +144,24 @@ class SealingTurns:
         if one is None:
             return
         real = max(cost(kept), round(seconds * SECOND))
-        one.virtual += max(0, real - one.expected(kept))
+        one.virtual += real - self._charged.get(_place(kept), real)
         one.lately += (real - one.lately) // 4
         if one.waiting:
             self._enter(one)
+
+    def beyond(self, kept: Kept) -> int:
+        """What a frame that is taken was charged beyond its bytes, as one that takes long."""
+        return self._charged[_place(kept)] - cost(kept)
+
+    def put_back(self, taken: Sequence[Numbered]) -> None:
+        """Frames that were taken, and were not begun: they come first again of whose they are."""
+        for number, kept in reversed(taken):
+            one = self.owned[kept.owner]
+            one.virtual -= self._charged.pop(_place(kept))
+            one.cost += cost(kept)
+            one.waiting.appendleft((number, kept))
+            self._enter(one)
+            self._now = min(self._now, one.virtual)
 
     def before(self, owner: str) -> int:
         """About how many frames are taken until all that now waits of an owner is, theirs too."""
@@ -159,7 +179,8 @@ class SealingTurns:
 
     def _take_of(self, one: Owned) -> Numbered:
         number, kept = one.waiting.popleft()
-        one.virtual += one.expected(kept)
+        self._charged[_place(kept)] = charged = one.expected(kept)
+        one.virtual += charged
         one.cost -= cost(kept)
         if one.waiting:
             self._enter(one)

@@ -12,7 +12,8 @@ Rules kept here:
   who asked.
 * An exchange that can't be taken apart, for whatever reason, is kept as its raw bytes.
 * What is asked for together has at most `bounds.BATCH_VALUES` JSON values and `bounds.BATCH_SIZE`
-  bytes, unless it is one exchange; one more may be held, which is the first of the next.
+  bytes, unless it is one exchange; one more may be held, which is the first of the next. Nor does
+  it take much longer than `LONG`: others' wait behind it.
 * Not thread-safe, but for `forget`: used by the sealer's thread.
 """
 
@@ -50,6 +51,8 @@ USAGE: Final = (
 )
 _MOST: Final = (1 << 63) - 1
 _KNOWN_PLACES: Final = 200_000
+LONG: Final = 0.25
+"""Seconds of a processor after which no further exchange is taken apart together with others."""
 _A_SESSION: Final = 10  # places that a session counts for by itself
 
 
@@ -177,8 +180,12 @@ class Workbench:
         self._drop()
         found: list[Apart] = []
         values = size = 0
+        spent = 0.0
         for exchange in exchanges:
+            if spent > LONG:
+                break
             meaning, seconds = self._over(exchange, how) or self._meaning_timed(exchange, how)
+            spent += seconds
             values += meaning.values
             size += meaning.size
             if found and (values > bounds.BATCH_VALUES or size > bounds.BATCH_SIZE):

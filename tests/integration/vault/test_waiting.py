@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -442,3 +443,37 @@ def test_each_owner_and_lane_is_begun_warily(bench: Bench) -> None:
     other = replace(large, owner="bob", length=BATCH_BYTES // 2)
     assert [True, True, False] == [recovery.wary(other) for _ in range(3)]
     assert (BATCH, BATCH_BYTES) == (WARY, WARY_BYTES)
+
+
+@pytest.mark.row("G1")
+def test_what_costs_much_for_its_bytes_waits_behind_what_costs_little(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eve's few bytes take a processor as long as a million values do. What Ada says meanwhile is
+    filed after a few of them, and not after as many of them as she says things.
+    """
+    sealer = bench.vault._sealer
+    inner = sealer._bench._interpret
+    order: list[str] = []
+    begun = threading.Event()
+
+    def interpret(exchange: CapturedExchange) -> Interpreted:
+        order.append(exchange.owner)
+        if exchange.owner == "eve":
+            begun.set()
+            end = time.thread_time() + 0.1
+            while time.thread_time() < end:
+                pass
+        found: Interpreted = inner(exchange)
+        return found
+
+    monkeypatch.setattr(sealer._bench, "_interpret", interpret)
+    for number in range(40):
+        bench.submit(bench.exchange([turn(f"e{number}")], session=None, owner="eve"))
+    assert begun.wait(60)
+    for number in range(40):
+        bench.submit(bench.exchange([turn(f"a{number}")], session=None))
+    assert NOTHING == bench.vault.settle("ada")
+    assert 40 == order.count("ada")
+    assert order.count("eve") < 20
+    bench.vault.settle("eve")

@@ -75,6 +75,24 @@ def test_a_flood_delays_nobody_elses(spool: Spooling) -> None:
     assert Unsealed(0, left * 100, 0, left, 1) == spool.queue.unsealed("ada")
 
 
+def test_what_takes_long_for_its_bytes_delays_nobody_elses(spool: Spooling) -> None:
+    """A batch of such frames ends early, and what was not begun waits for its turn again; from then
+    on few of them are taken at once, and others' go before.
+    """
+    spool.write("eve", BATCH)
+    first = [item for item in spool.batch() if isinstance(item, Kept)]
+    spool.queue.put_back(first[2:])
+    spool.queue.took((kept, 0.2) for kept in first[:2])
+    spool.queue.done()
+    spool.write("ada", BATCH)
+    found = [spool.seal()[0].split().count("eve") for _ in range(2)]
+    assert sum(found) <= 4
+    assert Unfiled(0, earlier=False) == spool.queue.unfiled("ada")
+    assert 0 < spool.seal()[0].count("eve") <= 4
+    left = [item.sequence for item in spool.batch() if isinstance(item, Kept)]
+    assert left == sorted(left) and left[0] > 2, "its own are in their order"
+
+
 def test_who_waits_waits_for_what_was_there(spool: Spooling) -> None:
     """What an owner says later is not waited for: one can't be kept waiting by going on."""
     spool.write("ada", BATCH)
