@@ -382,6 +382,8 @@ def test_as_many_changes_as_somebody_likes_take_a_bounded_room(place: Firm) -> N
             place.own(document)
     with pytest.raises(InputError, match="50 times within a day"):
         place.own(kept(7))
+    asked = {"organisation": place.organisation, "reason": WHY}
+    place.ask("organisation.policy_set", document=kept(8), **asked)  # the operator may
     place.clock.advance(timedelta(days=1))
     place.own(kept(7))
     with pytest.raises(InputError, match="holds already"):
