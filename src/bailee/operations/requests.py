@@ -179,7 +179,7 @@ def letter(
 
 
 def _clauses(node: Node, whose: Iterable[str | None], language: Language) -> dict[str, str]:
-    """The texts of the policy's clauses, and of those organisations' own; of two that differ, none."""
+    """The texts of the policy's clauses, and of the own ones of these; none of two that differ."""
     owns = [node.holding.of(one).policy.own for one in whose if one]
     found: dict[str, str] = {}
     for clause in (clause for own in owns if own is not None for clause in own.every_clause):
