@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,7 +15,6 @@ from bailee.cli.policy_tables import plain
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, write_text
 from bailee.errors import InputError
-from bailee.policy.wording import outcome_in_words
 from bailee.shown import line
 
 app = typer.Typer(
@@ -174,8 +174,8 @@ def _shown(found: Fields) -> None:
             outcome = _in_words(str(one["retention"] or one["effect"]))
             say(f"  {one.text('id')}  {one.text('action')}: {outcome}")
             say(f"    {line(one.text('en'))}")
-        for one in found.texts("problems"):
-            say(f"  the operator's document is the stricter: {line(one)}")
+        for problem in found.texts("problems"):
+            say(f"  the operator's document is the stricter: {line(problem)}")
     rows = [
         (
             one.text("data_class") if one.text("action") == "retain" else "training",
@@ -206,6 +206,8 @@ def _changes(found: Fields, over: str) -> None:
 
 
 def _in_words(outcome: str) -> str:
+    from bailee.policy.wording import outcome_in_words
+
     kept = outcome.startswith("P")
     return outcome_in_words("keep" if kept else outcome, outcome if kept else None, "en")
 
@@ -227,5 +229,5 @@ def _read(file: Path) -> str:
         raise InputError(f"{file} is not UTF-8 text.", hint="nothing was changed") from None
 
 
-def _as(key: str | None, arguments: dict[str, object]) -> dict[str, object]:
-    return {"key": key, **arguments} if key else arguments
+def _as(key: str | None, arguments: Mapping[str, object]) -> dict[str, object]:
+    return {"key": key, **arguments} if key else {**arguments}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bailee.errors import InputError
-from bailee.policy import Policy, load
 from bailee.policy.document import Language
+
+if TYPE_CHECKING:
+    from bailee.policy import Policy
 
 DocumentOption = Annotated[
     Path | None,
@@ -39,6 +41,8 @@ def loaded(document: Path | None, own: Path | None) -> Policy:
         Unsound: one of them is not sound.
         InputError: one of them can't be read.
     """
+    from bailee.policy import Policy, load
+
     policy = load(document)
     if own is None:
         return policy

@@ -66,12 +66,14 @@ def kept(caller: Caller, where: GatewayRoute, passage: Passage) -> Keeping | Not
 
 def not_passed(passage: Passage, caller: Caller, where: GatewayRoute) -> PolicyDenied:
     """A request that the policy does not let go upstream."""
-    if passage.why:
-        return PolicyDenied(
-            f"{passage.why} (clause {passage.clause})",
-            hint="your organisation's own policy document says so: ask its owner",
-        )
-    if not caller.passage(where.kind, True).allowed:
+    with_their_own = caller.passage(where.kind, True)
+    for one in (passage, with_their_own):
+        if one.why:
+            return PolicyDenied(
+                f"{one.why} (clause {one.clause})",
+                hint="your organisation's own policy document says so: ask its owner",
+            )
+    if not with_their_own.allowed:
         return PolicyDenied(
             f"This key is only for conversations with a model (clause {passage.clause}).",
             hint="do this outside the cloud session, with another key",

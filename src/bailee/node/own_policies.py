@@ -33,7 +33,9 @@ from bailee.policy.holding import OwnHeld, PolicyHolder
 
 SET: Final = "organisation.policy_set"
 REMOVED: Final = "organisation.policy_removed"
-_KEPT: Final = 50
+MOST_A_DAY: Final = 50
+"""Changes of one organisation's, each of which is on record whole."""
+_KEPT: Final = MOST_A_DAY
 """Rows of an organisation: its document now, and those before it."""
 _WHAT: Final = "the organisations' documents"
 

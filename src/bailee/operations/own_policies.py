@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from bailee.accounts import Account
@@ -25,7 +25,7 @@ from bailee.accounts.roles import Permission
 from bailee.accounts.staff import worded
 from bailee.errors import InputError
 from bailee.node import Node
-from bailee.node.own_policies import OwnChange, WantedChange
+from bailee.node.own_policies import MOST_A_DAY, OwnChange, WantedChange
 from bailee.operations import policies
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
@@ -236,6 +236,7 @@ def _change(
                 code="changed_meanwhile",
                 hint="look at what it changes against that one; nothing was changed",
             )
+        _check_pace(asks, node, organisation)
         wanted = None if document is None else _proved(asks, node, document)
         after = NONE if wanted is None or wanted.own is None else wanted.own.sha256
         if after == held:
@@ -259,6 +260,21 @@ def _change(
             )
         )
     node.following.follow(account.account_id)
+
+
+def _check_pace(asks: Asks, node: Node, organisation: str) -> None:
+    """Go on only if there have not been too many changes within a day, each of which is on record
+    for ever. The operator may always, or an owner could keep them from it.
+    """
+    if asks.actor.operator:
+        return
+    newest = node.own_policies.of(organisation)[-MOST_A_DAY:]
+    if len(newest) == MOST_A_DAY and newest[0].at > asks.due - timedelta(days=1):
+        raise InputError(
+            f"this organisation's document was changed {MOST_A_DAY} times within a day.",
+            code="too_many_attempts",
+            hint="try what it would change with `diff`; nothing was changed",
+        )
 
 
 def _account(node: Node, organisation: str) -> Account:

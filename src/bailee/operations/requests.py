@@ -13,7 +13,7 @@ Rows: R6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,6 +22,7 @@ from bailee.cases import CaseKind, CaseState
 from bailee.cases.letter import Letter, LetterFacts, LetterForm, letter_of
 from bailee.db.pages import place
 from bailee.errors import InputError
+from bailee.json_values import objects, text
 from bailee.node import Node
 from bailee.operations import pages
 from bailee.operations.asks import Asks
@@ -161,11 +162,12 @@ def letter(
             "what names this person was let go, and the letter with it.", code="not_found"
         )
     settings, shown = node.settings, summary(asks, node, case)
-    clauses = {one.id: one.text.of(language) for one in node.policy.document.every_clause}
+    held = [] if case.particulars.held is None else case.particulars.held
+    clauses = _clauses(node, {text(one.get("whose")) for one in objects(held)}, language)
     facts = LetterFacts(
         case,
         asks.at,
-        [] if case.particulars.held is None else case.particulars.held,
+        held,
         shown.receipt,
         settings.text("requests.contact") or "",
         settings.text("requests.authority") or "",
@@ -174,6 +176,17 @@ def letter(
         [one.subject for one in on_hold(asks, node, case)],
     )
     return letter_of(facts, language, form)
+
+
+def _clauses(node: Node, whose: Iterable[str | None], language: Language) -> dict[str, str]:
+    """The texts of the policy's clauses, and of the own ones of these; none of two that differ."""
+    owns = [node.holding.of(one).policy.own for one in whose if one]
+    found: dict[str, str] = {}
+    for clause in (clause for own in owns if own is not None for clause in own.every_clause):
+        said = clause.text.of(language)
+        found[clause.id] = said if found.get(clause.id, said) == said else clause.id
+    document = node.policy.document
+    return found | {one.id: one.text.of(language) for one in document.every_clause}
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {

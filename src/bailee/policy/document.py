@@ -115,7 +115,7 @@ class Invariant:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class RetentionRoom:
     """How far an organisation's own document may go beyond the clauses: what meets `when` it may
     have kept for `at_most` (an ISO 8601 period). `clause`: the room as a statement, for the page.
     """
@@ -200,7 +200,7 @@ class Document:
     clauses: Mapping[str, tuple[Clause, ...]]
     statements: tuple[Clause, ...]
     invariants: tuple[Invariant, ...]
-    rooms: tuple[Room, ...]
+    rooms: tuple[RetentionRoom, ...]
     spaces: Mapping[str, Space]
     facts: Mapping[str, tuple[str, ...]]
     settings: frozenset[str]

@@ -27,7 +27,7 @@ from typing import Final
 from bailee.errors import InputError
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, OWN_ACTIONS, OWN_CLASSES, Action
-from bailee.policy.document import Clause, Condition, Document, Room, Text
+from bailee.policy.document import Clause, Condition, Document, RetentionRoom, Text
 from bailee.policy.names import conditions_of
 from bailee.policy.reading import Table, Unsound, parse
 from bailee.policy.space import Combination, Space
@@ -86,7 +86,7 @@ class OwnDocument:
         seen: Combination,
         effect: str,
         retention: str | None,
-        rooms: Sequence[Room],
+        rooms: Sequence[RetentionRoom],
     ) -> Clause | None:
         """The clause by which something is decided otherwise than the operator's document does,
         with `effect` and, of what is kept, `retention`; None: the operator's decides.

@@ -32,7 +32,7 @@ from bailee.policy.document import (
     Heading,
     Invariant,
     LocalRetention,
-    Room,
+    RetentionRoom,
     SurveyQuestion,
 )
 from bailee.policy.names import DocumentNames, conditions_of, text_of
@@ -177,10 +177,10 @@ def _clause(
     return Clause(name, kind, heading, rows, when, effect, retention, text_of(table), line)
 
 
-def _room(table: Table, space: Space, headings: Sequence[str], ids: set[str]) -> Room:
+def _room(table: Table, space: Space, headings: Sequence[str], ids: set[str]) -> RetentionRoom:
     when = _conditions(table, "when", ACTIONS["retain"], space)
     at_most = _period(table, "at_most")
-    return Room(_clause(table, None, None, headings, ids), when, at_most)
+    return RetentionRoom(_clause(table, None, None, headings, ids), when, at_most)
 
 
 def _conditions(table: Table, key: str, action: Action, space: Space) -> tuple[Condition, ...]:

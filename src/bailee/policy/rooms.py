@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from bailee.policy import period as periods
 from bailee.policy.actions import OWN_CLASSES
-from bailee.policy.document import Document, Invariant, Room
+from bailee.policy.document import Document, Invariant, RetentionRoom
 from bailee.policy.proof import ClauseReach, reaches, written
 from bailee.policy.reading import DocumentProblem
 from bailee.policy.space import Region, Space, TooIntricate
@@ -34,7 +34,7 @@ def problems(document: Document) -> Iterator[DocumentProblem]:
         yield DocumentProblem(document.file, 1, error.message, error.hint)
 
 
-def opened(room: Room, space: Space) -> Region:
+def opened(room: RetentionRoom, space: Space) -> Region:
     """The combinations for which a room is open."""
     return space.matching([(one.fact, one.values) for one in room.when])
 
@@ -53,7 +53,9 @@ def decidable(space: Space) -> Region:
     return space.where("data_class", [one for one in OWN_CLASSES if one in known])
 
 
-def _room(document: Document, room: Room, found: list[ClauseReach]) -> Iterator[DocumentProblem]:
+def _room(
+    document: Document, room: RetentionRoom, found: list[ClauseReach]
+) -> Iterator[DocumentProblem]:
     space, name = document.spaces["retain"], room.clause.id
 
     def wrong(reason: str, hint: str) -> DocumentProblem:
