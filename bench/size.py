@@ -125,10 +125,14 @@ class _Home:
             said = f"{name} {' of a person' if 'owner' in arguments else ''}"
             self._say(said, "a page of 100" if "limit" in arguments else "", times=5)
         listed: Any = perform(self.node, "sessions.list", {"limit": 50}, by=OPERATOR)
-        with self._timed():
-            for one in listed["items"]:
-                perform(self.node, "sessions.show", {"id": one["id"]}, by=OPERATOR)
-        self._say("sessions.show", "target 10 ms", times=len(listed["items"]))
+        for what, against in (
+            ("sessions.show, what finds it made then", "a server's thread has made it before"),
+            ("sessions.show", "target 10 ms"),
+        ):
+            with self._timed():
+                for one in listed["items"]:
+                    perform(self.node, "sessions.show", {"id": one["id"]}, by=OPERATOR)
+            self._say(what, against, times=len(listed["items"]))
         before = _resident()
         with self._timed():
             page: Any = perform(self.node, "sessions.list", {"limit": 1000}, by=OPERATOR)

@@ -8,8 +8,8 @@ Past a bound nothing is lost and nothing is refused: the request, or the answer,
 bytes that came, and the record says which bound it passed (`Beyond`).
 
 What each costs at its bound, in memory: a JSON value about 100 bytes (an empty object of two
-bytes takes 80), so `VALUES` of them 25 MB; in the index: a message two rows of 60 bytes, so
-`MESSAGES` of them 1.2 MB.
+bytes takes 80), so `VALUES` of them 25 MB; in the index: a message two places of 24 bytes,
+so `MESSAGES` of them 0.5 MB.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ DEPTH: Final = 200
 shorter one may be as deep as what reads and packs it takes, about a thousand."""
 
 MESSAGES: Final = 10_000
-"""Messages of a request. Each costs two digests and, when it is new, two rows of the index."""
+"""Messages of a request. Each costs two digests and, when it is new, two places in the index."""
 
 FIELDS: Final = 1_000
-"""Members of a request's body. Each costs a digest, and a row when it is new and not small."""
+"""Members of a request's body. Each costs a digest, and a place when it is new and not small."""
 
 EVENTS: Final = 500_000
 """Events of a streamed answer: several for each token of the longest answer that models give."""

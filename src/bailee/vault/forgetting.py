@@ -110,7 +110,7 @@ Of a row that is not what was written the number may be another session's."""
 _WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subjects())).distinct()
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 1000
-_REMOVED_AT_ONCE = 2000  # sessions: the vault's lock is held for a fifth of a second
+_REMOVED_AT_ONCE = 1500  # sessions: the vault's lock is held for a fifth of a second
 _FOLDED_AT_ONCE = 2  # portions: their pages are written to the file together
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20

@@ -33,11 +33,11 @@ from bailee.vault.turns import SECOND, SealingTurns
 
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
-BACKLOG_BATCH: Final = 128
+BACKLOG_BATCH: Final = 256
 BACKLOG_BATCH_BYTES: Final = 1 << 20
 """While more waits, a batch has more frames, as long as they are small: what a batch costs by
 itself is shared by more. All of them together are no more than one frame that can cost much. While
-somebody waits for theirs, batches stay short.
+somebody waits for an owner's, batches stay short.
 """
 _DEAR: Final = SECOND // 4
 """What frames that take long for their bytes may take together, so that others wait little longer.
@@ -45,7 +45,7 @@ _DEAR: Final = SECOND // 4
 _DELAY_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 0.5
 _LITTLE: Final = 256 << 20  # bytes on disk
-_FEW: Final = 4 * BACKLOG_BATCH
+_FEW: Final = 512
 """While so many exchanges wait or more, the sealer pauses no longer: what has a bound on how much
 of it waits would be refused, on a machine that is idle.
 """
@@ -115,6 +115,7 @@ class SealingQueue:
         self._urgent = False
         self._ending = False
         self._asking = 0  # how many wait
+        self._asking_for_one = 0  # of them for an owner's
         self._stop = False
         self._failure: StorageError | None = None
         self._moved = time.monotonic()  # when something was done, or came when nothing waited
@@ -225,7 +226,11 @@ class SealingQueue:
                 return own and self._lefts_done >= lefts
 
             before = lefts - self._lefts_done + self._turns.before(owner)
-            return self._wait(reached, before, seconds, most)
+            self._asking_for_one += 1
+            try:
+                return self._wait(reached, before, seconds, most)
+            finally:
+                self._asking_for_one -= 1
 
     def wait_for(self, mark: Mark, seconds: float, *, most: int | None = None) -> bool:
         """Wait until the copies that a `mark` stands for are gone; otherwise as `wait`."""
@@ -397,7 +402,7 @@ class SealingQueue:
             take = self._turns.take_oldest()
         batch: list[tuple[int, Queued]] = []
         size = dear = 0
-        most = 0 if self._asking else min(BACKLOG_BATCH, self._frames // 2)
+        most = 0 if self._asking_for_one else min(BACKLOG_BATCH, self._frames // 2)
         while (
             (len(batch) < BATCH and size < BATCH_BYTES)
             or (len(batch) < most and size < BACKLOG_BATCH_BYTES)

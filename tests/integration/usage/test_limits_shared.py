@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from bailee.db.usage import usage_limits, usage_reservations
+from bailee.db.usage import usage_limits, usage_reservations, usage_windows
 from bailee.errors import StorageError
 from bailee.home import Home
 from bailee.node import Node
@@ -159,6 +159,29 @@ def test_a_window_that_is_not_what_was_written_is_counted_anew(tmp_path: Path, c
         assert known.work([ReserveUse("2", [ANN], WantedUse(1, 1))], NOW)["2"].over is not None
         known.work([Settle("1", 50, 1)], NOW)
         assert 950 == known.standings([ANN], NOW)[0].used
+
+
+def test_a_window_goes_when_it_has_long_ended(node: Node) -> None:
+    """That of a minute after an hour, a day's after forty days; what goes changes no standing."""
+    store = node.limits
+    for span in (LimitSpan.MINUTE, LimitSpan.DAY):
+        limited(store, 1_000, LimitMeasure.TOKENS, span)
+    left = []
+    for passed in (timedelta(0), timedelta(minutes=59), timedelta(hours=1, minutes=1)):
+        at = NOW + passed
+        store.work([ReserveUse("1", [ANN], WantedUse(9, 1)), Settle("1", 9, 1)], at)
+        store.sweep(at)
+        with node.data.connect() as connection:
+            rows = connection.execute(select(usage_windows.c.span, usage_windows.c.tokens))
+            left.append(sorted(tuple(row) for row in rows))
+    assert [
+        [("day", 9), ("minute", 9)],
+        [("day", 18), ("minute", 9), ("minute", 9)],
+        [("day", 27), ("minute", 9), ("minute", 9)],
+    ] == left
+    by_span = {one.limit.span: one.used for one in store.standings([ANN], at)}
+    assert {LimitSpan.DAY: 27, LimitSpan.MINUTE: 9} == by_span
+    assert {"usage_windows": 3} == store.sweep(NOW + timedelta(days=41))
 
 
 @pytest.mark.parametrize("change", ["tokens = 1 << 50", "until = until + (1 << 40)"])

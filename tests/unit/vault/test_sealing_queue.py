@@ -127,7 +127,7 @@ def test_batches_grow_with_what_waits(spool: Spooling) -> None:
 
 def test_the_sealer_pauses_only_while_few_wait(spool: Spooling) -> None:
     """By number and by bytes: what has a bound on how much waits is not refused for a pause."""
-    spool.write("a", 4 * BACKLOG_BATCH - 1)
+    spool.write("a", 8 * BATCH - 1)
     assert spool.queue.is_short
     spool.write("a")
     assert not spool.queue.is_short
