@@ -37,6 +37,8 @@ SUITES = (
     "tests/unit/gateway/test_exchange.py",
     "tests/unit/gateway/test_http1.py",
     "tests/unit/gateway/test_recording.py",
+    "tests/unit/gateway/test_routes.py",
+    "tests/contract/test_recording_spool.py",
     "tests/integration/gateway/test_durability.py",
     "tests/integration/gateway/test_once.py",
     "tests/integration/gateway/test_other_apis.py",

@@ -11,6 +11,9 @@ from typing import Final, Protocol
 from bailee.gateway.http1.syntax import FIELD, Malformed
 
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+# What the sizes of most events' chunks look like, so that they need not be read.
+_USUAL_SIZES: Final = {b"%x" % size: size for size in range(1, 2048)}
+_LONGEST_USUAL: Final = 5  # bytes: three digits, CRLF
 _LONGEST_SIZE_LINE: Final = 4096
 _LONGEST_TRAILERS: Final = 8192
 
@@ -87,13 +90,11 @@ class ChunkedBody:
             self._before = b""
             size = len(data)
         elif not (self._left or self._owed or self._in_trailers):
-            line = _CHUNK_SIZE.match(data)
-            if line is not None:
-                start, end = line.end(), size - 2
-                length = end - start
-                # One chunk and no more, as an event mostly comes.
-                if length > 0 and length == int(line[1], 16) and data.endswith(b"\r\n"):
-                    return data[start:end], b""
+            start = data.find(b"\r\n", 0, _LONGEST_USUAL) + 2
+            length = _USUAL_SIZES.get(data[: start - 2], 0) if start > 2 else 0
+            # One chunk and no more, as an event mostly comes.
+            if length and size == start + length + 2 and data.endswith(b"\r\n"):
+                return data[start : size - 2], b""
         at = 0
         payload: list[bytes] = []
         while at < size and not self.done:
