@@ -16,14 +16,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy import insert
+
 from bailee.accounts import OPERATOR
 from bailee.backup.creating import Creating
 from bailee.backup.keys import take_keys
 from bailee.backup.places import FolderPlace
 from bailee.backup.restoring import restore
+from bailee.db.vault import exchanges, segments, sessions
 from bailee.home import Home
+from bailee.keyring import Want
 from bailee.node import Node
 from bench.result import Line
+from bench.retention import session_row
 
 SEGMENTS = 48
 SEGMENT_BYTES = 8 << 20
@@ -69,17 +74,24 @@ def _rate(size: float, took: tuple[float, float]) -> str:
 
 
 def _fill(node: Node) -> None:
-    """Segments of random bytes, as the index has them, of sessions that never were."""
+    """Segments of random bytes as the index has them, each of one session: else a restore would
+    remove them again, since nothing is in them.
+    """
+    now = node.clock()
+    day = f"{now:%Y-%m-%d}"
+    rows = [session_row(number, now) for number in range(SEGMENTS)]
+    node.keyring.many(Want(f"session:{r['id']}", "transcript", r["expires_at"]) for r in rows)
     with Path("/dev/urandom").open("rb") as random, node.data.begin() as connection:
-        for number in range(SEGMENTS):
-            place = node.home.vault / "segments" / "transcript" / "2026-01-01" / f"bench-{number}"
+        connection.execute(insert(sessions), rows)
+        for number, row in enumerate(rows):
+            place = node.home.vault / "segments" / "transcript" / day / f"bench-{number}"
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(random.read(SEGMENT_BYTES))
-            connection.exec_driver_sql(
-                "INSERT INTO segments (id, data_class, expiry_day, opened_at, length, state) "
-                "VALUES (?, 'transcript', '2026-01-01', '2026-01-01 00:00:00', ?, 'shipped')",
-                (place.name, SEGMENT_BYTES),
-            )
+            segment = (place.name, "transcript", day, now, SEGMENT_BYTES, "shipped")
+            connection.execute(insert(segments).values(segment))
+            record = (f"rec-{number}", row["id"], 0, place.name, 0, SEGMENT_BYTES)
+            about = (f"exc-{number}", now.timestamp(), now.timestamp(), "complete", 200)
+            connection.execute(insert(exchanges).values((*record, *about, None)))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def _move(home: Path) -> tuple[float, float, float]:
         clock,
         present=lambda _owner, _plan, _channel: Present(_SHORT, 1, 1),
     ) as (vault, keyring):
-        rows = [_row(n, clock) for n in range(SESSIONS)]
+        rows = [session_row(n, clock() + SPREAD * n / SESSIONS) for n in range(SESSIONS)]
         for start in range(0, SESSIONS, 10_000):
             some = rows[start : start + 10_000]
             keyring.many(Want(f"session:{r['id']}", "transcript", r["expires_at"]) for r in some)
@@ -76,8 +76,8 @@ def _move(home: Path) -> tuple[float, float, float]:
     return *took, longest[0]
 
 
-def _row(number: int, clock: FakeClock) -> dict[str, Any]:
-    last = clock() + SPREAD * number / SESSIONS
+def session_row(number: int, last: datetime) -> dict[str, Any]:
+    """What the index has of a session whose last activity was then."""
     return {
         "id": f"{number:08}",
         "owner": "owner",

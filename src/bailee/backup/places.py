@@ -79,11 +79,11 @@ class BackupPlace(Protocol):
 
 
 class FolderPlace:
-    """A folder of this machine, of which one file is taken at a time (`at_once`). It owns the path
-    alone, and keeps no file open.
+    """A folder of this machine. It owns the path alone, and keeps no file open. Some files are
+    taken or read at once: while one waits for the disk another is hashed.
     """
 
-    at_once = 1
+    at_once = 4
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -27,9 +27,11 @@ Rows: R5, R6.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +66,7 @@ from bailee.node.wiring import Wiring
 from bailee.vault.spool_writing import subject_of as file_subject
 
 _LOG_FILES: Final = 64  # of the log, written at once
+_TOGETHER: Final = 16  # files of the backup for each thread that copies
 _BEHIND: Final = timedelta(minutes=5)
 _NEW: Final = timedelta(hours=1)  # how old a service's key may be that is made for a restore
 _NAMED: Final = 5  # files that an error names
@@ -165,24 +168,28 @@ def _copy(
     sources: Sources, home: Home, environment: Mapping[str, str], now: datetime
 ) -> Iterator[Copying]:
     """Everything but what is done with it. Begun anew, it replaces what it left."""
-    wanted = sorted(sources.manifest.files, key=lambda one: one.path == "data/data.db")
-    settings = [one for one in wanted if one.path == home.settings_file.name]
-    for one in settings:
-        _copy_file(sources, home, one)
+    of_all, wanted = len(sources.manifest.files), {one.path: one for one in sources.manifest.files}
+    if (settings := wanted.pop(home.settings_file.name, None)) is not None:
+        _copy_file(settings, sources, home)
     _copy_keys(sources, home, environment, now)
     _copy_log(sources, home)
     parts.write_vault_mark(home, Mark(sources.manifest.home, 0))
-    for done, one in enumerate(wanted):
-        yield Copying(done, len(wanted))
-        if one not in settings:
-            if one.path == "data/data.db":
-                files.settled(home.path)
-            _copy_file(sources, home, one)
+    database = wanted.pop("data/data.db", None)
+    yield Copying(done := of_all - len(wanted) - (database is not None), of_all)
+    some, together = [*wanted.values()], _TOGETHER * sources.place.at_once
+    with ThreadPoolExecutor(sources.place.at_once) as pool:
+        for start in range(0, len(some), together):
+            part = some[start : start + together]
+            for _ in pool.map(partial(_copy_file, sources=sources, home=home), part):
+                yield Copying(done := done + 1, of_all)
+    files.settled(home.path)
+    if database is not None:
+        _copy_file(database, sources, home)
     files.settled(home.path / "data")
-    yield Copying(len(wanted), len(wanted))
+    yield Copying(of_all, of_all)
 
 
-def _copy_file(sources: Sources, home: Home, file: BackedFile) -> None:
+def _copy_file(file: BackedFile, sources: Sources, home: Home) -> None:
     name, target = f"{file.folder}/{file.path}", home.path / file.path
     try:
         found = files.saved(sources.place.pieces(name), target)

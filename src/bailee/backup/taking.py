@@ -85,8 +85,7 @@ class Taking:
         with ThreadPoolExecutor(self._place.at_once) as pool:
             for start in range(0, len(some), together):
                 part = some[start : start + together]
-                each = map if self._place.at_once == 1 else pool.map
-                for taken in each(self._take, part):
+                for taken in pool.map(self._take, part):
                     self._add(taken)
                     if self.copied - noted >= _NOTED:
                         self._place.settle()

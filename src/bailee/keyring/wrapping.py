@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidTag
@@ -51,6 +52,9 @@ def associated(*parts: str | int) -> bytes:
     return data
 
 
+_OF_A_DEK: Final = associated("bailee/dek/1")
+
+
 def kek_data(kek_id: str, data_class: str, epoch: int, generation: int) -> bytes:
     """What a KEK's wrap is bound to."""
     return associated("bailee/kek/1", kek_id, data_class, epoch, generation)
@@ -58,7 +62,13 @@ def kek_data(kek_id: str, data_class: str, epoch: int, generation: int) -> bytes
 
 def dek_data(subject: str, kek_id: str, data_class: str, version: int) -> bytes:
     """What a DEK's wrap is bound to."""
-    return associated("bailee/dek/1", subject, kek_id, data_class, version)
+    # `associated` of five parts, of which only the subject is another for each of many keys.
+    return _OF_A_DEK + associated(subject) + _under(kek_id, data_class, version)
+
+
+@lru_cache(maxsize=1024)
+def _under(kek_id: str, data_class: str, version: int) -> bytes:
+    return associated(kek_id, data_class, version)
 
 
 def secret_data(name: str, generation: int) -> bytes:
