@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ def attacks() -> str:
     return part("At the door, attack by attack")
 
 
+@cache
 def functions_of(file: str) -> set[str]:
     """Names of the functions in a file, none if it is not there."""
     path = ROOT / file

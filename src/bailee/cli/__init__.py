@@ -134,6 +134,12 @@ def whole() -> typer.Typer:
     return _made(_COMMANDS)
 
 
+@cache
+def of(first: str) -> typer.Typer:
+    """The commands that begin with one of the words of `listed`: all that `main` builds of them."""
+    return _made([first])
+
+
 def _made(names: Iterable[str]) -> typer.Typer:
     from bailee.cli.building import made
 
@@ -186,7 +192,7 @@ def _run(first: list[str]) -> None:
         if (asked := plain(sys.argv[2:])) is not None:
             work(asked)
     if first and first[0] in _COMMANDS:
-        _made(first)()
+        of(first[0])()
     elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
         from bailee.cli.listing import help_of
 

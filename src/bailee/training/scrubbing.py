@@ -44,6 +44,7 @@ _SENSITIVE: Final = re.compile(
 )
 _MEMBER: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 _LONG_NUMBER: Final = 8
+_MOST_IN_A_TABLE: Final = 64 << 10  # characters
 
 
 class _Mask(NamedTuple):
@@ -119,9 +120,13 @@ class _Masks:
 def _replacing(masks: dict[str, _Mask], *, alone: bool) -> Replacing:
     if not masks:
         return lambda text, _counts: text
-    from ahocorasick_rs import AhoCorasick, MatchKind
+    from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
-    automaton = AhoCorasick(list(masks), MatchKind.LeftmostLongest)
+    # What it makes of few values by itself is a table of a row for each character: of a megabyte
+    # of base64 in all its spellings, gigabytes.
+    large = sum(map(len, masks)) > _MOST_IN_A_TABLE
+    how = Implementation.NoncontiguousNFA if large else None
+    automaton = AhoCorasick(list(masks), MatchKind.LeftmostLongest, implementation=how)
     values = list(masks.values())
 
     def replaced(text: str, counts: Counter[str]) -> str:

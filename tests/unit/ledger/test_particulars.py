@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,15 @@ MARKED = {
 }  # fmt: skip
 
 
+# What a file has that is worth taking apart: to parse all of them takes seconds.
+WORTH = re.compile(r"\.(?:append|_record|record)\([\s(]*[\"']")
+
+
 def appended() -> Iterator[tuple[str, str]]:
     """Every kind that is written out where something is appended, with its place."""
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text if WORTH.search(text) else "")):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
             if node.func.attr not in ("append", "_record", "record"):

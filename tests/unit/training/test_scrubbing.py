@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import multiprocessing
+import os
 import random
 import re
+import resource
 import string
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -271,6 +275,24 @@ def test_what_is_too_long_to_look_into_goes() -> None:
     blob = base64.b64encode(random.Random(1).randbytes(1 << 20)).decode()
     clean, _ = masked(a_row(f"Read:\n{blob}\nDone."))
     assert "Read:\n[OPAQUE_1]\nDone." == clean.messages[1].content
+
+
+def test_what_is_long_takes_a_multiple_of_its_length() -> None:
+    """A megabyte of base64 in two dozen spellings is looked for in less than a gigabyte: a table
+    with a row for each character of them takes four.
+    """
+    row = a_row(base64.b64encode(random.Random(1).randbytes(1 << 20)).decode())
+
+    def bounded() -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + (1 << 30)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        os._exit(0 if masked(row)[0].messages[1].content == "[OPAQUE_1]" else 1)
+
+    process = multiprocessing.get_context("fork").Process(target=bounded)
+    process.start()
+    process.join()
+    assert 0 == process.exitcode
 
 
 @pytest.mark.row("T7")
