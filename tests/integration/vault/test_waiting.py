@@ -96,8 +96,8 @@ def flood(bench: Bench, count: int) -> None:
 
 @pytest.mark.row("G1", "G2")
 def test_a_flood_delays_nobody_elses_filing(bench: Bench, gate: Gate) -> None:
-    """Who waits for their own while another has hundreds before them has it with the next batch: the
-    one that was taken before they waited may be large.
+    """Who waits for their own while another has hundreds before them has it with the next batch;
+    the one that was taken before they waited may be large.
     """
     flood(bench, 600)
     bench.submit(bench.exchange([turn("one")], session=ADA))
