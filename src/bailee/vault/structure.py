@@ -98,17 +98,20 @@ def drops_members(text: bytes, value: JSON) -> bool:
     if b"\\u" not in text:  # so that each colon in a string stands there as one
         with contextlib.suppress(TypeError):  # what orjson can't write
             return text.count(b":") != orjson.dumps(value).count(b":")
-    return _colons(text) != _members(value)
+    return _outside(text, b":") != _members(value)
 
 
-def _colons(text: bytes) -> int:
-    """How many colons stand outside of strings: one for each member of an object."""
+def _outside(text: bytes, marks: bytes, most: int | None = None) -> int:
+    """How many of some marks stand outside of strings; or a number beyond `most` where there are
+    more. Of colons there is one for each member of an object.
+    """
     count, at, inside = 0, 0, 0
-    while at < len(text):
+    while at < len(text) and (most is None or count <= most):
         end = safe_end(text, at)
         plain = text[at:end].replace(b"\\\\", b"__").replace(b'\\"', b"__")
         parts = plain.split(b'"')
-        count += b"".join(parts[inside::2]).count(b":")
+        outside = b"".join(parts[inside::2])
+        count += len(outside) - len(outside.translate(None, marks))
         inside = (inside + len(parts) - 1) % 2
         at = end
     return count
@@ -157,6 +160,9 @@ def scan(text: bytes, name: str | None = None) -> Structure:
     Raises:
         BeyondBound: as `read`.
     """
+    # A mark costs a hundred times what it costs to count it: too many are not looked at one by one.
+    if most_values(text) > bounds.VALUES and _outside(text, _MARKS, bounds.VALUES) > bounds.VALUES:
+        raise BeyondBound(Beyond.VALUES)
     reading = _Scan(text, None if name is None else b'"%b"' % name.encode())
     at = 0
     while at < len(text):
