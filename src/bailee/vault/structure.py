@@ -29,6 +29,7 @@ WHOLE: Final = 1 << 20
 """Bytes of a text that is read in one call."""
 
 _PIECE: Final = 128 << 10
+_FIRST: Final = 8 << 10
 _STAND_IN: Final = b"the list that bailee reads in parts"
 _OPEN: Final = frozenset(b"[{")
 _CLOSE: Final = frozenset(b"]}")
@@ -160,10 +161,12 @@ def scan(text: bytes, name: str | None = None) -> Structure:
     Raises:
         BeyondBound: as `read`.
     """
-    # A mark costs a hundred times what it costs to count it: too many are not looked at one by one.
-    if most_values(text) > bounds.VALUES and _outside(text, _MARKS, bounds.VALUES) > bounds.VALUES:
-        raise BeyondBound(Beyond.VALUES)
     reading = _Scan(text, None if name is None else b'"%b"' % name.encode())
+    # A mark costs a hundred times what it costs to count it: too many are not looked at one by one,
+    # but for the first, which show what is deep as well.
+    if most_values(text) > bounds.VALUES and _outside(text, _MARKS, bounds.VALUES) > bounds.VALUES:
+        reading.piece(0, safe_end(text[:_FIRST], 0))
+        raise BeyondBound(Beyond.VALUES)
     at = 0
     while at < len(text):
         end = safe_end(text, at)
