@@ -127,7 +127,7 @@ class _Home:
         listed: Any = perform(self.node, "sessions.list", {"limit": 50}, by=OPERATOR)
         for what, against in (
             ("sessions.show, what finds it made then", "a server's thread has made it before"),
-            ("sessions.show", "target 10 ms"),
+            ("sessions.show", "by the operator, on record first; target 10 ms"),
         ):
             with self._timed():
                 for one in listed["items"]:

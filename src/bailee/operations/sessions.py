@@ -205,7 +205,7 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
         node.vault.settle(session=id)
     row = _read(asks, node, id)
     shown = node.vault.show(id, asks.at)
-    (known,) = summaries(asks, node, [shown.session])
+    (known,) = _without_content(asks, node, [shown.session])
     return extended(
         SessionTranscript,
         replace(known, about=about(asks, node, [row]).get(id)),
@@ -264,18 +264,25 @@ def delete(asks: Asks, node: Node, id: str) -> Deleted:
 
 def summaries(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> list[SessionSummary]:
     """Sessions as they are shown."""
-    held, kept = held_and_kept(node, rows)
     whose = {row.owner: row for row in rows}
     theirs = {owner for owner, row in whose.items() if _is_theirs(asks, node, row)}
     known = about(asks, node, [row for row in rows if row.owner in theirs])
-    shown = [session(node, row, row.id in held, kept.get(row.id), asks.at) for row in rows]
+    shown = _without_content(asks, node, rows)
     return [replace(one, about=known.get(one.id)) for one in shown]
+
+
+def _without_content(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> list[SessionSummary]:
+    """Sessions as they are shown to who may not read them."""
+    held, kept = held_and_kept(node, rows)
+    return [session(node, row, row.id in held, kept.get(row.id), asks.at) for row in rows]
 
 
 def about(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> dict[str, SessionAbout]:
     """What sessions are told by, to whom has been found to may read them; of what is new as far as
     a moment allows.
     """
+    if not rows:
+        return {}
     indexing = node.vault.indexing
     ids = [row.id for row in rows]
     indexing.bring(indexing.behind(ids), asks.at, _MOMENT)
