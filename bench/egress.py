@@ -1,4 +1,4 @@
-"""The session proxies: what a CONNECT takes of the processor, and MB/s of one stream, against squid;
+"""The session proxies beside squid: what a CONNECT takes of the processor, and MB/s of one stream;
 a clone through the git proxy against one without it.
 
 Each egress proxy in turn is pinned to core 0; the load and the server behind it share core 1. A
