@@ -1,5 +1,5 @@
-"""The session proxies: what a CONNECT takes of the processor, and MB/s of one stream, against
-squid; a clone through the git proxy against one without it.
+"""The session proxies beside squid: what a CONNECT takes of the processor, and MB/s of one stream;
+a clone through the git proxy against one without it.
 
 Each egress proxy in turn is pinned to core 0; the load and the server behind it share core 1. A
 connection is counted when its tunnel has carried TLS's first message there and an answer back. Our
