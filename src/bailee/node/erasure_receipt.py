@@ -68,6 +68,11 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
         ("a legal hold", "the last hold is released"),
     ),
 }
+_BESIDE: Final = (
+    "a copy from another day; it is an id, which leads to nobody, and a restore does the erasure "
+    "again",
+    "the copy goes",
+)
 _REASON: Final = ("a legal hold needs its reason", "the hold is released")
 _SETTINGS: Final = ("settings, written by who runs the service", "they change them")
 
@@ -109,10 +114,12 @@ def is_word(finding: Finding) -> bool:
     return finding.what not in (OURS, SESSION)
 
 
-def left(search: Search | None) -> Iterable[Said]:
-    """What was found, each with the reason why it is there."""
+def left(search: Search | None, *, beside: bool = False) -> Iterable[Said]:
+    """What was found, each with the reason why it is there. `beside`: not in the home, but in a
+    folder with copies, where tables are as they were on another day.
+    """
     for finding in () if search is None else search.findings:
-        why, until = _why(finding)
+        why, until = _BESIDE if beside and not is_word(finding) else _why(finding)
         yield {
             "what": finding.what,
             "where": f"{finding.where} {finding.column}".strip(),

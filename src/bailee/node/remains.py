@@ -214,7 +214,7 @@ _CHANCE: Final = (said.CHANCE, said.UNKNOWN)
 
 
 def _found(found: Search, prefix: str) -> Iterator[Remain]:
-    for one in said.left(found):
+    for one in said.left(found, beside=prefix != ""):
         expected = one["until"] != said.UNKNOWN
         where = f"{prefix}{one['where']}"
         yield Remain(where, one["what"], one["count"], one["why"], one["until"], expected)

@@ -212,6 +212,9 @@ def test_what_lies_in_backups_and_logs_is_found(home: Erased, tmp_path: Path) ->
         (f"{home.backup}/keyring/keyring.db", "key that opens"),
         (f"{home.backup}/data/data.db persons.email_index", "digest by which they were found"),
     } <= unexpected
+    copied = {one["why"] for one in found["found"] if one["where"].startswith(str(home.backup))}
+    assert any("a copy from another day" in why for why in copied)
+    assert not any("legal hold" in why or "empty row" in why for why in copied)
     kinds = [one["kind"] for one in found["searched"]]
     assert ["home", "backup", "backup", "logs"] == kinds
     assert {"cut.gz", "packed.zst"} == {*found["searched"][-1]["closed"]}

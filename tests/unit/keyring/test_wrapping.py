@@ -6,7 +6,15 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bailee.errors import IntegrityError
-from bailee.keyring.wrapping import STEP, cipher, seal, sealed_parts, unseal
+from bailee.keyring.wrapping import (
+    STEP,
+    associated,
+    cipher,
+    dek_data,
+    seal,
+    sealed_parts,
+    unseal,
+)
 
 pytestmark = pytest.mark.row("G1")
 KEY, NONCE = bytes(range(32)), b"n" * 12
@@ -42,3 +50,9 @@ def test_a_long_value_that_was_changed_is_not_opened(at: int) -> None:
     ):
         with pytest.raises(IntegrityError, match="does not authenticate"):
             unseal(KEY, changed, data, "it")
+
+
+def test_what_a_keys_wrap_is_bound_to_is_the_list_of_its_parts() -> None:
+    """However it is put together: wraps from before open."""
+    parts = "bailee/dek/1", "session:é", "kek", "transcript", 3
+    assert associated(*parts) == dek_data(*parts[1:])
