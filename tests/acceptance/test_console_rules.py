@@ -80,9 +80,9 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     f"{OF}/keeping": {"POST": {"admin", "owner", "operator"}},
     f"{OF}/policy": {
         "GET": {"member", "admin", "owner", "operator"},
-        "POST": {"admin", "owner", "operator"},  # an admin is refused by the operation
+        "POST": {"owner", "operator"},  # an admin is refused by the operation
     },
-    f"{OF}/policy/trial": {"POST": {"admin", "owner", "operator"}},
+    f"{OF}/policy/trial": {"POST": {"owner", "operator"}},
     f"{OF}/partner": {"GET": {"admin", "owner"}},
     f"{OF}/partner/join": {"POST": {"admin", "owner"}},
     f"{OF}/partner/leave": {"POST": {"admin", "owner"}},
