@@ -1,7 +1,8 @@
 """The real coding agents of other vendors, each fetched once into .cache at one version.
 
 npm's install scripts are not run: the programs are in the packages. A test fetches what is fetched
-quickly; run as a program, this fetches the others too (`.venv/bin/python tools/coding_agents.py`).
+quickly; run as a program, this fetches the others too (`.venv/bin/python tools/coding_agents.py`),
+or with `--quick` those alone.
 """
 
 from __future__ import annotations
@@ -92,5 +93,6 @@ AGENTS = {
 
 
 if __name__ == "__main__":
-    missing = [agent.name for agent in AGENTS.values() if agent.fetch() is None]
+    wanted = [one for one in AGENTS.values() if one.quick or "--quick" not in sys.argv[1:]]
+    missing = [agent.name for agent in wanted if agent.fetch() is None]
     sys.exit(f"could not be had: {', '.join(missing)}" if missing else 0)

@@ -157,8 +157,8 @@ class Home:
     operator: Visitor
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        """A command in this process: its status and all it wrote. Built is what `bailee` builds
-        for it: all commands take ten times as long as most of them do.
+        """A command in this process: its status and all that it wrote. Built is what `bailee`
+        builds for it: all commands take ten times as long as most of them do.
         """
         environment = {
             "BAILEE_HOME": str(self.bailee.home),

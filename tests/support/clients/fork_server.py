@@ -28,6 +28,7 @@ import sys
 import tempfile
 import termios
 import threading
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,11 +50,21 @@ def load() -> None:
     of_the_server = [m.name for m in pkgutil.iter_modules(bailee.app.__path__, "bailee.app.")]
     for name in of_the_server:
         import_module(name)
+    _read_commands()
     bailee.policy.load()  # what comes with the package; kept for who asks for it again
     compiled_statements.share()
     _open_a_home()
     _lay_out_a_console()
     _settle()
+
+
+def _read_commands() -> None:
+    """Read once what the commands' functions take: each process reads it of those it builds."""
+    from bailee.cli import whole
+
+    typer: Any = import_module("typer.main")
+    typer.get_params_from_function = cache(typer.get_params_from_function)
+    typer.get_command(whole())
 
 
 def _open_a_home() -> None:

@@ -28,7 +28,11 @@ def build(folder: Path) -> Path:
     (folder / "src" / "golang.org").symlink_to(root / "src/cmd/vendor/golang.org")
     program = folder / "verify"
     subprocess.run(
-        [root / "bin" / "go", "build", "-o", program, SOURCE],
+        # Go's library is compiled with it: a quarter sooner where it is not made fast.
+        [
+            *(root / "bin" / "go", "build", "-gcflags=all=-N -l", "-ldflags=-s -w"),
+            *("-o", program, SOURCE),
+        ],
         check=True,
         cwd=folder,
         env={
