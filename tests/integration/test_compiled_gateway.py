@@ -44,6 +44,8 @@ SUITES = (
     "tests/integration/gateway/test_other_apis.py",
     "tests/integration/gateway/test_zero_retention.py",
 )
+# It puts another function in the place of a module's, which a compiled module does not look up.
+LEFT_OUT = "tests/contract/test_recording_spool.py::test_a_defect_does_not_leave_clients_waiting"
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +121,8 @@ def test_the_gateways_suites_pass_on_it(built: compiled.Build) -> None:
         del environment[name]
 
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "0", "-q", "-x", "-p", "no:cacheprovider", *SUITES],
+        [sys.executable, "-m", "pytest", "-n", "0", "-q", "-x", "-p", "no:cacheprovider",
+         "--deselect", LEFT_OUT, *SUITES],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS,
     )  # fmt: skip
 
