@@ -80,9 +80,10 @@ def doctor(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Check whether agents on this machine are under the settings that the policy compiles; with
-    --service, whether the machine and what is around it are fit to serve. Changes nothing, and asks
-    outside without a credential.
+    """Check whether agents on this machine are under the settings that the policy compiles.
+
+    With --service, whether the machine and what is around it are fit to serve. Changes nothing, and
+    asks outside without a credential.
 
     Exit status 1: a value is absent, another, unknown, or can be changed by others than root; of
     the service, something does not work.
