@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 from collections import Counter
@@ -63,6 +64,9 @@ def test_a_list_makes_people_and_can_be_given_again(bailee: Bailee, tmp_path: Pa
     try:
         tried = _import(bailee, file, *of, "--dry-run", "--json")
         assert tried.returncode == 1 and {"ada@example.org": "owner"} == _members(bailee, acme)
+        rows = json.loads(tried.stdout)["rows"]
+        made = [row["email"] for row in rows if row["state"] == "made"]
+        assert made == [f"p{number}@example.org" for number in range(MOST)]
         keys = tmp_path / "keys.csv"
         done = _import(bailee, file, *of, "--keys", str(keys))
         assert done.returncode == 1
@@ -72,9 +76,9 @@ def test_a_list_makes_people_and_can_be_given_again(bailee: Bailee, tmp_path: Pa
         assert Counter(members.values()) == {"owner": 1, "admin": 2, "member": MOST - 2}
         assert 0o600 == keys.stat().st_mode & 0o777
         with keys.open(newline="") as opened:
-            made = {row["email"]: row["key"] for row in csv.DictReader(opened)}
-        assert MOST == len(made)
-        shown = bailee.json("key", "show", "--key", made["p7@example.org"])
+            given = {row["email"]: row["key"] for row in csv.DictReader(opened)}
+        assert MOST == len(given)
+        shown = bailee.json("key", "show", "--key", given["p7@example.org"])
         assert "team" == shown["terms"]["plan"]
     finally:
         assert 0 == bailee.stop()

@@ -135,7 +135,9 @@ def _rows(text: str, organisation: str | None) -> Iterator[dict[str, str]]:
 
 
 def _done(ask: Ask, rows: list[dict[str, str]], *, dry_run: bool) -> Iterator[Fields]:
-    first = {row.get("email", "").casefold(): row for row in reversed(rows)}
+    first: dict[str, dict[str, str]] = {}
+    for row in rows:
+        first.setdefault(row.get("email", "").casefold(), row)
     for row in rows:
         if row is not first[row.get("email", "").casefold()]:
             why = "this email stands in the list before."
