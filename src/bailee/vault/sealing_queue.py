@@ -30,6 +30,7 @@ from bailee.vault.progress import Progress
 from bailee.vault.recovery import Left
 from bailee.vault.spool_writing import Kept
 from bailee.vault.turns import SECOND, SealingTurns
+from bailee.vault.workbench import LONG
 
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
@@ -39,7 +40,7 @@ BACKLOG_BATCH_BYTES: Final = 1 << 20
 itself is shared by more. All of them together are no more than one frame that can cost much. While
 somebody waits for an owner's, batches stay short.
 """
-_DEAR: Final = SECOND // 4
+_DEAR: Final = round(LONG * SECOND)
 """What frames that take long for their bytes may take together, so that others wait little longer.
 """
 _DELAY_SECONDS: Final = 0.5

@@ -144,9 +144,10 @@ class SealingTurns:
         if one is None:
             return
         real = max(cost(kept), round(seconds * SECOND))
-        one.virtual += real - self._charged.get(_place(kept), real)
+        more = real - self._charged.get(_place(kept), real)
+        one.virtual += more
         one.lately += (real - one.lately) // 4
-        if one.waiting:
+        if more and one.waiting:
             self._enter(one)
 
     def beyond(self, kept: Kept) -> int:
