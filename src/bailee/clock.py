@@ -9,10 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from bailee.errors import InputError
 
 Clock = Callable[[], datetime]
+
+SPANS: Final = {"m": 60, "h": 3600, "d": 86_400}
+"""The units of a span of time, in seconds."""
 
 
 def system_clock() -> datetime:
@@ -51,3 +55,15 @@ def parse_moment(text: str, *, name: str) -> datetime:
             f"{name} is not a date and time.", hint=f"write it like {name}=2026-01-31T12:00:00Z"
         ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def parse_span(text: str, *, name: str) -> timedelta:
+    """A span of time, as 90m, 24h or 7d; at least one of its unit. `name` is where it came from.
+
+    Raises:
+        InputError: not a span.
+    """
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdecimal() and len(number) < 7 and unit in SPANS):
+        raise InputError(f"{name} {text[:20]!r} is no span of time.", hint="write 90m, 24h or 7d")
+    return timedelta(seconds=max(1, int(number)) * SPANS[unit])

@@ -34,11 +34,13 @@ from cryptography import x509
 
 from bailee import config
 from bailee.admission import raise_limit, share_out
+from bailee.admission.disk import floor
 from bailee.agent.sandbox import SandboxTrial
+from bailee.app.disk import room_on
 from bailee.app.upstreams import further_upstreams, upstreams
 from bailee.clock import system_clock
 from bailee.cloud.image import store
-from bailee.cloud.machine.command_line import PROGRAM
+from bailee.cloud.machine.command_line import KVM, PROGRAM
 from bailee.config import Settings
 from bailee.errors import BaileeError
 from bailee.gateway.settings import Upstream
@@ -56,7 +58,6 @@ _SECONDS: Final = 5.0
 _SOON: Final = timedelta(days=14)
 _CLOCK: Final = timedelta(seconds=10)
 _LEAST_MEMORY: Final = 1 << 30
-_KVM: Final = Path("/dev/kvm")
 _LISTENERS: Final = ("gateway", "console", "ingest")
 
 
@@ -139,10 +140,10 @@ def _disk(it: ExaminedHome) -> Iterator[MachineFinding]:
     folder = it.home.path
     while not folder.exists():
         folder = folder.parent
+    free, size = room_on(folder)
     space = os.statvfs(folder)
-    free, size = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
     values = {"free": free >> 20, "path": it.home.path}
-    kept = min(it.settings.number("gateway.free_mb") << 20, size // 20)
+    kept = floor(it.settings.number("gateway.free_mb") << 20, size)
     if free < max(size_on(size), 64 << 20):
         yield MachineFinding("disk", Fitness.WRONG, "disk_full", "disk_room", values)
     elif free < 2 * kept:
@@ -194,8 +195,8 @@ def _machines(it: ExaminedHome) -> Iterator[MachineFinding]:
     if not version:
         yield MachineFinding("machines", Fitness.DOUBT, "qemu_missing", "qemu_install")
         return
-    if not os.access(_KVM, os.R_OK | os.W_OK):
-        why = "kvm_closed" if _KVM.exists() else "kvm_missing"
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        why = "kvm_closed" if KVM.exists() else "kvm_missing"
         yield MachineFinding("machines", Fitness.DOUBT, why, f"{why}_mend")
     else:
         yield MachineFinding("machines", Fitness.WELL, "qemu_there", values={"version": version})

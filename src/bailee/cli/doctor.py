@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bailee.app.doctor import MachineFinding
 
 _SHOWN: Final = {"well": "✓", "doubt": "!", "wrong": "✗", "unknown": "?"}
-_MOST: Final = 50  # organisations whose providers are asked
 
 
 def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
@@ -25,7 +24,7 @@ def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
     Raises:
         InputError: a server elsewhere is named, or the settings can't be read.
     """
-    from bailee.app.doctor import ExaminedHome, examine
+    from bailee.app.doctor import MOST_NAMES, ExaminedHome, examine
 
     if given is not None and given.address is not None:
         raise InputError(
@@ -33,7 +32,7 @@ def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
         )
     home = find(None if given is None else given.folder, os.environ)
     settings = config.load(home.settings_file, os.environ, {})
-    issuers = _issuers(given) if home.control_socket.exists() else []
+    issuers = _issuers(given, MOST_NAMES) if home.control_socket.exists() else []
     found = list(examine(ExaminedHome(home, settings, os.environ, issuers)))
     if as_json:
         print_json([_as_json(one, said) for one in found])
@@ -53,11 +52,11 @@ def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
     return all(one.health.value != "wrong" for one in found)
 
 
-def _issuers(given: HomePlace | None) -> list[str]:
-    """The addresses of organisations' providers, as a running server says them."""
+def _issuers(given: HomePlace | None, most: int) -> list[str]:
+    """The addresses of organisations' providers, as a running server says them: of so many."""
     found: list[str] = []
     try:
-        for one, _ in zip(ask_pages(given, "organisation.list"), range(_MOST), strict=False):
+        for one, _ in zip(ask_pages(given, "organisation.list"), range(most), strict=False):
             shown = ask_one(given, "organisation.show", {"organisation": one["organisation"]})
             if isinstance(shown.get("provider"), dict):
                 found.append(shown.part("provider").text("issuer"))

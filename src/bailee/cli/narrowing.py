@@ -19,12 +19,11 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.clock import system_clock
+from bailee.clock import SPANS, parse_span, system_clock
 from bailee.errors import InputError
 from bailee.json_values import Json
 from bailee.records import dataclass
 
-_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
 _SLACK: Final = timedelta(days=1)
 """By so much a list's order may differ from its moments: it is by number, and clocks step."""
 
@@ -143,10 +142,10 @@ def narrowing(
 
 def _moment(text: str) -> datetime:
     try:
-        if text[-1:] in _UNITS:
-            return system_clock() - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+        if text[-1:] in SPANS:
+            return system_clock() - parse_span(text, name="--since")
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, InputError):
         raise InputError(
             "--since takes a day (UTC), or how far back.", hint="write it like 2026-11-01, or 24h"
         ) from None

@@ -56,12 +56,13 @@ sessions = Table(
     check(),
 )
 """One row a session. `number`: by which rows of other tables refer to it; none has that of another,
-or of one that is gone. `client_session`: a keyed digest of the id that the client gave it.
-`key_id`: the API key it was last used with. `last_request`: when the latest of its requests began.
-`uses`: every `plan/channel` it was used with, sorted, spaces between. `exchanges` counts what is
-indexed, and numbers the next. `last_consent`: the highest number of a choice of its owner's that
-held when a request of it began; 0: none. `kept_until`: the day until which its person keeps it
-beyond its time, by the act in `kept_sessions`; `expires_at` is the later of the two."""
+or of one that is gone and of which such a row is left. `client_session`: a keyed digest of the id
+that the client gave it. `key_id`: the API key it was last used with. `last_request`: when the
+latest of its requests began. `uses`: every `plan/channel` it was used with, sorted, spaces between.
+`exchanges` counts what is indexed, and numbers the next. `last_consent`: the highest number of a
+choice of its owner's that held when a request of it began; 0: none. `kept_until`: the day until
+which its person keeps it beyond its time, by the act in `kept_sessions`; `expires_at` is the later
+of the two."""
 
 Index("ix_sessions_number", sessions.c.number)
 Index("ix_sessions_client_session", sessions.c.client_session)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bailee.accounts.roles import Permission
+from bailee.clock import parse_span
 from bailee.config import Settings
 from bailee.db.pages import cut, place, read_place
 from bailee.errors import InputError
@@ -21,8 +22,6 @@ from bailee.telemetry.error_queries import SeenIssue, WholeIssue
 from bailee.telemetry.queries import Between, Figures, Measured
 from bailee.telemetry.records import FLOWS, DataClass
 from bailee.telemetry.summary import Summary
-
-_SPANS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def query(
         asks.at,
         by=by,
         of=of,
-        step=None if step is None else _span(step, "--step"),
+        step=None if step is None else parse_span(step, name="--step"),
     )
 
 
@@ -121,7 +120,7 @@ def summary(
     asks.require(node, Permission.METRICS_READ)
     _count(node)
     return node.telemetry.summaries.summary(
-        _between(asks.at, since), _span(step, "--step"), asks.at, latency=latency
+        _between(asks.at, since), parse_span(step, name="--step"), asks.at, latency=latency
     )
 
 
@@ -197,16 +196,9 @@ def decide(asks: Asks, node: Node, id: str, state: str, resolved_in: str | None 
     return Changed(known.id, known.state, known.resolved_in)
 
 
-def _span(text: str, name: str) -> timedelta:
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdecimal() and len(number) < 7 and unit in _SPANS):
-        raise InputError(f"{name} {text[:20]!r} is no span of time.", hint="write 90m, 24h or 7d")
-    return timedelta(seconds=max(1, int(number)) * _SPANS[unit])
-
-
 def _between(now: datetime, since: str) -> Between:
     # A client's clock may be a little ahead.
-    return Between(now - _span(since, "--since"), now + timedelta(minutes=10))
+    return Between(now - parse_span(since, name="--since"), now + timedelta(minutes=10))
 
 
 def _onward(

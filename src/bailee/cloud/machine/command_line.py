@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 PROGRAM: Final = "qemu-system-x86_64"
+KVM: Final = Path("/dev/kvm")
+"""Who may read and write it has machines that are not emulated."""
 PORT: Final = "bailee"
 _SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 _MACHINE: Final = (

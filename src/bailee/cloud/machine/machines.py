@@ -22,7 +22,7 @@ from typing import Final
 from bailee.cloud.channel.connection import Accept
 from bailee.cloud.image.store import Image
 from bailee.cloud.machine import disk
-from bailee.cloud.machine.command_line import PROGRAM, Accelerator, Memory
+from bailee.cloud.machine.command_line import KVM, PROGRAM, Accelerator, Memory
 from bailee.cloud.machine.confinement import delegated
 from bailee.cloud.machine.machine import QemuMachine, ports_of
 from bailee.cloud.machine.monitor import Told
@@ -46,7 +46,6 @@ log = logging.getLogger(__name__)
 _BOOT: Final = 180.0  # seconds for a guest to come up, on a machine that is busy
 _RESTORED: Final = 60.0
 _PROBE: Final = 15.0  # with KVM it takes one
-_KVM: Final = Path("/dev/kvm")
 _LEAST_MEMORY: Final = 256 << 20
 
 
@@ -129,7 +128,7 @@ class QemuMachines:
         """What runs guests here; found out once."""
         async with self._probing:
             if self._accelerator is None:
-                works = os.access(_KVM, os.R_OK | os.W_OK) and await self._kvm_works()
+                works = os.access(KVM, os.R_OK | os.W_OK) and await self._kvm_works()
                 self._accelerator = Accelerator.KVM if works else Accelerator.EMULATION
             return self._accelerator
 
