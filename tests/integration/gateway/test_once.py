@@ -259,9 +259,19 @@ def test_an_idle_connection_is_closed_before_the_upstream_closes_it(
     serve: Any, post: Callable[..., bytes]
 ) -> None:
     """Each after its own time: the one whose upstream said less goes first."""
-    short = Reply(200, (("Keep-Alive", "timeout=30"),), (b"{}", 0.3))
-    with ScriptedUpstream([Exactly(short)], tools_only=False, after=Exactly(Reply())) as scripted:
-        serving = serve(scripted, limits=GatewayLimits(ping=0, upstream_keep_alive=1000))
+    peers: list[Peer] = []
+
+    def takes(peer: Peer) -> None:
+        peer.request()
+        peers.append(peer)
+
+    def answers_both(peer: Peer) -> None:
+        takes(peer)
+        peers[0].answer(OK.replace(b"\r\n", b"\r\nKeep-Alive: timeout=30\r\n", 1))
+        peer.answer()
+
+    with upstream(takes, answers_both) as (url, _):
+        serving = serve(url, limits=GatewayLimits(ping=0, upstream_keep_alive=1000))
         pool = serving.gateway._pools["api"]
         first, second = serving.connect().send(post()), serving.connect().send(post())
         assert [200, 200] == [one.answer().status for one in (first, second)]
