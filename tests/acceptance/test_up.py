@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import ssl
 import stat
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pexpect
 import pytest
 import trustme
 
@@ -67,6 +69,30 @@ def test_two_at_once_on_one_home_are_refused(served: Serve) -> None:
     assert f"in use by process {bailee.ready['pid']}" in errors
     assert "hint:" in errors
     message(bailee.ready, "still here")
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["terminal", "log"])
+def test_keys_are_written_to_a_terminal_alone(bailee: Bailee, seen: bool) -> None:
+    """What a service writes is kept by others: there it says how to have a key and a link."""
+    terminal = pexpect.spawn(
+        "/bin/sh",
+        ["-c", '"$0" -m bailee up "$@"' + ("" if seen else " | cat"), sys.executable,
+         "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0", "--ingest", "127.0.0.1:0"],
+        env=bailee.environment(),  # type: ignore[arg-type]
+        encoding="utf-8",
+        timeout=60,
+        dimensions=(60, 300),
+    )  # fmt: skip
+    terminal.expect("as it ends:")
+    said = terminal.before
+    key, link = bailee.run("key", "create", "--plan", "api"), bailee.run("sign-in")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    secrets = re.findall(r"bl_[0-9a-f]{8,}_[0-9a-f]+|token=[0-9a-f]+", said)
+    assert seen == bool(secrets)
+    assert ("written to a terminal alone; make one with `bailee key create" in said) is not seen
+    assert (0, 0) == (key.returncode, link.returncode)
 
 
 def test_too_few_descriptors_are_refused(bailee: Bailee) -> None:

@@ -212,17 +212,29 @@ def _announce_json(home: Home, running: Running) -> None:
 
 
 def _announce(home: Home, running: Running) -> None:
-    key = running.key or "bl_…  (an earlier key; make one with `bailee key create --plan PLAN`)"
+    # What a service writes is kept by others, for as long as they like: no keys, no link.
+    seen = sys.stdout.isatty()
+    made = running.key if seen else None
+    key = made or "bl_…  (an earlier key; make one with `bailee key create --plan PLAN`)"
+    if running.key and not seen:
+        key = "bl_…  (written to a terminal alone; make one with `bailee key create --plan PLAN`)"
     ingest_key = (
-        f"\n            (key for sending alone: {running.ingest_key})" if running.ingest_key else ""
+        f"\n            (key for sending alone: {running.ingest_key})"
+        if running.ingest_key and seen
+        else ""
+    )
+    sign_in = (
+        f"{running.sign_in}\n            (the link signs in once, within 15 minutes; another: "
+        "bailee sign-in)"
+        if seen
+        else f"{running.console}\n            (a link that signs in: bailee sign-in)"
     )
     terms = f"\n            ({line(running.key_terms.in_words)})" if running.key_terms else ""
     text = f"""\
 bailee is ready.
 
   gateway   {running.gateway}
-  console   {running.sign_in}
-            (the link signs in once, within 15 minutes; another: bailee sign-in)
+  console   {sign_in}
   ingest    {running.ingest or "off"}{ingest_key}
   health    {running.health or "off"}
   home      {line(str(home.path))}
@@ -232,7 +244,7 @@ bailee is ready.
 Point a client at it:
 
   export ANTHROPIC_BASE_URL={running.gateway}
-  export ANTHROPIC_AUTH_TOKEN={running.key or "bl_…"}
+  export ANTHROPIC_AUTH_TOKEN={made or "bl_…"}
   claude                                      # or any client of the Messages API
 
 Each exchange, as it ends:
