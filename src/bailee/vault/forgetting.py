@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -59,7 +59,7 @@ from bailee.db.vault import (
     session_words,
     sessions,
 )
-from bailee.errors import BaileeError
+from bailee.errors import BaileeError, StorageError
 from bailee.keeping.holds import Holds, held_subjects
 from bailee.keeping.receipts import (
     DEFERRED,
@@ -224,13 +224,13 @@ class Forgetting:
         """
         with self._lock:
             receipt = self._past(lambda: self._asked(ERASURE, session_id, now, by))
-            self._past(lambda: self._deny([receipt], now))
             self._behind[session_id] = self._sealer.queue.mark(receipt.owner)
-            return self.receipts.get(receipt.id)
+            return receipt
 
     def _asked(self, kind: str, session_id: str, now: datetime, by: str | None = None) -> Receipt:
-        owner = self._owner(session_id)
-        (receipt,) = self.receipts.request(kind, self._due([session_id], owner), now, by=by)
+        due = self._due([session_id], self._owner(session_id))
+        with self._denying([session_id], now, buried=kind == ERASURE) as connection:
+            (receipt,) = self.receipts.request(kind, due, now, by=by, denied_by=connection)
         return receipt
 
     def _due(self, session_ids: Sequence[str], owner: str | None) -> list[Due]:
@@ -253,9 +253,11 @@ class Forgetting:
         for start in range(0, len(owned), _PORTION):
             with self._lock:  # a portion at a time: the sealer gets its turn
                 some = self._existing(owned[start : start + _PORTION])
-                asked = self.receipts.request(
-                    ERASURE, self._due(some, owner), now, by=by, part_of=part_of
-                )
+                due = self._due(some, owner)
+                with self._denying(some, now) as connection:
+                    asked = self.receipts.request(
+                        ERASURE, due, now, by=by, part_of=part_of, denied_by=connection
+                    )
                 self._drive(asked, now)
         with self._lock:
             self._tombstones.forget(owner)
@@ -295,7 +297,9 @@ class Forgetting:
         return self._sealer.queue.passed(mark)
 
     def _drive(self, some: list[Receipt], now: datetime) -> None:
-        """Drive receipts of sessions on, as far as holds allow."""
+        """Drive receipts of sessions on, as far as holds allow. That one's key is destroyed is
+        noted with the end of its rows.
+        """
         self._deny([receipt for receipt in some if receipt.state == REQUESTED], now)
         held = self._holds.held()
         for subject in held.intersection(receipt.subject for receipt in some):
@@ -304,28 +308,43 @@ class Forgetting:
         waiting = [receipt for receipt in some if receipt.subject in held]
         self.receipts.advance_all(waiting, DEFERRED, now)
         going = [receipt for receipt in some if receipt.subject not in held]
-        destroyed = [receipt for receipt in going if receipt.state != KEY_DESTROYED]
-        self.receipts.advance_all(destroyed, KEY_DESTROYED, now)
         for receipt in some:
             self._behind.pop(receipt.subject, None)
         if going:
-            self._remove_rows([receipt.subject for receipt in going])
+            names = [receipt.subject for receipt in going]
+            try:
+                self._remove_rows(
+                    names, lambda with_: self.receipts.advance_all(going, KEY_DESTROYED, now, with_)
+                )
+            except StorageError:  # their keys are gone, whatever keeps the rows
+                self.receipts.advance_all(going, KEY_DESTROYED, now)
+                raise
 
     def _deny(self, asked: list[Receipt], now: datetime) -> None:
-        """Past its `expires_at` nothing of a session is shown, nor does it go on, and `_PAST` is so
-        by any clock. What its owner deleted gets its tombstone.
+        """Go on with what was asked for by who did not deny it at once."""
+        deleted = [one.kind == ERASURE and not one.part_of for one in asked]
+        for buried in {*deleted}:
+            some = [one for one, goes in zip(asked, deleted, strict=True) if goes == buried]
+            names = [one.subject for one in some]
+            with self._denying(names, now, buried=buried) as connection:
+                self.receipts.advance_all(some, INACCESSIBLE, now, connection)
+
+    @contextmanager
+    def _denying(
+        self, names: Sequence[str], now: datetime, *, buried: bool = False
+    ) -> Iterator[Connection]:
+        """The transaction since which nobody reads these sessions. Past its `expires_at` nothing of
+        one is shown, nor does it go on, and `_PAST` is so by any clock. `buried`: their owner
+        deleted them, so each gets its tombstone.
         """
-        if asked:
-            names = [receipt.subject for receipt in asked]
-            deleted = [one.subject for one in asked if one.kind == ERASURE and not one.part_of]
-            digests = {name: self._digests_of(name) for name in deleted}
-            with storage_errors("the vault's index"), self._engine.begin() as connection:
-                connection.execute(
-                    update(sessions).where(among(sessions.c.id, names)).values(expires_at=_PAST)
-                )
-                for name, (owner, some) in digests.items():
-                    self._tombstones.bury_session(connection, name, owner, some, now)
-            self.receipts.advance_all(asked, INACCESSIBLE, now)
+        digests = {name: self._digests_of(name) for name in names} if buried else {}
+        with storage_errors("the vault's index"), self._engine.begin() as connection:
+            connection.execute(
+                update(sessions).where(among(sessions.c.id, names)).values(expires_at=_PAST)
+            )
+            for name, (owner, some) in digests.items():
+                self._tombstones.bury_session(connection, name, owner, some, now)
+            yield connection
 
     def _digests_of(self, session_id: str) -> tuple[str, set[bytes]]:
         """Whose a session is, and the digests by which is told what goes on with it: of its
@@ -485,7 +504,9 @@ class Forgetting:
         known = {receipt.subject for receipt in begun}
         new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
         if new:
-            begun += self.receipts.request(EXPIRY, self._ended(new), now)
+            ended = self._ended(new)
+            with storage_errors("the vault's index"), self._engine.begin() as connection:
+                begun += self.receipts.request(EXPIRY, ended, now, denied_by=connection)
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
         destroyed = self._keyring.destroy_due(now)
@@ -589,7 +610,10 @@ class Forgetting:
                 self._remove_rows(gone)
         return len(gone)
 
-    def _remove_rows(self, session_ids: list[str]) -> None:
+    def _remove_rows(
+        self, session_ids: list[str], note: Callable[[Connection], None] = lambda _: None
+    ) -> None:
+        """Remove what the index has of sessions. `note` is called within the transaction."""
         if not session_ids:
             return
         digests = digests_of(self._key, "departed", session_ids)
@@ -611,6 +635,7 @@ class Forgetting:
                 sessions.c.id,
             ):
                 connection.execute(delete(column.table).where(among(column, session_ids)))
+            note(connection)
         self._stored.note(sums)
         self._sealer.forget(session_ids)
 

@@ -604,9 +604,11 @@ class Vault:
         session's owner) or of everybody; what is not in it yet. A read that comes after shows what
         one did last, unless this says otherwise.
         """
+        self.spool.flush()
+        if not (nothing := self._sealer.queue.unfiled()):
+            return nothing
         if owner is None and session is not None:
             owner = self._owner(session)
-        self.spool.flush()
         with suppress(StorageError):
             self._sealer.queue.wait(_PATIENCE, owner, most=_SOON)
         return self._sealer.queue.unfiled(owner)
