@@ -41,7 +41,7 @@ ERASING = [
     ("bailee.keeping.receipts:Receipts.request", 1),
     ("bailee.keeping.receipts:Receipts._enter", 1),  # not committed
     ("bailee.keeping.receipts:Receipts.advance_all", 2),
-    ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
+    ("bailee.vault.erasing:Erasing.remove_rows", 1),
     ("bailee.vault.segments:Segments.remove", 1),
     ("bailee.keyring.keyring:Keyring.destroy", 2),
     ("bailee.keyring.keyring:Keyring.destroy", 3),
@@ -55,9 +55,9 @@ PLACING = [
 RELEASING = [
     ("bailee.keeping.holds:Holds.begin_release", 1),
     ("bailee.keyring.keyring:Keyring.destroy", 1),
-    ("bailee.vault.forgetting:Forgetting._drive", 1),
+    ("bailee.vault.erasing:Erasing._drive", 1),
     ("bailee.keeping.receipts:Receipts.advance_all", 2),
-    ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
+    ("bailee.vault.erasing:Erasing.remove_rows", 1),
     ("bailee.keeping.holds:Holds.released", 1),
 ]
 EXPIRING = [
@@ -69,7 +69,7 @@ EXPIRING = [
     ("bailee.keyring.destroying:remove_keks", 1, "after"),
     ("bailee.keyring.keyring:Keyring.destroy_due", 1, "after"),
     ("bailee.keeping.receipts:Receipts.advance_all", 2, "after"),
-    ("bailee.vault.forgetting:Forgetting._remove_rows", 1, "after"),
+    ("bailee.vault.erasing:Erasing.remove_rows", 1, "after"),
     ("bailee.keyring.keyring:Keyring.remove_dead", 1, "after"),
     ("bailee.vault.segments:Segments.remove", 1, "after"),
 ]

@@ -287,10 +287,7 @@ class Erasures:
             "requested": erasure.requested_at.isoformat(),
             "requested_by": erasure.requested_by,
             "issued": now.isoformat(),
-            **{
-                f"{what}s": [_part(what, part) for part in some]
-                for what, some in kinds.items()
-            },
+            **{f"{what}s": [_part(what, part) for part in some] for what, some in kinds.items()},
             "identifiers": said.identifiers(found, known),
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
             "search": said.searched(*looked),

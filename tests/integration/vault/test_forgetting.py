@@ -219,7 +219,7 @@ def test_erasure_goes_on_after_a_failure(bench: Bench, monkeypatch: pytest.Monke
 
             patch.setattr(bench.keyring, "destroy", fail)
             with pytest.raises(StorageError):
-                bench.vault._forgetting.erase(session, bench.clock(), None)
+                bench.vault._erasing.erase(session, bench.clock(), None)
         with pytest.raises(InputError):
             bench.vault.show(session)
         bench.reopen() if finish == "reopen" else bench.vault.sweep(bench.clock())
