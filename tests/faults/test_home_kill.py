@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from datetime import timedelta
@@ -176,6 +177,9 @@ def test_an_erasure(
         for subject in (home.made["person"], *map(subject_of, NAMES)):
             with pytest.raises(IntegrityError):
                 place.node.keyring.get(subject)
+        steps = Counter((leaf.kind, leaf.subject) for leaf in place.node.ledger.entries())
+        for step in ("requested", "inaccessible", "key_destroyed"):
+            assert [1] * len(NAMES) == [steps[f"erasure.{step}", name] for name in NAMES]
         assert None is place.node.accounts.authenticate(home.made["key"].encode())
         assert None is place.node.registry.people.get(home.made["person"]).email
     finally:
