@@ -48,7 +48,7 @@ def vault_in(
             interpret=interpret,
             record=record,
             holds=Holds(engine, keyring=keyring, record=record),
-            receipts=Receipts(engine, lambda _kind, _entries: None, keyring.generation),
+            receipts=Receipts(engine, lambda _kind, _entries, _within: None, keyring.generation),
             **options,
         )
         try:

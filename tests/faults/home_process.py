@@ -20,7 +20,7 @@ from bailee.node.node import Node
 from bailee.operations.asks import at_terminal
 from bailee.operations.table import perform
 from bailee.testing import FakeClock
-from bailee.vault import forgetting
+from bailee.vault import erasing
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     path, now, operation, arguments, *point = sys.argv[1:]
     home = Home(Path(path))
     with HomeLock(home), Node.open(home, clock=FakeClock(datetime.fromisoformat(now))) as node:
-        forgetting._ERASED_AT_ONCE = 2  # so that there is more than one portion
+        erasing._PORTION = 2  # so that there is more than one portion
         if point:
             die_at(point[0], int(point[1]), point[2])
         values = json.loads(arguments)

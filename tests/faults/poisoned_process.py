@@ -71,7 +71,7 @@ def main() -> None:
         interpret=interpret,
         record=lambda kind, _subject, _body: reported.append(kind),
         holds=Holds(engine, keyring=keyring, record=lambda _kind, _subject, _body: None),
-        receipts=Receipts(engine, lambda _kind, _entries: None, keyring.generation),
+        receipts=Receipts(engine, lambda _kind, _entries, _within: None, keyring.generation),
     )
     if sys.argv[2:] == ["fill"]:
         asyncio.run(fill(vault))

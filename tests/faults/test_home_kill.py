@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from datetime import timedelta
@@ -39,9 +40,9 @@ ERASING = [
     ("bailee.accounts.accounts:Accounts.unname", 1),
     ("bailee.accounts.people:People.forget", 1),
     ("bailee.keeping.receipts:Receipts.request", 1),
-    ("bailee.keeping.receipts:Receipts.advance_all", 1),
-    ("bailee.keeping.receipts:Receipts.advance_all", 3),
-    ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
+    ("bailee.keeping.receipts:Receipts._enter", 1),  # not committed
+    ("bailee.keeping.receipts:Receipts.advance_all", 2),
+    ("bailee.vault.erasing:Erasing.remove_rows", 1),
     ("bailee.vault.segments:Segments.remove", 1),
     ("bailee.keyring.keyring:Keyring.destroy", 2),
     ("bailee.keyring.keyring:Keyring.destroy", 3),
@@ -55,9 +56,9 @@ PLACING = [
 RELEASING = [
     ("bailee.keeping.holds:Holds.begin_release", 1),
     ("bailee.keyring.keyring:Keyring.destroy", 1),
-    ("bailee.vault.forgetting:Forgetting._drive", 1),
+    ("bailee.vault.erasing:Erasing._drive", 1),
     ("bailee.keeping.receipts:Receipts.advance_all", 2),
-    ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
+    ("bailee.vault.erasing:Erasing.remove_rows", 1),
     ("bailee.keeping.holds:Holds.released", 1),
 ]
 EXPIRING = [
@@ -69,7 +70,7 @@ EXPIRING = [
     ("bailee.keyring.destroying:remove_keks", 1, "after"),
     ("bailee.keyring.keyring:Keyring.destroy_due", 1, "after"),
     ("bailee.keeping.receipts:Receipts.advance_all", 2, "after"),
-    ("bailee.vault.forgetting:Forgetting._remove_rows", 1, "after"),
+    ("bailee.vault.erasing:Erasing.remove_rows", 1, "after"),
     ("bailee.keyring.keyring:Keyring.remove_dead", 1, "after"),
     ("bailee.vault.segments:Segments.remove", 1, "after"),
 ]
@@ -176,6 +177,9 @@ def test_an_erasure(
         for subject in (home.made["person"], *map(subject_of, NAMES)):
             with pytest.raises(IntegrityError):
                 place.node.keyring.get(subject)
+        steps = Counter((leaf.kind, leaf.subject) for leaf in place.node.ledger.entries())
+        for step in ("requested", "inaccessible", "key_destroyed"):
+            assert [1] * len(NAMES) == [steps[f"erasure.{step}", name] for name in NAMES]
         assert None is place.node.accounts.authenticate(home.made["key"].encode())
         assert None is place.node.registry.people.get(home.made["person"]).email
     finally:

@@ -54,7 +54,7 @@ def open_vault(home: Path) -> tuple[Vault, Keyring]:
         interpret=interpret,
         record=lambda _kind, _subject, _body: None,
         holds=Holds(engine, keyring=keyring, record=lambda _kind, _subject, _body: None),
-        receipts=Receipts(engine, lambda _kind, _entries: None, keyring.generation),
+        receipts=Receipts(engine, lambda _kind, _entries, _within: None, keyring.generation),
         spool_file_bytes=1 << 15,
         ship_bytes=1 << 12,
         rotation_interval=timedelta(0),

@@ -28,10 +28,10 @@ import stat
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 from urllib.parse import quote
 
 from bailee.errors import StorageError
@@ -51,10 +51,8 @@ _TOKEN: Final = re.compile(
 )
 _UUID: Final = 36  # characters
 _MOMENT: Final = "dddd-dd-dd dd:dd:dd.dddddd".replace("d", "[0-9]")
-_SAYS: Final = (
-    """EXISTS (SELECT 1 FROM "{table}" WHERE typeof("{column}") IN ('text', 'blob') """
-    """AND "{column}" NOT GLOB :moment)"""
-)
+_SAYS: Final = """(typeof("{0}") IN ('text', 'blob') AND "{0}" NOT GLOB :moment)"""
+_FIRST: Final = 100  # rows of a table, in which most of its columns that say something do
 _OF_A_DATABASE: Final = ("-wal", "-shm", "-journal")
 
 
@@ -281,13 +279,11 @@ def _rows(
             bits |= by_id.get(value, 0)
         return bits
 
-    def any_names(values: set[str | bytes]) -> bool:
+    def any_names(texts: Collection[str], rest: Collection[bytes]) -> bool:
         """Whether some value has something: all are looked at as one, which is many times faster,
         and of most there is nothing to say.
         """
-        texts = [value for value in values if isinstance(value, str)]
         text = "\0".join(texts)
-        rest = [value for value in values if isinstance(value, bytes)]
         raw = _raw(text) + b"\0" + b"\0".join(rest).lower()
         if any(word in raw for _, word in by_word) or not by_id.keys().isdisjoint(texts):
             return True
@@ -304,11 +300,11 @@ def _rows(
             rows = connection.execute(f'SELECT {listed} FROM "{table}"')  # noqa: S608
             while some := rows.fetchmany(_ROWS):
                 for column, cells in zip(columns, zip(*some, strict=True), strict=True):
-                    values = {*cells}  # many are alike
-                    values -= {one for one in values if not isinstance(one, str | bytes)}
-                    if not values or not any_names(values):
+                    texts, rest = _apart({*cells})  # many are alike
+                    if not any_names(texts, rest):
                         continue
-                    bits = {one: found for one in values if (found := names(one))}
+                    bits: dict[object, int] = {one: names(one) for one in texts}
+                    bits |= {one: names(one) for one in rest}
                     for found in filter(None, map(bits.get, cells)):
                         for number, what in enumerate(kinds):
                             if found >> number & 1:
@@ -318,6 +314,17 @@ def _rows(
     return counts
 
 
+def _apart(values: set[object]) -> tuple[Collection[str], Collection[bytes]]:
+    """The texts and the bytes among the values of a column: mostly it has but one of them."""
+    kinds = {*map(type, values)} - {type(None)}
+    if kinds == {str}:
+        return cast("set[str]", values - {None}), ()
+    if kinds == {bytes}:
+        return (), cast("set[bytes]", values - {None})
+    texts = [value for value in values if isinstance(value, str)]
+    return texts, [value for value in values if isinstance(value, bytes)]
+
+
 def _raw(value: str | bytes) -> bytes:
     return (value.encode("utf-8", "replace") if isinstance(value, str) else value).lower()
 
@@ -325,6 +332,9 @@ def _raw(value: str | bytes) -> bytes:
 def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
     """Each table with its columns that have more than numbers and moments in them, which name
     nobody. Names that no query of ours can quote are none of ours.
+
+    Which do not is seen by going through a table once: those in whose first rows there was nothing
+    are looked at together, and one by one only if one of them says something after all.
     """
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     for (table,) in tables:
@@ -332,10 +342,25 @@ def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
         columns = [column for (column,) in rows if '"' not in column]
         if not columns or '"' in table:
             continue
-        queries = ", ".join(_SAYS.format(column=one, table=table) for one in columns)
-        found = connection.execute(f"SELECT {queries}", {"moment": _MOMENT}).fetchone()
-        if saying := [column for column, says in zip(columns, found, strict=True) if says]:
-            yield table, saying
+        saying = _saying(connection, f'(SELECT * FROM "{table}" LIMIT {_FIRST})', columns)  # noqa: S608
+        silent = [column for column in columns if column not in saying]
+        if silent:
+            any_says = " OR ".join(map(_SAYS.format, silent))
+            query = f'SELECT EXISTS (SELECT 1 FROM "{table}" WHERE {any_says})'  # noqa: S608
+            if connection.execute(query, {"moment": _MOMENT}).fetchone() != (0,):
+                saying |= _saying(connection, f'"{table}"', silent)
+        if saying:
+            yield table, [column for column in columns if column in saying]
+
+
+def _saying(connection: sqlite3.Connection, rows: str, columns: Sequence[str]) -> set[str]:
+    """Which columns have more than numbers and moments in some of the rows."""
+    queries = ", ".join(
+        f"EXISTS (SELECT 1 FROM {rows} WHERE {_SAYS.format(one)})"  # noqa: S608
+        for one in columns
+    )
+    found = connection.execute(f"SELECT {queries}", {"moment": _MOMENT}).fetchone()
+    return {column for column, says in zip(columns, found, strict=True) if says}
 
 
 def _main(asked: JsonObject) -> None:

@@ -15,17 +15,17 @@ several is everybody's of them (`Due.shared`), until they are erased.
 
 A receipt whose row is not sound (`db.checks`) says nothing: it is not shown, nor driven on.
 
-Each step is entered in the audit record before it is noted here; after a crash between the two it
-may be entered twice, never not at all. Two who note the same step enter it once, and no step leads
-back. Many at once are entered in one transaction. An entry says what the receipt said then, each
-step before it with its moment: so the proof of the latest is the proof of the receipt.
+Each step is entered in the audit record and noted here in one transaction, many at once; the
+caller's, where the fact that it notes is one of the database's too. Two who note the same step
+enter it once, and no step leads back. An entry says what the receipt said then, each step before it
+with its moment: so the proof of the latest is the proof of the receipt.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -34,13 +34,13 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
+    Connection,
     Engine,
     Select,
     and_,
     delete,
     exists,
     func,
-    insert,
     select,
     true,
     union_all,
@@ -51,6 +51,7 @@ from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import Query, reading, storage_errors
 from bailee.db.late import late
+from bailee.db.many import put
 from bailee.db.pages import following
 from bailee.db.vault import receipt_owners, receipt_segments, receipts
 from bailee.errors import InputError
@@ -80,8 +81,8 @@ _PORTION: Final = 1000
 Body = Mapping[str, str | int | float | bool | None]
 Record = Callable[[str, str, Body], object]
 """Adds an entry to the audit record: its kind, its subject, its body."""
-RecordAll = Callable[[str, Sequence[tuple[str, Body]]], None]
-"""Adds entries of one kind, each a subject and a body: all or none."""
+RecordAll = Callable[[str, Sequence[tuple[str, Body]], Connection], None]
+"""Adds entries of one kind, each a subject and a body, within a transaction."""
 
 
 class Due(NamedTuple):
@@ -146,7 +147,6 @@ class Receipts:
         self._generation = generation
         self._reached = reached
         self._record_all = record_all
-        self._noting = threading.Lock()  # while a step is looked for, entered and noted
 
     def request(
         self,
@@ -156,18 +156,21 @@ class Receipts:
         *,
         by: str | None = None,
         part_of: str | None = None,
+        denied_by: Connection | None = None,
     ) -> list[Receipt]:
         """Write a receipt for each of what is to be destroyed, in one transaction. `by`: who asked;
-        `part_of`: the erasure that they belong to.
+        `part_of`: the erasure that they belong to; `denied_by`: the transaction since which nobody
+        reads any of it.
         """
+        denied = denied_by is not None
         made = [
             Receipt(
                 id=str(UUID(bytes=os.urandom(16), version=4)),
                 kind=kind,
                 subject=one.subject,
-                state=REQUESTED,
+                state=INACCESSIBLE if denied else REQUESTED,
                 requested_at=now,
-                inaccessible_at=None,
+                inaccessible_at=now if denied else None,
                 deferred_at=None,
                 key_destroyed_at=None,
                 backups_unrecoverable_at=None,
@@ -189,51 +192,64 @@ class Receipts:
             for receipt, one in zip(made, some, strict=True)
             for owner in one.shared
         ]
-        self._enter(made, REQUESTED)
-        with storage_errors("the receipts"), self._engine.begin() as connection:
-            if made:
-                connection.execute(insert(receipts), [_row(receipt) for receipt in made])
-            if rows:
-                connection.execute(insert(receipt_segments), rows)
-            if shared:
-                connection.execute(insert(receipt_owners), shared)
+        with self._within(denied_by) as connection:
+            self._enter(connection, made, REQUESTED)
+            if denied:
+                self._enter(connection, made, INACCESSIBLE)
+            put(connection, receipts, [_row(receipt) for receipt in made])
+            put(connection, receipt_segments, rows)
+            put(connection, receipt_owners, shared)
         return made
 
     def advance(self, receipt: Receipt, state: str, now: datetime) -> None:
         """Note that a receipt has come to `state`."""
         self.advance_all([receipt], state, now)
 
-    def advance_all(self, some: Sequence[Receipt], state: str, now: datetime) -> None:
-        """Note that receipts have come to `state`, many in one transaction. What has come as far,
-        or further, stays as it is.
+    def advance_all(
+        self,
+        some: Sequence[Receipt],
+        state: str,
+        now: datetime,
+        connection: Connection | None = None,
+    ) -> None:
+        """Note that receipts have come to `state`, many in one transaction: that of `connection`,
+        if it is given. What has come as far, or further, stays as it is.
         """
         before = _ORDER[: _ORDER.index(state)]
         for start in range(0, len(some), _PORTION):
             ids = [one.id for one in some[start : start + _PORTION]]
-            with self._noting:
-                behind = among(receipts.c.id, ids) & receipts.c.state.in_(before)
-                self._note(self._select(behind), state, now)
+            behind = among(receipts.c.id, ids) & receipts.c.state.in_(before)
+            with self._within(connection) as own:
+                self._note(own, self._found(own, self._query().where(behind)), state, now)
 
-    def _note(self, moved: Sequence[Receipt], state: str, now: datetime) -> None:
+    @contextmanager
+    def _within(self, connection: Connection | None) -> Iterator[Connection]:
+        """The caller's transaction, or one that writes; nobody else writes meanwhile."""
+        with storage_errors("the receipts"):
+            if connection is not None:
+                yield connection
+            else:
+                with self._engine.begin() as own:
+                    yield own
+
+    def _note(
+        self, connection: Connection, moved: Sequence[Receipt], state: str, now: datetime
+    ) -> None:
         if not moved:
             return
         noted: dict[str, object] = {"state": state, f"{state}_at": now}
         if state == KEY_DESTROYED:
             noted["generation"] = self._generation()
-        self._enter(moved, state)
-        with storage_errors("the receipts"), self._engine.begin() as connection:
-            connection.execute(
-                update(receipts)
-                .where(among(receipts.c.id, [receipt.id for receipt in moved]))
-                .values(noted)
-            )
+        self._enter(connection, moved, state)
+        these = among(receipts.c.id, [receipt.id for receipt in moved])
+        connection.execute(update(receipts).where(these).values(noted))
 
-    def _enter(self, some: Sequence[Receipt], state: str) -> None:
+    def _enter(self, connection: Connection, some: Sequence[Receipt], state: str) -> None:
         """Enter a step of receipts, with what each says that came before it."""
         for kind in sorted({receipt.kind for receipt in some}):
             of_kind = [receipt for receipt in some if receipt.kind == kind]
             entries = [(one.subject, _said(one, state)) for one in of_kind]
-            self._record_all(f"{kind}.{state}", entries)
+            self._record_all(f"{kind}.{state}", entries, connection)
 
     def get(self, receipt_id: str) -> Receipt:
         """A receipt by its id.
@@ -289,7 +305,8 @@ class Receipts:
         elif subject is not None:
             query = query.where(receipts.c.subject == subject)
         query = query.where(following(receipts.c.requested_at, receipts.c.id, after))
-        return self._found(query.limit(most))
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            return self._found(connection, query.limit(most))
 
     def parts(self, erasure_id: str) -> list[Receipt]:
         """The receipts of one person's erasure."""
@@ -374,15 +391,17 @@ class Receipts:
         return len(done)
 
     def _select(self, where: ColumnElement[bool]) -> list[Receipt]:
-        query = self._query().where(where)
-        return self._found(query.order_by(receipts.c.requested_at, receipts.c.id))
+        query = self._query().where(where).order_by(receipts.c.requested_at, receipts.c.id)
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            return self._found(connection, query)
 
     def _query(self) -> Query:
         return select(*[receipts.c[name] for name in Receipt.__slots__]).where(sound(receipts))
 
-    def _found(self, query: Query) -> list[Receipt]:
-        with storage_errors("the receipts"), reading(self._engine) as connection:
-            return [Receipt(**row._mapping) for row in connection.execute(query)]
+    @staticmethod
+    def _found(connection: Connection, query: Query) -> list[Receipt]:
+        as_receipt: Callable[..., Receipt] = Receipt  # the query has its fields, in their order
+        return [as_receipt(*row) for row in connection.execute(query)]
 
 
 def is_deferred(subject: ColumnElement[str], data_class: ColumnElement[str]) -> ColumnElement[bool]:
@@ -414,9 +433,10 @@ def _said(receipt: Receipt, state: str) -> Body:
     """What the entry of a step says: whose receipt, and what had come before."""
     before = _ORDER[: _ORDER.index(state)]
     known = {"receipt": receipt.id, "data_class": receipt.data_class, "by": receipt.by}
-    came = {one: at.isoformat() for one, at in receipt.moments.items() if at and one in before}
+    moments = ((one, getattr(receipt, f"{one}_at")) for one in before)
+    came = {one: at.isoformat() for one, at in moments if at}
     return {name: value for name, value in (known | came).items() if value is not None}
 
 
 def _row(receipt: Receipt) -> dict[str, object]:
-    return {name: getattr(receipt, name) for name in Receipt.__slots__}
+    return {name: getattr(receipt, name) for name in Receipt.__slots__} | {"generation": None}

@@ -55,16 +55,22 @@ def some(store: KeyStore, subjects: Sequence[str]) -> dict[str, Dek | IntegrityE
     asks goes over all there are. Errors as in `Keyring.some`.
     """
     found: dict[str, Dek | IntegrityError] = {}
-    with store.lock, storage_errors("the keyring"), reading(store.engine) as connection:
-        rows = store.rows(connection, subjects)
+    with store.lock:
         for subject in subjects:
-            try:
-                row = rows.get(subject)
-                if row is None:
-                    raise destroyed(subject)
-                found[subject] = store.open_dek(connection, row)
-            except IntegrityError as error:
-                found[subject] = error
+            if (dek := store.remembered(subject)) is not None:
+                found[subject] = dek
+        missing = [subject for subject in subjects if subject not in found]
+        if missing:
+            with storage_errors("the keyring"), reading(store.engine) as connection:
+                rows = store.rows(connection, missing)
+                for subject in missing:
+                    try:
+                        row = rows.get(subject)
+                        if row is None:
+                            raise destroyed(subject)
+                        found[subject] = store.open_dek(connection, row)
+                    except IntegrityError as error:
+                        found[subject] = error
     return found
 
 

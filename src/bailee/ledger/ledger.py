@@ -139,9 +139,11 @@ class Ledger:
         self._appended()
         return number
 
-    def append_all(self, kind: str, entries: Iterable[tuple[str, Body]]) -> None:
-        """Add entries of one kind, each a subject and a body, all or none. Nothing in them is
-        anybody's. Errors as in `append`.
+    def append_all(
+        self, kind: str, entries: Iterable[tuple[str, Body]], connection: Connection
+    ) -> None:
+        """Add entries of one kind, each a subject and a body, within a transaction. Nothing in them
+        is anybody's. Errors as in `append`.
         """
         at = self._clock()
         rows = []
@@ -151,7 +153,7 @@ class Ledger:
                 raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
             rows.append((kind, subject, orjson.dumps(plain).decode()))
         if rows:
-            with storage_errors("the audit record"), self._engine.begin() as connection:
+            with storage_errors("the audit record"):
                 of_it = audit.c.at.type.dialect_impl(connection.dialect)
                 as_stored = of_it.bind_processor(connection.dialect)
                 stored = as_stored(at) if as_stored is not None else at

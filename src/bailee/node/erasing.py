@@ -25,7 +25,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -240,7 +240,8 @@ class Erasures:
     ) -> None:
         deferred = [part for part in parts if part.state == DEFERRED]
         state = WAITING if deferred else DONE
-        receipt = self._receipt(erasure, subject, parts, now, looked, left=left) | {"state": state}
+        kinds = self._by_kind(parts)
+        receipt = self._receipt(erasure, subject, kinds, now, looked, left=left) | {"state": state}
         signed = signing.sign(self._keyring.secret(signing.NAME), receipt)
         found = None if looked[0] is None else sum(map(said.is_word, looked[0].findings))
         with storage_errors(WHAT), self._engine.begin() as connection:
@@ -259,7 +260,7 @@ class Erasures:
                 erasure.person_id,
                 {
                     "erasure": erasure.id,
-                    **{f"{what}s": len(some) for what, some in self._by_kind(parts).items()},
+                    **{f"{what}s": len(some) for what, some in kinds.items()},
                     "deferred": len(deferred),
                     "found": found,
                     "document": signing.digest(receipt),
@@ -271,7 +272,7 @@ class Erasures:
         self,
         erasure: Erasure,
         subject: DataSubject,
-        parts: list[Receipt],
+        kinds: Mapping[str, Sequence[Receipt]],
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
         *,
@@ -286,10 +287,7 @@ class Erasures:
             "requested": erasure.requested_at.isoformat(),
             "requested_by": erasure.requested_by,
             "issued": now.isoformat(),
-            **{
-                f"{what}s": [_part(what, part) for part in some]
-                for what, some in self._by_kind(parts).items()
-            },
+            **{f"{what}s": [_part(what, part) for part in some] for what, some in kinds.items()},
             "identifiers": said.identifiers(found, known),
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
             "search": said.searched(*looked),
@@ -355,11 +353,12 @@ class Erasures:
 
     def _by_kind(self, parts: Sequence[Receipt]) -> dict[str, list[Receipt]]:
         """Receipts by what they are of, as it is named in JSON."""
-        kinds = [keeper.what for keeper in reversed(self._stores.keepers)]
-        return {
-            kind.replace(" ", "_"): [part for part in parts if self._what(part) == kind]
-            for kind in kinds
+        found: dict[str, list[Receipt]] = {
+            keeper.what: [] for keeper in reversed(self._stores.keepers)
         }
+        for part in parts:
+            found[self._what(part)].append(part)
+        return {kind.replace(" ", "_"): some for kind, some in found.items()}
 
     def _what(self, part: Receipt) -> str:
         return self._holds.keeper(part.subject).what

@@ -71,10 +71,16 @@ class Holders:
             gone = connection.execute(_ERASURE, {"holder": holder}).first() is not None
         if gone:
             return holder, None
-        key = self._keyring.dek(holder, _DATA_CLASS, NEVER).key
-        sealed = seal(key, plain, bound, os.urandom(NONCE_BYTES))
-        # An erasure may have begun meanwhile, and be done with the key already.
-        return holder, None if self._is_gone(holder) else sealed
+        try:
+            key = self._keyring.get(holder).key
+        except IntegrityError as error:
+            if error.code != "key_destroyed":
+                raise
+            key = self._keyring.dek(holder, _DATA_CLASS, NEVER).key
+            # An erasure may have begun meanwhile, and be done with the key before this one.
+            if self._is_gone(holder):
+                return holder, None
+        return holder, seal(key, plain, bound, os.urandom(NONCE_BYTES))
 
     def _is_gone(self, holder: str) -> bool:
         with storage_errors("the people"), reading(self._engine) as connection:

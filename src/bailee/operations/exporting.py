@@ -43,10 +43,16 @@ from bailee.operations import (
 from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
 from bailee.operations.receipts import receipt
-from bailee.operations.sessions import SessionAbout, held_and_kept, session, unkept_of
+from bailee.operations.sessions import (
+    SessionAbout,
+    SessionSummary,
+    held_and_kept,
+    session,
+    unkept_of,
+)
 from bailee.usage.counts import UsageOf
 from bailee.vault.exporting import as_lines
-from bailee.vault.prolonging import ProlongedSession
+from bailee.vault.session_words import Telling
 from bailee.vault.transcript import SessionRow
 
 if TYPE_CHECKING:
@@ -124,7 +130,7 @@ def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, 
         yield f"{name}.problem.txt", [_problem(error)]
         return
     # One line at a time: together the lines grow with the square of the session.
-    yield f"{name}.jsonl", as_lines(shown.session, shown.exchanges)
+    yield f"{name}.jsonl", as_lines(shown.session, shown.exchanges, branches=shown.branches)
     pieces = readable.transcript(row.id, shown)
     yield f"{name}.md", (piece.encode("utf-8", "backslashreplace") for piece in pieces)
 
@@ -148,6 +154,7 @@ def _tables(
     person, own = subject.person, subject.account
     keys = subjects.keys_of(node.accounts, subject)
     held, kept = held_and_kept(node, rows)
+    told = node.vault.indexing.tellings([row.id for row in rows if row.expires_at > now])
     tables: dict[str, list[dict[str, object]]] = {
         "profile": [_profile(subject)],
         "accounts": [] if own is None else [_row(choices.training_of(node, own), name=own.name)],
@@ -160,7 +167,10 @@ def _tables(
         "git-connections": [],
         "network-lists": [],
         _SESSIONS: [
-            _session_entry(node, row, row.id in held, kept.get(row.id), now) for row in rows
+            _session_entry(
+                session(node, row, row.id in held, kept.get(row.id), now), told.get(row.id), now
+            )
+            for row in rows
         ],
         _CLOUD: [] if own is None else _cloud_entries(node, own.account_id, now),
         "sessions-of-organisations": _elsewhere(node, subject, now),
@@ -250,15 +260,12 @@ def _profile(subject: DataSubject) -> dict[str, object]:
     }
 
 
-def _session_entry(
-    node: Node, row: SessionRow, held: bool, kept: ProlongedSession | None, now: datetime
-) -> dict[str, object]:
-    known = session(node, row, held, kept, now)
-    if row.expires_at > now:
-        if (told := node.vault.indexing.tellings([row.id]).get(row.id)) is not None:
+def _session_entry(known: SessionSummary, told: Telling | None, now: datetime) -> dict[str, object]:
+    if known.kept_until > now:
+        if told is not None:
             known = replace(known, about=SessionAbout(told.title, told.client, told.folder))
-        return _row(known, transcript=f"{_SESSIONS}/{row.id}.md")
-    why = "held, and readable by nobody" if held else "past its time, about to be destroyed"
+        return _row(known, transcript=f"{_SESSIONS}/{known.id}.md")
+    why = "held, and readable by nobody" if known.held else "past its time, about to be destroyed"
     return _row(known, transcript=None, why=why)
 
 

@@ -283,13 +283,8 @@ def about(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> dict[str, Sessi
     """
     if not rows:
         return {}
-    indexing = node.vault.indexing
-    ids = [row.id for row in rows]
-    indexing.bring(indexing.behind(ids), asks.at, _MOMENT)
-    return {
-        name: SessionAbout(one.title, one.client, one.folder)
-        for name, one in indexing.tellings(ids).items()
-    }
+    told = node.vault.indexing.told([row.id for row in rows], asks.at, _MOMENT)
+    return {name: SessionAbout(one.title, one.client, one.folder) for name, one in told.items()}
 
 
 def held_and_kept(

@@ -8,22 +8,27 @@ as RFC 8259 allows. Pure.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import date
 
 import orjson
 
 from bailee import json_lines
+from bailee.vault.branches import Branch
 from bailee.vault.session_words import Telling
 from bailee.vault.transcript import KeptExchange, SessionRow, transcript
 
 
 def as_lines(
-    session: SessionRow, exchanges: Iterable[KeptExchange], telling: Telling | None = None
+    session: SessionRow,
+    exchanges: Iterable[KeptExchange],
+    telling: Telling | None = None,
+    *,
+    branches: Sequence[Branch] | None = None,
 ) -> Iterator[bytes]:
     """The lines, each with its line feed. `telling`: what the session is told by, if that is
-    known; it stands in the session's object.
+    known; it stands in the session's object. `branches`: its branches, where they are known.
     """
     row = {"type": "session"} | {
         field.name: _plain(getattr(session, field.name)) for field in fields(session)
@@ -32,15 +37,19 @@ def as_lines(
         row |= {"title": telling.title, "client": telling.client, "folder": telling.folder}
     yield _line(row)
     told: list[KeptExchange] = []
+    numbers: list[int] = []
     for exchange in exchanges:
         yield _line({"type": "exchange"} | as_object(exchange))
+        numbers.append(exchange.number)
+        if branches is not None:
+            continue
         # Its bytes are not needed again, and may be many.
         raw = None if exchange.raw_request is None else b""
         told.append(replace(exchange, raw_request=raw, raw_answer=None))
-    shown = transcript(session, ((one, None) for one in told))
-    branches = shown.branches
+    if branches is None:
+        branches = transcript(session, ((one, None) for one in told)).branches
     beside = {number for branch in branches for number in branch.exchanges}
-    main = [one.number for one in told if one.number not in beside]
+    main = [number for number in numbers if number not in beside]
     yield _line({"type": "conversation", "exchanges": main})
     for branch in branches:
         plain = {one.name: _plain(getattr(branch, one.name)) for one in fields(branch)}

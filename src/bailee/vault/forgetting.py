@@ -1,18 +1,15 @@
-"""Forgetting: a session at its owner's word, or everything whose time has come.
+"""Forgetting everything whose time has come: keys by their epochs, then rows, segments, the root.
 
 Rules kept here:
 
 * What is past its time is refused by whoever reads, from that moment on; the sweep makes it true of
   the bytes. Lag: until the end of the half-hour epoch, plus the time to the next sweep. Backups of
   the keyring follow at the next root rotation (by default at most a day later).
-* What is deleted is unreadable whatever the clock does, and nothing brings it back (`tombstones`).
-* The key goes first; rows and segments follow, in portions, and may follow later.
-* Every step is found again after a crash: a receipt that was begun is driven on.
+* The key goes first; rows and segments follow, in portions, and may follow later. What is deleted
+  at somebody's word, and what a hold defers, ends one by one (`erasing`).
 * One sweep at a time, and one rotation: who comes second waits. A step that fails stops no other,
   but for what would destroy keys that a hold was to keep.
 * What was denied to everybody stays so, whatever a clock says afterwards.
-* Nobody waits for the sealer. What was deleted while copies of it may have waited in the spool is
-  destroyed once all is sealed that was there then.
 """
 
 from __future__ import annotations
@@ -20,9 +17,9 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import (
@@ -32,62 +29,39 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    delete,
-    exists,
-    func,
-    literal,
     not_,
     or_,
     select,
-    update,
 )
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.damage import Damages
-from bailee.db.among import among, among_numbers, texts
+from bailee.db.among import among, texts
 from bailee.db.checks import sound
-from bailee.db.engine import DbRow, Query, fold, past_indexes, reading, storage_errors, writing_much
+from bailee.db.engine import fold, past_indexes, reading, storage_errors
 from bailee.db.metadata import Moment
 from bailee.db.vault import (
-    OF_A_RECORD,
-    conversation_links,
-    departed_sessions,
     exchanges,
-    kept_sessions,
-    number_of,
-    segments,
-    session_words,
     sessions,
 )
-from bailee.errors import BaileeError
 from bailee.keeping.holds import Holds, held_subjects
 from bailee.keeping.receipts import (
-    DEFERRED,
-    ERASURE,
     EXPIRY,
-    HELD_EXPIRY,
     INACCESSIBLE,
     KEY_DESTROYED,
     REQUESTED,
     Due,
-    Receipt,
     Receipts,
     Record,
 )
 from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
-from bailee.vault.batch import DATA_CLASS, digests_of
-from bailee.vault.compressing import ExchangeRecord as StoredRecord
-from bailee.vault.delta import replies
+from bailee.vault.batch import DATA_CLASS
+from bailee.vault.erasing import HAS_SOME, Erasing
 from bailee.vault.going_round import Round
-from bailee.vault.record import open_record, subject_of
-from bailee.vault.sealer import Sealer
-from bailee.vault.sealing_queue import Mark
+from bailee.vault.record import subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.steps import Steps
-from bailee.vault.stored import Stored
 from bailee.vault.tombstones import Tombstones
-from bailee.vault.transcript import rebuild
 
 _Found = TypeVar("_Found")
 
@@ -101,23 +75,10 @@ _EXPIRED = (
     .where(*_ENDED)
     .distinct()
 )
-_HAS_SOME = exists().where(
-    exchanges.c.session == sessions.c.number,
-    func.substr(exchanges.c.id, 1, 8) == func.substr(sessions.c.id, 1, 8),
-)
-"""Whether a session has an exchange: one of its number, whose record's id begins as the session's.
-Of a row that is not what was written the number may be another session's."""
 _WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subjects())).distinct()
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
-_PORTION = 1000
 _REMOVED_AT_ONCE = 1500  # sessions: the vault's lock is held for a fifth of a second
 _FOLDED_AT_ONCE = 2  # portions: their pages are written to the file together
-_PAST = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST = 20
-"""Of a deleted session's exchanges so many are looked at for how its conversations began."""
-_LINKED = select(conversation_links.c.digest).where(
-    conversation_links.c.session_id == bindparam("session")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +126,10 @@ class _Done:
 
 
 class Forgetting:
-    """Erasure and expiry in one vault.
+    """Expiry in one vault.
 
     The vault owns it and calls it, from any thread; of sweeps and rotations one goes on at a time.
-    It never decides whether something may be erased, has holds take their keys before it destroys
-    any, and never waits for the sealer.
+    It has holds take their keys before it destroys any, and never waits for the sealer.
     """
 
     def __init__(
@@ -178,12 +138,11 @@ class Forgetting:
         *,
         keyring: Keyring,
         segments: Segments,
-        sealer: Sealer,
         record: Record,
         lock: AbstractContextManager[object],
         holds: Holds,
         tombstones: Tombstones,
-        stored: Stored,
+        erasing: Erasing,
         receipts: Receipts,
         damages: Damages,
         rotation_interval: timedelta,
@@ -191,200 +150,16 @@ class Forgetting:
         self._engine = engine
         self._keyring = keyring
         self._segments = segments
-        self._sealer = sealer
         self._record = record
         self._lock = lock
         self._holds = holds
         self._tombstones = tombstones
-        self._stored = stored
+        self._erasing = erasing
         self._damages = damages
         self._rotation_interval = rotation_interval
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
-        self._key = keyring.secret("vault/identifiers")
-        self._behind: dict[str, Mark] = {}  # deleted: what has to be gone from the spool first
         self._round = Round()
         self.receipts = receipts
-
-    # -- erasure ---------------------------------------------------------------------------------
-
-    def erase(self, session_id: str, now: datetime, by: str | None) -> Receipt:
-        """Destroy a session's key and remove it from the index, all of it sealed already. `by`: who
-        asked.
-        """
-        with self._lock:
-            receipt = self._past(lambda: self._asked(ERASURE, session_id, now, by))
-            self._past(lambda: self._drive([receipt], now))
-            self._reclaim()
-            self.receipts.reclaimed(now)
-            return self.receipts.get(receipt.id)
-
-    def make_inaccessible(self, session_id: str, now: datetime, by: str | None) -> Receipt:
-        """Let nobody read a session from now on, and have the next `finish_erasures` erase it:
-        copies of it may wait in the spool. What of it is sealed until then is dropped (`batch`).
-        """
-        with self._lock:
-            receipt = self._past(lambda: self._asked(ERASURE, session_id, now, by))
-            self._past(lambda: self._deny([receipt], now))
-            self._behind[session_id] = self._sealer.queue.mark(receipt.owner)
-            return self.receipts.get(receipt.id)
-
-    def _asked(self, kind: str, session_id: str, now: datetime, by: str | None = None) -> Receipt:
-        owner = self._owner(session_id)
-        (receipt,) = self.receipts.request(kind, self._due([session_id], owner), now, by=by)
-        return receipt
-
-    def _due(self, session_ids: Sequence[str], owner: str | None) -> list[Due]:
-        """Sessions of an owner, to be destroyed."""
-        places = self._segments_of(session_ids)
-        return [Due(name, places[name], owner, DATA_CLASS) for name in session_ids]
-
-    def erase_owned(self, owner: str, now: datetime, part_of: str, by: str | None) -> None:
-        """Erase all that there is of an owner, what is past its time and not yet swept too. What
-        was begun before, or is deferred by a hold, becomes part of this. Can be broken off and
-        repeated. `by`: who asked.
-        """
-        self.finish_erasures(now, at_once=owner)
-        query = select(sessions.c.id).where(sessions.c.owner == owner).order_by(sessions.c.id)
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            owned = list(connection.execute(query).scalars())
-        self.receipts.take_over(owned, part_of)
-        deferred = {receipt.subject for receipt in self.receipts.in_state(DEFERRED)}
-        owned = [session_id for session_id in owned if session_id not in deferred]
-        for start in range(0, len(owned), _PORTION):
-            with self._lock:  # a portion at a time: the sealer gets its turn
-                some = self._existing(owned[start : start + _PORTION])
-                asked = self.receipts.request(
-                    ERASURE, self._due(some, owner), now, by=by, part_of=part_of
-                )
-                self._drive(asked, now)
-        with self._lock:
-            self._tombstones.forget(owner)
-            self._reclaim()
-            self._stored.forget(owner)
-            self.receipts.reclaimed(now)
-
-    def finish_erasures(self, now: datetime, *, at_once: str | None = None) -> int:
-        """Drive on the erasures that a crash or a failing store has interrupted, and those whose
-        copies in the spool are sealed, that is dropped, by now; of the owner `at_once` all. How
-        many.
-        """
-        with self._lock:
-            begun = self.receipts.in_state(REQUESTED, INACCESSIBLE)
-            left = self.receipts.in_state(KEY_DESTROYED, of=select(sessions.c.id))
-            going = [
-                receipt
-                for receipt in (*begun, *left)
-                if receipt.kind in (ERASURE, HELD_EXPIRY)
-                and (
-                    receipt.state == KEY_DESTROYED
-                    or (at_once is not None and receipt.owner == at_once)
-                    or self._is_gone(receipt)
-                )
-            ]
-            for start in range(0, len(going), _PORTION):
-                self._drive(going[start : start + _PORTION], now)
-        return len(going)
-
-    def _is_gone(self, receipt: Receipt) -> bool:
-        """Whether nothing of a session that was deleted is in the spool any more. What an earlier
-        process left there is in the queue before this is asked.
-        """
-        mark = self._behind.get(receipt.subject)
-        if mark is None:
-            mark = self._behind[receipt.subject] = self._sealer.queue.mark(receipt.owner)
-        return self._sealer.queue.passed(mark)
-
-    def _drive(self, some: list[Receipt], now: datetime) -> None:
-        """Drive receipts of sessions on, as far as holds allow."""
-        self._deny([receipt for receipt in some if receipt.state == REQUESTED], now)
-        held = self._holds.held()
-        for subject in held.intersection(receipt.subject for receipt in some):
-            self._holds.secure(subject)
-        self._keyring.destroy([subject_of(receipt.subject) for receipt in some])
-        waiting = [receipt for receipt in some if receipt.subject in held]
-        self.receipts.advance_all(waiting, DEFERRED, now)
-        going = [receipt for receipt in some if receipt.subject not in held]
-        destroyed = [receipt for receipt in going if receipt.state != KEY_DESTROYED]
-        self.receipts.advance_all(destroyed, KEY_DESTROYED, now)
-        for receipt in some:
-            self._behind.pop(receipt.subject, None)
-        if going:
-            self._remove_rows([receipt.subject for receipt in going])
-
-    def _deny(self, asked: list[Receipt], now: datetime) -> None:
-        """Past its `expires_at` nothing of a session is shown, nor does it go on, and `_PAST` is so
-        by any clock. What its owner deleted gets its tombstone.
-        """
-        if asked:
-            names = [receipt.subject for receipt in asked]
-            deleted = [one.subject for one in asked if one.kind == ERASURE and not one.part_of]
-            digests = {name: self._digests_of(name) for name in deleted}
-            with storage_errors("the vault's index"), self._engine.begin() as connection:
-                connection.execute(
-                    update(sessions).where(among(sessions.c.id, names)).values(expires_at=_PAST)
-                )
-                for name, (owner, some) in digests.items():
-                    self._tombstones.bury_session(connection, name, owner, some, now)
-            self.receipts.advance_all(asked, INACCESSIBLE, now)
-
-    def _digests_of(self, session_id: str) -> tuple[str, set[bytes]]:
-        """Whose a session is, and the digests by which is told what goes on with it: of its
-        client's id, of how its first conversations began, as far as they can be read, and of what
-        can be continued by name.
-        """
-        query = select(sessions.c.owner, sessions.c.client_session, sessions.c.data_class).where(
-            sessions.c.id == session_id
-        )
-        first = (
-            select(*OF_A_RECORD, literal(session_id).label("session_id"))
-            .where(exchanges.c.session == number_of(literal(session_id)))
-            .where(exchanges.c.number < _FIRST)
-            .order_by(exchanges.c.number)
-        )
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            session = connection.execute(query).first()
-            rows = connection.execute(first).all()
-            linked = connection.execute(_LINKED, {"session": session_id}).scalars().all()
-        if session is None:
-            return "", set()
-        found = {session.client_session, *linked}
-        with suppress(BaileeError):  # damaged: its id alone tells what goes on with it
-            key = self._keyring.get(subject_of(session_id)).key
-            for exchange, _ in rebuild(
-                (row, self._open(session_id, session.data_class, row, key)) for row in rows
-            ):
-                api = exchange.api
-                messages = [*exchange.messages, *replies(api, exchange.answer)]
-                found.update(self._tombstones.beginnings(session.owner, messages, api))
-        return session.owner, found - {None}
-
-    def _open(self, session_id: str, data_class: str, row: DbRow, key: bytes) -> StoredRecord:
-        sealed = self._segments.read(row.segment_id, row.offset, row.length)
-        return open_record(
-            sealed, key, session_id=session_id, record_id=row.id, data_class=data_class
-        )
-
-    def _owner(self, session_id: str) -> str | None:
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            query = select(sessions.c.owner).where(sessions.c.id == session_id)
-            owner: str | None = connection.execute(query).scalar()
-        return owner
-
-    def _existing(self, session_ids: Sequence[str]) -> list[str]:
-        """Those of the sessions that are in the index, in the order given."""
-        query = select(sessions.c.id).where(among(sessions.c.id, session_ids))
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            found = set(connection.execute(query).scalars())
-        return [session_id for session_id in session_ids if session_id in found]
-
-    def resume(self, session_id: str, now: datetime) -> None:
-        """Go on with what holds on a session have deferred; there is none any more."""
-        with self._lock:
-            if deferred := self.receipts.deferred(session_id):
-                self._drive(deferred, now)
-            self._reclaim()
-
-    # -- expiry ----------------------------------------------------------------------------------
 
     def sweep(self, now: datetime, steps: Steps, *, waits: bool = False) -> SweepReport:
         """Everything that time brings, step by step. `waits`: but for what is due by its time."""
@@ -400,7 +175,7 @@ class Forgetting:
                 if damaged is not None:
                     raise damaged
             with steps.step("deletions"):
-                self._past(lambda: self.finish_erasures(now))
+                self._past(lambda: self._erasing.finish_erasures(now))
             if "holds" not in steps.failures and not waits:
                 with steps.step("keys"):
                     done.keks = self._past(lambda: self._destroy_due(now))
@@ -411,7 +186,7 @@ class Forgetting:
                         pass
             with steps.step("segments"), self._lock:
                 done.shipped = self._segments.ship(now)
-                done.segments = self._reclaim()
+                done.segments = self._erasing.reclaim()
             with steps.step("rotation"):
                 if self.rotation_due(now):
                     self.rotate(now)
@@ -485,7 +260,9 @@ class Forgetting:
         known = {receipt.subject for receipt in begun}
         new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
         if new:
-            begun += self.receipts.request(EXPIRY, self._ended(new), now)
+            ended = self._ended(new)
+            with storage_errors("the vault's index"), self._engine.begin() as connection:
+                begun += self.receipts.request(EXPIRY, ended, now, denied_by=connection)
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
         destroyed = self._keyring.destroy_due(now)
@@ -509,21 +286,15 @@ class Forgetting:
     def _defer_held(self, now: datetime) -> None:
         """Receipts for held sessions whose epoch has ended: their destruction is deferred."""
         ended = sessions.c.expires_at <= ends_at(last_ended(now))
-        self._end(select(sessions.c.id).where(ended, sessions.c.id.in_(held_subjects())), now)
+        self._erasing.end(
+            select(sessions.c.id).where(ended, sessions.c.id.in_(held_subjects())), now
+        )
 
     def end_past(self, now: datetime) -> None:
         """Destroy each session that is past its time at `now`, whose epoch has not ended yet too,
         as far as holds allow. The index says of those that are held that no time shows them.
         """
-        self._end(select(sessions.c.id).where(sessions.c.expires_at <= now), now)
-
-    def _end(self, query: Query, now: datetime) -> None:
-        with self._lock:
-            with storage_errors("the vault's index"), reading(self._engine) as connection:
-                found = list(connection.execute(query).scalars())
-            for session_id in found:
-                if not any(receipt.kind != EXPIRY for receipt in self.receipts.all(session_id)):
-                    self._drive([self._asked(HELD_EXPIRY, session_id, now)], now)
+        self._erasing.end(select(sessions.c.id).where(sessions.c.expires_at <= now), now)
 
     def _remove_expired(self, now: datetime) -> int:
         """Remove the rows of the sessions whose epoch has ended, and the key of one that is under
@@ -557,14 +328,14 @@ class Forgetting:
         with self._lock:
             living = {*self._keyring.living([subject_of(name) for name in some])}
             asked = [name for name in some if subject_of(name) in living]
-            goes = or_(and_(not_(among(sessions.c.id, asked)), _HAS_SOME), sound(sessions))
+            goes = or_(and_(not_(among(sessions.c.id, asked)), HAS_SOME), sound(sessions))
             still = select(sessions.c.id).where(among(sessions.c.id, some), *ended, goes)
             with storage_errors("the vault's index"), reading(self._engine) as connection:
                 some = texts(connection, still)
             living.intersection_update(map(subject_of, some))
             if living:
                 self._keyring.destroy(sorted(living))
-            self._remove_rows(some)
+            self._erasing.remove_rows(some)
         return len(some)
 
     def _fold(self) -> None:
@@ -580,68 +351,17 @@ class Forgetting:
         unheld = sessions.c.id.not_in(held_subjects())
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             part = self._round.next(connection)
-            query = select(sessions.c.id).where(*part, not_(sound(sessions)), unheld, _HAS_SOME)
+            query = select(sessions.c.id).where(*part, not_(sound(sessions)), unheld, HAS_SOME)
             found = list(connection.execute(query).scalars())
         living = set(self._keyring.living([subject_of(name) for name in found]))
         gone = [name for name in found if subject_of(name) not in living]
         if gone:
             with self._lock:
-                self._remove_rows(gone)
+                self._erasing.remove_rows(gone)
         return len(gone)
-
-    def _remove_rows(self, session_ids: list[str]) -> None:
-        if not session_ids:
-            return
-        digests = digests_of(self._key, "departed", session_ids)
-        gone = [{"digest": digest} for digest in digests]
-        with storage_errors("the vault's index"), writing_much(self._engine) as connection:
-            # Of a row that is not what was written what is under its number may be another's.
-            own = select(sessions.c.number).where(
-                among(sessions.c.id, session_ids), or_(_HAS_SOME, sound(sessions))
-            )
-            numbers = list(connection.execute(own).scalars())
-            sums = self._stored.remove(connection, session_ids, numbers)
-            connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
-            for number in (exchanges.c.session, session_words.c.session):
-                theirs = among_numbers(number, numbers)
-                connection.execute(delete(number.table).where(theirs))
-            for column in (
-                conversation_links.c.session_id,
-                kept_sessions.c.session_id,
-                sessions.c.id,
-            ):
-                connection.execute(delete(column.table).where(among(column, session_ids)))
-        self._stored.note(sums)
-        self._sealer.forget(session_ids)
-
-    # -- segments --------------------------------------------------------------------------------
-
-    def _segments_of(self, session_ids: Sequence[str]) -> dict[str, list[str]]:
-        """In which segments records of the sessions are."""
-        query = (
-            select(sessions.c.id, exchanges.c.segment_id)
-            .join(exchanges, exchanges.c.session == sessions.c.number)
-            .where(among(sessions.c.id, session_ids))
-            .distinct()
-        )
-        found: dict[str, list[str]] = {session_id: [] for session_id in session_ids}
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            for session_id, segment_id in connection.execute(query):
-                found[session_id].append(segment_id)
-        return found
 
     @staticmethod
     def _expired(connection: Connection, query: Select[str], end: datetime) -> list[str]:
         """What a query gives of the sessions whose epoch ended then."""
         since = end - timedelta(seconds=EPOCH_SECONDS)
         return list(connection.execute(query, {"after": since, "until": end}).scalars())
-
-    def _reclaim(self) -> int:
-        """Remove the segments that no record is left in."""
-        used = exists().where(exchanges.c.segment_id == segments.c.id)
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            empty = list(connection.execute(select(segments.c.id).where(~used)).scalars())
-        for segment_id in empty:
-            self._segments.remove(segment_id)
-        self._stored.reclaimed()
-        return len(empty)

@@ -26,12 +26,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import orjson
 from sqlalchemy import Engine, bindparam, delete, func, literal, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Ticks, ticks
 from bailee.damage import Damages
-from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.vault import OF_A_RECORD, exchanges, number_of, session_words, sessions
@@ -92,6 +92,17 @@ _NEXT: Final = (
 )
 _STILL: Final = select(sessions.c.id).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now")
+)
+_NAMED: Final = func.json_each(bindparam("ids")).table_valued("value")
+_TOLD: Final = (
+    select(
+        sessions.c.id.label("session_id"),
+        sessions.c.exchanges,
+        session_words.c.covers,
+        session_words.c.about,
+    )
+    .outerjoin(session_words, session_words.c.session == sessions.c.number)
+    .where(sessions.c.id.in_(select(_NAMED.c.value)))
 )
 _BEHIND: Final = (
     select(sessions.c.id, sessions.c.exchanges, session_words.c.covers)
@@ -205,37 +216,34 @@ class Indexing:
                 return
             self._bring(one, now, late)
 
+    def told(self, session_ids: Sequence[str], now: datetime, seconds: float) -> dict[str, Telling]:
+        """What sessions are told by (`tellings`); what is new of them is taken up before, as far as
+        so many seconds allow.
+        """
+        rows = self._rows(session_ids)
+        if behind := _behind(rows, session_ids):
+            self.bring(behind, now, seconds)
+            rows = self._rows(session_ids)
+        return self._tellings(rows)
+
     def tellings(self, session_ids: Sequence[str]) -> dict[str, Telling]:
         """What sessions are told by, of those of which there is something that opens."""
-        ids = list(session_ids)
-        query = (
-            select(sessions.c.id.label("session_id"), session_words.c.covers, session_words.c.about)
-            .join(session_words, session_words.c.session == sessions.c.number)
-            .where(among(sessions.c.id, ids))
-        )
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        keys = self._keyring.some([subject_of(row.session_id) for row in rows])
-        found: dict[str, Telling] = {}
-        for row in rows:
-            telling = self._telling(row, keys)
-            if telling is not None:
-                found[row.session_id] = telling
-        return found
+        return self._tellings(self._rows(session_ids))
 
     def behind(self, session_ids: Sequence[str]) -> list[str]:
         """Those of the sessions of which something is not in the index of words yet, as ordered."""
-        query = (
-            select(sessions.c.id)
-            .outerjoin(session_words, session_words.c.session == sessions.c.number)
-            .where(
-                among(sessions.c.id, list(session_ids)),
-                func.coalesce(session_words.c.covers, 0) < sessions.c.exchanges,
-            )
-        )
+        return _behind(self._rows(session_ids), session_ids)
+
+    def _rows(self, session_ids: Sequence[str]) -> Sequence[DbRow]:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            found = {*connection.execute(query).scalars()}
-        return [one for one in session_ids if one in found]
+            ids = {"ids": orjson.dumps([*session_ids]).decode()}
+            return connection.execute(_TOLD, ids).all()
+
+    def _tellings(self, rows: Iterable[DbRow]) -> dict[str, Telling]:
+        there = [row for row in rows if row.covers is not None]
+        keys = self._keyring.some([subject_of(row.session_id) for row in there])
+        tellings = {row.session_id: self._telling(row, keys) for row in there}
+        return {name: one for name, one in tellings.items() if one is not None}
 
     def drop(self, session_id: str) -> None:
         """What was found not to open goes; it is made anew."""
@@ -388,3 +396,8 @@ class Indexing:
 def _name(session_id: str) -> str:
     """As what a damaged row of this is named."""
     return f"session_words {session_id}"
+
+
+def _behind(rows: Iterable[DbRow], session_ids: Sequence[str]) -> list[str]:
+    found = {row.session_id for row in rows if (row.covers or 0) < row.exchanges}
+    return [one for one in session_ids if one in found]

@@ -44,6 +44,7 @@ from bailee.vault.objects import Objects
 _NAMED = select(segments.c.data_class, segments.c.expiry_day).where(
     segments.c.id == bindparam("which")
 )  # built once, read often
+_MOST_NAMES = 4096
 _AS_STORED = tuple(
     type_coerce(column, String).label(column.name) if column is segments.c.opened_at else column
     for column in segments.c
@@ -96,6 +97,7 @@ class Segments:
         self._ship_age = ship_age
         self._open: dict[tuple[str, str], OpenSegment] = {}
         self._in_doubt = False
+        self._names: dict[str, str] = {}  # any thread: where segments lie, which never changes
 
     def settle(self) -> None:
         """After a transaction that failed, or seemed to: take what the index says. A record that
@@ -234,6 +236,7 @@ class Segments:
             connection.execute(
                 delete(receipt_segments).where(receipt_segments.c.segment_id == segment_id)
             )
+        self._names.pop(segment_id, None)
 
     def recover(self) -> None:
         """Take up the open segments where the index left them; remove what it does not know. One
@@ -333,11 +336,18 @@ class Segments:
             (self._folder / segment.id).unlink(missing_ok=True)
 
     def _name(self, segment_id: str) -> str:
+        known = self._names.get(segment_id)
+        if known is not None:
+            return known
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             row = connection.execute(_NAMED, {"which": segment_id}).first()
         if row is None:
             raise StorageError("a segment is not in the index any more.")
-        return _name(row.data_class, row.expiry_day, segment_id)
+        name = _name(row.data_class, row.expiry_day, segment_id)
+        if len(self._names) >= _MOST_NAMES:
+            self._names.clear()
+        self._names[segment_id] = name
+        return name
 
 
 def _name(data_class: str, expiry_day: str, segment_id: str) -> str:

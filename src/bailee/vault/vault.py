@@ -54,6 +54,7 @@ from bailee.keyring import Keyring, Rotation
 from bailee.lasting import Lasting
 from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.conversations import Conversations
+from bailee.vault.erasing import Erasing
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, Lag, SweepReport
@@ -238,16 +239,26 @@ class Vault:
         )
         self.holds = holds
         holds.register(self)
-        self._forgetting = Forgetting(
+        self._erasing = Erasing(
             engine,
             keyring=keyring,
             segments=self._segments,
             sealer=self._sealer,
-            record=record,
             lock=self.lock,
             holds=self.holds,
             tombstones=tombstones,
             stored=self.stored,
+            receipts=receipts,
+        )
+        self._forgetting = Forgetting(
+            engine,
+            keyring=keyring,
+            segments=self._segments,
+            record=record,
+            lock=self.lock,
+            holds=self.holds,
+            tombstones=tombstones,
+            erasing=self._erasing,
             receipts=receipts,
             damages=self.damages,
             rotation_interval=rotation_interval,
@@ -443,8 +454,8 @@ class Vault:
             with suppress(IntegrityError):  # what nobody is shown can be deleted all the same
                 self.row(session_id, shown or now)
             if gone:
-                return self._forgetting.erase(session_id, now, by)
-            return self._forgetting.make_inaccessible(session_id, now, by)
+                return self._erasing.erase(session_id, now, by)
+            return self._erasing.make_inaccessible(session_id, now, by)
 
     def erase(self, whose: Owner, now: datetime, part_of: str, by: str) -> None:
         """Erase every session of an owner, as a part of an erasure. Repeat it to go on with what
@@ -462,7 +473,7 @@ class Vault:
                 "what was recorded before is still being filed; the erasure is on record.",
                 hint="it goes on by itself with the next sweep, within minutes",
             )
-        self._forgetting.erase_owned(owner, now, part_of, by)
+        self._erasing.erase_owned(owner, now, part_of, by)
 
     def owned_ids(self, owner: str) -> list[str]:
         """The ids of all that is in the index of an owner, damaged or not."""
@@ -498,7 +509,7 @@ class Vault:
 
     def resume(self, thing: str, now: datetime) -> None:
         """Go on with what holds on a session have deferred."""
-        self._forgetting.resume(thing, now)
+        self._erasing.resume(thing, now)
 
     def read_held(self, thing: str, key_of: KeyOf) -> Iterator[bytes]:
         """A held session as JSON Lines, as `export` gives it; whether its time has passed or not.
@@ -604,9 +615,11 @@ class Vault:
         session's owner) or of everybody; what is not in it yet. A read that comes after shows what
         one did last, unless this says otherwise.
         """
+        self.spool.flush()
+        if not (nothing := self._sealer.queue.unfiled()):
+            return nothing
         if owner is None and session is not None:
             owner = self._owner(session)
-        self.spool.flush()
         with suppress(StorageError):
             self._sealer.queue.wait(_PATIENCE, owner, most=_SOON)
         return self._sealer.queue.unfiled(owner)
@@ -669,7 +682,7 @@ class Vault:
         self._forget_positions()
         self.holds.finish_placing(self._clock())
         self.holds.finish_releases(self._clock())
-        self._forgetting.finish_erasures(self._clock())
+        self._erasing.finish_erasures(self._clock())
         return self._recovery.report()
 
     def ship(self) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
@@ -76,7 +77,9 @@ class Bench:
         def record(kind: str, subject: str, body: Mapping[str, object]) -> None:
             self.leaves.append((kind, subject, body))
 
-        def record_all(kind: str, entries: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+        def record_all(
+            kind: str, entries: Sequence[tuple[str, Mapping[str, object]]], _within: Connection
+        ) -> None:
             for subject, body in entries:
                 record(kind, subject, body)
 

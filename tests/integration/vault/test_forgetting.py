@@ -73,6 +73,30 @@ def test_erasure(bench: Bench) -> None:
 
 
 @pytest.mark.row("R5")
+def test_rows_that_stay_say_nothing_else_of_the_key(bench: Bench) -> None:
+    """Where the rows of an erased session can't be removed, its receipt still says that the key is
+    gone, once; the next sweep removes them.
+    """
+    bench.keep(bench.exchange([turn("marker-one")], session=ONE))
+    refuse = "BEFORE DELETE ON sessions BEGIN SELECT RAISE(ABORT, 'no'); END"
+    with bench.engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TRIGGER refuses {refuse}")
+    with pytest.raises(StorageError):
+        bench.vault.delete(ONE, bench.clock())
+    (receipt,) = bench.vault.receipts.all(ONE)
+    assert (KEY_DESTROYED, set()) == (receipt.state, ids(bench))
+    with pytest.raises(IntegrityError):
+        bench.keyring.get(subject_of(ONE))
+    with bench.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER refuses")
+    bench.vault.sweep(bench.clock())
+    assert [] == bench.vault.owned("ada")
+    kinds = [kind for kind, subject, _ in bench.leaves if subject == ONE]
+    assert ["erasure.requested", "erasure.inaccessible", "erasure.key_destroyed"] == kinds[:3]
+    assert 1 == kinds.count("erasure.key_destroyed")
+
+
+@pytest.mark.row("R5")
 def test_erasure_takes_what_is_in_the_spool(bench: Bench) -> None:
     """What was acknowledged a moment ago is erased, too, and the spool's own key with it."""
     assert [None] == bench.submit(bench.exchange([turn("marker")], session=ONE))
@@ -219,7 +243,7 @@ def test_erasure_goes_on_after_a_failure(bench: Bench, monkeypatch: pytest.Monke
 
             patch.setattr(bench.keyring, "destroy", fail)
             with pytest.raises(StorageError):
-                bench.vault._forgetting.erase(session, bench.clock(), None)
+                bench.vault._erasing.erase(session, bench.clock(), None)
         with pytest.raises(InputError):
             bench.vault.show(session)
         bench.reopen() if finish == "reopen" else bench.vault.sweep(bench.clock())

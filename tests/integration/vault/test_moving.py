@@ -219,7 +219,7 @@ def test_what_is_erased_or_over_is_not_moved(
     with monkeypatch.context() as patch:
         patch.setattr(home.keyring, "destroy", _fail)
         with pytest.raises(StorageError):
-            home.vault._forgetting.erase(erased, home.clock(), None)
+            home.vault._erasing.erase(erased, home.clock(), None)
     owners.present["ada"] = Present(LONG, 0, 2)
     home.vault.moving.request("ada", home.clock(), home.clock())
     assert 0 == home.vault.moving.run(early)

@@ -124,7 +124,7 @@ def test_a_deletion_and_an_erasure_are_stronger(both: Bench) -> None:
     assert not is_there(both, ONE)
     with pytest.raises(InputError):
         keep(both)
-    both.vault._forgetting.erase_owned("ada", both.clock(), "era_1", "per_ada")
+    both.vault._erasing.erase_owned("ada", both.clock(), "era_1", "per_ada")
     assert not is_there(both, TWO)
     assert [] == both.vault.prolonging.owned("ada")
 
