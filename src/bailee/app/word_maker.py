@@ -47,7 +47,7 @@ class WordMaker:
         while not self._ending.wait(rest):
             began = time.thread_time()
             try:
-                more = self._stores.vault.indexing.work(self._stores.clock(), self._ending.is_set)
+                more = self._stores.vault.indexing.work(self._stores.clock())
             except BaileeError:  # a store that fails is tried again; whoever needs it says so
                 rest = _AGAIN_SECONDS
                 continue

@@ -3,7 +3,8 @@
 Rules kept here:
 
 * The sealer never waits for this. It says which sessions go on (`note`); they are taken up when
-  they are quiet, when much of one is new, or when somebody lists or searches them.
+  they are quiet or much of one is new, of each owner in turn (`word_turns`), or when somebody lists
+  or searches them.
 * A row says how many of its session's exchanges it covers, so that this goes on where it was broken
   off, and does sessions from before there was an index the same way.
 * What it costs is bounded for each exchange (`TEXT`, `WORDS`, `RECORD`) and for each session
@@ -19,8 +20,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +53,7 @@ from bailee.vault.session_words import (
 )
 from bailee.vault.stored import WORDS as ROW
 from bailee.vault.stored import Stored
+from bailee.vault.word_turns import WordTurns
 
 TEXT: Final = 128 << 10
 """Characters of an exchange whose words are found."""
@@ -61,9 +63,6 @@ RECORD: Final = 8 << 20
 """Bytes of a record that is read for its words; of a larger one none are found."""
 _PORTION: Final = 32  # exchanges that are read before what was found is written
 _PORTION_BYTES: Final = 8 << 20  # of their records, sealed
-_QUIET: Final = 20.0  # seconds without an exchange, after which a session is taken up
-_MUCH: Final = 32  # exchanges, with which it is taken up at once
-_MOST_NOTED: Final = 20_000
 _AT_ONCE: Final = 500  # sessions, when all are looked through
 _WHAT: Final = "the vault's index"
 _PUT = upsert(session_words)
@@ -94,20 +93,12 @@ _STILL: Final = select(sessions.c.id).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now")
 )
 _BEHIND: Final = (
-    select(sessions.c.id, sessions.c.exchanges, session_words.c.covers)
+    select(sessions.c.id, sessions.c.owner, sessions.c.exchanges, session_words.c.covers)
     .outerjoin(session_words, session_words.c.session == sessions.c.number)
     .where(sessions.c.id > bindparam("after"))
     .order_by(sessions.c.id)
     .limit(_AT_ONCE)
 )
-
-
-@dataclass(slots=True)
-class _Noted:
-    """A session that went on: when it was last told of (ticks), and how often since."""
-
-    at: float
-    count: int = 0
 
 
 @dataclass(slots=True)
@@ -147,51 +138,52 @@ class Indexing:
         self._lock = lock
         self._ticks = ticking
         self._one = threading.Lock()  # taken before the vault's lock, never inside it
-        # These two: who holds `_noting`. Whoever was told of last is at the end.
-        self._noted: OrderedDict[str, _Noted] = OrderedDict()
-        self._much: dict[str, None] = {}
+        self._turns = WordTurns()  # who holds `_noting`
         self._noting = threading.Lock()
         self._after: str | None = ""  # of all sessions, how far; None: to the end
 
-    def note(self, session_ids: Iterable[str]) -> None:
-        """These sessions went on."""
+    def note(self, owners: Mapping[str, str]) -> None:
+        """These sessions went on, by whose they are."""
         now = self._ticks()
         with self._noting:
-            for one in session_ids:
-                noted = self._noted.setdefault(one, _Noted(now))
-                noted.at = now
-                noted.count += 1
-                self._noted.move_to_end(one)
-                if noted.count >= _MUCH:
-                    self._much[one] = None
-            if len(self._noted) > _MOST_NOTED:
-                self._noted.clear()
-                self._much.clear()
-                self._after = ""  # all are looked through again
+            for session, owner in owners.items():
+                self._turns.note(session, owner, now)
 
-    def work(self, now: datetime, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Take up one session that is to be, or look through some of all; whether there is more to
-        do at once.
+    def work(self, now: datetime) -> bool:
+        """Look through some of all sessions for what is behind, once; else take up a portion of the
+        one whose turn it is. Whether there is more to do at once.
 
         Raises:
             StorageError: a store failed; call again.
         """
-        if (ready := self._ready()) is not None:
-            self._bring(ready, now, stop)
+        if self._after is not None:
+            self._after = self._look_through(self._after)
             return True
-        if self._after is None:
+        with self._noting:
+            turn = self._turns.next(self._ticks())
+            if turn is None and self._turns.missed:
+                self._turns.missed = False
+                self._after = ""
+                return True
+        if turn is None:
             return False
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            rows = connection.execute(_BEHIND, {"after": self._after}).all()
-        for row in rows:
-            if stop():
-                return False
-            if (row.covers or 0) < row.exchanges:
-                self._bring(row.id, now, stop)
-            self._after = row.id
-        if len(rows) < _AT_ONCE:
-            self._after = None
+        began, more = time.thread_time(), True
+        try:
+            more = self._step(turn.session, now)
+        finally:
+            with self._noting:
+                self._turns.took(turn, time.thread_time() - began, more=more)
         return True
+
+    def _look_through(self, after: str) -> str | None:
+        """Remember what is behind of the next sessions; after which to go on."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(_BEHIND, {"after": after}).all()
+        with self._noting:
+            for row in rows:
+                if (row.covers or 0) < row.exchanges:
+                    self._turns.found(row.id, row.owner)
+        return None if len(rows) < _AT_ONCE else str(rows[-1].id)
 
     def bring(self, session_ids: Sequence[str], now: datetime, seconds: float) -> None:
         """Take up these sessions as far as so many seconds allow, one after the other."""
@@ -254,21 +246,9 @@ class Indexing:
                     return
                 sums = self._stored.add(connection, {owner: -size - ROW})
             self._stored.note(sums)
-        self.note([session_id])
+        self.note({session_id: owner})
 
     # -- inside ----------------------------------------------------------------------------------
-
-    def _ready(self) -> str | None:
-        with self._noting:
-            one = next(iter(self._much), None)
-            if one is None:
-                one, noted = next(iter(self._noted.items()), (None, None))
-                if noted is None or self._ticks() - noted.at < _QUIET:
-                    return None
-            if one is not None:
-                self._much.pop(one, None)
-                self._noted.pop(one, None)
-            return one
 
     def _telling(self, row: DbRow, keys: Mapping[str, Dek | IntegrityError]) -> Telling | None:
         key = keys[subject_of(row.session_id)]
@@ -281,22 +261,28 @@ class Indexing:
             return None
 
     def _bring(self, session_id: str, now: datetime, stop: Callable[[], bool]) -> None:
-        """Bring a session up to date, a portion after the other. What fails of it by itself is its
+        """Bring a session up to date, a portion after the other.
+
+        Raises:
+            StorageError: a store failed.
+        """
+        while self._step(session_id, now) and not stop():
+            pass
+
+    def _step(self, session_id: str, now: datetime) -> bool:
+        """Take up a portion of a session; whether more is left. What fails of it by itself is its
         own: others go on.
 
         Raises:
             StorageError: a store failed.
         """
-        more = True
-        while more:
-            with self._one:
-                try:
-                    more = self._portion(session_id, now)
-                except StorageError:
-                    raise
-                except BaileeError:  # damaged, or gone meanwhile: nothing is made of it
-                    return
-            more = more and not stop()
+        with self._one:
+            try:
+                return self._portion(session_id, now)
+            except StorageError:
+                raise
+            except BaileeError:  # damaged, or gone meanwhile: nothing is made of it
+                return False
 
     def _portion(self, session_id: str, now: datetime) -> bool:
         """Read some of a session; whether more is left."""
