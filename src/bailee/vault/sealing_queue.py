@@ -234,14 +234,14 @@ class SealingQueue:
                 )
             lefts = self._lefts
             unread = lefts - self._lefts_read
-            end = None if seconds is None else time.monotonic() + seconds
+            until = None if seconds is None else time.monotonic() + seconds
             self._asking_for_one += 1
             try:
                 if not self._wait(lambda: self._lefts_read >= lefts, unread, seconds, most):
                     return False
                 one = self._turns.owned.get(owner)
                 wanted = 0 if one is None else one.added
-                left = None if end is None else end - time.monotonic()
+                left = None if until is None else until - time.monotonic()
                 return self._wait(
                     lambda: one is None or one.done >= wanted,
                     self._turns.before(owner),
