@@ -19,13 +19,15 @@ from bailee.node.stores import Stores
 _IDLE_SECONDS: Final = 3.0
 _AGAIN_SECONDS: Final = 30.0
 _SHARE: Final = 4.0  # it rests so many times as long as it worked
+_SHARE_BUSY: Final = 24.0  # the same while exchanges wait to be sealed
 
 
 class WordMaker:
     """Makes a node's indexes of words from `start` to `stop`.
 
-    It owns the thread `words`, and takes a fifth of a processor at the most; the server starts and
-    stops it. Nobody waits for it: who lists or searches has taken up what they ask for.
+    It owns the thread `words`, and takes a fifth of a processor at the most, a twenty-fifth while
+    exchanges come; the server starts and stops it. Nobody waits for it: who lists or searches has
+    taken up what they ask for.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -51,4 +53,6 @@ class WordMaker:
             except BaileeError:  # a store that fails is tried again; whoever needs it says so
                 rest = _AGAIN_SECONDS
                 continue
-            rest = max(0.01, (time.thread_time() - began) * _SHARE) if more else _IDLE_SECONDS
+            worked = time.thread_time() - began
+            share = _SHARE_BUSY if self._stores.vault.unfiled() else _SHARE
+            rest = max(0.01, worked * share) if more else _IDLE_SECONDS

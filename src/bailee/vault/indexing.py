@@ -11,7 +11,8 @@ Rules kept here:
   (`MOST_WORDS`). What is past a bound is not found, and the row says that there is such.
 * A row is written with the vault's lock held, and only of a session that can be read then: what is
   denied or gone gets none. A session whose key or records don't open gets none either.
-* Words are in memory while one portion of one session is read, and nowhere else.
+* Words are in memory while a portion of some sessions is read, and nowhere else. What is made of
+  them in the background is written together: each sync of a disk keeps waiting who is answered.
 
 Rows: O8.
 """
@@ -21,11 +22,12 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, bindparam, delete, func, literal, select
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -53,7 +55,7 @@ from bailee.vault.session_words import (
 )
 from bailee.vault.stored import WORDS as ROW
 from bailee.vault.stored import Stored
-from bailee.vault.word_turns import WordTurns
+from bailee.vault.word_turns import WordTurn, WordTurns
 
 TEXT: Final = 128 << 10
 """Characters of an exchange whose words are found."""
@@ -64,6 +66,7 @@ RECORD: Final = 8 << 20
 _PORTION: Final = 32  # exchanges that are read before what was found is written
 _PORTION_BYTES: Final = 8 << 20  # of their records, sealed
 _AT_ONCE: Final = 500  # sessions, when all are looked through
+_MOMENT: Final = 0.02  # seconds of a processor, for what is written together
 _WHAT: Final = "the vault's index"
 _PUT = upsert(session_words)
 _REPLACE: Final = _PUT.on_conflict_do_update(
@@ -89,6 +92,9 @@ _NEXT: Final = (
     .order_by(exchanges.c.number)
     .limit(_PORTION)
 )
+_HAD: Final = select(
+    func.length(session_words.c.about) + func.length(session_words.c.words) + ROW
+).where(session_words.c.session == bindparam("session"))
 _STILL: Final = select(sessions.c.id).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now")
 )
@@ -109,6 +115,19 @@ class _Made:
     whole: bool
     telling: Telling
     words: bytes
+
+
+class _ToWrite(NamedTuple):
+    """A session's row, what is made of it, and the key that seals it."""
+
+    session: DbRow
+    made: _Made
+    key: bytes
+
+    @property
+    def more(self) -> bool:
+        """Whether of the session more is left."""
+        return bool(self.made.covers < self.session.exchanges)
 
 
 class Indexing:
@@ -150,8 +169,8 @@ class Indexing:
                 self._turns.note(session, owner, now)
 
     def work(self, now: datetime) -> bool:
-        """Look through some of all sessions for what is behind, once; else take up a portion of the
-        one whose turn it is. Whether there is more to do at once.
+        """Look through some of all sessions for what is behind, once; else take up those whose turn
+        it is, a portion of each, as far as a moment allows. Whether there is more to do at once.
 
         Raises:
             StorageError: a store failed; call again.
@@ -159,21 +178,43 @@ class Indexing:
         if self._after is not None:
             self._after = self._look_through(self._after)
             return True
-        with self._noting:
-            turn = self._turns.next(self._ticks())
-            if turn is None and self._turns.missed:
-                self._turns.missed = False
-                self._after = ""
-                return True
+        found: list[_ToWrite] = []
+        end, turn = time.thread_time() + _MOMENT, self._next()
         if turn is None:
-            return False
-        began, more = time.thread_time(), True
+            with self._noting:
+                if self._turns.missed:
+                    self._turns.missed = False
+                    self._after = ""
+            return self._after is not None
+        with self._one:
+            while turn is not None:
+                if self._take_up(turn, now, found) or time.thread_time() > end:
+                    break  # what is left of one goes on from what was written
+                turn = self._next()
+            try:
+                if found:
+                    self._write(found, now)
+            except StorageError:
+                self.note({one.session.id: one.session.owner for one in found})
+                raise
+        return True
+
+    def _next(self) -> WordTurn | None:
+        with self._noting:
+            return self._turns.next(self._ticks())
+
+    def _take_up(self, turn: WordTurn, now: datetime, found: list[_ToWrite]) -> bool:
+        """Read a portion of the session whose turn it is, to be written; whether more is left."""
+        began, more = time.thread_time(), True  # it is still to do where a store fails
         try:
-            more = self._step(turn.session, now)
+            one = self._portion(turn.session, now)
+            more = one is not None and one.more
+            if one is not None:
+                found.append(one)
         finally:
             with self._noting:
                 self._turns.took(turn, time.thread_time() - began, more=more)
-        return True
+        return more
 
     def _look_through(self, after: str) -> str | None:
         """Remember what is behind of the next sessions; after which to go on."""
@@ -270,26 +311,36 @@ class Indexing:
             pass
 
     def _step(self, session_id: str, now: datetime) -> bool:
-        """Take up a portion of a session; whether more is left. What fails of it by itself is its
-        own: others go on.
+        """Take up a portion of a session; whether more is left.
 
         Raises:
             StorageError: a store failed.
         """
         with self._one:
-            try:
-                return self._portion(session_id, now)
-            except StorageError:
-                raise
-            except BaileeError:  # damaged, or gone meanwhile: nothing is made of it
-                return False
+            one = self._portion(session_id, now)
+            if one is not None:
+                self._write([one], now)
+        return one is not None and one.more
 
-    def _portion(self, session_id: str, now: datetime) -> bool:
-        """Read some of a session; whether more is left."""
+    def _portion(self, session_id: str, now: datetime) -> _ToWrite | None:
+        """Read some of a session. None: there is nothing to be made of it. What fails of it by
+        itself is its own: others go on.
+
+        Raises:
+            StorageError: a store failed.
+        """
+        try:
+            return self._portion_of(session_id, now)
+        except StorageError:
+            raise
+        except BaileeError:  # damaged, or gone meanwhile
+            return None
+
+    def _portion_of(self, session_id: str, now: datetime) -> _ToWrite | None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             session = connection.execute(_OF_SESSION, {"which": session_id, "now": now}).first()
             if session is None or (session.covers or 0) >= session.exchanges:
-                return False
+                return None
         key = self._keyring.get(subject_of(session_id)).key
         made = self._made(session, key)
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -303,9 +354,8 @@ class Indexing:
             size += row.length
             self._read(session, row, key, made)
         if made.covers == begun:  # its rows are not what was written: `verify` says so
-            return False
-        self._write(session, made, key, now)
-        return bool(made.covers < session.exchanges)
+            return None
+        return _ToWrite(session, made, key)
 
     def _made(self, session: DbRow, key: bytes) -> _Made:
         if session.covers is None:
@@ -346,29 +396,37 @@ class Indexing:
         )
         return None if record is None else said(record)
 
-    def _write(self, session: DbRow, made: _Made, key: bytes, now: datetime) -> None:
-        about = seal_telling(made.telling, key, session.id, made.covers, os.urandom(NONCE_BYTES))
-        words = seal_words(made.words, key, session.id, made.covers, os.urandom(NONCE_BYTES))
-        values = {
-            "session": session.number,
-            "covers": made.covers,
-            "whole": int(made.whole),
-            "about": about,
-            "words": words,
-        }
-        length = func.length(session_words.c.about) + func.length(session_words.c.words) + ROW
-        before = select(length).where(session_words.c.session == session.number)
+    def _write(self, some: Sequence[_ToWrite], now: datetime) -> None:
+        """Write what was made, of the sessions that can still be read, in one transaction."""
+        sealed = [(one, _values(one)) for one in some]
+        grown: Counter[str] = Counter()
         with self._lock:
             with storage_errors(_WHAT), self._engine.begin() as connection:
-                still = connection.execute(_STILL, {"which": session.id, "now": now}).first()
-                if still is None:
-                    return
-                had = connection.execute(before).scalar() or 0
-                connection.execute(_REPLACE, values)
-                grown = len(about) + len(words) + ROW - had
-                sums = self._stored.add(connection, {session.owner: grown})
+                for (session, _, _), (values, size) in sealed:
+                    still = connection.execute(_STILL, {"which": session.id, "now": now}).first()
+                    if still is not None:
+                        had = connection.execute(_HAD, {"session": session.number}).scalar() or 0
+                        connection.execute(_REPLACE, values)
+                        grown[session.owner] += size - had
+                sums = self._stored.add(connection, grown)
             self._stored.note(sums)
-        self._damages.forget(_name(session.id))
+        for one in some:
+            self._damages.forget(_name(one.session.id))
+
+
+def _values(one: _ToWrite) -> tuple[dict[str, object], int]:
+    """A session's row of words, sealed, and what it takes on disk."""
+    session, made, key = one
+    about = seal_telling(made.telling, key, session.id, made.covers, os.urandom(NONCE_BYTES))
+    words = seal_words(made.words, key, session.id, made.covers, os.urandom(NONCE_BYTES))
+    values: dict[str, object] = {
+        "session": session.number,
+        "covers": made.covers,
+        "whole": int(made.whole),
+        "about": about,
+        "words": words,
+    }
+    return values, len(about) + len(words) + ROW
 
 
 def _name(session_id: str) -> str:
