@@ -22,6 +22,11 @@ _SHARE: Final = 4.0  # it rests so many times as long as it worked
 _SHARE_BUSY: Final = 24.0  # the same while exchanges wait to be sealed
 
 
+def rest_after(worked: float, *, busy: bool) -> float:
+    """Seconds to rest after so many seconds of work. `busy`: exchanges wait to be sealed."""
+    return max(0.01, worked * (_SHARE_BUSY if busy else _SHARE))
+
+
 class WordMaker:
     """Makes a node's indexes of words from `start` to `stop`.
 
@@ -54,5 +59,5 @@ class WordMaker:
                 rest = _AGAIN_SECONDS
                 continue
             worked = time.thread_time() - began
-            share = _SHARE_BUSY if self._stores.vault.unfiled() else _SHARE
-            rest = max(0.01, worked * share) if more else _IDLE_SECONDS
+            busy = bool(self._stores.vault.unfiled())
+            rest = rest_after(worked, busy=busy) if more else _IDLE_SECONDS
