@@ -51,6 +51,7 @@ MODULES: Final = (
     "gateway/upstream.py",
     "gateway/waiting.py",
     "vault/frames.py",
+    "vault/spool.py",
     "vault/spool_writing.py",
 )
 """What every exchange goes through, and every class that is made of one of theirs: Python refuses

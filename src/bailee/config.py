@@ -110,6 +110,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "are answered 429, until some are sealed.",
     ),
     Setting(
+        "gateway.sealing_seconds_per_account",
+        int,
+        120,
+        "How many seconds of a processor it may take to seal what was recorded of one account, by "
+        "what its exchanges took lately; a MiB counts as a sixteenth of a second at least. Beyond "
+        "it new ones are answered 429, until some are sealed.",
+    ),
+    Setting(
         "gateway.drain_seconds",
         int,
         10,

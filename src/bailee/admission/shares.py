@@ -16,10 +16,11 @@ Rules kept here:
   paid for. So an account holds at most twice `memory`, and a piece.
 * An account hands over for writing a little at a time, or one request's alone, so that another's
   record does not stand behind all that it has.
-* What waits on disk to be sealed is bounded too, in bytes and in number, so that what comes in is
-  bounded by what is sealed: an account that has more than `spool` or `unsealed` of it, or, when all
-  together have more than `spool_total` or `unsealed_total`, more than a little and an equal part
-  of that, gets nothing new in that is recorded; others do.
+* What waits on disk to be sealed is bounded too, in bytes, in number and in the time that it takes,
+  so that what comes in is bounded by what is sealed: an account that has more than `spool`,
+  `unsealed` or `sealing` of it, or, when all together have more than `spool_total` or
+  `unsealed_total`, more than a little and an equal part of that, gets nothing new in that is
+  recorded; others do.
 * While what was handed over for writing piles up (`full`), an account that has more than a little
   of it gets nothing new in; others do.
 
@@ -45,8 +46,8 @@ _AT_ONCE: Final = 4 << 20
 @dataclass(frozen=True, slots=True)
 class ShareLimits:
     """Of each account: `requests` under way, `memory` in bytes, `spool` in bytes, `unsealed`
-    exchanges. Of all together: `total` bytes of memory, `spool_total` bytes on disk,
-    `unsealed_total` exchanges.
+    exchanges, seconds of `sealing` them. Of all together: `total` bytes of memory, `spool_total`
+    bytes on disk, `unsealed_total` exchanges.
     """
 
     requests: int
@@ -56,12 +57,14 @@ class ShareLimits:
     spool_total: int = 2 << 30
     unsealed: int = 5_000
     unsealed_total: int = 10_000
+    sealing: int = 120
 
 
 class Unsealed(NamedTuple):
     """What is on disk and not sealed yet, in bytes and in exchanges: an owner's, and everybody's,
     who are `owners`. Among everybody's bytes are `left`, which an earlier process left: it is not
-    known yet whose they are.
+    known yet whose they are. `own_seconds`: of a processor that the owner's take, about, by what
+    theirs took lately.
     """
 
     # A tuple, since one is made for every request: a frozen dataclass takes three times as long.
@@ -71,13 +74,14 @@ class Unsealed(NamedTuple):
     all_exchanges: int = 0
     owners: int = 0
     left: int = 0
+    own_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Over:
     """Who is over their share: `who` is `account` or `key`; `what` is `requests`, `turns`,
-    `memory`, `writing`, `spool` or `unsealed`, or of what is sealed `kept`, `deleted` or `disk`;
-    `most` is the share (0: there is no fixed one).
+    `memory`, `writing`, `spool`, `unsealed` or `sealing`, or of what is sealed `kept`, `deleted` or
+    `disk`; `most` is the share (0: there is no fixed one).
     """
 
     who: str
@@ -179,11 +183,13 @@ class Shares:
         comes on top of it: `requests`, and at most twice `memory`.
         """
         limits = self.limits
-        own, everybodys, own_exchanges, all_exchanges, owners, left = waits
+        own, everybodys, own_exchanges, all_exchanges, owners, left, own_seconds = waits
         if own > limits.spool:
             return Over("account", "spool", limits.spool)
         if own_exchanges >= limits.unsealed:
             return Over("account", "unsealed", limits.unsealed)
+        if own_seconds > limits.sealing:
+            return Over("account", "sealing", limits.sealing)
         if everybodys > limits.spool_total and own > max(
             _A_LITTLE, (limits.spool_total - left) // max(1, owners)
         ):

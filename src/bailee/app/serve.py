@@ -462,6 +462,7 @@ def _limits(settings: Settings, descriptors: Descriptors) -> GatewayLimits:
         spool=settings.number("gateway.spool_mb") * MIB,
         unsealed_per_account=settings.number("gateway.unsealed_per_account"),
         unsealed=settings.number("gateway.unsealed"),
+        sealing_per_account=settings.number("gateway.sealing_seconds_per_account"),
         stored_per_account=settings.number("gateway.stored_per_account_mb") * MIB,
         idle_upstreams=descriptors.idle_upstreams,
         max_body=settings.number("gateway.max_request_mb") * MIB,

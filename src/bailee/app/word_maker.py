@@ -19,13 +19,20 @@ from bailee.node.stores import Stores
 _IDLE_SECONDS: Final = 3.0
 _AGAIN_SECONDS: Final = 30.0
 _SHARE: Final = 4.0  # it rests so many times as long as it worked
+_SHARE_BUSY: Final = 24.0  # the same while exchanges wait to be sealed
+
+
+def rest_after(worked: float, *, busy: bool) -> float:
+    """Seconds to rest after so many seconds of work. `busy`: exchanges wait to be sealed."""
+    return max(0.01, worked * (_SHARE_BUSY if busy else _SHARE))
 
 
 class WordMaker:
     """Makes a node's indexes of words from `start` to `stop`.
 
-    It owns the thread `words`, and takes a fifth of a processor at the most; the server starts and
-    stops it. Nobody waits for it: who lists or searches has taken up what they ask for.
+    It owns the thread `words`, and takes a fifth of a processor at the most, a twenty-fifth while
+    exchanges come; the server starts and stops it. Nobody waits for it: who lists or searches has
+    taken up what they ask for.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -47,8 +54,10 @@ class WordMaker:
         while not self._ending.wait(rest):
             began = time.thread_time()
             try:
-                more = self._stores.vault.indexing.work(self._stores.clock(), self._ending.is_set)
+                more = self._stores.vault.indexing.work(self._stores.clock())
             except BaileeError:  # a store that fails is tried again; whoever needs it says so
                 rest = _AGAIN_SECONDS
                 continue
-            rest = max(0.01, (time.thread_time() - began) * _SHARE) if more else _IDLE_SECONDS
+            worked = time.thread_time() - began
+            busy = bool(self._stores.vault.unfiled())
+            rest = rest_after(worked, busy=busy) if more else _IDLE_SECONDS

@@ -112,14 +112,29 @@ def over_share(over: Over) -> InputError:
         message = f"{whose} sends more requests than have their turn while others want theirs."
     elif over.what == "writing":
         message = f"{whose} has much that is still being written."
-    elif over.what in ("spool", "unsealed"):
-        message = f"{whose} has as much recorded that is not filed yet as it may."
+    elif over.what in _UNSEALED:
+        return _outruns_sealing(over)
     else:
         message = f"{whose} holds as much of the gateway's memory as it may."
     return InputError(
         message,
         code="over_share",
         hint="wait for requests to end, then send this one again; the operator sets the shares",
+    )
+
+
+_UNSEALED = ("spool", "unsealed", "sealing")
+
+
+def _outruns_sealing(over: Over) -> InputError:
+    """Why nothing more is recorded of an account while much of its waits to be sealed."""
+    message = f"This {over.who} has as much recorded that is not filed yet as it may."
+    if over.what == "sealing":
+        message = f"What this {over.who} has recorded takes over {over.most} s to be filed."
+    return InputError(
+        message,
+        code="over_share",
+        hint="the server files it by itself: send this again later; the operator sets the shares",
     )
 
 

@@ -96,6 +96,7 @@ class Gateway:
                 spool_total=limits.spool,
                 unsealed=limits.unsealed_per_account,
                 unsealed_total=limits.unsealed,
+                sealing=limits.sealing_per_account,
             )
         )
         self.connections: Connections[ClientConnection] = Connections(

@@ -38,7 +38,8 @@ class GatewayLimits:
     `bailee.admission.connections`. `requests_per_account` and `memory_per_account` are shares, see
     `bailee.admission.shares`; `held` is what all accounts together may hold. Likewise
     `spool_per_account` and `spool`, of what is on disk and not sealed yet, in bytes, and
-    `unsealed_per_account` and `unsealed`, in exchanges. `stored_per_account`: of what is sealed, in
+    `unsealed_per_account` and `unsealed`, in exchanges, and `sealing_per_account`, in seconds that
+    it takes a processor to seal it. `stored_per_account`: of what is sealed, in
     bytes, see `bailee.admission.disk` (0: no limit).
 
     A body comes with `body_rate` bytes a second on average, after `body_grace`, and within
@@ -71,6 +72,7 @@ class GatewayLimits:
     spool: int = 2048 * MIB
     unsealed_per_account: int = 5_000
     unsealed: int = 10_000
+    sealing_per_account: int = 120
     stored_per_account: int = 0
     resend: int = 256 * 1024
     idle_upstreams: int = 256

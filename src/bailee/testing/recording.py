@@ -24,6 +24,7 @@ class MemoryRecording:
         self.waiting = 0  # bytes
         self.unsealed_bytes: dict[str, int] = {}  # by owner; set by a test
         self.unsealed_exchanges: dict[str, int] = {}  # likewise
+        self.unsealed_seconds: dict[str, float] = {}  # likewise
         self._manual = manual
         self._limit = limit
         self._pending: list[tuple[CapturedExchange, Done]] = []
@@ -52,6 +53,7 @@ class MemoryRecording:
             count.get(owner, 0),
             sum(count.values()),
             len(size.keys() | count.keys()),
+            own_seconds=self.unsealed_seconds.get(owner, 0.0),
         )
 
     @property

@@ -199,9 +199,9 @@ class Batch:
         self.dropped: Counter[tuple[str, str]] = Counter()
 
     @property
-    def session_ids(self) -> Iterable[str]:
-        """The sessions that this batch changes."""
-        return self._sessions.keys()
+    def owners(self) -> dict[str, str]:
+        """The sessions that this batch changes, and whose each is."""
+        return {one: session.values["owner"] for one, session in self._sessions.items()}
 
     def place(self, connection: Connection, items: Sequence[BatchItem]) -> None:
         """Find each exchange's session, in order, and move its expiry."""

@@ -3,14 +3,16 @@
 Rules kept here:
 
 * The sealer never waits for this. It says which sessions go on (`note`); they are taken up when
-  they are quiet, when much of one is new, or when somebody lists or searches them.
+  they are quiet or much of one is new, of each owner in turn (`word_turns`), or when somebody lists
+  or searches them.
 * A row says how many of its session's exchanges it covers, so that this goes on where it was broken
   off, and does sessions from before there was an index the same way.
 * What it costs is bounded for each exchange (`TEXT`, `WORDS`, `RECORD`) and for each session
   (`MOST_WORDS`). What is past a bound is not found, and the row says that there is such.
 * A row is written with the vault's lock held, and only of a session that can be read then: what is
   denied or gone gets none. A session whose key or records don't open gets none either.
-* Words are in memory while one portion of one session is read, and nowhere else.
+* Words are in memory while a portion of some sessions is read, and nowhere else. What is made of
+  them in the background is written together: each sync of a disk keeps waiting who is answered.
 
 Rows: O8.
 """
@@ -19,12 +21,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import Engine, bindparam, delete, func, literal, select
@@ -52,6 +55,7 @@ from bailee.vault.session_words import (
 )
 from bailee.vault.stored import WORDS as ROW
 from bailee.vault.stored import Stored
+from bailee.vault.word_turns import WordTurn, WordTurns
 
 TEXT: Final = 128 << 10
 """Characters of an exchange whose words are found."""
@@ -61,10 +65,8 @@ RECORD: Final = 8 << 20
 """Bytes of a record that is read for its words; of a larger one none are found."""
 _PORTION: Final = 32  # exchanges that are read before what was found is written
 _PORTION_BYTES: Final = 8 << 20  # of their records, sealed
-_QUIET: Final = 20.0  # seconds without an exchange, after which a session is taken up
-_MUCH: Final = 32  # exchanges, with which it is taken up at once
-_MOST_NOTED: Final = 20_000
 _AT_ONCE: Final = 500  # sessions, when all are looked through
+_MOMENT: Final = 0.02  # seconds of a processor, for what is written together
 _WHAT: Final = "the vault's index"
 _PUT = upsert(session_words)
 _REPLACE: Final = _PUT.on_conflict_do_update(
@@ -90,6 +92,9 @@ _NEXT: Final = (
     .order_by(exchanges.c.number)
     .limit(_PORTION)
 )
+_HAD: Final = select(
+    func.length(session_words.c.about) + func.length(session_words.c.words) + ROW
+).where(session_words.c.session == bindparam("session"))
 _STILL: Final = select(sessions.c.id).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now")
 )
@@ -105,20 +110,12 @@ _TOLD: Final = (
     .where(sessions.c.id.in_(select(_NAMED.c.value)))
 )
 _BEHIND: Final = (
-    select(sessions.c.id, sessions.c.exchanges, session_words.c.covers)
+    select(sessions.c.id, sessions.c.owner, sessions.c.exchanges, session_words.c.covers)
     .outerjoin(session_words, session_words.c.session == sessions.c.number)
     .where(sessions.c.id > bindparam("after"))
     .order_by(sessions.c.id)
     .limit(_AT_ONCE)
 )
-
-
-@dataclass(slots=True)
-class _Noted:
-    """A session that went on: when it was last told of (ticks), and how often since."""
-
-    at: float
-    count: int = 0
 
 
 @dataclass(slots=True)
@@ -129,6 +126,19 @@ class _Made:
     whole: bool
     telling: Telling
     words: bytes
+
+
+class _ToWrite(NamedTuple):
+    """A session's row, what is made of it, and the key that seals it."""
+
+    session: DbRow
+    made: _Made
+    key: bytes
+
+    @property
+    def more(self) -> bool:
+        """Whether of the session more is left."""
+        return bool(self.made.covers < self.session.exchanges)
 
 
 class Indexing:
@@ -158,51 +168,74 @@ class Indexing:
         self._lock = lock
         self._ticks = ticking
         self._one = threading.Lock()  # taken before the vault's lock, never inside it
-        # These two: who holds `_noting`. Whoever was told of last is at the end.
-        self._noted: OrderedDict[str, _Noted] = OrderedDict()
-        self._much: dict[str, None] = {}
+        self._turns = WordTurns()  # who holds `_noting`
         self._noting = threading.Lock()
         self._after: str | None = ""  # of all sessions, how far; None: to the end
 
-    def note(self, session_ids: Iterable[str]) -> None:
-        """These sessions went on."""
+    def note(self, owners: Mapping[str, str]) -> None:
+        """These sessions went on, by whose they are."""
         now = self._ticks()
         with self._noting:
-            for one in session_ids:
-                noted = self._noted.setdefault(one, _Noted(now))
-                noted.at = now
-                noted.count += 1
-                self._noted.move_to_end(one)
-                if noted.count >= _MUCH:
-                    self._much[one] = None
-            if len(self._noted) > _MOST_NOTED:
-                self._noted.clear()
-                self._much.clear()
-                self._after = ""  # all are looked through again
+            for session, owner in owners.items():
+                self._turns.note(session, owner, now)
 
-    def work(self, now: datetime, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Take up one session that is to be, or look through some of all; whether there is more to
-        do at once.
+    def work(self, now: datetime) -> bool:
+        """Look through some of all sessions for what is behind, once; else take up those whose turn
+        it is, a portion of each, as far as a moment allows. Whether there is more to do at once.
 
         Raises:
             StorageError: a store failed; call again.
         """
-        if (ready := self._ready()) is not None:
-            self._bring(ready, now, stop)
+        if self._after is not None:
+            self._after = self._look_through(self._after)
             return True
-        if self._after is None:
-            return False
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            rows = connection.execute(_BEHIND, {"after": self._after}).all()
-        for row in rows:
-            if stop():
-                return False
-            if (row.covers or 0) < row.exchanges:
-                self._bring(row.id, now, stop)
-            self._after = row.id
-        if len(rows) < _AT_ONCE:
-            self._after = None
+        found: list[_ToWrite] = []
+        end, turn = time.thread_time() + _MOMENT, self._next()
+        if turn is None:
+            with self._noting:
+                if self._turns.missed:
+                    self._turns.missed = False
+                    self._after = ""
+            return self._after is not None
+        with self._one:
+            while turn is not None:
+                if self._take_up(turn, now, found) or time.thread_time() > end:
+                    break  # what is left of one goes on from what was written
+                turn = self._next()
+            try:
+                if found:
+                    self._write(found, now)
+            except StorageError:
+                self.note({one.session.id: one.session.owner for one in found})
+                raise
         return True
+
+    def _next(self) -> WordTurn | None:
+        with self._noting:
+            return self._turns.next(self._ticks())
+
+    def _take_up(self, turn: WordTurn, now: datetime, found: list[_ToWrite]) -> bool:
+        """Read a portion of the session whose turn it is, to be written; whether more is left."""
+        began, more = time.thread_time(), True  # it is still to do where a store fails
+        try:
+            one = self._portion(turn.session, now)
+            more = one is not None and one.more
+            if one is not None:
+                found.append(one)
+        finally:
+            with self._noting:
+                self._turns.took(turn, time.thread_time() - began, more=more)
+        return more
+
+    def _look_through(self, after: str) -> str | None:
+        """Remember what is behind of the next sessions; after which to go on."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(_BEHIND, {"after": after}).all()
+        with self._noting:
+            for row in rows:
+                if (row.covers or 0) < row.exchanges:
+                    self._turns.found(row.id, row.owner)
+        return None if len(rows) < _AT_ONCE else str(rows[-1].id)
 
     def bring(self, session_ids: Sequence[str], now: datetime, seconds: float) -> None:
         """Take up these sessions as far as so many seconds allow, one after the other."""
@@ -262,21 +295,9 @@ class Indexing:
                     return
                 sums = self._stored.add(connection, {owner: -size - ROW})
             self._stored.note(sums)
-        self.note([session_id])
+        self.note({session_id: owner})
 
     # -- inside ----------------------------------------------------------------------------------
-
-    def _ready(self) -> str | None:
-        with self._noting:
-            one = next(iter(self._much), None)
-            if one is None:
-                one, noted = next(iter(self._noted.items()), (None, None))
-                if noted is None or self._ticks() - noted.at < _QUIET:
-                    return None
-            if one is not None:
-                self._much.pop(one, None)
-                self._noted.pop(one, None)
-            return one
 
     def _telling(self, row: DbRow, keys: Mapping[str, Dek | IntegrityError]) -> Telling | None:
         key = keys[subject_of(row.session_id)]
@@ -289,29 +310,45 @@ class Indexing:
             return None
 
     def _bring(self, session_id: str, now: datetime, stop: Callable[[], bool]) -> None:
-        """Bring a session up to date, a portion after the other. What fails of it by itself is its
-        own: others go on.
+        """Bring a session up to date, a portion after the other.
 
         Raises:
             StorageError: a store failed.
         """
-        more = True
-        while more:
-            with self._one:
-                try:
-                    more = self._portion(session_id, now)
-                except StorageError:
-                    raise
-                except BaileeError:  # damaged, or gone meanwhile: nothing is made of it
-                    return
-            more = more and not stop()
+        while self._step(session_id, now) and not stop():
+            pass
 
-    def _portion(self, session_id: str, now: datetime) -> bool:
-        """Read some of a session; whether more is left."""
+    def _step(self, session_id: str, now: datetime) -> bool:
+        """Take up a portion of a session; whether more is left.
+
+        Raises:
+            StorageError: a store failed.
+        """
+        with self._one:
+            one = self._portion(session_id, now)
+            if one is not None:
+                self._write([one], now)
+        return one is not None and one.more
+
+    def _portion(self, session_id: str, now: datetime) -> _ToWrite | None:
+        """Read some of a session. None: there is nothing to be made of it. What fails of it by
+        itself is its own: others go on.
+
+        Raises:
+            StorageError: a store failed.
+        """
+        try:
+            return self._portion_of(session_id, now)
+        except StorageError:
+            raise
+        except BaileeError:  # damaged, or gone meanwhile
+            return None
+
+    def _portion_of(self, session_id: str, now: datetime) -> _ToWrite | None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             session = connection.execute(_OF_SESSION, {"which": session_id, "now": now}).first()
             if session is None or (session.covers or 0) >= session.exchanges:
-                return False
+                return None
         key = self._keyring.get(subject_of(session_id)).key
         made = self._made(session, key)
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -325,9 +362,8 @@ class Indexing:
             size += row.length
             self._read(session, row, key, made)
         if made.covers == begun:  # its rows are not what was written: `verify` says so
-            return False
-        self._write(session, made, key, now)
-        return bool(made.covers < session.exchanges)
+            return None
+        return _ToWrite(session, made, key)
 
     def _made(self, session: DbRow, key: bytes) -> _Made:
         if session.covers is None:
@@ -368,29 +404,37 @@ class Indexing:
         )
         return None if record is None else said(record)
 
-    def _write(self, session: DbRow, made: _Made, key: bytes, now: datetime) -> None:
-        about = seal_telling(made.telling, key, session.id, made.covers, os.urandom(NONCE_BYTES))
-        words = seal_words(made.words, key, session.id, made.covers, os.urandom(NONCE_BYTES))
-        values = {
-            "session": session.number,
-            "covers": made.covers,
-            "whole": int(made.whole),
-            "about": about,
-            "words": words,
-        }
-        length = func.length(session_words.c.about) + func.length(session_words.c.words) + ROW
-        before = select(length).where(session_words.c.session == session.number)
+    def _write(self, some: Sequence[_ToWrite], now: datetime) -> None:
+        """Write what was made, of the sessions that can still be read, in one transaction."""
+        sealed = [(one, _values(one)) for one in some]
+        grown: Counter[str] = Counter()
         with self._lock:
             with storage_errors(_WHAT), self._engine.begin() as connection:
-                still = connection.execute(_STILL, {"which": session.id, "now": now}).first()
-                if still is None:
-                    return
-                had = connection.execute(before).scalar() or 0
-                connection.execute(_REPLACE, values)
-                grown = len(about) + len(words) + ROW - had
-                sums = self._stored.add(connection, {session.owner: grown})
+                for (session, _, _), (values, size) in sealed:
+                    still = connection.execute(_STILL, {"which": session.id, "now": now}).first()
+                    if still is not None:
+                        had = connection.execute(_HAD, {"session": session.number}).scalar() or 0
+                        connection.execute(_REPLACE, values)
+                        grown[session.owner] += size - had
+                sums = self._stored.add(connection, grown)
             self._stored.note(sums)
-        self._damages.forget(_name(session.id))
+        for one in some:
+            self._damages.forget(_name(one.session.id))
+
+
+def _values(one: _ToWrite) -> tuple[dict[str, object], int]:
+    """A session's row of words, sealed, and what it takes on disk."""
+    session, made, key = one
+    about = seal_telling(made.telling, key, session.id, made.covers, os.urandom(NONCE_BYTES))
+    words = seal_words(made.words, key, session.id, made.covers, os.urandom(NONCE_BYTES))
+    values: dict[str, object] = {
+        "session": session.number,
+        "covers": made.covers,
+        "whole": int(made.whole),
+        "about": about,
+        "words": words,
+    }
+    return values, len(about) + len(words) + ROW
 
 
 def _name(session_id: str) -> str:

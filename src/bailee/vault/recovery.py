@@ -1,15 +1,15 @@
 """What an earlier process left in the spool, and what it may have ended at.
 
 A process that is killed, or that the machine ends for want of memory, leaves frames that are not in
-the index. The sealer takes them up behind a start that is ready already, file by file, oldest
-first; it asks here what is in a file, and how warily to go.
+the index. The sealer takes them up behind a start that is ready already: it asks here what is in
+each file, oldest first, and how warily to go; then they have their owners' turns (`turns`).
 
 Rules kept here:
 
-* Files are taken up in order, and frames within them. Before, owners had their turns, each in its
-  own order: so the frame at which a process ended is among the first few that are left of its
-  owner's, in one of the spool's two lanes. Each of those is tried alone, and is on disk as being
-  tried (`RecoveryAttempt`) while it is interpreted.
+* Files are read in order, and frames within them. Owners have their turns, each in its own order,
+  as they had before: so the frame at which a process ended is among the first few that are left of
+  its owner's, in one of the spool's two lanes. Each of those is tried alone, and is on disk as
+  being tried (`RecoveryAttempt`) while it is interpreted.
 * A frame that a process ended at while it was tried alone is sealed as the bytes that came, and
   reported. If that ends the process too, its bytes are put aside. Neither is tried again. A process
   also ends for reasons of its own, as when somebody kills it: a frame that is too small to have

@@ -14,14 +14,16 @@ Rules kept here:
 * After a batch it pauses for as long as its own thread worked, so that it takes half of a processor
   and leaves the rest to the event loop. It does not pause while somebody waits for it; and, but for
   large exchanges, while much is queued.
-* What an earlier process left comes first, more warily (`recovery`).
+* What an earlier process left is read first, and has its owners' turns like all else; it is gone at
+  more warily (`recovery`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import takewhile
 from typing import Final
 
 from sqlalchemy import Engine
@@ -39,7 +41,7 @@ from bailee.vault.batch import Batch, BatchItem, OvertakenError
 from bailee.vault.conversations import Conversations
 from bailee.vault.progress import Progress
 from bailee.vault.recovery import Left, Recovery, RecoveryStep
-from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue
+from bailee.vault.sealing_queue import Queued, SealingQueue
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
@@ -79,12 +81,12 @@ class Sealer:
         deleted_by: Callable[[], str],
         stored: Stored,
         damages: Damages,
-        filed: Callable[[Iterable[str]], None] = lambda _: None,
+        filed: Callable[[Mapping[str, str]], None] = lambda _: None,
         room: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
-        """`filed` is told which sessions went on, once that is committed."""
+        """`filed` is told which sessions went on, and whose each is, once that is committed."""
         self._engine = engine
         self._keyring = keyring
         self._segments = segments
@@ -105,6 +107,7 @@ class Sealer:
         self._retry_seconds = retry_seconds
         # The sealer's thread's alone.
         self._in_doubt = False  # whether the last batch may have been committed after all
+        self._wary: set[tuple[str, int]] = set()  # what was left and is to be tried alone
         self.queue = SealingQueue(most_held)
         self.thread = Lasting("sealer", self._run)
         self.thread.start()
@@ -151,7 +154,7 @@ class Sealer:
                 self.queue.failed(error, self._retry_seconds)
                 continue
             if self.queue.stopping:
-                return  # perhaps in the middle of what was left
+                return
             self._in_doubt = False
             self.queue.done()
             if self.queue.is_short or any(
@@ -163,32 +166,40 @@ class Sealer:
         frames = [item for item in batch if isinstance(item, Kept)]
         if self._in_doubt:
             frames = self._unsealed(frames)
-        if frames and (rest := self._seal_group(frames)):
+        if frames and (rest := self._seal_in_order(frames)):
             self.queue.put_back(rest)
         for item in batch:
             if isinstance(item, Left):
-                self._work_left(item.file)
+                self._open(item)
             elif isinstance(item, str):
                 self._release(item)
 
-    def _work_left(self, file: str) -> None:
-        """Seal what an earlier process left in a file, the first few frames warily."""
+    def _open(self, left: Left) -> None:
+        """Queue what an earlier process left in a file, of each owner and lane the first few to be
+        tried alone.
+        """
         self._mend_positions()
-        group: list[Kept] = []
-        size = 0
-        for kept in self._recovery.frames(file, self.sealed(file)):
-            if self.queue.stopping:
-                return
-            if self._recovery.wary(kept):
-                self._seal_warily(kept)
+        frames = list(self._recovery.frames(left.file, self.sealed(left.file)))
+        self._wary |= {kept.place for kept in frames if self._recovery.wary(kept)}
+        self.queue.opened(left, frames)
+
+    def _seal_in_order(self, frames: list[Kept]) -> list[Kept]:
+        """Seal frames, those that are to be tried alone by themselves; gives the rest when that
+        takes long.
+        """
+        began = time.monotonic()
+        at = 0
+        while at < len(frames) and not (self._wary and time.monotonic() - began > LONG):
+            if frames[at].place in self._wary:
+                self._seal_warily(frames[at])
+                at += 1
                 continue
-            group.append(kept)
-            size += kept.length
-            if len(group) >= BATCH or size >= BATCH_BYTES:
-                self._seal_all(group)
-                group, size = [], 0
-        self._seal_all(group)
-        self._release(file)
+            group = list(takewhile(lambda kept: kept.place not in self._wary, frames[at:]))
+            rest = self._seal_group(group)
+            at += len(group) - len(rest)
+            if rest:
+                break
+        return frames[at:]
 
     def _seal_warily(self, kept: Kept) -> None:
         attempts = self._recovery.attempts
@@ -196,6 +207,7 @@ class Sealer:
         if step is RecoveryStep.ASIDE:
             self._put_aside(kept, "ended_the_process")
             attempts.end()
+            self._wary.discard(kept.place)
             return
         if step is RecoveryStep.RAW:
             self._recovery.kept_as_bytes(kept)
@@ -204,10 +216,7 @@ class Sealer:
             self._seal_group([kept], How.WHOLE if step is RecoveryStep.WHOLE else How.ENDED)
         finally:
             attempts.end()
-
-    def _seal_all(self, frames: list[Kept]) -> None:
-        while frames:
-            frames = self._seal_group(frames)
+        self._wary.discard(kept.place)
 
     def _seal_group(self, frames: list[Kept], how: How = How.WHOLE) -> list[Kept]:
         """Seal frames, as many of them as do not take long together; gives the rest."""
@@ -295,11 +304,11 @@ class Sealer:
                 self._commit(batch, frames)
             except BaseException:
                 self._segments.doubt()
-                self._bench.forget(batch.session_ids)
+                self._bench.forget(batch.owners)
                 raise
             batch.committed()
         self.queue.took(zip(frames, batch.seconds, strict=True))
-        self._filed(batch.session_ids)
+        self._filed(batch.owners)
 
     def _commit(self, batch: Batch | None, frames: Sequence[Kept]) -> None:
         sequences: dict[str, list[int]] = {}

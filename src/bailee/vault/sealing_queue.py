@@ -6,7 +6,8 @@ owner or of everybody, and only so long.
 
 Rules kept here:
 
-* What an earlier process left comes first.
+* What an earlier process left is read before anything is sealed: then it is known whose it is, and
+  it has its owner's turns, before what they have said since.
 * A file goes when all of it is sealed, so one exchange that waits keeps what others had in the same
   file on the disk. When that is much (`most_spent`), it is the oldest one's turn.
 * What was taken is the next batch again until it is done: after a failure it is known what may have
@@ -62,7 +63,8 @@ Mark: TypeAlias = "frozenset[int]"
 @dataclass(frozen=True, slots=True)
 class Unfiled:
     """What is durable and not in the index yet: so many exchanges; `earlier`: also what an earlier
-    process left, whose number and owners are not known before it is read.
+    process left, whose number and owners are not known before it is read. Of everybody's, that is
+    said until all of it is sealed.
     """
 
     exchanges: int
@@ -74,23 +76,25 @@ class Unfiled:
 
 @dataclass(slots=True)
 class _File:
-    """A file of this process. `waiting`: frames; `spent`: bytes of what is sealed, which lie there
-    until it goes; `owners`: whose frames it has, or had; `release`: the number of its release, once
-    nothing more is written to it.
+    """A file. `waiting`: frames; `spent`: bytes of what is sealed, which lie there until it goes;
+    `owners`: whose frames it has, or had; `release`: the number of its release, once nothing more
+    is written to it; `left`: an earlier process did.
     """
 
     waiting: int = 0
     spent: int = 0
     owners: set[str] = field(default_factory=set)
     release: int | None = None
+    left: bool = False
 
 
 class SealingQueue:
     """What waits to be sealed, in memory up to a limit and as places on disk beyond.
 
-    The sealer owns it. Its methods may be called from any thread; `batch`, `took`, `put_back`,
-    `done` and `failed` from the sealer's alone. What is queued has numbers: frames, files of an
-    earlier process, and releases. It reads no file and commits nothing.
+    The sealer owns it. Its methods may be called from any thread; `batch`, `opened`, `took`,
+    `put_back`, `done` and `failed` from the sealer's alone. What is queued has numbers: frames,
+    files of an earlier process, which are their releases, and releases. It reads no file and
+    commits nothing.
     """
 
     def __init__(self, most_held: int, most_spent: int = _MOST_SPENT) -> None:
@@ -107,11 +111,12 @@ class SealingQueue:
         self._added = 0
         self._progress = Progress()
         self._lefts = 0  # how many files of an earlier process there ever were
-        self._lefts_done = 0
+        self._lefts_read = 0
+        self._lefts_gone = 0
         self._held = 0
         self._spent = 0
         self._bytes = 0  # on disk, that wait
-        self._left_bytes = 0  # of these
+        self._left_bytes = 0  # of these, in files that are not read
         self._frames = 0  # likewise
         self._urgent = False
         self._ending = False
@@ -128,16 +133,19 @@ class SealingQueue:
         """Queue what became durable."""
         with self._change:
             for kept in group:
-                held = self._held + kept.length <= self._most_held
-                if held:
-                    self._held += kept.length
-                self._turns.put(self._number(), kept if held else replace(kept, exchange=None))
-                file = self._files.setdefault(kept.file, _File())
-                file.waiting += 1
-                file.owners.add(kept.owner)
-                self._bytes += kept.length
-                self._frames += 1
+                self._put(kept, self._files.setdefault(kept.file, _File()))
             self._change.notify_all()
+
+    def _put(self, kept: Kept, file: _File) -> None:
+        held = self._held + kept.length <= self._most_held
+        if held:
+            self._held += kept.length
+        frame = kept if held else replace(kept, exchange=None)
+        self._turns.put(self._number(), frame, left=file.left)
+        file.waiting += 1
+        file.owners.add(kept.owner)
+        self._bytes += kept.length
+        self._frames += 1
 
     def put_left(self, file: Left) -> None:
         """Queue a file of an earlier process."""
@@ -179,13 +187,18 @@ class SealingQueue:
         owned = self._turns.owned
         one = owned.get(owner)
         size, count = (0, 0) if one is None else (one.bytes, one.count)
-        return Unsealed(size, self._bytes, count, self._frames, len(owned), self._left_bytes)
+        seconds = 0.0 if one is None else one.ahead / SECOND
+        return Unsealed(
+            size, self._bytes, count, self._frames, len(owned), self._left_bytes, seconds
+        )
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What waits, of an owner or in all."""
         with self._change:
-            count = self._frames if owner is None else self.unsealed(owner).own_exchanges
-            return Unfiled(count, self._lefts > self._lefts_done)
+            if owner is None:
+                return Unfiled(self._frames, self._lefts > self._lefts_gone)
+            count = self.unsealed(owner).own_exchanges
+            return Unfiled(count, self._lefts > self._lefts_read)
 
     def mark(self, owner: str | None = None) -> Mark:
         """What has to be done before all copies are gone that there are now of an owner, or of
@@ -206,8 +219,8 @@ class SealingQueue:
         self, seconds: float | None = None, owner: str | None = None, *, most: int | None = None
     ) -> bool:
         """Wait until all that was queued before is in the index, at most `seconds`; whether it is.
-        With `owner`, that owner's exchanges alone, and what an earlier process left. Not at all
-        where more than `most` come before that: it would be in vain.
+        With `owner`, that owner's exchanges alone, once it is known what an earlier process left of
+        theirs. Not at all where more than `most` come before that: it would be in vain.
 
         Raises:
             StorageError: a store fails; what is queued stays queued. Or the vault is being closed;
@@ -219,17 +232,22 @@ class SealingQueue:
                 return self._wait(
                     lambda: self._progress.next >= end, self._progress.missing(end), seconds, most
                 )
-            lefts, one = self._lefts, self._turns.owned.get(owner)
-            wanted = 0 if one is None else one.added
-
-            def reached() -> bool:
-                own = one is None or one.done >= wanted
-                return own and self._lefts_done >= lefts
-
-            before = lefts - self._lefts_done + self._turns.before(owner)
+            lefts = self._lefts
+            unread = lefts - self._lefts_read
+            until = None if seconds is None else time.monotonic() + seconds
             self._asking_for_one += 1
             try:
-                return self._wait(reached, before, seconds, most)
+                if not self._wait(lambda: self._lefts_read >= lefts, unread, seconds, most):
+                    return False
+                one = self._turns.owned.get(owner)
+                wanted = 0 if one is None else one.added
+                left = None if until is None else until - time.monotonic()
+                return self._wait(
+                    lambda: one is None or one.done >= wanted,
+                    self._turns.before(owner),
+                    left,
+                    most,
+                )
             finally:
                 self._asking_for_one -= 1
 
@@ -315,6 +333,22 @@ class SealingQueue:
             self._taken = self._taken or self._next()
             return [item for _, item in self._taken]
 
+    def opened(self, left: Left, frames: Iterable[Kept]) -> None:
+        """What was taken is a file of an earlier process, and these are the frames of it that are
+        not sealed, in their order: they wait for their owners' turns, and it goes after the last.
+        """
+        with self._change:
+            taken, self._taken = self._taken, []
+            (release,) = (number for number, item in taken if item is left)
+            file = self._files[left.file] = _File(release=release, left=True)
+            for kept in frames:
+                self._put(kept, file)
+            self._bytes -= left.size
+            self._left_bytes -= left.size
+            self._lefts_read += 1
+            self._release_if_sealed(left.file, file)
+            self._change.notify_all()
+
     def took(self, frames: Iterable[tuple[Kept, float]]) -> None:
         """Frames of the last batch took so many seconds of a processor. Told once before `done`."""
         with self._change:
@@ -325,12 +359,12 @@ class SealingQueue:
         """Frames of the last batch that were not begun, since it took long enough: they wait for
         their turn again.
         """
-        back = {(kept.file, kept.sequence) for kept in frames}
+        back = {kept.place for kept in frames}
         with self._change:
             taken, self._taken = self._taken, []
             again: list[tuple[int, Kept]] = []
             for number, item in taken:
-                if isinstance(item, Kept) and (item.file, item.sequence) in back:
+                if isinstance(item, Kept) and item.place in back:
                     again.append((number, item))
                 else:
                     self._taken.append((number, item))
@@ -340,14 +374,12 @@ class SealingQueue:
         """The last batch is in the index, or gone."""
         with self._change:
             for _, item in self._taken:
-                if isinstance(item, Left):
-                    self._lefts_done += 1
-                    self._bytes -= item.size
-                    self._left_bytes -= item.size
-                elif isinstance(item, Kept):
+                if isinstance(item, Kept):
                     self._done(item)
-                else:
-                    self._spent -= self._files.pop(item).spent
+                elif isinstance(item, str):
+                    gone = self._files.pop(item)
+                    self._spent -= gone.spent
+                    self._lefts_gone += gone.left
             self._progress = self._progress.plus(number for number, _ in self._taken)
             self._taken = []
             self._moved = time.monotonic()

@@ -148,8 +148,8 @@ class Spool:
         self._failure: StorageError | None = None
         self._probed = 0.0
         self._stopped = False
-        self._thread = Lasting("spool of large exchanges" if large else "spool", self._run)
-        self._thread.start()
+        self._worker = Lasting("spool of large exchanges" if large else "spool", self._run)
+        self._worker.start()
 
     # -- the port, on the event loop's thread ----------------------------------------------------
 
@@ -247,25 +247,25 @@ class Spool:
 
     def threads(self) -> list[Lasting]:
         """Its threads, one for each lane, for whoever watches."""
-        return [self._thread] if self._large is None else [self._thread, *self._large.threads()]
+        return [self._worker] if self._large is None else [self._worker, *self._large.threads()]
 
     def close(self) -> None:
         """Write what waits, close the file, stop."""
         if not self._stopped:
-            self._thread.revive()
+            self._worker.revive()
             self._ask(_Order(roll=True, stop=True))
-            self._thread.join()
+            self._worker.join()
             self._stopped = True
         if self._large is not None:
             self._large.close()
 
     def _ask(self, order: _Order) -> None:
-        if not self._thread.is_alive():
+        if not self._worker.is_alive():
             return
         self._hand_over()
         self._queue.put(order)
         while not order.obeyed.wait(0.5):
-            if not self._thread.is_alive():
+            if not self._worker.is_alive():
                 return
 
     # -- the spool's thread ----------------------------------------------------------------------

@@ -57,6 +57,11 @@ class Kept:
     owner: str
     exchange: CapturedExchange | None
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its file, and its number in it."""
+        return self.file, self.sequence
+
 
 def subject_of(file: str) -> str:
     """The keyring subject of a spool file."""

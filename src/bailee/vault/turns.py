@@ -6,9 +6,11 @@ processor that it took, where that was more. The owner with the least goes next.
 
 Rules kept here:
 
-* An owner's own are taken in the order in which they came.
+* An owner's own are taken in the order in which they came, what an earlier process left of them
+  before what has come since.
 * What a frame takes is known when it is done: two kilobytes can be a million values. Until then it
-  counts as what its owner's took lately, and what it really took is charged then.
+  counts as what its owner's took lately, and what it really took is charged then. Of the latest
+  whose took long that is remembered when nothing of theirs waits.
 * Who comes new begins at the present least; who comes again does, too, but not before what they
   had has been paid for. So nothing is saved up by being silent, and nothing won by coming in bits.
 * While somebody waits, no other has more taken than them by more than one frame of each, but for
@@ -19,7 +21,7 @@ Rows: G1.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -35,6 +37,9 @@ FRAME: Final = 16 << 10
 SECOND: Final = 16 << 20
 """What a second of a processor costs: a small frame takes about a millisecond."""
 
+_LONG: Final = 16 * FRAME  # what takes more is remembered
+_REMEMBERED: Final = 1_000  # owners of such
+
 Numbered: TypeAlias = "tuple[int, Kept]"
 
 
@@ -43,19 +48,17 @@ def cost(kept: Kept) -> int:
     return kept.length + FRAME
 
 
-def _place(kept: Kept) -> tuple[str, int]:
-    return kept.file, kept.sequence
-
-
 @dataclass(slots=True, eq=False)
 class Owned:
-    """What waits of an owner. `count`, `bytes`: with what is taken and not done; `waiting`: not
-    taken, `cost` of that. `added`, `done`: how many ever, since the owner came; who waits for
-    their own may hold on to this beyond the last. `lately`: what a frame of theirs cost.
+    """What waits of an owner. `count`, `bytes`: with what is taken and not done; `left`, `waiting`:
+    what of it is not taken, of an earlier process and of this one; `cost` of both. `added`, `done`:
+    how many ever, since the owner came; who waits for their own may hold on to this beyond the
+    last. `lately`: what a frame of theirs cost.
     """
 
     owner: str
     virtual: int
+    left: deque[Numbered] = field(default_factory=deque)
     waiting: deque[Numbered] = field(default_factory=deque)
     cost: int = 0
     bytes: int = 0
@@ -70,9 +73,19 @@ class Owned:
         return self.added - self.done
 
     @property
+    def untaken(self) -> int:
+        """How many are not taken."""
+        return len(self.left) + len(self.waiting)
+
+    @property
+    def next(self) -> deque[Numbered]:
+        """Where the first that is not taken is the first."""
+        return self.left or self.waiting
+
+    @property
     def ahead(self) -> int:
         """What all that is not taken costs, as far as is known."""
-        return max(self.cost, self.lately * len(self.waiting))
+        return max(self.cost, self.lately * self.untaken)
 
     def expected(self, kept: Kept) -> int:
         """What a frame costs, as far as is known before."""
@@ -92,17 +105,19 @@ class SealingTurns:
         self._charged: dict[tuple[str, int], int] = {}  # for each frame that is taken
         self._paid: dict[str, int] = {}  # of who has nothing here, up to when that is paid for
         self._paying: list[tuple[int, str]] = []  # the same, by time
+        self._long: OrderedDict[str, int] = OrderedDict()  # what theirs cost, of who has nothing
 
-    def put(self, number: int, kept: Kept) -> None:
-        """A frame has come; `number` only grows."""
+    def put(self, number: int, kept: Kept, *, left: bool = False) -> None:
+        """A frame has come; `number` only grows. `left`: an earlier process left it."""
         one = self.owned.get(kept.owner)
         if one is None:
             one = self.owned[kept.owner] = Owned(kept.owner, self._paid.pop(kept.owner, 0))
+            one.lately = self._long.pop(kept.owner, 0)
         one.added += 1
         one.bytes += kept.length
         one.cost += cost(kept)
-        one.waiting.append((number, kept))
-        if len(one.waiting) == 1:
+        (one.left if left else one.waiting).append((number, kept))
+        if one.untaken == 1:
             one.virtual = max(one.virtual, self._now)
             self._enter(one)
 
@@ -117,15 +132,15 @@ class SealingTurns:
 
     def take_oldest(self) -> Callable[[], Numbered | None]:
         """What takes the frames of the owner whose first one has waited longest, one by one."""
-        some = [one for one in self.owned.values() if one.waiting]
+        some = [one for one in self.owned.values() if one.untaken]
         if not some:
             return lambda: None
-        oldest = min(some, key=lambda one: one.waiting[0][0])
-        return lambda: self._take_of(oldest) if oldest.waiting else None
+        oldest = min(some, key=lambda one: one.next[0][0])
+        return lambda: self._take_of(oldest) if oldest.untaken else None
 
     def done(self, kept: Kept) -> None:
         """A frame that was taken is done; those of an owner are, in the order they were taken."""
-        self._charged.pop(_place(kept), None)
+        self._charged.pop(kept.place, None)
         one = self.owned[kept.owner]
         one.done += 1
         one.bytes -= kept.length
@@ -134,6 +149,10 @@ class SealingTurns:
             if one.virtual > self._now:
                 self._paid[one.owner] = one.virtual
                 heappush(self._paying, (one.virtual, one.owner))
+            if one.lately > _LONG:
+                self._long[one.owner] = one.lately
+                if len(self._long) > _REMEMBERED:
+                    self._long.popitem(last=False)
         self._forget_paid()
 
     def took(self, kept: Kept, seconds: float) -> None:
@@ -144,46 +163,46 @@ class SealingTurns:
         if one is None:
             return
         real = max(cost(kept), round(seconds * SECOND))
-        more = real - self._charged.get(_place(kept), real)
+        more = real - self._charged.get(kept.place, real)
         one.virtual += more
         one.lately += (real - one.lately) // 4
-        if more and one.waiting:
+        if more and one.untaken:
             self._enter(one)
 
     def beyond(self, kept: Kept) -> int:
         """What a frame that is taken was charged beyond its bytes, as one that takes long."""
-        return self._charged[_place(kept)] - cost(kept)
+        return self._charged[kept.place] - cost(kept)
 
     def put_back(self, taken: Sequence[Numbered]) -> None:
         """Frames that were taken, and were not begun: they come first again of whose they are."""
         for number, kept in reversed(taken):
             one = self.owned[kept.owner]
-            one.virtual -= self._charged.pop(_place(kept))
+            one.virtual -= self._charged.pop(kept.place)
             one.cost += cost(kept)
-            one.waiting.appendleft((number, kept))
+            one.left.appendleft((number, kept))  # before all: it was
             self._enter(one)
             self._now = min(self._now, one.virtual)
 
     def before(self, owner: str) -> int:
         """About how many frames are taken until all that now waits of an owner is, theirs too."""
         mine = self.owned.get(owner)
-        if mine is None or not mine.waiting:
+        if mine is None or not mine.untaken:
             return 0
         end = mine.virtual + mine.ahead
         found = 0
         for one in self.owned.values():
-            some = len(one.waiting)
+            some = one.untaken
             if one is not mine and some and one.virtual < end:
                 some = min(some, ceil((end - one.virtual) * some / one.ahead))
                 found += some
-        return found + len(mine.waiting)
+        return found + mine.untaken
 
     def _take_of(self, one: Owned) -> Numbered:
-        number, kept = one.waiting.popleft()
-        self._charged[_place(kept)] = charged = one.expected(kept)
+        number, kept = one.next.popleft()
+        self._charged[kept.place] = charged = one.expected(kept)
         one.virtual += charged
         one.cost -= cost(kept)
-        if one.waiting:
+        if one.untaken:
             self._enter(one)
         else:
             one.entry = -1

@@ -195,7 +195,7 @@ def test_a_lane_of_the_spool_that_a_defect_has_ended_begins_anew(
     assert lane is not None
     inner, lane._writer.roll = lane._writer.roll, failing_otherwise  # type: ignore[method-assign]
     spool.roll()
-    until(lambda: lane._thread.ended)
+    until(lambda: lane._worker.ended)
     assert ("not_recording",) == watched.watch.health().reasons
     lane._writer.roll = inner  # type: ignore[method-assign]
     watched.watch.look()

@@ -352,6 +352,27 @@ def test_who_outruns_the_sealer_is_refused(serve: Any, post: Callable[..., bytes
 
 
 @pytest.mark.row("G1")
+def test_who_makes_sealing_long_is_refused(serve: Any, post: Callable[..., bytes]) -> None:
+    """A few exchanges that take long count by that; the answer says that nobody but the server has
+    anything to do, and nobody else waits.
+    """
+    recording = MemoryRecording()
+    with ScriptedUpstream([TURN] * 3) as upstream:
+        serving = serve(upstream, recording=recording, limits=GatewayLimits(sealing_per_account=90))
+        assert 200 == serving.connect().send(post()).answer().status
+        owner = recording.exchanges[0].owner
+        recording.unsealed_seconds[owner] = 90.5
+        refused = serving.connect().send(post()).answer()
+        assert (429, "2") == (refused.status, refused.field("retry-after"))
+        said = refused.body.decode()
+        assert "takes over 90 s to be filed" in said
+        assert "the server files it by itself" in said
+        assert 200 == serving.connect().send(post(key="bl_else")).answer().status
+        recording.unsealed_seconds[owner] = 89.5
+        assert 200 == serving.connect().send(post()).answer().status
+
+
+@pytest.mark.row("G1")
 def test_when_all_is_full_who_floods_is_refused(serve: Any, post: Callable[..., bytes]) -> None:
     """Who has more waiting than an equal part of what all may have; whoever has no more goes on."""
     recording = MemoryRecording()

@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.items.words import asked_words
 from bailee.keeping.keeper import Owner
 from bailee.vault.record import subject_of
@@ -267,3 +268,40 @@ def test_what_is_asked_for_is_no_pattern() -> None:
     """Escapes and expressions are the words in them, or nothing."""
     assert ("drop", "table") == asked_words("%'; DROP TABLE --")
     assert () == asked_words("[(.*+?\\")
+
+
+def test_what_is_made_in_the_background_is_written_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many sessions, whoever's: each transaction is a sync, which who is answered waits behind.
+    One that fails loses none of them, and what has a defect of its own costs the others nothing.
+    """
+    for number in range(12):
+        bench.keep(bench.exchange([user(f"gannet {number}")], session=f"{number}", owner="ada"))
+        bench.keep(bench.exchange([user(f"gannet {number}")], session=f"b{number}", owner="bob"))
+    bench.reopen()
+    with bench.engine.begin() as connection:
+        damaged = session_ids(bench)[3]
+        connection.execute(
+            text("UPDATE exchanges SET length = 1 WHERE session IN"
+                 " (SELECT number FROM sessions WHERE id = :id)"),
+            {"id": damaged},
+        )  # fmt: skip
+    indexing, written = bench.vault.indexing, []
+    write = indexing._write
+
+    def failing_once(some: Any, now: Any) -> None:
+        written.append(len(some))
+        if len(written) == 1:
+            raise StorageError("the disk is full")
+        write(some, now)
+
+    monkeypatch.setattr(indexing, "_write", failing_once)
+    monkeypatch.setattr("bailee.vault.indexing._MOMENT", 60.0)
+    monkeypatch.setattr("bailee.vault.word_turns.QUIET", 0.0)
+    with pytest.raises(StorageError):
+        while indexing.work(bench.clock()):
+            pass
+    while indexing.work(bench.clock()):
+        pass
+    assert ([23, 23], [damaged]) == (written, indexing.behind(session_ids(bench)))

@@ -213,6 +213,14 @@ def test_what_comes_in_is_bounded_by_what_is_sealed() -> None:
 
 
 @pytest.mark.row("G1")
+def test_what_comes_in_is_bounded_by_the_time_that_it_takes_to_seal() -> None:
+    """However few and small they are: who has some that take long gets nothing new in."""
+    of = Shares(ShareLimits(8, 10_000, 100_000, sealing=60))
+    assert of.spools(Unsealed(0, 0, 9, 9, own_seconds=60.0)) is None
+    assert Over("account", "sealing", 60) == of.spools(Unsealed(0, 0, 9, 9, own_seconds=60.1))
+
+
+@pytest.mark.row("G1")
 def test_who_has_no_more_than_an_equal_part_is_never_refused() -> None:
     """However much all together have waiting: of what may wait, divided by those who wait."""
     of = Shares(

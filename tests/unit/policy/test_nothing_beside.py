@@ -42,6 +42,7 @@ HOW_MUCH: Final = _names(
     gateway.connections gateway.connections_per_address gateway.requests_per_account
     gateway.memory_per_account_mb gateway.spool_per_account_mb gateway.spool_mb
     gateway.unsealed_per_account gateway.unsealed gateway.free_mb gateway.max_request_mb
+    gateway.sealing_seconds_per_account
     gateway.max_upload_mb telemetry.rate_per_account_kb telemetry.metrics_per_account
     telemetry.errors_per_account feedback.rate_per_account_kb feedback.reports_per_account
     keys.per_person keys.per_account keys.in_all cloud.capacity cloud.warm cloud.waiting

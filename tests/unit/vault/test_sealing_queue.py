@@ -15,6 +15,7 @@ from bailee.vault.sealing_queue import (
     Unfiled,
 )
 from bailee.vault.spool_writing import Kept
+from bailee.vault.turns import FRAME, SECOND
 
 pytestmark = pytest.mark.row("G1")
 
@@ -39,6 +40,19 @@ class Spooling:
         self.queue.release(f"f{self.file}")
         self.file += 1
         self.sequence = 0
+
+    def open(self, *owners: str) -> None:
+        """Take a file of an earlier process, and find frames of these in it."""
+        (left,) = self.batch()
+        assert isinstance(left, Left)
+        frames = [Kept(left.file, n, 0, 100, owner, None) for n, owner in enumerate(owners)]
+        self.queue.opened(left, frames)
+        self.queue.done()
+
+    @staticmethod
+    def seconds(count: int) -> float:
+        """What so many frames take that nothing more is known of."""
+        return count * (100 + FRAME) / SECOND
 
     def batch(self) -> list[Queued]:
         """What the sealer is given, at once."""
@@ -184,20 +198,74 @@ def test_copies_are_gone_when_the_files_are_that_have_them(spool: Spooling) -> N
     assert spool.queue.passed(spool.queue.mark())
 
 
-def test_what_an_earlier_process_left_comes_first(spool: Spooling) -> None:
-    """And is waited for by everybody: whose it is, is not known before it is read."""
+def test_what_an_earlier_process_left_is_read_first(spool: Spooling) -> None:
+    """And waited for by everybody until then: whose it is, is not known before. Whose it is not,
+    has theirs from then on, and its files go when all of them is sealed.
+    """
     spool.write("ada")
     spool.queue.put_left(Left("l0", 5000))
     spool.queue.put_left(Left("l1", 50))
+    spool.open()
     mark = spool.queue.mark("ada")
-    assert ["Left(file='l0', size=5000)"] == spool.seal()
-    spool.batch()
-    assert mark >= spool.queue.mark("ada") != frozenset()
     assert not spool.queue.wait(0, "cy")
-    assert (0, True) == (spool.queue.unfiled("cy").exchanges, spool.queue.unfiled("cy").earlier)
+    assert Unfiled(0, earlier=True) == spool.queue.unfiled("cy")
+    assert 50 == spool.queue.unsealed("cy").left
+    spool.open("bob", "ada", "bob")
+    assert spool.queue.wait(0, "cy")
+    assert Unfiled(0, earlier=False) == spool.queue.unfiled("cy")
+    assert Unfiled(2, earlier=False) == spool.queue.unfiled("ada")
+    assert Unfiled(4, earlier=True) == spool.queue.unfiled()
+    assert Unsealed(200, 400, 2, 4, 2, own_seconds=spool.seconds(2)) == spool.queue.unsealed("ada")
+    assert ["l0", "ada bob ada bob", "l1"] == spool.seal(3)
+    assert spool.queue.passed(mark)
+    assert Unfiled(0, earlier=False) == spool.queue.unfiled()
+
+
+def test_what_was_left_comes_before_what_its_owner_says_since(spool: Spooling) -> None:
+    """In order, and others' turns are theirs: who left much delays nobody."""
+    spool.queue.put_left(Left("l0", 5000))
+    spool.queue.put_left(Left("l1", 5000))
+    spool.write("bob", 3)
+    spool.write("ada", 2)
+    spool.open(*["bob"] * 40)
+    spool.open(*["bob"] * 40)
+    taken = [item for item in spool.batch() if isinstance(item, Kept)]
+    assert [1, 3] == [at for at, item in enumerate(taken) if item.owner == "ada"]
+    while spool.queue.done() or spool.queue.unfiled().exchanges:
+        taken += [item for item in spool.batch() if isinstance(item, Kept)]
+    bobs = [item.place for item in taken if item.owner == "bob"]
+    left = [(file, number) for file in ("l0", "l1") for number in range(40)]
+    assert [*left, *[("f0", number) for number in range(3)]] == bobs
+
+
+def test_who_waits_for_all_waits_for_all_of_what_was_left(spool: Spooling) -> None:
+    """Not only until it is read."""
+    spool.queue.put_left(Left("l0", 5000))
+    spool.open("bob")
+    assert not spool.queue.wait(0)
+    assert ["bob"] == spool.seal()
+    assert not spool.queue.wait(0)
+    assert (["l0"], True) == (spool.seal(), spool.queue.wait(0))
+
+
+def test_what_waits_is_reckoned_by_what_it_takes(spool: Spooling) -> None:
+    """What an owner's took lately, times how many wait; at the least their bytes. It is remembered
+    of who has nothing here.
+    """
+    spool.write("eve", 101)
+    assert spool.seconds(101) == spool.queue.unsealed("eve").own_seconds
+    first = [item for item in spool.batch() if isinstance(item, Kept)]
+    spool.queue.put_back(first[1:])
+    spool.queue.took([(first[0], 4.0)])
     spool.queue.done()
-    assert (True, True) == (spool.queue.wait(0, "cy"), spool.queue.passed(mark))
-    assert (False, ["ada"]) == (spool.queue.wait(0, "ada"), spool.seal())
+    assert 90 <= spool.queue.unsealed("eve").own_seconds <= 110, "a quarter of it, for each"
+    while spool.queue.unfiled():
+        spool.seal()
+    assert 0.0 == spool.queue.unsealed("eve").own_seconds
+    spool.write("eve", 2)
+    assert 1.8 <= spool.queue.unsealed("eve").own_seconds <= 2.2
+    spool.write("ada")
+    assert spool.seconds(1) == spool.queue.unsealed("ada").own_seconds
 
 
 def test_what_is_sealed_does_not_fill_the_disk() -> None:
