@@ -17,6 +17,7 @@ import pytest
 from joserfc import jwt
 
 from bailee.testing.upstream import ScriptedUpstream
+from support.browsers.browsing import Visitor
 from support.clients import processes
 from support.clients.claude_code import Claude, ElseWhere
 from support.clients.programs import SIGN_UP, Bailee, clean_environment, message
@@ -161,6 +162,7 @@ def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
     (file,) = tmp_path.rglob("sign-in.json")
     held = json.loads(file.read_text())
     file.write_text(json.dumps({**held, "expires_at": time.time() + 60}))
+    terms = Visitor(held["console"], x_api_key=token).get("/api/v1/key")
     another = bailee("token").stdout.strip()
     renewed = json.loads(file.read_text())
     worked = bailee("code", "-p", "hello")
@@ -172,6 +174,7 @@ def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
     assert f"signed in at {office.gateway} as ida@orchard.example" in said
     assert "are recorded" in shown
     assert 0 == worked.returncode, worked.stderr
+    assert (200, True) == (terms.status, '"plan":"team"' in terms.text.replace(" ", ""))
     assert "apiKeyHelper" in launched.stdout
     assert token[:14] == another[:14]
     assert renewed["expires_at"] > time.time() + 1800  # within one second the token is the same
