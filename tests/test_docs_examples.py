@@ -1,19 +1,15 @@
 """What the docs show is what happens: their examples are run and their output compared.
 
 A fenced block marked `console` holds commands (`$ bailee ...`) and what they print; `...` stands
-for anything. It runs in an empty home that the blocks of one page share. A block marked `python`
-runs too. One marked `sh` is shown only: it needs a server, a network or a real key.
+for anything. It runs in an empty home that the blocks of one page share. A block with a title,
+such as `toml title="rules.toml"`, is that file, and is there for the commands after it. A block
+marked `python` runs too. One marked `sh` is shown only: it needs a server, a network or a real key.
 """
 
 from __future__ import annotations
 
 import doctest
 import importlib
-import os
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +18,7 @@ from sybil.document import Document
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
-from support.clients import processes
+from support.pages import PageTerminal, TitledFiles, transcript, words_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,21 +30,6 @@ def has_examples(page: Path) -> bool:
     return any(f"```{language}\n" in page.read_text() for language in RUN)
 
 
-def transcript(block: str) -> Iterator[tuple[str, str]]:
-    """The commands of a console block, each with the output shown beneath it."""
-    command, shown = "", []
-    for line in block.splitlines():
-        if line.startswith("$ "):
-            if command:
-                yield command, "\n".join(shown)
-            command, shown = line[2:], []
-        elif command and command.endswith("\\"):
-            command = command[:-1] + line.removeprefix("> ")
-        else:
-            shown.append(line)
-    yield command, "\n".join(shown)
-
-
 def agree(shown: str, printed: str) -> bool:
     """Whether output is what was shown: blanks at line ends aside, `...` for anything."""
 
@@ -58,59 +39,21 @@ def agree(shown: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(tidy(shown), tidy(printed), doctest.ELLIPSIS)
 
 
-def words_of(command: str) -> list[str] | None:
-    """The words of a command that is `bailee` alone; None for one that a shell must read: with a
-    pipe, a redirection, a variable, another program.
-    """
-    if set(command) & set("|&;<>()$`\\*?[]#~\n"):
-        return None
-    words = shlex.split(command)
-    return words if words[:1] == ["bailee"] else None
-
-
-class Terminal:
+class _Page:
     """Runs commands as a person would, in a home of their own."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home
-        self._environment = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(home),
-            "BAILEE_HOME": str(home / "bailee"),
-            "LANG": "C.UTF-8",
-            "COLUMNS": "100",
-            "NO_COLOR": "1",
-        }
+        self._terminal = PageTerminal(
+            home, {"HOME": str(home), "BAILEE_HOME": str(home / "bailee")}
+        )
 
     def __call__(self, example: Example) -> str | None:
         """None when every command printed what is shown, else what it printed."""
         for command, shown in transcript(example.parsed):
-            printed = self._printed(command)
+            _, printed = self._terminal.run(command)
             if not agree(shown, printed):
                 return f"$ {command}\nshown:\n{shown}\n\nprinted:\n{printed}"
         return None
-
-    def _printed(self, command: str) -> str:
-        words = words_of(command)
-        if words is None:
-            ran = subprocess.run(
-                ["/bin/sh", "-c", command],
-                cwd=self._home,
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-            return ran.stdout
-        process = processes.start(
-            *words[1:], env=self._environment, folder=self._home, stderr=subprocess.STDOUT
-        )
-        try:
-            return process.communicate(timeout=120)[0]
-        finally:
-            process.kill()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +64,8 @@ def test_the_examples_of_a_page_do_what_they_show(page: Path, tmp_path: Path) ->
     """Every command and program on the page runs, and prints what the page says."""
     document = Document.parse(
         str(page),
-        CodeBlockParser("console", Terminal(tmp_path)),
+        TitledFiles(tmp_path),
+        CodeBlockParser("console", _Page(tmp_path)),
         CodeBlockParser("python", PythonEvaluator()),
     )
     for example in document.examples():

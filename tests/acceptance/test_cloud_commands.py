@@ -29,6 +29,7 @@ class Yard:
     upstream: ScriptedUpstream
     repository: str
     bare: Path
+    server: GitServer
 
     def start(self, task: str, *arguments: str) -> dict[str, Any]:
         """Start a session and watch it to its end; what is known of it then."""
@@ -36,6 +37,7 @@ class Yard:
             "cloud", "start", "--repo", self.repository, "--wait", "--json", task, *arguments
         )
         events = [json.loads(line) for line in done.stdout.splitlines()]
+        assert events, done.stderr
         assert "ended" == events[-1]["state"], done.stderr
         found: dict[str, Any] = self.bailee.json("cloud", "list")[0]
         return {**found, "events": events, "status": done.returncode}
@@ -64,7 +66,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
                 env={"WORD": server.password},
             )
             assert (0, "") == (added.returncode, added.stderr)
-            yield Yard(bailee, upstream, server.url("orchard.git"), bare)
+            yield Yard(bailee, upstream, server.url("orchard.git"), bare, server)
             bailee.stop()
         finally:
             bailee.close()
@@ -200,3 +202,70 @@ def test_without_a_server_what_is_kept_is_shown_and_nothing_is_started(tmp_path:
     assert (8, True) == (done.returncode, "hint: start `bailee up`" in done.stderr)
     runner = bailee.run("cloud", "runner", env={"BAILEE_CLOUD_IMAGES": str(tmp_path)})
     assert (8, True) == (runner.returncode, "build one: bailee cloud image build" in runner.stderr)
+
+
+OURS = """\
+format = "bailee-own-policy/1"
+on_recorder_failure = "refuse"
+
+[[network]]
+id = "own.no-pypi"
+deny = ["pypi.org", "*.pypi.org"]
+en = "Packages come from our mirror."
+"""
+NOTHING = """
+[[network]]
+id = "own.shut"
+at_most = "none"
+en = "Sessions have no network."
+
+[[retain]]
+id = "own.nothing"
+when = { data_class = ["transcript", "cloud_output", "cloud_diff"], zero_retention = false }
+then = "keep"
+for = "P0D"
+en = "Nothing is kept."
+"""
+
+
+@pytest.mark.row("C3", "C4", "P1", "R2")
+def test_what_an_organisation_demands_of_its_sessions(yard: Yard, tmp_path: Path) -> None:
+    """A host that its own document denies is refused by that clause, on record; more of the network
+    than it has is refused at the start; and where it keeps nothing, a session is of zero retention.
+    """
+    bailee = yard.bailee
+    made = bailee.json("organisation", "create", "Kept nowhere", "--plan", "team")
+    key = bailee.json("key", "create", "--organisation", made["organisation"], "--name", "ci")
+    by = ("--key", key["key"])
+    (tmp_path / "own.toml").write_text(OURS)
+    own = ("organisation", "policy")
+    hold = (made["organisation"], str(tmp_path / "own.toml"), "--reason", "works council", "--yes")
+    tried = bailee.run(*own, "diff", *hold[:2]).stdout
+    bailee.json(*own, "set", *hold)
+    git_server = yard.repository.split("/")[2]
+    bailee.run(
+        *("cloud", "git", "add", git_server, "--kind", "basic", "--user", yard.server.user),
+        *("--secret-env", "WORD", "--account", made["account"]),
+        env={"WORD": yard.server.password},
+    )
+    fetch = "import urllib.request as u; print(u.urlopen('http://a.pypi.org/').status)"
+    yard.upstream.then(ToolUse("Bash", {"command": f'python3 -c "{fetch}"'}), Text("Not there."))
+    first = yard.start("Look", *by)
+    met = bailee.json("cloud", "logs", first["session"], "--egress", *by)
+    (tmp_path / "own.toml").write_text(OURS + NOTHING)
+    bailee.json(*own, "set", *hold)
+    more = bailee.run(
+        *("cloud", "start", "--repo", yard.repository, "x", *by),
+        *("--network", "trusted"),
+    )
+    yard.upstream.then(Text("Nothing."))
+    second = yard.start("Look", *by)
+
+    assert "+ own.no-pypi (network): Packages come from our mirror." in tried
+    assert '+ on_recorder_failure = "refuse"' in tried
+    assert ("refused", "own.no-pypi") in {(one["outcome"], one["rule"]) for one in met}
+    assert (False, "trusted") == (first["zero_retention"], first["network"])
+    assert 3 == more.returncode
+    assert "at none at the most" in more.stderr
+    assert (True, "none") == (second["zero_retention"], second["network"])
+    assert [] == bailee.json("cloud", "logs", second["session"], *by)

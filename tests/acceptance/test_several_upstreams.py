@@ -65,7 +65,7 @@ class Place(NamedTuple):
             base_url=self.bailee.ready["gateway"], api_key=key, max_retries=0
         )
         raw = client.messages.with_raw_response.create(
-            model="claude-sonnet-4-5", max_tokens=9, messages=MESSAGES, **more
+            **{"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": MESSAGES, **more}
         )
         return str(raw.headers["x-bailee-upstream"])
 
@@ -238,6 +238,22 @@ def test_a_document_of_ones_own_chooses_by_program_and_name(place: Place) -> Non
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         assert "upstream" == answer.headers["x-bailee-upstream"]
+
+
+@pytest.mark.row("P1")
+def test_a_document_that_prefers_an_upstream_is_followed_at_once(place: Place) -> None:
+    """What goes to the first of the settings else goes there from the next request on."""
+    place.bailee.json("account", "residency", place.organisation, "--anywhere")
+    place.us.then(Text("from the States"))
+    before = place.ask(place.usual, model="gpt-5.5")
+    file = place.bailee.home.parent / "prefers.toml"
+    head = "\non_limits_unknown"
+    file.write_text(own_document().replace(head, f'\nprefers = ["europe"]{head}', 1))
+    activate = ("policy", "activate", str(file), "--reason", "the board's decision", "--yes")
+    assert 0 == place.bailee.run(*activate).returncode
+    place.europe.then(Text("from europe"))
+
+    assert ("upstream", "europe") == (before, place.ask(place.usual, model="gpt-5.5"))
 
 
 def test_a_further_upstream_needs_a_first(bailee: Bailee) -> None:

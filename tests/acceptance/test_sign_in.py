@@ -8,18 +8,10 @@ its own, and a proxy that refuses and notes everything that it would ask of anot
 from __future__ import annotations
 
 import json
-import re
-import socket
 import subprocess
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from joserfc import jwt
@@ -27,121 +19,14 @@ from joserfc import jwt
 from bailee.testing.upstream import ScriptedUpstream
 from support.browsers.browsing import Visitor
 from support.clients import processes
+from support.clients.claude_code import Claude, ElseWhere
 from support.clients.programs import SIGN_UP, Bailee, clean_environment, message
-from support.clients.terminal import Screen
 from support.servers.ci import OURS, Ci
-from support.servers.openid import SECRET, come_by, provider
+from support.servers.office import Office, confirm
+from support.servers.openid import SECRET, provider
 
 PASSWORD = "seven pear trees in a row"
-DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 ENGINEERS = ("ina", "ivo", "ida", "ian")
-
-
-@dataclass
-class Answered:
-    """What came back."""
-
-    status: int
-    body: Any
-    headers: dict[str, str]
-
-
-@dataclass
-class Office:
-    """A server, an organisation with its provider, and whom that has disabled (a file)."""
-
-    bailee: Bailee
-    upstream: ScriptedUpstream
-    organisation: str
-    disabled: Path
-    groups: Path
-
-    @property
-    def gateway(self) -> str:
-        """Its address."""
-        address: str = self.bailee.ready["gateway"]
-        return address
-
-    def ask(
-        self,
-        path: str,
-        form: dict[str, str] | None = None,
-        *,
-        bearer: str | None = None,
-        body: bytes | None = None,
-        **headers: str,
-    ) -> Answered:
-        """A request at the gateway's address."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        if bearer is not None:
-            named["authorization"] = f"Bearer {bearer}"
-        data = body if form is None else urlencode(form).encode()
-        request = urllib.request.Request(self.gateway + path, data, named)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return _answered(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answered(error)
-
-    def begin(self) -> dict[str, Any]:
-        """A device grant."""
-        found: dict[str, Any] = self.ask(
-            "/oauth/device_authorization", {"surface": "claude_code"}
-        ).body
-        return found
-
-    def token(self, **form: str) -> Answered:
-        """What the token endpoint says."""
-        return self.ask("/oauth/token", form)
-
-    def claim(self, device_code: str) -> Answered:
-        """Poll once."""
-        return self.token(grant_type=DEVICE, device_code=device_code)
-
-    def visitor(self) -> Visitor:
-        """A browser at the console."""
-        return Visitor(self.bailee.ready["console"])
-
-    def engineer(self, login: str, code: str) -> Visitor:
-        """Somebody who follows the link of their client and signs in through the provider."""
-        visitor = self.visitor()
-        visitor.get(f"/device?user_code={code}")
-        page = come_by(visitor, f"{login}@orchard.example", login)
-        assert code in page.text, page.text
-        return visitor
-
-    def confirmed(self, login: str, code: str) -> None:
-        """What an engineer does in the browser."""
-        done = confirm(self.engineer(login, code), code)
-        assert "The client is signed in" in done, done
-
-    def signed_in(self, login: str) -> dict[str, Any]:
-        """Tokens of an engineer, who went all the way."""
-        begun = self.begin()
-        self.confirmed(login, begun["user_code"])
-        found: dict[str, Any] = self.claim(begun["device_code"]).body
-        return found
-
-    def renew(self, refresh: str) -> Answered:
-        """New tokens."""
-        return self.token(grant_type="refresh_token", refresh_token=refresh)
-
-
-def confirm(visitor: Visitor, code: str, **more: str) -> str:
-    """Send the page's form."""
-    page = f"/device?user_code={code}"
-    return visitor.submit(page, "/device", {"user_code": code, "do": "approve", **more}).text
-
-
-def _answered(response: Any) -> Answered:
-    raw = response.read()
-    try:
-        body = json.loads(raw)
-    except ValueError:
-        body = raw
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answered(response.status, body, headers)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +52,10 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
                     "--domain", "orchard.example", "--issuer", issuer,
                     "--client-id", "bailee", "--secret-env", "ORCHARD_SECRET",
                 )  # fmt: skip
-                yield Office(bailee, upstream, made["organisation"], disabled, groups)
+                yield Office(
+                    *(bailee, upstream, made["organisation"], disabled, groups),
+                    "orchard.example",
+                )
         finally:
             bailee.close()
 
@@ -203,106 +91,6 @@ def test_an_engineer_signs_a_client_in_works_and_is_out_when_disabled(office: Of
     assert renewed.body["refresh_token"] != given.body["refresh_token"]
     assert (400, "invalid_grant") == (refused.status, refused.body["error"])
     assert 401 == after.status
-
-
-class ElseWhere:
-    """A proxy that refuses everything, and notes what it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                self.asked.append(connection.recv(4096).split(b"\r\n")[0].decode("latin-1"))
-                connection.sendall(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
-
-
-class Claude:
-    """The real client, told nothing but the address, in a home of its own."""
-
-    def __init__(self, program: Path, folder: Path, gateway: str, elsewhere: ElseWhere) -> None:
-        self._program = program
-        self.home = folder / "claude-home"
-        self.project = folder / "project"
-        (self.home / ".claude").mkdir(parents=True)
-        self.project.mkdir()
-        (self.home / ".claude" / "settings.json").write_text(
-            json.dumps({"forceLoginMethod": "gateway", "forceLoginGatewayUrl": gateway})
-        )
-        self._environment = clean_environment(
-            self.home,
-            SHELL="/bin/bash",
-            HTTPS_PROXY=elsewhere.url,
-            HTTP_PROXY=elsewhere.url,
-            NO_PROXY="127.0.0.1,localhost",
-            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
-        )
-
-    def sign_in(self, confirmed: Callable[[str], None]) -> str:
-        """Its first start, up to where it is signed in. `confirmed` is given the code, and does
-        what a person does in the browser. What was on the screen while it waited.
-        """
-        screen = Screen(
-            folder=self.project, environment=self._environment, binary=self._program, columns=120,
-            rows=50,
-        )  # fmt: skip
-        try:
-            screen.wait("Choose the text style")
-            screen.type("\r")
-            screen.wait("Enter to connect")
-            screen.type("\r")
-            self._yes(screen, "Trust gateway", "Yes, trust this gateway")
-            waiting = screen.wait(r"Notice from[^✶]*✶")
-            code = re.search(r"Code: +([A-Z]{4}-[A-Z]{4})", waiting)
-            assert code is not None, waiting
-            confirmed(code[1])
-            self._yes(screen, "Signed in to Cloud gateway as", "Yes, continue")
-            screen.wait("Connected to Cloud gateway")
-        finally:
-            screen.close()
-        return waiting
-
-    @staticmethod
-    def _yes(screen: Screen, question: str, answer: str) -> None:
-        screen.wait(question)
-        screen.type("\x1b[A")
-        screen.wait(f"❯ {answer}")
-        screen.type("\r")
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of it, to its end."""
-        return subprocess.run(
-            [str(self._program), *arguments],
-            cwd=self.project, env=self._environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    @property
-    def kept(self) -> dict[str, Any]:
-        """What it keeps of its sign-in."""
-        found: dict[str, Any] = json.loads(
-            (self.home / ".claude" / ".credentials.json").read_text()
-        )["enterpriseGateway"]
-        return found
-
-    def expires(self) -> None:
-        """Its token is nearly over, as an hour from now."""
-        path = self.home / ".claude" / ".credentials.json"
-        held = json.loads(path.read_text())
-        held["enterpriseGateway"]["expiresAt"] = int(time.time() * 1000) + 60_000
-        path.write_text(json.dumps(held))
 
 
 @pytest.mark.row("O1", "D3")
@@ -374,6 +162,7 @@ def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
     (file,) = tmp_path.rglob("sign-in.json")
     held = json.loads(file.read_text())
     file.write_text(json.dumps({**held, "expires_at": time.time() + 60}))
+    terms = Visitor(held["console"], x_api_key=token).get("/api/v1/key")
     another = bailee("token").stdout.strip()
     renewed = json.loads(file.read_text())
     worked = bailee("code", "-p", "hello")
@@ -385,6 +174,7 @@ def test_this_machines_own_sign_in(office: Office, tmp_path: Path) -> None:
     assert f"signed in at {office.gateway} as ida@orchard.example" in said
     assert "are recorded" in shown
     assert 0 == worked.returncode, worked.stderr
+    assert (200, True) == (terms.status, '"plan":"team"' in terms.text.replace(" ", ""))
     assert "apiKeyHelper" in launched.stdout
     assert token[:14] == another[:14]
     assert renewed["expires_at"] > time.time() + 1800  # within one second the token is the same

@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 
 from bailee.testing.upstream import ScriptedUpstream, Text
 from support.browsers.browsing import Visitor
@@ -166,6 +170,40 @@ def test_pages_show_a_person_theirs_and_the_operator_all(place: Place) -> None:
     assert "\u5404\u9879" not in everybody and "retain.usage-count" in everybody
     chinese = operator.get("/usage?by=model&lang=zh").text
     assert "\u7528\u91cf" in chinese and "claude-haiku-4-5" in chinese
+
+
+def test_what_was_used_is_told_as_opentelemetry_metrics(place: Place) -> None:
+    """As the protocol's own reader takes it: sums from the first moment on, by person and model,
+    and nothing of what was said.
+    """
+    rows = {(row["person"], row["model"]): row for row in counted(place, "person", "model")}
+    done = place.bailee.run("usage", "--by", "person", "--by", "model", "--otlp")
+    told = json_format.Parse(done.stdout, ExportMetricsServiceRequest())
+    (resource,) = told.resource_metrics
+    metrics = {one.name: one for one in resource.scope_metrics[0].metrics}
+    found = {
+        tuple(pair.value.string_value for pair in point.attributes): point
+        for point in metrics["bailee.usage.tokens"].sum.data_points
+    }
+    hers = rows[place.person, "claude-haiku-4-5"]
+    requests = metrics["bailee.usage.requests"].sum
+    two = place.bailee.run("usage", "--otlp", "--csv")
+
+    assert {"user.id", "gen_ai.request.model", "gen_ai.token.type"} == {
+        pair.key for point in found.values() for pair in point.attributes
+    }
+    assert int(hers["output_tokens"]) == found[place.person, "claude-haiku-4-5", "output"].as_int
+    assert sum(int(row["requests"]) for row in rows.values()) == sum(
+        point.as_int for point in requests.data_points
+    )
+    assert (True, 2) == (requests.is_monotonic, requests.aggregation_temporality)
+    cost = sum(point.as_double for point in metrics["bailee.usage.cost"].sum.data_points)
+    assert cost == pytest.approx(sum(int(r["cost_micro_usd"]) for r in rows.values()) / 1e6)
+    assert all(
+        0 < point.start_time_unix_nano < point.time_unix_nano for point in requests.data_points
+    )
+    assert "pears" not in done.stdout
+    assert 2 == two.returncode
 
 
 def test_the_real_client_says_in_its_own_words_that_a_limit_is_reached(

@@ -14,14 +14,16 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import uvloop
 
 from bailee.accounts import Accounts
-from bailee.app.cloud_serving import CloudServing
+from bailee.app.cloud_serving import CloudServing, DemandsOf
 from bailee.app.durable import CloudQueue
+from bailee.cloud.egress.demands import EgressDemand
 from bailee.cloud.ports import MachineLimits
 from bailee.cloud.runners.pool import Runners
 from bailee.cloud.sessions.around import Hosts, SessionQuota
@@ -30,6 +32,7 @@ from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.cloud.sessions.store import SessionRecord
 from bailee.config import Settings
 from bailee.node.stores import Stores
+from bailee.policy.own import NetworkDemand
 
 T = TypeVar("T")
 
@@ -58,6 +61,7 @@ class Cloud:
             stores.ledger,
             credentials=stores.git_connections.credential,
             rules=stores.network_lists.rules,
+            demands=demands_of(stores),
         )
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cloud", daemon=True)
@@ -138,6 +142,21 @@ class Cloud:
             last.append(line.decode("utf-8", "replace")[:400])
         await process.wait()
         return "".join(last)
+
+
+@lru_cache(maxsize=64)
+def _read(network: tuple[NetworkDemand, ...]) -> tuple[EgressDemand, ...]:
+    return tuple(EgressDemand.of(one.clause.id, one.level, one.hosts) for one in network)
+
+
+def demands_of(stores: Stores) -> DemandsOf:
+    """What an account's organisation demands of the network of its sessions: a look into memory."""
+
+    def demanded(account_id: str) -> Sequence[EgressDemand]:
+        own = stores.policy_of(stores.accounts.get(account_id)).own
+        return () if own is None else _read(own.network)
+
+    return demanded
 
 
 class SessionKeys:

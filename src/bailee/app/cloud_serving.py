@@ -19,6 +19,7 @@ from typing import Final
 
 from bailee.cloud.coupling import couple
 from bailee.cloud.egress import EgressProxy, EgressRecord, EgressRules
+from bailee.cloud.egress.demands import DemandingRules, EgressDemand
 from bailee.cloud.git import Credential, GitProxy, GitRecord, Repository
 from bailee.cloud.ports import End, Service
 from bailee.cloud.sessions.asked import Asked
@@ -38,6 +39,9 @@ Credentials = Callable[[str, Repository], Credential]
 
 RulesOf = Callable[..., EgressRules]
 """By account and level, with what the operator allows and denies: what a session may reach."""
+
+DemandsOf = Callable[[str], Sequence[EgressDemand]]
+"""What an account's organisation demands of what its sessions reach, at this moment."""
 
 _Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
@@ -84,12 +88,14 @@ class CloudServing:
         *,
         credentials: Credentials,
         rules: RulesOf,
+        demands: DemandsOf,
     ) -> None:
         self.gateway = reachable(home.gateway_socket)
         self.reach = NetworkReach.of(settings)
         self.ledger = ledger
         self.credentials = credentials
         self.rules = rules
+        self.demands = demands
 
     @property
     def plain(self) -> bool:
@@ -130,8 +136,9 @@ class SessionServices:
             record=self._note_git,
             dialer=Dialer(private=reach.git_networks, network=network),
         )
+        rules = serving.rules(record.owner, asked.network, allow=reach.allow, deny=reach.deny)
         egress = EgressProxy(
-            serving.rules(record.owner, asked.network, allow=reach.allow, deny=reach.deny),
+            DemandingRules(rules, lambda: serving.demands(record.owner)),
             record=self._note_connection,
             end=end,
             dialer=Dialer(private=reach.egress_networks, network=network),

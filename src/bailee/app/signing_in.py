@@ -36,7 +36,7 @@ def signing_in(node: Node, *, gateway: str | None, console: str) -> ClientSignIn
 
     return ClientSignInApplication(
         *(node.registry, lambda: places, lambda at: noticed(node.policy, at)),
-        settings=settings_of(node),
+        settings=settings_of(node, console),
         usage=_usage_of(node),
     )
 
@@ -46,10 +46,11 @@ def beside(clients: ClientSignInApplication) -> Mapping[str, ASGIApp]:
     return {path: clients.app for path in BESIDE if path not in TELEMETRY}
 
 
-def settings_of(node: Node) -> Given:
+def settings_of(node: Node, console: str = "") -> Given:
     """What Claude Code obeys while it is signed in: what the document says, and which models an
     organisation, a team or a plan may ask. A list with an open end can't be told to it; the gateway
-    holds to it all the same.
+    holds to it all the same. Who has a choice about training to make is told so at each start, with
+    where: at `console`.
     """
 
     @lru_cache(maxsize=64)  # one for each organisation that has a document of its own
@@ -58,6 +59,8 @@ def settings_of(node: Node) -> Given:
 
     def given(key: ApiKey, account: Account) -> JsonObject:
         compiled = compiled_for(node.policy_of(account))
+        if account.person_id is not None and node.registry.choices.asked(account).effect == "ask":
+            compiled = compiled | {"companyAnnouncements": [documents.announced(console)]}
         whose = _asker(node, key, account).lists
         lists = [one.models for one in node.limits.lists() if (one.scope, one.subject) in whose]
         named = dict.fromkeys(one for models in lists for one in models)

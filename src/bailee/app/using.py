@@ -54,7 +54,7 @@ class UsageMetering:
             prices,
             node.clock,
             node.registry.groups,
-            serves_unknown=lambda: node.policy.on_limits_unknown == "serve",
+            serves_unknown=self._serves_unknown,
             ask_at=settings.text("usage.ask_at") or "",
         )
 
@@ -94,6 +94,9 @@ class UsageMetering:
             self.counting.refused(use, summary.error)
         else:
             self.counting.add(use)
+
+    def _serves_unknown(self, organisation: str) -> bool:
+        return self._node.holding.of(organisation or None).policy.on_limits_unknown == "serve"
 
     def _holder(self, account_id: str, key_id: str) -> KeyHolder | None:
         node = self._node

@@ -15,6 +15,7 @@ from bailee.cli.policy_tables import plain
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, write_text
 from bailee.errors import InputError
+from bailee.money import dollars
 from bailee.shown import line
 
 app = typer.Typer(
@@ -174,6 +175,8 @@ def _shown(found: Fields) -> None:
             outcome = _in_words(str(one["retention"] or one["effect"]))
             say(f"  {one.text('id')}  {one.text('action')}: {outcome}")
             say(f"    {line(one.text('en'))}")
+        for name in found.texts("refuses"):
+            say(f"  {name}: refused")
         for problem in found.texts("problems"):
             say(f"  the operator's document is the stricter: {line(problem)}")
     rows = [
@@ -186,15 +189,30 @@ def _shown(found: Fields) -> None:
         for one in found.parts("terms")
     ]
     console().print(plain(("what", "holds", "by clause", "the operator's"), rows))
+    _beside(found)
     for one in found.parts("history"):
         what = str(one["document"])[:12] if one["document"] else "removed"
         why = line(str(one["reason"] or ""))
         say(f"{moment(one['at'])}  {what}  by {one.text('by')}: {why}")
 
 
+def _beside(found: Fields) -> None:
+    """What holds for it, and stands in no document."""
+    for one in found.parts("models"):
+        say(f"models of {one.text('subject')}: {' '.join(one.texts('models'))}")
+    for one in found.parts("limits"):
+        amount = one.number("amount")
+        most = dollars(amount) if one["measure"] == "money" else f"{amount:,} {one['measure']}"
+        per = "at once" if one["per"] == "now" else f"a {one['per']}"
+        say(f"limit of {one.text('subject')}: {most} {per}")
+    if found["key_days"] is not None:
+        days = found.number("key_days")
+        say(f"keys made by hand: good for {days} days" if days else "keys made by hand: none")
+
+
 def _changes(found: Fields, over: str) -> None:
     said = found.texts("changes")
-    for one in said:
+    for one in (*said, *found.texts("demands")):
         say(line(one))
     if not said:
         say("Nothing changes of how long it keeps anything, or of training.")

@@ -200,6 +200,7 @@ def show(
                     "version": whole.version,
                     "on_recorder_failure": whole.on_recorder_failure,
                     "on_limits_unknown": whole.on_limits_unknown,
+                    "prefers": whole.prefers,
                     "plans": {one.name: one.segment for one in whole.plans.values()},
                     "clauses": listed,
                 }

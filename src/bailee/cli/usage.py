@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime
 from typing import Annotated, Final
 
 import typer
@@ -12,6 +13,8 @@ from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, note, print_json, say, table, write_text
+from bailee.cli.usage_metrics import request
+from bailee.clock import system_clock
 from bailee.errors import InputError
 from bailee.money import dollars
 
@@ -41,19 +44,28 @@ def usage(  # noqa: PLR0917 - each is an option
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Comma-separated, for a spreadsheet.")
     ] = False,
+    as_otlp: Annotated[
+        bool,
+        typer.Option("--otlp", help="As OpenTelemetry metrics (OTLP in JSON), for a collector."),
+    ] = False,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """What was used of models: requests, tokens and cost, this month unless days are given."""
     with reporting():
-        if as_csv and as_json:
-            raise InputError("--csv and --json are two answers to one question.")
+        if as_csv + as_json + as_otlp > 1:
+            raise InputError("--csv, --json and --otlp are answers to one question: name one.")
         asked = {"by": by or ["day"], "since": since, "until": until}
         found = ask_one(home, "usage.show", {**asked, "of": of})
         if as_json:
             print_json(found)
             return
         rows = found.parts("rows")
+        if as_otlp:
+            since_when = datetime.fromisoformat(found.text("since"))
+            upto = min(datetime.fromisoformat(found.text("until")), system_clock())
+            print_json(request(by or ["day"], rows, since_when, upto))
+            return
         if as_csv:
             write_text(_csv(asked["by"] or [], rows))
             return

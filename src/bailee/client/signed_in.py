@@ -21,11 +21,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from bailee.client.local_key import make_private, wipe, write_private
 from bailee.errors import BaileeError, InputError, StorageError, UpstreamError
 from bailee.json_values import JsonObject, members, text
+from bailee.loopback import is_loopback
 from bailee.outbound.network import HttpResponse, Network, NoAnswer
 from bailee.records import dataclass
 
@@ -36,6 +37,7 @@ SIGN_IN_FILE: Final = "BAILEE_SIGN_IN_FILE"
 """In a program's surroundings: where the sign-in is by which it was given its token."""
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+_CONSOLE: Final = "BAILEE_CONSOLE_URL"
 _OWN: Final = (
     *("BAILEE_API_KEY", "BAILEE_URL", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"),
     *("ANTHROPIC_API_KEY", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"),
@@ -45,13 +47,16 @@ _OWN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LocalSignIn:
-    """A sign-in as it lies on this machine. `expires_at`: of the access token, Unix seconds."""
+    """A sign-in as it lies on this machine. `expires_at`: of the access token, Unix seconds.
+    `console`: where the gateway's console is, if it has said so.
+    """
 
     gateway: str
     email: str | None
     expires_at: float
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
+    console: str | None = None
 
 
 def read(folder: Path) -> LocalSignIn | None:
@@ -71,6 +76,7 @@ def read(folder: Path) -> LocalSignIn | None:
         until,
         access,
         text(values.get("refresh")) or None,
+        text(values.get("console")) or None,
     )
 
 
@@ -209,7 +215,9 @@ def surroundings(
         return {}
     except BaileeError:
         pass  # what is there may do without the gateway; what asks it says what is wrong
+    told = held.console is not None and not variable(_CONSOLE)
     return {
+        **({_CONSOLE: str(held.console)} if told else {}),
         "BAILEE_URL": held.gateway,
         "BAILEE_API_KEY": held.access,
         "ANTHROPIC_BASE_URL": held.gateway,
@@ -237,7 +245,20 @@ def _of(gateway: str, said: JsonObject, now: float) -> LocalSignIn:
     if not (isinstance(access, str) and isinstance(lasts, int | float)):
         raise UpstreamError(f"{gateway} gave no token.", code="upstream_protocol")
     refresh = text(said.get("refresh_token")) or None
-    return LocalSignIn(gateway, text(said.get("email")) or None, now + lasts, access, refresh)
+    email, console = text(said.get("email")) or None, text(said.get("bailee_console"))
+    return LocalSignIn(gateway, email, now + lasts, access, refresh, _safe(console))
+
+
+def _safe(console: str) -> str | None:
+    """An address to which a token can go: by TLS, or of this machine."""
+    try:
+        parts = urlsplit(console)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    here = is_loopback(host) or host.endswith(".localhost")
+    fine = parts.scheme == "https" or (parts.scheme == "http" and here)
+    return console.rstrip("/") if fine and host and parts.username is None else None
 
 
 def _post(

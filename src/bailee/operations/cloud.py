@@ -24,7 +24,7 @@ from bailee.cloud.sessions.log import Event, flat
 from bailee.cloud.sessions.sessions import events_of
 from bailee.cloud.sessions.states import SessionState
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, SessionRecord
-from bailee.errors import InputError, MachineError
+from bailee.errors import InputError, MachineError, PolicyDenied
 from bailee.json_values import JsonObject, objects
 from bailee.keeping.receipts import DEFERRED
 from bailee.node import Node
@@ -143,13 +143,19 @@ def start(
     owner = account_for_new(node, asks.actor, account)
     zero = _zero(node, asks.actor, owner, zero_retention)
     session = cloud.sessions.new_id()
+    usual = node.settings.text("cloud.network") or "trusted"
     wanted = asking.read(
         WantedSession(task, repository, branch, push_branch, network, agent, linger, model),
         session,
-        network=node.settings.text("cloud.network") or "trusted",
+        network=usual if network else _at_most(node, owner, usual),
         linger=node.settings.number("cloud.linger_minutes") * 60.0,
         plain=cloud.plain,
     )
+    if wanted.network != (most := _at_most(node, owner, wanted.network)):
+        raise PolicyDenied(
+            f"this organisation's cloud sessions have the network at {most} at the most.",
+            hint="its own policy says so: bailee organisation policy show",
+        )
     record = cloud.sessions.request(
         session,
         wanted,
@@ -296,9 +302,23 @@ def _running(node: Node) -> RunningCloud:
     return node.serving.cloud
 
 
+def _at_most(node: Node, account: Account, network: str) -> str:
+    """A level of the network, or the one that the account's organisation has at the most."""
+    own = node.policy_of(account).own
+    most = None if own is None or own.most_network is None else own.most_network.level
+    levels = asking.NETWORKS  # the strictest first
+    return network if most is None else min(network, most, key=levels.index)
+
+
 def _zero(node: Node, by: Actor, account: Account, asked: bool) -> bool:
-    """Whether nothing may be kept: because the key is such a one, or because it is asked for."""
+    """Whether nothing may be kept: because the key is such a one, because it is asked for, or
+    because the account's organisation has nothing of a session kept.
+    """
     if by.key_id is not None and node.accounts.api_key(by.key_id).zero_retention:
+        return True
+    policy = node.policy_of(account)
+    facts = account.facts(zero_retention=False)
+    if policy.own is not None and policy.keeps_nothing(("transcript", OUTPUT, DIFF), facts):
         return True
     if asked and node.policy.plans[account.plan].segment != "commercial":
         raise InputError("zero retention is for commercial plans.", code="forbidden")

@@ -17,97 +17,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from bailee.accounts import Account
 from bailee.accounts.roles import Permission
 from bailee.accounts.staff import worded
+from bailee.cloud.egress.demands import EgressDemand
 from bailee.errors import InputError
 from bailee.node import Node
-from bailee.node.own_policies import MOST_A_DAY, OwnChange, WantedChange
+from bailee.node.own_policies import MOST_A_DAY, WantedChange
 from bailee.operations import policies
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
-from bailee.policy import Decision, Policy, Unsound
-from bailee.policy.actions import OWN_CLASSES
+from bailee.operations.own_policy_shown import FILE, OwnPolicy, shown
+from bailee.policy import Policy
 from bailee.policy.asking import typed
 from bailee.policy.concerned import changes, in_words
-from bailee.policy.document import Clause, Language
-from bailee.policy.facts import Facts
-from bailee.policy.own import read
-from bailee.policy.own_proof import problems, prove
+from bailee.policy.document import Language
+from bailee.policy.own import OwnDocument, read
+from bailee.policy.own_proof import prove
 from bailee.policy.wording import sentence
 
-_FILE: Final = "the document"
-_SHOWN: Final = 20
 NONE: Final = "none"
 """In the place of a document's hash, where an organisation has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnClauseShown:
-    """A clause of an organisation's document. `when`: facts and their values; `retention`: of what
-    is kept, the most.
-    """
-
-    id: str
-    action: str
-    effect: str
-    retention: str | None
-    when: dict[str, list[str]]
-    line: int
-    en: str
-    zh: str
-
-
-@dataclass(frozen=True, slots=True)
-class OwnTerms:
-    """For how long something of an organisation's is kept, or whether it is trained on, on the
-    first-party channel, and by which clause; `operators`: by the operator's document alone.
-    """
-
-    action: str
-    data_class: str
-    result: str
-    clause: str
-    operators: str
-    operators_clause: str
-
-
-@dataclass(frozen=True, slots=True)
-class OwnActivation:
-    """An organisation's document came to hold, or none (`document` None), by an entry of the audit
-    record.
-    """
-
-    number: int
-    at: datetime
-    document: str | None
-    by: str
-    reason: str | None
-    sessions: int
-    told: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPolicy:
-    """An organisation's own document: its hash (SHA-256, hex; None: it has none) and text, whether
-    it can be read, its clauses, and what holds with it. `operators`: the hash of the operator's
-    document. `problems`: where it is not stricter than that one any more, so that the operator's
-    holds there. `history`: the newest changes, in order.
-    """
-
-    organisation: str
-    document: str | None
-    text: str | None
-    readable: bool
-    operators: str
-    clauses: list[OwnClauseShown]
-    terms: list[OwnTerms]
-    problems: list[str]
-    history: list[OwnActivation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +64,14 @@ class OwnExplanation:
 class OwnTrial:
     """What a document, or removing it, would change for an organisation: in words, and for how many
     of its sessions. `before`: the hash of the one that holds, or `none`: what to say it was
-    compared `against`.
+    compared `against`. `demands`: what else it refuses (`+`), or refuses no more (`-`).
     """
 
     organisation: str
     before: str
     after: str
     changes: list[str]
+    demands: list[str]
     trial: policies.Trial
 
 
@@ -144,7 +79,7 @@ class OwnTrial:
 def show(asks: Asks, node: Node, organisation: str) -> OwnPolicy:
     """What an organisation's own document says, and what holds with it."""
     asks.require(node, Permission.MEMBERS_READ, _account(node, organisation))
-    return _shown(node, organisation)
+    return shown(node, _account(node, organisation), organisation)
 
 
 @operation()
@@ -203,7 +138,7 @@ def set_own(
     """
     del reason  # it is among what asks
     _change(asks, node, organisation, document, against)
-    return _shown(node, organisation)
+    return shown(node, _account(node, organisation), organisation)
 
 
 @operation()
@@ -218,7 +153,7 @@ def remove(
     """Let the operator's document alone hold for an organisation again, from now on."""
     del reason
     _change(asks, node, organisation, None, against)
-    return _shown(node, organisation)
+    return shown(node, _account(node, organisation), organisation)
 
 
 def _change(
@@ -290,8 +225,10 @@ def _proved(asks: Asks, node: Node, document: str) -> Policy:
     """The operator's policy with this document beside it. Raises `Unsound`, `InputError`."""
     under = node.policy.document
     with sent_by(asks):
-        own = read(document.encode(), under, file=_FILE)
-        prove(own, under, _FILE)
+        own = read(document.encode(), under, file=FILE)
+        prove(own, under, FILE)
+        for one in own.network:  # that the egress proxy can read it
+            EgressDemand.of(one.clause.id, one.level, one.hosts)
     return Policy(under, own)
 
 
@@ -306,87 +243,28 @@ def _trial(
         _hash(node, organisation),
         NONE if after.own is None else after.own.sha256,
         [in_words(one, after.document, language) for one in told],
+        [*_demands(before.own, after.own, language)],
         policies.compared(node, lambda _: before, lambda _: after, of=account.account_id),
     )
 
 
-def _shown(node: Node, organisation: str) -> OwnPolicy:
-    account, policy = _account(node, organisation), node.holding.of(organisation).policy
-    held, own = node.holding.own(organisation), policy.own
-    history = [_activation(node, one) for one in node.own_policies.of(organisation)]
-    return OwnPolicy(
-        organisation,
-        None if own is None else own.sha256,
-        None if held is None or held.content is None else held.content.decode(errors="replace"),
-        own is None or own.readable,
-        node.policy.sha256,
-        [] if own is None else [_clause(one) for one in own.every_clause],
-        [*_terms(policy, node.policy, account.facts(zero_retention=False))],
-        [] if held is None or held.content is None else _wrong(node, held.content),
-        history[-_SHOWN:],
-    )
-
-
-def _wrong(node: Node, content: bytes) -> list[str]:
-    """Where a document is not stricter than the operator's any more, or says what theirs does not
-    know: under each there, the stricter of the two holds.
+def _demands(
+    before: OwnDocument | None, after: OwnDocument | None, language: Language
+) -> Iterator[str]:
+    """What one document refuses and the other does not, by clauses that are not about keeping or
+    training: those are told by what changes.
     """
-    under = node.policy.document
-    try:
-        return [str(one) for one in problems(read(content, under, file=_FILE), under, _FILE)]
-    except Unsound as unsound:
-        return [str(one) for one in unsound.problems]
-    except InputError as error:
-        return [error.message]
+    was, now = (_refusing(one, language) for one in (before, after))
+    yield from (f"- {one}" for one in was if one not in now)
+    yield from (f"+ {one}" for one in now if one not in was)
 
 
-def _terms(policy: Policy, operators: Policy, facts: Facts) -> Iterator[OwnTerms]:
-    for data_class in OWN_CLASSES:
-        if data_class not in policy.document.labels["data_class"]:
-            continue
-        now, theirs = (one.retain(data_class, facts) for one in (policy, operators))
-        yield OwnTerms(
-            *("retain", data_class, now.retention or "", now.clause),
-            *(theirs.retention or "", theirs.clause),
-        )
-    now, theirs = (_trained(one, facts) for one in (policy, operators))
-    yield OwnTerms(
-        *("train", "transcript", now.effect, now.clause, theirs.effect, theirs.clause),
-    )
-
-
-def _trained(policy: Policy, facts: Facts) -> Decision:
-    return policy.train(
-        data_class="transcript",
-        plan=facts.plan,
-        channel=facts.channel,
-        training_choice=facts.training_choice,
-        zero_retention=facts.zero_retention,
-        partner_programme=facts.partner_programme,
-        active_since_choice=True,
-    )
-
-
-def _clause(one: Clause) -> OwnClauseShown:
-    return OwnClauseShown(
-        one.id,
-        str(one.action),
-        str(one.effect),
-        one.retention,
-        {
-            condition.fact: [str(value).lower() for value in condition.values]
-            for condition in one.when
-        },
-        one.line,
-        one.text.en,
-        one.text.zh,
-    )
-
-
-def _activation(node: Node, one: OwnChange) -> OwnActivation:
-    reason = node.ledger.get(one.number).body.get("reason")
-    why = None if reason is None else str(reason)
-    return OwnActivation(one.number, one.at, one.document, one.by, why, one.sessions, one.told)
+def _refusing(own: OwnDocument | None, language: Language) -> list[str]:
+    if own is None:
+        return []
+    found = [one for one in own.every_clause if one.action not in ("retain", "train")]
+    said = [f"{one.id} ({one.action}): {one.text.of(language)}" for one in found]
+    return [*said, *(f'{one} = "refuse"' for one in sorted(own.refuses))]
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {

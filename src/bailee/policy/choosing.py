@@ -1,7 +1,7 @@
 """Which of the operator's upstreams a request goes to. Pure.
 
-The document chooses by its `reach` clauses: each upstream is asked for in the operator's order, and
-the first that no clause refuses is the one.
+The document chooses by its `reach` clauses: each upstream is asked for, those that it prefers first
+and the rest in the operator's order, and the first that no clause refuses is the one.
 
 Rules kept here:
 
@@ -64,10 +64,14 @@ class UpstreamChoice:
     def __init__(
         self, policy: Policy, who: ReachFacts, upstreams: Sequence[DeclaredUpstream]
     ) -> None:
-        """`upstreams`: at least one, the first first."""
+        """`upstreams`: at least one, in the operator's order."""
         self._policy = policy
         self._who = who
-        self._all = tuple(upstreams if who.credential == "operator" else upstreams[:1])
+        first = policy.document.prefers
+        ranked = sorted(
+            upstreams, key=lambda one: first.index(one.name) if one.name in first else len(first)
+        )
+        self._all = tuple(ranked if who.credential == "operator" else upstreams[:1])
         self._open = tuple(
             one for one in self._all if reaches_any(policy, who, one.terms, one.name)
         )

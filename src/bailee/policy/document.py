@@ -176,7 +176,7 @@ class Document:
     file; the others are environment variables. `client_versions`: each with the version it begins
     at, oldest first; none where versions are no matter. `models`, `regions`: families, each with
     what its names begin with; none where they are no matter. `rooms`: of `retain`, each a statement
-    too.
+    too. `prefers`: names of upstreams that are asked before the others of their API, in this order.
     """
 
     file: str
@@ -207,6 +207,7 @@ class Document:
     client_versions: tuple[tuple[str, Version], ...]
     models: Mapping[str, tuple[str, ...]]
     regions: Mapping[str, tuple[str, ...]]
+    prefers: tuple[str, ...] = ()
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:

@@ -9,6 +9,9 @@ Rules kept here:
 * Longer than the operator's clauses have it, something is kept only in a room that their document
   opens (`[[room]]`), and never what they have kept not at all.
 * Periods are days, so that any two can be compared, in February too.
+* Of cloud sessions it demands how much of the network they have at the most, and which hosts they
+  never reach (`[[network]]`): it opens nothing. Of what happens when nothing can be recorded, or a
+  limit can't be told, it demands that nothing goes on (`on_recorder_failure`, `on_limits_unknown`).
 * A document may come to stand beside another one of the operator's than it was proved against. What
   it demands then holds all the same where it is stricter. A condition that can't be read any more
   is left out: the clause holds for more, never for less, and uses no room.
@@ -40,6 +43,16 @@ MOST: Final = 40
 """Clauses of one."""
 PREFIX: Final = "own."
 """What each id of a clause begins with: none of the operator's does."""
+NETWORK: Final = "network"
+"""The action of a clause about what cloud sessions reach."""
+LEVELS: Final = ("none", "trusted")
+"""What a clause can demand as the most of the network, the strictest first."""
+UNSURE: Final = ("on_recorder_failure", "on_limits_unknown")
+"""What a document can demand to be refused where it can't be told, or not be recorded."""
+_MOST_HOSTS: Final = 100
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST: Final = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_LONGEST_HOST: Final = 253
 _ID: Final = re.compile(r"own\.[a-z0-9]+(?:[.-][a-z0-9]+)*", re.ASCII)
 _LONGEST_ID: Final = 60
 _LONGEST_TEXT: Final = 1000
@@ -65,20 +78,41 @@ class OwnClause:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkDemand:
+    """A demand about what cloud sessions reach. `level`: how much of the network at the most, one
+    of `LEVELS`; None: as much as they have. `hosts`: what they never reach, a host or `*.host`.
+    """
+
+    clause: Clause
+    level: str | None
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OwnDocument:
     """An organisation's document, read against the operator's. `sha256`: hex, of its exact bytes;
-    `clauses`: by action, in order. `readable`: False for what stands in the place of one that
-    can't be read: it lets nothing pass, and says nothing of what is kept.
+    `clauses`: by action, in order. `network`: of cloud sessions; `refuses`: of `UNSURE`, what is
+    refused whatever the operator's document has. `readable`: False for what stands in the place of
+    one that can't be read: it lets nothing pass, and says nothing of what is kept.
     """
 
     sha256: str
     clauses: Mapping[str, tuple[OwnClause, ...]]
     readable: bool = True
+    network: tuple[NetworkDemand, ...] = ()
+    refuses: frozenset[str] = frozenset()
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:
         """All of its clauses, by action."""
-        return tuple(one.clause for group in self.clauses.values() for one in group)
+        decided = tuple(one.clause for group in self.clauses.values() for one in group)
+        return (*decided, *(one.clause for one in self.network))
+
+    @property
+    def most_network(self) -> NetworkDemand | None:
+        """The clause that leaves cloud sessions the least of the network; None: none limits it."""
+        levels = [one for one in self.network if one.level is not None]
+        return min(levels, key=lambda one: LEVELS.index(str(one.level)), default=None)
 
     def deciding(
         self,
@@ -148,11 +182,16 @@ def read(
                 f"{name} is not an organisation's to decide.",
                 f"it has {', '.join(OWN_ACTIONS)}",
             )
+    network = tuple(_network(table, ids) for table in root.tables(NETWORK))
+    refuses = frozenset(one for one in UNSURE if root.has(one) and _refuses(root, one))
     root.finish()
-    if not ids:
+    if not ids and not refuses:
         root.refuse(None, "This document has no clause.", "remove it instead")
     return OwnDocument(
-        hashlib.sha256(content).hexdigest(), {name: all_ for name, all_ in clauses.items() if all_}
+        hashlib.sha256(content).hexdigest(),
+        {name: all_ for name, all_ in clauses.items() if all_},
+        network=network,
+        refuses=refuses,
     )
 
 
@@ -174,10 +213,41 @@ def unreadable(content: bytes, under: Document) -> OwnDocument:
         for action in ("train", "send", "pass", "reach")
         if action in under.spaces
     }
-    return OwnDocument(hashlib.sha256(content).hexdigest(), clauses, readable=False)
+    shut = Clause(f"{PREFIX}unreadable", NETWORK, "", (), (), "deny", None, text, 1)
+    return OwnDocument(
+        hashlib.sha256(content).hexdigest(),
+        clauses,
+        readable=False,
+        network=(NetworkDemand(shut, LEVELS[0], ()),),
+        refuses=frozenset(UNSURE),
+    )
 
 
-def _clause(table: Table, action: Action, space: Space, ids: set[str], before: bool) -> OwnClause:
+def _refuses(root: Table, key: str) -> bool:
+    if root.text(key) != "refuse":
+        root.refuse(key, f"{key} can only be made stricter here.", f'{key} = "refuse"')
+    return True
+
+
+def _network(table: Table, ids: set[str]) -> NetworkDemand:
+    name = _name(table, ids)
+    level = table.one_of("at_most", LEVELS) if table.has("at_most") else None
+    hosts = tuple(table.texts("deny")) if table.has("deny") else ()
+    if level is None and not hosts:
+        table.refuse(None, f"{name} demands nothing.", 'give at_most = "none", or deny = ["host"]')
+    if len(hosts) > _MOST_HOSTS:
+        table.refuse("deny", f"There are more than {_MOST_HOSTS} hosts.", "*.host is all below it")
+    for one in hosts:
+        if _HOST.fullmatch(one) is None or len(one) > _LONGEST_HOST:
+            table.refuse("deny", f"{one[:80]!r} is no host.", "write host or *.host, in lower case")
+    said = (("at_most", (level,) if level else ()), ("deny", hosts))
+    when = tuple(Condition(fact, values) for fact, values in said if values)
+    text, line = _text(table), table.line
+    clause = Clause(name, NETWORK, "", (), when, "deny", None, text, line)
+    return NetworkDemand(clause, level, hosts)
+
+
+def _name(table: Table, ids: set[str]) -> str:
     name = table.text("id")
     if _ID.fullmatch(name) is None or len(name) > _LONGEST_ID:
         table.refuse("id", f"{name[:80]!r} can't be an id here.", "like own.seven-days")
@@ -186,6 +256,11 @@ def _clause(table: Table, action: Action, space: Space, ids: set[str], before: b
     ids.add(name)
     if len(ids) > MOST:
         table.refuse(None, f"There are more than {MOST} clauses.", "join some of them")
+    return name
+
+
+def _clause(table: Table, action: Action, space: Space, ids: set[str], before: bool) -> OwnClause:
+    name = _name(table, ids)
     when, whole = _conditions(table.table("when"), action, space, before)
     effect = table.text("then")
     strictest = "keep" if action.keeps else action.effects[0]

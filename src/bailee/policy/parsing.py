@@ -118,9 +118,22 @@ def read(content: bytes, file: str | PurePath) -> Document:
         client_versions=words.client_versions,
         models=words.models,
         regions=words.regions,
+        prefers=_prefers(root, words),
     )
     root.finish()
     return document
+
+
+def _prefers(root: Table, words: DocumentNames) -> tuple[str, ...]:
+    """The upstreams that are asked first, of those that the document names."""
+    if not root.has("prefers"):
+        return ()
+    found = root.texts("prefers")
+    named = [str(one) for one in words.labels.get("place", ()) if one != "other"]
+    for one in found:
+        if one not in named:
+            root.refuse("prefers", f"prefers names {one!r}, which [places] has not.")
+    return found
 
 
 def _few(root: Table, key: str) -> Iterator[Table]:

@@ -15,7 +15,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import date
 from operator import itemgetter
@@ -142,14 +142,14 @@ class Policy:
     @property
     def on_recorder_failure(self) -> str:
         """What to do when what must be kept can't be written: "refuse" or "serve_unrecorded"."""
-        return self.document.on_recorder_failure
+        return self._unsure("on_recorder_failure", self.document.on_recorder_failure)
 
     @property
     def on_limits_unknown(self) -> str:
         """What to do when it can't be told whether a request is within its limits: "refuse", or
         "serve".
         """
-        return self.document.on_limits_unknown
+        return self._unsure("on_limits_unknown", self.document.on_limits_unknown)
 
     @property
     def plans(self) -> Mapping[str, Plan]:
@@ -342,6 +342,13 @@ class Policy:
         """The clause with this id, of this document or the organisation's; None: there is none."""
         own = () if self.own is None else self.own.every_clause
         return next((one for one in (*self.document.every_clause, *own) if one.id == name), None)
+
+    def keeps_nothing(self, data_classes: Iterable[str], facts: Facts) -> bool:
+        """Whether none of these is kept of what has these facts. Raises as `decide` does."""
+        return all(self.terms(one, facts) is None for one in data_classes)
+
+    def _unsure(self, what: str, operators: str) -> str:
+        return "refuse" if self.own is not None and what in self.own.refuses else operators
 
     def _operators(self, action: str, seen: Combination) -> Explanation:
         """What the document alone decides."""

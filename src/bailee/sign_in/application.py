@@ -166,7 +166,7 @@ class ClientSignInApplication:
             given = await self._do(lambda: self._registry.sign_ins.begin(confirmed, client=client))
         except InputError as error:  # they have no part in the account any more
             raise _Refused(Poll.DENIED.value) from error
-        return _json(documents.tokens(given), headers=_NO_STORE)
+        return _json(documents.tokens(given, self._places().console), headers=_NO_STORE)
 
     async def _renewed(self, request: Request, token: str) -> Response:
         sign_ins = self._registry.sign_ins
@@ -179,7 +179,7 @@ class ClientSignInApplication:
             if error.code != "authentication":  # a setting of ours is wrong: nothing has ended
                 raise UpstreamError(error.message) from error
             raise _Refused("invalid_grant", error.message) from error
-        return _json(documents.tokens(given), headers=_NO_STORE)
+        return _json(documents.tokens(given, self._places().console), headers=_NO_STORE)
 
     async def _exchanged(self, form: dict[str, str]) -> Response:
         """A machine's token of its provider for one of a service account (RFC 8693, 2.1)."""

@@ -63,14 +63,15 @@ def device_authorization(begun: BegunGrant, console: str, notice: str) -> JsonOb
     }
 
 
-def tokens(given: ClientTokens) -> JsonObject:
+def tokens(given: ClientTokens, console: str) -> JsonObject:
     """Tokens, as the answer of a token endpoint; with whose they are, so that a person sees whom
-    they sign in as.
+    they sign in as, and where the console is, so that their client can ask what is to be chosen.
     """
     said: dict[str, Json] = {
         "access_token": given.access,
         "token_type": "Bearer",
         "expires_in": given.lasts,
+        "bailee_console": console,
     }
     if given.refresh is not None:
         said["refresh_token"] = given.refresh
@@ -109,6 +110,14 @@ def settings(document: JsonObject) -> tuple[str, bytes]:
     named = checksum(document)
     wrapped = {"uuid": named, "checksum": named, "settings": document}
     return f'"{named}"', json.dumps(wrapped, ensure_ascii=False).encode()
+
+
+def announced(console: str) -> str:
+    """What a client tells its person, who has a choice about training to make."""
+    return (
+        "Whether your sessions may improve models is yours to choose, and you have not chosen: "
+        f"{console}/privacy"
+    )
 
 
 def asks_whether(if_none_match: str | None, etag: str) -> bool:

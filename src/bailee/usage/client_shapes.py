@@ -92,8 +92,8 @@ def store_away() -> LimitRefusal:
         StorageError(
             "it can't be told whether this request is within its limits, so it was not sent",
             code="usage_unknown",
-            hint="the operator looks at the data database; usage.without_store says what happens"
-            " meanwhile",
+            hint="the operator looks at the data database; on_limits_unknown of the policy document"
+            " says what happens meanwhile",
         ),
         b"x-should-retry: false\r\n" + _lines({"overage-disabled-reason": "fetch_error"}),
     )

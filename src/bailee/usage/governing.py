@@ -75,11 +75,11 @@ class Governing:
         clock: Clock,
         teams: Teams,
         *,
-        serves_unknown: Callable[[], bool],
+        serves_unknown: Callable[[str], bool],
         ask_at: str = "",
     ) -> None:
-        """`serves_unknown`: a request goes on when its limits can't be told. `ask_at`: where one
-        asks for more, for people.
+        """`serves_unknown`: whether a request of this organisation's (empty: of none) goes on when
+        its limits can't be told. `ask_at`: where one asks for more, for people.
         """
         self._store = store
         self._prices = prices
@@ -202,7 +202,8 @@ class Governing:
             self._decide(waiting)
         except StorageError:
             for one in waiting:
-                one.answer(b"" if self._serves_unknown() else store_away())
+                serves = self._serves_unknown(one.request.asker.organisation)
+                one.answer(b"" if serves else store_away())
 
     def _look(self) -> None:
         version = self._version

@@ -389,3 +389,24 @@ def test_as_many_changes_as_somebody_likes_take_a_bounded_room(place: Firm) -> N
     with pytest.raises(InputError, match="holds already"):
         place.own(kept(7))
     assert 50 == len(place.node.own_policies.of(place.organisation))
+
+
+@pytest.mark.row("O2", "O3")
+def test_what_holds_beside_both_documents_is_shown_with_them(place: Firm) -> None:
+    """Its limits, its teams', lists of models and the days of keys; nobody else's."""
+    of = place.organisation
+    place.ask("usage.limit", measure="money", amount=5_000_000, per="day", of=of)
+    place.ask("usage.limit", measure="requests", amount=9, per="week", of=f"{of}/apps")
+    place.ask("usage.limit", measure="tokens", amount=1, per="day")
+    place.ask("usage.allow", models=["claude-haiku-4-5"], of=of)
+    place.ask("usage.allow", models=["claude-opus-*"], of="pro")
+    place.ask("organisation.key_days", organisation=of, days=90)
+    shown = place.ask("organisation.policy", organisation=of, key=place.keys["member"])
+
+    assert [(of, "money", "day", 5_000_000), (f"{of}/apps", "requests", "week", 9)] == [
+        (one["subject"], one["measure"], one["per"], one["amount"]) for one in shown["limits"]
+    ]
+    assert [(of, ["claude-haiku-4-5"])] == [
+        (one["subject"], one["models"]) for one in shown["models"]
+    ]
+    assert 90 == shown["key_days"]

@@ -27,6 +27,7 @@ from bailee.operations.table import perform
 from bailee.usage.asking import UsageAsker
 from bailee.usage.counts import UsageOf
 from bailee.usage.limits import LimitMeasure, LimitSpan
+from support.clients import asking
 
 NOW = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 TOKENS = Tokens(1000, 2000, 10, 20, 30, 5)
@@ -168,3 +169,23 @@ def test_a_client_is_told_the_models_that_every_list_allows(stage: Stage) -> Non
     assert told is not None and freed is not None
     assert (["claude-haiku-4-5"], True) == (told["availableModels"], told["enforceAvailableModels"])
     assert "availableModels" not in freed
+
+
+@pytest.mark.row("T3")
+def test_a_client_tells_its_person_of_an_open_choice(stage: Stage) -> None:
+    """At each start, until they have chosen; nobody's who works on their organisation's terms."""
+    node, mia = stage.node, stage.people["mia"]
+    given = settings_of(node, "https://console.test")
+
+    def told(account: str) -> object:
+        found = node.accounts.authenticate(mia["key"].encode())
+        assert found is not None
+        return (given(found[0], node.accounts.get(account)) or {}).get("companyAnnouncements")
+
+    before, at_work = told(mia["account"]), told(stage.acme["account"])
+    asking.perform(node, "privacy.choose", {"choice": "refused", "key": mia["key"]})
+    after = told(mia["account"])
+
+    assert isinstance(before, list) and len(before) == 1
+    assert "https://console.test/privacy" in before[0]
+    assert (None, None) == (at_work, after)

@@ -4,10 +4,12 @@ provider may store stays where it is.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bailee.errors import InputError
-from bailee.policy import Policy
+from bailee.policy import Policy, Unsound
 from bailee.policy.choosing import DeclaredUpstream, UpstreamChoice
 from bailee.policy.declaring import further_ones
 from bailee.policy.loading import content, from_bytes
@@ -55,9 +57,7 @@ id = "reach.residency-us"
 """
 
 
-@pytest.fixture(scope="module")
-def own() -> Policy:
-    """An operator's document that chooses by team, client, model and an upstream's name."""
+def _own_text() -> str:
     text = content().decode()
     text = text.replace(
         'reach = ["model", "region", "residency"]',
@@ -73,9 +73,13 @@ def own() -> Policy:
         'upstream = "keeps_nothing", uses',
     )
     clauses = OWN_CLAUSES.replace("[places]", "\n[places]")
-    return from_bytes(
-        text.replace('[[reach]]\nid = "reach.residency-us"\n', clauses, 1).encode(), "own.toml"
-    )
+    return text.replace('[[reach]]\nid = "reach.residency-us"\n', clauses, 1)
+
+
+@pytest.fixture(scope="module")
+def own() -> Policy:
+    """An operator's document that chooses by team, client, model and an upstream's name."""
+    return from_bytes(_own_text().encode(), "own.toml")
 
 
 def test_the_first_that_no_clause_refuses_is_the_one(policy: Policy) -> None:
@@ -155,6 +159,35 @@ def test_a_clients_own_credential_is_for_the_first(policy: Policy) -> None:
     assert (True, "upstream") == (choice.nowhere, choice.home.name)
     assert "reach.residency-us" != choice.of((), ()).reached.decision.clause
     assert "reach.residency-eu" == choice.of((), ()).reached.decision.clause
+
+
+def preferring(names: str) -> Policy:
+    """The operator's document, with a preference."""
+    head, whole = "\non_limits_unknown", _own_text()
+    assert head in whole
+    return from_bytes(whole.replace(head, f"\nprefers = {names}{head}", 1).encode(), "p.toml")
+
+
+def test_what_a_document_prefers_is_asked_first() -> None:
+    """The others stand in the operator's order behind it; what it refuses goes on to them; a
+    client's own credential is for the first of the file all the same.
+    """
+    policy = preferring('["europe"]')
+    who = ReachFacts("team", "operator", zero_retention=False, team="sales", client="aider")
+
+    assert EUROPE == UpstreamChoice(policy, who, ALL).home
+    assert US == UpstreamChoice(policy, who, (ATLANTIS, US)[::-1]).home
+    demanded = replace(who, residency="us")
+    assert US == UpstreamChoice(policy, demanded, ALL).home
+    own_credential = replace(who, credential="own")
+    assert US == UpstreamChoice(policy, own_credential, ALL).home
+
+
+@pytest.mark.parametrize("names", ['["atlantis"]', '["other"]', '["europe", "europe"]', "[]", "1"])
+def test_a_preference_for_what_is_not_named_is_refused(names: str) -> None:
+    """As anything that a document does not know."""
+    with pytest.raises(Unsound, match="prefers"):
+        preferring(names)
 
 
 def test_further_upstreams_are_read_in_order() -> None:

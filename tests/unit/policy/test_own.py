@@ -300,3 +300,67 @@ def test_what_it_can_be_about_is_decided_from_facts_of_an_account(policy: Policy
     made = read(OF_THEIR_OWN.encode(), policy.document)
     assert isinstance(made, OwnDocument)
     assert 5 == len(made.every_clause)
+
+
+NETWORK = """
+[[network]]
+id = "own.shut"
+at_most = "trusted"
+deny = ["pypi.org", "*.pypi.org"]
+en = "Packages come from our mirror."
+"""
+
+
+@pytest.mark.row("C3")
+def test_what_cloud_sessions_reach_can_only_get_less(policy: Policy) -> None:
+    """A level at the most, and hosts; a document that can't be read has them reach nothing."""
+    both = proved(policy, 'format = "bailee-own-policy/1"\n' + NETWORK)
+    assert both.own is not None and both.own.most_network is not None
+    (demand,) = both.own.network
+    assert ("trusted", ("pypi.org", "*.pypi.org")) == (demand.level, demand.hosts)
+    assert demand.clause == both.clause("own.shut")
+    broken = together(InForce(policy), OwnHeld(b"not one", 1)).policy.own
+    assert broken is not None and broken.most_network is not None
+    assert "none" == broken.most_network.level
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (('at_most = "trusted"', 'at_most = "full"'), "can't be 'full'"),
+        (('"*.pypi.org"', '"*"'), "'\\*' is no host"),
+        (('"pypi.org"', '"PYPI.org"'), "'PYPI.org' is no host"),
+        (('"pypi.org"', '"pypi.org\\r\\nx"'), "is no host"),
+        (('"own.shut"', '"shut"'), "can't be an id here"),
+        (('at_most = "trusted"\ndeny = ["pypi.org", "*.pypi.org"]', ""), "demands nothing"),
+        (("deny =", "allow ="), "no key 'allow'|allow"),
+    ],
+)
+def test_a_demand_of_the_network_that_is_none(
+    policy: Policy, changed: tuple[str, str], why: str
+) -> None:
+    """It opens nothing, and what could be read in two ways is refused with its line."""
+    text = 'format = "bailee-own-policy/1"\n' + NETWORK.replace(*changed)
+    with pytest.raises(Unsound, match=why):
+        proved(policy, text)
+
+
+@pytest.mark.parametrize("what", ["on_recorder_failure", "on_limits_unknown"])
+def test_what_can_not_be_told_is_refused_where_an_organisation_says_so(what: str) -> None:
+    """Whatever the operator's document has; never the other way round."""
+    lax = from_bytes(
+        edited(
+            ('on_recorder_failure = "refuse"', 'on_recorder_failure = "serve_unrecorded"'),
+            ('on_limits_unknown = "refuse"', 'on_limits_unknown = "serve"'),
+        ).encode(),
+        "lax.toml",
+    )
+    head = 'format = "bailee-own-policy/1"\n'
+    both = proved(lax, f'{head}{what} = "refuse"\n')
+    said = {
+        "on_recorder_failure": both.on_recorder_failure, "on_limits_unknown": both.on_limits_unknown
+    }  # fmt: skip
+    assert "refuse" == said.pop(what)
+    assert "refuse" not in said.values()
+    with pytest.raises(Unsound, match="only be made stricter"):
+        proved(lax, f'{head}{what} = "serve"\n')

@@ -10,7 +10,9 @@ import pytest
 
 from bailee.api import Api
 from bailee.clock import system_clock
+from bailee.errors import StorageError
 from bailee.usage.asking import UsageAsker, WholeRequest
+from bailee.usage.client_shapes import LimitRefusal
 from bailee.usage.governing import Governing
 from bailee.usage.limit_store import LimitStore
 from bailee.usage.limits import Scope, Subject
@@ -44,6 +46,15 @@ class Store:
         return self.listed
 
 
+class NoPrices:
+    """A table with no model in it."""
+
+    dearest = None
+
+    def of(self, _model: str) -> None:
+        """None is known."""
+
+
 @dataclass
 class Teams:
     """Says who is in which team."""
@@ -64,7 +75,7 @@ def test_who_has_a_limit_or_a_list_is_governed_from_when_it_is_set() -> None:
         cast(PriceTable, None),
         system_clock,
         teams,
-        serves_unknown=lambda: False,
+        serves_unknown=lambda _: False,
     )
 
     def governed() -> list[bool]:
@@ -104,7 +115,7 @@ def test_nobody_waits_for_anothers_long_requests_to_be_read() -> None:
         cast(PriceTable, None),
         system_clock,
         Teams(),
-        serves_unknown=lambda: False,
+        serves_unknown=lambda _: False,
     )
     told: list[str] = []
 
@@ -124,3 +135,39 @@ def test_nobody_waits_for_anothers_long_requests_to_be_read() -> None:
     finally:
         governing.stop()
     assert ["ada", "bob", "bob", "bob"] == told
+
+
+def test_while_the_store_is_away_an_organisations_own_document_is_asked() -> None:
+    """Of two that have limits, the one that demands it is refused, and the other is served."""
+
+    class Away(Store):
+        def work(self, *_: object) -> object:
+            raise StorageError("the limits can't be read.")
+
+    store = Away(limited=[_Of(Subject(Scope.EVERYBODY, ""))])
+    governing = Governing(
+        cast(LimitStore, store),
+        cast(PriceTable, NoPrices()),
+        system_clock,
+        Teams(),
+        serves_unknown=lambda organisation: organisation != "strict",
+    )
+
+    async def ask(organisation: str) -> bytes | LimitRefusal:
+        asker = UsageAsker("key", "ada", organisation, "team")
+        body = b'{"model":"m","messages":[]}'
+        return await governing.admit(
+            WholeRequest("r", asker, Api.MESSAGES, "/v1/messages", body, "", own=False)
+        )
+
+    async def both() -> list[bytes | LimitRefusal]:
+        return [await ask("strict"), await ask("other")]
+
+    governing.start()
+    try:
+        strict, other = asyncio.run(both())
+    finally:
+        governing.stop()
+    assert isinstance(strict, LimitRefusal)
+    assert "usage_unknown" == strict.error.code
+    assert b"" == other

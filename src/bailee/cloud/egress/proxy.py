@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bailee.clock import Clock, system_clock
-from bailee.cloud.egress.rules import EgressRules
 from bailee.cloud.ports import End
 from bailee.outbound.dialing import Dialer
 from bailee.outbound.forwarding.budgets import Budgets
 from bailee.outbound.forwarding.proxy import ForwardProxy
 from bailee.outbound.forwarding.records import EgressRecord
+from bailee.outbound.forwarding.rules import ForwardRules
 
 
 class EgressProxy(ForwardProxy):
@@ -18,7 +18,7 @@ class EgressProxy(ForwardProxy):
 
     def __init__(
         self,
-        rules: EgressRules,
+        rules: ForwardRules,
         *,
         record: Callable[[EgressRecord], None],
         end: Callable[[End], None] = lambda _: None,
