@@ -117,6 +117,8 @@ NOT_HERE = {
     "organisation policy remove": "as `set`",
     "organisation groups show": "a provider's names, on lines of ours",
     "organisation groups set": "as `show`", "organisation groups try": "what was just typed",
+    "organisation scim add": "ids, and a token of ours", "organisation scim list": "ids",
+    "organisation scim remove": "ids",
     "organisation service-account add": "what was just typed",
     "organisation service-account list": "as `add`, on lines of ours",
     "organisation service-account remove": "ids", "privacy allow": "as `show`",

@@ -67,6 +67,7 @@ from bailee.node.running import Serving
 from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
+from bailee.scim.application import Scim
 
 _GRACE_SECONDS = 10.0  # to end what is under way, for who was not drained
 _UPSTREAMS = 3  # as many as are kept open to, besides further ones
@@ -366,7 +367,9 @@ class Server:
             tls=gateway.startswith("https://"),
             defect=telemetry.defects(node, os.environ),
         )
-        site = Healthy(make_site(parts), watch.health)
+        scim = Scim(make_site(parts), node.registry, own.url, defect=parts.defect)
+        self._parts.callback(scim.close)
+        site = Healthy(scim, watch.health)
         files = _tls_files(node.settings)
         await self._listen("console", site, listening, self._descriptors.console, files)
 

@@ -65,6 +65,9 @@ ROUTES: Final[Mapping[str, Route]] = {
     "workload.list": Route("GET", "/organisations/{organisation}/service-accounts"),
     "workload.add": Route("POST", "/organisations/{organisation}/service-accounts"),
     "workload.remove": Route("DELETE", "/service-accounts/{id}"),
+    "scim.list": Route("GET", "/organisations/{organisation}/scim-tokens"),
+    "scim.add": Route("POST", "/organisations/{organisation}/scim-tokens"),
+    "scim.remove": Route("DELETE", "/scim-tokens/{id}"),
     "partner.join": Route("PUT", "/organisations/{organisation}/partner-programme"),
     "partner.leave": Route("DELETE", "/organisations/{organisation}/partner-programme"),
     # A person's own choice

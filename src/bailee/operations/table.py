@@ -39,6 +39,7 @@ from bailee.operations import (
     people,
     policies,
     promises,
+    provisioning,
     receipts,
     remains,
     request_work,
@@ -125,4 +126,5 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **cloud_network.OPERATIONS,
     **usage.OPERATIONS,
     **workloads.OPERATIONS,
+    **provisioning.OPERATIONS,
 }

@@ -85,6 +85,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "account.list", "account.allow", "account.limit",
         "usage.limit", "usage.unlimit", "usage.allow",
         "workload.add", "workload.list", "workload.remove",
+        "scim.add", "scim.list", "scim.remove",
         "organisation.groups", "organisation.set_groups", "organisation.try_groups",
         "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
