@@ -75,6 +75,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/settings/account/passkeys/remove": {"POST": PEOPLE},
     OF: {"GET": {"member", "admin", "owner", "operator"}},
     f"{OF}/members": {"POST": {"admin", "owner", "operator"}},
+    f"{OF}/scim": {"POST": {"operator"}},
+    f"{OF}/scim/remove": {"POST": {"operator"}},
     f"{OF}/members/remove": {"POST": {"admin", "owner", "operator"}},
     f"{OF}/keys/revoke": {"POST": {"admin", "owner", "operator"}},
     f"{OF}/keeping": {"POST": {"admin", "owner", "operator"}},

@@ -8,7 +8,7 @@ Rules kept here:
 * While a provider makes groups known, they count, and not those in its tokens.
 * Who is in one are people whom the provider knows; nobody else can be put in.
 
-Rows: P3, O1.
+Rows: O1.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ Rules kept here:
 * Nobody is erased by it: what is kept of them is kept on the organisation's terms.
 * An organisation keeps at least one owner; operators are not taken in.
 
-Rows: P3, T5.
+Rows: O1, T5.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Rules kept here:
 * An organisation has a few at once, so that one can take another's place while both are good.
 * It is over at once when it is revoked.
 
-Rows: P3.
+Rows: O1.
 """
 
 from __future__ import annotations

@@ -109,10 +109,10 @@ class ReplayPlan:
     when it is due (Unix seconds); `let_go`: those of which what names somebody was destroyed.
     `networks`: by account, what was done to its network list, in order. `buried`: what no client
     may go on with. `usage_limits`: by scope, subject, measure and span, None where there is none
-    any more; `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys,
-    taken since and not gone: until when (Unix seconds), and the root's generation then. `kept`: by
-    session, the last act by which its person keeps it; `unkept`: those taken back, and when;
-    `unkeeping`: accounts in which nobody may keep any, or may again. `document`: the policy
+    any more; `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of
+    keys, taken since and not gone: until when (Unix seconds), and the root's generation then.
+    `kept`: by session, the last act by which its person keeps it; `unkept`: those taken back, and
+    when; `unkeeping`: accounts in which nobody may keep any, or may again. `document`: the policy
     document (SHA-256, hex) that came to hold last; "": none did. `own_policies`: by organisation,
     its own document that came to hold last, or none.
     """

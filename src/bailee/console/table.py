@@ -175,6 +175,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/members/remove", RouteRule.KEEPER, organisations.remove),
         PageRoute("POST", of + "/keys/revoke", RouteRule.KEEPER, organisations.revoke_key),
         PageRoute("POST", of + "/keeping", RouteRule.KEEPER, organisations.keeping),
+        PageRoute("POST", of + "/scim", operator, organisations.make_scim_token),
+        PageRoute("POST", of + "/scim/remove", operator, organisations.remove_scim_token),
         PageRoute("GET", of + "/policy", RouteRule.MEMBER, areas.own_policies.page),
         PageRoute("POST", of + "/policy", RouteRule.KEEPER, areas.own_policies.change, LARGEST_OWN),
         PageRoute(

@@ -1,6 +1,6 @@
 """What can be asked of a home about provisioning (SCIM): the tokens of organisations' providers.
 
-Rows: P3.
+Rows: O1.
 """
 
 from __future__ import annotations

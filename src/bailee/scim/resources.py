@@ -1,4 +1,4 @@
-"""A person and a group as SCIM has them here, and what this server says of itself. Pure.
+"""A person and a group as SCIM has them here, and what this server says of itself.
 
 Rules kept here:
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from pydantic import EmailStr, Field
 from scim2_models import (
@@ -59,7 +59,7 @@ class UserEmail(ComplexAttribute):
     primary: Annotated[bool | None, Mutability.read_only] = None
 
 
-class User(Resource[Any]):
+class User(Resource):  # type: ignore[type-arg]
     """A person of the organisation."""
 
     __schema__ = URN("urn:ietf:params:scim:schemas:core:2.0:User")
@@ -79,7 +79,7 @@ class GroupPerson(ComplexAttribute):
     type: Annotated[str | None, Mutability.immutable] = Field(None, examples=["User"])
 
 
-class Group(Resource[Any]):
+class Group(Resource):  # type: ignore[type-arg]
     """A group of the organisation's provider."""
 
     __schema__ = URN("urn:ietf:params:scim:schemas:core:2.0:Group")

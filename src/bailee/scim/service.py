@@ -9,7 +9,7 @@ Rules kept here:
 * Nothing is changed where If-Match names another version.
 
 Standard: RFC 7644.
-Rows: P3.
+Rows: O1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from scim2_models import (
     Context,
@@ -27,12 +27,12 @@ from scim2_models import (
     PatchOp,
     PayloadTooLargeException,
     PreconditionFailedException,
-    Resource,
     ResourceType,
     ResponseParameters,
     Schema,
     ScimFilter,
     SearchRequest,
+    ServiceProviderConfig,
     TooManyException,
 )
 from scim2_models.path.expressions import CompareOperator, Comparison
@@ -57,7 +57,7 @@ from bailee.scim.resources import (
 MOST_COMPARED: Final = 2000
 _MOST_OPERATIONS: Final = 1000
 _LONGEST_FILTER: Final = 1000
-Searched = TypeVar("Searched", bound=SearchRequest[Any])
+Listed = TypeVar("Listed", User, Group, User | Group, Schema, ResourceType)
 Some = TypeVar("Some")
 
 
@@ -303,7 +303,7 @@ def configuration(_asked: ScimRequest) -> ScimAnswer:
 def schemas(_asked: ScimRequest) -> ScimAnswer:
     """What resources have."""
     found = PROVIDER.schemas
-    return _listed(ListResponse[Schema], SearchRequest(), len(found), found)
+    return _listed(ListResponse[Schema], SearchRequest[Schema](), len(found), found)
 
 
 def schema(_asked: ScimRequest, named: str) -> ScimAnswer:
@@ -317,7 +317,7 @@ def schema(_asked: ScimRequest, named: str) -> ScimAnswer:
 def resource_types(_asked: ScimRequest) -> ScimAnswer:
     """Which resources there are."""
     found = PROVIDER.resource_types
-    return _listed(ListResponse[ResourceType], SearchRequest(), len(found), found)
+    return _listed(ListResponse[ResourceType], SearchRequest[ResourceType](), len(found), found)
 
 
 def resource_type(_asked: ScimRequest, named: str) -> ScimAnswer:
@@ -331,20 +331,20 @@ def resource_type(_asked: ScimRequest, named: str) -> ScimAnswer:
 # -- reading a request -----------------------------------------------------------------------------
 
 
-def _search(search: type[Searched], asked: ScimRequest) -> Searched:
+def _search(search: type[SearchRequest[Listed]], asked: ScimRequest) -> SearchRequest[Listed]:
     said = members(asked.query).get("filter")
     if isinstance(said, str) and len(said) > _LONGEST_FILTER:
         raise InvalidFilterException(detail=f"a filter has {_LONGEST_FILTER} characters at most.")
     return search.model_validate(asked.query)
 
 
-def _parameters(asked: ScimRequest) -> ResponseParameters[Any]:
+def _parameters(asked: ScimRequest) -> ResponseParameters[User | Group]:
     said = {
         name: value
         for name, value in members(asked.query).items()
         if name in ("attributes", "excludedAttributes")
     }
-    return ResponseParameters[Any].model_validate(said)
+    return ResponseParameters[User | Group].model_validate(said)
 
 
 def _patch(body: object) -> object:
@@ -354,7 +354,7 @@ def _patch(body: object) -> object:
     return body
 
 
-def _named(asked: ScimFilter[Any] | None) -> tuple[str, str] | None:
+def _named(asked: ScimFilter[Listed] | None) -> tuple[str, str] | None:
     """What a filter of one comparison names by which value: `("username", "ada")`."""
     node = None if asked is None else asked.ast
     if not isinstance(node, Comparison) or node.op != CompareOperator.eq:
@@ -372,7 +372,7 @@ def _group_is(group: ProvisionedGroup, what: str, value: str) -> bool:
     return value == (group.external_id if what == "externalid" else group.group_id)
 
 
-def _leaves_out_members(search: SearchRequest[Any]) -> bool:
+def _leaves_out_members(search: SearchRequest[Group]) -> bool:
     return "members" in {str(one).casefold() for one in search.excluded_attributes or ()}
 
 
@@ -385,7 +385,7 @@ def _comparable(every: Sequence[Some]) -> Sequence[Some]:
     return every
 
 
-def _page(search: SearchRequest[Any], every: Sequence[Some]) -> Sequence[Some]:
+def _page(search: SearchRequest[Listed], every: Sequence[Some]) -> Sequence[Some]:
     start = search.start_index_0 or 0
     count = MOST_AT_ONCE if search.count is None else min(search.count, MOST_AT_ONCE)
     return every[start : start + count]
@@ -407,10 +407,10 @@ def _is_one(versions: str, resource: User | Group) -> bool:
 
 
 def _listed(
-    listing: type[ListResponse[Any]],
-    search: SearchRequest[Any],
+    listing: type[ListResponse[Listed]],
+    search: SearchRequest[Listed],
     total: int,
-    page: Sequence[object],
+    page: Sequence[Listed],
 ) -> ScimAnswer:
     answer = listing(
         total_results=total,
@@ -445,5 +445,5 @@ def _made(asked: ScimRequest, resource: User | Group) -> ScimAnswer:
     return ScimAnswer(201, said, resource.meta.version, str(resource.meta.location))
 
 
-def _json(resource: Resource[Any]) -> str:
+def _json(resource: ServiceProviderConfig | Schema | ResourceType) -> str:
     return resource.model_dump_json(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
