@@ -134,6 +134,7 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/feedback/{report}/issue": {"POST": {"operator"}},
     "/admin/survey": {"GET": {"operator"}},
     "/admin/promises": {"GET": EVIDENCE},
+    "/admin/status": {"GET": EVIDENCE},
     "/admin/retention": {"GET": EVIDENCE},
     "/admin/audit": {"GET": EVIDENCE},
     "/admin/metrics": {"GET": {"operator"}},

@@ -79,7 +79,7 @@ SHOWS: dict[str, list[str]] = {
     "receipts list": [], "receipts key": [], "audit list": [], "audit show": ["1"],
     "audit checkpoint": [], "audit witness": [], "audit stream status": [], "audit verify": [],
     "audit prove": ["1"],
-    "config show": [], "verify": [], "promises": [], "backup list": [],
+    "config show": [], "verify": [], "promises": [], "status": [], "backup list": [],
     "usage": ["--by", "person", "--by", "model"], "limits list": [], "limits models": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],

@@ -32,6 +32,7 @@ from bailee.operations import (
     receipts,
     retention,
     sessions,
+    status,
 )
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
@@ -126,6 +127,11 @@ class Admin:
             picture=picture,
             receipts=self._do(ask, receipts.list_, limit=_SHOWN).items,
         )
+
+    def status(self, ask: Ask) -> Response:
+        """What runs, and how it stands."""
+        found = self._do(ask, status.status)
+        return self._frame.page(ask, "admin/status.html", here="status", found=found)
 
     def promises(self, ask: Ask) -> Response:
         """Whether each promise is kept now, and how that is known."""

@@ -242,6 +242,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", "/admin/sessions/{session}/read", operator, admin.read),
         PageRoute("POST", "/admin/sessions/{session}/bytes", operator, admin.raw),
         PageRoute("GET", "/admin/promises", evidence, admin.promises),
+        PageRoute("GET", "/admin/status", evidence, admin.status),
         PageRoute("GET", "/admin/retention", evidence, admin.retention),
         PageRoute("GET", "/admin/audit", evidence, admin.audit),
         PageRoute("GET", "/admin/metrics", operator, areas.metrics.page),

@@ -112,6 +112,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "policy.notices": Route("GET", "/policy/notices"),
     "policy.seen": Route("PUT", "/policy/notices/{number}"),
     "promises": Route("GET", "/promises"),
+    "status": Route("GET", "/status"),
     "retention.watch": Route("GET", "/retention/watch"),
     "retention.report": Route("GET", "/retention/report"),
     "retention.receipts": Route("GET", "/retention/receipts"),

@@ -92,7 +92,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     OPERATORS,
 ) | dict.fromkeys(
     (
-        "policy.activations", "promises", "clock.show",
+        "policy.activations", "promises", "status", "clock.show",
         "retention.watch", "retention.report", "retention.damaged",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
         "audit.streams",
