@@ -20,6 +20,7 @@ Rows: O1, T5.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -90,6 +91,7 @@ class ProvisionedPeople:
         self._clock = backing.clock
         self._ledger = backing.ledger
         self._identifiers = backing.identifiers
+        self._damages = backing.damages
         self._people = people
         self._organisations = organisations
         self._authority = authority
@@ -156,6 +158,14 @@ class ProvisionedPeople:
             place is not None,
             since if row is None else row.created_at,
             since if row is None else row.changed_at,
+        )
+
+    def some(self, organisation_id: str, person_ids: Iterable[str]) -> Iterator[ProvisionedPerson]:
+        """Several of them. Whose particulars are damaged is left out, and noted."""
+        return self._damages.each(
+            person_ids,
+            lambda one: self.get(organisation_id, one),
+            lambda one: f"person {one}",
         )
 
     def named(self, organisation_id: str, user_name: str) -> ProvisionedPerson | None:

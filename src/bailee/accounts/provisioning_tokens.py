@@ -51,6 +51,11 @@ class ProvisioningToken:
     used_at: datetime | None
 
 
+def has_form(presented: str) -> bool:
+    """Whether a text could be a token: what could not needs no looking up."""
+    return _FORM.fullmatch(presented) is not None
+
+
 class ProvisioningTokens:
     """The tokens of a home's organisations. Operations make, list and revoke; the protocol finds
     who asks, on its own threads. It owns their rows, and has nothing in memory: one that was
@@ -127,7 +132,7 @@ class ProvisioningTokens:
 
     def find(self, presented: str) -> ProvisioningToken | None:
         """The token of this text, used now; None: there is none."""
-        if not _FORM.fullmatch(presented):
+        if not has_form(presented):
             return None
         found = self._rows(provisioning_tokens.c.digest == digest(presented.encode()))
         if not found:

@@ -28,7 +28,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailee.accounts import PeopleRegistry
-from bailee.accounts.provisioning_tokens import ProvisioningToken
+from bailee.accounts.provisioning_tokens import ProvisioningToken, has_form
 from bailee.admission.requests import admit
 from bailee.clock import Ticks, ticks
 from bailee.errors import BaileeError, InputError, StorageError
@@ -110,7 +110,7 @@ class Scim:
     async def _answer(self, request: Request) -> Response:
         scheme, _, presented = request.headers.get("authorization", "").partition(" ")
         token: ProvisioningToken | None = None
-        if scheme.lower() == "bearer":
+        if scheme.lower() == "bearer" and has_form(presented.strip()):
             token = await self._do(
                 lambda: self._registry.provisioning_tokens.find(presented.strip())
             )

@@ -111,9 +111,9 @@ class ScimService:
             return _listed(ListResponse[User], search, len(found), _page(search, found))
         ids = self._people.ids(asked.organisation)
         if search.filter is None:
-            some = [self._user(asked, one) for one in _page(search, ids)]
+            some = self._users(asked, _page(search, ids))
             return _listed(ListResponse[User], search, len(ids), some)
-        every = (self._user(asked, one) for one in _comparable(ids))
+        every = self._users(asked, _comparable(ids))
         found = [one for one in every if search.filter.match(one)]
         return _listed(ListResponse[User], search, len(found), _page(search, found))
 
@@ -227,7 +227,7 @@ class ScimService:
         search = _search(SearchRequest[User | Group], asked)
         ids, groups = self._people.ids(asked.organisation), self._groups.every(asked.organisation)
         _comparable([*ids, *groups])
-        found: list[User | Group] = [self._user(asked, one) for one in ids]
+        found: list[User | Group] = [*self._users(asked, ids)]
         found += [self._group(asked, one) for one in groups]
         if search.filter is not None:
             found = [one for one in found if search.filter.match(one)]
@@ -237,6 +237,9 @@ class ScimService:
 
     def _user(self, asked: ScimRequest, person_id: str) -> User:
         return user_of(self._people.get(asked.organisation, person_id), asked.base)
+
+    def _users(self, asked: ScimRequest, ids: Sequence[str]) -> list[User]:
+        return [user_of(one, asked.base) for one in self._people.some(asked.organisation, ids)]
 
     def _users_named(self, asked: ScimRequest, what: str, value: str) -> list[User] | None:
         """Those whom a filter names by what they are found by; None: it is by something else."""
