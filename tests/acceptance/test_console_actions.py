@@ -258,6 +258,12 @@ def revoke_there(stage: Stage, path: str) -> Answer:
     return stage.person.submit(page, path, {"key_id": key_id})
 
 
+def remove_scim_token(stage: Stage, path: str) -> Answer:
+    """A token of the organisation's provider."""
+    made = stage.bailee.json("organisation", "scim", "add", stage.names["organisation"])
+    return stage.operator.submit(OF.format(**stage.names), path, {"token": made["id"]})
+
+
 def sign_out_elsewhere(stage: Stage, path: str) -> Answer:
     """Another browser of the person's."""
     other = Visitor(stage.bailee.ready["console"])
@@ -311,6 +317,8 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     OF + "/keys/revoke": revoke_there,
     OF + "/members/remove": of_person(OF, person="{new}"),
     OF + "/keeping": of_person(OF, forbidden="yes"),
+    OF + "/scim": of_operator(OF),
+    OF + "/scim/remove": remove_scim_token,
     OF + "/partner/join": of_person(OF + "/partner", confirmation="Acme"),
     OF + "/partner/leave": of_person(OF),
     "/policy/difference": lambda s, path: s.operator.submit(

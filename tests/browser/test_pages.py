@@ -73,6 +73,8 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
         "errors-zh": (operator, "/admin/errors?state=all&lang=zh"),
         "error-issue": (operator, f"/admin/errors/{issue}"),
         "promises": (operator, "/admin/promises"),
+        "status": (operator, "/admin/status"),
+        "status-zh": (operator, "/admin/status?lang=zh"),
         "promises-zh": (operator, "/admin/promises?lang=zh"),
         "audit": (operator, "/admin/audit"),
         "difference": (operator, "/policy/difference"),

@@ -163,6 +163,26 @@ def test_pages_work_by_keyboard_from_the_first_key(town: Town, opened: Open) -> 
     assert "solid" == page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
 
 
+def test_the_operators_menu_fits_a_phone(town: Town, opened: Open) -> None:
+    """In groups: nothing is beside the screen, one group is open at a time, by the keyboard too,
+    and without a script.
+    """
+    phone = {"width": 400, "height": 800}
+    page = opened("/", town.operator, viewport=phone, java_script_enabled=False)
+    menu = page.get_by_role("navigation")
+    box = menu.bounding_box()
+    menu.get_by_text("People", exact=True).first.click()
+    menu.get_by_text("Service", exact=True).focus()
+    page.keyboard.press("Enter")
+
+    expect(menu.get_by_role("link", name="Promises")).to_be_visible()
+    expect(menu.get_by_role("link", name="Requests")).to_be_hidden()
+    assert box is not None
+    assert box["x"] + box["width"] <= phone["width"]
+    menu.get_by_role("link", name="Status").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Status")
+
+
 def test_everything_but_passkeys_works_without_a_script(town: Town, opened: Open) -> None:
     """Signing in with JavaScript off; what needs it is not shown."""
     page = opened("/sign-in", java_script_enabled=False)

@@ -45,7 +45,7 @@ from bailee.accounts.identifiers import Identifiers
 from bailee.accounts.roles import OPERATOR, Actor
 from bailee.clock import Clock
 from bailee.damage import Damages
-from bailee.db import people
+from bailee.db import people, provisioning
 from bailee.db.accounts import accounts, api_keys, consent_records
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import DbRow, reading, storage_errors
@@ -113,7 +113,10 @@ class Accounts:
 
     def _load(self) -> None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            for table in (accounts, api_keys, consent_records, sign_ins, *people.CHECKED):
+            for table in (
+                *(accounts, api_keys, consent_records, sign_ins),
+                *(*people.CHECKED, *provisioning.CHECKED),
+            ):
                 self.damages.note_all(table.name, unsound(connection, table))
             kept = [column for column in accounts.c if column is not accounts.c.mac]
             for row in connection.execute(select(*kept).where(sound(accounts))):

@@ -11,6 +11,9 @@ Rules kept here:
   place that is taken ends the keys that speak for the person there.
 * A rule that is taken away takes what it gave at once, from everybody.
 * While the rules can't be read, nobody comes in by them.
+* While a provider makes groups known by itself (`provisioned_groups`), they count, and not those in
+  its tokens. Whom it made known (`provisioned_people`) has a place in its own organisation by that,
+  as a member where no rule gives more; whom it ended gets none by a rule.
 
 Rows: O1.
 """
@@ -41,6 +44,7 @@ from bailee.accounts.roles import Actor, Permission, Role
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.groups import group_grants, group_rules
+from bailee.db.provisioning import provisioned_groups, provisioned_members, provisioned_people
 from bailee.errors import InputError, IntegrityError
 
 _WHAT: Final = "what groups give"
@@ -188,9 +192,11 @@ class GroupGrants:
 
     # -- what they give --------------------------------------------------------------------------
 
-    def gives(self, provider_id: str, claims: Mapping[str, object]) -> dict[str, GivenPlace] | None:
+    def gives(
+        self, provider_id: str, person_id: str | None, claims: Mapping[str, object]
+    ) -> dict[str, GivenPlace] | None:
         """What the rules would give somebody with these claims, by organisation; None: there are no
-        rules. Nothing changes.
+        rules. `person_id`: None, they are not here yet. Nothing changes.
 
         Raises:
             InputError: `groups_unknown`.
@@ -198,7 +204,8 @@ class GroupGrants:
         rules = self.rules(provider_id)
         if rules is None:
             return None
-        return decide(rules.rules, groups_in(claims, rules.claim))
+        known = self._groups_known(provider_id, person_id)
+        return decide(rules.rules, groups_in(claims, rules.claim) if known is None else known)
 
     def settle(self, provider_id: str, person_id: str, claims: Mapping[str, object]) -> None:
         """Give somebody what the rules give them with these claims, and take what they don't.
@@ -209,19 +216,107 @@ class GroupGrants:
             StorageError: what was not done is done the next time.
         """
         with self._settling:
-            given = self.gives(provider_id, claims)
-            held = {one.organisation_id: one for one in self.of_person(person_id)}
-            ours = {name: one for name, one in held.items() if one.provider_id == provider_id}
-            if given is None:
-                for one in ours.values():
-                    self._release(one)
-                return
-            for name in sorted({*given, *ours, provider_id}):
-                if name in held and name not in ours:
-                    continue  # another provider's to say
-                self._settle_one(name, person_id, provider_id, given.get(name), ours.get(name))
-        if all(self._authority.role(person_id, one) is None for one in (*given, provider_id)):
+            given = self._settle(provider_id, person_id, claims)
+        if given is not None and all(
+            self._authority.role(person_id, one) is None for one in (*given, provider_id)
+        ):
             raise nothing_given()
+
+    def settle_provisioned(self, provider_id: str, person_id: str) -> None:
+        """The same by the groups that a provider has made known; nothing where it makes none known.
+
+        Raises:
+            StorageError: what was not done is done the next time.
+        """
+        with self._settling:
+            if self._groups_known(provider_id, person_id) is not None:
+                self._settle(provider_id, person_id, {})
+
+    def leave(self, provider_id: str, person_id: str) -> None:
+        """Take what a provider's groups gave somebody in other organisations, and let go of what
+        they gave in its own: it has ended them.
+        """
+        with self._settling:
+            for held in self.of_person(person_id):
+                if held.provider_id != provider_id:
+                    continue
+                if held.organisation_id == provider_id:
+                    self._release(held)
+                else:
+                    self._settle_one(held.organisation_id, person_id, provider_id, None, held)
+
+    def refuse_ended(self, provider_id: str, person_id: str) -> None:
+        """Go on only if the organisation's provider has not ended this person: whom it made known
+        and who has no place there comes in by no sign-in.
+
+        Raises:
+            InputError: `forbidden`.
+        """
+        if self.is_provisioned(provider_id, person_id) and not self._has_place(
+            provider_id, person_id
+        ):
+            raise InputError(
+                "you no longer belong to this organisation.",
+                code="forbidden",
+                hint="an admin of the organisation can add you again",
+            )
+
+    def is_provisioned(self, provider_id: str, person_id: str) -> bool:
+        """Whether the provider has made this person known, now or before."""
+        table = provisioned_people
+        query = select(table.c.person_id).where(
+            table.c.organisation_id == provider_id, table.c.person_id == person_id
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
+    def provisioned_ids(self, provider_id: str) -> list[str]:
+        """The ids of the groups that a provider has made known."""
+        query = select(provisioned_groups.c.id).where(
+            provisioned_groups.c.organisation_id == provider_id
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def _groups_known(self, provider_id: str, person_id: str | None) -> frozenset[str] | None:
+        """By what names and ids the groups go that a provider has put somebody in; None: it makes
+        none known by itself.
+        """
+        groups, theirs = provisioned_groups, provisioned_members
+        if not self.provisioned_ids(provider_id):
+            return None
+        query = (
+            select(groups.c.name, groups.c.external_id)
+            .join(theirs, theirs.c.group_id == groups.c.id)
+            .where(
+                groups.c.organisation_id == provider_id,
+                theirs.c.person_id == person_id,
+                sound(groups),
+                sound(theirs),
+            )
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return frozenset(one for row in rows for one in row if one is not None)
+
+    def _has_place(self, organisation_id: str, person_id: str) -> bool:
+        return self._authority.role(person_id, organisation_id) is not None
+
+    def _settle(
+        self, provider_id: str, person_id: str, claims: Mapping[str, object]
+    ) -> dict[str, GivenPlace] | None:
+        given = self.gives(provider_id, person_id, claims)
+        held = {one.organisation_id: one for one in self.of_person(person_id)}
+        ours = {name: one for name, one in held.items() if one.provider_id == provider_id}
+        if given is None:
+            for one in ours.values():
+                self._release(one)
+            return None
+        for name in sorted({*given, *ours, provider_id}):
+            if name in held and name not in ours:
+                continue  # another provider's to say
+            self._settle_one(name, person_id, provider_id, given.get(name), ours.get(name))
+        return given
 
     def _settle_one(
         self,
@@ -233,8 +328,14 @@ class GroupGrants:
     ) -> None:
         role = self._authority.role(person_id, organisation_id)
         home = organisation_id == provider_id
-        if held is not None and role is None:
-            return  # let go by hand
+        provisioned = self.is_provisioned(provider_id, person_id)
+        if role is None and (held is not None or (provisioned and home)):
+            return  # let go by hand, or ended by the provider
+        if provisioned and not self._has_place(provider_id, person_id):
+            given = None
+        if given is None and home and provisioned:
+            self._leave_as_member(organisation_id, person_id, role, held)
+            return
         if given is None:
             self._take(organisation_id, person_id, role, held, home=home)
             return
@@ -257,6 +358,25 @@ class GroupGrants:
         if same and (by_hand or role == given.role):
             return
         self._give(found, held, None if by_hand else given.role)
+
+    def _leave_as_member(
+        self, organisation_id: str, person_id: str, role: Role | None, held: GroupGrant | None
+    ) -> None:
+        """Of whom the provider made known: no rule gives anything any more; their place stays."""
+        if held is None:
+            return
+        if role == "owner" or held.role is None or role == "member":
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                self._write(connection, held, None)
+        else:
+            self._organisations.put(
+                organisation_id,
+                person_id,
+                "member",
+                by=_BY,
+                along=lambda connection: self._write(connection, held, None),
+            )
+        self.version += 1
 
     def _give(self, found: GroupGrant, held: GroupGrant | None, role: Role | None) -> None:
         if role is None:

@@ -10,7 +10,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -38,6 +38,7 @@ from bailee.db.people import (
     trainers,
     web_sessions,
 )
+from bailee.db.provisioning import provisioned_members, provisioned_people
 from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError
 
@@ -99,8 +100,11 @@ class People:
         password: str | None,
         by: Actor | None,
         operator: bool = False,
+        along: Callable[[Connection, str], None] = lambda _connection, _person_id: None,
     ) -> tuple[Person, Account | None]:
-        """Like `create`, for those who sign up themselves (`by` None); `password` is a digest."""
+        """Like `create`, for those who sign up themselves (`by` None) or whom a provider makes;
+        `password` is a digest. `along`: what is written in the same transaction.
+        """
         address = emails.normal(email)
         person_id = "per_" + self._random(8).hex()
         sealed = self._identifiers.seal(person_id, "email", address)
@@ -129,6 +133,7 @@ class People:
                     account = self._accounts.insert(
                         connection, plan=plan, name=person_id, person_id=person_id
                     )
+                along(connection, person_id)
         except Conflict:
             raise taken() from None
         if account is not None:
@@ -276,6 +281,43 @@ class People:
                 f"person.{what}", person_id, {what: is_one, "by": by.name}, connection=connection
             )
 
+    def has_more(self, person_id: str) -> bool:
+        """Whether somebody has more here than places in organisations: an account of their own, or
+        something to do for the service.
+        """
+        if self.get(person_id).operator or self._accounts.of_person(person_id) is not None:
+            return True
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return any(
+                connection.execute(
+                    select(table.c.since).where(table.c.person_id == person_id)
+                ).first()
+                for table in (trainers, auditors)
+            )
+
+    def readdress(self, person_id: str, address: str, *, by: Actor) -> None:
+        """Give a person another email, which has its normal form; where they were signed in to the
+        console ends. Whether it may be given is asked before.
+
+        Raises:
+            InputError: somebody has it.
+        """
+        sealed = self._identifiers.seal(person_id, "email", address)
+        index = self._identifiers.index("email", address)
+        try:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                self._refuse_taken(connection, address)
+                this = persons.c.id == person_id
+                connection.execute(
+                    update(persons).where(this).values(email=sealed, email_index=index)
+                )
+                theirs = web_sessions.c.person_id == person_id
+                connection.execute(delete(web_sessions).where(theirs))
+                said = {"by": by.name}
+                self._ledger.append("person.readdressed", person_id, said, connection=connection)
+        except Conflict:
+            raise taken() from None
+
     def forget(self, person_id: str, *, by: Actor) -> None:
         """Remove what names a person and every way to sign in, and revoke the keys that speak for
         them. Their account, its consent records and the audit record stay, under ids that lead to
@@ -299,6 +341,7 @@ class People:
             for table in (
                 *(sign_ins, passkeys, identities, web_sessions),
                 *(group_grants, memberships, trainers, auditors),
+                *(provisioned_people, provisioned_members),
             ):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(

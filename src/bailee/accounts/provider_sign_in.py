@@ -13,6 +13,7 @@ Rules kept here:
   organisation has let go comes in no more, and is not taken in again by coming: an admin does that.
 * Where there are rules for the provider's groups (`group_grants`), they say who has a place here
   and which; whom they give nothing is nobody here.
+* Whom the provider made known and ended (`provisioned_people`) comes in no more, until it says so.
 * Whoever had the email before by signing up without proof loses every way in that they had: the
   provider decides who that person is.
 * A provider is asked for a token only for a client that signs in (`offline`). Whoever keeps it,
@@ -426,6 +427,7 @@ class ProviderSignIn:
             ).first()
         if row is not None and row.organisation_id == provider.organisation_id:
             known: str = row.person_id
+            self._groups.refuse_ended(provider.organisation_id, known)
             self._groups.settle(provider.organisation_id, known, claims)
             if self._has_rules(provider):
                 return known
@@ -443,10 +445,16 @@ class ProviderSignIn:
         address = emails.normal(email)
         if emails.domain_of(address) != provider.domain:
             raise _refused("the provider does not speak for your email's domain.")
-        given = self._groups.gives(provider.organisation_id, claims)
-        if given is not None and not given:
-            raise nothing_given()
         found = self._people.by_email(address)
+        whose = None if found is None else found.person_id
+        if whose is not None:
+            self._groups.refuse_ended(provider.organisation_id, whose)
+        given = self._groups.gives(provider.organisation_id, whose, claims)
+        made_known = whose is not None and self._groups.is_provisioned(
+            provider.organisation_id, whose
+        )
+        if given is not None and not given and not made_known:
+            raise nothing_given()
         if found is None:
             person, _ = self._people.insert(address, plan=None, password=None, by=None)
         else:

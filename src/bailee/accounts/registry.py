@@ -24,6 +24,9 @@ from bailee.accounts.organisations import Organisations
 from bailee.accounts.password_sign_in import PasswordSignIn
 from bailee.accounts.passwords import Hasher, Passwords
 from bailee.accounts.people import People
+from bailee.accounts.provisioned_groups import ProvisionedGroups
+from bailee.accounts.provisioned_people import ProvisionedPeople
+from bailee.accounts.provisioning_tokens import ProvisioningTokens
 from bailee.accounts.sign_ins import ConfirmedSignIn, SignIns
 from bailee.accounts.staff import Staff
 from bailee.accounts.web_sessions import WebSessions
@@ -110,6 +113,16 @@ class PeopleRegistry:
             groups=self.groups,
             providers=lambda: self.providers,
         )
+        self.provisioning_tokens = ProvisioningTokens(backing, self.accounts, self.authority)
+        self.provisioned_people = ProvisionedPeople(
+            backing,
+            people=self.people,
+            organisations=self.organisations,
+            authority=self.authority,
+            groups=self.groups,
+            web_sessions=self.web_sessions,
+        )
+        self.provisioned_groups = ProvisionedGroups(backing, self.groups, self.provisioned_people)
         self._backing = backing
         self._environment = environment
         self._making = threading.Lock()  # while a way in is made, or asked for

@@ -30,12 +30,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import orjson
-from cryptography import x509
 
 from bailee import config
 from bailee.admission import raise_limit, share_out
 from bailee.admission.disk import floor
 from bailee.agent.sandbox import SandboxTrial
+from bailee.app.certificate import ends_at
 from bailee.app.disk import room_on
 from bailee.app.upstreams import further_upstreams, upstreams
 from bailee.clock import system_clock
@@ -289,8 +289,7 @@ def _certificate(it: ExaminedHome) -> Iterator[MachineFinding]:
     if file is None or key is None:
         return
     server_context(Path(file), Path(key))
-    ends = x509.load_pem_x509_certificate(Path(file).read_bytes()).not_valid_after_utc
-    yield _ends("certificate", ends, {"name": file})
+    yield _ends("certificate", ends_at(Path(file)), {"name": file})
 
 
 # -- what is elsewhere -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ first, so that nothing new comes in; the vault last, so that all that came in is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_o
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
 from bailee.app import auditing, feedback, monitoring, telemetry
 from bailee.app.access import GatewayPolicyAccess
+from bailee.app.certificate import ends_at
 from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
@@ -67,6 +70,7 @@ from bailee.node.running import Serving
 from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
+from bailee.scim.application import Scim
 
 _GRACE_SECONDS = 10.0  # to end what is under way, for who was not drained
 _UPSTREAMS = 3  # as many as are kept open to, besides further ones
@@ -239,8 +243,18 @@ class Server:
         await asyncio.to_thread(cloud.start)
         self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
         self._node = node = replace(
-            node, serving=Serving(watch.health, measured, cloud, streams.standing)
+            node,
+            serving=Serving(
+                watch.health,
+                measured,
+                cloud,
+                node.clock(),
+                streams.standing,
+                self._measured.read,
+                lambda: None if files is None else _ends_at(files[0]),
+            ),
         )
+        self._measured.node = node
         queue = DurableQueue(
             node.home.work_database,
             cloud.queue,
@@ -366,7 +380,9 @@ class Server:
             tls=gateway.startswith("https://"),
             defect=telemetry.defects(node, os.environ),
         )
-        site = Healthy(make_site(parts), watch.health)
+        scim = Scim(make_site(parts), node.registry, own.url, defect=parts.defect)
+        self._parts.callback(scim.close)
+        site = Healthy(scim, watch.health)
         files = _tls_files(node.settings)
         await self._listen("console", site, listening, self._descriptors.console, files)
 
@@ -482,6 +498,12 @@ def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
         )
     check_secret(Path(key))
     return Path(certificate), Path(key)
+
+
+def _ends_at(file: Path) -> datetime | None:
+    with contextlib.suppress(OSError, ValueError):
+        return ends_at(file)
+    return None
 
 
 def _host(host: str) -> str:

@@ -109,6 +109,9 @@ MAPPED: Final[Mapping[str, Mapped]] = {
     "sign_in.begun": _LOGON, "sign_in.ended": _LOGOFF, "sign_in.client_begun": _LOGON,
     "sign_in.client_ended": _LOGOFF, "workload.exchanged": _TICKET,
     "workload.added": _CREATED, "workload.removed": _DELETED,
+    "provisioning.token_made": _CREATED, "provisioning.token_revoked": _DELETED,
+    "provisioning.person_set": _account(_OTHER), "person.readdressed": _account(_OTHER),
+    "provisioning.group_set": _UPDATED, "provisioning.group_removed": _DELETED,
     # what somebody looked at
     "access.read": Mapped(EventClass.API_ACTIVITY, 2, Severity.MEDIUM),
     "sessions.searched": Mapped(EventClass.API_ACTIVITY, 2, Severity.MEDIUM),

@@ -22,6 +22,7 @@ from bailee.backup.replaying import RecordedRules, ReplayPlan
 from bailee.db.checks import sound
 from bailee.db.groups import group_grants, group_rules
 from bailee.db.people import memberships, passkeys, persons, providers, web_sessions
+from bailee.db.provisioning import provisioned_members, provisioning_tokens
 from bailee.db.sign_ins import sign_ins
 from bailee.db.workloads import service_accounts
 
@@ -36,7 +37,8 @@ class Applied:
 
 def close_ways_in(connection: Connection, plan: ReplayPlan, done: Applied) -> None:
     """End every session of a person, and what was ended since of passwords, passkeys, providers,
-    the rules for their groups, what these gave, service accounts, and keys that an organisation
+    the rules for their groups, what these gave, service accounts, tokens and groups of
+    provisioning, and keys that an organisation
     has end. Roles are done before.
     """
     connection.execute(delete(web_sessions))
@@ -44,6 +46,16 @@ def close_ways_in(connection: Connection, plan: ReplayPlan, done: Applied) -> No
     for account in plan.workloads:
         gone = delete(service_accounts).where(service_accounts.c.id == account)
         done.undone += connection.execute(gone).rowcount
+    for token in plan.tokens:
+        gone = delete(provisioning_tokens).where(provisioning_tokens.c.id == token)
+        done.undone += connection.execute(gone).rowcount
+    for group, organisation in plan.provisioned.items():
+        gone = delete(provisioned_members).where(provisioned_members.c.group_id == group)
+        if connection.execute(gone).rowcount:
+            done.look.append(
+                f"{organisation}: who is in {group} was changed by its provider since, and nobody "
+                "is; have the provider send it again."
+            )
     for organisation, person in plan.groups:
         grants = group_grants.c.organisation_id == organisation
         gone = delete(group_grants).where(grants, group_grants.c.person_id == person)

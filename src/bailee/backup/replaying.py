@@ -103,15 +103,16 @@ class ReplayPlan:
     organisation, those for its provider's groups. `groups`: by organisation and person, where such
     rules gave something that they took since. `provider_only`: by organisation, whether its people
     sign in by its provider alone; `passwords_ended`: where that was so at some time since.
-    `workloads`: service accounts that were removed. `requests`: of people about their own data,
-    that came since and were not answered, each with when it is due (Unix seconds); `let_go`: those
-    of which what names somebody was destroyed. `networks`:
-    by account, what was done to its network list, in order. `buried`: what no client may go on
-    with. `usage_limits`: by scope, subject, measure and span, None where there is none any more;
-    `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of keys, taken
-    since and not gone: until when (Unix seconds), and the root's generation then. `kept`: by
-    session, the last act by which its person keeps it; `unkept`: those taken back, and when;
-    `unkeeping`: accounts in which nobody may keep any, or may again. `document`: the policy
+    `workloads`: service accounts that were removed; `tokens`: of provisioning, that were revoked;
+    `provisioned`: groups that a provider changed or removed, each with its organisation.
+    `requests`: of people about their own data, that came since and were not answered, each with
+    when it is due (Unix seconds); `let_go`: those of which what names somebody was destroyed.
+    `networks`: by account, what was done to its network list, in order. `buried`: what no client
+    may go on with. `usage_limits`: by scope, subject, measure and span, None where there is none
+    any more; `usage_models`: by scope and subject, empty where all may be asked. `snapshots`: of
+    keys, taken since and not gone: until when (Unix seconds), and the root's generation then.
+    `kept`: by session, the last act by which its person keeps it; `unkept`: those taken back, and
+    when; `unkeeping`: accounts in which nobody may keep any, or may again. `document`: the policy
     document (SHA-256, hex) that came to hold last; "": none did. `own_policies`: by organisation,
     its own document that came to hold last, or none.
     """
@@ -136,6 +137,8 @@ class ReplayPlan:
     usage_models: dict[tuple[str, str], str] = field(default_factory=dict)
     providers: dict[str, None] = field(default_factory=dict)
     groups: dict[tuple[str, str], None] = field(default_factory=dict)
+    tokens: dict[str, None] = field(default_factory=dict)
+    provisioned: dict[str, str] = field(default_factory=dict)
     rules: dict[str, RecordedRules] = field(default_factory=dict)
     provider_only: dict[str, bool] = field(default_factory=dict)
     residencies: dict[str, str | None] = field(default_factory=dict)
@@ -258,6 +261,14 @@ def _own_policy(made: ReplayPlan, entry: Entry) -> None:
 
 def _group_lost(made: ReplayPlan, entry: Entry) -> None:
     made.groups[entry.subject, str(entry.body["person"])] = None
+
+
+def _token_revoked(made: ReplayPlan, entry: Entry) -> None:
+    made.tokens[str(entry.body["token"])] = None
+
+
+def _group_changed(made: ReplayPlan, entry: Entry) -> None:
+    made.provisioned[str(entry.body["group"])] = entry.subject
 
 
 def _operator(made: ReplayPlan, entry: Entry) -> None:
@@ -398,6 +409,9 @@ _DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "organisation.policy_removed": _own_policy,
     "group.lost": _group_lost,
     "workload.removed": _into("workloads"),
+    "provisioning.token_revoked": _token_revoked,
+    "provisioning.group_set": _group_changed,
+    "provisioning.group_removed": _group_changed,
     "person.password_set": _into("passwords"),
     "person.passkey_removed": _into("passkeys"),
     "person.taken_over": _taken_over,
@@ -438,6 +452,8 @@ _NOTHING: Final = frozenset(
         # what came into being since, and is not in the backup
         *("account.created", "key.created", "organisation.created", "person.created"),
         *("workload.added", "workload.exchanged", "group.gained"),
+        # what a provider says of a person's place is done again with the place
+        *("provisioning.token_made", "provisioning.person_set", "person.readdressed"),
         *("person.identity_bound", "person.passkey_added", "git_connection.added"),
         *("sign_in.begun", "report.received"),
         *("cloud.session_requested", "cloud.session_started", "cloud.session_ended", "cloud.git"),

@@ -109,6 +109,10 @@ _COMMANDS: Final = {
         "witness:witness",
         "Be a witness of other people's logs: cosign what only grows, and nothing else.",
     ),
+    "status": (
+        "status:status",
+        "What runs, since when, what waits, and how disks, keys, certificate and promises stand.",
+    ),
     "promises": (
         "promises:promises",
         "Whether each promise of a home is kept now, and how that is known.",

@@ -14,6 +14,7 @@ from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
 from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import (
+    AsOption,
     HomeOption,
     HomePlace,
     JsonOption,
@@ -110,7 +111,7 @@ def start(  # noqa: PLR0917 - each is an option
                     f"Watch it: bailee cloud attach {started['session']}"
                 )
             return
-        _watch(home, started.text("session"), key, as_json, reason=None)
+        _watch(home, started.text("session"), key, as_json, reason=None, as_=None)
 
 
 @app.command("list")
@@ -160,22 +161,28 @@ def show(
 
 
 @app.command()
-def attach(
+def attach(  # noqa: PLR0917 - each is an option
     session: Session,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """Watch a session from beginning to end. Ctrl-C lets it continue alone."""
     with reporting():
-        _watch(home, session, key, as_json, reason)
+        _watch(home, session, key, as_json, reason, as_)
 
 
-def _watch(
-    home: HomePlace | None, session: str, key: str | None, as_json: bool, reason: str | None
+def _watch(  # noqa: PLR0917 - as they come
+    home: HomePlace | None,
+    session: str,
+    key: str | None,
+    as_json: bool,
+    reason: str | None,
+    as_: str | None,
 ) -> None:
-    arguments = {**_who(key), "id": session, "reason": reason}
+    arguments = {**_who(key), "id": session, "reason": reason, "as": as_}
     events = map(fields, operate(home, "cloud.attach", arguments))
     status = 0
     try:
@@ -211,16 +218,17 @@ def send(
 
 
 @app.command()
-def diff(
+def diff(  # noqa: PLR0917 - each is an option
     session: Session,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """All that a session changed, as a patch that `git apply` takes."""
     with reporting():
-        found = _ask(home, "cloud.diff", key, id=session, reason=reason)
+        found = _ask(home, "cloud.diff", key, id=session, reason=reason, **{"as": as_})
         if as_json:
             print_json(found)
         else:
@@ -247,13 +255,14 @@ def logs(  # noqa: PLR0917 - each is an option
         bool, typer.Option("--egress", help="Its connections, and what the proxy decided.")
     ] = False,
     reason: ReasonOption = None,
+    as_: AsOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """What happened in a session, as far as it is kept."""
     with reporting():
-        arguments = {**_who(key), "id": session, "egress": egress, "reason": reason}
+        arguments = {**_who(key), "id": session, "egress": egress, "reason": reason, "as": as_}
         found = ask_several(home, "cloud.logs", arguments)
         if as_json:
             print_json(found)
@@ -292,6 +301,7 @@ def teleport(  # noqa: PLR0917 - each is an option
     ] = None,
     remote: Annotated[str, typer.Option(help="The remote to fetch the branch from.")] = "origin",
     reason: ReasonOption = None,
+    as_: AsOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -300,7 +310,7 @@ def teleport(  # noqa: PLR0917 - each is an option
     from bailee.cli import cloud_teleport
 
     with reporting("agent"):
-        found = _ask(home, "cloud.teleport", key, id=session, reason=reason)
+        found = _ask(home, "cloud.teleport", key, id=session, reason=reason, **{"as": as_})
         done = cloud_teleport.bring(found, (folder or Path.cwd()).absolute(), remote)
         if as_json:
             print_json(done)

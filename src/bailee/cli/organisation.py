@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from bailee.cli import groups, own_policies, workloads
+from bailee.cli import groups, own_policies, scim, workloads
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.narrowing import ALL, Narrowing, narrowed
@@ -29,6 +29,7 @@ app.add_typer(member, name="member")
 app.add_typer(own_policies.app, name="policy")
 app.add_typer(workloads.app, name="service-account")
 app.add_typer(partner, name="partner")
+app.add_typer(scim.app, name="scim")
 
 Organisation = Annotated[str, typer.Argument(help="org_…, as in `bailee organisation list`.")]
 Person = Annotated[str, typer.Argument(help="per_…, or the email.")]

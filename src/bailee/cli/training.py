@@ -11,7 +11,7 @@ import typer
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
 from bailee.cli.narrowing import ALL, Narrowing, narrowed
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
+from bailee.cli.reach import AsOption, JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, progress, say, size, table
 from bailee.clock import parse_moment
 from bailee.errors import CODES
@@ -73,6 +73,7 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
         ),
     ] = None,
     reason: Annotated[str | None, typer.Option(help="What it is for. It goes on record.")] = None,
+    as_: AsOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -90,6 +91,7 @@ def export(  # noqa: PLR0917 (Typer reads the options off it)
             "lend_at": lend_at,
             "names_model": None if names_model is None else str(names_model.absolute()),
             "reason": reason,
+            "as": as_,
             **_by(key),
         }
         last = None

@@ -20,11 +20,12 @@ from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars, raw
-from bailee.node.promises import broken
+from bailee.node.promises import Promise, broken
 from bailee.operations import (
     accounts,
     activation,
     audit,
+    feedback,
     home,
     keys,
     policies,
@@ -32,6 +33,7 @@ from bailee.operations import (
     receipts,
     retention,
     sessions,
+    status,
 )
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
@@ -51,12 +53,17 @@ class Admin:
         self._frame = frame
 
     def overview(self, ask: Ask) -> Response:
-        """What is kept here, by numbers, and the latest sessions."""
+        """How it stands and what waits for somebody; then what is kept, by numbers."""
         page = self._parts.do(ask, keys.list_, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/overview.html",
             here="overview",
+            found=(found := self._do(ask, status.status)),
+            open_requests=sum(
+                one.count for one in found.promises if one.promise is Promise.ANSWERED
+            ),
+            new_reports=self._do(ask, feedback.list_, state="open", limit=1).total,
             sessions=self._do(ask, sessions.list_, limit=10).items,
             total=self._do(ask, sessions.count),
             unfiled=self._do(ask, sessions.unfiled),
@@ -126,6 +133,11 @@ class Admin:
             picture=picture,
             receipts=self._do(ask, receipts.list_, limit=_SHOWN).items,
         )
+
+    def status(self, ask: Ask) -> Response:
+        """What runs, and how it stands."""
+        found = self._do(ask, status.status)
+        return self._frame.page(ask, "admin/status.html", here="status", found=found)
 
     def promises(self, ask: Ask) -> Response:
         """Whether each promise is kept now, and how that is known."""

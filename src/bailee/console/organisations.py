@@ -18,7 +18,7 @@ from bailee.console.frame import PageTemplates
 from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.errors import InputError
-from bailee.operations import keeping, keys, organisations
+from bailee.operations import keeping, keys, organisations, provisioning
 from bailee.policy.document import Clause
 
 
@@ -71,6 +71,22 @@ class OrganisationPages:
         self._do(ask, keeping.forbid, account.account_id, forbidden)
         return self._back(ask)
 
+    def make_scim_token(self, ask: Ask) -> Response:
+        """A token for the organisation's provider; shown here and never again."""
+        try:
+            made = self._do(ask, provisioning.add, ask.path["organisation"])
+        except InputError as error:
+            return self._page(ask, error)
+        return self._page(ask, made=made)
+
+    def remove_scim_token(self, ask: Ask) -> Response:
+        """End one of these."""
+        try:
+            self._do(ask, provisioning.remove, ask.given("token"))
+        except InputError as error:
+            return self._page(ask, error)
+        return self._back(ask)
+
     def partner_page(self, ask: Ask) -> Response:
         """What joining means, and the form to type the name into."""
         return self._partner(ask, None)
@@ -104,7 +120,13 @@ class OrganisationPages:
     def _back(self, ask: Ask) -> Response:
         return RedirectResponse(f"/organisations/{ask.path['organisation']}", 303)
 
-    def _page(self, ask: Ask, error: InputError | None = None) -> Response:
+    def _page(
+        self,
+        ask: Ask,
+        error: InputError | None = None,
+        *,
+        made: provisioning.MadeScimToken | None = None,
+    ) -> Response:
         shown = self._do(ask, organisations.show, ask.path["organisation"])
         account = self._parts.node.registry.organisations.account(ask.path["organisation"])
         person = ask.visitor.person
@@ -123,6 +145,9 @@ class OrganisationPages:
             may_join=any(one.administers for one in mine),
             role=mine[0].role if mine else None,
             no_keeping=account.no_keeping,
+            tokens=self._tokens(ask) if ask.visitor.operator else None,
+            made=made,
+            console=self._parts.names.url,
             privacy_label=label(
                 self._parts.node.policy_of(account),
                 account,
@@ -131,6 +156,9 @@ class OrganisationPages:
             ),
             problem=None if error is None else ask.words.of_error(error),
         )
+
+    def _tokens(self, ask: Ask) -> list[provisioning.ScimToken]:
+        return self._do(ask, provisioning.list_, ask.path["organisation"])
 
     def _partner(self, ask: Ask, error: InputError | None) -> Response:
         shown = self._do(ask, organisations.show, ask.path["organisation"])

@@ -175,6 +175,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/members/remove", RouteRule.KEEPER, organisations.remove),
         PageRoute("POST", of + "/keys/revoke", RouteRule.KEEPER, organisations.revoke_key),
         PageRoute("POST", of + "/keeping", RouteRule.KEEPER, organisations.keeping),
+        PageRoute("POST", of + "/scim", operator, organisations.make_scim_token),
+        PageRoute("POST", of + "/scim/remove", operator, organisations.remove_scim_token),
         PageRoute("GET", of + "/policy", RouteRule.MEMBER, areas.own_policies.page),
         PageRoute("POST", of + "/policy", RouteRule.KEEPER, areas.own_policies.change, LARGEST_OWN),
         PageRoute(
@@ -240,6 +242,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", "/admin/sessions/{session}/read", operator, admin.read),
         PageRoute("POST", "/admin/sessions/{session}/bytes", operator, admin.raw),
         PageRoute("GET", "/admin/promises", evidence, admin.promises),
+        PageRoute("GET", "/admin/status", evidence, admin.status),
         PageRoute("GET", "/admin/retention", evidence, admin.retention),
         PageRoute("GET", "/admin/audit", evidence, admin.audit),
         PageRoute("GET", "/admin/metrics", operator, areas.metrics.page),

@@ -28,6 +28,7 @@ from bailee.db import (
     keys,
     people,
     policy,
+    provisioning,
     sign_ins,
     snapshots,
     training,
@@ -75,6 +76,7 @@ DECIDING: Final = (
     workloads.service_accounts,
     *people.CHECKED,
     *groups.CHECKED,
+    *provisioning.CHECKED,
     *usage.CHECKED,
 )
 """The tables of `data.db` whose rows are checked (`checks`)."""

@@ -154,6 +154,13 @@ KINDS: Final[Mapping[str, Declared]] = {
     },
     "workload.removed": {"key": _ID, "by": _ID},
     "workload.exchanged": {"key": _ID},
+    # what an organisation's provider makes known (SCIM), and by which of its tokens
+    "provisioning.token_made": {"token": _ID, "by": _ID},
+    "provisioning.token_revoked": {"token": _ID, "by": _ID},
+    "provisioning.person_set": {"person": _ID, "known": _NUMBER, "active": _NUMBER, "by": _ID},
+    "provisioning.group_set": {"group": _ID, "members": _NUMBER, "by": _ID},
+    "provisioning.group_removed": {"group": _ID, "by": _ID},
+    "person.readdressed": _BY,
     "access.read": {"by": _ID, "reason": _SEALED},
     # of an account by somebody else; the words are nowhere
     "sessions.searched": {"by": _ID, "reason": _SEALED},

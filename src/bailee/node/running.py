@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from bailee.auditing.streams import StreamStanding
@@ -41,11 +42,15 @@ class RunningCloud(Protocol):
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What operations can ask of a running server besides its home: how it stands (`health`), to
-    have counted what waits to be (`measured`), its cloud sessions, and how the audit record's
-    streams go (`streams`).
+    have counted what waits to be (`measured`), its cloud sessions, how the audit record's streams
+    go (`streams`), since when it runs, what it says of itself in numbers (`figures`, by name and
+    labels, as `monitoring` declares them), and until when its own certificate is good.
     """
 
     health: Ask
     measured: Callable[[], None]
     cloud: RunningCloud
+    since: datetime
     streams: Callable[[], list[StreamStanding]] = list
+    figures: Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]] = dict
+    certificate_ends: Callable[[], datetime | None] = lambda: None

@@ -65,6 +65,9 @@ ROUTES: Final[Mapping[str, Route]] = {
     "workload.list": Route("GET", "/organisations/{organisation}/service-accounts"),
     "workload.add": Route("POST", "/organisations/{organisation}/service-accounts"),
     "workload.remove": Route("DELETE", "/service-accounts/{id}"),
+    "scim.list": Route("GET", "/organisations/{organisation}/scim-tokens"),
+    "scim.add": Route("POST", "/organisations/{organisation}/scim-tokens"),
+    "scim.remove": Route("DELETE", "/scim-tokens/{id}"),
     "partner.join": Route("PUT", "/organisations/{organisation}/partner-programme"),
     "partner.leave": Route("DELETE", "/organisations/{organisation}/partner-programme"),
     # A person's own choice
@@ -109,6 +112,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "policy.notices": Route("GET", "/policy/notices"),
     "policy.seen": Route("PUT", "/policy/notices/{number}"),
     "promises": Route("GET", "/promises"),
+    "status": Route("GET", "/status"),
     "retention.watch": Route("GET", "/retention/watch"),
     "retention.report": Route("GET", "/retention/report"),
     "retention.receipts": Route("GET", "/retention/receipts"),

@@ -67,6 +67,7 @@ def test_what_is_not_swept_is_not_kept(homely: Homely) -> None:
     assert set() == homely.broken()
     homely.later(hours=1)
     assert {"destroyed"} == homely.broken()
+    assert "wrong" == homely.ask("status")["standing"]
     homely.sweep()
     assert set() == homely.broken()
 

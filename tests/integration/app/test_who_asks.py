@@ -85,13 +85,14 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "account.list", "account.allow", "account.limit",
         "usage.limit", "usage.unlimit", "usage.allow",
         "workload.add", "workload.list", "workload.remove",
+        "scim.add", "scim.list", "scim.remove",
         "organisation.groups", "organisation.set_groups", "organisation.try_groups",
         "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
 ) | dict.fromkeys(
     (
-        "policy.activations", "promises", "clock.show",
+        "policy.activations", "promises", "status", "clock.show",
         "retention.watch", "retention.report", "retention.damaged",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
         "audit.streams",

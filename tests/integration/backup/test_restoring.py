@@ -11,6 +11,8 @@ import pytest
 
 from bailee.accounts import OPERATOR
 from bailee.accounts.groups import GroupRule, GroupRules
+from bailee.accounts.provisioned_groups import WantedGroup
+from bailee.accounts.provisioned_people import WantedPerson
 from bailee.accounts.sign_ins import ConfirmedSignIn
 from bailee.backup import replaying
 from bailee.backup.checking import verified
@@ -316,6 +318,38 @@ def test_what_an_organisation_took_back_since_stays_taken_back(place: BackedUp) 
         registry.authority.refuse_provider_only(person)
         assert registry.accounts.authenticate(ends["key"].encode()) is None
     assert any(person in one and "provider alone" in one for one in done.look)
+
+
+@pytest.mark.row("O1", "R5")
+def test_a_provider_does_not_come_back_with_what_it_lost(place: BackedUp) -> None:
+    """A token that was revoked since, whom it ended, and who was taken out of its groups."""
+    acme = place.ask("organisation.create", name="Acme", plan="team")["organisation"]
+    kept, gone = (place.ask("scim.add", organisation=acme) for _ in range(2))
+    registry, by = place.node.registry, kept["id"]
+    people, groups = registry.provisioned_people, registry.provisioned_groups
+    ada, bob = (
+        people.add(acme, WantedPerson(email, email, None, True), by=by).person_id
+        for email in ("ada@acme.example", "bob@acme.example")
+    )
+    both = groups.add(acme, WantedGroup("all", None, frozenset((ada, bob))), by=by).group_id
+    place.back_up()
+    place.ask("scim.remove", id=gone["id"])
+    people.change(
+        acme, ada, WantedPerson("ada@acme.example", "ada@acme.example", None, False), by=by
+    )
+    groups.change(acme, both, WantedGroup("all", None, frozenset((ada,))), by=by)
+    place.take_log()
+    done = place.restore()
+    with place.restored() as restored:
+        registry = restored.node.registry
+        assert registry.provisioning_tokens.find(gone["token"]) is None
+        assert registry.provisioning_tokens.find(kept["token"]) is not None
+        assert not registry.provisioned_people.get(acme, ada).active
+        assert registry.provisioned_people.get(acme, bob).active
+        with pytest.raises(InputError):
+            registry.groups.refuse_ended(acme, ada)
+        assert [] == registry.provisioned_groups.members(both)
+    assert any(both in one for one in done.look)
 
 
 @pytest.mark.row("R5")

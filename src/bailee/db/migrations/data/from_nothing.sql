@@ -807,6 +807,55 @@ CREATE TABLE own_policies (
 	CONSTRAINT fk_own_policies_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
 );
 
+CREATE TABLE provisioning_tokens (
+	id VARCHAR NOT NULL, 
+	organisation_id VARCHAR NOT NULL, 
+	digest BLOB NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	used_at DATETIME, 
+	mac BLOB, 
+	CONSTRAINT pk_provisioning_tokens PRIMARY KEY (id), 
+	CONSTRAINT uq_provisioning_tokens_digest UNIQUE (digest), 
+	CONSTRAINT fk_provisioning_tokens_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
+CREATE TABLE provisioned_people (
+	organisation_id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	user_name BLOB, 
+	user_name_index BLOB, 
+	external_id BLOB, 
+	external_id_index BLOB, 
+	made BOOLEAN NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	changed_at DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_provisioned_people PRIMARY KEY (organisation_id, person_id), 
+	CONSTRAINT fk_provisioned_people_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id), 
+	CONSTRAINT fk_provisioned_people_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
+CREATE TABLE provisioned_groups (
+	id VARCHAR NOT NULL, 
+	organisation_id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	external_id VARCHAR, 
+	created_at DATETIME NOT NULL, 
+	changed_at DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_provisioned_groups PRIMARY KEY (id), 
+	CONSTRAINT fk_provisioned_groups_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
+CREATE TABLE provisioned_members (
+	group_id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_provisioned_members PRIMARY KEY (group_id, person_id), 
+	CONSTRAINT fk_provisioned_members_group_id_provisioned_groups FOREIGN KEY(group_id) REFERENCES provisioned_groups (id), 
+	CONSTRAINT fk_provisioned_members_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER accounts_mac_update AFTER UPDATE OF "id", "name", "plan", "training_choice", "chosen_at", "partner_programme", "created_at", "person_id", "organisation_id", "partner_since", "unrecorded_routes", "chosen_number", "partner_number", "stored_mb", "no_keeping", "residency" ON accounts WHEN OLD.mac IS row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."name", OLD."plan", OLD."training_choice", OLD."chosen_at", OLD."partner_programme", OLD."created_at", OLD."person_id", OLD."organisation_id", OLD."partner_since", OLD."unrecorded_routes", OLD."chosen_number", OLD."partner_number", OLD."stored_mb", OLD."no_keeping", OLD."residency") AS BLOB)) BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -949,6 +998,16 @@ CREATE INDEX ix_person_requests_person_id ON person_requests (person_id);
 
 CREATE INDEX ix_persons_created_at ON persons (created_at, id);
 
+CREATE INDEX ix_provisioned_groups_organisation_id ON provisioned_groups (organisation_id);
+
+CREATE INDEX ix_provisioned_members_person_id ON provisioned_members (person_id);
+
+CREATE INDEX ix_provisioned_people_person_id ON provisioned_people (person_id);
+
+CREATE UNIQUE INDEX ix_provisioned_people_user_name ON provisioned_people (organisation_id, user_name_index);
+
+CREATE INDEX ix_provisioning_tokens_organisation_id ON provisioning_tokens (organisation_id);
+
 CREATE INDEX ix_receipt_owners_latest ON receipt_owners (owner, requested_at DESC, receipt_id);
 
 CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
@@ -1051,6 +1110,22 @@ CREATE TRIGGER providers_mac_insert AFTER INSERT ON providers BEGIN UPDATE provi
 
 CREATE TRIGGER providers_mac_update AFTER UPDATE OF "organisation_id", "domain", "issuer", "client_id", "secret_env" ON providers WHEN OLD.mac IS row_mac(CAST(printf('providers/1,%Q,%Q,%Q,%Q,%Q', OLD."organisation_id", OLD."domain", OLD."issuer", OLD."client_id", OLD."secret_env") AS BLOB)) BEGIN UPDATE providers SET mac = row_mac(CAST(printf('providers/1,%Q,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."domain", NEW."issuer", NEW."client_id", NEW."secret_env") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
+CREATE TRIGGER provisioned_groups_mac_insert AFTER INSERT ON provisioned_groups BEGIN UPDATE provisioned_groups SET mac = row_mac(CAST(printf('provisioned_groups/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."organisation_id", NEW."name", NEW."external_id", NEW."created_at", NEW."changed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER provisioned_groups_mac_update AFTER UPDATE OF "id", "organisation_id", "name", "external_id", "created_at", "changed_at" ON provisioned_groups WHEN OLD.mac IS row_mac(CAST(printf('provisioned_groups/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."organisation_id", OLD."name", OLD."external_id", OLD."created_at", OLD."changed_at") AS BLOB)) BEGIN UPDATE provisioned_groups SET mac = row_mac(CAST(printf('provisioned_groups/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."organisation_id", NEW."name", NEW."external_id", NEW."created_at", NEW."changed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER provisioned_members_mac_insert AFTER INSERT ON provisioned_members BEGIN UPDATE provisioned_members SET mac = row_mac(CAST(printf('provisioned_members/1,%Q,%Q', NEW."group_id", NEW."person_id") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER provisioned_members_mac_update AFTER UPDATE OF "group_id", "person_id" ON provisioned_members WHEN OLD.mac IS row_mac(CAST(printf('provisioned_members/1,%Q,%Q', OLD."group_id", OLD."person_id") AS BLOB)) BEGIN UPDATE provisioned_members SET mac = row_mac(CAST(printf('provisioned_members/1,%Q,%Q', NEW."group_id", NEW."person_id") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER provisioned_people_mac_insert AFTER INSERT ON provisioned_people BEGIN UPDATE provisioned_people SET mac = row_mac(CAST(printf('provisioned_people/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."person_id", quote(NEW."user_name"), quote(NEW."user_name_index"), quote(NEW."external_id"), quote(NEW."external_id_index"), NEW."made", NEW."created_at", NEW."changed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER provisioned_people_mac_update AFTER UPDATE OF "organisation_id", "person_id", "user_name", "user_name_index", "external_id", "external_id_index", "made", "created_at", "changed_at" ON provisioned_people WHEN OLD.mac IS row_mac(CAST(printf('provisioned_people/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."organisation_id", OLD."person_id", quote(OLD."user_name"), quote(OLD."user_name_index"), quote(OLD."external_id"), quote(OLD."external_id_index"), OLD."made", OLD."created_at", OLD."changed_at") AS BLOB)) BEGIN UPDATE provisioned_people SET mac = row_mac(CAST(printf('provisioned_people/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."organisation_id", NEW."person_id", quote(NEW."user_name"), quote(NEW."user_name_index"), quote(NEW."external_id"), quote(NEW."external_id_index"), NEW."made", NEW."created_at", NEW."changed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER provisioning_tokens_mac_insert AFTER INSERT ON provisioning_tokens BEGIN UPDATE provisioning_tokens SET mac = row_mac(CAST(printf('provisioning_tokens/1,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."organisation_id", quote(NEW."digest"), NEW."created_at", NEW."used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER provisioning_tokens_mac_update AFTER UPDATE OF "id", "organisation_id", "digest", "created_at", "used_at" ON provisioning_tokens WHEN OLD.mac IS row_mac(CAST(printf('provisioning_tokens/1,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."organisation_id", quote(OLD."digest"), OLD."created_at", OLD."used_at") AS BLOB)) BEGIN UPDATE provisioning_tokens SET mac = row_mac(CAST(printf('provisioning_tokens/1,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."organisation_id", quote(NEW."digest"), NEW."created_at", NEW."used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
 CREATE TRIGGER receipts_mac_insert AFTER INSERT ON receipts BEGIN UPDATE receipts SET mac = row_mac(CAST(printf('receipts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."subject", NEW."state", NEW."requested_at", NEW."inaccessible_at", NEW."deferred_at", NEW."key_destroyed_at", NEW."backups_unrecoverable_at", NEW."reclaimed_at", NEW."owner", NEW."part_of", NEW."generation", NEW."data_class", NEW."by") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER receipts_mac_update AFTER UPDATE OF "id", "kind", "subject", "state", "requested_at", "inaccessible_at", "deferred_at", "key_destroyed_at", "backups_unrecoverable_at", "reclaimed_at", "owner", "part_of", "generation", "data_class", "by" ON receipts WHEN OLD.mac IS row_mac(CAST(printf('receipts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."kind", OLD."subject", OLD."state", OLD."requested_at", OLD."inaccessible_at", OLD."deferred_at", OLD."key_destroyed_at", OLD."backups_unrecoverable_at", OLD."reclaimed_at", OLD."owner", OLD."part_of", OLD."generation", OLD."data_class", OLD."by") AS BLOB)) BEGIN UPDATE receipts SET mac = row_mac(CAST(printf('receipts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."subject", NEW."state", NEW."requested_at", NEW."inaccessible_at", NEW."deferred_at", NEW."key_destroyed_at", NEW."backups_unrecoverable_at", NEW."reclaimed_at", NEW."owner", NEW."part_of", NEW."generation", NEW."data_class", NEW."by") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1119,5 +1194,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0092');
+INSERT INTO alembic_version VALUES ('0095');
 
