@@ -41,13 +41,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.damage import Damages
 from bailee.db.among import among, among_numbers, texts
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, Query, fold, past_indexes, reading, storage_errors, writing_much
 from bailee.db.metadata import Moment
+from bailee.db.portable import insert as insert_or_ignore
 from bailee.db.vault import (
     OF_A_RECORD,
     conversation_links,

@@ -27,13 +27,13 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Engine, bindparam, delete, func, literal, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.portable import insert as upsert
 from bailee.db.vault import OF_A_RECORD, exchanges, number_of, session_words, sessions
 from bailee.errors import BaileeError, IntegrityError, StorageError
 from bailee.items.words import words_of

@@ -13,15 +13,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.keyring import Dek, EnvironmentRoot, FileRoot, Keyring, Root, Want, rotation
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
 from bailee.testing.tampering import tamper
+from support.homes.databases import opened
 
 DAYS_30 = timedelta(days=30)
+
+
+pytestmark = pytest.mark.both_databases
 
 
 class Store:
@@ -34,7 +37,7 @@ class Store:
 
     def open(self, root: Root | None = None) -> Keyring:
         """The keyring as a process that starts sees it."""
-        engine = open_sqlite(self.folder / "keyring.db")
+        engine = opened(self.folder / "keyring.db")
         upgrade(engine, "keys")
         self._engines.append(engine)
         return Keyring.open(engine, root or self.root(), self.clock)

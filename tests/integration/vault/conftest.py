@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import StorageError
 from bailee.keeping.holds import Holds
@@ -23,6 +22,7 @@ from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Interpret
+from support.homes.databases import opened
 
 
 def interpret(exchange: CapturedExchange) -> Interpreted:
@@ -66,9 +66,9 @@ class Bench:
 
     def open(self) -> Vault:
         """Open everything, as a process does that starts."""
-        self.engine = open_sqlite(self.path / "data" / "data.db")
+        self.engine = opened(self.path / "data" / "data.db")
         upgrade(self.engine, "data")
-        self.keys = open_sqlite(self.path / "keyring" / "keyring.db")
+        self.keys = opened(self.path / "keyring" / "keyring.db")
         upgrade(self.keys, "keys")
         root = FileRoot(self.path / "keyring" / "root.json")
         self.keyring = Keyring.open(self.keys, root, self.clock)
