@@ -557,6 +557,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Address of AWS KMS or Google Cloud KMS, where it is not the usual one.",
     ),
     Setting(
+        "database.url",
+        str,
+        None,
+        "PostgreSQL's database for all but the keys: `postgresql://USER@HOST/NAME`, the password "
+        "by PGPASSWORD or PGPASSFILE. Not set: SQLite's file in the home.",
+    ),
+    Setting(
+        "keyring.database_url",
+        str,
+        None,
+        "The same for the keys: another database, since a copy of the one must never hold what the "
+        "other needs. Both are set, or neither.",
+    ),
+    Setting(
         "keys.per_person",
         int,
         100,

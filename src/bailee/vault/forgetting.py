@@ -67,7 +67,6 @@ from bailee.keeping.receipts import (
     EXPIRY,
     HELD_EXPIRY,
     INACCESSIBLE,
-    KEY_DESTROYED,
     REQUESTED,
     Due,
     Receipt,
@@ -113,6 +112,9 @@ _PORTION = 1000
 _REMOVED_AT_ONCE = 1500  # sessions: the vault's lock is held for a fifth of a second
 _FOLDED_AT_ONCE = 2  # portions: their pages are written to the file together
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
+_ROTATED_EVERY = timedelta(minutes=15)
+"""How soon one rotation follows another where only a rotation destroys keys: with the half hour of
+an epoch and the time between two sweeps, what is past its time is gone within the hour."""
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
 _LINKED = select(conversation_links.c.digest).where(
@@ -198,7 +200,9 @@ class Forgetting:
         self._tombstones = tombstones
         self._stored = stored
         self._damages = damages
-        self._rotation_interval = rotation_interval
+        self._rotation_interval = (
+            rotation_interval if keyring.overwrites else min(rotation_interval, _ROTATED_EVERY)
+        )
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
         self._behind: dict[str, Mark] = {}  # deleted: what has to be gone from the spool first
@@ -269,14 +273,14 @@ class Forgetting:
         many.
         """
         with self._lock:
-            begun = self.receipts.in_state(REQUESTED, INACCESSIBLE)
-            left = self.receipts.in_state(KEY_DESTROYED, of=select(sessions.c.id))
+            left = self.receipts.gone(select(sessions.c.id))
+            gone = {receipt.id for receipt in left}
             going = [
                 receipt
-                for receipt in (*begun, *left)
+                for receipt in (*self.receipts.going(), *left)
                 if receipt.kind in (ERASURE, HELD_EXPIRY)
                 and (
-                    receipt.state == KEY_DESTROYED
+                    receipt.id in gone
                     or (at_once is not None and receipt.owner == at_once)
                     or self._is_gone(receipt)
                 )
@@ -304,8 +308,7 @@ class Forgetting:
         waiting = [receipt for receipt in some if receipt.subject in held]
         self.receipts.advance_all(waiting, DEFERRED, now)
         going = [receipt for receipt in some if receipt.subject not in held]
-        destroyed = [receipt for receipt in going if receipt.state != KEY_DESTROYED]
-        self.receipts.advance_all(destroyed, KEY_DESTROYED, now)
+        self.receipts.let_go(going, now)
         for receipt in some:
             self._behind.pop(receipt.subject, None)
         if going:
@@ -479,9 +482,7 @@ class Forgetting:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
         self._mend()
         due = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
-        begun = [
-            one for one in self.receipts.in_state(REQUESTED, INACCESSIBLE) if one.kind == EXPIRY
-        ]
+        begun = [one for one in self.receipts.going() if one.kind == EXPIRY]
         known = {receipt.subject for receipt in begun}
         new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
         if new:
@@ -489,7 +490,7 @@ class Forgetting:
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
         destroyed = self._keyring.destroy_due(now)
-        self.receipts.advance_all(begun, KEY_DESTROYED, now)
+        self.receipts.let_go(begun, now)
         return len(destroyed)
 
     def _ended(self, keks: Mapping[str, datetime]) -> list[Due]:
