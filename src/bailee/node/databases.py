@@ -20,7 +20,7 @@ from sqlalchemy import Engine, Table, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from bailee.config import Settings
-from bailee.db.engine import Room, open_sqlite, reading, storage_errors
+from bailee.db.engine import Room, open_sqlite, overwrites, reading, storage_errors
 from bailee.db.identity import data_identity, keys_identity
 from bailee.db.postgresql import open_postgresql, which
 from bailee.errors import InputError, IntegrityError, StorageError
@@ -88,6 +88,20 @@ def files(home: Home, room: Room, closing: ExitStack) -> tuple[Engine, Engine]:
     closing.callback(data.dispose)  # if it is refused later, no file of SQLite's is left behind
     closing.callback(keys.dispose)
     return data, keys
+
+
+def need_files(engine: Engine, what: str) -> None:
+    """Refuse what is done with SQLite's files alone.
+
+    Raises:
+        InputError: code `configuration`: the databases are on PostgreSQL.
+    """
+    if not overwrites(engine):
+        raise InputError(
+            f"{what} is not there yet for databases on PostgreSQL.",
+            code="configuration",
+            hint='copy both databases with PostgreSQL\'s own means (guide, "On PostgreSQL")',
+        )
 
 
 def parts(data: Engine, keys: Engine) -> Mapping[str, Part]:

@@ -280,6 +280,7 @@ class Erasures:
         left: list[said.Said],
     ) -> dict[str, object]:
         found, _, known = looked
+        here = self._keyring.overwrites
         return {
             "type": said.TYPE,
             "erasure": erasure.id,
@@ -292,9 +293,9 @@ class Erasures:
                 f"{what}s": [_part(what, part) for part in some]
                 for what, some in self._by_kind(parts).items()
             },
-            "identifiers": said.identifiers(found, known),
+            "identifiers": said.identifiers(found, known, databases=here),
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
-            "search": said.searched(*looked),
+            "search": said.searched(*looked, databases=here),
             "stays": [
                 *said.left(found),
                 {
@@ -304,7 +305,7 @@ class Erasures:
                 },
                 *left,
             ],
-            "backups": said.BACKUPS,
+            "backups": said.BACKUPS if here else said.BACKUPS_THERE + said.BACKUPS,
         }
 
     def _left(

@@ -88,7 +88,12 @@ class Bench:
             interpret=self.interpret,
             record=record,
             holds=Holds(self.engine, keyring=self.keyring, record=record),
-            receipts=Receipts(self.engine, record_all, self.keyring.generation),
+            receipts=Receipts(
+                self.engine,
+                record_all,
+                self.keyring.generation,
+                overwritten=self.keyring.overwrites,
+            ),
             **{"spool_file_bytes": 1 << 18, **self.options},
         )
         return self.vault
