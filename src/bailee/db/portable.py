@@ -22,6 +22,7 @@ __all__ = [
     "AS_WRITTEN",
     "Insert",
     "Whole",
+    "as_text",
     "by_day",
     "by_hour",
     "driver_sql",
@@ -83,6 +84,13 @@ class by_hour(FunctionElement[str]):
     inherit_cache = True
 
 
+class as_text(FunctionElement[str]):
+    """A moment (UTC) as SQLite keeps it: `2026-01-31 12:00:00.000000`. Costs less than a moment."""
+
+    type = String()
+    inherit_cache = True
+
+
 class _Place(ColumnClause[Any]):
     inherit_cache = True
 
@@ -114,6 +122,16 @@ def _greatest(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(least, "sqlite")
 def _least(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"min({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(as_text, "sqlite")
+def _text(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+@compiles(as_text, "postgresql")
+def _text_there(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"to_char({compiler.process(element.clauses, **kw)}, 'YYYY-MM-DD HH24:MI:SS.US')"
 
 
 @compiles(by_day, "sqlite")

@@ -1,19 +1,24 @@
 """Databases for tests of what is kept in them: SQLite's files, or those of a server of PostgreSQL.
 
 A test that is marked `both_databases` runs once with each. Whoever opens a database there asks
-`opened` by its file's path; on PostgreSQL each path is a database of its own.
+`opened` by its file's path; on PostgreSQL each path is a database of its own. So is it for a whole
+home that this process opens: its two databases are where they would be, had its settings said so.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Engine
 
+from bailee.config import Settings
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.db.postgresql import open_postgresql
+from bailee.home import Home
+from bailee.node import databases as node_databases
 from support.servers import postgres
 
 Kind = Literal["sqlite", "postgresql"]
@@ -31,10 +36,25 @@ def use(kind: Kind) -> None:
     _there.clear()
 
 
+def _connected(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine, Engine] | None:
+    """What `node.databases.connect` comes to, for a home of a test's."""
+    if _kind == "sqlite":
+        return _connect(home, settings, closing)
+    made = opened(home.data_database), opened(home.keyring_database)
+    for engine in made:
+        closing.callback(engine.dispose)
+    return made
+
+
+_connect = node_databases.connect
+node_databases.connect = _connected
+
+
 def opened(path: Path) -> Engine:
     """The database at a path, made if it is not there."""
     if _kind == "sqlite":
         return open_sqlite(path)
+    path = path.resolve()
     if path not in _there:
         _there[path] = _new("keys" if "key" in path.name else "data")
     return open_postgresql(_there[path], "database.url")
