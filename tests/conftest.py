@@ -82,7 +82,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that is marked `both_databases` is run with each (`support.homes.databases`)."""
-    if metafunc.definition.get_closest_marker("both_databases") is not None:
+    marked = metafunc.definition.get_closest_marker
+    if marked("both_databases") is not None and marked("sqlite_alone") is None:
         metafunc.parametrize("database", databases.KINDS, indirect=True)
 
 
@@ -126,6 +127,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "row(*ids): the promises of docs/mission.toml that this test shows"
     )
     config.addinivalue_line("markers", "both_databases: run with SQLite and with PostgreSQL")
+    config.addinivalue_line(
+        "markers", "sqlite_alone: it opens the file, or shows what SQLite alone overwrites"
+    )
 
 
 def _see_that_there_is_room(folder: Path) -> None:

@@ -6,7 +6,7 @@ SQLAlchemy's; a form below is written as its database has it when a statement is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, String, Table
 from sqlalchemy.dialects.sqlite import Insert, insert
@@ -58,13 +58,13 @@ def driver_sql(connection: Connection, statement: str) -> str:
     return statement.replace("%", "%%").replace("?", "%s").replace(AS_WRITTEN, _AS_WRITTEN_THERE)
 
 
-class greatest(ReturnTypeFromArgs[Any]):
+class greatest(ReturnTypeFromArgs[int]):
     """The largest of several values of a row, none of which is null."""
 
     inherit_cache = True
 
 
-class least(ReturnTypeFromArgs[Any]):
+class least(ReturnTypeFromArgs[float]):
     """The smallest of several values of a row, none of which is null."""
 
     inherit_cache = True
@@ -91,11 +91,11 @@ class as_text(FunctionElement[str]):
     inherit_cache = True
 
 
-class _Place(ColumnClause[Any]):
+class _Place(ColumnClause[object]):
     inherit_cache = True
 
 
-def place_of(table: Table) -> ColumnElement[Any]:
+def place_of(table: Table) -> ColumnElement[object]:
     """Where a row of a table lies, for `DELETE ... WHERE place IN (SELECT place ... LIMIT ...)`. It
     means nothing beyond a statement.
     """
@@ -103,55 +103,55 @@ def place_of(table: Table) -> ColumnElement[Any]:
 
 
 @compiles(OnConflictDoNothing, "postgresql")
-def _nothing(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    element.constraint_target = None  # what SQLite's form has not, and PostgreSQL's asks for
+def _nothing(element: OnConflictDoNothing, compiler: SQLCompiler, **kw: object) -> str:
+    element.constraint_target = None  # type: ignore[attr-defined]  # what PostgreSQL asks for
     return compiler.visit_on_conflict_do_nothing(element, **kw)  # type: ignore[attr-defined,no-any-return]
 
 
 @compiles(OnConflictDoUpdate, "postgresql")
-def _update(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    element.constraint_target = None
+def _update(element: OnConflictDoUpdate, compiler: SQLCompiler, **kw: object) -> str:
+    element.constraint_target = None  # type: ignore[attr-defined]
     return compiler.visit_on_conflict_do_update(element, **kw)  # type: ignore[attr-defined,no-any-return]
 
 
 @compiles(greatest, "sqlite")
-def _greatest(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+def _greatest(element: greatest, compiler: SQLCompiler, **kw: object) -> str:
     return f"max({compiler.process(element.clauses, **kw)})"
 
 
 @compiles(least, "sqlite")
-def _least(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+def _least(element: least, compiler: SQLCompiler, **kw: object) -> str:
     return f"min({compiler.process(element.clauses, **kw)})"
 
 
 @compiles(as_text, "sqlite")
-def _text(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+def _text(element: as_text, compiler: SQLCompiler, **kw: object) -> str:
     return compiler.process(element.clauses, **kw)
 
 
 @compiles(as_text, "postgresql")
-def _text_there(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+def _text_there(element: as_text, compiler: SQLCompiler, **kw: object) -> str:
     return f"to_char({compiler.process(element.clauses, **kw)}, 'YYYY-MM-DD HH24:MI:SS.US')"
 
 
 @compiles(by_day, "sqlite")
-def _day(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+def _day(element: by_day, compiler: SQLCompiler, **kw: object) -> str:
     return f"date({compiler.process(element.clauses, **kw)}, 'unixepoch')"
 
 
 @compiles(by_hour, "sqlite")
-def _hour(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+def _hour(element: by_hour, compiler: SQLCompiler, **kw: object) -> str:
     seconds = compiler.process(element.clauses, **kw)
     return f"strftime('%Y-%m-%dT%H:00Z', {seconds}, 'unixepoch')"
 
 
 @compiles(by_day, "postgresql")
-def _day_there(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+def _day_there(element: by_day, compiler: SQLCompiler, **kw: object) -> str:
     return _formed(compiler.process(element.clauses, **kw), "YYYY-MM-DD")
 
 
 @compiles(by_hour, "postgresql")
-def _hour_there(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+def _hour_there(element: by_hour, compiler: SQLCompiler, **kw: object) -> str:
     return _formed(compiler.process(element.clauses, **kw), 'YYYY-MM-DD"T"HH24":00Z"')
 
 
@@ -160,5 +160,5 @@ def _formed(seconds: str, form: str) -> str:
 
 
 @compiles(_Place, "postgresql")
-def _place_there(element: Any, _compiler: SQLCompiler, **_kw: Any) -> str:
+def _place_there(element: _Place, _compiler: object, **_kw: object) -> str:
     return f"{element.name.removesuffix('rowid')}ctid"

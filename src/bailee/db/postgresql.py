@@ -14,7 +14,7 @@ writes into no log. No error says more of the address than which database is mea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -26,7 +26,9 @@ from bailee.loopback import is_loopback
 
 if TYPE_CHECKING:
     from psycopg import Connection as Raw
-    from psycopg.abc import Buffer
+    from psycopg.abc import Buffer, Loader
+
+    from bailee.db.engine import DbRow
 
 LEAST: Final = 15
 """The oldest version of PostgreSQL that will do."""
@@ -70,7 +72,7 @@ def open_postgresql(address: str, setting: str) -> Engine:
     )
 
     @event.listens_for(engine, "do_connect")
-    def _starts(_dialect: object, _record: object, _args: object, given: dict[str, Any]) -> None:
+    def _starts(_dialect: object, _record: object, _args: object, given: dict[str, object]) -> None:
         inner, outer = key.pads
         said = (*_STARTING, ("bailee.row_inner", inner.hex()), ("bailee.row_outer", outer.hex()))
         given["options"] = " ".join(f"-c {name}={value}" for name, value in said)
@@ -83,11 +85,13 @@ def open_postgresql(address: str, setting: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        from psycopg import Connection as Driver
         from psycopg import IsolationLevel
 
         from bailee.db.engine import is_reading
 
-        raw: Any = connection.connection.driver_connection
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, Driver)
         read = is_reading(connection)
         level = IsolationLevel.REPEATABLE_READ if read else IsolationLevel.READ_COMMITTED
         if (raw.read_only, raw.isolation_level) != (read, level):
@@ -143,7 +147,7 @@ def _read(address: str, setting: str) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def _standing(engine: Engine, setting: str) -> Any:
+def _standing(engine: Engine, setting: str) -> DbRow:
     try:
         with engine.connect() as connection:
             return connection.execute(_STANDING).one()
@@ -180,10 +184,10 @@ def _check(engine: Engine, setting: str) -> None:
             raise StorageError(f"the database that {setting} names {what}.", hint=hint)
 
 
-def _number_loader() -> Any:
-    from psycopg.adapt import Loader
+def _number_loader() -> type[Loader]:
+    from psycopg.adapt import Loader as Base
 
-    class Sum(Loader):
+    class Sum(Base):
         """Sums of whole numbers, which PostgreSQL gives as `numeric`, are whole numbers."""
 
         def load(self, data: Buffer) -> int | float:

@@ -33,7 +33,6 @@ from bailee.ledger.verifying import copied
 from bailee.node import erasure_receipt as said
 from bailee.node import subjects
 from bailee.node import traces as traces_of
-from bailee.node.databases import need_files
 from bailee.node.stores import Stores
 
 GIVEN: Final = "word that was given"
@@ -129,7 +128,6 @@ def look(node: Stores, wanted: Wanted, beside: Sequence[Path]) -> Looked:
         InputError: one of them is no folder, or not outside of the home.
         StorageError: one can't be read.
     """
-    need_files(node.data, "a search for what remains")
     home = node.home.path.resolve()
     for folder in beside:
         if not folder.is_dir():

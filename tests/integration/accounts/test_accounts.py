@@ -25,6 +25,8 @@ from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
 from support.homes.databases import opened
 
+pytestmark = pytest.mark.both_databases
+
 
 class Place:
     """A data database with accounts over it, which can be opened anew."""

@@ -115,7 +115,7 @@ def test_nobody_is_there(server: PostgresServer) -> None:
     ("how", "then", "why"),
     [
         ("TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", (), "UTF-8"),
-        (postgres._NEW, ("ALTER DATABASE {} SET synchronous_commit = off",), "make commits durable"),
+        (postgres._NEW, ("ALTER DATABASE {} SET synchronous_commit = off",), "commits durable"),
         (postgres._NEW, ("CREATE ROLE medlar LOGIN", "GRANT CONNECT ON DATABASE {} TO medlar"),
          "make no tables"),
     ],

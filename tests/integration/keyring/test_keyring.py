@@ -21,10 +21,9 @@ from bailee.testing import FakeClock
 from bailee.testing.tampering import tamper
 from support.homes.databases import opened
 
-DAYS_30 = timedelta(days=30)
-
-
 pytestmark = pytest.mark.both_databases
+
+DAYS_30 = timedelta(days=30)
 
 
 class Store:
@@ -140,6 +139,7 @@ def test_batches(store: Store, clock: FakeClock) -> None:
     assert one == many["1"]
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_expiry_destroys_one_key(store: Store, clock: FakeClock) -> None:
     """When an epoch has ended, one KEK goes and every key under it is gone; others stay."""
@@ -179,6 +179,7 @@ def test_an_epoch_used_again_has_a_new_kek(store: Store, clock: FakeClock) -> No
     assert first.kek_id != second.kek_id
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_destroying_leaves_no_wrap(store: Store, clock: FakeClock) -> None:
     """A destroyed key's wrap is in no file of the store, nor in memory."""
@@ -198,6 +199,7 @@ def rotated(store: Store, ring: Keyring) -> None:
     assert not ring.rotation_due(store.clock(), 0)
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_a_backup_opens_nothing_that_was_destroyed(
     store: Store, clock: FakeClock, tmp_path: Path
@@ -223,6 +225,7 @@ def test_a_backup_opens_nothing_that_was_destroyed(
         assert secret == present.secret("digests")
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_a_backup_from_before_a_move_opens_nothing(
     store: Store, clock: FakeClock, tmp_path: Path
@@ -250,6 +253,7 @@ def test_a_backup_from_before_a_move_opens_nothing(
         assert not opens(store.open(), dek)
 
 
+@pytest.mark.sqlite_alone
 def test_shortening_makes_a_rotation_due(store: Store, clock: FakeClock) -> None:
     """A key that moves to an earlier epoch leaves no wrap behind under the later KEK."""
     ring = store.open()
@@ -287,6 +291,7 @@ def crash(*_arguments: object) -> None:
     raise ZeroDivisionError
 
 
+@pytest.mark.sqlite_alone
 def test_half_destroyed_is_destroyed(store: Store, clock: FakeClock) -> None:
     """A crash between zeroing and deleting leaves nothing that opens, and no error later."""
     ring = store.open()
@@ -298,6 +303,7 @@ def test_half_destroyed_is_destroyed(store: Store, clock: FakeClock) -> None:
     after.rotate_root()
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.parametrize("table", ["keks", "deks"])
 def test_tampering_is_found(store: Store, clock: FakeClock, table: str) -> None:
     """A wrap that was changed, or put in another's place, does not open."""

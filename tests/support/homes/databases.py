@@ -7,6 +7,7 @@ home that this process opens: its two databases are where they would be, had its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.db.postgresql import open_postgresql
 from bailee.home import Home
+from bailee.home.belonging import Part
 from bailee.node import databases as node_databases
 from support.servers import postgres
 
@@ -46,8 +48,16 @@ def _connected(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engi
     return made
 
 
-_connect = node_databases.connect
-node_databases.connect = _connected
+def _parts(data: Engine, keys: Engine) -> Mapping[str, Part]:
+    """What `node.databases.parts` comes to. A database that was copied from one with the newest
+    schema has no mark, and is as one that nothing was made in.
+    """
+    found = _found(data, keys)
+    return {name: part if part.mark else Part(there=False) for name, part in found.items()}
+
+
+_connect, _found = node_databases.connect, node_databases.parts
+node_databases.connect, node_databases.parts = _connected, _parts
 
 
 def opened(path: Path) -> Engine:
