@@ -69,7 +69,7 @@ def render_postgresql(line: Literal["data", "keys"], sqlite: str) -> str:
     """
     for module in pkgutil.iter_modules(bailee.db.__path__):  # each declares its tables
         import_module(f"bailee.db.{module.name}")
-    dialect = postgresql.dialect()
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     tables = (data if line == "data" else keys).sorted_tables
     indexes = [one for table in tables for one in sorted(table.indexes, key=lambda i: str(i.name))]
     made = [

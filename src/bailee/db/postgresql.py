@@ -68,7 +68,8 @@ def open_postgresql(address: str, setting: str) -> Engine:
         url,
         pool_pre_ping=True,
         hide_parameters=True,
-        execution_options=options(key),
+        # Who inserts a row that may be there asks how many were, as of a change.
+        execution_options={**options(key), "preserve_rowcount": True},
     )
 
     @event.listens_for(engine, "do_connect")
