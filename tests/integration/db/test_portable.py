@@ -98,8 +98,10 @@ def test_what_is_there_is_changed_or_left(engine: Engine) -> None:
         for _ in range(2):
             connection.execute(more)
         assert 0 == connection.execute(new.on_conflict_do_nothing()).rowcount
-        found = connection.execute(select(stored.c.living, stored.c.gone)).one()
-        assert (10, 1) == tuple(found)
+        other = upsert(stored).values(owner="bob", living=0, gone=0).on_conflict_do_nothing()
+        assert 1 == connection.execute(other).rowcount
+        sums = select(stored.c.living, stored.c.gone).where(stored.c.owner == "ada")
+        assert (10, 1) == tuple(connection.execute(sums).one())
 
 
 def test_one_of_many(engine: Engine) -> None:
