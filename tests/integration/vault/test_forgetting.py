@@ -215,6 +215,7 @@ def test_an_id_is_used_once(bench: Bench) -> None:
     assert [turn("c")] == bench.vault.show(third).main
 
 
+@pytest.mark.sqlite_alone
 def test_erasure_goes_on_after_a_failure(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """An erasure that a failing store has interrupted is finished, by the next start or sweep."""
     for session, finish in ((ONE, "reopen"), (TWO, "sweep")):
@@ -309,6 +310,7 @@ class LateRoot(FileRoot):
     lag = timedelta(days=7)
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5", "R6")
 def test_a_receipt_waits_until_no_root_can_be_brought_back(bench: Bench) -> None:
     """Where the root's service keeps what was destroyed for a week, nothing says that backups are
@@ -336,6 +338,7 @@ def test_a_receipt_waits_until_no_root_can_be_brought_back(bench: Bench) -> None
     assert receipt.backups_unrecoverable_at == bench.clock()
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5", "R6")
 def test_a_root_that_is_gone_at_once_does_not_hurry_one_that_is_not(bench: Bench) -> None:
     """A home that moved from such a service to a file: what the service's root opened waits its
