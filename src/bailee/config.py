@@ -610,7 +610,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         int,
         24,
         "How long after one shred cycle the next comes, if anything was destroyed meanwhile: the "
-        "root key is made anew, and the one that older copies of the keyring are under goes.",
+        "root key is made anew, and the one that older copies of the keyring are under goes. With "
+        "the keys on PostgreSQL it is a quarter of an hour, whatever this says.",
         most=24,
     ),
     Setting(
