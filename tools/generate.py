@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import api_page
 import cli_page
@@ -21,9 +22,16 @@ import routes_page
 
 ROOT = Path(__file__).resolve().parent.parent
 
+
+def _there(line: Literal["data", "keys"]) -> str:
+    return from_nothing.render_postgresql(line, from_nothing.render(line))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "src/bailee/db/migrations/data/from_nothing.sql": lambda: from_nothing.render("data"),
     "src/bailee/db/migrations/keys/from_nothing.sql": lambda: from_nothing.render("keys"),
+    "src/bailee/db/migrations/data/from_nothing_postgresql.sql": lambda: _there("data"),
+    "src/bailee/db/migrations/keys/from_nothing_postgresql.sql": lambda: _there("keys"),
     "docs/coverage.md": lambda: coverage_page.render(coverage_page.collect(ROOT)),
     "docs/reference/cli.md": cli_page.render,
     "docs/reference/configuration.md": configuration_page.render,

@@ -565,6 +565,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Address of AWS KMS or Google Cloud KMS, where it is not the usual one.",
     ),
     Setting(
+        "database.url",
+        str,
+        None,
+        "PostgreSQL's database for all but the keys: `postgresql://USER@HOST/NAME`, the password "
+        "by PGPASSWORD or PGPASSFILE. Not set: SQLite's file in the home.",
+    ),
+    Setting(
+        "keyring.database_url",
+        str,
+        None,
+        "The same for the keys: another database, since a copy of the one must never hold what the "
+        "other needs. Both are set, or neither.",
+    ),
+    Setting(
         "keys.per_person",
         int,
         100,
@@ -604,7 +618,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         int,
         24,
         "How long after one shred cycle the next comes, if anything was destroyed meanwhile: the "
-        "root key is made anew, and the one that older copies of the keyring are under goes.",
+        "root key is made anew, and the one that older copies of the keyring are under goes. With "
+        "the keys on PostgreSQL it is a quarter of an hour, whatever this says.",
         most=24,
     ),
     Setting(

@@ -20,12 +20,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, Row, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts.backing import Backing
 from bailee.accounts.identifiers import Identifiers
 from bailee.db.engine import storage_errors
 from bailee.db.people import sign_in_attempts as attempts
+from bailee.db.portable import insert
 from bailee.errors import InputError
 
 REMEMBERED: Final = timedelta(days=1)

@@ -50,6 +50,7 @@ from bailee.home.reserve import size_on
 from bailee.json_values import members
 from bailee.keyring.roots.opening import open_root
 from bailee.loopback import is_loopback
+from bailee.node.databases import are_elsewhere
 from bailee.outbound.network import Network, NoAnswer
 from bailee.policy import load
 
@@ -224,7 +225,9 @@ def _answer(*command: str) -> str:
 def _keyring(it: ExaminedHome) -> Iterator[MachineFinding]:
     where = it.settings.text("keyring.root") or "file"
     driver = where.partition(":")[0]
-    if not it.home.keyring_database.exists():
+    elsewhere = are_elsewhere(it.settings)
+    made = it.home.identity_file if elsewhere else it.home.keyring_database
+    if not made.exists():
         yield MachineFinding("keyring", Fitness.WELL, "keyring_none", values={"driver": driver})
         return
     open_root(where, it.home.root_key_file, it.settings, it.environment, may_make=False)

@@ -30,6 +30,7 @@ from bailee.app.watch import Watch
 from bailee.clock import Ticks, ticks
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, bind
+from bailee.db.engine import size_of
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.server import Gateway
 from bailee.health import Ask
@@ -229,11 +230,7 @@ class ServerFigures:
         node = self.node
         leaves, waiting = node.sequencer.sizes()
         written = node.home.ledger / CHECKPOINT
-        size = sum(
-            path.stat().st_size
-            for path in (node.home.data_database, node.home.data_database.with_suffix(".db-wal"))
-            if path.exists()
-        )
+        size = size_of(node.data)
         return {
             "bailee_ledger_leaves": {_ALONE: leaves},
             "bailee_ledger_entries_waiting": {_ALONE: waiting},

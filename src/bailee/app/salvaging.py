@@ -51,6 +51,12 @@ def salvage(home: Home, reason: str | None, **given: Unpack[WiringOptions]) -> l
     """
     if not home.exists:
         raise InputError(f"there is no home at {home.path}.", code="not_found")
+    if not home.data_database.exists():
+        raise InputError(
+            f"{home.path} has no database in a file.",
+            code="not_found",
+            hint="pages of PostgreSQL's are put right by its own means",
+        )
     with HomeLock(home):
         parts.examine(home)
         found = lost(home.data_database)

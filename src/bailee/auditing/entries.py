@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 import orjson
-from sqlalchemy import Engine, String, bindparam, func, select, type_coerce
+from sqlalchemy import Engine, bindparam, func, select
 
 from bailee.auditing.entry import UNREADABLE, StreamedEntry
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.portable import as_text
 from bailee.ledger.particulars import KINDS, again_names, sealed_names
 
 _WHAT: Final = "the audit record"
@@ -28,7 +29,7 @@ _FROM: Final = (
     select(
         audit_leaves.c.leaf,
         audit.c.number,
-        type_coerce(audit.c.at, String).label("at"),
+        as_text(audit.c.at).label("at"),
         audit.c.kind,
         audit.c.subject,
         audit.c.body,

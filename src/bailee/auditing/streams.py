@@ -24,13 +24,13 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects.sqlite import insert
 
 from bailee.auditing.entries import Entries
 from bailee.auditing.sinks import NotTaken, Sink
 from bailee.clock import Clock, Ticks, ticks
 from bailee.db.audit import audit_positions
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import insert
 from bailee.errors import BaileeError, StorageError
 from bailee.lasting import Lasting
 

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts import OPERATOR
 from bailee.backup.closing import Applied, close_ways_in
@@ -24,6 +23,7 @@ from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import auditors, memberships, persons, trainers
 from bailee.db.policy import policy_activations, policy_notices
+from bailee.db.portable import insert
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.keeping.keeper import Keeper

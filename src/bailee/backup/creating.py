@@ -40,6 +40,7 @@ from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import signing
 from bailee.ledger.folder import CHECKPOINT
 from bailee.node import Node
+from bailee.node.databases import need_files
 
 _SEGMENTS: Final = "SELECT id, data_class, expiry_day, length, state FROM segments ORDER BY id"
 _REPORTS: Final = "SELECT id FROM feedback_reports WHERE state <> 'arriving' ORDER BY id"
@@ -107,6 +108,7 @@ class Creating:
                 before holds; the next one goes on with what was copied.
             IntegrityError: the manifest that is there was changed.
         """
+        need_files(self._node.data, "a backup")
         if not _one.acquire(blocking=False):
             raise InputError(
                 "a backup is being made already.", hint="wait for it, or end it, and ask again"

@@ -61,7 +61,7 @@ from bailee.ledger import Folder
 from bailee.ledger import signing as log_signing
 from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT
 from bailee.ledger.verifying import Check, copied
-from bailee.node import Node
+from bailee.node import Node, databases
 from bailee.node.wiring import Wiring
 from bailee.vault.spool_writing import subject_of as file_subject
 
@@ -117,6 +117,12 @@ def restore(
     """
     check_apart(place, keys, home.path)
     now = (clock or system_clock)()
+    if databases.are_elsewhere(config.load(home.settings_file, environment, {})):
+        raise InputError(
+            "a backup is restored into a home with files, and database.url names PostgreSQL's.",
+            code="configuration",
+            hint="restore it without database.url and keyring.database_url",
+        )
     sources = checked(place, keys, ledger, checkpoint)
     last = max((row.at for row in sources.rows), default=sources.manifest.at)
     if now < last - _BEHIND:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, check, data
 from bailee.db.people import organisations, persons
+from bailee.db.portable import Whole
 
 accounts = Table(
     "accounts",
@@ -21,9 +22,9 @@ accounts = Table(
     Column("organisation_id", ForeignKey(organisations.c.id), unique=True),
     Column("partner_since", Moment),
     Column("unrecorded_routes", Boolean, nullable=False, server_default="0"),
-    Column("chosen_number", Integer, nullable=False, server_default="0"),
-    Column("partner_number", Integer, nullable=False, server_default="0"),
-    Column("stored_mb", Integer),
+    Column("chosen_number", Whole, nullable=False, server_default="0"),
+    Column("partner_number", Whole, nullable=False, server_default="0"),
+    Column("stored_mb", Whole),
     Column("no_keeping", Boolean, nullable=False, server_default="0"),
     Column("residency", String),
     check(),
@@ -67,7 +68,7 @@ consent_records = Table(
     Column("purpose", String, nullable=False),
     Column("notice_version", String, nullable=False),
     Column("actor", String, nullable=False),
-    Column("number", Integer, nullable=False, server_default="0"),
+    Column("number", Whole, nullable=False, server_default="0"),
     check(),
 )
 """Who chose what, when, after which notice (the policy document's hash). Never edited. `number`:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, data
+from bailee.db.portable import Whole
 
 audit = Table(
     "audit",
     data,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Whole, primary_key=True, autoincrement=True),
     Column("at", Moment, nullable=False),
     Column("kind", String, nullable=False, index=True),
     Column("subject", String, nullable=False, index=True),
@@ -27,8 +28,8 @@ changed."""
 audit_leaves = Table(
     "audit_leaves",
     data,
-    Column("leaf", Integer, primary_key=True, autoincrement=False),
-    Column("number", Integer, ForeignKey("audit.number"), nullable=False, unique=True),
+    Column("leaf", Whole, primary_key=True, autoincrement=False),
+    Column("number", Whole, ForeignKey("audit.number"), nullable=False, unique=True),
     Column("salt", LargeBinary, nullable=False),
     Column("digest", LargeBinary),
     Column("sealed_salt", LargeBinary),
@@ -41,7 +42,7 @@ audit_positions = Table(
     "audit_positions",
     data,
     Column("sink", String, primary_key=True),
-    Column("next", BigInteger, nullable=False),
+    Column("next", Whole, nullable=False),
     Column("at", Moment, nullable=False),
 )
 """How far the record was delivered, by where to: `next` is the first leaf that was not, or is not

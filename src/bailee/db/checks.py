@@ -33,9 +33,13 @@ from sqlalchemy import (
     Engine,
     LargeBinary,
     Table,
-    literal_column,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnClause
+
+from bailee.db import checks_there
+from bailee.db.portable import is_sqlite
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as Raw
@@ -62,10 +66,8 @@ class RowKey:
     def use(self, key: bytes) -> None:
         """From now on, `key`, of 32 bytes."""
         block = key.ljust(_BLOCK, b"\x00")
-        self._begun = (
-            hashlib.sha256(block.translate(_INNER)),
-            hashlib.sha256(block.translate(_OUTER)),
-        )
+        self.pads = (block.translate(_INNER), block.translate(_OUTER))
+        self._begun = (hashlib.sha256(self.pads[0]), hashlib.sha256(self.pads[1]))
 
     def register(self, connection: Raw) -> None:
         """Give a connection of the driver the function."""
@@ -90,17 +92,21 @@ def options(key: RowKey) -> dict[str, RowKey]:
 def use_key(engine: Engine, key: bytes) -> None:
     """Check the rows of a database under `key` (32 bytes): before anything is read from it."""
     engine.get_execution_options()[_OPTION].use(key)
+    if engine.dialect.name != "sqlite":
+        engine.dispose()  # a connection is told of the key when it begins
 
 
 def sound(table: Table) -> ColumnElement[bool]:
     """The condition that a row of `table` is what was written."""
-    return literal_column(_condition(table), Boolean)
+    return _Sound(_condition(table), Boolean, is_literal=True)
 
 
 def unsound(connection: Connection, table: Table) -> list[str]:
     """The ids of the rows of `table` that are not what was written, as text, bytes in hexadecimal
     digits; the parts of a key of several columns with a slash between.
     """
+    if not is_sqlite(connection):
+        return checks_there.unsound(connection, table, _columns(table))
     ids = " || '/' || ".join(
         f'hex("{column.name}")' if isinstance(column.type, LargeBinary) else f'"{column.name}"'
         for column in table.primary_key
@@ -111,7 +117,7 @@ def unsound(connection: Connection, table: Table) -> list[str]:
 
 def accept(connection: Connection, table: Table, row_id: str) -> None:
     """Take a row as it now is for what it should be: somebody has looked, and says so."""
-    mac = _mac(table, _columns(table), table.name)
+    mac = (_mac if is_sqlite(connection) else checks_there.mac)(table, _columns(table), table.name)
     connection.execute(
         text(f"UPDATE {table.name} SET {MAC} = {mac} WHERE id = :id"),  # noqa: S608
         {"id": row_id},
@@ -127,6 +133,10 @@ def install(connection: Connection, tables: Sequence[Table], *, renew: bool) -> 
     """Have the database make the checks of `tables`. `renew`: their columns may have changed, or
     there were none: rows that were sound get a `mac` over the columns that there are now.
     """
+    if not is_sqlite(connection):
+        wanted_there = {table: _columns(table) for table in checked(tables)}
+        checks_there.install(connection, wanted_there, renew=renew)
+        return
     rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
     there = {row.name: row.sql for row in rows}
     for table in checked(tables):
@@ -146,8 +156,25 @@ def install(connection: Connection, tables: Sequence[Table], *, renew: bool) -> 
             )
 
 
+class _Sound(ColumnClause[bool]):
+    """SQLite's condition, and by its text PostgreSQL's."""
+
+    inherit_cache = True
+
+
+@compiles(_Sound, "postgresql")
+def _sound_there(element: _Sound, _compiler: object, **_kw: object) -> str:
+    return _THERE[element.name]
+
+
+_THERE: Final[dict[str, str]] = {}
+
+
+@cache
 def _condition(table: Table) -> str:
-    return f"({table.name}.{MAC} IS {_mac(table, _columns(table), table.name)})"
+    condition = f"({table.name}.{MAC} IS {_mac(table, _columns(table), table.name)})"
+    _THERE[condition] = checks_there.condition(table, _columns(table))
+    return condition
 
 
 def _columns(table: Table) -> list[str]:

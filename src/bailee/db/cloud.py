@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, check, data
+from bailee.db.portable import Whole
 
 cloud_sessions = Table(
     "cloud_sessions",
@@ -39,8 +40,8 @@ cloud_holdings = Table(
     Column("clause", String, nullable=False),
     Column("document", String, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
-    Column("pieces", Integer, nullable=False),
-    Column("bytes", Integer, nullable=False),
+    Column("pieces", Whole, nullable=False),
+    Column("bytes", Whole, nullable=False),
     check(),
 )
 """What is kept of a session, by data class: each under a key of its own, until `expires_at`."""
@@ -50,6 +51,6 @@ cloud_pieces = Table(
     data,
     Column("session_id", String, primary_key=True),
     Column("data_class", String, primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("number", Whole, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
 )

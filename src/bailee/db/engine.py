@@ -1,4 +1,5 @@
-"""Opening a database file, with the guarantees that the rest relies on.
+"""Opening a database file, with the guarantees that the rest relies on; and what is asked of an
+engine, whichever database is behind it (`postgresql` opens the other one).
 
 * A commit is on disk when it returns (`synchronous=FULL`, write-ahead log).
 * A transaction that writes takes the write lock when it begins, so two writers queue instead of
@@ -18,11 +19,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, Select, create_engine, event
+from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bailee.db.checks import RowKey, options
+from bailee.db.portable import driver_sql, is_sqlite
 from bailee.errors import StorageError
 
 DbRow: TypeAlias = Row[*tuple[object, ...]]
@@ -37,6 +39,8 @@ _Found = TypeVar("_Found")
 _READ = "bailee_read"
 _BORROWS: Final = "bailee_borrows"
 _MALFORMED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DISK_FULL: Final = "53100"
+_SIZE: Final = "SELECT pg_database_size(current_database())"
 _LONGEST_LOG: Final = 4 << 20
 _FOLDED_FROM: Final = 1000  # pages in the log: SQLite's own number
 _CACHE: Final = 16 << 20  # of pages, each connection; with SQLite's 2 MiB a large deletion spills
@@ -98,7 +102,7 @@ def open_sqlite(path: Path, room: Room | None = None) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        read = connection.get_execution_options().get(_READ, False)
+        read = is_reading(connection)
         if room is not None and not read and _BORROWS not in connection.info:
             room.borrow()
             connection.info[_BORROWS] = True
@@ -115,6 +119,33 @@ def open_sqlite(path: Path, room: Room | None = None) -> Engine:
     return engine
 
 
+def is_reading(connection: Connection) -> bool:
+    """Whether a transaction is one that only reads (`reading`)."""
+    return bool(connection.get_execution_options().get(_READ, False))
+
+
+def overwrites(engine: Engine) -> bool:
+    """Whether what is overwritten or deleted is gone from the database's own files then. On
+    PostgreSQL it is not: it stays in the heap until that is written anew, in the write-ahead log,
+    and in every copy of both.
+    """
+    return engine.dialect.name == "sqlite"
+
+
+def size_of(engine: Engine) -> int:
+    """How many bytes the database has on its disk.
+
+    Raises:
+        StorageError: it can't be asked.
+    """
+    if overwrites(engine):
+        file = Path(str(engine.url.database))
+        there = [path for path in (file, file.with_name(f"{file.name}-wal")) if path.exists()]
+        return sum(path.stat().st_size for path in there)
+    with storage_errors("the database"), reading(engine) as connection:
+        return int(connection.execute(text(_SIZE)).scalar_one())
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent view, and no writer waits for it."""
@@ -127,6 +158,9 @@ def fetched(connection: Connection, statement: str, values: Sequence[object]) ->
     of a row elsewhere costs more than to read it. Bytes that are no text are read as ever, as a
     text with marks in it.
     """
+    if not is_sqlite(connection):
+        asked = driver_sql(connection, statement)
+        return [tuple(row) for row in connection.exec_driver_sql(asked, tuple(values))]
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     given = raw.text_factory
@@ -146,6 +180,10 @@ def writing_much(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes many pages. They stay in the write-ahead log, so that nobody who
     holds a lock around it waits for the file to be written too: who has let go of it calls `fold`.
     """
+    if not overwrites(engine):
+        with engine.begin() as connection:
+            yield connection
+        return
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
@@ -161,6 +199,8 @@ def fold(engine: Engine) -> None:
     """Write what is in the write-ahead log to the file, as far as nobody reads what was there
     before. It makes nobody wait; what is left goes with a later commit.
     """
+    if not overwrites(engine):
+        return
     connection = engine.raw_connection()
     try:
         connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -170,11 +210,16 @@ def fold(engine: Engine) -> None:
 
 def rewrite(engine: Engine) -> None:
     """Write the whole file anew (`VACUUM`), so that no page of it has what was deleted. Writers
-    wait. The write-ahead log is the caller's to cut.
+    wait. The write-ahead log is the caller's to cut; PostgreSQL's keeps what was deleted all the
+    same.
 
     Raises:
         StorageError: there is no room, or somebody reads all the while.
     """
+    if not overwrites(engine):
+        with storage_errors("the database"), engine.connect() as outside:
+            outside.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM FULL"))
+        return
     connection = engine.raw_connection()  # a transaction of the engine's would be one too many
     try:
         connection.cursor().execute("VACUUM")
@@ -219,6 +264,21 @@ def _is_malformed(error: BaseException | None) -> bool:
     return getattr(own, "sqlite_errorcode", 0) & 0xFF in _MALFORMED
 
 
+def _is_full(error: BaseException | None) -> bool:
+    return (
+        getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(error, "sqlstate", None) == _DISK_FULL
+    )
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether a server is not there: psycopg's errors of connections have no state, or one of
+    PostgreSQL's classes 08 (connection exceptions) and 57P (its shutdown).
+    """
+    state = getattr(error, "sqlstate", "")
+    return state is None or state.startswith(("08", "57P"))
+
+
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
     """Turn a database failure into a `StorageError` that names `what`, without its SQL."""
@@ -226,7 +286,7 @@ def storage_errors(what: str) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         own = error.orig if isinstance(error, DBAPIError) else error
-        if getattr(own, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        if _is_full(own):
             raise StorageError(
                 f"{what} can't be written: the disk is full.",
                 hint="delete sessions, or make room on the disk",
@@ -236,6 +296,11 @@ def storage_errors(what: str) -> Iterator[None]:
                 f"{what} can't be read or written: pages of the database are damaged.",
                 hint="put back what was there last; which rows that concerns says `bailee verify` "
                 "or, where nothing starts, `bailee home salvage`",
+            ) from error
+        if _is_away(own):
+            raise StorageError(
+                f"{what} can't be read or written: PostgreSQL can't be reached.",
+                hint="see that it runs; what was begun goes on when it is back",
             ) from error
         raise StorageError(
             f"{what} can't be read or written ({type(error).__name__}).",

@@ -6,9 +6,10 @@ version and answer, and no row for anybody's.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, check, data
+from bailee.db.portable import Whole
 
 feedback_reports = Table(
     "feedback_reports",
@@ -19,7 +20,7 @@ feedback_reports = Table(
     Column("key_id", String, nullable=False),
     Column("sent_as", LargeBinary, unique=True),
     Column("parts", String, nullable=False),
-    Column("bytes", Integer, nullable=False),
+    Column("bytes", Whole, nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("period", String, nullable=False),
@@ -40,6 +41,6 @@ survey_counts = Table(
     Column("day", String, primary_key=True),
     Column("version", String, primary_key=True),
     Column("answer", String, primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("count", Whole, nullable=False),
 )
 """How often each answer was given on a day with a version of a client."""

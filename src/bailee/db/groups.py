@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, String, Table
 
 from bailee.db.metadata import Moment, check, data
 from bailee.db.people import organisations, persons
+from bailee.db.portable import Whole
 
 group_rules = Table(
     "group_rules",
@@ -55,7 +56,7 @@ organisation_keys = Table(
     "organisation_keys",
     data,
     Column("organisation_id", ForeignKey(organisations.c.id), primary_key=True),
-    Column("most_days", Integer, nullable=False),
+    Column("most_days", Whole, nullable=False),
     check(),
 )
 """For how many days an organisation's keys are good at the most; 0: it has none. Without a row they

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Engine, Float, Integer, String, Table, delete, func, not_, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Column, Engine, Float, String, Table, delete, func, not_, select
 
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.metadata import Moment, check, data
+from bailee.db.portable import Whole, insert
 from bailee.steady import SeenTime
 
 home_clock = Table(
     "home_clock",
     data,
-    Column("id", Integer, primary_key=True),
+    Column("id", Whole, primary_key=True),
     Column("now", Moment, nullable=False),
     Column("unset", Float, nullable=False),
     Column("boot", String, nullable=False),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, String, Table
+from sqlalchemy import Column, String, Table
 
 from bailee.db.metadata import Moment, data
+from bailee.db.portable import Whole
 
 received = Table(
     "received",
@@ -13,8 +14,8 @@ received = Table(
     Column("account_id", String, primary_key=True),
     Column("day", String, primary_key=True),
     Column("period", String, primary_key=True),
-    Column("items", Integer, nullable=False),
-    Column("bytes", Integer, nullable=False),
+    Column("items", Whole, nullable=False),
+    Column("bytes", Whole, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
 )
 """Of a class, an account, a day of receipt and a period: how many items, and their bytes as they

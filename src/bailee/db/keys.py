@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, check, keys
+from bailee.db.portable import Whole
 
 keks = Table(
     "keks",
     keys,
     Column("id", String, primary_key=True),
     Column("data_class", String, nullable=False),
-    Column("epoch", Integer, nullable=False, index=True),
-    Column("generation", Integer, nullable=False, index=True),
+    Column("epoch", Whole, nullable=False, index=True),
+    Column("generation", Whole, nullable=False, index=True),
     Column("wrapped", LargeBinary, nullable=False),
     Column("current", Boolean, nullable=False),
     Column("dirty", Boolean, nullable=False),
@@ -28,7 +29,7 @@ kek_ends = Table(
     "kek_ends",
     keys,
     Column("id", String, primary_key=True),
-    Column("epoch", Integer, nullable=False, index=True),
+    Column("epoch", Whole, nullable=False, index=True),
 )
 """The epoch of each KEK once more, in a row of its own: where the two differ, one of them is not
 what was written, and the KEK does not go by one alone (`keyring.ending`)."""
@@ -38,7 +39,7 @@ deks = Table(
     keys,
     Column("subject", String, primary_key=True),
     Column("kek_id", String, nullable=False, index=True),
-    Column("version", Integer, nullable=False),
+    Column("version", Whole, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
 )
 """One key per subject. No foreign key to `keks`: a KEK goes at once, its DEK rows later."""
@@ -57,7 +58,7 @@ destroyed_keks = Table(
     keys,
     Column("id", String, primary_key=True),
     Column("data_class", String, nullable=False),
-    Column("epoch", Integer, nullable=False),
+    Column("epoch", Whole, nullable=False),
     Column("destroyed_at", Moment, nullable=False),
     Column("emptied", Boolean, nullable=False, index=True),
     check(),
@@ -78,7 +79,7 @@ secrets = Table(
     "secrets",
     keys,
     Column("name", String, primary_key=True),
-    Column("generation", Integer, nullable=False),
+    Column("generation", Whole, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
 )
 """Named keys for keyed digests, directly under the root."""
@@ -86,7 +87,7 @@ secrets = Table(
 rotation = Table(
     "rotation",
     keys,
-    Column("id", Integer, primary_key=True),
+    Column("id", Whole, primary_key=True),
     Column("rotated_at", Moment, nullable=False),
     Column("began_at", Moment),
     Column("destroyed_since", Boolean, nullable=False),
@@ -98,12 +99,12 @@ was destroyed since: the same in two rows (`keyring.twice`)."""
 root_place = Table(
     "root_place",
     keys,
-    Column("id", Integer, primary_key=True),
+    Column("id", Whole, primary_key=True),
     Column("driver", String, nullable=False),
-    Column("base", Integer, nullable=False),
-    Column("oldest", Integer, nullable=False),
+    Column("base", Whole, nullable=False),
+    Column("oldest", Whole, nullable=False),
     Column("moving_to", String),
-    Column("next_base", Integer, nullable=False),
+    Column("next_base", Whole, nullable=False),
     check(),
 )
 """Which root the keyring is under, and which it moves to (`keyring.rooted`): the same in two rows
@@ -112,7 +113,7 @@ root_place = Table(
 ended_roots = Table(
     "ended_roots",
     keys,
-    Column("generation", Integer, primary_key=True),
+    Column("generation", Whole, primary_key=True),
     Column("began_at", Moment, nullable=False),
     Column("gone_at", Moment, nullable=False),
     check(),

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, insert
 from sqlalchemy.engine import Dialect
 
 from bailee.db.checks import MAC
+from bailee.db.portable import is_sqlite
 
 _Process: TypeAlias = Callable[[object], object]
 
@@ -46,7 +47,11 @@ def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, object
         for place, process in made.changes:
             one[place] = process(one[place])
         values.append(tuple(one))
-    connection.exec_driver_sql(made.text, values)
+    if is_sqlite(connection):
+        connection.exec_driver_sql(made.text, values)
+    else:  # whose driver takes them by name
+        named = [dict(zip(made.names, one, strict=True)) for one in values]
+        connection.exec_driver_sql(made.text, named)
 
 
 @lru_cache(maxsize=64)

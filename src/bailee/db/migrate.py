@@ -6,11 +6,13 @@ that a newer version has written is refused: an older program would not know wha
 A database with nothing in it is made in one go from `from_nothing.sql`, which `make docs` writes
 from the steps and with the triggers of `checks`; what steps have come since are taken then, and
 triggers that are not what they are to be are made anew. So the file may be behind, never wrong.
+
+On PostgreSQL a line begins with `from_nothing_postgresql.sql`: nobody has an older one there. The
+steps up to 0092 and 0043 were written for SQLite alone, and each after them is for both.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -37,6 +39,7 @@ from bailee.db import (
     workloads,
 )
 from bailee.db.engine import storage_errors
+from bailee.db.portable import is_sqlite
 from bailee.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -47,6 +50,9 @@ BETWEEN: Final = ";\n\n"
 """What stands between two statements of `from_nothing.sql`, and in none."""
 
 _IS_EMPTY: Final = text("SELECT count(*) = 0 FROM sqlite_master")
+_IS_EMPTY_THERE: Final = text(
+    "SELECT count(*) = 0 FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+)
 
 DECIDING: Final = (
     vault.sessions,
@@ -86,7 +92,8 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
     """Bring the database behind `engine` to the head of `line`. Nothing to do is quick.
 
     Raises:
-        IntegrityError: code `schema`, the database is newer than this program.
+        IntegrityError: code `schema`, the database is newer than this program, or has tables of
+            something else.
         StorageError: the database can't be written.
     """
     with storage_errors(f"the {line} database"), engine.begin() as connection:
@@ -94,8 +101,15 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
         if inspect(connection).has_table("alembic_version"):
             current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         behind = current != newest(line)
-        if current is None and connection.execute(_IS_EMPTY).scalar():
+        empty = _IS_EMPTY if is_sqlite(connection) else _IS_EMPTY_THERE
+        if current is None and connection.execute(empty).scalar():
             current = _make(connection, line)
+        if current is None and not is_sqlite(connection):
+            raise IntegrityError(
+                f"the {line} database has tables of something else.",
+                code="schema",
+                hint="give bailee a database of its own; nothing was changed",
+            )
         if current != newest(line):
             _check_known(line, current)
             steps(connection, line)
@@ -105,12 +119,17 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
 
 def _make(connection: Connection, line: Literal["data", "keys"]) -> str | None:
     """Make the schema in a database that is empty; which revision it is."""
-    file = (_MIGRATIONS / line / "from_nothing.sql").read_text("utf-8")
-    # By the driver itself: for some two hundred statements, SQLAlchemy takes longer than SQLite.
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    for statement in file.split(BETWEEN)[:-1]:
-        raw.execute(statement)
+    name = "from_nothing.sql" if is_sqlite(connection) else "from_nothing_postgresql.sql"
+    file = (_MIGRATIONS / line / name).read_text("utf-8")
+    made = file.split(BETWEEN)[:-1]
+    if is_sqlite(connection):
+        # By the driver itself: for some two hundred, SQLAlchemy takes longer than SQLite.
+        driver = connection.connection.cursor()
+        for statement in made:
+            driver.execute(statement)
+    else:
+        for statement in made:
+            connection.exec_driver_sql(statement.replace("%", "%%"))
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 

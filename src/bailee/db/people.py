@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, check, data
+from bailee.db.portable import Whole
 
 persons = Table(
     "persons",
@@ -82,7 +83,7 @@ passkeys = Table(
     Column("id", LargeBinary, primary_key=True),
     Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
     Column("public_key", LargeBinary, nullable=False),
-    Column("sign_count", Integer, nullable=False),
+    Column("sign_count", Whole, nullable=False),
     Column("name", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("last_used_at", Moment),
@@ -106,7 +107,7 @@ sign_in_attempts = Table(
     "sign_in_attempts",
     data,
     Column("subject", LargeBinary, primary_key=True),
-    Column("failures", Integer, nullable=False),
+    Column("failures", Whole, nullable=False),
     Column("last_at", Moment, nullable=False, index=True),
     Column("blocked_until", Moment),
 )

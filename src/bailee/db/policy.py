@@ -4,10 +4,11 @@ for the documents of organisations' own.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, check, data
 from bailee.db.people import organisations
+from bailee.db.portable import Whole
 
 policy_documents = Table(
     "policy_documents",
@@ -23,15 +24,15 @@ package, as the version that it names."""
 policy_activations = Table(
     "policy_activations",
     data,
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", Whole, primary_key=True, autoincrement=False),
     Column("at", Moment, nullable=False),
     Column("document", String, nullable=False),
     Column("before", String),
     Column("by", String, nullable=False),
-    Column("since", Integer, nullable=False),
-    Column("sessions", Integer, nullable=False),
-    Column("accounts", Integer, nullable=False),
-    Column("told", Integer, nullable=False),
+    Column("since", Whole, nullable=False),
+    Column("sessions", Whole, nullable=False),
+    Column("accounts", Whole, nullable=False),
+    Column("told", Whole, nullable=False),
     check(),
 )
 """Which document came to hold. `number`: that of its entry in the audit record, by which they are
@@ -42,7 +43,7 @@ policy_notices = Table(
     "policy_notices",
     data,
     Column("account_id", String, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", Whole, primary_key=True, autoincrement=False),
 )
 """Accounts whose terms changed with an activation, or with a document of their organisation's own,
 by its number: those whom it concerns are told until they have seen it."""
@@ -52,7 +53,7 @@ policy_seen = Table(
     data,
     Column("account_id", String, primary_key=True),
     Column("who", String, primary_key=True),
-    Column("number", Integer, nullable=False),
+    Column("number", Whole, nullable=False),
     Column("at", Moment, nullable=False),
 )
 """Up to which activation a person (`who`: their id, or the account's where it is its key holder's)
@@ -61,14 +62,14 @@ has seen what changed for an account, and when they did."""
 own_policies = Table(
     "own_policies",
     data,
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", Whole, primary_key=True, autoincrement=False),
     Column("organisation_id", ForeignKey(organisations.c.id), nullable=False, index=True),
     Column("at", Moment, nullable=False),
     Column("document", String),
     Column("before", String),
     Column("content", LargeBinary),
     Column("by", String, nullable=False),
-    Column("sessions", Integer, nullable=False),
+    Column("sessions", Whole, nullable=False),
     Column("told", Boolean, nullable=False),
     check(),
 )

@@ -6,11 +6,12 @@ keyring. The provider's own is sealed under the person's key.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, Table
+from sqlalchemy import Column, ForeignKey, LargeBinary, Table
 
 from bailee.db.accounts import api_keys
 from bailee.db.metadata import Moment, check, data
 from bailee.db.people import organisations, persons
+from bailee.db.portable import Whole
 
 sign_ins = Table(
     "sign_ins",
@@ -21,7 +22,7 @@ sign_ins = Table(
     Column("provider", LargeBinary),
     Column("provider_token", LargeBinary),
     Column("client", LargeBinary),
-    Column("number", Integer, nullable=False),
+    Column("number", Whole, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("renewed_at", Moment, nullable=False),
     check(),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, String, Table
+from sqlalchemy import Column, String, Table
 
 from bailee.db.metadata import Moment, check, data
+from bailee.db.portable import Whole
 
 key_snapshots = Table(
     "key_snapshots",
     data,
     Column("id", String, primary_key=True),
     Column("place", String, nullable=False),
-    Column("generation", Integer, nullable=False),
+    Column("generation", Whole, nullable=False),
     Column("taken_at", Moment, nullable=False),
     Column("until", Moment, nullable=False),
     Column("gone_at", Moment),

@@ -5,19 +5,20 @@ An issue's id is a keyed digest; what it is about is in the encrypted files alon
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, String, Table
+from sqlalchemy import Boolean, Column, String, Table
 
 from bailee.db.metadata import Moment, data
+from bailee.db.portable import Whole
 
 telemetry_files = Table(
     "telemetry_files",
     data,
     Column("name", String, primary_key=True),
     Column("shelf", String, nullable=False, index=True),
-    Column("rows", Integer, nullable=False),
-    Column("bytes", Integer, nullable=False),
-    Column("first_ms", Integer, nullable=False),
-    Column("last_ms", Integer, nullable=False),
+    Column("rows", Whole, nullable=False),
+    Column("bytes", Whole, nullable=False),
+    Column("first_ms", Whole, nullable=False),
+    Column("last_ms", Whole, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
 )
 """Compacted files. `first_ms`, `last_ms`: the times of their earliest and latest rows."""
@@ -43,6 +44,6 @@ telemetry_dropped = Table(
     Column("service", String, primary_key=True),
     Column("field", String, primary_key=True),
     Column("reason", String, primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("count", Whole, nullable=False),
 )
 """How often a field was dropped, by a name that the registry knows, or "other"."""

@@ -6,9 +6,10 @@ dataset; what stands there is a commitment, which this home alone can lead back.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import Column, ForeignKey, Index, String, Table
 
 from bailee.db.metadata import Moment, check, data
+from bailee.db.portable import Whole
 
 training_exports = Table(
     "training_exports",
@@ -22,8 +23,8 @@ training_exports = Table(
     Column("by", String, nullable=False),
     Column("policy", String, nullable=False),
     Column("since", Moment),
-    Column("shards", Integer, nullable=False),
-    Column("entry", Integer, nullable=False),
+    Column("shards", Whole, nullable=False),
+    Column("entry", Whole, nullable=False),
     Column("document", String),
     Column("names_model", String),
     check(),
@@ -37,13 +38,13 @@ training_shards = Table(
     "training_shards",
     data,
     Column("export", ForeignKey("training_exports.id"), primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("number", Whole, primary_key=True),
     Column("after", String, nullable=False),
     Column("last", String, nullable=False),
     Column("state", String, nullable=False),
     Column("sha256", String),
     Column("facts", String),
-    Column("unreadable", Integer, nullable=False, server_default="0"),
+    Column("unreadable", Whole, nullable=False, server_default="0"),
 )
 """The sessions of a shard have ids that come after `after`, up to `last`; both are empty once the
 export is signed. `state`: `planned` or `written`. `sha256`: of its file as a worker left it, and
@@ -56,11 +57,11 @@ training_sessions = Table(
     Column("export", ForeignKey("training_exports.id"), primary_key=True),
     Column("session", String, primary_key=True),
     Column("owner", String, nullable=False),
-    Column("shard", Integer, nullable=False),
-    Column("rows", Integer, nullable=False),
+    Column("shard", Whole, nullable=False),
+    Column("rows", Whole, nullable=False),
     Column("clause", String, nullable=False),
     Column("consent", String, nullable=False),
-    Column("word", Integer, nullable=False),
+    Column("word", Whole, nullable=False),
     Column("left", String),
     check(),
 )

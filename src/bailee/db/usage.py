@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
+from sqlalchemy import Column, Index, String, Table
 
 from bailee.db.metadata import check, data
+from bailee.db.portable import Whole
 
 usage_counts = Table(
     "usage_counts",
     data,
-    Column("hour", BigInteger, primary_key=True),
+    Column("hour", Whole, primary_key=True),
     Column("account", String, primary_key=True),
     Column("person", String, primary_key=True),
     Column("organisation", String, primary_key=True),
@@ -21,23 +22,23 @@ usage_counts = Table(
     Column("model", String, primary_key=True),
     Column("channel", String, primary_key=True),
     Column("upstream", String, primary_key=True),
-    Column("own", Integer, primary_key=True),
-    Column("until", BigInteger, nullable=False, index=True),
-    Column("requests", BigInteger, nullable=False),
-    Column("errors", BigInteger, nullable=False),
-    Column("refused", BigInteger, nullable=False),
-    Column("aborted", BigInteger, nullable=False),
-    Column("estimated", BigInteger, nullable=False),
-    Column("unpriced", BigInteger, nullable=False),
-    Column("input", BigInteger, nullable=False),
-    Column("output", BigInteger, nullable=False),
-    Column("cache_read", BigInteger, nullable=False),
-    Column("cache_write_5m", BigInteger, nullable=False),
-    Column("cache_write_1h", BigInteger, nullable=False),
-    Column("thinking", BigInteger, nullable=False),
-    Column("money", BigInteger, nullable=False),
-    Column("milliseconds", BigInteger, nullable=False),
-    Column("slowest", BigInteger, nullable=False),
+    Column("own", Whole, primary_key=True),
+    Column("until", Whole, nullable=False, index=True),
+    Column("requests", Whole, nullable=False),
+    Column("errors", Whole, nullable=False),
+    Column("refused", Whole, nullable=False),
+    Column("aborted", Whole, nullable=False),
+    Column("estimated", Whole, nullable=False),
+    Column("unpriced", Whole, nullable=False),
+    Column("input", Whole, nullable=False),
+    Column("output", Whole, nullable=False),
+    Column("cache_read", Whole, nullable=False),
+    Column("cache_write_5m", Whole, nullable=False),
+    Column("cache_write_1h", Whole, nullable=False),
+    Column("thinking", Whole, nullable=False),
+    Column("money", Whole, nullable=False),
+    Column("milliseconds", Whole, nullable=False),
+    Column("slowest", Whole, nullable=False),
     Index("ix_usage_counts_person", "person", "hour"),
 )
 """What was used in an hour. `hour`: when it began, in Unix seconds; `until`: when the row goes.
@@ -61,7 +62,7 @@ usage_limits = Table(
     Column("subject", String, primary_key=True),
     Column("measure", String, primary_key=True),
     Column("span", String, primary_key=True),
-    Column("amount", BigInteger, nullable=False),
+    Column("amount", Whole, nullable=False),
     check(),
 )
 """A limit: `amount` in micro-USD, tokens, requests, or requests at once."""
@@ -72,10 +73,10 @@ usage_windows = Table(
     Column("scope", String, primary_key=True),
     Column("subject", String, primary_key=True),
     Column("span", String, primary_key=True),
-    Column("start", BigInteger, primary_key=True),
-    Column("requests", BigInteger, nullable=False),
-    Column("tokens", BigInteger, nullable=False),
-    Column("money", BigInteger, nullable=False),
+    Column("start", Whole, primary_key=True),
+    Column("requests", Whole, nullable=False),
+    Column("tokens", Whole, nullable=False),
+    Column("money", Whole, nullable=False),
     check(),
 )
 """What was used in a window of a subject with a limit. It goes when the window has ended."""
@@ -86,10 +87,10 @@ usage_reservations = Table(
     Column("id", String, primary_key=True),
     Column("scope", String, primary_key=True),
     Column("subject", String, primary_key=True),
-    Column("until", BigInteger, nullable=False),
-    Column("tokens", BigInteger, nullable=False),
-    Column("money", BigInteger, nullable=False),
-    Column("again", BigInteger),
+    Column("until", Whole, nullable=False),
+    Column("tokens", Whole, nullable=False),
+    Column("money", Whole, nullable=False),
+    Column("again", Whole),
     Index("ix_usage_reservations_subject", "scope", "subject"),
 )
 """What is reserved for a request under way, for each of its subjects. One whose gateway is gone

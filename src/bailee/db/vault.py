@@ -16,7 +16,6 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     ScalarSelect,
     String,
@@ -25,6 +24,7 @@ from sqlalchemy import (
 )
 
 from bailee.db.metadata import UNCHECKED, Moment, check, data
+from bailee.db.portable import Whole
 
 sessions = Table(
     "sessions",
@@ -40,19 +40,19 @@ sessions = Table(
     Column("last_activity", Moment, nullable=False),
     Column("last_request", Moment, nullable=False),
     Column("uses", String, nullable=False),
-    Column("exchanges", Integer, nullable=False),
-    Column("bytes", Integer, nullable=False),
+    Column("exchanges", Whole, nullable=False),
+    Column("bytes", Whole, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("period", String, nullable=False),
     Column("clause", String, nullable=False),
     Column("document", String, nullable=False),
-    Column("input_tokens", Integer, nullable=False),
-    Column("output_tokens", Integer, nullable=False),
-    Column("cache_creation_input_tokens", Integer, nullable=False),
-    Column("cache_read_input_tokens", Integer, nullable=False),
-    Column("last_consent", Integer, nullable=False, server_default="0"),
+    Column("input_tokens", Whole, nullable=False),
+    Column("output_tokens", Whole, nullable=False),
+    Column("cache_creation_input_tokens", Whole, nullable=False),
+    Column("cache_read_input_tokens", Whole, nullable=False),
+    Column("last_consent", Whole, nullable=False, server_default="0"),
     Column("kept_until", Moment),
-    Column("number", Integer, nullable=False, server_default="0"),
+    Column("number", Whole, nullable=False, server_default="0"),
     check(),
 )
 """One row a session. `number`: by which rows of other tables refer to it; none has that of another,
@@ -101,7 +101,7 @@ segments = Table(
     Column("data_class", String, nullable=False),
     Column("expiry_day", String, nullable=False),
     Column("opened_at", Moment, nullable=False),
-    Column("length", Integer, nullable=False),
+    Column("length", Whole, nullable=False),
     Column("state", String, nullable=False, index=True),
 )
 """Files of records. `state`: `open` (local, appended to; `length` is how much of it counts) or
@@ -110,17 +110,17 @@ segments = Table(
 exchanges = Table(
     "exchanges",
     data,
-    Column("session", Integer, primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("session", Whole, primary_key=True),
+    Column("number", Whole, primary_key=True),
     Column("id", String, nullable=False),
     Column("segment_id", ForeignKey("segments.id"), nullable=False, index=True),
-    Column("offset", Integer, nullable=False),
-    Column("length", Integer, nullable=False),
+    Column("offset", Whole, nullable=False),
+    Column("length", Whole, nullable=False),
     Column("exchange_id", String, nullable=False),
     Column("started", Float, nullable=False),
     Column("ended", Float, nullable=False),
     Column("outcome", String, nullable=False),
-    Column("status", Integer, nullable=False),
+    Column("status", Whole, nullable=False),
     Column("places", LargeBinary, info=UNCHECKED),
     check(),
 )
@@ -136,9 +136,9 @@ OF_A_RECORD: Final[tuple[Column[object], ...]] = tuple(
 session_words = Table(
     "session_words",
     data,
-    Column("session", Integer, primary_key=True, autoincrement=False),
-    Column("covers", Integer, nullable=False),
-    Column("whole", Integer, nullable=False),
+    Column("session", Whole, primary_key=True, autoincrement=False),
+    Column("covers", Whole, nullable=False),
+    Column("whole", Whole, nullable=False),
     Column("about", LargeBinary, nullable=False),
     Column("words", LargeBinary, nullable=False),
 )
@@ -150,7 +150,7 @@ nothing."""
 conversation_links = Table(
     "conversation_links",
     data,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Whole, primary_key=True, autoincrement=True),
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("session_id", ForeignKey("sessions.id"), nullable=False, index=True),
     sqlite_autoincrement=True,
@@ -162,8 +162,8 @@ stored = Table(
     "stored",
     data,
     Column("owner", String, primary_key=True),
-    Column("living", Integer, nullable=False),
-    Column("gone", Integer, nullable=False),
+    Column("living", Whole, nullable=False),
+    Column("gone", Whole, nullable=False),
     check(),
 )
 """How many bytes on disk each account has that are sealed: of what is kept, and of what was
@@ -174,7 +174,7 @@ unreclaimed = Table(
     data,
     Column("segment_id", String, primary_key=True),
     Column("owner", String, primary_key=True),
-    Column("bytes", Integer, nullable=False),
+    Column("bytes", Whole, nullable=False),
 )
 """Where what is `gone` lies."""
 
@@ -182,7 +182,7 @@ spool_positions = Table(
     "spool_positions",
     data,
     Column("file", String, primary_key=True),
-    Column("next", Integer, nullable=False),
+    Column("next", Whole, nullable=False),
     Column("ahead", LargeBinary),
     check(),
 )
@@ -215,7 +215,7 @@ unkept = Table(
     data,
     Column("owner", String, primary_key=True),
     Column("clause", String, primary_key=True),
-    Column("exchanges", Integer, nullable=False),
+    Column("exchanges", Whole, nullable=False),
     Column("since", Moment, nullable=False),
     Column("last", Moment, nullable=False),
 )
@@ -237,7 +237,7 @@ receipts = Table(
     Column("reclaimed_at", Moment),
     Column("owner", String),
     Column("part_of", String, index=True),
-    Column("generation", Integer),
+    Column("generation", Whole),
     Column("data_class", String, nullable=False, server_default="transcript"),
     Column("by", String),
     check(),
@@ -280,16 +280,16 @@ Index(
 retention_moves = Table(
     "retention_moves",
     data,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Whole, primary_key=True, autoincrement=True),
     Column("owner", String, nullable=False, index=True),
     Column("choice_at", Moment),
     Column("requested_at", Moment, nullable=False),
-    Column("total", Integer, nullable=False),
-    Column("seen", Integer, nullable=False),
-    Column("moved", Integer, nullable=False),
+    Column("total", Whole, nullable=False),
+    Column("seen", Whole, nullable=False),
+    Column("moved", Whole, nullable=False),
     Column("seen_to", String, nullable=False),
     Column("finished_at", Moment, index=True),
-    Column("policy_number", Integer, nullable=False, server_default="0"),
+    Column("policy_number", Whole, nullable=False, server_default="0"),
     check(),
     sqlite_autoincrement=True,
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, String, Table
+from sqlalchemy import Column, String, Table
 
 from bailee.db.metadata import Moment, data
+from bailee.db.portable import Whole
 
 sweep_steps = Table(
     "sweep_steps",
@@ -13,7 +14,7 @@ sweep_steps = Table(
     Column("succeeded_at", Moment),
     Column("failed_at", Moment),
     Column("error", String),
-    Column("failures", Integer, nullable=False),
+    Column("failures", Whole, nullable=False),
 )
 """One row a step. `error`: the code of the latest failure, None when the latest did not fail;
 `failures`: how many in a row."""

@@ -21,10 +21,10 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.feedback import survey_counts as table
+from bailee.db.portable import insert as upsert
 from bailee.errors import InputError
 from bailee.policy.period import expires_at
 

@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -29,9 +30,15 @@ from bailee.home.layout import Home
 from bailee.syncing import sync_folder
 
 
-def examine(home: Home, accepted: Collection[str] = (), *, restoring: bool = False) -> HomeStanding:
+def examine(
+    home: Home,
+    accepted: Collection[str] = (),
+    *,
+    restoring: bool = False,
+    elsewhere: Mapping[str, Part] = MappingProxyType({}),
+) -> HomeStanding:
     """How a home stands, before anything of it is opened. Who asks holds its lock. `restoring`: who
-    asks restores it.
+    asks restores it. `elsewhere`: the parts `data` and `keyring`, where they are no files in it.
 
     Raises:
         IntegrityError: code `home_parts`, parts do not belong together (`belonging.judge`); or a
@@ -40,8 +47,8 @@ def examine(home: Home, accepted: Collection[str] = (), *, restoring: bool = Fal
     """
     own = _read(home.identity_file)
     parts = {
-        "data": _database(home.data_database),
-        "keyring": _database(home.keyring_database),
+        "data": elsewhere.get("data") or _database(home.data_database),
+        "keyring": elsewhere.get("keyring") or _database(home.keyring_database),
         "vault": _vault(home),
     }
     rooted = home.root_key_file.exists()

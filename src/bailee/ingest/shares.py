@@ -25,10 +25,10 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from sqlalchemy import Engine, delete, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.ingest import received as table
+from bailee.db.portable import insert as upsert
 
 _WHAT: Final = "the shares of the ingest"
 _AN_HOUR: Final = 3600

@@ -27,7 +27,6 @@ from bailee.keeping.holds import Holds
 from bailee.keeping.receipts import (
     DEFERRED,
     INACCESSIBLE,
-    KEY_DESTROYED,
     REQUESTED,
     Due,
     Receipt,
@@ -130,7 +129,7 @@ class Ending:
         self.keyring.destroy([self.of.key_of(one) for one in some])
         self.receipts.advance_all([one for one in some if one.subject in held], DEFERRED, now)
         going = [one for one in some if one.subject not in held]
-        self.receipts.advance_all(going, KEY_DESTROYED, now)
+        self.receipts.let_go(going, now)
         for one in going:
             self.of.remove(one)
             self.receipts.without(self.of.key_of(one))

@@ -4,7 +4,10 @@
                      ↓               ↑
                   deferred ──────────┘  (a legal hold, until it is released)
 
-* `inaccessible`: nothing reads it any more. `key_destroyed`: nothing can.
+* `inaccessible`: nothing reads it any more. `key_destroyed`: nothing can. Where the store of keys
+  overwrites what it lets go of, that is when it has. Where it does not (PostgreSQL: wraps stay in
+  the heap and the write-ahead log), it is when the root's generation is gone that wrapped them, as
+  with older copies: so both steps come with a rotation, and none before.
 * `backups_unrecoverable`: a root rotation has begun and ended since, so older copies of the keyring
   don't help. What is since, the root's generations say, and no clock: the number is noted once the
   key is destroyed, and a rotation to a higher one began after that.
@@ -37,7 +40,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    and_,
     delete,
     exists,
     func,
@@ -77,6 +79,12 @@ EXPIRY: Final = "expiry"
 HELD_EXPIRY: Final = "held_expiry"
 
 _PORTION: Final = 1000
+_HAS_KEY: Final = receipts.c.generation.is_(None)
+_GOING: Final = receipts.c.state.in_((REQUESTED, INACCESSIBLE)) & _HAS_KEY
+_DEFERRED: Final = (receipts.c.state == DEFERRED) & _HAS_KEY
+_LET_GO: Final = (receipts.c.state == KEY_DESTROYED) | (
+    receipts.c.state.in_((INACCESSIBLE, DEFERRED)) & ~_HAS_KEY
+)
 
 Body = Mapping[str, str | int | float | bool | None]
 Record = Callable[[str, str, Body], object]
@@ -139,10 +147,14 @@ class Receipts:
         record_all: RecordAll,
         generation: Callable[[], int],
         reached: Callable[[int, datetime], tuple[int, datetime]] = lambda *rotation: rotation,
+        *,
+        overwritten: bool = True,
     ) -> None:
         """`generation`: the root's newest. `reached`: how far a rotation reaches, copies of the
-        keyring that live on considered.
+        keyring that live on considered. `overwritten`: whether the store of keys overwrites what it
+        lets go of.
         """
+        self._overwritten = overwritten
         self._engine = engine
         self._generation = generation
         self._reached = reached
@@ -232,13 +244,31 @@ class Receipts:
                 with self._engine.begin() as own:
                     yield own
 
+    def let_go(
+        self, some: Sequence[Receipt], now: datetime, connection: Connection | None = None
+    ) -> None:
+        """Note that the store of keys has let go of the keys of what receipts are of: they are
+        destroyed, or will be once the root's newest generation is gone. In the transaction of
+        `connection`, if it is given.
+        """
+        if self._overwritten:
+            self.advance_all(some, KEY_DESTROYED, now, connection)
+            return
+        before = receipts.c.state.in_(_ORDER[: _ORDER.index(KEY_DESTROYED)])
+        generation = self._generation()
+        with self._within(connection) as own:
+            for start in range(0, len(some), _PORTION):
+                ids = [one.id for one in some[start : start + _PORTION]]
+                of_them = (among(receipts.c.id, ids), before, receipts.c.generation.is_(None))
+                own.execute(update(receipts).where(*of_them).values(generation=generation))
+
     def _note(
         self, connection: Connection, moved: Sequence[Receipt], state: str, now: datetime
     ) -> None:
         if not moved:
             return
         noted: dict[str, object] = {"state": state, f"{state}_at": now}
-        if state == KEY_DESTROYED:
+        if state == KEY_DESTROYED and self._overwritten:
             noted["generation"] = self._generation()
         self._enter(connection, moved, state)
         these = among(receipts.c.id, [receipt.id for receipt in moved])
@@ -317,9 +347,18 @@ class Receipts:
         left something of the ciphertext: what a crash or a failing store interrupted.
         """
         left = exists().where(receipt_segments.c.receipt_id == receipts.c.id)
-        going = receipts.c.state.in_((REQUESTED, INACCESSIBLE))
-        rest = receipts.c.state.in_((KEY_DESTROYED, BACKUPS_UNRECOVERABLE)) & left
-        return self._select(receipts.c.kind.in_(tuple(kinds)) & (going | rest))
+        rest = (_LET_GO | (receipts.c.state == BACKUPS_UNRECOVERABLE)) & left
+        return self._select(receipts.c.kind.in_(tuple(kinds)) & (_GOING | rest))
+
+    def going(self) -> list[Receipt]:
+        """The receipts whose destruction was begun, and whose keys the store has still."""
+        return self._select(_GOING)
+
+    def gone(self, of: Select[str]) -> list[Receipt]:
+        """The receipts for the subjects `of` a query whose keys the store has let go of, and that
+        have come no further.
+        """
+        return self._select(_LET_GO & receipts.c.subject.in_(of))
 
     def late(
         self, states: Sequence[str], since: str, before: datetime
@@ -332,7 +371,7 @@ class Receipts:
 
     def deferred(self, subject: str) -> list[Receipt]:
         """The receipts for a subject that wait for the last hold on it."""
-        return self._select((receipts.c.subject == subject) & (receipts.c.state == DEFERRED))
+        return self._select((receipts.c.subject == subject) & _DEFERRED)
 
     def segments_of(self, owner: str | None, erasure_id: str) -> list[str]:
         """The segments that still have ciphertext of what an owner had, or an erasure destroyed."""
@@ -365,23 +404,25 @@ class Receipts:
                 .values(part_of=erasure_id)
             )
 
-    def in_state(self, *states: str, of: Select[str] | None = None) -> list[Receipt]:
-        """The receipts that stand at one of `states`, oldest first; for the subjects `of` a query,
-        if it is given.
-        """
-        there = receipts.c.state.in_(states)
-        return self._select(there if of is None else and_(there, receipts.c.subject.in_(of)))
+    def in_state(self, *states: str) -> list[Receipt]:
+        """The receipts that stand at one of `states`, oldest first."""
+        return self._select(receipts.c.state.in_(states))
 
     def rotated(self, generation: int, began: datetime, now: datetime) -> int:
         """A root rotation to `generation`, that began at `began`, has ended; how many receipts that
         moved. Those from before generations were noted go by the time.
         """
+        waited: list[Receipt] = []
+        if not self._overwritten:
+            waits = receipts.c.state.in_((INACCESSIBLE, DEFERRED))
+            waited = self._select(waits & (receipts.c.generation < generation))
+            self.advance_all(waited, KEY_DESTROYED, now)
         generation, began = self._reached(generation, began)
         unnumbered = receipts.c.generation.is_(None) & (receipts.c.key_destroyed_at <= began)
         before = (receipts.c.generation < generation) | unnumbered
         moved = self._select((receipts.c.state == KEY_DESTROYED) & before)
         self.advance_all(moved, BACKUPS_UNRECOVERABLE, now)
-        return len(moved)
+        return len({one.id for one in (*waited, *moved)})
 
     def reclaimed(self, now: datetime) -> int:
         """Close the receipts that no segment is left of; how many."""
@@ -407,7 +448,7 @@ class Receipts:
 def is_deferred(subject: ColumnElement[str], data_class: ColumnElement[str]) -> ColumnElement[bool]:
     """The condition that the end of a thing, whose columns these are, waits for a hold."""
     of_it = (receipts.c.subject == subject) & (receipts.c.data_class == data_class)
-    return exists().where(of_it, receipts.c.state == DEFERRED, sound(receipts))
+    return exists().where(of_it, _DEFERRED, sound(receipts))
 
 
 def _latest_of(

@@ -17,11 +17,11 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, or_, select
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.among import among
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import damaged_keys, deks, destroyed_keks, keks, secrets
+from bailee.db.portable import insert as insert_or_ignore
 from bailee.keyring.epochs import ends_at
 
 KEK: Final = "kek"

@@ -10,30 +10,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    delete,
-    exists,
-    func,
-    literal,
-    literal_column,
-    not_,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+from sqlalchemy import Connection, delete, exists, literal, not_, or_, select, update
 
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, destroyed_keks, former_keks, kek_ends, keks, rotation
 from bailee.db.metadata import Moment
+from bailee.db.portable import insert as insert_or_ignore
+from bailee.db.portable import place_of
 from bailee.keyring import ending
 from bailee.keyring.ending import EndedKek
 from bailee.keyring.store import KeyStore
-from bailee.keyring.wrapping import SEALED_KEY_BYTES, ZEROS
+from bailee.keyring.wrapping import ZEROS
 
 _PORTION: Final = 1000
 
@@ -58,7 +47,7 @@ def destroy(store: KeyStore, subjects: Sequence[str]) -> int:
                 count += connection.execute(
                     update(deks)
                     .where(among(deks.c.subject, some), deks.c.wrapped != ZEROS)
-                    .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), kek_id="")
+                    .values(wrapped=ZEROS, kek_id="")
                 ).rowcount
                 connection.execute(update(rotation).values(destroyed_since=True))
             with store.engine.begin() as connection:
@@ -99,9 +88,7 @@ def zero_keks(store: KeyStore, connection: Connection, ids: Sequence[str]) -> No
     connection.execute(
         insert_or_ignore(destroyed_keks).from_select(names, noted).on_conflict_do_nothing()
     )
-    connection.execute(
-        update(keks).where(there).values(wrapped=func.zeroblob(SEALED_KEY_BYTES), current=False)
-    )
+    connection.execute(update(keks).where(there).values(wrapped=ZEROS, current=False))
     connection.execute(update(rotation).values(destroyed_since=True))
 
 
@@ -128,11 +115,9 @@ def _remove(connection: Connection, most: int) -> int:
     if connection.execute(dead.limit(1)).first() is None:
         return 0
     for table in (deks, former_keks):
-        row: ColumnElement[int] = literal_column(f"{table.name}.rowid")
-        some = select(row).where(table.c.kek_id.in_(dead)).limit(most - removed)
-        removed += connection.execute(
-            delete(table).where(literal_column("rowid").in_(some))
-        ).rowcount
+        place = place_of(table)
+        some = select(place).where(table.c.kek_id.in_(dead)).limit(most - removed)
+        removed += connection.execute(delete(table).where(place.in_(some))).rowcount
         if removed >= most:
             return removed
     connection.execute(update(destroyed_keks).where(~destroyed_keks.c.emptied).values(emptied=True))

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from bailee.db.engine import DbRow
 from bailee.db.keys import kek_ends, keks
+from bailee.db.portable import greatest
 from bailee.keyring.epochs import last_ended
 from bailee.keyring.store import KeyStore
 from bailee.keyring.wrapping import ZEROS, kek_data
@@ -37,7 +38,7 @@ def due(connection: Connection, now: datetime) -> list[EndedKek]:
     """The KEKs whose epoch has ended by `now`, the oldest first."""
     end = last_ended(now)
     again = select(kek_ends.c.epoch).where(kek_ends.c.id == keks.c.id).scalar_subquery()
-    later = func.max(keks.c.epoch, func.coalesce(again, keks.c.epoch))
+    later = greatest(keks.c.epoch, func.coalesce(again, keks.c.epoch))
     query = select(keks.c.id, keks.c.data_class, later).where(keks.c.epoch <= end, later <= end)
     rows = connection.execute(query.order_by(later))
     return [EndedKek(*row) for row in rows]

@@ -5,6 +5,8 @@ Rules kept here:
 * Expiry destroys one KEK however many subjects it covers. Destroying is: zero the wrap in place and
   commit, delete the row and commit, fold the write-ahead log into the file and cut it to nothing.
   Rows of DEKs whose KEK is gone open nothing; `remove_dead` takes them away in portions.
+* PostgreSQL overwrites nothing: there what was destroyed is in the heap and in the log, and gone
+  when `rotate` has been. So that is due soon (`overwrites`).
 * An old copy of the store (a backup, a page's slack, a flash cell) still holds old wraps. `rotate`
   (module `rotation`) makes them worthless. To know which KEKs must be replaced for that, a KEK is
   marked dirty when a DEK under it, or formerly under it, is destroyed or leaves for an earlier
@@ -23,7 +25,7 @@ from sqlalchemy import Engine, func, select, true
 from bailee.clock import Clock
 from bailee.damage import Damaged
 from bailee.db.checks import sound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import overwrites, reading, storage_errors
 from bailee.db.keys import deks, destroyed_keks, ended_roots, keks
 from bailee.errors import IntegrityError
 from bailee.keyring import damage, mending, rooted, twice, verifying
@@ -117,6 +119,13 @@ class Keyring:
             StorageError: the store can't be read or written.
         """
         hold(self._store, name, subject)
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether a key that is destroyed is gone from the store's own files at once. If not, it is
+        gone once the root's generation is that wrapped it (`rotate_root`).
+        """
+        return overwrites(self.engine)
 
     def secret(self, name: str) -> bytes:
         """A named 32-byte key for keyed digests; made when first asked for.

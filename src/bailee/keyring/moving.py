@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, update
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.engine import storage_errors
 from bailee.db.keys import former_keks, keks, rotation
+from bailee.db.portable import insert as insert_or_ignore
 from bailee.errors import IntegrityError
 from bailee.keyring import damage
 from bailee.keyring.epochs import epoch_of

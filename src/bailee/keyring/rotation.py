@@ -26,11 +26,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Column, Connection, bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.keys import deks, ended_roots, keks, root_place, rotation, secrets
+from bailee.db.portable import insert
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import damage, fitting, mending, rooted, twice
 from bailee.keyring.checkpoint import truncate_log

@@ -28,6 +28,7 @@ from bailee.db.checks import sound
 from bailee.db.engine import DbRow, storage_errors
 from bailee.db.keys import deks, kek_ends, keks, rotation, secrets
 from bailee.db.many import put
+from bailee.db.portable import driver_sql
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import damage, rooted, twice
 from bailee.keyring.checkpoint import truncate_log
@@ -234,7 +235,9 @@ class KeyStore:
             StorageError: one was moved by somebody else meanwhile. End the transaction with it.
         """
         values = [(to, next_, wrap, of, next_ - 1) for of, next_, to, wrap in swaps]
-        if values and connection.exec_driver_sql(_REWRAP, values).rowcount != len(values):
+        if values and connection.exec_driver_sql(
+            driver_sql(connection, _REWRAP), values
+        ).rowcount != len(values):
             raise StorageError(
                 "a key was moved by someone else at the same time.", hint="try again"
             )

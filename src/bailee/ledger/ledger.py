@@ -29,6 +29,7 @@ from bailee.damage import Damages, why
 from bailee.db.among import among
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import DbRow, Query, reading, storage_errors
+from bailee.db.portable import driver_sql
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.ledger.particulars import Body, again_names, divide, sealed_names
 
@@ -157,7 +158,8 @@ class Ledger:
                 of_it = audit.c.at.type.dialect_impl(connection.dialect)
                 as_stored = of_it.bind_processor(connection.dialect)
                 stored = as_stored(at) if as_stored is not None else at
-                connection.exec_driver_sql(_INSERT, [(stored, *row) for row in rows])
+                insertion = driver_sql(connection, _INSERT)
+                connection.exec_driver_sql(insertion, [(stored, *row) for row in rows])
             self._appended()
 
     def entries(

@@ -35,6 +35,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from bailee.db.audit import UNSEALED, audit, audit_leaves
 from bailee.db.engine import DbRow, fetched, reading, storage_errors
+from bailee.db.portable import AS_WRITTEN, driver_sql, is_sqlite
 from bailee.errors import IntegrityError
 from bailee.ledger.folder import CHECKPOINT, WITNESSED, Folder
 from bailee.ledger.ledger import Sealing, bound
@@ -68,7 +69,7 @@ _HOW_MANY_WAIT: Final = select(func.count()).where(
 )
 # By the driver itself, and the moment as a payload has it: what is made of a row here costs more
 # than to read it.
-_COLUMNS: Final = "number, replace(at, ' ', 'T') || '+00:00', kind, subject, body, whose, sealed"
+_COLUMNS: Final = f"number, {AS_WRITTEN}, kind, subject, body, whose, sealed"
 _WAITING: Final = f"SELECT {_COLUMNS} FROM audit WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
 _LEFT: Final = (
     f"SELECT {_COLUMNS}, leaf, salt, digest, sealed_salt "  # noqa: S608 - names of ours
@@ -353,15 +354,17 @@ def _readable(row: Committed) -> Committed:
 
 def _insert(connection: Connection, first: int, salts: bytes, made: Sequence[Committed]) -> None:
     """Put down leaves from `first` on, whose salts stand behind each other in `salts`."""
-    driver = connection.connection.cursor()
-    numbers = [one.number if one.digest is None else None for one in made]
-    driver.execute(_INSERT_ALL, (first, salts, SALT_BYTES, orjson.dumps(numbers).decode()))
-    if alone := [
-        (one.leaf, one.number, one.salt, one.digest, one.sealed_salt)
-        for one in made
-        if one.digest is not None
-    ]:
-        driver.executemany(_INSERT, alone)
+    alone = made
+    if is_sqlite(connection):
+        driver = connection.connection.cursor()
+        numbers = [one.number if one.digest is None else None for one in made]
+        driver.execute(_INSERT_ALL, (first, salts, SALT_BYTES, orjson.dumps(numbers).decode()))
+        alone = [one for one in made if one.digest is not None]
+    if alone:
+        connection.exec_driver_sql(
+            driver_sql(connection, _INSERT),
+            [(one.leaf, one.number, one.salt, one.digest, one.sealed_salt) for one in alone],
+        )
 
 
 def entry_of(row: Committed) -> bytes:

@@ -24,12 +24,12 @@ from typing import Final
 
 import orjson
 from sqlalchemy import Connection, Engine, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Clock
 from bailee.db.audit import audit
 from bailee.db.egress import egress_counts
 from bailee.db.engine import storage_errors
+from bailee.db.portable import insert as upsert
 from bailee.ledger import Ledger
 from bailee.ledger.particulars import CLOUD_COUNTS
 

@@ -165,9 +165,11 @@ class Erasures:
                 counts.forget(erasure.account_id)
         for counted in self._stores.used:
             counted.forget(subject.owner)
-        parts = self._receipts.parts(erasure.id)
         self._forget_what_was_said(erasure, traces)
         self._keyring.destroy([subject.id])
+        if not self._keyring.overwrites:  # else the receipt would say what is not so yet
+            self._vault.rotate(now)
+        parts = self._receipts.parts(erasure.id)
         segments = self._receipts.segments_of(erasure.account_id, erasure.id)
         found = self._search(traces, known, Sealed(_SEALED, tuple(segments)))
         left = [*self._left(subject, segments, now), *self._deferred(parts)]
@@ -279,6 +281,7 @@ class Erasures:
         left: list[said.Said],
     ) -> dict[str, object]:
         found, _, known = looked
+        here = self._keyring.overwrites
         return {
             "type": said.TYPE,
             "erasure": erasure.id,
@@ -288,9 +291,9 @@ class Erasures:
             "requested_by": erasure.requested_by,
             "issued": now.isoformat(),
             **{f"{what}s": [_part(what, part) for part in some] for what, some in kinds.items()},
-            "identifiers": said.identifiers(found, known),
+            "identifiers": said.identifiers(found, known, databases=here),
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
-            "search": said.searched(*looked),
+            "search": said.searched(*looked, databases=here),
             "stays": [
                 *said.left(found),
                 {
@@ -300,7 +303,7 @@ class Erasures:
                 },
                 *left,
             ],
-            "backups": said.BACKUPS,
+            "backups": said.BACKUPS if here else said.BACKUPS_THERE + said.BACKUPS,
         }
 
     def _left(

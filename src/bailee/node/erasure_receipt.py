@@ -24,6 +24,15 @@ BACKUPS: Final = (
     "root, a day at most while the server runs; snapshots of keys that a backup takes until they "
     "end, two weeks at most; copies of keyring and root together are in the operator's hands."
 )
+BACKUPS_THERE: Final = (
+    "The databases are on PostgreSQL, where what was deleted is still in pages and in the "
+    "write-ahead log for a time, and in whatever was copied from them. That opens no session, no "
+    "report and nothing that was sealed for them, since the root that wrapped their keys has been "
+    "replaced; what it shows in the clear is what copies of the data show. "
+)
+NOT_THERE: Final = (
+    " The databases are on PostgreSQL, and their rows, pages and logs were not searched."
+)
 UNSEEN: Final = (
     "What is encrypted, compressed or in base64 was not looked into: others may have written about "
     "them in sessions and reports of their own. Segments, which are encrypted, were read where "
@@ -77,9 +86,11 @@ _REASON: Final = ("a legal hold needs its reason", "the hold is released")
 _SETTINGS: Final = ("settings, written by who runs the service", "they change them")
 
 
-def searched(search: Search | None, traces: Sequence[Trace], known: bool) -> dict[str, object]:
+def searched(
+    search: Search | None, traces: Sequence[Trace], known: bool, *, databases: bool = True
+) -> dict[str, object]:
     """What was looked for and where. `search`: None, it failed. `known`: whether their words were
-    known then.
+    known then. `databases`: whether those were searched too.
     """
     kinds = Counter(trace.what for trace in traces)
     short = kinds.pop(TOO_SHORT, 0)
@@ -95,16 +106,16 @@ def searched(search: Search | None, traces: Sequence[Trace], known: bool) -> dic
         said["not_searched"] = {"files": search.left_out, "bytes": search.left_out_bytes}
     if search.others:
         said["others_segments"] = {"files": search.others, "bytes": search.others_bytes}
-    return said | {"unseen": UNSEEN}
+    return said | {"unseen": UNSEEN if databases else UNSEEN + NOT_THERE}
 
 
-def identifiers(search: Search | None, known: bool) -> str:
+def identifiers(search: Search | None, known: bool, *, databases: bool = True) -> str:
     """What became of what named them, in words."""
     if search is None or not known:
         return "removed, and their key destroyed"
     if any(is_word(finding) for finding in search.findings):
         return "removed, and their key destroyed; what the search still found is listed"
-    if search.left_out:
+    if search.left_out or not databases:
         return "removed, and their key destroyed; none was found in what was searched"
     return "removed, and their key destroyed; none was found"
 

@@ -22,7 +22,6 @@ from bailee.damage import UNSOUND, Damages
 from bailee.db import home_clock
 from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, StorageError
 from bailee.home import Home, parts
@@ -32,7 +31,7 @@ from bailee.ledger import Cosigning, Folder, Ledger, Sequencer, history, signing
 from bailee.ledger.cosigning import SETTING as WITNESSES
 from bailee.ledger.cosigning import policy_of
 from bailee.ledger.history import History
-from bailee.node import old_entries
+from bailee.node import databases, old_entries
 from bailee.node.activations import Activations
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
@@ -102,19 +101,17 @@ def lay(
     settings = settings or config.load(home.settings_file, environment, {})
     document = settings.text("policy.document")
     named = None if document is None else Path(document)
-    if not home.data_database.exists():
+    there = databases.connect(home, settings, closing)
+    elsewhere = {} if there is None else databases.parts(*there)
+    if there is None and not home.data_database.exists():
         load(named)  # a new home's first document: what is wrong with it is said before it is made
     trusted = settings.text(WITNESSES)
     witnesses = policy_of(None if trusted is None else Path(trusted))
-    standing = parts.examine(home, accepted, restoring=restoring)
+    standing = parts.examine(home, accepted, restoring=restoring, elsewhere=elsewhere)
     room = Reserve(home.stores)
     with room.deleting():  # on a full disk too: what is deleted there makes room
         marks = Marks(home, standing)
-        data, keys = (
-            open_sqlite(path, room) for path in (home.data_database, home.keyring_database)
-        )
-        closing.callback(data.dispose)  # if it is refused below, no file of SQLite's is left behind
-        closing.callback(keys.dispose)
+        data, keys = there or databases.files(home, room, closing)
         empty = newest_generation(keys) is None
 
         def opened(where: str, moving: bool) -> Root:

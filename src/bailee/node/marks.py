@@ -12,10 +12,10 @@ from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import Engine, Table
-from sqlalchemy.dialects.sqlite import Insert, insert
 
 from bailee.db.engine import storage_errors
 from bailee.db.identity import data_identity, keys_identity
+from bailee.db.portable import Insert, insert
 from bailee.errors import StorageError
 from bailee.home import Home, parts
 from bailee.home.belonging import RESTORED, HomeStanding, Mark, Stage

@@ -25,11 +25,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, Engine, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from bailee.clock import Clock
 from bailee.db.answers import answers
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import insert
 from bailee.errors import BaileeError, InputError, PolicyDenied
 from bailee.keyring.wrapping import NONCE_BYTES, associated, seal, unseal
 

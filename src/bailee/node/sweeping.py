@@ -20,10 +20,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Ticks, ticks
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import insert as upsert
 from bailee.db.watch import sweep_steps
 from bailee.errors import BaileeError
 from bailee.node.erasing import Erasures

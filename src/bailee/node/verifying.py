@@ -17,7 +17,7 @@ from sqlalchemy import Engine, Table, func, select, text
 from bailee.damage import UNREADABLE, UNSOUND, Damaged, why
 from bailee.db.accounts import consent_records
 from bailee.db.checks import unsound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import overwrites, reading, storage_errors
 from bailee.db.migrate import DECIDING
 from bailee.db.salvaging import lost
 from bailee.db.vault import exchanges
@@ -102,7 +102,11 @@ def _one_each(found: Iterable[Damaged]) -> list[Damaged]:
 
 
 def _pages(engine: Engine) -> Iterator[Damaged]:
-    """What SQLite says of a file's own structure, and of rows that refer to none."""
+    """What SQLite says of a file's own structure, and of rows that refer to none. PostgreSQL's
+    pages have checksums of its own, if it was told to make them, and are its to look after.
+    """
+    if not overwrites(engine):
+        return
     path = Path(str(engine.url.database))
     name = path.name
     astray: list[str] = []

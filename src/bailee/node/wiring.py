@@ -183,6 +183,7 @@ class Wiring:
             at.ledger.append_all,
             at.keyring.generation,
             self.snapshots.reached,
+            overwritten=at.keyring.overwrites,
         )
 
     @cached_property

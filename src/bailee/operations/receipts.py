@@ -331,6 +331,11 @@ def _left(node: Node, one: Receipt) -> Iterator[LeftOver]:
             "held", 1, "all of it, unreadable but for the matter", "a legal hold",
             "the last hold is released",
         )  # fmt: skip
+    elif one.key_destroyed_at is None and not node.keyring.overwrites:
+        yield LeftOver(
+            "under_way", 1, "its key, in pages and the log of the database, and copies of them",
+            "the root that wraps it there has not been replaced since", "the next rotation",
+        )  # fmt: skip
     elif one.key_destroyed_at is None:
         yield LeftOver("under_way", 1, "its key", "the destruction is under way", "a few minutes")
     elif one.state == KEY_DESTROYED:

@@ -26,6 +26,7 @@ from sqlalchemy import Engine, delete, func, insert, select
 from bailee.damage import UNREADABLE, Damaged, why
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.ingest import received
+from bailee.db.portable import greatest, least
 from bailee.db.telemetry import telemetry_files
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import Keyring
@@ -359,7 +360,7 @@ class Days:
             .group_by("shelf")
             .subquery()
         )
-        smaller = func.min(1.0, files.c.bytes * 1.0 / func.max(1, came.c.bytes))
+        smaller = least(1.0, files.c.bytes * 1.0 / greatest(1, came.c.bytes))
         query = (
             select(
                 received.c.account_id,

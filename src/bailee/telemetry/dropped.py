@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import insert as upsert
 from bailee.db.telemetry import telemetry_dropped
 from bailee.registry import Refusals
 

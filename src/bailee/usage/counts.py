@@ -19,11 +19,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, or_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    case,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from bailee.apis.using import Tokens
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import by_day, by_hour, greatest
+from bailee.db.portable import insert as upsert
 from bailee.db.usage import DIMENSIONS, SUMS
 from bailee.db.usage import usage_counts as table
 from bailee.errors import InputError
@@ -32,6 +43,9 @@ from bailee.usage.limits import Scope, Subject, Used
 
 HOUR: Final = 3600
 _WHAT: Final = "the counts of what is used"
+# No parameters: what is grouped by them would not be what is selected.
+_SLASH: Final[ColumnElement[str]] = literal_column("'/'")
+_NONE: Final[ColumnElement[str]] = literal_column("''")
 _MOST_ROWS: Final = 10_000
 _AT_ONCE: Final = 500
 BY: Final = (
@@ -242,7 +256,7 @@ def _add(connection: Connection, rows: list[dict[str, object]]) -> None:
         name: table.c[name] + new.excluded[name] for name in SUMS
     }
     for name in ("slowest", "until"):
-        more[name] = func.max(table.c[name], new.excluded[name])
+        more[name] = greatest(table.c[name], new.excluded[name])
     connection.execute(new.on_conflict_do_update(index_elements=list(DIMENSIONS), set_=more), rows)
 
 
@@ -266,12 +280,12 @@ def _of(whose: UsageOf) -> list[ColumnElement[bool]]:
 
 def _group(by: str) -> ColumnElement[str]:
     if by == "day":
-        return func.date(table.c.hour, "unixepoch")
+        return by_day(table.c.hour)
     if by == "hour":
-        return func.strftime("%Y-%m-%dT%H:00Z", table.c.hour, "unixepoch")
+        return by_hour(table.c.hour)
     if by == "team":
-        named = table.c.organisation + "/" + table.c.team
-        return case((table.c.team == "", ""), else_=named)
+        named = table.c.organisation.concat(_SLASH).concat(table.c.team)
+        return case((table.c.team == _NONE, _NONE), else_=named)
     return table.c["key_id" if by == "key" else by]
 
 

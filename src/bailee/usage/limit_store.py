@@ -39,10 +39,10 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import insert as upsert
 from bailee.db.usage import usage_limits, usage_models, usage_reservations, usage_windows
 from bailee.errors import InputError
 from bailee.keeping.keeper import Owner

@@ -30,10 +30,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import DbRow
 from bailee.db.many import put
+from bailee.db.portable import insert as upsert
 from bailee.db.vault import conversation_links, exchanges, sessions
 from bailee.errors import IntegrityError
 from bailee.keyring import Keyring, Want
@@ -74,7 +74,6 @@ _OF_SESSION: Final = (
     select(conversation_links.c.number)
     .where(conversation_links.c.session_id == bindparam("session"))
     .order_by(conversation_links.c.number.desc())
-    .limit(-1)
     .offset(LINKS)
 )
 _UNLINK: Final = delete(conversation_links).where(conversation_links.c.number.in_(_OF_SESSION))

@@ -28,11 +28,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.among import among, among_numbers
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, Query, past_indexes, reading, storage_errors, writing_much
+from bailee.db.portable import insert as insert_or_ignore
 from bailee.db.vault import (
     OF_A_RECORD,
     conversation_links,
@@ -52,7 +52,6 @@ from bailee.keeping.receipts import (
     EXPIRY,
     HELD_EXPIRY,
     INACCESSIBLE,
-    KEY_DESTROYED,
     REQUESTED,
     Due,
     Receipt,
@@ -182,14 +181,14 @@ class Erasing:
         many.
         """
         with self._lock:
-            begun = self.receipts.in_state(REQUESTED, INACCESSIBLE)
-            left = self.receipts.in_state(KEY_DESTROYED, of=select(sessions.c.id))
+            left = self.receipts.gone(select(sessions.c.id))
+            gone = {receipt.id for receipt in left}
             going = [
                 receipt
-                for receipt in (*begun, *left)
+                for receipt in (*self.receipts.going(), *left)
                 if receipt.kind in (ERASURE, HELD_EXPIRY)
                 and (
-                    receipt.state == KEY_DESTROYED
+                    receipt.id in gone
                     or (at_once is not None and receipt.owner == at_once)
                     or self._is_gone(receipt)
                 )
@@ -224,11 +223,9 @@ class Erasing:
         if going:
             names = [receipt.subject for receipt in going]
             try:
-                self.remove_rows(
-                    names, lambda with_: self.receipts.advance_all(going, KEY_DESTROYED, now, with_)
-                )
+                self.remove_rows(names, lambda with_: self.receipts.let_go(going, now, with_))
             except StorageError:  # their keys are gone, whatever keeps the rows
-                self.receipts.advance_all(going, KEY_DESTROYED, now)
+                self.receipts.let_go(going, now)
                 raise
 
     def _deny(self, asked: list[Receipt], now: datetime) -> None:

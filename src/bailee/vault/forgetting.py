@@ -47,7 +47,6 @@ from bailee.keeping.holds import Holds, held_subjects
 from bailee.keeping.receipts import (
     EXPIRY,
     INACCESSIBLE,
-    KEY_DESTROYED,
     REQUESTED,
     Due,
     Receipts,
@@ -79,6 +78,9 @@ _WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subje
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _REMOVED_AT_ONCE = 1500  # sessions: the vault's lock is held for a fifth of a second
 _FOLDED_AT_ONCE = 2  # portions: their pages are written to the file together
+_ROTATED_EVERY = timedelta(minutes=15)
+"""How soon one rotation follows another where only a rotation destroys keys: with the half hour of
+an epoch and the time between two sweeps, what is past its time is gone within the hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,9 @@ class Forgetting:
         self._tombstones = tombstones
         self._erasing = erasing
         self._damages = damages
-        self._rotation_interval = rotation_interval
+        self._rotation_interval = (
+            rotation_interval if keyring.overwrites else min(rotation_interval, _ROTATED_EVERY)
+        )
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._round = Round()
         self.receipts = receipts
@@ -254,9 +258,7 @@ class Forgetting:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
         self._mend()
         due = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
-        begun = [
-            one for one in self.receipts.in_state(REQUESTED, INACCESSIBLE) if one.kind == EXPIRY
-        ]
+        begun = [one for one in self.receipts.going() if one.kind == EXPIRY]
         known = {receipt.subject for receipt in begun}
         new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
         if new:
@@ -266,7 +268,7 @@ class Forgetting:
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
         destroyed = self._keyring.destroy_due(now)
-        self.receipts.advance_all(begun, KEY_DESTROYED, now)
+        self.receipts.let_go(begun, now)
         return len(destroyed)
 
     def _ended(self, keks: Mapping[str, datetime]) -> list[Due]:

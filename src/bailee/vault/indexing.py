@@ -23,7 +23,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,12 +31,12 @@ from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import Engine, bindparam, delete, func, literal, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.portable import insert as upsert
 from bailee.db.vault import OF_A_RECORD, exchanges, number_of, session_words, sessions
 from bailee.errors import BaileeError, IntegrityError, StorageError
 from bailee.items.words import words_of

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, not_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.among import among
 from bailee.db.checks import sound
+from bailee.db.portable import insert as upsert
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.vault.progress import Progress
 

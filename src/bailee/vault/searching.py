@@ -24,12 +24,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine, String, func, literal, select, type_coerce
+from sqlalchemy import Engine, func, literal, select
 
 from bailee.clock import Ticks, ticks
 from bailee.db.checks import sound
 from bailee.db.engine import Query, reading, storage_errors
 from bailee.db.pages import following
+from bailee.db.portable import as_text
 from bailee.db.vault import OF_A_RECORD, exchanges, number_of, session_words, sessions
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.items.words import LONGEST, asked_words, places, words_of
@@ -59,7 +60,7 @@ _WHAT: Final = "the vault's index"
 _COLUMNS: Final = [sessions.c[field.name] for field in fields(SessionRow)]
 _SEARCHED: Final = (
     sessions.c.id,
-    type_coerce(sessions.c.last_activity, String).label("at"),
+    as_text(sessions.c.last_activity).label("at"),
     sessions.c.exchanges,
     func.coalesce(session_words.c.covers, 0),
     session_words.c.words,

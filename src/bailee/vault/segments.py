@@ -33,9 +33,9 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.portable import insert as upsert
 from bailee.db.vault import exchanges, receipt_segments, segments
 from bailee.errors import StorageError
 from bailee.vault.files import Files

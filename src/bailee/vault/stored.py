@@ -25,11 +25,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, not_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.among import among, among_numbers
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import greatest
+from bailee.db.portable import insert as upsert
 from bailee.db.vault import (
     exchanges,
     segments,
@@ -63,8 +64,8 @@ _ADD_TO: Final = _ADD.on_conflict_do_update(
     index_elements=["owner"],
     set_={
         # Never under nothing: rows may have been lost before they were removed.
-        "living": func.max(0, stored.c.living + _ADD.excluded.living),
-        "gone": func.max(0, stored.c.gone + _ADD.excluded.gone),
+        "living": greatest(0, stored.c.living + _ADD.excluded.living),
+        "gone": greatest(0, stored.c.gone + _ADD.excluded.gone),
     },
 ).returning(stored)
 _LEAVE = upsert(unreclaimed).values(

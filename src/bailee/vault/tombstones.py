@@ -32,11 +32,11 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, delete, not_, select, union, update
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.api import Api
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import insert as insert_or_ignore
 from bailee.db.vault import tombstones, unkept
 from bailee.ledger.particulars import Body
 from bailee.vault.conversations import beginnings

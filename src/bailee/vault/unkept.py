@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import reading, storage_errors
+from bailee.db.portable import insert as upsert
 from bailee.db.vault import unkept
 
 _WHAT = "the vault's index"

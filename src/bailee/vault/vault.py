@@ -33,6 +33,7 @@ from sqlalchemy import (
     Engine,
     String,
     bindparam,
+    case,
     cast,
     delete,
     func,
@@ -406,7 +407,7 @@ class Vault:
                 func.count(),
                 func.sum(sessions.c.exchanges),
                 func.sum(sessions.c.bytes),
-                func.coalesce(func.sum(sessions.c.kept_until >= sessions.c.expires_at), 0),
+                func.count(case((sessions.c.kept_until >= sessions.c.expires_at, 1))),
             )
             .where(sessions.c.expires_at > now, sound(sessions))
             .group_by(sessions.c.data_class, sessions.c.plan, day)

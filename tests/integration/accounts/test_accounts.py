@@ -14,7 +14,6 @@ from sqlalchemy.exc import IntegrityError as DatabaseRefusal
 from bailee.accounts import OPERATOR, Accounts
 from bailee.accounts.keys import KeyLimits
 from bailee.app.access import GatewayPolicyAccess
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.access import NothingKept, Passage
@@ -24,6 +23,9 @@ from bailee.policy import load
 from bailee.policy.holding import PolicyHolder
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
+from support.homes.databases import opened
+
+pytestmark = pytest.mark.both_databases
 
 
 class Place:
@@ -31,7 +33,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
-        self.engine = open_sqlite(folder / "data.db")
+        self.engine = opened(folder / "data.db")
         upgrade(self.engine, "data")
         self.ledger = Ledger(self.engine, self.clock, SealingInMemory())
         self.policy = load()

@@ -17,6 +17,8 @@ from bailee.errors import InputError, IntegrityError
 from support.clients.asking import perform
 from support.machines.cloud_yard import Yard
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Iterator[Yard]:

@@ -24,6 +24,8 @@ from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import FileRoot, Keyring, signing
 from support.servers.feedback_site import PLANTED, REPORT, Site, body
 
+pytestmark = pytest.mark.both_databases
+
 REDIRECTED = {
     "latestAssistantMessageId": "req_quince",
     "message_count": 2,
@@ -112,6 +114,7 @@ def test_nothing_of_a_report_is_in_any_file_log_or_entry(
     assert [] == [word for word in PLANTED if word.decode() not in shown]
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("F4", "R5")
 def test_a_withdrawn_report_is_gone_with_its_key(site: Site, tmp_path: Path) -> None:
     """By whoever sent it: unreadable at once, its key and bytes in no file, a receipt and entries
@@ -298,6 +301,7 @@ def test_a_report_is_destroyed_after_its_time(site: Site) -> None:
     assert "report_expiry" == receipt["kind"]
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R6")
 def test_a_persons_copy_has_their_reports_and_their_erasure_takes_them(site: Site) -> None:
     """With content, and nobody else's; erased, each has a receipt within the signed one; what an
@@ -401,6 +405,7 @@ def test_what_a_crash_kept_from_arriving_is_gone_at_the_next_start(site: Site) -
     assert [report] == [one["id"] for one in site.listed()]
 
 
+@pytest.mark.sqlite_alone
 def test_a_withdrawal_that_breaks_off_is_finished_by_the_sweep(site: Site) -> None:
     """A store that fails between receipt and key: the report is unreadable at once, and its key
     goes with the next sweep; no receipt says so before it has.

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import IntegrityError
 from bailee.keyring import FileRoot, Keyring, Want, check_root
 from bailee.testing import FakeClock
 from bailee.testing.tampering import tamper
+from support.homes.databases import opened
 
 
 class Store:
@@ -34,7 +34,7 @@ class Store:
 
     def open(self) -> Keyring:
         """The keyring as a process that starts sees it."""
-        engine = open_sqlite(self.folder / "keyring.db")
+        engine = opened(self.folder / "keyring.db")
         upgrade(engine, "keys")
         self.engines.append(engine)
         return Keyring.open(engine, FileRoot(self.folder / "root.json"), self.clock)

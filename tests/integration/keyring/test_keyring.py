@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.keyring import Dek, EnvironmentRoot, FileRoot, Keyring, Root, Want, rotation
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
 from bailee.testing.tampering import tamper
+from support.homes.databases import opened
+
+pytestmark = pytest.mark.both_databases
 
 DAYS_30 = timedelta(days=30)
 
@@ -34,7 +36,7 @@ class Store:
 
     def open(self, root: Root | None = None) -> Keyring:
         """The keyring as a process that starts sees it."""
-        engine = open_sqlite(self.folder / "keyring.db")
+        engine = opened(self.folder / "keyring.db")
         upgrade(engine, "keys")
         self._engines.append(engine)
         return Keyring.open(engine, root or self.root(), self.clock)
@@ -137,6 +139,7 @@ def test_batches(store: Store, clock: FakeClock) -> None:
     assert one == many["1"]
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_expiry_destroys_one_key(store: Store, clock: FakeClock) -> None:
     """When an epoch has ended, one KEK goes and every key under it is gone; others stay."""
@@ -176,6 +179,7 @@ def test_an_epoch_used_again_has_a_new_kek(store: Store, clock: FakeClock) -> No
     assert first.kek_id != second.kek_id
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_destroying_leaves_no_wrap(store: Store, clock: FakeClock) -> None:
     """A destroyed key's wrap is in no file of the store, nor in memory."""
@@ -195,6 +199,7 @@ def rotated(store: Store, ring: Keyring) -> None:
     assert not ring.rotation_due(store.clock(), 0)
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_a_backup_opens_nothing_that_was_destroyed(
     store: Store, clock: FakeClock, tmp_path: Path
@@ -220,6 +225,7 @@ def test_a_backup_opens_nothing_that_was_destroyed(
         assert secret == present.secret("digests")
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_a_backup_from_before_a_move_opens_nothing(
     store: Store, clock: FakeClock, tmp_path: Path
@@ -247,6 +253,7 @@ def test_a_backup_from_before_a_move_opens_nothing(
         assert not opens(store.open(), dek)
 
 
+@pytest.mark.sqlite_alone
 def test_shortening_makes_a_rotation_due(store: Store, clock: FakeClock) -> None:
     """A key that moves to an earlier epoch leaves no wrap behind under the later KEK."""
     ring = store.open()
@@ -284,6 +291,7 @@ def crash(*_arguments: object) -> None:
     raise ZeroDivisionError
 
 
+@pytest.mark.sqlite_alone
 def test_half_destroyed_is_destroyed(store: Store, clock: FakeClock) -> None:
     """A crash between zeroing and deleting leaves nothing that opens, and no error later."""
     ring = store.open()
@@ -295,6 +303,7 @@ def test_half_destroyed_is_destroyed(store: Store, clock: FakeClock) -> None:
     after.rotate_root()
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.parametrize("table", ["keks", "deks"])
 def test_tampering_is_found(store: Store, clock: FakeClock, table: str) -> None:
     """A wrap that was changed, or put in another's place, does not open."""

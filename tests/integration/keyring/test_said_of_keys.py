@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import IntegrityError
 from bailee.keyring import FileRoot, Keyring, Want
 from bailee.testing import FakeClock
 from bailee.testing.tampering import tamper
+from support.homes.databases import opened
 
 HOUR = 3600.0
 EARLY = "substr(rotated_at, 1, 3) || '4' || substr(rotated_at, 5)"  # 2024
@@ -57,7 +57,7 @@ class Ring:
 
     def open(self) -> Keyring:
         """As a process that starts sees it."""
-        engine = open_sqlite(self.file)
+        engine = opened(self.file)
         upgrade(engine, "keys")
         self.engines.append(engine)
         return Keyring.open(engine, FileRoot(self.folder / "root.json"), self.clock)

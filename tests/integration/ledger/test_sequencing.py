@@ -19,6 +19,8 @@ from bailee.ledger.verifying import Check
 from bailee.testing.tampering import tamper
 from support.homes.logged import Logged
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Logged:
@@ -188,6 +190,7 @@ def test_files_that_are_not_what_was_signed_stop_it(log: Logged) -> None:
     assert 8 == log.reopened().run()
 
 
+@pytest.mark.sqlite_alone
 def test_a_leaf_can_not_be_changed_or_deleted(log: Logged) -> None:
     """But for the salt of what is sealed, which can be emptied."""
     body = {"reason": "they asked", "by": "operator"}
@@ -232,6 +235,7 @@ def test_a_home_from_before_gets_its_second_signature(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("P4")
 @pytest.mark.parametrize("rubbish", [b"{", b"\xff\xfe"], ids=["no-json", "no-text"])
 @pytest.mark.parametrize("given", [False, True], ids=["waiting", "has-its-leaf"])

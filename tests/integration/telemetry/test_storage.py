@@ -14,6 +14,8 @@ from bailee.telemetry.shelves import shelf_of
 from bailee.vault.files import Files
 from support.homes.telemetry_bench import PERIODS, Bench
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_figures_are_counted_from_the_journal_and_from_the_days(bench: Bench) -> None:
     """The same answer before compaction, after it, after merging, and after a restart; with exact

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import StorageError
 from bailee.keeping.holds import Holds
@@ -24,6 +23,7 @@ from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Interpret
+from support.homes.databases import opened
 
 
 def interpret(exchange: CapturedExchange) -> Interpreted:
@@ -67,9 +67,9 @@ class Bench:
 
     def open(self) -> Vault:
         """Open everything, as a process does that starts."""
-        self.engine = open_sqlite(self.path / "data" / "data.db")
+        self.engine = opened(self.path / "data" / "data.db")
         upgrade(self.engine, "data")
-        self.keys = open_sqlite(self.path / "keyring" / "keyring.db")
+        self.keys = opened(self.path / "keyring" / "keyring.db")
         upgrade(self.keys, "keys")
         root = FileRoot(self.path / "keyring" / "root.json")
         self.keyring = Keyring.open(self.keys, root, self.clock)
@@ -91,7 +91,12 @@ class Bench:
             interpret=self.interpret,
             record=record,
             holds=Holds(self.engine, keyring=self.keyring, record=record),
-            receipts=Receipts(self.engine, record_all, self.keyring.generation),
+            receipts=Receipts(
+                self.engine,
+                record_all,
+                self.keyring.generation,
+                overwritten=self.keyring.overwrites,
+            ),
             **{"spool_file_bytes": 1 << 18, **self.options},
         )
         return self.vault

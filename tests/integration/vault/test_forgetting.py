@@ -18,6 +18,8 @@ from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import Fault, FaultyStore
 from bailee.vault.record import subject_of
 
+pytestmark = pytest.mark.both_databases
+
 Bench = Any
 
 ONE = "11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"
@@ -44,6 +46,7 @@ def ids(bench: Bench) -> set[str]:
     return {row.id for row in bench.vault.sessions(bench.clock())}
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5", "R6")
 def test_erasure(bench: Bench) -> None:
     """An erased session is gone from lists, files and keyring; others stay; a receipt is left."""
@@ -110,6 +113,7 @@ def test_erasure_takes_what_is_in_the_spool(bench: Bench) -> None:
     assert not (bench.path / "vault" / "spool" / before).exists()
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_a_receipt_runs_to_its_end(bench: Bench) -> None:
     """A receipt goes on to `backups_unrecoverable` with the rotation, and to `reclaimed` when the
@@ -129,6 +133,7 @@ def test_a_receipt_runs_to_its_end(bench: Bench) -> None:
     assert (RECLAIMED, bench.clock()) == (now.state, now.reclaimed_at)
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 @pytest.mark.parametrize("step", [timedelta(0), timedelta(hours=-1)])
 def test_a_rotation_that_was_under_way_counts_for_nothing_since(
@@ -151,6 +156,7 @@ def test_a_rotation_that_was_under_way_counts_for_nothing_since(
     assert BACKUPS_UNRECOVERABLE == receipt.state
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_backups_open_nothing(bench: Bench, tmp_path: Any) -> None:
     """After the rotation, the keyring's backup with the present root opens nothing."""
@@ -172,6 +178,7 @@ def test_backups_open_nothing(bench: Bench, tmp_path: Any) -> None:
     engine.dispose()
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R1", "R5")
 @pytest.mark.parametrize(("period", "days"), [("P30D", 30), ("P5Y", 1826)])
 def test_expiry(bench: Bench, period: str, days: int) -> None:
@@ -232,6 +239,7 @@ def test_an_id_is_used_once(bench: Bench) -> None:
     assert [turn("c")] == bench.vault.show(third).main
 
 
+@pytest.mark.sqlite_alone
 def test_erasure_goes_on_after_a_failure(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """An erasure that a failing store has interrupted is finished, by the next start or sweep."""
     for session, finish in ((ONE, "reopen"), (TWO, "sweep")):
@@ -279,6 +287,7 @@ def test_a_faulty_object_store(make: Callable[..., Bench], fault: Fault) -> None
     assert {} == store.objects
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5")
 def test_a_hundred_thousand_sessions(bench: Bench) -> None:
     """Expiry of 100,000 sessions: one key destroyed, every row gone, what lives on is untouched."""
@@ -325,6 +334,7 @@ class LateRoot(FileRoot):
     lag = timedelta(days=7)
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5", "R6")
 def test_a_receipt_waits_until_no_root_can_be_brought_back(bench: Bench) -> None:
     """Where the root's service keeps what was destroyed for a week, nothing says that backups are
@@ -352,6 +362,7 @@ def test_a_receipt_waits_until_no_root_can_be_brought_back(bench: Bench) -> None
     assert receipt.backups_unrecoverable_at == bench.clock()
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R5", "R6")
 def test_a_root_that_is_gone_at_once_does_not_hurry_one_that_is_not(bench: Bench) -> None:
     """A home that moved from such a service to a file: what the service's root opened waits its

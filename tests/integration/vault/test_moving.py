@@ -23,6 +23,8 @@ from bailee.vault.exchange import Terms
 from bailee.vault.record import subject_of
 from bailee.vault.terms import Present
 
+pytestmark = pytest.mark.both_databases
+
 Bench = Any
 LONG, SHORT = Terms("P5Y", "allowed", "d" * 64), Terms("P30D", "refused", "d" * 64)
 
@@ -120,6 +122,7 @@ def test_allowing_lengthens_only_what_is_resumed(home: Bench, owners: Owners) ->
     assert {left: "P30D", resumed: "P5Y"} == {name: end[0] for name, end in ends(home).items()}
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R4", "R5")
 def test_what_is_already_overdue_goes_at_the_next_sweep(
     home: Bench, owners: Owners, tmp_path: Path
@@ -241,6 +244,7 @@ def test_a_choice_is_queued_once(home: Bench, owners: Owners) -> None:
     assert {"ada": (at, 0)} == home.vault.moving.applied()
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R4")
 def test_many_sessions(home: Bench, owners: Owners) -> None:
     """Thousands of sessions move in portions, and what is sealed meanwhile is not in the way."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.ledger import Folder, Ledger, Sequencer
 from bailee.ledger.signing import signers, trusting
 from bailee.ledger.verifying import Check, CheckedLog
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
+from support.homes.databases import opened
 
 
 class Logged:
@@ -18,7 +18,7 @@ class Logged:
 
     def __init__(self, folder: Path, sealing: SealingInMemory | None = None) -> None:
         self.clock = FakeClock()
-        self.engine = open_sqlite(folder / "data.db")
+        self.engine = opened(folder / "data.db")
         upgrade(self.engine, "data")
         self.sealing = sealing or SealingInMemory()
         self.folder = Folder(folder / "ledger")

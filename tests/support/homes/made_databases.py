@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from bailee.db import migrate
+from bailee.db.portable import is_sqlite
 
 truly = migrate._make
 """Makes the schema in an empty database, statement by statement."""
@@ -25,6 +26,8 @@ def copied(connection: Connection, line: Literal["data", "keys"]) -> str | None:
     """What `truly` comes to. The caller's transaction has changed nothing yet: a copy can't be
     written within one.
     """
+    if not is_sqlite(connection):
+        return truly(connection, line)
     raw: Any = connection.connection.driver_connection
     with _one_at_a_time:
         if line not in _made:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from bailee.console import Listener, bind
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.ingest.door import DoorLimits
 from bailee.ingest.shares import Share
@@ -26,6 +25,7 @@ from bailee.telemetry.records import ERROR, METRIC, CaughtError, DataClass, figu
 from bailee.telemetry.telemetry import Taken, Telemetry
 from bailee.testing import FakeClock
 from bailee.vault.files import Files
+from support.homes.databases import opened
 
 PERIODS = {METRIC: "P30D", ERROR: "P30D"}
 
@@ -52,9 +52,9 @@ class Bench:
 
     def open(self) -> Telemetry:
         """Open everything, as a process does that starts."""
-        self.engine = open_sqlite(self.path / "data.db")
+        self.engine = opened(self.path / "data.db")
         upgrade(self.engine, "data")
-        self.keys = open_sqlite(self.path / "keyring.db")
+        self.keys = opened(self.path / "keyring.db")
         upgrade(self.keys, "keys")
         self.keyring = Keyring.open(self.keys, FileRoot(self.path / "root.json"), self.clock)
         self.telemetry = Telemetry(

@@ -10,7 +10,6 @@ from argon2 import PasswordHasher
 
 from bailee.accounts import OPERATOR, Account, Actor, PeopleRegistry, Person
 from bailee.clock import Clock
-from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import IntegrityError
 from bailee.ledger import Ledger
@@ -18,6 +17,7 @@ from bailee.policy import load
 from bailee.policy.holding import PolicyHolder
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
+from support.homes.databases import opened
 
 PASSWORD = "seven pear trees in a row"
 
@@ -76,7 +76,7 @@ class Town:
         self.fake = FakeClock()
         self.clock: Clock = clock or self.fake
         self.folder = folder
-        self.engine = open_sqlite(folder / "data.db")
+        self.engine = opened(folder / "data.db")
         upgrade(self.engine, "data")
         self.policy = load()
         self.holding = PolicyHolder(self.policy)

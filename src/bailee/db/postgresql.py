@@ -1,0 +1,198 @@
+"""Opening a database on PostgreSQL, with the guarantees that the rest relies on.
+
+* A commit is on disk when it returns: a server that is told otherwise is refused.
+* A transaction that writes takes one lock of the database when it begins, so that two writers queue
+  as they do with SQLite; a transaction opened by `reading` takes none and sees one moment.
+* Texts are in order by their bytes, and moments are read in UTC, whatever the server's own habits.
+* Beyond this machine's own addresses nothing goes without TLS.
+* What is deleted or overwritten there stays in the heap and in the write-ahead log, and in every
+  copy of them (`db.engine.overwrites`): who relies on its being gone relies on keys.
+
+The key of the rows' checks (`checks`) goes to the server with the start of a connection, which it
+writes into no log. No error says more of the address than which database is meant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from bailee.db.checks import RowKey, options
+from bailee.errors import InputError, StorageError
+from bailee.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from psycopg import Connection as Raw
+    from psycopg.abc import Buffer, Loader
+
+    from bailee.db.engine import DbRow
+
+LEAST: Final = 15
+"""The oldest version of PostgreSQL that will do."""
+_WRITING: Final = 0x6261696C6565  # the advisory lock of who writes; another's is another database's
+_WAITING: Final = "30s"
+_UNPROTECTED: Final = ("disable", "allow", "prefer")
+_STARTING: Final = (
+    ("TimeZone", "UTC"),
+    ("DateStyle", "ISO"),
+    ("lock_timeout", _WAITING),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+)
+_STANDING: Final = text(
+    "SELECT current_setting('server_version_num')::int / 10000 AS version, "
+    "current_setting('server_encoding') AS encoding, "
+    "(SELECT datcollate FROM pg_database WHERE datname = current_database()) AS collation, "
+    "current_setting('fsync') AS fsync, "
+    "current_setting('synchronous_commit') AS durable, "
+    "pg_is_in_recovery() AS standby, "
+    "current_schema() IS NOT NULL "
+    "AND has_schema_privilege(current_schema(), 'CREATE') AS may_make, "
+    "current_database() || ' ' || pg_postmaster_start_time() || ' ' || inet_server_port() AS which"
+)
+
+
+def open_postgresql(address: str, setting: str) -> Engine:
+    """The engine for the database at `address`, a `postgresql://` URL, which `setting` names.
+
+    Raises:
+        InputError: code `configuration`: it is no such address, or has a password in it.
+        StorageError: it can't be reached, or is not one that will do.
+    """
+    url = _read(address, setting)
+    key = RowKey()
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        # Who inserts a row that may be there asks how many were, as of a change.
+        execution_options={**options(key), "preserve_rowcount": True},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def _starts(_dialect: object, _record: object, _args: object, given: dict[str, object]) -> None:
+        inner, outer = key.pads
+        said = (*_STARTING, ("bailee.row_inner", inner.hex()), ("bailee.row_outer", outer.hex()))
+        given["options"] = " ".join(f"-c {name}={value}" for name, value in said)
+        given.setdefault("connect_timeout", 10)
+        given.setdefault("application_name", "bailee")
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Raw[tuple[object, ...]], _record: object) -> None:
+        connection.adapters.register_loader("numeric", _number_loader())
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        from psycopg import Connection as Driver
+        from psycopg import IsolationLevel
+
+        from bailee.db.engine import is_reading
+
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, Driver)
+        read = is_reading(connection)
+        level = IsolationLevel.REPEATABLE_READ if read else IsolationLevel.READ_COMMITTED
+        if (raw.read_only, raw.isolation_level) != (read, level):
+            raw.read_only, raw.isolation_level = read, level
+        if not read:
+            raw.execute(f"SELECT pg_advisory_xact_lock({_WRITING})")
+
+    try:
+        _check(engine, setting)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def which(engine: Engine) -> str:
+    """Which database this is, among all that could be meant.
+
+    Raises:
+        StorageError: it can't be reached.
+    """
+    return str(_standing(engine, "the database").which)
+
+
+def _read(address: str, setting: str) -> URL:
+    def refused(why: str, hint: str) -> InputError:
+        return InputError(f"{setting} {why}.", code="configuration", hint=hint)
+
+    form = "like postgresql://bailee@db.example.com/bailee?sslmode=verify-full"
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise refused("is no address of a database", form) from None
+    if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise refused("is no address of PostgreSQL", form)
+    if url.password is not None or "password" in url.query:
+        raise refused(
+            "has a password in it, which would be shown with the settings",
+            "give it by PGPASSWORD, or by a file that PGPASSFILE names; or use a certificate",
+        )
+    if not url.database:
+        raise refused("names no database", form)
+    if "options" in url.query:
+        raise refused("has options in it", "bailee sets those that it needs")
+    hosts = [url.host] if url.host else url.query.get("host", "")
+    named = [hosts] if isinstance(hosts, str) else [*hosts]
+    near = all(not host or host.startswith("/") or is_loopback(host) for host in named)
+    if not near:
+        if url.query.get("sslmode") in _UNPROTECTED:
+            raise refused("would go over a network without TLS", "sslmode=verify-full")
+        if "sslmode" not in url.query:
+            url = url.update_query_dict({"sslmode": "verify-full"})
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _standing(engine: Engine, setting: str) -> DbRow:
+    try:
+        with engine.connect() as connection:
+            return connection.execute(_STANDING).one()
+    except DBAPIError as error:
+        raise StorageError(
+            f"the database that {setting} names can't be reached ({type(error.orig).__name__}).",
+            hint="see that PostgreSQL runs there, and lets this user into this database",
+        ) from None
+
+
+def _check(engine: Engine, setting: str) -> None:
+    found = _standing(engine, setting)
+    refusals = (
+        (found.version < LEAST, f"is of PostgreSQL {found.version}", f"use {LEAST} or newer"),
+        (
+            found.encoding != "UTF8" or found.collation not in ("C", "POSIX", "C.UTF-8", "C.utf8"),
+            "does not keep texts in UTF-8 and in the order of their bytes",
+            "CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
+        ),
+        (found.standby, "is a standby, which takes no writes", "name the primary"),
+        (
+            found.fsync != "on" or found.durable == "off",
+            "is told not to make commits durable",
+            "set fsync and synchronous_commit to on",
+        ),
+        (
+            not found.may_make,
+            "lets this user make no tables",
+            "GRANT CREATE, USAGE ON SCHEMA public TO ... ; or make the user the database's owner",
+        ),
+    )
+    for refused, what, hint in refusals:
+        if refused:
+            raise StorageError(f"the database that {setting} names {what}.", hint=hint)
+
+
+def _number_loader() -> type[Loader]:
+    from psycopg.adapt import Loader as Base
+
+    class Sum(Base):
+        """Sums of whole numbers, which PostgreSQL gives as `numeric`, are whole numbers."""
+
+        def load(self, data: Buffer) -> int | float:
+            said = bytes(data)
+            return float(said) if b"." in said or b"N" in said else int(said)
+
+    return Sum

@@ -1,0 +1,151 @@
+"""Where a home's two databases are: SQLite's files in it, or databases on PostgreSQL; opened.
+
+Rules kept here:
+
+* Both are on PostgreSQL or neither, and there they are two: a copy of the one must never hold what
+  the other needs.
+* Which home a database is of is read before anything is made in it (`home.belonging`), and a home
+  that has files of SQLite's is not opened with databases elsewhere in their place.
+* On PostgreSQL one process at a time has them. It takes a lock there that ends with its connection;
+  the lock on the home's folder (`home.lock`) says nothing of another machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Final
+
+from sqlalchemy import Engine, Table, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from bailee.config import Settings
+from bailee.db.engine import Room, open_sqlite, overwrites, reading, storage_errors
+from bailee.db.identity import data_identity, keys_identity
+from bailee.db.postgresql import open_postgresql, which
+from bailee.errors import InputError, IntegrityError, StorageError
+from bailee.home import Home
+from bailee.home.belonging import Mark, Part
+
+SETTINGS: Final = ("database.url", "keyring.database_url")
+_OURS: Final = 0x6261696C6566  # the advisory lock of who has a database opened
+_OWNED: Final = text(f"SELECT pg_try_advisory_lock({_OURS})")
+
+
+def are_elsewhere(settings: Settings) -> bool:
+    """Whether the databases are on PostgreSQL.
+
+    Raises:
+        InputError: code `configuration`: one is said to be there, and of the other nothing is.
+    """
+    set_ = [name for name in SETTINGS if settings.text(name) is not None]
+    if len(set_) == 1:
+        (missing,) = {*SETTINGS} - {*set_}
+        raise InputError(
+            f"{set_[0]} is set, and {missing} is not.",
+            code="configuration",
+            hint="both databases are on PostgreSQL, or neither",
+        )
+    return bool(set_)
+
+
+def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine, Engine] | None:
+    """The engines of the two databases on PostgreSQL, which `closing` closes; None: they are files
+    in the home. Nothing is made.
+
+    Raises:
+        InputError: code `configuration`: the settings do not fit one another, or the home.
+        StorageError: one can't be reached, will not do, or another process has it.
+    """
+    if not are_elsewhere(settings):
+        return None
+    if home.data_database.exists() or home.keyring_database.exists():
+        raise InputError(
+            "this home has its databases in files, and database.url names others.",
+            code="configuration",
+            hint="begin a home of its own for PostgreSQL; nothing is moved there by itself",
+        )
+    engines = []
+    for name in SETTINGS:
+        engine = open_postgresql(settings.text(name) or "", name)
+        closing.callback(engine.dispose)
+        engines.append(engine)
+    data, keys = engines
+    if which(data) == which(keys):
+        raise InputError(
+            "database.url and keyring.database_url name the same database.",
+            code="configuration",
+            hint="make another for the keys: a copy of the one must not hold what the other needs",
+        )
+    for engine, name in zip(engines, SETTINGS, strict=True):
+        _own(engine, name, closing)
+    return data, keys
+
+
+def files(home: Home, room: Room, closing: ExitStack) -> tuple[Engine, Engine]:
+    """The engines of the two files in a home, made where they are not there."""
+    data, keys = (open_sqlite(path, room) for path in (home.data_database, home.keyring_database))
+    closing.callback(data.dispose)  # if it is refused later, no file of SQLite's is left behind
+    closing.callback(keys.dispose)
+    return data, keys
+
+
+def need_files(engine: Engine, what: str) -> None:
+    """Refuse what is done with SQLite's files alone.
+
+    Raises:
+        InputError: code `configuration`: the databases are on PostgreSQL.
+    """
+    if not overwrites(engine):
+        raise InputError(
+            f"{what} is not there yet for databases on PostgreSQL.",
+            code="configuration",
+            hint='copy both databases with PostgreSQL\'s own means (guide, "On PostgreSQL")',
+        )
+
+
+def parts(data: Engine, keys: Engine) -> Mapping[str, Part]:
+    """Which home the two databases on PostgreSQL are of.
+
+    Raises:
+        IntegrityError, StorageError: one does not say it, or can't be read.
+    """
+    return {"data": _part(data, data_identity), "keyring": _part(keys, keys_identity)}
+
+
+def _part(engine: Engine, table: Table) -> Part:
+    with storage_errors("the home's mark"), reading(engine) as connection:
+        there = inspect(connection).get_table_names()
+        if table.name not in there:
+            return Part(there=bool(there))
+        row = connection.execute(select(table)).first()
+    if row is None:
+        return Part(there=True)
+    said = row._mapping
+    try:
+        return Part(True, Mark(str(said["home"]), int(said["mark"]), int(said.get("sure", 0))))
+    except (TypeError, ValueError):
+        raise IntegrityError(
+            f"the table {table.name} is damaged: it does not say which home it is of.",
+            hint="put the database back from a copy; nothing was changed",
+        ) from None
+
+
+def _own(engine: Engine, setting: str, closing: ExitStack) -> None:
+    try:
+        connection = engine.raw_connection()
+        closing.callback(connection.close)
+        connection.detach()
+        cursor = connection.cursor()
+        cursor.execute(str(_OWNED))
+        (free,) = cursor.fetchone() or (False,)
+        connection.commit()
+    except DBAPIError as error:
+        raise StorageError(
+            f"the database that {setting} names can't be reached ({type(error).__name__})."
+        ) from None
+    if not free:
+        raise StorageError(
+            f"another process has the database that {setting} names.",
+            hint="one server at a time: stop the other, or name another database",
+        )

@@ -1,0 +1,170 @@
+"""A whole home whose databases are on PostgreSQL, by its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bailee.backup.keys import take_keys as take
+from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
+from bailee.home import Home, HomeLock
+from bailee.node.node import Node
+from bailee.node.verifying import verify
+from support.clients.asking import perform
+from support.homes.places import Place
+from support.servers import postgres
+
+ONE = "6a1f0e6e-1111-4222-8333-444455556666"
+
+
+class There(Place):
+    """Such a home. `names`: the settings' values."""
+
+    def __init__(self, folder: Path, data: str, keys: str) -> None:
+        self.names = {"BAILEE_DATABASE_URL": data, "BAILEE_KEYRING_DATABASE_URL": keys}
+        super().__init__(folder)
+
+    def open(self) -> None:
+        """Start."""
+        Home(self.folder).make()
+        self._lock.acquire()
+        try:
+            self.node = Node.open(Home(self.folder), clock=self.clock, environment=self.names)
+        except BaileeError:
+            self._lock.release()
+            raise
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[[], There]]:
+    """Make a home, each with databases of its own."""
+    with ExitStack() as closing:
+
+        def made() -> There:
+            server = postgres.shared()
+            folder = tmp_path / f"home{len(server.said())}"
+            place = There(folder, server.new(), server.new())
+            closing.callback(place.close)
+            return place
+
+        yield made
+
+
+@pytest.fixture
+def home(make: Callable[[], There]) -> There:
+    """An open one."""
+    return make()
+
+
+@pytest.mark.row("O6")
+def test_it_goes_on_where_it_was(home: There) -> None:
+    """What was kept, chosen and entered is there after a new start, and everything checks."""
+    home.choose("allowed")
+    home.end(home.begin(ONE, text="medlar"))
+    home.close()
+    home.open()
+    assert {ONE} == home.sessions().keys()
+    assert "allowed" == home.node.accounts.get(home.account).training_choice
+    checked = verify(home.node, home.clock())
+    assert [] == checked.damaged
+    assert checked.checked["sessions"] == 1
+    assert not [*home.folder.rglob("*.db*")], "no file of SQLite's, but for durable work's"
+
+
+@pytest.mark.row("R6", "O6")
+def test_an_erasure_says_what_is_so(home: There) -> None:
+    """The root has been rotated when its receipt is signed, so every key is destroyed; and that
+    the databases were not searched is said, not passed over.
+    """
+    made = perform(home.node, "person.create", {"email": "ada@example.org", "plan": "pro"})
+    home.end(home.begin(ONE, account=made["account"], key=made["key_id"], text="medlar"))
+    generation = home.node.keyring.generation()
+    erased = perform(home.node, "person.erase", {"id": made["person"]})
+    assert generation < home.node.keyring.generation()
+    said = erased["signed"]["receipt"]
+    (session,) = said["sessions"]
+    assert "backups_unrecoverable" == session["state"]
+    (receipt,) = home.node.receipts.all(ONE)
+    assert home.clock() == receipt.key_destroyed_at == receipt.backups_unrecoverable_at
+    assert "were not searched" in said["search"]["unseen"]
+    assert "none was found in what was searched" in said["identifiers"]
+    assert said["backups"].startswith("The databases are on PostgreSQL")
+
+
+@pytest.mark.row("O6")
+def test_one_server_at_a_time(home: There, tmp_path: Path) -> None:
+    """Another home, and another start of this one, are refused while it is open."""
+    with pytest.raises(StorageError, match="another process has the database"):
+        There(tmp_path / "other", *home.names.values())
+    assert 0 == len(home.sessions())
+
+
+@pytest.mark.row("O6")
+def test_databases_of_another_home_are_refused(make: Callable[[], There]) -> None:
+    """Both, or one of them."""
+    one, other = make(), make()
+    own = dict(one.names)
+    one.close()
+    other.close()
+    for names in (other.names, {**own, "BAILEE_KEYRING_DATABASE_URL": [*other.names.values()][1]}):
+        one.names = names
+        with pytest.raises(IntegrityError) as refused:
+            one.open()
+        assert "home_parts" == refused.value.code
+    one.names = own
+    one.open()
+    other.open()
+
+
+@pytest.mark.row("O6")
+def test_settings_that_do_not_fit(home: There, tmp_path: Path) -> None:
+    """One without the other, the same one twice, and a home that has files."""
+    data, keys = home.names.values()
+    new = postgres.shared().new()
+    for names, why in (
+        ({"BAILEE_DATABASE_URL": data}, "keyring.database_url is not"),
+        ({"BAILEE_KEYRING_DATABASE_URL": keys}, "database.url is not"),
+        ({"BAILEE_DATABASE_URL": new, "BAILEE_KEYRING_DATABASE_URL": new}, "the same database"),
+    ):
+        with pytest.raises(InputError, match=why):
+            Node.open(Home(tmp_path / "new"), clock=home.clock, environment=names)
+    files = Place(tmp_path / "files")
+    files.close()
+    with (
+        HomeLock(Home(files.folder)),
+        pytest.raises(InputError, match="databases in files"),
+    ):
+        Node.open(Home(files.folder), clock=home.clock, environment=home.names)
+
+
+@pytest.mark.row("O6")
+def test_what_is_not_there_yet_is_refused(home: There, tmp_path: Path) -> None:
+    """A backup that would have no database in it, copies of keys, and a search of files alone."""
+    for name, arguments in (
+        ("backup.create", {"folder": str(tmp_path / "backup")}),
+        ("audit.remains", {"session": ONE, "reason": "an orchard"}),
+    ):
+        with pytest.raises(InputError, match="not there yet for databases on PostgreSQL"):
+            found = perform(home.node, name, arguments)
+            assert not isinstance(found, Iterator) or [*found]
+    with pytest.raises(InputError, match="not there yet for databases on PostgreSQL"):
+        take(home.node, tmp_path / "keys", 1)
+
+
+@pytest.mark.row("R5", "O6")
+def test_the_promise_is_judged_by_what_is_destroyed(home: There) -> None:
+    """A deletion whose root was not rotated for over an hour is late, though its rows are gone."""
+    home.end(home.begin(ONE, text="medlar"))
+    perform(home.node, "sessions.delete", {"id": ONE})
+    home.clock.advance(timedelta(hours=2))
+    from bailee.keeping.receipts import INACCESSIBLE, REQUESTED
+
+    late = home.node.receipts.late
+    before = home.clock() - timedelta(hours=1)
+    assert 1 == late([REQUESTED, INACCESSIBLE], REQUESTED, before)[0]
+    home.node.vault.sweep(home.clock())
+    assert 0 == late([REQUESTED, INACCESSIBLE], REQUESTED, before)[0]

@@ -1,0 +1,119 @@
+"""A server of PostgreSQL that is not ours, Debian's, which runs as an ordinary user; and databases
+on it, each new.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+
+_NEW = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+
+
+def programs() -> Path | None:
+    """The folder with the server's programs; None: it is not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+class PostgresServer:
+    """One server on a port of 127.0.0.1. Whoever made it calls `end`."""
+
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        found = programs()
+        if found is None:
+            pytest.skip("needs PostgreSQL")
+        self._programs = found
+        self.folder = Path(tempfile.mkdtemp(prefix="pg."))
+        self.files = self.folder / "files"
+        self._as: tuple[str, ...] = ()
+        if os.geteuid() == 0:  # it refuses to run as root
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self._as = ("runuser", "-u", "postgres", "--")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            self.port = taken.getsockname()[1]
+        self._run("initdb", "--no-sync", "-A", "trust", "-U", "bailee", "-E", "UTF8", "--locale=C",
+                  "-D", str(self.files))  # fmt: skip
+        self._options = options
+        self.start()
+        self._count = 0
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        options = [
+            *("-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)),
+            *("-c", "max_connections=200", "-c", "log_statement=all"),
+            *self._options,
+        ]
+        self._run("pg_ctl", "-D", str(self.files), "-l", str(self.folder / "said"), "-w",
+                  "-o", " ".join(options), "start")  # fmt: skip
+
+    def stop(self, how: str = "fast") -> None:
+        """Stop it; its files stay. `immediate`: as a crash does."""
+        self._run("pg_ctl", "-D", str(self.files), "-w", "-m", how, "stop")
+
+    def end(self) -> None:
+        """Stop it, and remove what there is of it."""
+        for _ in range(3):
+            try:
+                self.stop("immediate")
+                break
+            except subprocess.CalledProcessError:
+                time.sleep(0.2)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def said(self) -> str:
+        """What it has written into its log, every statement among it."""
+        return (self.folder / "said").read_text("utf-8", "replace")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [*self._as, str(self._programs / program), *arguments],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
+            cwd="/",
+            timeout=120,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        )
+
+    def address(self, name: str, user: str = "bailee") -> str:
+        """The address of a database."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{name}"
+
+    def do(self, *statements: str, at: str = "postgres") -> None:
+        """Run statements, each in a transaction of its own."""
+        with psycopg.connect(self.address(at), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[call-overload]
+
+    def new(self, how: str = _NEW) -> str:
+        """A new database; its address."""
+        self._count += 1
+        name = f"d{os.getpid()}_{self._count}"
+        self.do(f"CREATE DATABASE {name} {how}")
+        return self.address(name)
+
+
+@cache
+def shared() -> PostgresServer:
+    """The server of this process: of a run, each of its workers has one, from the first test on
+    that wants it.
+    """
+    made = PostgresServer()
+    atexit.register(made.end)
+    return made
