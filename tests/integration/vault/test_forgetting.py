@@ -76,6 +76,7 @@ def test_erasure(bench: Bench) -> None:
 
 
 @pytest.mark.row("R5")
+@pytest.mark.sqlite_alone
 def test_rows_that_stay_say_nothing_else_of_the_key(bench: Bench) -> None:
     """Where the rows of an erased session can't be removed, its receipt still says that the key is
     gone, once; the next sweep removes them.
