@@ -176,6 +176,7 @@ def test_what_was_used_is_told_as_opentelemetry_metrics(place: Place) -> None:
     """As the protocol's own reader takes it: sums from the first moment on, by person and model,
     and nothing of what was said.
     """
+    assert 200 == ask(place.ready, place.key).status
     rows = {(row["person"], row["model"]): row for row in counted(place, "person", "model")}
     done = place.bailee.run("usage", "--by", "person", "--by", "model", "--otlp")
     told = json_format.Parse(done.stdout, ExportMetricsServiceRequest())

@@ -12,12 +12,11 @@ of a person, a model and a token's type.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from bailee.cli.answers import Fields
-from bailee.json_values import Json, JsonObject
 from bailee.money import MICRO
 
 _CUMULATIVE: Final = 2
@@ -38,21 +37,21 @@ _COUNTS: Final = {
 
 def request(
     by: Sequence[str], rows: Sequence[Fields], since: datetime, now: datetime
-) -> JsonObject:
+) -> dict[str, object]:
     """The whole document. `by`: what the rows are grouped by; `since`: from when they count."""
     times = {"startTimeUnixNano": _nano(since), "timeUnixNano": _nano(max(since, now))}
 
-    def points(amounts: Sequence[tuple[dict[str, str], JsonObject]]) -> list[Json]:
+    def points(amounts: Sequence[tuple[dict[str, str], Mapping[str, object]]]) -> list[object]:
         return [{"attributes": _pairs(named), **times, **value} for named, value in amounts]
 
-    def metric(name: str, unit: str, said: str, found: list[Json]) -> JsonObject:
+    def metric(name: str, unit: str, said: str, found: list[object]) -> dict[str, object]:
         total = {"aggregationTemporality": _CUMULATIVE, "isMonotonic": True, "dataPoints": found}
         return {"name": f"bailee.usage.{name}", "unit": unit, "description": said, "sum": total}
 
     grouped = [
         ({_CALLED.get(one, f"bailee.{one}"): _of(row, one) for one in by}, row) for row in rows
     ]
-    made: list[Json] = [
+    made: list[object] = [
         metric(
             name, "{request}", said, points([(of, _whole(row.number(name))) for of, row in grouped])
         )
@@ -75,7 +74,7 @@ def _of(row: Fields, name: str) -> str:
     return str(row.part("group")[name])
 
 
-def _whole(amount: int) -> JsonObject:
+def _whole(amount: int) -> dict[str, object]:
     return {"asInt": str(amount)}
 
 
@@ -83,5 +82,5 @@ def _nano(at: datetime) -> str:
     return str(int(at.timestamp()) * 1_000_000_000)
 
 
-def _pairs(named: dict[str, str]) -> list[Json]:
+def _pairs(named: dict[str, str]) -> list[object]:
     return [{"key": key, "value": {"stringValue": value}} for key, value in named.items()]
