@@ -323,6 +323,7 @@ class SealingQueue:
         gives, too, until `done`. Empty when the sealer is to stop.
         """
         with self._change:
+            self._urgent = self._urgent and self._asking > 0  # whom it was for has what they wanted
             while not self._something_to_do() and not self._stop:
                 self._urgent = False
                 self._change.wait()
