@@ -707,6 +707,46 @@ CREATE TABLE providers (
 	CONSTRAINT uq_providers_domain UNIQUE (domain)
 );
 
+CREATE TABLE provisioned_groups (
+	id VARCHAR NOT NULL, 
+	organisation_id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	external_id VARCHAR, 
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	mac BYTEA, 
+	CONSTRAINT pk_provisioned_groups PRIMARY KEY (id), 
+	CONSTRAINT fk_provisioned_groups_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
+);
+
+CREATE TABLE provisioned_people (
+	organisation_id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	user_name BYTEA, 
+	user_name_index BYTEA, 
+	external_id BYTEA, 
+	external_id_index BYTEA, 
+	made BOOLEAN NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	mac BYTEA, 
+	CONSTRAINT pk_provisioned_people PRIMARY KEY (organisation_id, person_id), 
+	CONSTRAINT fk_provisioned_people_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id), 
+	CONSTRAINT fk_provisioned_people_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
+CREATE TABLE provisioning_tokens (
+	id VARCHAR NOT NULL, 
+	organisation_id VARCHAR NOT NULL, 
+	digest BYTEA NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	used_at TIMESTAMP WITH TIME ZONE, 
+	mac BYTEA, 
+	CONSTRAINT pk_provisioning_tokens PRIMARY KEY (id), 
+	CONSTRAINT fk_provisioning_tokens_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id), 
+	CONSTRAINT uq_provisioning_tokens_digest UNIQUE (digest)
+);
+
 CREATE TABLE receipt_owners (
 	owner VARCHAR NOT NULL, 
 	receipt_id VARCHAR NOT NULL, 
@@ -837,6 +877,15 @@ CREATE TABLE network_entries (
 	CONSTRAINT pk_network_entries PRIMARY KEY (id), 
 	CONSTRAINT uq_network_entries_account_id_entry UNIQUE (account_id, entry), 
 	CONSTRAINT fk_network_entries_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
+);
+
+CREATE TABLE provisioned_members (
+	group_id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	mac BYTEA, 
+	CONSTRAINT pk_provisioned_members PRIMARY KEY (group_id, person_id), 
+	CONSTRAINT fk_provisioned_members_group_id_provisioned_groups FOREIGN KEY(group_id) REFERENCES provisioned_groups (id), 
+	CONSTRAINT fk_provisioned_members_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
 
 CREATE TABLE service_accounts (
@@ -982,6 +1031,14 @@ CREATE INDEX ix_own_policies_organisation_id ON own_policies (organisation_id);
 
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
+CREATE INDEX ix_provisioned_groups_organisation_id ON provisioned_groups (organisation_id);
+
+CREATE INDEX ix_provisioned_people_person_id ON provisioned_people (person_id);
+
+CREATE UNIQUE INDEX ix_provisioned_people_user_name ON provisioned_people (organisation_id, user_name_index);
+
+CREATE INDEX ix_provisioning_tokens_organisation_id ON provisioning_tokens (organisation_id);
+
 CREATE INDEX ix_receipt_owners_latest ON receipt_owners (owner, requested_at DESC, receipt_id);
 
 CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
@@ -1002,6 +1059,8 @@ CREATE INDEX ix_git_connections_account_id ON git_connections (account_id);
 
 CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
 
+CREATE INDEX ix_provisioned_members_person_id ON provisioned_members (person_id);
+
 CREATE INDEX ix_service_accounts_organisation_id ON service_accounts (organisation_id);
 
 CREATE INDEX ix_sign_ins_person_id ON sign_ins (person_id);
@@ -1020,5 +1079,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0092');
+INSERT INTO alembic_version VALUES ('0095');
 
