@@ -23,6 +23,7 @@ from hypothesis import Phase, settings
 from support import compiled_once
 from support.clients import compiled_statements
 from support.homes import databases, made_databases
+from support.servers import postgres
 
 # How long an example takes says how busy the machine is, and nothing about the code. Under CI,
 # Hypothesis' own profile says the same, and tries the same examples each time.
@@ -95,6 +96,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[databases.Kind]:
     databases.use(kind)
     yield kind
     databases.use(databases.KINDS[0])
+    databases.clear()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -159,7 +161,8 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the process that reports."""
+    """End what was shared, and tell the process that reports."""
+    postgres.end()
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["deselected"] = session.config.stash.get(_DESELECTED, 0)

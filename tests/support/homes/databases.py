@@ -31,6 +31,13 @@ _there: dict[Path, str] = {}
 _made: dict[str, str] = {}
 
 
+def clear() -> None:
+    """A test has ended: so do its databases."""
+    _there.clear()
+    if postgres.is_running():
+        postgres.shared().drop(but=_made.values())
+
+
 def use(kind: Kind) -> None:
     """From now on, databases of this kind."""
     global _kind  # noqa: PLW0603 - a test runs alone in its process

@@ -4,7 +4,6 @@ on it, each new.
 
 from __future__ import annotations
 
-import atexit
 import os
 import pwd
 import shutil
@@ -12,8 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import psycopg
@@ -50,6 +48,7 @@ class PostgresServer:
         self._options = options
         self.start()
         self._count = 0
+        self._made: list[str] = []
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
@@ -106,14 +105,37 @@ class PostgresServer:
         self._count += 1
         name = f"d{os.getpid()}_{self._count}"
         self.do(f"CREATE DATABASE {name} {how}")
+        self._made.append(name)
         return self.address(name)
 
+    def drop(self, *, but: Collection[str]) -> None:
+        """Remove the databases that were made, but for those that are named: each is a thousand
+        files.
+        """
+        gone = [name for name in self._made if name not in but]
+        if gone:
+            self.do(*(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in gone))
+            self._made = [*but]
 
-@cache
+
+_shared: list[PostgresServer] = []
+
+
 def shared() -> PostgresServer:
     """The server of this process: of a run, each of its workers has one, from the first test on
     that wants it.
     """
-    made = PostgresServer()
-    atexit.register(made.end)
-    return made
+    if not _shared:
+        _shared.append(PostgresServer())
+    return _shared[0]
+
+
+def is_running() -> bool:
+    """Whether there is one."""
+    return bool(_shared)
+
+
+def end() -> None:
+    """The process ends: so does its server."""
+    while _shared:
+        _shared.pop().end()
