@@ -5,6 +5,8 @@
   as they do with SQLite; a transaction opened by `reading` takes none and sees one moment.
 * Texts are in order by their bytes, and moments are read in UTC, whatever the server's own habits.
 * Beyond this machine's own addresses nothing goes without TLS.
+* A text has no NUL there: one that somebody sent is written, and looked for, as U+FFFD. Otherwise
+  a client's id with one in it would keep all that waits with it from being sealed.
 * What is deleted or overwritten there stays in the heap and in the write-ahead log, and in every
   copy of them (`db.engine.overwrites`): who relies on its being gone relies on keys.
 
@@ -14,6 +16,7 @@ writes into no log. No error says more of the address than which database is mea
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -26,7 +29,7 @@ from bailee.loopback import is_loopback
 
 if TYPE_CHECKING:
     from psycopg import Connection as Raw
-    from psycopg.abc import Buffer, Loader
+    from psycopg.abc import Buffer, Dumper, Loader
 
     from bailee.db.engine import DbRow
 
@@ -83,6 +86,8 @@ def open_postgresql(address: str, setting: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(connection: Raw[tuple[object, ...]], _record: object) -> None:
         connection.adapters.register_loader("numeric", _number_loader())
+        for dumper in _text_dumpers():
+            connection.adapters.register_dumper(str, dumper)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -196,3 +201,22 @@ def _number_loader() -> type[Loader]:
             return float(said) if b"." in said or b"N" in said else int(said)
 
     return Sum
+
+
+@cache
+def _text_dumpers() -> tuple[type[Dumper], ...]:
+    from psycopg.types.string import StrBinaryDumper, StrDumperUnknown
+
+    class Binary(StrBinaryDumper):
+        """A text as the database can have it, as bytes."""
+
+        def dump(self, obj: str) -> Buffer | None:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    class Unknown(StrDumperUnknown):
+        """The same, as text of a type that the statement says."""
+
+        def dump(self, obj: str) -> Buffer | None:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    return Binary, Unknown  # the last is the one for either

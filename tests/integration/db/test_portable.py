@@ -48,6 +48,20 @@ def rows(number: int) -> list[dict[str, object]]:
     return [{"segment_id": f"s{n}", "owner": "ada", "bytes": n} for n in range(number)]
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+def test_a_text_with_nul_in_it_is_kept_and_found(engine: Engine, many: bool) -> None:
+    """Whatever a client calls its session: nothing that waits with it is held up."""
+    odd = "a\0b"
+    with engine.begin() as connection:
+        if many:
+            put(connection, unreclaimed, [{"segment_id": odd, "owner": odd, "bytes": 1}, *rows(2)])
+        else:
+            connection.execute(insert(unreclaimed).values(segment_id=odd, owner=odd, bytes=1))
+    with reading(engine) as connection:
+        by_value = select(unreclaimed.c.bytes).where(unreclaimed.c.owner == odd)
+        assert [1] == list(connection.execute(by_value).scalars())
+
+
 def test_forms(engine: Engine) -> None:
     """Days, hours, moments as text, the largest and the smallest."""
     asked = select(
