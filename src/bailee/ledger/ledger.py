@@ -141,10 +141,13 @@ class Ledger:
         return number
 
     def append_all(
-        self, kind: str, entries: Iterable[tuple[str, Body]], connection: Connection
+        self,
+        kind: str,
+        entries: Iterable[tuple[str, Body]],
+        connection: Connection | None = None,
     ) -> None:
-        """Add entries of one kind, each a subject and a body, within a transaction. Nothing in them
-        is anybody's. Errors as in `append`.
+        """Add entries of one kind, each a subject and a body, all or none: within a transaction of
+        the caller's, if it is given. Nothing in them is anybody's. Errors as in `append`.
         """
         at = self._clock()
         rows = []
@@ -154,12 +157,16 @@ class Ledger:
                 raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
             rows.append((kind, subject, orjson.dumps(plain).decode()))
         if rows:
+            of_it = audit.c.at.type.dialect_impl(self._engine.dialect)
+            as_stored = of_it.bind_processor(self._engine.dialect)
+            stored = as_stored(at) if as_stored is not None else at
+            values = [(stored, *row) for row in rows]
             with storage_errors("the audit record"):
-                of_it = audit.c.at.type.dialect_impl(connection.dialect)
-                as_stored = of_it.bind_processor(connection.dialect)
-                stored = as_stored(at) if as_stored is not None else at
-                insertion = driver_sql(connection, _INSERT)
-                connection.exec_driver_sql(insertion, [(stored, *row) for row in rows])
+                if connection is not None:
+                    connection.exec_driver_sql(driver_sql(connection, _INSERT), values)
+                else:
+                    with self._engine.begin() as own:
+                        own.exec_driver_sql(driver_sql(own, _INSERT), values)
             self._appended()
 
     def entries(
