@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, cast, func, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -44,8 +44,12 @@ def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bo
     have given something else: that is left out, and keeps nobody from the others.
     """
     texts = [value for value in values if isinstance(value, str)]
-    listed = _each(orjson.dumps(texts).decode()).table_valued("value")
-    return column.in_(select(listed.c.value))
+    return column.in_(each(literal(orjson.dumps(texts).decode())))
+
+
+def each(listed: ColumnElement[str]) -> Select[str]:
+    """The values of a list of texts in JSON, one row for each."""
+    return select(_each(listed).table_valued("value").c.value)
 
 
 def among_numbers(column: ColumnElement[int], values: Iterable[int]) -> ColumnElement[bool]:

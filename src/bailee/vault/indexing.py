@@ -30,10 +30,11 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import orjson
-from sqlalchemy import Engine, bindparam, delete, func, literal, select
+from sqlalchemy import Engine, String, bindparam, delete, func, literal, select
 
 from bailee.clock import Ticks, ticks
 from bailee.damage import Damages
+from bailee.db.among import each
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.portable import insert as upsert
@@ -98,7 +99,6 @@ _HAD: Final = select(
 _STILL: Final = select(sessions.c.id).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now")
 )
-_NAMED: Final = func.json_each(bindparam("ids")).table_valued("value")
 _TOLD: Final = (
     select(
         sessions.c.id.label("session_id"),
@@ -107,7 +107,7 @@ _TOLD: Final = (
         session_words.c.about,
     )
     .outerjoin(session_words, session_words.c.session == sessions.c.number)
-    .where(sessions.c.id.in_(select(_NAMED.c.value)))
+    .where(sessions.c.id.in_(each(bindparam("ids", type_=String))))
 )
 _BEHIND: Final = (
     select(sessions.c.id, sessions.c.owner, sessions.c.exchanges, session_words.c.covers)

@@ -75,6 +75,19 @@ def test_it_goes_on_where_it_was(home: There) -> None:
     assert not [*home.folder.rglob("*.db*")], "no file of SQLite's, but for durable work's"
 
 
+@pytest.mark.row("O6", "O8")
+def test_it_is_listed_shown_and_found(home: There) -> None:
+    """As people ask for it: a page of sessions, one of them, and its words."""
+    home.choose("allowed")
+    home.end(home.begin(ONE, text="medlar"))
+    (listed,) = perform(home.node, "sessions.list", {"limit": 10})["items"]
+    assert ONE == listed["id"]
+    assert ONE == perform(home.node, "sessions.show", {"id": ONE})["id"]
+    asked = {"words": "medlar", "owner": home.account, "reason": "they asked"}
+    found = perform(home.node, "sessions.search", asked)
+    assert [ONE] == [one["id"] for one in found["items"]]
+
+
 @pytest.mark.row("R6", "O6")
 def test_an_erasure_says_what_is_so(home: There) -> None:
     """The root has been rotated when its receipt is signed, so every key is destroyed; and that

@@ -20,6 +20,8 @@ from bailee.vault.session_words import digest, open_words
 
 from .conftest import Bench
 
+pytestmark = pytest.mark.both_databases
+
 _OF = "session = (SELECT number FROM sessions WHERE id = :id)"
 
 
@@ -165,6 +167,7 @@ def test_sessions_from_before_there_was_an_index_get_one(bench: Bench) -> None:
     assert [] == bench.vault.indexing.behind(session_ids(bench))
 
 
+@pytest.mark.sqlite_alone
 def test_an_index_that_does_not_open_is_made_anew(bench: Bench) -> None:
     """A flipped bit costs one search the session, and nobody more."""
     bench.keep(bench.exchange([user("shearwater")], session="a"))
