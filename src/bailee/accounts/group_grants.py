@@ -255,11 +255,7 @@ class GroupGrants:
         if self.is_provisioned(provider_id, person_id) and not self._has_place(
             provider_id, person_id
         ):
-            raise InputError(
-                "you no longer belong to this organisation.",
-                code="forbidden",
-                hint="an admin of the organisation can add you again",
-            )
+            raise let_go()
 
     def is_provisioned(self, provider_id: str, person_id: str) -> bool:
         """Whether the provider has made this person known, now or before."""
@@ -472,6 +468,15 @@ class GroupGrants:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             rows = connection.execute(select(*columns).where(*conditions, sound(group_grants)))
             return [GroupGrant(*row) for row in rows]
+
+
+def let_go() -> InputError:
+    """Of whom an organisation has ended."""
+    return InputError(
+        "you no longer belong to this organisation.",
+        code="forbidden",
+        hint="an admin of the organisation can add you again",
+    )
 
 
 def nothing_given() -> InputError:

@@ -48,7 +48,7 @@ from bailee.accounts import emails
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
-from bailee.accounts.group_grants import GroupGrants, nothing_given
+from bailee.accounts.group_grants import GroupGrants, let_go, nothing_given
 from bailee.accounts.groups import is_there
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.pending import Pending
@@ -318,6 +318,15 @@ class ProviderSignIn:
             raise _refused("the provider's answers are about two people.")
         self._groups.settle(provider.organisation_id, person_id, claims)
 
+    def _was_let_go(self, provider: OpenIdProvider, person_id: str) -> bool:
+        """Whether a person has had a place in the organisation and has none now: before their first
+        visit by the provider nothing else says so.
+        """
+        if self._authority.role(person_id, provider.organisation_id) is not None:
+            return False
+        removed = self._ledger.entries(kind="member.removed", subject=provider.organisation_id)
+        return any(one.body.get("person") == person_id for one in removed)
+
     def _identities(self, person_id: str) -> set[bytes]:
         query = select(identities.c.subject_index).where(
             identities.c.person_id == person_id, sound(identities)
@@ -432,11 +441,7 @@ class ProviderSignIn:
             if self._has_rules(provider):
                 return known
             if self._authority.role(known, provider.organisation_id) is None:
-                raise InputError(
-                    "you no longer belong to this organisation.",
-                    code="forbidden",
-                    hint="an admin of the organisation can add you again",
-                )
+                raise let_go()
             return known
         if row is not None:
             raise _refused("the provider has signed you in for another organisation.")
@@ -455,6 +460,8 @@ class ProviderSignIn:
         )
         if given is not None and not given and not made_known:
             raise nothing_given()
+        if given is None and whose is not None and self._was_let_go(provider, whose):
+            raise let_go()
         if found is None:
             person, _ = self._people.insert(address, plan=None, password=None, by=None)
         else:

@@ -276,6 +276,23 @@ def test_a_member_who_was_let_go_does_not_come_back_by_the_provider(
     assert ("forbidden", None, person) == (refused.value.code, role, again)
 
 
+def test_who_was_let_go_before_a_first_visit_does_not_come_by_it(town: Town, issuer: str) -> None:
+    """An admin put them in and took them out; that the provider knows them changes nothing."""
+    organisation, provider = bound(town, issuer)
+    person, _ = town.registry.people.create("ada@acme.example", plan=None, by=OPERATOR)
+    town.registry.organisations.add(organisation, person.person_id, "member", by=OPERATOR)
+    town.registry.organisations.remove(organisation, person.person_id, by=OPERATOR)
+
+    begun, answer = there_and_back(town, provider, "ada")
+    with pytest.raises(InputError, match="no longer belong"):
+        town.registry.providers.finish(answer, cookie=begun.cookie)
+    assert town.registry.authority.role(person.person_id, organisation) is None
+
+    town.registry.organisations.add(organisation, person.person_id, "member", by=OPERATOR)
+    begun, answer = there_and_back(town, provider, "ada")
+    assert person.person_id == town.registry.providers.finish(answer, cookie=begun.cookie)
+
+
 def test_a_provider_that_is_none_is_its_own_error(town: Town, issuer: str) -> None:
     """An issuer that names itself otherwise, or does not answer, is the upstream's fault."""
     _, provider = bound(town, issuer.replace("127.0.0.1", "localhost"))
