@@ -59,11 +59,13 @@ def made(containers: Containers) -> None:
     """The image, from its file; what it is made from is Debian as its archive has it."""
     base, folder = containers.store / "debian.tar", containers.store / "temporary"
     folder.mkdir()
-    subprocess.run(
+    done = subprocess.run(
         ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={WITH}",
          '--aptopt=Acquire::Languages "none"', "bookworm", str(base), MIRROR],
-        check=True, timeout=LONG, env={**os.environ, "TMPDIR": str(folder)}, capture_output=True,
+        check=False, timeout=LONG, capture_output=True, text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
     )  # fmt: skip
+    assert 0 == done.returncode, done.stderr[-4000:]
     containers.podman("import", "--quiet", str(base), DEBIAN)
     base.unlink()
     asked = [sys.executable, "-m", "uv", "cache", "dir"]
