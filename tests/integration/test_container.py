@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,11 +38,12 @@ class Containers:
     """Podman with a store of the tests' own."""
 
     store: Path
+    state: Path  # podman takes one of fifty characters at the most
 
     def run(self, program: str, *arguments: str, check: bool = True) -> str:
         """What one of the programs says."""
         done = subprocess.run(
-            [program, "--root", str(self.store / "root"), "--runroot", str(self.store / "run"),
+            [program, "--root", str(self.store / "root"), "--runroot", str(self.state),
              "--storage-driver", "overlay", *arguments],
             check=False, capture_output=True, text=True, timeout=LONG,
         )  # fmt: skip
@@ -86,11 +88,12 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
     lacking = [one for one in PROGRAMS if shutil.which(one) is None]
     if lacking or os.geteuid():
         pytest.skip(f"needs {', '.join(lacking) or 'root'} to build and run containers")
-    containers = Containers(tmp_path_factory.mktemp("containers"))
-    made(containers)
-    yield containers
-    containers.podman("rm", "--all", "--force", "--time", "0", check=False)
-    containers.podman("rmi", "--all", "--force", check=False)
+    with tempfile.TemporaryDirectory(prefix="c-", dir="/tmp", ignore_cleanup_errors=True) as state:
+        containers = Containers(tmp_path_factory.mktemp("containers"), Path(state))
+        made(containers)
+        yield containers
+        containers.podman("rm", "--all", "--force", "--time", "0", check=False)
+        containers.podman("rmi", "--all", "--force", check=False)
 
 
 class Running:

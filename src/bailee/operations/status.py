@@ -29,7 +29,7 @@ SOON: Final = timedelta(days=14)
 _ALONE: Final[tuple[str, ...]] = ()
 
 
-class HomeStanding(StrEnum):
+class ServiceStanding(StrEnum):
     """`well`; `look`: it works, and somebody should see to something; `wrong`: it does not do what
     it should; `stopped`: no server runs.
     """
@@ -89,7 +89,7 @@ class HomeStatus:
 
     at: datetime
     version: str
-    standing: HomeStanding
+    standing: ServiceStanding
     server: ServerStatus | None
     backlog: BacklogStatus
     stored_bytes: int
@@ -153,13 +153,17 @@ def _disks(
 
 def _standing(
     server: ServerStatus | None, standings: list[PromiseStanding], at: datetime
-) -> HomeStanding:
+) -> ServiceStanding:
     ends = None if server is None else server.certificate_ends
     if broken(standings) or (server is not None and not server.ready) or (ends and ends <= at):
-        return HomeStanding.WRONG
+        return ServiceStanding.WRONG
     if server is None:
-        return HomeStanding.STOPPED
-    return HomeStanding.LOOK if server.alerts or (ends and ends - at < SOON) else HomeStanding.WELL
+        return ServiceStanding.STOPPED
+    return (
+        ServiceStanding.LOOK
+        if server.alerts or (ends and ends - at < SOON)
+        else ServiceStanding.WELL
+    )
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {"status": status}
