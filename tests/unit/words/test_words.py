@@ -16,8 +16,11 @@ from bailee.words import LANGUAGES, Where, of_locale, words
 SOURCE = Path(bailee.__file__).parent
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLACES: tuple[Where, ...] = ("console", "terminal")
-# Half-width stops and brackets beside a Chinese character, of whatever file.
-STRAY = re.compile(r"[\u4e00-\u9fff][,:;?!()]|[,:;?!()][\u4e00-\u9fff]")
+# Half-width stops and brackets beside a Chinese character, of whatever file; and a blank after a
+# stop that is wide enough.
+STRAY = re.compile(
+    r"[\u4e00-\u9fff][,:;?!()]|[,:;?!()][\u4e00-\u9fff]|[。，；：？！、）] +[\u4e00-\u9fff（(]"
+)
 
 
 def places(text: str) -> set[str]:
