@@ -12,15 +12,11 @@ import pytest
 import bailee
 from bailee.errors import CODES, InputError
 from bailee.words import LANGUAGES, Where, of_locale, words
+from support.chinese import STRAY
 
 SOURCE = Path(bailee.__file__).parent
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLACES: tuple[Where, ...] = ("console", "terminal")
-# Half-width stops and brackets beside a Chinese character, of whatever file; and a blank after a
-# stop that is wide enough.
-STRAY = re.compile(
-    r"[\u4e00-\u9fff][,:;?!()]|[,:;?!()][\u4e00-\u9fff]|[。，；：？！、）] +[\u4e00-\u9fff（(]"
-)
 
 
 def places(text: str) -> set[str]:
