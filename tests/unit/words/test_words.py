@@ -88,6 +88,17 @@ def test_chinese_is_written_with_its_own_stops() -> None:
     assert [] == found
 
 
+def test_one_thing_has_one_name_in_chinese() -> None:
+    """What a thing was once called beside its name, and the name: the names are in the docs."""
+    named = {
+        "清除": "删除", "放出": "披露", "交换": "请求", "密钥库": "密钥环", "见证者": "见证方",
+        "封存": "加密归档", "云端会话": "云会话", "遗忘": "删除", "文档": "政策文件",
+    }  # fmt: skip
+    texts = {t for where in PLACES for t in words("zh", where).texts.values()}
+
+    assert [] == [(old, new, t) for old, new in named.items() for t in texts if old in t]
+
+
 @pytest.mark.parametrize(
     ("days", "expected"),
     [(-1, "past its time"), (0.05, "within two hours"), (1, "in 24 hours"), (29.9, "in 29 days"),
