@@ -61,3 +61,11 @@ def test_chinese_pages_have_chinese_stops(page: str) -> None:
     text = prose((ROOT / page).read_text())
 
     assert [] == [line for line in text.splitlines() if STRAY.search(line) or TIGHT.search(line)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_chinese_sentence_is_one_line(page: str) -> None:
+    """A line break within one is shown as a blank, where Chinese has none."""
+    broken = re.compile(r"[\u4e00-\u9fff\u3000-\u303f\uff00-\uffef]\n *(?![-#|>\d])[^\s]")
+
+    assert [] == [found[0] for found in broken.finditer(prose((ROOT / page).read_text()))]
