@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import coverage_page
+import demo_picture
 import errors_page
 import generate
 import pytest
@@ -146,7 +147,7 @@ def test_every_command_that_the_docs_name_is_one() -> None:
     options = set(re.findall(r"`(--[a-z-]+)`", reference)) | {"--help"}
     groups = {command[0] for command in commands if len(command) == 2}
     wrong = []
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+    for page in [*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]:
         for typed in typed_commands(page.read_text()):
             words = [w for w in typed.split() if re.fullmatch(r"[a-z-]+", w)]
             if not words or words[0].startswith("-"):
@@ -187,7 +188,7 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     """Every relative link of the pages outside docs/ names a file that is there."""
     broken = [
         f"{page}: {target}"
-        for page in ("README.md", "CONTRIBUTING.md", "SECURITY.md")
+        for page in ("README.md", "README.zh.md", "CONTRIBUTING.md", "SECURITY.md")
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text())
         if not (ROOT / target).exists()
     ]
@@ -202,7 +203,7 @@ def test_every_extra_that_the_docs_name_is_one() -> None:
     ]
     named = {
         extra.strip()
-        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for page in [*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]
         for group in re.findall(r"bailee\[([a-z, -]+)\]", page.read_text())
         for extra in group.split(",")
     }
@@ -212,7 +213,7 @@ def test_every_extra_that_the_docs_name_is_one() -> None:
 
 def test_every_file_that_the_docs_name_is_there() -> None:
     """A page that walks through the code names modules that exist."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     gone = [
         f"{page.name}: {named}"
         for page in pages
@@ -224,3 +225,22 @@ def test_every_file_that_the_docs_name_is_there() -> None:
     ]
 
     assert [] == gone
+
+
+def test_the_picture_shows_what_the_readme_does() -> None:
+    """Each step and the table of what is kept, from the block that is run; no other host is
+    asked for anything, and nothing in it runs.
+    """
+    readme = (ROOT / "README.md").read_text()
+    picture = (ROOT / "docs/demo.svg").read_text()
+    printed = readme.split("```console\n")[1].split("```")[0].splitlines()
+    steps = [line for line in printed if line.startswith(demo_picture.MARK)]
+    shown = demo_picture.lines(readme)
+
+    assert len(steps) == sum(line.startswith(demo_picture.MARK) for line in shown) > 9
+    assert [] == [line for line in shown if line not in printed or "..." in line]
+    assert picture == demo_picture.render(readme)
+    assert ["http://www.w3.org/2000/svg"] == re.findall(r"\w+://[^\"]+", picture)
+    assert not re.search(r"<script|@font-face|@import|href|\bon\w+=", picture)
+    with pytest.raises(ValueError, match="does not show"):
+        demo_picture.render("# bailee\n")

@@ -12,6 +12,7 @@ import api_page
 import cli_page
 import configuration_page
 import coverage_page
+import demo_picture
 import errors_page
 import faults_page
 import from_nothing
@@ -32,6 +33,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "src/bailee/db/migrations/keys/from_nothing.sql": lambda: from_nothing.render("keys"),
     "src/bailee/db/migrations/data/from_nothing_postgresql.sql": lambda: _there("data"),
     "src/bailee/db/migrations/keys/from_nothing_postgresql.sql": lambda: _there("keys"),
+    "docs/demo.svg": lambda: demo_picture.render((ROOT / "README.md").read_text()),
     "docs/coverage.md": lambda: coverage_page.render(coverage_page.collect(ROOT)),
     "docs/reference/cli.md": cli_page.render,
     "docs/reference/configuration.md": configuration_page.render,

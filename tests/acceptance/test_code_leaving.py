@@ -49,6 +49,6 @@ def test_a_start_says_what_goes_on_the_server_and_says_it_once(
     first.type("\x04")
     assert 0 == first.end()
     ends.append("2027-03-03T10:00:00+00:00")
-    later = "您在服务器上的 1 个会话将在一周内被遗忘，最早的一个在 2027-03-03".replace(" ", "")
+    later = "您在服务器上的 1 个会话将在一周内到期删除，最早的一个在 2027-03-03".replace(" ", "")
     second = opens(columns=400, until="2027-03-03", LANG="zh_CN.UTF-8", **env)
     second.wait(lambda shown: later in shown.replace(" ", ""))

@@ -154,7 +154,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "vault": "保管库",
         "vault_line": "只有密文。{store}",
         "keyring": "密钥环",
-        "keyring_line": "密钥与数据分开存放；遗忘即销毁密钥。根密钥：{root}",
+        "keyring_line": "密钥与数据分开存放；删除即销毁密钥。根密钥：{root}",
         "keyring_lag": "较早的副本打不开 {hours} 小时之前被销毁的内容。",
         "ledger": "审计记录",
         "ledger_line": "记录作出的决定、读取和销毁，不含内容。",

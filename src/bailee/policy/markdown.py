@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bailee.policy.document import Language
 from bailee.policy.page import Grid, Items, PolicyPage
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#])")
@@ -17,7 +18,7 @@ def render(page: PolicyPage) -> str:
         out += [f"## {_plain(section.title)}", ""]
         for block in section.blocks:
             if isinstance(block, Items):
-                out += _items(block)
+                out += _items(block, page.language)
             elif isinstance(block, Grid):
                 out += _grid(block)
             else:
@@ -28,11 +29,12 @@ def render(page: PolicyPage) -> str:
     return "\n".join(out).rstrip("\n") + "\n"
 
 
-def _items(block: Items) -> list[str]:
+def _items(block: Items, language: Language) -> list[str]:
     lines = [f"**{_plain(block.title)}**", ""] if block.title else []
+    blank, opening, closing = (" ", " (", ")") if language == "en" else ("", "（", "）")
     for item in block.items:
-        outcome = f" **{_plain(item.outcome)}**" if item.outcome else ""
-        lines.append(f"- {_plain(item.text)}{outcome} (`{item.id}`)")
+        outcome = f"{blank}**{_plain(item.outcome)}**" if item.outcome else ""
+        lines.append(f"- {_plain(item.text)}{outcome}{opening}`{item.id}`{closing}")
     return [*lines, ""]
 
 

@@ -202,7 +202,7 @@ def unreadable(content: bytes, under: Document) -> OwnDocument:
     text = Text(
         "This organisation's own document can't be read, so nothing is let through until it is "
         "given again, or removed.",
-        "该组织自己的文档无法读取；在重新提交或移除之前，一律不予放行。",
+        "该组织自己的政策文件无法读取；在重新提交或移除之前，其任何内容都不会发出。",
     )
     clauses = {
         action: (

@@ -131,13 +131,13 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "for": "仅限：{who}。",
         "off": "默认关闭。",
         "off_by_use": "默认关闭。以 {switch}=1 选择此提供商。",
-        "survey": "问题：{question} 答案：{answers}。",
+        "survey": "问题：{question}答案：{answers}。",
         "feedback": "命令：{commands}。",
         "always": "始终成立的规则",
         "always_intro": "已逐一检验全部 {count:,} 种情形，均成立。",
         "statements": "",
-        "made_from": "由政策文件版本 {version} 生成。",
-        "hash": "文件的 SHA-256:{sha256}",
+        "made_from": "由 {version} 版政策文件生成。",
+        "hash": "政策文件的 SHA-256：{sha256}",
     },
 }
 
@@ -218,7 +218,8 @@ class _Maker:
                 ),
             )
         elif heading == "feedback":
-            yield words["feedback"].format(commands=" ".join(document.feedback.commands))
+            comma = " " if language == "en" else "、"
+            yield words["feedback"].format(commands=comma.join(document.feedback.commands))
         elif heading == "survey":
             survey = document.survey
             yield words["survey"].format(

@@ -80,7 +80,11 @@ def joined(words: Sequence[str], language: Language) -> str:
     if len(words) < 2:
         return "".join(words)
     start, last = words[:-1], words[-1]
-    return f"{', '.join(start)} or {last}" if language == "en" else f"{'、'.join(start)}或 {last}"
+    if language == "en":
+        return f"{', '.join(start)} or {last}"
+    # A blank stands between Chinese and what is not, and nowhere else.
+    before, after = (" " if one.isascii() else "" for one in (start[-1][-1:], last[:1]))
+    return f"{'、'.join(start)}{before}或{after}{last}"
 
 
 def sentence(document: Document, found: Explanation, language: Language) -> str:

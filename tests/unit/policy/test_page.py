@@ -63,7 +63,7 @@ def test_every_clause_and_invariant_is_on_the_page(policy: Policy, language: Lan
         assert 1 == plain.count(f"- {text.of(language)}")
         assert text.of(language) in shown
     for one in (*document.every_clause, *document.invariants):
-        assert f"(`{one.id}`)" in plain
+        assert (f"(`{one.id}`)" if language == "en" else f"（`{one.id}`）") in plain
         assert one.id in shown
     for heading in document.headings:
         assert f"## {heading.label.of(language)}\n" in plain
@@ -75,7 +75,7 @@ def test_every_clause_and_invariant_is_on_the_page(policy: Policy, language: Lan
     ("language", "on", "off"),
     [
         ("en", "On by default. Off when {} or {} is set.", "Off by default."),
-        ("zh", "默认开启。设置 {}或 {} 即关闭。", "默认关闭。"),
+        ("zh", "默认开启。设置 {} 或 {} 即关闭。", "默认关闭。"),
     ],
 )
 def test_the_provider_matrix_is_the_published_one(

@@ -78,3 +78,6 @@ def test_periods_are_said_in_both_languages(period: str, en: str, zh: str) -> No
 def test_lists_end_with_or() -> None:
     """A list of one is itself."""
     assert ["a", "a or b", "a, b or c"] == [joined(list("abc")[:n], "en") for n in (1, 2, 3)]
+    assert ["a", "a 或 b", "a、b 或 c"] == [joined(list("abc")[:n], "zh") for n in (1, 2, 3)]
+    assert "指标或错误" == joined(["指标", "错误"], "zh")
+    assert "A 或错误" == joined(["A", "错误"], "zh")

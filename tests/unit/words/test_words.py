@@ -12,12 +12,11 @@ import pytest
 import bailee
 from bailee.errors import CODES, InputError
 from bailee.words import LANGUAGES, Where, of_locale, words
+from support.chinese import STRAY
 
 SOURCE = Path(bailee.__file__).parent
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLACES: tuple[Where, ...] = ("console", "terminal")
-# Half-width stops and brackets beside a Chinese character, of whatever file.
-STRAY = re.compile(r"[\u4e00-\u9fff][,:;?!()]|[,:;?!()][\u4e00-\u9fff]")
 
 
 def places(text: str) -> set[str]:
@@ -87,6 +86,17 @@ def test_chinese_is_written_with_its_own_stops() -> None:
     ]
 
     assert [] == found
+
+
+def test_one_thing_has_one_name_in_chinese() -> None:
+    """What a thing was once called beside its name, and the name: the names are in the docs."""
+    named = {
+        "清除": "删除", "放出": "披露", "交换": "请求", "密钥库": "密钥环", "见证者": "见证方",
+        "封存": "加密归档", "云端会话": "云会话", "遗忘": "删除", "文档": "政策文件",
+    }  # fmt: skip
+    texts = {t for where in PLACES for t in words("zh", where).texts.values()}
+
+    assert [] == [(old, new, t) for old, new in named.items() for t in texts if old in t]
 
 
 @pytest.mark.parametrize(
