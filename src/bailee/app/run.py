@@ -215,9 +215,8 @@ def _announce(home: Home, running: Running) -> None:
     # What a service writes is kept by others, for as long as they like: no keys, no link.
     seen = sys.stdout.isatty()
     made = running.key if seen else None
-    key = made or "bl_…  (an earlier key; make one with `bailee key create --plan PLAN`)"
-    if running.key and not seen:
-        key = "bl_…  (written to a terminal alone; make one with `bailee key create --plan PLAN`)"
+    why = "written to a terminal alone" if running.key else "an earlier key"
+    key = made or f"bl_…  ({why}; make one with `bailee key create --plan PLAN`)"
     ingest_key = (
         f"\n            (key for sending alone: {running.ingest_key})"
         if running.ingest_key and seen

@@ -92,7 +92,7 @@ def options(key: RowKey) -> dict[str, RowKey]:
 def use_key(engine: Engine, key: bytes) -> None:
     """Check the rows of a database under `key` (32 bytes): before anything is read from it."""
     engine.get_execution_options()[_OPTION].use(key)
-    if engine.dialect.name != "sqlite":
+    if not is_sqlite(engine):
         engine.dispose()  # a connection is told of the key when it begins
 
 

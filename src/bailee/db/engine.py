@@ -129,7 +129,7 @@ def overwrites(engine: Engine) -> bool:
     PostgreSQL it is not: it stays in the heap until that is written anew, in the write-ahead log,
     and in every copy of both.
     """
-    return engine.dialect.name == "sqlite"
+    return is_sqlite(engine)
 
 
 def size_of(engine: Engine) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, String, Table
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, Integer, String, Table
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.dialects.sqlite.dml import OnConflictDoNothing, OnConflictDoUpdate
 from sqlalchemy.ext.compiler import compiles
@@ -42,11 +42,11 @@ AS_WRITTEN: Final = "replace(at, ' ', 'T') || '+00:00'"
 _AS_WRITTEN_THERE: Final = """to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00'"""
 
 
-def is_sqlite(connection: Connection) -> bool:
-    """Whether a connection is SQLite's; else it is PostgreSQL's. For `db` and who writes SQL by the
-    driver itself.
+def is_sqlite(one: Connection | Engine) -> bool:
+    """Whether a connection or an engine is SQLite's; else it is PostgreSQL's. For `db` and who
+    writes SQL by the driver itself.
     """
-    return connection.dialect.name == "sqlite"
+    return one.dialect.name == "sqlite"
 
 
 def driver_sql(connection: Connection, statement: str) -> str:
