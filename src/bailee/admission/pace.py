@@ -17,7 +17,7 @@ Rules kept here:
   not taken for their cause.
 * While it is in time again, each pace grows by a tenth; who has nothing waiting has none any more.
 * Where all together do not want what the loop has, something else is late: who wants a fifth of
-  its time or less is not the cause.
+  its time or less is not the cause, nor is one who wants something while the others are silent.
 
 Rows: G1.
 """
@@ -109,7 +109,10 @@ class Pace:
                 for account, one in wanted.items()
             }
             everything = sum(wants.values())
-            little = 0.0 if everything > _BUSY * seconds else _LITTLE * seconds
+            busy = everything > _BUSY * seconds
+            if len(wants) == 1 and not busy:
+                return
+            little = 0.0 if busy else _LITTLE * seconds
             least = min(wants.values()) if len(wants) > 1 else 0.0
             most = max(everything / max(2, len(wants)), _TIMES_OTHERS * least, little)
             for account, want in wants.items():

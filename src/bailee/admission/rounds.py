@@ -15,6 +15,10 @@ Rules kept here:
   `seconds_most` of a turn, or of which `bytes_most` were gone into, the rest waits for the next, in
   which its connections go on in the order in which they came to rest, one of them at the least.
   Who is alone has `alone_share` times as much of a turn: who comes then stands behind no more.
+* While several are there, an account may go beyond its part of a turn by what it saved up: a fifth
+  of the loop's time, some milliseconds at the most, and all of them together by no more than one
+  may. So what comes at the same time of who seldom asks is gone into together, and not in as many
+  turns as there are requests; who goes beyond in each turn has nothing saved.
 * While the loop is late, who wants most of it is paced (`pace`), and waits for that.
 
 Rows: G1.
@@ -34,6 +38,9 @@ _ALONE: Final = 16
 _BYTES_MOST: Final = 128 << 10
 _SECONDS_MOST: Final = 0.0005
 _ALONE_SHARE: Final = 4
+_SAVES: Final = 0.2  # of the loop's time
+_SAVED_MOST: Final = 0.004  # seconds
+_BEGINNING: Final = 0.00025  # seconds that a request takes until it is begun
 _REMEMBERED: Final = 10.0  # seconds for which who asked counts as there
 _LOOK_SECONDS: Final = 0.005
 _LOOKS: Final = 20  # between two adjustments
@@ -48,6 +55,14 @@ class _Had:
 
     seconds: float = 0.0
     bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Saved:
+    """What an account saved up of the loop's time: so many seconds at that time."""
+
+    seconds: float
+    at: float
 
 
 class Rounds:
@@ -87,6 +102,8 @@ class Rounds:
         self._seen: dict[str, float] = {}  # when each account last asked
         self._begun: dict[str, int] = {}
         self._had: dict[str, _Had] = {}
+        self._saved: dict[str, _Saved] = {}
+        self._drawn = 0.0  # seconds of the present turn that had been saved
         self._resting: dict[str, deque[Go]] = {}
         self._queues: dict[str, dict[str, deque[Go]]] = {}
         self._turns = False  # whether the next turn of the loop is ours too
@@ -107,7 +124,8 @@ class Rounds:
         self._seen[account] = now = self._now()
         if not self.crowded and len(self._seen) > 1:
             self._crowd()
-        count, most = self._begun.get(account, 0), self._most()
+        count = self._begun.get(account, 0)
+        most = self._most(account, count)
         if count >= most or account in self._queues or self._pace.wait(account, now):
             return False
         count += 1
@@ -116,9 +134,22 @@ class Rounds:
         self._begin(account, count)
         return True
 
-    def _most(self) -> int:
-        """How many requests of an account begin in a turn."""
-        return self._several if self.crowded else self._alone
+    def _most(self, account: str, begun: int) -> int:
+        """How many requests of an account begin in a turn in which so many have."""
+        if not self.crowded:
+            return self._alone
+        more = round(self._spare(account) / _BEGINNING)
+        return self._several if begun < self._several else min(self._alone, begun + more)
+
+    def _spare(self, account: str) -> float:
+        """Seconds by which an account may go beyond its part of the turn."""
+        now = self._now()
+        saved = self._saved.get(account)
+        if saved is None:
+            saved = self._saved[account] = _Saved(0.0, now)
+        saved.seconds = min(_SAVED_MOST, saved.seconds + (now - saved.at) * _SAVES)
+        saved.at = now
+        return min(saved.seconds, _SAVED_MOST - self._drawn)
 
     def wait(self, account: str, key: str, go: Go) -> None:
         """`go` is called when the request's turn comes."""
@@ -148,6 +179,10 @@ class Rounds:
         had.bytes += size
         if self.crowded:
             self.spent(account, seconds)
+            if (beyond := min(seconds, had.seconds - self._seconds_most)) > 0:
+                beyond = min(beyond, self._spare(account))
+                self._saved[account].seconds -= beyond
+                self._drawn += beyond
 
     def spent(self, account: str, seconds: float) -> None:
         """So much time goes on an account, in whatever turn. Told while it is `crowded`."""
@@ -161,6 +196,7 @@ class Rounds:
         for account in [one for one, asked in self._seen.items() if asked < since]:
             if account not in self._queues:
                 del self._seen[account]
+        self._saved = {one: saved for one, saved in self._saved.items() if one in self._seen}
         if len(self._seen) > 1:
             self._crowd()
         else:
@@ -177,6 +213,7 @@ class Rounds:
         self._turns = False
         self._begun.clear()
         self._had.clear()
+        self._drawn = 0.0
         if self._resting:
             self._go_on()
         if not self._queues:
@@ -212,8 +249,12 @@ class Rounds:
         had = self._had.get(account)
         if had is None:
             return True
-        share = 1 if self.crowded else self._alone_share
-        return had.seconds < self._seconds_most * share and had.bytes < self._bytes_most * share
+        if not self.crowded:
+            share = self._alone_share
+            return had.seconds < self._seconds_most * share and had.bytes < self._bytes_most * share
+        if had.bytes >= self._bytes_most:
+            return False
+        return had.seconds < self._seconds_most or self._spare(account) > 0.0
 
     def _wake(self, at: float, seconds: float) -> None:
         self._wakes = at
@@ -228,7 +269,7 @@ class Rounds:
     def _take(self, account: str, now: float, due: list[tuple[str, Go]]) -> float:
         """What of an account begins in this turn; seconds until more of it may."""
         keys = self._queues[account]
-        for count in range(1, self._most() + 1):
+        for count in range(1, self._most(account, self._several) + 1):
             if pause := self._pace.wait(account, now):
                 return pause
             key = next(iter(keys))

@@ -132,6 +132,15 @@ def test_who_uses_little_is_not_the_cause() -> None:
     assert pace.rate("often") is not None
 
 
+def test_who_wants_something_while_others_are_silent_is_not_the_cause() -> None:
+    """Unless it wants more than the loop has: then it is slowed before the others come again."""
+    pace = Pace()
+    pace.adjust(0.0, 1.0, LATE, {"a": AccountDemand(0.4, 300, 2)}, crowded=True)
+    assert not pace
+    pace.adjust(1.0, 1.0, LATE, {"a": AccountDemand(0.4, 300, 500)}, crowded=True)
+    assert pace.rate("a") is not None
+
+
 def test_a_pace_saves_up_little() -> None:
     """After a long silence two begin at once, no more."""
     pace = Pace()

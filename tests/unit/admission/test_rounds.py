@@ -158,6 +158,47 @@ def test_an_account_has_so_much_of_a_turn() -> None:
     assert [["long"], ["after"]] == [loop.turn() for _ in range(2)]
 
 
+@pytest.mark.row("G1")
+def test_what_comes_together_of_who_seldom_asks_begins_together() -> None:
+    """Beside one that wants more than its part in each turn, another's eight begin in the turn in
+    which they come, and are read from in it; so it is whenever it has been quiet for a while, and
+    never for the first, of which two begin in each turn and no more.
+    """
+    loop = Loop()
+    for number in range(400):
+        loop.ask("flood", "k", f"f{number}")
+    loop.ask("quiet", "k", "first")
+    loop.turn()
+    for burst in range(9):
+        for _ in range(5):
+            loop.now += 0.004
+            loop.rounds.took("flood", 0.002, 0)
+            assert [name[0] for name in loop.turn()] in (["f"] * 2, ["f"] * 3)
+        for number in range(8):
+            loop.ask("quiet", "k", f"{burst}.{number}")
+            assert loop.reads("quiet", 1, "later", 0.0003)
+        assert [f"{burst}.{number}" for number in range(8)] == loop.begun
+        loop.begun.clear()
+
+
+@pytest.mark.row("G1")
+def test_all_together_go_beyond_their_parts_by_no_more_than_one_may() -> None:
+    """However many accounts were quiet, a turn ends."""
+    loop = Loop()
+    accounts = [f"a{number}" for number in range(40)]
+    for account in accounts:
+        loop.ask(account, "k", account)
+        loop.reads(account, 1, account)
+    loop.passes(1.0)
+    loop.turn()
+    for account in accounts:
+        for _ in range(20):
+            loop.reads(account, 1, account, 0.0005)
+    beyond = [account for account in accounts if loop.rounds.has_turn(account)]
+    assert [] == beyond
+    assert 40 + 8 >= sum(name in accounts for name in loop.turn())
+
+
 def test_who_is_only_read_from_again_is_so_alone() -> None:
     """What then comes may be large: of an account's connections one goes on in a turn."""
     loop = Loop()
