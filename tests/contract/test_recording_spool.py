@@ -62,6 +62,11 @@ class FaultyFiles(Files):
             raise self.fail_write
         super().write(descriptor, content, offset)
 
+    def put(self, descriptor: int, content: bytes, offset: int) -> None:
+        """As the two after each other."""
+        self.write(descriptor, content, offset)
+        self.sync(descriptor)
+
     def sync(self, descriptor: int) -> None:
         """Fail with the bytes written, or sync."""
         if self.fail_sync:

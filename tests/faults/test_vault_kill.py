@@ -27,6 +27,7 @@ _spec.loader.exec_module(vault_process)
 POINTS = [
     ("bailee.vault.files:Files.write", 25),
     ("bailee.vault.files:Files.sync", 9),
+    ("bailee.vault.files:Files.put", 9),
     ("bailee.vault.files:Files.make", 4),
     ("bailee.vault.spool_writing:SpoolWriter._close_file", 3),
     ("bailee.vault.sealer:Sealer._seal", 8),

@@ -19,6 +19,7 @@ from bailee.syncing import sync_folder
 
 _STEP: Final = 256 << 10  # of what is sealed, too (`keyring.wrapping.STEP`)
 _ZEROS: Final = bytes(_STEP)
+_DURABLY: Final = getattr(os, "RWF_DSYNC", 0)  # Linux
 
 
 class Files:
@@ -59,6 +60,21 @@ class Files:
             written += os.pwrite(descriptor, view[written : written + _STEP], offset + written)
             if len(content) >= _STEP:
                 os.fdatasync(descriptor)
+
+    def put(self, descriptor: int, content: bytes, offset: int) -> None:
+        """Write a little, all of it durable when this returns: as `write` and `sync` in one call,
+        so that a thread asks for the interpreter once. Where the system can't, as the two.
+        """
+        written = 0
+        try:
+            if _DURABLY:
+                written = os.pwritev(descriptor, [content], offset, _DURABLY)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+        if written < len(content):
+            self.write(descriptor, content[written:], offset + written)
+            self.sync(descriptor)
 
     def sync(self, descriptor: int) -> None:
         """Make what was written durable."""

@@ -122,6 +122,7 @@ class SealingQueue:
         self._ending = False
         self._asking = 0  # how many wait
         self._asking_for_one = 0  # of them for an owner's
+        self._sealer_waits = False  # for something to do
         self._stop = False
         self._failure: StorageError | None = None
         self._moved = time.monotonic()  # when something was done, or came when nothing waited
@@ -132,9 +133,11 @@ class SealingQueue:
     def put(self, group: Iterable[Kept]) -> None:
         """Queue what became durable."""
         with self._change:
+            first = not self._something_to_do()
             for kept in group:
                 self._put(kept, self._files.setdefault(kept.file, _File()))
-            self._change.notify_all()
+            if self._sealer_waits and (first or self._worth_it()):  # else it would only look
+                self._change.notify_all()
 
     def _put(self, kept: Kept, file: _File) -> None:
         held = self._held + kept.length <= self._most_held
@@ -324,11 +327,13 @@ class SealingQueue:
         """
         with self._change:
             self._urgent = self._urgent and self._asking > 0  # whom it was for has what they wanted
+            self._sealer_waits = True
             while not self._something_to_do() and not self._stop:
                 self._urgent = False
                 self._change.wait()
             if not self._stop:
                 self._change.wait_for(self._worth_it, _DELAY_SECONDS)
+            self._sealer_waits = False
             if self._stop:
                 return []
             self._taken = self._taken or self._next()

@@ -159,7 +159,6 @@ class SpoolWriter:
         began = time.perf_counter()
         try:
             self._put(file, parts, total)
-            self._files.sync(file.descriptor)
         except OSError as error:
             raise _storage_error(error) from error
         self._note(time.perf_counter() - began)
@@ -167,13 +166,15 @@ class SpoolWriter:
         return group
 
     def _put(self, file: _File, parts: list[bytes], total: int) -> None:
-        """Write a group's parts: a small one in one go, each part of a large one by itself."""
+        """Write a group's parts durably: a small one at once, a large one part by part."""
         if total <= STEP:
-            parts = [b"".join(parts)]
+            self._files.put(file.descriptor, b"".join(parts), file.offset)
+            return
         at = file.offset
         for part in parts:
             self._files.write(file.descriptor, part, at)
             at += len(part)
+        self._files.sync(file.descriptor)
 
     def give_up(self) -> None:
         """Close a file that could not be written: what it holds from now on is unknown."""
