@@ -10,10 +10,17 @@ import pytest
 from support.chinese import STRAY, TIGHT
 
 ROOT = Path(__file__).parents[1]
-PAIRS = [("README.md", "README.zh.md"), ("docs/tutorial.md", "docs/zh/tutorial.md")]
+PAIRS = [
+    ("README.md", "README.zh.md"),
+    ("docs/tutorial.md", "docs/zh/tutorial.md"),
+    *(
+        (f"docs/guides/{page.name}", page.relative_to(ROOT).as_posix())
+        for page in sorted((ROOT / "docs/zh/guides").glob("*.md"))
+    ),
+]
 PAGES = sorted(
     page.relative_to(ROOT).as_posix()
-    for pages in ("README.zh.md", "docs/zh/*.md", "docs/reference/data-usage/*.zh.md")
+    for pages in ("README.zh.md", "docs/zh/**/*.md", "docs/reference/data-usage/*.zh.md")
     for page in ROOT.glob(pages)
 )
 
@@ -31,6 +38,12 @@ def links(page: str, folder: Path) -> set[Path]:
     """The files that a page links to."""
     named = re.findall(r"\]\((?!https?:|#)([^)#]+)", page)
     return {(folder / one).resolve().relative_to(ROOT) for one in named}
+
+
+def shape(page: str) -> list[str]:
+    """What begins each line that is no plain text: headings, points, rows, blocks."""
+    page = re.sub(r"^```.*?^```", "```", page, flags=re.M | re.S)
+    return re.findall(r"^(?:#+ |- |\d+\. |\||```)", page, re.M)
 
 
 def prose(page: str) -> str:
@@ -53,6 +66,19 @@ def test_nothing_that_the_english_page_leads_to_is_missing(english: str, chinese
     wanted = links((ROOT / english).read_text(), (ROOT / english).parent) - {Path(chinese)}
 
     assert set() == {one for one in wanted if not {one, translated.get(one)} & there}
+
+
+@pytest.mark.parametrize(("english", "chinese"), PAIRS)
+def test_no_part_and_no_row_is_left_out(english: str, chinese: str) -> None:
+    """As many headings of each kind, points of lists, and rows of tables, in the same order."""
+    assert shape((ROOT / english).read_text()) == shape((ROOT / chinese).read_text())
+
+
+@pytest.mark.parametrize(("english", "chinese"), PAIRS)
+def test_each_page_leads_to_the_other(english: str, chinese: str) -> None:
+    """Whoever came upon the one finds the other."""
+    assert Path(chinese) in links((ROOT / english).read_text(), (ROOT / english).parent)
+    assert Path(english) in links((ROOT / chinese).read_text(), (ROOT / chinese).parent)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -23,6 +23,7 @@ shape; UTS #39 and CVE-2021-42574 say why; ECMA-48 is what terminals obey.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from bailee.errors import InputError
@@ -107,6 +108,14 @@ def named(text: str, what: str, *, longest: int = LONGEST_NAME) -> str:
             hint="leave out line ends, control characters and characters without a shape",
         )
     return name
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
 
 
 def _escape(found: re.Match[str]) -> str:

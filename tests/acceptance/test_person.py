@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -177,3 +178,15 @@ def test_reading_content_at_the_terminal_is_on_record(served: Serve) -> None:
         (session["id"], {"by": "operator", "reason": "asked for by its owner"}),
         (session["id"], {"by": "operator", "reason": "at the terminal, no reason given"}),
     ] == [(entry["subject"], entry["body"]) for entry in entries]
+
+
+def test_what_a_shell_takes_of_a_new_key_is_the_key(bailee: Bailee) -> None:
+    """One line on standard output; what is said beside it is on standard error."""
+    person = bailee.run("person", "create", "--email", "ada@x.example", "--plan", "pro")
+    key = bailee.run("key", "create", "--plan", "pro", "--days", "9")
+
+    for made in (person, key):
+        assert re.fullmatch(r"bl_[0-9a-f]+_[0-9a-f]+\n", made.stdout)
+        assert "can't be shown again" in made.stderr
+    assert "chooses with it" in person.stderr
+    assert "good until" in key.stderr

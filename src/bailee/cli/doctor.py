@@ -46,7 +46,7 @@ def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
         console().print(made)
         for one in found:
             if hint := _hint(one, said):
-                say(f"{said(f'doctor.check_{one.check}')}: {hint}")
+                say(said("doctor.to_do", check=said(f"doctor.check_{one.check}"), hint=hint))
         health = [one.health.value for one in found]
         say(said("doctor.in_all", **{name: health.count(name) for name in _SHOWN}))
     return all(one.health.value != "wrong" for one in found)

@@ -10,6 +10,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.show import console, print_json, say, write_text
+from bailee.cli.speaking import LanguageOption, spoken
 from bailee.cli.surroundings import here
 from bailee.client import files
 from bailee.client.agent_flows import PROGRAMS, agent_flows
@@ -36,30 +37,31 @@ def flows(
     diagram: Annotated[bool, typer.Option("--diagram", help="A picture of the arrows.")] = False,
     settings: SettingsOption = None,
     document: DocumentOption = None,
-    lang: Annotated[Language, typer.Option("--lang", help="The language of the texts.")] = "en",
+    lang: LanguageOption = None,
 ) -> None:
     """Show every flow from this machine: state, destination, contents, and who decided."""
     with reporting():
+        language = spoken(lang, as_json=as_json)
         if as_json and diagram:
             raise InputError("Give --json or --diagram, not both.")
         policy = load(document)
         holding = files.read(policy, here(), option=settings)
         warn(holding)
         boxed = shutil.which("bwrap") is not None
-        found = all_flows(policy, holding, lang, sandboxed=boxed)
+        found = all_flows(policy, holding, language, sandboxed=boxed)
         installed = [name for name in PROGRAMS if shutil.which(name) is not None]
-        found += agent_flows(holding, installed, lang)
+        found += agent_flows(holding, installed, language)
         if as_json:
             print_json([flow.as_json() for flow in found])
         elif diagram:
             out = console()
             # For width only: the picture is text, and must not be wrapped or marked up again.
-            kept = [stays(policy, holding, lang)]
-            write_text(draw(found, kept, min(out.width, 100), lang) + "\n")
+            kept = [stays(policy, holding, language)]
+            write_text(draw(found, kept, min(out.width, 100), language) + "\n")
         else:
-            told = words(lang, "terminal")
+            told = words(language, "terminal")
             _tell(found, told)
-            console().print(f"\n{told('flows.stays')}{stays(policy, holding, lang)}")
+            console().print(f"\n{told('flows.stays')}{stays(policy, holding, language)}")
             console().print(told("flows.note"), style="dim")
 
 

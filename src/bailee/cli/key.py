@@ -111,11 +111,13 @@ def create(  # noqa: PLR0917 - each is an option
 
 
 def told_once(made: Fields) -> None:
-    """What is said beside a key that was just made."""
-    note(f"{made['key_id']} {made.part('terms')['in_words']}.")
+    """What is said beside a key that was just made: on standard error, so that `$(...)` is the key
+    and nothing else.
+    """
+    note(f"{made['key_id']} {made.part('terms')['in_words']}.", err=True)
     if made["expires"] is not None:
-        note(f"It is good until {moment(made['expires'])}.")
-    note("It is stored hashed: it can't be shown again.")
+        note(f"It is good until {moment(made['expires'])}.", err=True)
+    note("It is stored hashed: it can't be shown again.", err=True)
 
 
 @app.command("list")

@@ -14,12 +14,12 @@ from bailee.cli.errors import reporting
 from bailee.cli.policy_options import (
     DocumentOption,
     JsonOption,
-    LanguageOption,
     OwnOption,
     loaded,
 )
 from bailee.cli.reach import PlaceOption
 from bailee.cli.show import console, print_json, say, table, write_file, write_text
+from bailee.cli.speaking import LanguageOption, spoken
 from bailee.cli.surroundings import here
 from bailee.client.obeying import settings_places
 from bailee.managed import ManagedAgent, ManagedSettings, settings_for
@@ -45,7 +45,7 @@ def settings(  # noqa: PLR0917 - each is an option
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it, as the agent reads it."),
     ] = None,
-    lang: LanguageOption = "en",
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile an agent's managed settings, each value with the clause that it makes true."""
@@ -56,7 +56,7 @@ def settings(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(made.as_json())
         elif output is None:
-            _show(made, words(lang, "terminal"))
+            _show(made, words(spoken(lang), "terminal"))
 
 
 def doctor(  # noqa: PLR0917 - each is an option
@@ -68,7 +68,7 @@ def doctor(  # noqa: PLR0917 - each is an option
     gateway: GatewayOption = None,
     document: DocumentOption = None,
     own: OwnOption = None,
-    lang: LanguageOption = "en",
+    lang: LanguageOption = None,
     service: Annotated[
         bool,
         typer.Option(
@@ -92,7 +92,7 @@ def doctor(  # noqa: PLR0917 - each is an option
         from bailee.cli.doctor import look
 
         with reporting("server"):
-            well = look(home, words(lang, "terminal"), as_json=as_json)
+            well = look(home, words(spoken(lang, as_json=as_json), "terminal"), as_json=as_json)
         if not well:
             raise typer.Exit(1)
         return
@@ -109,7 +109,7 @@ def doctor(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json({one.value: list(map(_as_json, them)) for one, them in found.items()})
         else:
-            _tell(found, words(lang, "terminal"))
+            _tell(found, words(spoken(lang), "terminal"))
     if not all(value.obeyed for them in found.values() for value in them):
         raise typer.Exit(1)
 

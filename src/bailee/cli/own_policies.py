@@ -10,10 +10,10 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.cli.policy_options import LanguageOption
 from bailee.cli.policy_tables import plain
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, write_text
+from bailee.cli.speaking import LanguageOption, spoken
 from bailee.errors import InputError
 from bailee.money import dollars
 from bailee.shown import line
@@ -63,14 +63,18 @@ def explain(  # noqa: PLR0917 - each is an option
             metavar="ACTION NAME=VALUE...", help="As `bailee policy explain` takes them."
         ),
     ],
-    lang: LanguageOption = "en",
+    lang: LanguageOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """Say what is decided for an organisation, by which clause of which document."""
     with reporting():
-        asked = {"organisation": organisation, "question": words, "language": lang}
+        asked = {
+            "organisation": organisation,
+            "question": words,
+            "language": spoken(lang, as_json=as_json),
+        }
         found = ask_one(home, "organisation.policy_explain", _as(key, asked))
         if as_json:
             print_json(found)
@@ -89,14 +93,18 @@ def explain(  # noqa: PLR0917 - each is an option
 def diff(  # noqa: PLR0917 - each is an option
     organisation: Organisation,
     file: Document,
-    lang: LanguageOption = "en",
+    lang: LanguageOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """Say what a document would change for an organisation. Nothing is changed."""
     with reporting():
-        asked = {"organisation": organisation, "document": _read(file), "language": lang}
+        asked = {
+            "organisation": organisation,
+            "document": _read(file),
+            "language": spoken(lang, as_json=as_json),
+        }
         found = ask_one(home, "organisation.policy_try", _as(key, asked))
         if as_json:
             print_json(found)

@@ -62,9 +62,10 @@ def create(  # noqa: PLR0917 - each is an option
             say(made.text("key"))
             told_once(made)
             if organisation is None:
-                note(f"{made['person']} chooses with it what they choose.")
+                said = "chooses with it what they choose."
             else:
-                note(f"{made['person']} has no account of their own, and goes with the membership.")
+                said = "has no account of their own, and goes with the membership."
+            note(f"{made['person']} {said}", err=True)
 
 
 app.command("import")(import_)

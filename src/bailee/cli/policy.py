@@ -17,12 +17,12 @@ from bailee.cli.managed import settings
 from bailee.cli.policy_options import (
     DocumentOption,
     JsonOption,
-    LanguageOption,
     OwnOption,
     loaded,
 )
 from bailee.cli.policy_tables import plain, unheaded
 from bailee.cli.show import console, print_json, say, write_file, write_text
+from bailee.cli.speaking import LanguageOption, spoken
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, load
 from bailee.policy import as_json as shapes
@@ -137,34 +137,35 @@ def explain(
     words: Question = None,
     document: DocumentOption = None,
     own: OwnOption = None,
-    lang: LanguageOption = "en",
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is decided, by which clause, and why the clauses before it did not apply."""
     from bailee.policy.wording import sentence, why_not
 
     with reporting():
+        language = spoken(lang, as_json=as_json)
         policy = loaded(document, own)
         found = policy.explain(*typed(policy, words or []))
         if as_json:
-            print_json(shapes.explanation_as_json(policy.document, found, lang))
+            print_json(shapes.explanation_as_json(policy.document, found, language))
             return
-        told, clause = sentence(policy.document, found, lang), found.clause
+        told, clause = sentence(policy.document, found, language), found.clause
         out = console()
         out.print(told, style="bold")
-        out.print(f"\n{clause.text.of(lang)}")
+        out.print(f"\n{clause.text.of(language)}")
         theirs = found.operators
         if theirs is not None:
-            has = outcome_in_words(theirs.effect, theirs.retention, lang)
+            has = outcome_in_words(theirs.effect, theirs.retention, language)
             out.print(f"{clause.id}  {own}:{clause.line}", style="dim")
             out.print(f"{policy.document.file} has: {has} ({theirs.clause})")
         else:
             place = f"{policy.document.file}:{clause.line}"
             out.print(f"{clause.id}  {place}  serves {', '.join(clause.rows)}", style="dim")
         if found.passed_over:
-            out.print("\nPassed over, in order:" if lang == "en" else "\n依次未适用的条款：")
+            out.print("\nPassed over, in order:" if language == "en" else "\n依次未适用的条款：")
             rows = [
-                (f"  {one.clause.id}", why_not(policy.document, one, lang))
+                (f"  {one.clause.id}", why_not(policy.document, one, language))
                 for one in found.passed_over
             ]
             out.print(unheaded(rows))
@@ -174,11 +175,12 @@ def explain(
 def show(
     clause: Annotated[str | None, typer.Argument(help="One clause, by its id.")] = None,
     document: DocumentOption = None,
-    lang: LanguageOption = "en",
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the document's clauses, or one of them."""
     with reporting():
+        language = spoken(lang)
         policy = load(document)
         whole = policy.document
         chosen = [one for one in whole.every_clause if clause in (None, one.id)]
@@ -213,19 +215,23 @@ def show(
             for action, clauses in whole.clauses.items():
                 out.print()
                 rows = [
-                    (f"  {one.id}", _outcome(one, lang), _when(one), " ".join(one.rows))
+                    (f"  {one.id}", _outcome(one, language), _when(one), " ".join(one.rows))
                     for one in clauses
                 ]
                 out.print(plain((action, "then", "when", "rows"), rows))
             out.print()
-            stated = [(f"  {one.id}", one.text.of(lang)) for one in whole.statements]
+            stated = [(f"  {one.id}", one.text.of(language)) for one in whole.statements]
             out.print(plain(("stated", ""), stated))
             return
         one = chosen[0]
-        out.print(one.text.of(lang), style="bold")
+        out.print(one.text.of(language), style="bold")
         about = [("id", one.id), ("place", f"{whole.file}:{one.line}")]
         if one.action is not None:
-            about += [("action", one.action), ("when", _when(one)), ("then", _outcome(one, lang))]
+            about += [
+                ("action", one.action),
+                ("when", _when(one)),
+                ("then", _outcome(one, language)),
+            ]
         about.append(("serves", ", ".join(one.rows)))
         about.append(("heading", next(h.source for h in whole.headings if h.id == one.heading)))
         out.print(unheaded(about))
@@ -233,7 +239,7 @@ def show(
 
 @app.command()
 def page(
-    lang: LanguageOption,
+    lang: Annotated[Language, typer.Option("--lang", help="The language of the page.")],
     form: Annotated[
         Literal["md", "html"] | None,
         typer.Option("--format", help="Else by the output file's name; else md."),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bailee.errors import InputError
-from bailee.policy.document import Language
 
 if TYPE_CHECKING:
     from bailee.policy import Policy
@@ -30,7 +29,6 @@ OwnOption = Annotated[
         show_default=False,
     ),
 ]
-LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 

@@ -12,10 +12,10 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.cli.policy_options import LanguageOption
 from bailee.cli.policy_tables import plain, unheaded
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, print_json, say
+from bailee.cli.speaking import LanguageOption, spoken
 from bailee.errors import InputError
 from bailee.json_values import text
 from bailee.policy import as_json as shapes
@@ -28,7 +28,7 @@ _WHICH: Final = 'A document, a shipped version, or "shipped".'
 def diff(
     old: Annotated[str, typer.Argument(metavar="A", help=_WHICH)],
     new: Annotated[str, typer.Argument(metavar="B", help=_WHICH)],
-    lang: LanguageOption = "en",
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -39,6 +39,7 @@ def diff(
     from bailee.policy.loading import content
 
     with reporting():
+        language = spoken(lang)
         first, second = (load(_named(name)).document for name in (old, new))
         found = compare(first, second)
         counted = None
@@ -60,8 +61,8 @@ def diff(
             rows = [
                 (
                     one.action,
-                    "{} → {}".format(*change_in_words(one, lang)),
-                    who_in_words(one, second, lang),
+                    "{} → {}".format(*change_in_words(one, language)),
+                    who_in_words(one, second, language),
                     f"{one.combinations:,}",
                 )
                 for one in found.changes
@@ -87,12 +88,13 @@ def _named(name: str) -> Path | None:
     return None if name == "shipped" else Path(name)
 
 
-def history(lang: LanguageOption = "en", as_json: JsonOption = False) -> None:
+def history(lang: LanguageOption = None, as_json: JsonOption = False) -> None:
     """List the shipped versions of the document, and what each changed."""
     from bailee.policy.diff import change_in_words, compare, who_in_words
     from bailee.policy.loading import SHIPPED, VERSIONS
 
     with reporting():
+        language = spoken(lang)
         documents = [load(Path(version)).document for version in VERSIONS]
         changed = [compare(*two).changes for two in pairwise((documents[0], *documents))]
         if as_json:
@@ -113,7 +115,10 @@ def history(lang: LanguageOption = "en", as_json: JsonOption = False) -> None:
             holds = ", which holds" if one.file == SHIPPED else ""
             out.print(f"{one.version}{holds}  sha256 {one.sha256}")
             rows = [
-                ("  {} → {}".format(*change_in_words(each, lang)), who_in_words(each, one, lang))
+                (
+                    "  {} → {}".format(*change_in_words(each, language)),
+                    who_in_words(each, one, language),
+                )
                 for each in changes
                 if each.action != "send"
             ]

@@ -32,12 +32,15 @@ _LONGEST_CELL = 500
 _LONGEST_LINE = 20_000
 
 
-def console() -> PlainConsole:
-    """A console on standard output; wide in a pipe, so that no row is cut there."""
+def console(*, err: bool = False) -> PlainConsole:
+    """A console on standard output, or standard error; wide in a pipe, so that no row is cut
+    there.
+    """
     from bailee.plain_console import PlainConsole
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return PlainConsole(width=width)
+    out = sys.stderr if err else sys.stdout
+    width = None if out.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return PlainConsole(width=width, stderr=err)
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -64,9 +67,13 @@ def question(text: str) -> None:
     sys.stderr.flush()
 
 
-def note(text: str) -> None:
-    """One line beside what was asked for, dim."""
-    console().print(line(text, _LONGEST_LINE), style="dim")
+def note(text: str, *, err: bool = False) -> None:
+    """One line beside what was asked for, dim. `err`: on standard error, where what was asked for
+    is one thing for a program to take.
+    """
+    if err:
+        sys.stdout.flush()  # what was asked for stands before it
+    console(err=err).print(line(text, _LONGEST_LINE), style="dim")
 
 
 def write_text(text: str, *, as_json: bool = False) -> None:

@@ -10,12 +10,17 @@ from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import moment, print_json, say, size
+from bailee.cli.speaking import LanguageOption, spoken
+from bailee.shown import columns
 from bailee.words import Words, words
 
 _WELL: Final = ("well", "look")
+_HEAD: Final = 12  # columns
 
 
-def status(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+def status(
+    lang: LanguageOption = None, as_json: JsonOption = False, home: PlaceOption = None
+) -> None:
     """What runs, since when, what waits, and how disks, keys, certificate and promises stand. Exit
     status 1: something is wrong, or no server runs.
     """
@@ -24,7 +29,7 @@ def status(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     if as_json:
         print_json(found)
     else:
-        _show(found, words("en", "terminal"))
+        _show(found, words(spoken(lang), "terminal"))
     if found["standing"] not in _WELL:
         raise typer.Exit(1)
 
@@ -72,14 +77,17 @@ def _show(found: Fields, t: Words) -> None:
     for one in standings:
         if one["standing"] == "broken":
             promise, why = t(f"promise.{one['promise']}"), f"promise.why_{one['why']}"
-            lines.append(("", f"{promise}: {t(why, count=one['count'])}"))
+            lines.append(
+                ("", t("home_status.broken", promise=promise, why=t(why, count=one["count"])))
+            )
     for name, said in lines:
-        say(f"  {t(f'home_status.of_{name}') if name else '':<12} {said}")
+        head = t(f"home_status.of_{name}") if name else ""
+        say(f"  {head}{' ' * (_HEAD - columns(head))} {said}")
 
 
 def _server(server: Fields, t: Words) -> list[tuple[str, str]]:
     connections = server.part("connections")
-    listeners = ", ".join(f"{name} {connections[name]}" for name in connections)
+    listeners = t("list.comma").join(f"{name} {connections[name]}" for name in connections)
     found = [
         ("server", t("home_status.since", since=moment(server["since"]))),
         (
@@ -92,9 +100,9 @@ def _server(server: Fields, t: Words) -> list[tuple[str, str]]:
         ),
     ]
     if server["reasons"]:
-        found.append(("not_ready", ", ".join(server.texts("reasons"))))
+        found.append(("not_ready", _in_words(server.texts("reasons"), t)))
     if server["alerts"]:
-        found.append(("alerts", ", ".join(server.texts("alerts"))))
+        found.append(("alerts", _in_words(server.texts("alerts"), t)))
     if server["certificate_ends"]:
         found.append(("certificate", t("home_status.ends", at=moment(server["certificate_ends"]))))
     found += [
@@ -102,7 +110,7 @@ def _server(server: Fields, t: Words) -> list[tuple[str, str]]:
             "disk",
             t(
                 "home_status.free",
-                store=", ".join(one.texts("stores")),
+                store=t("list.comma").join(one.texts("stores")),
                 free=size(int(one.number("free"))),
                 size=size(int(one.number("size"))),
             ),
@@ -110,3 +118,9 @@ def _server(server: Fields, t: Words) -> list[tuple[str, str]]:
         for one in server.parts("disks")
     ]
     return found
+
+
+def _in_words(codes: list[str], t: Words) -> str:
+    return t("home_status.between").join(
+        t("home_status.code", code=one, said=t(f"watch.{one}")) for one in codes
+    )

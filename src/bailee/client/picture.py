@@ -8,12 +8,12 @@ Rows: D5, S7.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
 from bailee.client.flows import FlowState
 from bailee.policy.document import Language
+from bailee.shown import columns
 from bailee.words import words
 
 _MIN: Final = 50
@@ -45,14 +45,6 @@ def draw(
         first, *rest = wrapped(line, width - 2 - columns(kept))
         lines += [f"  {kept}{first}", *(f"  {' ' * columns(kept)}{more}" for more in rest)]
     return "\n".join(lines)
-
-
-def columns(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
 
 
 def wrapped(text: str, room: int) -> list[str]:

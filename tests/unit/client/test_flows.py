@@ -8,9 +8,10 @@ import re
 import pytest
 
 from bailee.client.flows import all_flows, bailee_address, model_address, shown
-from bailee.client.picture import columns, draw, wrapped
+from bailee.client.picture import draw, wrapped
 from bailee.client.settings import SCOPES, ClientSettings, from_environment, merge, parse
 from bailee.policy import load
+from bailee.shown import columns
 
 POLICY = load()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bailee.client.picture import columns
+from bailee.shown import columns
 from bailee.shown import lines as visible
 from bailee.words import Words
 

@@ -15,8 +15,9 @@ from typing import Final, Protocol
 from bailee.agent.conversation import Conversation
 from bailee.agent.ports import ResumableSession, Transcripts
 from bailee.agent.terminal.screen import Screen
-from bailee.client.picture import columns, cut, wrapped
+from bailee.client.picture import cut, wrapped
 from bailee.errors import BaileeError
+from bailee.shown import columns
 from bailee.shown import lines as visible
 from bailee.words import Words
 

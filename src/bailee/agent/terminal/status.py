@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from bailee.agent.recorded import Recorded
 from bailee.agent.session import AgentSession
-from bailee.client.picture import columns, cut
+from bailee.client.picture import cut
+from bailee.shown import columns
 from bailee.shown import lines as visible
 from bailee.words import Words
 
