@@ -148,9 +148,10 @@ def test_the_end_of_the_channel_ends_every_stream_and_service(run: Run) -> None:
     """Nothing hangs when the other side is gone: readers, writers and services all end."""
 
     async def dialogue() -> None:
-        cancelled = asyncio.Event()
+        began, cancelled = asyncio.Event(), asyncio.Event()
 
         async def waits(reader: asyncio.StreamReader, writer: StreamWriter) -> None:
+            began.set()
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
@@ -160,7 +161,7 @@ def test_the_end_of_the_channel_ends_every_stream_and_service(run: Run) -> None:
         host, guest = pair(lambda name: waits)
         reader, _ = guest.open("git")
         own_reader, own_writer = host.open("command")
-        await asyncio.sleep(0.05)
+        await began.wait()
         await guest.close()
         assert "lost" == await host.ended
         await cancelled.wait()

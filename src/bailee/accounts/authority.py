@@ -7,6 +7,8 @@ that was taken away is gone with the next question.
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import ColumnElement, Engine, Table, and_, exists, not_, or_, select
 
 from bailee.accounts.account import Account
@@ -18,6 +20,11 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.groups import sign_in_terms
 from bailee.db.people import auditors, identities, memberships, persons, trainers
 from bailee.errors import InputError
+
+# Built once: to build a statement costs several times what it takes to run it.
+_A_NAME: Final = (
+    select(persons.c.id).where(persons.c.operator, persons.c.erased_at.is_(None)).limit(1)
+)
 
 
 def place_here() -> ColumnElement[bool]:
@@ -211,9 +218,8 @@ class Authority:
         """Whether somebody was made an operator here, so that whoever runs this service has more
         to say of themselves than that they have it.
         """
-        query = select(persons.c.id).where(persons.c.operator, persons.c.erased_at.is_(None))
         with storage_errors("the people"), reading(self._engine) as connection:
-            return connection.execute(query.limit(1)).first() is not None
+            return connection.execute(_A_NAME).first() is not None
 
     def _reaches(self, actor: Actor, account: Account) -> bool:
         """Whether what the actor proved counts for this account. A key of a person's own account is

@@ -26,7 +26,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Engine, Select, bindparam, insert, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from bailee.damage import UNREADABLE, Damages, why
 from bailee.db.checks import accept, sound
@@ -262,10 +273,12 @@ class Holds:
         """The holds that are on a thing now."""
         return self._select(holds.c.subject == subject, _holding())
 
-    def is_held(self, subject: str) -> bool:
-        """Whether there is a hold on a thing."""
-        with storage_errors(_WHAT), reading(self._engine) as connection:
+    def is_held(self, subject: str, connection: Connection | None = None) -> bool:
+        """Whether there is a hold on a thing; within a transaction of the caller's, if given."""
+        if connection is not None:
             return connection.execute(_HELD, {"subject": subject}).first() is not None
+        with storage_errors(_WHAT), reading(self._engine) as own:
+            return self.is_held(subject, own)
 
     def held(self) -> set[str]:
         """The things on which there is a hold."""

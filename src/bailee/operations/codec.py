@@ -193,8 +193,14 @@ def plain(value: object) -> Any:
     if isinstance(value, Iterator):
         return map(plain, value)
     if is_dataclass(value):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        return {name: plain(getattr(value, name)) for name in _names(type(value))}
     raise TypeError(f"no JSON is known for a {type(value).__name__}")
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a class of results."""
+    return tuple(one.name for one in fields(kind))
 
 
 async def _each(items: AsyncIterator[object]) -> AsyncIterator[object]:

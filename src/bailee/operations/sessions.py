@@ -40,6 +40,7 @@ from bailee.operations.whose import asked_for
 from bailee.vault import unkept as counting
 from bailee.vault.prolonging import ProlongedSession
 from bailee.vault.sealing_queue import Unfiled
+from bailee.vault.session_words import Telling
 from bailee.vault.terms import end_of
 from bailee.vault.transcript import SessionRow
 
@@ -203,17 +204,19 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
     """What was said in a session. `wait`: for what is being filed, a moment."""
     if wait:  # a page has waited when it found the session
         node.vault.settle(session=id)
-    row = _read(asks, node, id)
-    shown = node.vault.show(id, asks.at)
-    (known,) = _without_content(asks, node, [shown.session])
+    found = node.vault.find(id, asks.at)
+    _about_to_read(asks, node, found.row)
+    shown = node.vault.opened(found)
+    kept = _kept(node, [found.row]).get(id)
+    told = node.vault.indexing.told_by([found.told], [id], asks.at, _MOMENT).get(id)
     return extended(
         SessionTranscript,
-        replace(known, about=about(asks, node, [row]).get(id)),
+        replace(session(node, found.row, found.held, kept, asks.at), about=told and _about(told)),
         messages=shown.main,
         begins=shown.begins,
         branches=shown_branches(shown),
         as_bytes=as_bytes(shown.exchanges),
-        unfiled=node.vault.unfiled(row.owner),
+        unfiled=node.vault.unfiled(found.row.owner),
         exchange_list=shown_exchanges(shown.exchanges),
     )
 
@@ -222,7 +225,7 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
 def export(asks: Asks, node: Node, id: str) -> Iterator[str]:
     """A session as JSON Lines: the session, then each exchange as it was sent and received."""
     node.vault.settle_whole(id)
-    _read(asks, node, id)
+    _about_to_read(asks, node, node.vault.row(id, asks.at))
     return (line.decode() for line in node.vault.export(id, asks.at))
 
 
@@ -232,7 +235,7 @@ def raw(
 ) -> Iterator[RawPiece]:
     """What of an exchange is kept as the bytes that came, exactly: its request, or its answer."""
     node.vault.settle(session=id)
-    _read(asks, node, id)
+    _about_to_read(asks, node, node.vault.row(id, asks.at))
     kept = raw_sides(*node.vault.raw(id, exchange, asks.at))
     if side is None and len(kept) > 1:
         raise InputError(
@@ -284,15 +287,23 @@ def about(asks: Asks, node: Node, rows: Sequence[SessionRow]) -> dict[str, Sessi
     if not rows:
         return {}
     told = node.vault.indexing.told([row.id for row in rows], asks.at, _MOMENT)
-    return {name: SessionAbout(one.title, one.client, one.folder) for name, one in told.items()}
+    return {name: _about(one) for name, one in told.items()}
+
+
+def _about(told: Telling) -> SessionAbout:
+    return SessionAbout(told.title, told.client, told.folder)
 
 
 def held_and_kept(
     node: Node, rows: Sequence[SessionRow]
 ) -> tuple[set[str], Mapping[str, ProlongedSession]]:
     """Which sessions are held, and of these by whom one is kept."""
+    return node.holds.held(), _kept(node, rows)
+
+
+def _kept(node: Node, rows: Sequence[SessionRow]) -> Mapping[str, ProlongedSession]:
     kept = [row.id for row in rows if row.kept_until is not None]
-    return node.holds.held(), node.vault.prolonging.of(kept) if kept else {}
+    return node.vault.prolonging.of(kept) if kept else {}
 
 
 def session(
@@ -338,19 +349,28 @@ def allowed_row(asks: Asks, node: Node, id: str, permission: Permission) -> Sess
         InputError: `not_found`, there is none that they may know of; or `forbidden`.
     """
     row = node.vault.row(id, asks.at)
-    if asks.actor.operator or _is_theirs(asks, node, row):
-        asks.require(node, permission, account_of(node, row))
-        return row
-    raise _no_such()
+    _allow(asks, node, row, permission)
+    return row
 
 
-def _read(asks: Asks, node: Node, id: str) -> SessionRow:
-    """The content of a session is about to be read. By staff that is on record first."""
-    row = allowed_row(asks, node, id, Permission.SESSIONS_LIST)
-    if not _is_theirs(asks, node, row):
+def _allow(asks: Asks, node: Node, row: SessionRow, permission: Permission) -> bool:
+    """Go on only if who asks may do this with a session; whether it is theirs to read. Errors as in
+    `allowed_row`.
+    """
+    theirs = _is_theirs(asks, node, row)
+    if not (asks.actor.operator or theirs):
+        raise _no_such()
+    asks.require(node, permission, account_of(node, row))
+    return theirs
+
+
+def _about_to_read(asks: Asks, node: Node, row: SessionRow) -> None:
+    """The content of a session is about to be read. By staff that is on record first. Errors as in
+    `allowed_row`.
+    """
+    if not _allow(asks, node, row, Permission.SESSIONS_LIST):
         asks.require(node, Permission.CONTENT_READ_AS_STAFF)
         node.registry.staff.read(asks.actor, row.id, asks.why(node), whose=row.owner)
-    return row
 
 
 def _is_theirs(asks: Asks, node: Node, row: SessionRow) -> bool:

@@ -30,7 +30,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import orjson
-from sqlalchemy import Engine, String, bindparam, delete, func, literal, select
+from sqlalchemy import Connection, Engine, String, bindparam, delete, func, literal, select
 
 from bailee.clock import Ticks, ticks
 from bailee.damage import Damages
@@ -253,7 +253,12 @@ class Indexing:
         """What sessions are told by (`tellings`); what is new of them is taken up before, as far as
         so many seconds allow.
         """
-        rows = self._rows(session_ids)
+        return self.told_by(self._rows(session_ids), session_ids, now, seconds)
+
+    def told_by(
+        self, rows: Sequence[DbRow], session_ids: Sequence[str], now: datetime, seconds: float
+    ) -> dict[str, Telling]:
+        """The same, where `rows_of` has given the rows."""
         if behind := _behind(rows, session_ids):
             self.bring(behind, now, seconds)
             rows = self._rows(session_ids)
@@ -269,8 +274,13 @@ class Indexing:
 
     def _rows(self, session_ids: Sequence[str]) -> Sequence[DbRow]:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            ids = {"ids": orjson.dumps([*session_ids]).decode()}
-            return connection.execute(_TOLD, ids).all()
+            return self.rows_of(connection, session_ids)
+
+    @staticmethod
+    def rows_of(connection: Connection, session_ids: Sequence[str]) -> Sequence[DbRow]:
+        """What there is of sessions to tell them by, and how far it goes: for `told_by`."""
+        ids = {"ids": orjson.dumps([*session_ids]).decode()}
+        return connection.execute(_TOLD, ids).all()
 
     def _tellings(self, rows: Iterable[DbRow]) -> dict[str, Telling]:
         there = [row for row in rows if row.covers is not None]

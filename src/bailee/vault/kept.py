@@ -46,6 +46,18 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSession:
+    """A session as the index has it at one moment: its row, those of its exchanges, what it is told
+    by as far as that is made (`indexing`), and whether there is a hold on it. None of it is opened.
+    """
+
+    row: SessionRow
+    exchanges: list[DbRow]
+    told: DbRow
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedExchange:
     """What the index says of one exchange, apart from where its record lies. `id`: of the record;
     times are Unix seconds.

@@ -44,7 +44,7 @@ somebody waits for an owner's, batches stay short.
 _DEAR: Final = round(LONG * SECOND)
 """What frames that take long for their bytes may take together, so that others wait little longer.
 """
-_DELAY_SECONDS: Final = 0.5
+_DELAY: Final = 0.5  # seconds
 _LONGEST_PAUSE: Final = 0.5
 _LITTLE: Final = 256 << 20  # bytes on disk
 _FEW: Final = 512
@@ -97,12 +97,16 @@ class SealingQueue:
     commits nothing.
     """
 
-    def __init__(self, most_held: int, most_spent: int = _MOST_SPENT) -> None:
+    def __init__(
+        self, most_held: int, most_spent: int = _MOST_SPENT, *, delay: float = _DELAY
+    ) -> None:
         """`most_held`: bytes of exchanges that are held in memory; `most_spent`: bytes of what is
-        sealed that lie in files with others that are not.
+        sealed that lie in files with others that are not; `delay`: seconds in which more may come,
+        before a batch that nobody waits for.
         """
         self._most_held = most_held
         self._most_spent = most_spent
+        self._delay = delay
         self._turns = SealingTurns()
         self._left: deque[tuple[int, Left]] = deque()
         self._ready: deque[tuple[int, str]] = deque()  # files that may go
@@ -332,7 +336,7 @@ class SealingQueue:
                 self._urgent = False
                 self._change.wait()
             if not self._stop:
-                self._change.wait_for(self._worth_it, _DELAY_SECONDS)
+                self._change.wait_for(self._worth_it, self._delay)
             self._sealer_waits = False
             if self._stop:
                 return []

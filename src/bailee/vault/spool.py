@@ -232,7 +232,8 @@ class Spool:
 
     def flush(self) -> None:
         """Return when all that was submitted before is durable or was refused."""
-        self._ask(_Order())
+        if self._submitted != self._settled:
+            self._ask(_Order())
         if self._large is not None:
             self._large.flush()
 

@@ -61,7 +61,7 @@ from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, Lag, SweepReport
 from bailee.vault.groups import SessionGroup, groups
 from bailee.vault.indexing import Indexing
-from bailee.vault.kept import IndexedExchange
+from bailee.vault.kept import FoundSession, IndexedExchange
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.prolonging import Prolonging
@@ -345,6 +345,22 @@ class Vault:
             code="not_found",
             hint="bailee sessions list shows what is kept",
         )
+
+    def find(self, session_id: str, now: datetime) -> FoundSession:
+        """A session that is kept at `now`, as the index has it: for `opened`, once who asks has
+        been found to may read it. Errors as in `row`.
+        """
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            row = self._row(connection, session_id, now)
+            rows = list(connection.execute(_EXCHANGES, {"which": session_id}))
+            (told,) = self.indexing.rows_of(connection, [session_id])
+            return FoundSession(row, rows, told, self.holds.is_held(session_id, connection))
+
+    def opened(self, found: FoundSession) -> Transcript:
+        """A session that was found, rebuilt: each exchange as it was. Errors as in `show`."""
+        self._see_that_all_are_there(found.row, found.exchanges)
+        records = self._records(found.row, found.exchanges, None)
+        return transcript(found.row, rebuild(records))
 
     def show(self, session_id: str, now: datetime | None = None) -> Transcript:
         """A session that is kept at `now` (None: by the clock), rebuilt: each exchange as it was.
@@ -736,14 +752,17 @@ class Vault:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             session = self._row(connection, session_id, now or self._clock())
             rows = list(connection.execute(_EXCHANGES, {"which": session_id}))
+        self._see_that_all_are_there(session, rows)
+        return session, rows
+
+    def _see_that_all_are_there(self, session: SessionRow, rows: list[DbRow]) -> None:
         if [row.number for row in rows] != list(range(session.exchanges)):
             found = f"{len(rows)} of {session.exchanges} exchanges are in the index as they were"
-            self.damages.note(f"session {session_id}", f"{found}.")
+            self.damages.note(f"session {session.id}", f"{found}.")
             raise IntegrityError(
-                f"of session {session_id} {found}.",
+                f"of session {session.id} {found}.",
                 hint="a part would look like the whole, so none is shown; see `bailee verify`",
             )
-        return session, rows
 
     def _records(
         self, session: SessionRow, rows: list[DbRow], key: bytes | None

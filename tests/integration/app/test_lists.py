@@ -89,6 +89,25 @@ def test_one_session_costs_as_much_among_many(tmp_path: Path) -> None:
         made.close()
 
 
+@pytest.mark.row("R1")
+def test_what_is_shown_of_a_session_is_read_in_one_transaction(tmp_path: Path) -> None:
+    """Its row, its exchanges, its hold and what it is told by; the others are for the record: who
+    has a name, whose it is, the entry, and the mark.
+    """
+    made = Node.open(Home(tmp_path / "home"))
+    try:
+        owner = made.accounts.create(plan="pro", name="ada")[0].account_id
+        end(made, begun(made, owner, "one", "pears"))
+        made.vault.settle()
+        (session,) = made.vault.sessions(made.clock())
+        shown = perform(made, "sessions.show", {"id": session.id})
+        with grown.commits(made.data) as found:
+            assert shown == perform(made, "sessions.show", {"id": session.id})
+        assert [1 + 4] == found
+    finally:
+        made.close()
+
+
 def _steps(node: Node, operation: str, values: dict[str, Any]) -> int:
     with grown.steps(node.data) as made:
         perform(node, operation, values)

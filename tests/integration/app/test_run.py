@@ -48,7 +48,9 @@ def test_ready_is_said_after_the_first_sweep(*, sweeps: bool) -> None:
         assert [] == said
         if sweeps:
             server.swept.set()
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(30):
+                while not gc.get_freeze_count():
+                    await asyncio.sleep(0.01)
         frozen = gc.get_freeze_count()
         gc.unfreeze()
         assert sweeps is (frozen > 0)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from bailee.db.pages import place
 from bailee.keeping.keeper import Owner
@@ -19,21 +17,6 @@ Bench = Any
 def grow(bench: Bench, owner: str, count: int) -> list[str]:
     """Sessions of an owner in a bench; their ids, the latest first."""
     return grown.grow(bench.engine, bench.keyring, bench.clock, owner, count)
-
-
-@contextmanager
-def commits(*engines: Engine) -> Iterator[list[int]]:
-    """How many transactions are committed."""
-    made = [0]
-
-    def committed(_connection: object) -> None:
-        made[0] += 1
-
-    for engine in engines:
-        event.listen(engine, "commit", committed)
-    yield made
-    for engine in engines:
-        event.remove(engine, "commit", committed)
 
 
 def pages(bench: Bench, owner: str | None = None) -> Iterator[list[Any]]:
@@ -79,7 +62,7 @@ def test_erasing_many_takes_as_many_transactions_as_erasing_few(bench: Bench) ->
     grow(bench, "bob", 3)
     made = []
     for owner in ("bob", "ada"):
-        with commits(bench.engine, bench.keys) as counted:
+        with grown.commits(bench.engine, bench.keys) as counted:
             bench.vault.erase(Owner(owner, None), bench.clock(), f"era_{owner}", "operator")
             parts = bench.vault.receipts.parts(f"era_{owner}")
         made.append(counted[0])

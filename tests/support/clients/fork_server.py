@@ -36,19 +36,35 @@ from typing import Any, cast
 
 import compiled_statements
 
+# What a command imports besides that prints a table; a server that writes its metrics down.
+OF_TABLES = ("bailee.plain_console", "rich.table")
+OF_METRICS = ("bailee.telemetry.columns",)
 # What `bailee code` imports besides, three seconds long: when it is first asked for.
 OF_CODE = ("bailee.agent.assembly", "bailee.agent.terminal.app", "anthropic")
 
 
+class NoPandas:
+    """Hides what developers alone have: pyarrow imports it where it is there, which takes half a
+    second of each server that writes its metrics down.
+    """
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """See `importlib.abc.MetaPathFinder`."""
+        if name == "pandas":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 def load() -> None:
     """Import what commands and the server run on, without starting a thread."""
+    sys.meta_path.insert(0, NoPandas)
     import bailee.app
     import bailee.cli
     import bailee.policy
 
     bailee.cli.whole()
     of_the_server = [m.name for m in pkgutil.iter_modules(bailee.app.__path__, "bailee.app.")]
-    for name in of_the_server:
+    for name in (*of_the_server, *OF_TABLES, *OF_METRICS):
         import_module(name)
     _read_commands()
     bailee.policy.load()  # what comes with the package; kept for who asks for it again

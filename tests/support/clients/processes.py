@@ -25,6 +25,8 @@ from typing import IO
 
 LANGUAGE = {"LANG": "C.UTF-8"}
 _FORKS = os.environ.get("BAILEE_TESTS_FORK") != "0"
+# With these, what it imports starts no thread: none would be there after a fork.
+_NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _OF_THE_START = ("PYTHON", "LD_", "LC_", "LANGUAGE", "TZ", "OPENSSL_", "MALLOC_", "GLIBC_")
 
 
@@ -218,7 +220,7 @@ def _server(preloaded: str) -> socket.socket:
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("fork_server.py"), str(its.fileno())],
-        env={"PATH": os.environ["PATH"], **LANGUAGE, "LD_PRELOAD": preloaded},
+        env={"PATH": os.environ["PATH"], **LANGUAGE, **_NO_THREADS, "LD_PRELOAD": preloaded},
         stdin=subprocess.DEVNULL,
         pass_fds=[its.fileno()],
     )

@@ -1,4 +1,4 @@
-"""A home of many sessions, without what was said in them, and how much SQLite does to list them."""
+"""A home of many sessions, without what was said in them, and how much is done to list them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, event, insert
 
 from bailee.clock import Clock
 from bailee.db.vault import sessions
@@ -67,3 +67,18 @@ def steps(engine: Engine) -> Iterator[list[int]]:
     connection = engine.raw_connection()
     connection.driver_connection.set_progress_handler(None, 0)
     connection.close()
+
+
+@contextmanager
+def commits(*engines: Engine) -> Iterator[list[int]]:
+    """How many transactions are committed."""
+    made = [0]
+
+    def committed(_connection: object) -> None:
+        made[0] += 1
+
+    for engine in engines:
+        event.listen(engine, "commit", committed)
+    yield made
+    for engine in engines:
+        event.remove(engine, "commit", committed)

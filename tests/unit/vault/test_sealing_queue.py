@@ -24,7 +24,7 @@ class Spooling:
     """A spool's end of a queue: frames are written to `file`, until it is rolled."""
 
     def __init__(self, **options: int) -> None:
-        self.queue = SealingQueue(1 << 20, **options)
+        self.queue = SealingQueue(1 << 20, **options, delay=0.0)
         self.file = 0
         self.sequence = 0
 
@@ -56,7 +56,6 @@ class Spooling:
 
     def batch(self) -> list[Queued]:
         """What the sealer is given, at once."""
-        self.queue.wait(0)
         return self.queue.batch()
 
     def seal(self, batches: int = 1) -> list[str]:
