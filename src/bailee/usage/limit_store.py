@@ -13,6 +13,9 @@ Rules kept here:
   does one of whose window the row is not what was written (`db.checks`), or may be another's now:
   whether there is such a row is looked for at the first window that is missing, and by each sweep,
   since it means to read them all.
+* What each member of an organisation may use is counted for a member from when they first ask in a
+  window, with what the counts have of it. It is counted anew so when a limit for members changes,
+  or a member's team.
 * A reservation whose numbers are not what was written holds nothing, and goes: a limit may be gone
   over by that one request.
 * A change of a limit or a list is an entry of the audit record in the same transaction.
@@ -22,15 +25,16 @@ Rows: O2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Row,
     Table,
     and_,
     delete,
@@ -48,6 +52,8 @@ from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
 from bailee.ledger import Ledger
 from bailee.usage.limits import (
+    OF_MEMBERS,
+    UNLIMITED,
     LimitMeasure,
     LimitSpan,
     LimitStanding,
@@ -59,7 +65,10 @@ from bailee.usage.limits import (
     Used,
     WantedUse,
     Window,
+    member_id,
+    organisation_of,
     over,
+    resolved,
     standings,
     window_of,
     windows,
@@ -69,8 +78,9 @@ _WHAT: Final = "the limits on what is used"
 _LASTS: Final = timedelta(hours=1)
 _KEPT: Final = timedelta(days=40)
 _MINUTES_KEPT: Final = timedelta(hours=1)
+_AT_ONCE: Final = 500
 LONGEST_LIST: Final = 300
-MOST_AMOUNT: Final = 10**15
+MOST_AMOUNT: Final = UNLIMITED
 
 _ANY_DAMAGED: Final = select(usage_windows.c.start).where(not_(sound(usage_windows))).limit(1)
 _AS_WRITTEN: Final = usage_reservations.c.again == (
@@ -148,12 +158,22 @@ class LimitStore:
             ]
 
     def standings(self, subjects: Sequence[Subject] | None, now: datetime) -> list[LimitStanding]:
-        """How these subjects stand with their limits; None: all."""
+        """How these subjects stand with the limits on them; None: all. What each of some members
+        may use is told of by itself, and is used by nobody.
+        """
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            limits = _limits(connection, subjects)
-            concerned = list({one.subject for one in limits})
-            used, _ = self._used(connection, windows(concerned, limits, now), now)
-            return standings(limits, used, _under_way(connection, concerned), now)
+            return self._standings(connection, _limits(connection, subjects), now)
+
+    def standings_under(
+        self, subjects: Sequence[Subject], now: datetime, *, lifted: bool = False
+    ) -> list[LimitStanding]:
+        """How who has these subjects stands with every limit that they are under. `lifted`: with
+        those that let everything through, too.
+        """
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            limits = resolved(_limits(connection, subjects), subjects)
+            held = [one for one in limits if lifted or one.amount < UNLIMITED]
+            return self._standings(connection, held, now)
 
     # -- changes ---------------------------------------------------------------------------------
 
@@ -165,13 +185,15 @@ class LimitStore:
             StorageError: nothing was changed.
         """
         _check(limit)
-        spans = [limit] if limit.span is not LimitSpan.NOW else []
+        of_members = limit.subject.scope in OF_MEMBERS
         seeds = [
             (one, self._before(limit.subject, *window_of(limit.span, now)))
-            for one in windows([limit.subject], spans, now)
+            for one in windows([limit.subject], [] if of_members else [limit], now)
         ]
         with storage_errors(_WHAT), self._engine.begin() as connection:
             put_limit(connection, limit.subject, limit.measure, limit.span, limit.amount)
+            if of_members:
+                _drop_windows(connection, limit)
             for window, used in seeds:
                 row = upsert(usage_windows).values(**_window(window), **used._asdict())
                 connection.execute(row.on_conflict_do_nothing())
@@ -189,6 +211,9 @@ class LimitStore:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             if not put_limit(connection, limit.subject, limit.measure, limit.span, None):
                 raise InputError("there is no such limit.", code="not_found")
+            left = {one.span for one in _limits(connection, [limit.subject])}
+            if limit.subject.scope in OF_MEMBERS or limit.span not in left:
+                _drop_windows(connection, limit)
             body = _said(limit, by)
             del body["amount"]
             self._ledger.append(
@@ -216,6 +241,18 @@ class LimitStore:
             self._ledger.append("usage.models_set", subject, body, connection=connection)
         self.version += 1
 
+    def moved(self, members: Collection[tuple[str, str]]) -> None:
+        """Count anew for these members (organisation and person), who have another team.
+
+        Raises:
+            StorageError: call again.
+        """
+        whose = [Subject(Scope.MEMBER, member_id(*one)) for one in members]
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            for at in range(0, len(whose), _AT_ONCE):
+                some = _among(usage_windows, whose[at : at + _AT_ONCE])
+                connection.execute(delete(usage_windows).where(some))
+
     # -- requests --------------------------------------------------------------------------------
 
     def work(self, asked: Iterable[ReserveUse | Settle], now: datetime) -> dict[str, Reserved]:
@@ -236,6 +273,13 @@ class LimitStore:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _standings(
+        self, connection: Connection, limits: Sequence[UsageLimit], now: datetime
+    ) -> list[LimitStanding]:
+        concerned = list({one.subject for one in limits})
+        used, _ = self._used(connection, windows(concerned, limits, now), now)
+        return standings(limits, used, _under_way(connection, concerned), now)
+
     def _used(
         self, connection: Connection, wanted: Sequence[Window], now: datetime
     ) -> tuple[dict[Window, Used], list[Window]]:
@@ -247,7 +291,7 @@ class LimitStore:
             row = connection.execute(query.where(*_same_window(one))).one_or_none()
             if row is not None and row.sound:
                 found[one] = Used(row.requests, row.tokens, row.money)
-            elif row is not None or self._is_damaged(connection):
+            elif row is not None or _is_begun(one) or self._is_damaged(connection):
                 found[one] = self._before(one.subject, *window_of(one.span, now))
                 anew.append(one)
         return found, anew
@@ -259,7 +303,8 @@ class LimitStore:
         return self._damaged
 
     def _reserve(self, connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
-        limits = _limits(connection, asked.subjects)
+        under = resolved(_limits(connection, asked.subjects), asked.subjects)
+        limits = [one for one in under if one.amount < UNLIMITED]
         subjects = list({one.subject for one in limits})
         if not subjects:
             return Reserved(None, ())
@@ -308,8 +353,10 @@ class LimitStore:
             return
         with storage_errors(_WHAT), self._engine.begin() as connection:
             for table in (usage_limits, usage_windows, usage_reservations):
-                theirs = table.c.scope == Scope.PERSON, table.c.subject == whose.person_id
-                connection.execute(delete(table).where(*theirs))
+                person = and_(table.c.scope == Scope.PERSON, table.c.subject == whose.person_id)
+                ends = table.c.subject.endswith(f"/{whose.person_id}", autoescape=True)
+                member = and_(table.c.scope == Scope.MEMBER, ends)
+                connection.execute(delete(table).where(or_(person, member)))
         self.version += 1
 
 
@@ -385,9 +432,9 @@ def _settle(connection: Connection, done: Settle, now: datetime) -> None:
     table = usage_reservations
     rows = connection.execute(select(table).where(table.c.id == done.request_id)).all()
     if rows:
-        subjects = [Subject(Scope(row.scope), row.subject) for row in rows]
         connection.execute(delete(table).where(table.c.id == done.request_id))
-        _count_for(connection, subjects, Used(0, done.tokens, done.money), now)
+        for row in rows:
+            _count_ended(connection, row, Used(0, done.tokens, done.money), now)
 
 
 def _end_lost(connection: Connection, now: datetime) -> None:
@@ -395,17 +442,64 @@ def _end_lost(connection: Connection, now: datetime) -> None:
     connection.execute(delete(table).where(not_(_AS_WRITTEN)))
     lost = table.c.until <= now.timestamp()
     for row in connection.execute(select(table).where(lost)).all():
-        subject = Subject(Scope(row.scope), row.subject)
-        _count_for(connection, [subject], Used(0, row.tokens, row.money), now)
+        _count_ended(connection, row, Used(0, row.tokens, row.money), now)
         same = table.c.id == row.id, table.c.scope == row.scope, table.c.subject == row.subject
         connection.execute(delete(table).where(*same))
 
 
-def _count_for(
-    connection: Connection, subjects: Sequence[Subject], used: Used, now: datetime
+def _count_ended(
+    connection: Connection, row: Row[tuple[object, ...]], used: Used, now: datetime
 ) -> None:
-    for window in windows(subjects, _limits(connection, subjects), now):
+    """Count what a request used for one of its subjects, of whom `row` is the reservation."""
+    subject = Subject(Scope(row.scope), row.subject)
+    if subject.scope is Scope.MEMBER:
+        began = datetime.fromtimestamp(row.until, UTC) - _LASTS
+        of_it = _going_on(connection, subject, began, now)
+    else:
+        of_it = windows([subject], _limits(connection, [subject]), now)
+    for window in of_it:
         _count(connection, window, used)
+
+
+def _going_on(
+    connection: Connection, member: Subject, began: datetime, now: datetime
+) -> list[Window]:
+    """The windows at `now` of a member for whom a request was reserved when it began: those that
+    are counted, and those whose one before was. Which limits are theirs says a team that may be
+    another by now.
+    """
+    spans = [one for one in LimitSpan if one is not LimitSpan.NOW]
+    at, then = (
+        [Window(member, span, int(window_of(span, when)[0].timestamp())) for span in spans]
+        for when in (now, began)
+    )
+    table = usage_windows
+    theirs = table.c.scope == member.scope, table.c.subject == member.id
+    starts = table.c.start.in_([one.start for one in (*at, *then)])
+    rows = connection.execute(select(table.c.span, table.c.start).where(*theirs, starts))
+    there = {Window(member, LimitSpan(row.span), row.start) for row in rows}
+    return [
+        one for one, before in zip(at, then, strict=True) if not there.isdisjoint({one, before})
+    ]
+
+
+def _drop_windows(connection: Connection, limit: UsageLimit) -> None:
+    """Let what a limit counts be counted anew from the counts by the hour, if it ever is."""
+    table = usage_windows
+    whose = _among(table, [limit.subject])
+    if limit.subject.scope in OF_MEMBERS:
+        begins = table.c.subject.startswith(
+            member_id(organisation_of(limit.subject), ""), autoescape=True
+        )
+        whose = and_(table.c.scope == Scope.MEMBER, begins)
+    connection.execute(delete(table).where(whose, table.c.span == limit.span))
+
+
+def _is_begun(window: Window) -> bool:
+    """Whether a window that is not there has what was used before it in it: what counts by the hour
+    can't say of a minute.
+    """
+    return window.subject.scope is Scope.MEMBER and window.span is not LimitSpan.MINUTE
 
 
 def _count(connection: Connection, window: Window, used: Used) -> None:
