@@ -56,7 +56,7 @@ class UsageAsker(NamedTuple):
 
 
 def member_subjects(organisation: str, person: str, team: str | None) -> list[Subject]:
-    """By what is found which limits a member of an organisation is under; `team`: theirs, if any."""
+    """By what a member's limits in an organisation are found. `team`: theirs, if any."""
     found = [
         Subject(Scope.MEMBER, member_id(organisation, person)),
         Subject(Scope.MEMBERS, organisation),
