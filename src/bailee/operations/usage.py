@@ -28,7 +28,7 @@ from bailee.operations.whose import find_person, named
 from bailee.usage.asking import UsageAsker, member_subjects
 from bailee.usage.client_shapes import oauth_usage
 from bailee.usage.counts import UsageOf, UsageRow
-from bailee.usage.limit_store import MOST_AMOUNT, limit_id
+from bailee.usage.limit_store import MOST_AMOUNT
 from bailee.usage.limits import (
     OF_MEMBERS,
     LimitMeasure,
@@ -37,6 +37,7 @@ from bailee.usage.limits import (
     Scope,
     Subject,
     UsageLimit,
+    limit_id,
     member_id,
     organisation_of,
     team_id,

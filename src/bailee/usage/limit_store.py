@@ -27,18 +27,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Engine,
-    Row,
-    Table,
     and_,
     delete,
-    func,
     not_,
     or_,
     select,
@@ -51,6 +47,21 @@ from bailee.db.usage import usage_limits, usage_models, usage_reservations, usag
 from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
 from bailee.ledger import Ledger
+from bailee.usage.limit_rows import (
+    LASTS,
+    among,
+    count,
+    drop_windows,
+    end_lost,
+    is_begun,
+    limits_on,
+    put_limit,
+    put_models,
+    reserved_for,
+    same_window,
+    settle,
+    window_row,
+)
 from bailee.usage.limits import (
     OF_MEMBERS,
     UNLIMITED,
@@ -60,13 +71,11 @@ from bailee.usage.limits import (
     OverLimit,
     Scope,
     Subject,
-    UnderWay,
     UsageLimit,
     Used,
     WantedUse,
     Window,
     member_id,
-    organisation_of,
     over,
     resolved,
     standings,
@@ -75,7 +84,6 @@ from bailee.usage.limits import (
 )
 
 _WHAT: Final = "the limits on what is used"
-_LASTS: Final = timedelta(hours=1)
 _KEPT: Final = timedelta(days=40)
 _MINUTES_KEPT: Final = timedelta(hours=1)
 _AT_ONCE: Final = 500
@@ -83,9 +91,6 @@ LONGEST_LIST: Final = 300
 MOST_AMOUNT: Final = UNLIMITED
 
 _ANY_DAMAGED: Final = select(usage_windows.c.start).where(not_(sound(usage_windows))).limit(1)
-_AS_WRITTEN: Final = usage_reservations.c.again == (
-    usage_reservations.c.until + usage_reservations.c.tokens + usage_reservations.c.money
-)
 
 Before = Callable[[Subject, datetime, datetime], Used]
 """What a subject used from one moment to another, by the counts."""
@@ -146,7 +151,7 @@ class LimitStore:
     def limits(self) -> list[UsageLimit]:
         """Every limit. Raises: StorageError."""
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return _limits(connection, None)
+            return limits_on(connection, None)
 
     def lists(self) -> list[ModelList]:
         """Every list of models. Raises: StorageError."""
@@ -162,7 +167,7 @@ class LimitStore:
         may use is told of by itself, and is used by nobody.
         """
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return self._standings(connection, _limits(connection, subjects), now)
+            return self._standings(connection, limits_on(connection, subjects), now)
 
     def standings_under(
         self, subjects: Sequence[Subject], now: datetime, *, lifted: bool = False
@@ -171,7 +176,7 @@ class LimitStore:
         those that let everything through, too.
         """
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            limits = resolved(_limits(connection, subjects), subjects)
+            limits = resolved(limits_on(connection, subjects), subjects)
             held = [one for one in limits if lifted or one.amount < UNLIMITED]
             return self._standings(connection, held, now)
 
@@ -193,9 +198,9 @@ class LimitStore:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             put_limit(connection, limit.subject, limit.measure, limit.span, limit.amount)
             if of_members:
-                _drop_windows(connection, limit)
+                drop_windows(connection, limit)
             for window, used in seeds:
-                row = upsert(usage_windows).values(**_window(window), **used._asdict())
+                row = upsert(usage_windows).values(**window_row(window), **used._asdict())
                 connection.execute(row.on_conflict_do_nothing())
             self._ledger.append(
                 "usage.limit_set", _name(limit.subject), _said(limit, by), connection=connection
@@ -211,9 +216,9 @@ class LimitStore:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             if not put_limit(connection, limit.subject, limit.measure, limit.span, None):
                 raise InputError("there is no such limit.", code="not_found")
-            left = {one.span for one in _limits(connection, [limit.subject])}
+            left = {one.span for one in limits_on(connection, [limit.subject])}
             if limit.subject.scope in OF_MEMBERS or limit.span not in left:
-                _drop_windows(connection, limit)
+                drop_windows(connection, limit)
             body = _said(limit, by)
             del body["amount"]
             self._ledger.append(
@@ -250,7 +255,7 @@ class LimitStore:
         whose = [Subject(Scope.MEMBER, member_id(*one)) for one in members]
         with storage_errors(_WHAT), self._engine.begin() as connection:
             for at in range(0, len(whose), _AT_ONCE):
-                some = _among(usage_windows, whose[at : at + _AT_ONCE])
+                some = among(usage_windows, whose[at : at + _AT_ONCE])
                 connection.execute(delete(usage_windows).where(some))
 
     # -- requests --------------------------------------------------------------------------------
@@ -263,12 +268,12 @@ class LimitStore:
         """
         found: dict[str, Reserved] = {}
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            _end_lost(connection, now)
+            end_lost(connection, now)
             for one in asked:
                 if isinstance(one, ReserveUse):
                     found[one.request_id] = self._reserve(connection, one, now)
                 else:
-                    _settle(connection, one, now)
+                    settle(connection, one.request_id, Used(0, one.tokens, one.money), now)
         return found
 
     # -- inside ----------------------------------------------------------------------------------
@@ -278,7 +283,7 @@ class LimitStore:
     ) -> list[LimitStanding]:
         concerned = list({one.subject for one in limits})
         used, _ = self._used(connection, windows(concerned, limits, now), now)
-        return standings(limits, used, _under_way(connection, concerned), now)
+        return standings(limits, used, reserved_for(connection, concerned), now)
 
     def _used(
         self, connection: Connection, wanted: Sequence[Window], now: datetime
@@ -288,10 +293,10 @@ class LimitStore:
         anew: list[Window] = []
         for one in wanted:
             query = select(usage_windows, sound(usage_windows).label("sound"))
-            row = connection.execute(query.where(*_same_window(one))).one_or_none()
+            row = connection.execute(query.where(*same_window(one))).one_or_none()
             if row is not None and row.sound:
                 found[one] = Used(row.requests, row.tokens, row.money)
-            elif row is not None or _is_begun(one) or self._is_damaged(connection):
+            elif row is not None or is_begun(one) or self._is_damaged(connection):
                 found[one] = self._before(one.subject, *window_of(one.span, now))
                 anew.append(one)
         return found, anew
@@ -303,7 +308,7 @@ class LimitStore:
         return self._damaged
 
     def _reserve(self, connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
-        under = resolved(_limits(connection, asked.subjects), asked.subjects)
+        under = resolved(limits_on(connection, asked.subjects), asked.subjects)
         limits = [one for one in under if one.amount < UNLIMITED]
         subjects = list({one.subject for one in limits})
         if not subjects:
@@ -311,14 +316,14 @@ class LimitStore:
         open_windows = windows(subjects, limits, now)
         used, anew = self._used(connection, open_windows, now)
         for window in anew:
-            connection.execute(delete(usage_windows).where(*_same_window(window)))
-            _count(connection, window, used[window])
-        under_way = _under_way(connection, subjects)
+            connection.execute(delete(usage_windows).where(*same_window(window)))
+            count(connection, window, used[window])
+        under_way = reserved_for(connection, subjects)
         found = over(limits, used, under_way, asked.wanted, now)
         told = standings(limits, used, under_way, now)
         if found is not None:
             return Reserved(found, told)
-        until = int((now + _LASTS).timestamp())
+        until = int((now + LASTS).timestamp())
         connection.execute(
             usage_reservations.insert(),
             [
@@ -330,7 +335,7 @@ class LimitStore:
             ],
         )  # fmt: skip
         for window in open_windows:
-            _count(connection, window, Used(requests=1))
+            count(connection, window, Used(requests=1))
         return Reserved(None, told)
 
     # -- what goes -------------------------------------------------------------------------------
@@ -360,175 +365,6 @@ class LimitStore:
         self.version += 1
 
 
-def put_limit(
-    connection: Connection,
-    subject: Subject,
-    measure: LimitMeasure,
-    span: LimitSpan,
-    amount: int | None,
-) -> bool:
-    """Write a limit in the place of the one on the same, if any; None: there is none any more. For
-    `LimitStore`, and for a restore that does again what was decided. Whether there was one.
-    """
-    key = {"scope": subject.scope, "subject": subject.id, "measure": measure, "span": span}
-    same = [usage_limits.c[name] == value for name, value in key.items()]
-    gone = connection.execute(delete(usage_limits).where(*same))
-    if amount is not None:
-        connection.execute(usage_limits.insert().values(**key, amount=amount))
-    return bool(gone.rowcount)
-
-
-def put_models(connection: Connection, scope: str, subject: str, models: str) -> None:
-    """Write a list of models; without any, there is none any more."""
-    same = usage_models.c.scope == scope, usage_models.c.subject == subject
-    connection.execute(delete(usage_models).where(*same))
-    if models:
-        connection.execute(
-            usage_models.insert().values(scope=scope, subject=subject, models=models)
-        )
-
-
-def limit_id(subject: Subject, measure: LimitMeasure, span: LimitSpan) -> str:
-    """A limit's id: what it is on."""
-    return ":".join((subject.scope, subject.id or "all", measure, span))
-
-
-def _limits(connection: Connection, subjects: Sequence[Subject] | None) -> list[UsageLimit]:
-    query = select(usage_limits).where(sound(usage_limits))
-    if subjects is not None:
-        query = query.where(_among(usage_limits, subjects))
-    found = []
-    for row in connection.execute(query.order_by(*usage_limits.primary_key)):
-        subject = Subject(Scope(row.scope), row.subject)
-        measure, span = LimitMeasure(row.measure), LimitSpan(row.span)
-        found.append(
-            UsageLimit(limit_id(subject, measure, span), subject, measure, span, row.amount)
-        )
-    return found
-
-
-def _under_way(connection: Connection, subjects: Sequence[Subject]) -> dict[Subject, UnderWay]:
-    if not subjects:
-        return {}
-    table = usage_reservations
-    query = (
-        select(
-            table.c.scope,
-            table.c.subject,
-            func.count().label("requests"),
-            func.sum(table.c.tokens).label("tokens"),
-            func.sum(table.c.money).label("money"),
-        )
-        .where(_among(table, subjects), _AS_WRITTEN)
-        .group_by(table.c.scope, table.c.subject)
-    )
-    return {
-        Subject(Scope(row.scope), row.subject): UnderWay(row.requests, row.tokens, row.money)
-        for row in connection.execute(query)
-    }
-
-
-def _settle(connection: Connection, done: Settle, now: datetime) -> None:
-    table = usage_reservations
-    rows = connection.execute(select(table).where(table.c.id == done.request_id)).all()
-    if rows:
-        connection.execute(delete(table).where(table.c.id == done.request_id))
-        for row in rows:
-            _count_ended(connection, row, Used(0, done.tokens, done.money), now)
-
-
-def _end_lost(connection: Connection, now: datetime) -> None:
-    table = usage_reservations
-    connection.execute(delete(table).where(not_(_AS_WRITTEN)))
-    lost = table.c.until <= now.timestamp()
-    for row in connection.execute(select(table).where(lost)).all():
-        _count_ended(connection, row, Used(0, row.tokens, row.money), now)
-        same = table.c.id == row.id, table.c.scope == row.scope, table.c.subject == row.subject
-        connection.execute(delete(table).where(*same))
-
-
-def _count_ended(
-    connection: Connection, row: Row[tuple[object, ...]], used: Used, now: datetime
-) -> None:
-    """Count what a request used for one of its subjects, of whom `row` is the reservation."""
-    subject = Subject(Scope(row.scope), row.subject)
-    if subject.scope is Scope.MEMBER:
-        began = datetime.fromtimestamp(row.until, UTC) - _LASTS
-        of_it = _going_on(connection, subject, began, now)
-    else:
-        of_it = windows([subject], _limits(connection, [subject]), now)
-    for window in of_it:
-        _count(connection, window, used)
-
-
-def _going_on(
-    connection: Connection, member: Subject, began: datetime, now: datetime
-) -> list[Window]:
-    """The windows at `now` of a member for whom a request was reserved when it began: those that
-    are counted, and those whose one before was. Which limits are theirs says a team that may be
-    another by now.
-    """
-    spans = [one for one in LimitSpan if one is not LimitSpan.NOW]
-    at, then = (
-        [Window(member, span, int(window_of(span, when)[0].timestamp())) for span in spans]
-        for when in (now, began)
-    )
-    table = usage_windows
-    theirs = table.c.scope == member.scope, table.c.subject == member.id
-    starts = table.c.start.in_([one.start for one in (*at, *then)])
-    rows = connection.execute(select(table.c.span, table.c.start).where(*theirs, starts))
-    there = {Window(member, LimitSpan(row.span), row.start) for row in rows}
-    return [
-        one for one, before in zip(at, then, strict=True) if not there.isdisjoint({one, before})
-    ]
-
-
-def _drop_windows(connection: Connection, limit: UsageLimit) -> None:
-    """Let what a limit counts be counted anew from the counts by the hour, if it ever is."""
-    table = usage_windows
-    whose = _among(table, [limit.subject])
-    if limit.subject.scope in OF_MEMBERS:
-        begins = table.c.subject.startswith(
-            member_id(organisation_of(limit.subject), ""), autoescape=True
-        )
-        whose = and_(table.c.scope == Scope.MEMBER, begins)
-    connection.execute(delete(table).where(whose, table.c.span == limit.span))
-
-
-def _is_begun(window: Window) -> bool:
-    """Whether a window that is not there has what was used before it in it: what counts by the hour
-    can't say of a minute.
-    """
-    return window.subject.scope is Scope.MEMBER and window.span is not LimitSpan.MINUTE
-
-
-def _count(connection: Connection, window: Window, used: Used) -> None:
-    row = upsert(usage_windows).values(**_window(window), **used._asdict())
-    more = {name: usage_windows.c[name] + row.excluded[name] for name in Used._fields}
-    keys = ["scope", "subject", "span", "start"]
-    connection.execute(row.on_conflict_do_update(index_elements=keys, set_=more))
-
-
-def _window(one: Window) -> dict[str, str | int]:
-    return {
-        "scope": one.subject.scope, "subject": one.subject.id, "span": one.span, "start": one.start,
-    }  # fmt: skip
-
-
-def _same_window(one: Window) -> list[ColumnElement[bool]]:
-    return [usage_windows.c[name] == value for name, value in _window(one).items()]
-
-
-def _among(table: Table, subjects: Sequence[Subject]) -> ColumnElement[bool]:
-    return or_(
-        False, *(and_(table.c.scope == one.scope, table.c.subject == one.id) for one in subjects)
-    )
-
-
-def _name(subject: Subject) -> str:
-    return subject.id or "all"
-
-
 def _said(limit: UsageLimit, by: str) -> dict[str, str | int | float | bool | None]:
     return {
         "scope": str(limit.subject.scope), "measure": str(limit.measure), "span": str(limit.span),
@@ -548,3 +384,7 @@ def _check(limit: UsageLimit) -> None:
         raise InputError(
             "whose limit is it? Name a person, an organisation, a team, a key, or everybody."
         )
+
+
+def _name(subject: Subject) -> str:
+    return subject.id or "all"

@@ -108,6 +108,11 @@ class UsageLimit:
     amount: int
 
 
+def limit_id(subject: Subject, measure: LimitMeasure, span: LimitSpan) -> str:
+    """A limit's id: what it is on."""
+    return ":".join((subject.scope, subject.id or "all", measure, span))
+
+
 class Used(NamedTuple):
     """What was used in a window."""
 

@@ -15,7 +15,7 @@ from bailee.home import Home
 from bailee.keeping.keeper import Owner
 from bailee.node import Node
 from bailee.usage.asking import UsageAsker
-from bailee.usage.limit_store import LimitStore, ReserveUse, Settle, limit_id
+from bailee.usage.limit_store import LimitStore, ReserveUse, Settle
 from bailee.usage.limits import (
     UNLIMITED,
     LimitMeasure,
@@ -25,6 +25,7 @@ from bailee.usage.limits import (
     UsageLimit,
     Used,
     WantedUse,
+    limit_id,
     member_id,
 )
 
