@@ -137,7 +137,8 @@ def test_a_company_of_fifty_works_as_its_guide_says(
     unlisted = ask("p00", "claude-opus-4-7")
     keyless = bailee.run("key", "create", "--organisation", company.organisation, "--name", "x")
     first = client.run("-p", "How many pear trees stand there?")
-    bailee.run("limits", "set", "--of", "ian@acme.example", "--money", "0.01", "--per", "day")
+    his = "--of", company.organisation, "--member", "ian@acme.example"
+    bailee.run("limits", "set", *his, "--money", "0.01", "--per", "day")
     stopped = client.run("-p", "And how many quinces?")
     settings = company.ask(
         "/managed/settings", bearer=tokens["a00"]["access_token"]

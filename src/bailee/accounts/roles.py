@@ -63,6 +63,7 @@ class Permission(StrEnum):
     MEMBERS_READ = "members.read"
     MEMBERS_CHANGE = "members.change"
     MEMBERS_CHANGE_OWNER = "members.change_owner"
+    MEMBERS_LIMIT = "members.limit"
     ORGANISATION_CREATE = "organisation.create"
     ORGANISATION_POLICY = "organisation.policy"
     PROVIDER_CHANGE = "provider.change"
@@ -128,6 +129,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.MEMBERS_READ: frozenset({"operator", "owner", "admin", "member"}),
     Permission.MEMBERS_CHANGE: frozenset({"operator", "owner", "admin"}),
     Permission.MEMBERS_CHANGE_OWNER: frozenset({"operator", "owner"}),
+    Permission.MEMBERS_LIMIT: frozenset({"operator", "owner", "admin"}),
     Permission.ORGANISATION_CREATE: frozenset({"operator"}),
     Permission.ORGANISATION_POLICY: frozenset({"operator", "owner"}),
     Permission.PROVIDER_CHANGE: frozenset({"operator"}),

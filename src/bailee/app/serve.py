@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from bailee.accounts import OPERATOR
 from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_out
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
-from bailee.app import auditing, feedback, monitoring, telemetry
+from bailee.app import auditing, feedback, monitoring, spend_limits, telemetry
 from bailee.app.access import GatewayPolicyAccess
 from bailee.app.certificate import ends_at
 from bailee.app.cloud_running import Cloud
@@ -266,7 +266,10 @@ class Server:
         await self._start_console(console_at, tls, gateway_url, described, watch)
         clients = signing_in(node, gateway=_public(settings, "gateway.url"), console=self._console)
         self._parts.callback(clients.close)
+        limits = spend_limits.SpendLimits(node)
+        self._parts.callback(limits.close)
         self._beside.applications |= beside(clients)
+        self._beside.applications |= spend_limits.beside(limits)
         for work in (wiring.mover, wiring.sequencing, wiring.witnesses, wiring.word_maker):
             work.start()
             watch.mind([work.thread])

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailee.accounts import Account, ApiKey
 from bailee.app.using import asker_of
-from bailee.gateway.routes import BESIDE
+from bailee.gateway.routes import BESIDE, SPEND_LIMITS
 from bailee.json_values import JsonObject, members
 from bailee.managed import ManagedAgent, settings_for
 from bailee.node.node import Node
@@ -43,7 +43,8 @@ def signing_in(node: Node, *, gateway: str | None, console: str) -> ClientSignIn
 
 def beside(clients: ClientSignInApplication) -> Mapping[str, ASGIApp]:
     """By route, what answers it."""
-    return {path: clients.app for path in BESIDE if path not in TELEMETRY}
+    others = (*TELEMETRY, SPEND_LIMITS)
+    return {path: clients.app for path in BESIDE if not path.startswith(others)}
 
 
 def settings_of(node: Node, console: str = "") -> Given:

@@ -33,7 +33,7 @@ from bailee.ledger.ledger import open_again
 from bailee.ledger.sequencing import Committed
 from bailee.node import Node
 from bailee.node.own_policies import OwnChange, put_own_policy
-from bailee.usage.limit_store import put_limit, put_models
+from bailee.usage.limit_rows import put_limit, put_models
 from bailee.usage.limits import LimitMeasure, LimitSpan, Scope, Subject
 from bailee.vault.exchange import Terms
 from bailee.vault.prolonging import KeepingAct

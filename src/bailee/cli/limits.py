@@ -19,6 +19,8 @@ app = typer.Typer(
     help="Limits on what is used of models, and which models may be asked.", no_args_is_help=True
 )
 
+_EACH = ("members", "team_members")
+_UNLIMITED = 10**15  # `usage.limits`, which the base install has not
 _Of = Annotated[
     str | None,
     typer.Option(
@@ -45,9 +47,9 @@ def list_limits(
         rows = [
             (
                 one["id"],
-                one["subject"] or "everybody",
+                _of_whom(one),
                 one["measure"] if one["per"] == "now" else f"{one['measure']} a {one['per']}",
-                _amount(one, "used"),
+                "" if one["scope"] in _EACH else _amount(one, "used"),
                 _amount(one, "amount"),
                 moment(one["ends"]) if one["ends"] else "",
             )
@@ -60,7 +62,19 @@ def list_limits(
 @app.command("set")
 def set_limit(  # noqa: PLR0917 - each is an option
     of: _Of = None,
-    money: Annotated[str | None, typer.Option(help="US dollars: 20 or 0.50.")] = None,
+    each: Annotated[
+        bool,
+        typer.Option("--each", help="Each member of the organisation or team has so much."),
+    ] = False,
+    member: Annotated[
+        str | None,
+        typer.Option(
+            help="A member of the organisation (per_… or email): theirs, whatever each has."
+        ),
+    ] = None,
+    money: Annotated[
+        str | None, typer.Option(help="US dollars: 20 or 0.50; of a member also `unlimited`.")
+    ] = None,
     tokens: Annotated[int | None, typer.Option(min=0, help="Tokens, in and out.")] = None,
     requests: Annotated[int | None, typer.Option(min=0, help="Requests.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=0, help="Requests at once.")] = None,
@@ -84,10 +98,17 @@ def set_limit(  # noqa: PLR0917 - each is an option
         ((measure, amount),) = named
         if measure != "concurrency" and per is None:
             raise InputError("in which time?", hint="--per minute, day, week or month")
-        asked = {"measure": measure, "amount": amount, "of": of}
-        changed = ask_one(home, "usage.limit", asked | ({} if per is None else {"per": per}))
+        asked = {
+            "measure": measure, "amount": amount, "of": of,
+            **({} if per is None else {"per": per}),
+            **({"each": True} if each else {}),
+            **({} if member is None else {"member": member}),
+        }  # fmt: skip
+        changed = ask_one(home, "usage.limit", asked)
         if as_json:
             print_json(changed)
+        elif changed["scope"] in _EACH:
+            say(f"{changed['id']}: each has {_amount(changed, 'amount')}.")
         else:
             say(
                 f"{changed['id']}: {_amount(changed, 'used')} of {_amount(changed, 'amount')} used."
@@ -140,14 +161,23 @@ def _show_models(found: list[Fields], as_json: bool) -> None:
     console().print(table(("of", "which", "models"), rows))
 
 
+def _of_whom(one: Fields) -> str:
+    named = str(one["subject"] or "everybody")
+    return f"each of {named}" if one["scope"] in _EACH else named
+
+
 def _amount(one: Fields, name: str) -> str:
     amount = one.number(name)
+    if amount >= _UNLIMITED:
+        return "unlimited"
     if one["measure"] != "money":
         return f"{amount:,}"
     return dollars(amount)
 
 
 def _micro(said: str) -> int:
+    if said == "unlimited":
+        return _UNLIMITED
     try:
         amount = Decimal(said.removeprefix("$")) * MICRO
     except InvalidOperation:

@@ -89,7 +89,7 @@ class BesideApplications:
                 code="not_found",
                 hint="a server whose ingest listens takes telemetry here",
             )
-        scope = self._scope(head, client)
+        scope = self._scope(head, client, gateway.new_id())
         group = address_group(scope["client"][0])
         if self.under_way.over(group, 1):
             return StorageError("Too much is under way; try again.", code="overloaded")
@@ -103,7 +103,7 @@ class BesideApplications:
             group=group,
         )
 
-    def _scope(self, head: RequestHead, client: ClientConnection) -> Scope:
+    def _scope(self, head: RequestHead, client: ClientConnection, request_id: str) -> Scope:
         fields = [
             (name.lower(), value.strip(b" \t"))
             for line in head.kept.split(b"\r\n")
@@ -131,6 +131,7 @@ class BesideApplications:
             "headers": fields,
             "client": (whose.address, 0),
             "server": None,
+            "state": {"request_id": request_id},  # the one that the answer has
         }
 
 
@@ -248,7 +249,7 @@ class ApplicationCarrier:
                     self._status,
                     self._fields,
                     b"".join(self._answer),
-                    self._gateway.new_id(),
+                    self._scope["state"]["request_id"],
                     close=client.closes,
                     bodiless=self._head.method == b"HEAD",
                     lines=self._head.answer_lines,

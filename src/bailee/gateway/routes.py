@@ -44,6 +44,7 @@ __all__ = [
     "KNOWN",
     "OTHERS",
     "PASSED",
+    "SPEND_LIMITS",
     "AnsweredHere",
     "BesideRoute",
     "GatewayRoute",
@@ -124,6 +125,8 @@ _USUAL: Final = {
 }
 _USUAL_RECORDED: Final = {one.target: one.target.decode("ascii") for one in _USUAL.values()}
 _GREETINGS: Final = {path.encode(): path for path in ("/", "/api/hello", "/healthz", "/readyz")}
+SPEND_LIMITS: Final = "/v1/organizations/spend_limits"
+"""Where the vendor's admin API has limits on what each member spends."""
 BESIDE: Final = {
     "/.well-known/oauth-authorization-server": READ,
     "/oauth/device_authorization": frozenset({b"POST"}),
@@ -134,9 +137,14 @@ BESIDE: Final = {
     "/v1/metrics": frozenset({b"POST"}),
     "/v1/logs": frozenset({b"POST"}),
     "/v1/traces": frozenset({b"POST"}),
+    SPEND_LIMITS: frozenset({b"GET", b"POST"}),
+    f"{SPEND_LIMITS}/effective": frozenset({b"GET"}),
+    f"{SPEND_LIMITS}/audit": frozenset({b"GET"}),
+    f"{SPEND_LIMITS}/{{id}}": frozenset({b"GET", b"DELETE"}),
 }
 """What is answered beside the gateway, with the methods. Clients that are signed in know one
 address, and send everything there."""
+_A_SPEND_LIMIT: Final = re.compile(rf"{SPEND_LIMITS}/[^/]+".encode())
 _BESIDE: Final = {path.encode(): BesideRoute(path) for path in BESIDE}
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt", b"api-version", b"stream", b"starting_after"})
@@ -175,7 +183,10 @@ def route(
     path, mark, query = target.partition(b"?")
     if (greeting := _GREETINGS.get(path)) is not None:
         return AnsweredHere(greeting) if method in READ else _wrong_method(greeting, READ)
-    if (beside := _BESIDE.get(path)) is not None:
+    beside = _BESIDE.get(path)
+    if beside is None and _A_SPEND_LIMIT.fullmatch(path) is not None:
+        beside = BesideRoute(f"{SPEND_LIMITS}/{{id}}")
+    if beside is not None:
         allowed = BESIDE[beside.label]
         return beside if method in allowed else _wrong_method(beside.label, allowed)
     for known in KNOWN:

@@ -183,11 +183,15 @@ def _rules(organisation: str, rules: list[WantedGroupRule], claim: str, scope: s
 
 def _tried(node: Node, organisation_id: str, given: GivenPlace) -> TriedPlace:
     account = node.accounts.of_organisation(organisation_id)
-    subjects = [Subject(Scope.EVERYBODY, ""), Subject(Scope.ORGANISATION, organisation_id)]
+    subjects = [
+        Subject(Scope.EVERYBODY, ""),
+        Subject(Scope.ORGANISATION, organisation_id),
+        Subject(Scope.MEMBERS, organisation_id),
+    ]
     whose = {("plan", account.plan), ("organisation", organisation_id)}
     if given.team is not None:
         team = team_id(organisation_id, given.team)
-        subjects.append(Subject(Scope.TEAM, team))
+        subjects += Subject(Scope.TEAM, team), Subject(Scope.TEAM_MEMBERS, team)
         whose.add((Scope.TEAM, team))
     return TriedPlace(
         organisation_id,

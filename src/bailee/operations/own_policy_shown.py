@@ -22,6 +22,8 @@ from bailee.policy.document import Clause
 from bailee.policy.facts import Facts
 from bailee.policy.own import read
 from bailee.policy.own_proof import problems
+from bailee.usage.limits import EACH
+from bailee.usage.limits import Scope as LimitScope
 
 FILE: Final = "the document"
 """How an organisation's document is called in errors."""
@@ -60,8 +62,9 @@ class OwnTerms:
 
 @dataclass(frozen=True, slots=True)
 class OwnLimit:
-    """A limit on what an organisation, or a team of one (`org_…/name`), uses: on `measure`, in
-    each `per`. `amount`: micro-USD, tokens, requests, or requests at once.
+    """A limit on what an organisation, or a team of one (`org_…/name`), uses, or `each` of its
+    members: on `measure`, in each `per`. `amount`: micro-USD, tokens, requests, or requests at
+    once.
     """
 
     id: str
@@ -69,6 +72,7 @@ class OwnLimit:
     measure: str
     per: str
     amount: int
+    each: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,12 @@ def shown(node: Node, account: Account, organisation: str) -> OwnPolicy:
         [*_terms(policy, node.policy, account.facts(zero_retention=False))],
         [] if own is None else sorted(own.refuses),
         [
-            OwnLimit(one.limit_id, one.subject.id, one.measure, one.span, one.amount)
+            OwnLimit(
+                *(one.limit_id, one.subject.id, one.measure, one.span, one.amount),
+                one.subject.scope in EACH,
+            )
             for one in node.limits.limits()
-            if _is_of(one.subject.id, organisation)
+            if _is_of(one.subject.id, organisation) and one.subject.scope is not LimitScope.MEMBER
         ],
         [
             ModelListSummary(one.scope, one.subject, one.models)

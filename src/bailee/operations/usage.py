@@ -1,7 +1,8 @@
 """What can be asked of a home about what is used of models, and the limits on it.
 
-A person sees what they used; who administers an organisation, what its people did; the operator
-sees and limits everybody. Counts alone: nothing here reads content.
+A person sees what they used; who administers an organisation, what its people did, and limits what
+each of them may use; the operator sees and limits everybody. Counts alone: nothing here reads
+content.
 
 Rows: O2.
 """
@@ -24,17 +25,21 @@ from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation
 from bailee.operations.whose import find_person, named
-from bailee.usage.asking import UsageAsker
+from bailee.usage.asking import UsageAsker, member_subjects
 from bailee.usage.client_shapes import oauth_usage
 from bailee.usage.counts import UsageOf, UsageRow
-from bailee.usage.limit_store import MOST_AMOUNT, limit_id
+from bailee.usage.limit_store import MOST_AMOUNT
 from bailee.usage.limits import (
+    OF_MEMBERS,
     LimitMeasure,
     LimitSpan,
     LimitStanding,
     Scope,
     Subject,
     UsageLimit,
+    limit_id,
+    member_id,
+    organisation_of,
     team_id,
     window_of,
 )
@@ -105,7 +110,11 @@ def show(
 def limits(asks: Asks, node: Node, of: str | None = None) -> list[LimitSummary]:
     """The limits that hold and how much of each is used; as `usage.show` says whose."""
     whose = _whose(asks, node, of)
-    found = node.limits.standings(None if whose == UsageOf() else _subjects(node, whose), asks.at)
+    if whose.person is not None:
+        found = node.limits.standings_under(_subjects(node, whose), asks.at)
+    else:
+        subjects = None if whose == UsageOf() else _subjects(node, whose)
+        found = node.limits.standings(subjects, asks.at)
     return [_limit(one) for one in found]
 
 
@@ -118,13 +127,21 @@ def limit(
     *,
     per: LimitSpan = LimitSpan.NOW,
     of: str | None = None,
+    each: bool = False,
+    member: str | None = None,
 ) -> LimitSummary:
     """Set a limit on money (micro-USD), tokens, requests or concurrency, `per` minute, day, week or
     month, of a person, an organisation, a team (`org_…/name`) or a key; without a name, of
-    everybody together.
+    everybody together. `each`: of each member of the organisation or team, instead of all together;
+    `member`: of this one in the organisation, in the place of what each may use. The largest amount
+    lifts that.
     """
-    asks.require(node, Permission.USAGE_LIMIT)
-    made = _made(_subject(asks, node, of), measure, per, amount)
+    if each or member is not None:
+        subject = _of_members(asks, node, of or "", member)
+    else:
+        asks.require(node, Permission.USAGE_LIMIT)
+        subject = _subject(asks, node, of)
+    made = _made(subject, measure, per, amount)
     if node.serving is not None:
         node.serving.measured()  # what was used before counts
     node.limits.set_limit(made, asks.due, by=asks.actor.name)
@@ -137,8 +154,13 @@ def limit(
 @operation()
 def unlimit(asks: Asks, node: Node, id: str) -> None:
     """Take a limit away, by its id."""
-    asks.require(node, Permission.USAGE_LIMIT)
     found = [one for one in node.limits.limits() if one.limit_id == id]
+    of_members = bool(found) and found[0].subject.scope in OF_MEMBERS
+    if of_members:
+        account = node.accounts.of_organisation(organisation_of(found[0].subject))
+        asks.require(node, Permission.MEMBERS_LIMIT, account)
+    else:
+        asks.require(node, Permission.USAGE_LIMIT)
     if not found:
         raise InputError(
             "there is no such limit.", code="not_found", hint="see `bailee limits list`"
@@ -199,7 +221,7 @@ def usage_for_client(node: Node, asker: UsageAsker, now: datetime) -> dict[str, 
         node.serving.measured()
     starts = [window_of(span, now)[0] for span in (LimitSpan.DAY, LimitSpan.WEEK, LimitSpan.MONTH)]
     day, week, month = node.usage.spent(asker.person, starts, now)
-    return oauth_usage(node.limits.standings(asker.subjects, now), (day, week, month))
+    return oauth_usage(node.limits.standings_under(asker.subjects, now), (day, week, month))
 
 
 def _whose(asks: Asks, node: Node, of: str | None) -> UsageOf:
@@ -232,19 +254,26 @@ def _subjects(node: Node, whose: UsageOf) -> list[Subject]:
     accounts = set()
     if whose.person is not None:
         found.append(Subject(Scope.PERSON, whose.person))
-        found += [
-            Subject(Scope.ORGANISATION, one.organisation_id)
-            for one in node.registry.organisations.of_person(whose.person)
-        ]
+        for one in node.registry.organisations.of_person(whose.person):
+            of = one.organisation_id
+            found.append(Subject(Scope.ORGANISATION, of))
+            found += member_subjects(of, whose.person, node.registry.groups.team(of, whose.person))
         found += [
             Subject(Scope.TEAM, team_id(one.organisation_id, one.team))
             for one in node.registry.groups.of_person(whose.person)
             if one.team is not None
         ]
     if whose.organisation is not None and whose.team is not None:
-        return [Subject(Scope.TEAM, team_id(whose.organisation, whose.team))]
+        team = team_id(whose.organisation, whose.team)
+        return [Subject(Scope.TEAM, team), Subject(Scope.TEAM_MEMBERS, team)]
     if whose.organisation is not None:
         found.append(Subject(Scope.ORGANISATION, whose.organisation))
+        found += {
+            one.subject
+            for one in node.limits.limits()
+            if one.subject.scope in OF_MEMBERS
+            and organisation_of(one.subject) == whose.organisation
+        }
         accounts.add(node.accounts.of_organisation(whose.organisation).account_id)
     if whose.account is not None:
         accounts.add(whose.account)
@@ -273,6 +302,28 @@ def _of_organisation(node: Node, of: str) -> Subject:
     if not slash:
         return Subject(Scope.ORGANISATION, name)
     return Subject(Scope.TEAM, team_id(name, check_team(team)))
+
+
+def _of_members(asks: Asks, node: Node, of: str, member: str | None) -> Subject:
+    """What each member of an organisation (`org_…`) or of a team of one may use, or one of them."""
+    if not of.startswith("org_"):
+        raise InputError(
+            "whose members? Name an organisation, or a team.", hint="org_…, or org_…/team"
+        )
+    name, slash, team = of.partition("/")
+    asks.require(node, Permission.MEMBERS_LIMIT, node.accounts.of_organisation(name))
+    if member is None:
+        if not slash:
+            return Subject(Scope.MEMBERS, name)
+        return Subject(Scope.TEAM_MEMBERS, team_id(name, check_team(team)))
+    if slash:
+        raise InputError("a member has one limit in the organisation, whatever their team.")
+    people = node.registry.people
+    found = people.by_email(member) if "@" in member else None
+    person = member if found is None else found.person_id
+    if all(one.person_id != person for one in node.registry.organisations.members(name)):
+        raise InputError("this is no member of the organisation.", code="not_found")
+    return Subject(Scope.MEMBER, member_id(name, person))
 
 
 def _accounts(asks: Asks, node: Node) -> list[Account]:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from bailee.api import Api
 from bailee.apis.metering import Metered
 from bailee.usage.client_shapes import LimitRefusal
-from bailee.usage.limits import Scope, Subject, team_id
+from bailee.usage.limits import Scope, Subject, member_id, team_id
 
 PLAN: Final = "plan"
 """Of a list of models: it is for the accounts of a plan."""
@@ -32,7 +32,9 @@ class UsageAsker(NamedTuple):
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """Whose limits the request is under."""
+        """Whose limits the request is under, and what each of those among whom its person is may
+        use (`limits.resolved`).
+        """
         found = [Subject(Scope.KEY, self.key_id), Subject(Scope.EVERYBODY, "")]
         if self.person:
             found.append(Subject(Scope.PERSON, self.person))
@@ -40,6 +42,8 @@ class UsageAsker(NamedTuple):
             found.append(Subject(Scope.ORGANISATION, self.organisation))
         if self.team:
             found.append(Subject(Scope.TEAM, team_id(self.organisation, self.team)))
+        if self.organisation and self.person:
+            found += member_subjects(self.organisation, self.person, self.team)
         return tuple(found)
 
     @property
@@ -49,6 +53,17 @@ class UsageAsker(NamedTuple):
         if not self.team:
             return of
         return (Scope.TEAM, team_id(self.organisation, self.team)), *of
+
+
+def member_subjects(organisation: str, person: str, team: str | None) -> list[Subject]:
+    """By what a member's limits in an organisation are found. `team`: theirs, if any."""
+    found = [
+        Subject(Scope.MEMBER, member_id(organisation, person)),
+        Subject(Scope.MEMBERS, organisation),
+    ]
+    if team:
+        found.append(Subject(Scope.TEAM_MEMBERS, team_id(organisation, team)))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

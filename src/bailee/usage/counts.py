@@ -203,6 +203,9 @@ class UsageCounts:
         if subject.scope is Scope.TEAM:
             organisation, _, team = subject.id.partition("/")
             query = query.where(table.c.organisation == organisation, table.c.team == team)
+        elif subject.scope is Scope.MEMBER:
+            organisation, _, person = subject.id.partition("/")
+            query = query.where(table.c.organisation == organisation, table.c.person == person)
         elif (column := columns.get(subject.scope)) is not None:
             query = query.where(column == subject.id)
         with storage_errors(_WHAT), reading(self._engine) as connection:

@@ -9,7 +9,7 @@ Rules kept here:
 * Nothing of a request goes upstream before it is admitted.
 * Nobody waits for another's long request to be read: these are read before, in turns (`in_turns`).
 * A limit or list that was set through this process holds for the next request; one that another
-  process set, within `_LOOK` seconds.
+  process set, within `_LOOK` seconds. Who has another team is counted anew as a member.
 * While the store is away, the policy's document says what happens (`on_limits_unknown`).
 * What a request used is settled even if its client has gone; what can't be settled now is kept and
   settled with the next.
@@ -37,7 +37,7 @@ from bailee.usage.asking import UsageAsker, WholeRequest
 from bailee.usage.client_shapes import LimitRefusal, refusal, store_away, warning_lines
 from bailee.usage.in_turns import AT_ONCE, ReadersInTurn
 from bailee.usage.limit_store import LimitStore, Reserved, ReserveUse, Settle
-from bailee.usage.limits import Subject, WantedUse
+from bailee.usage.limits import OF_MEMBERS, Subject, WantedUse
 from bailee.usage.models import is_listed, model_of
 from bailee.usage.prices import Price, PriceTable
 
@@ -208,7 +208,12 @@ class Governing:
     def _look(self) -> None:
         version = self._version
         limits, lists = self._store.limits(), self._store.lists()
-        self._teams = self._of_teams.teams()
+        teams = self._of_teams.teams()
+        if any(one.subject.scope in OF_MEMBERS for one in limits) and self._seen >= (0, 0):
+            moved = {who for who, _ in {*teams.items()} ^ {*self._teams.items()}}
+            if moved:
+                self._store.moved(moved)
+        self._teams = teams
         self._limited = frozenset(one.subject for one in limits)
         self._lists = {(one.scope, one.subject): one.models for one in lists}
         self._governed = {}

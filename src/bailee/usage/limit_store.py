@@ -13,6 +13,9 @@ Rules kept here:
   does one of whose window the row is not what was written (`db.checks`), or may be another's now:
   whether there is such a row is looked for at the first window that is missing, and by each sweep,
   since it means to read them all.
+* What each member of an organisation may use is counted for a member from when they first ask in a
+  window, with what the counts have of it. It is counted anew so when a limit for members changes,
+  or a member's team.
 * A reservation whose numbers are not what was written holds nothing, and goes: a limit may be gone
   over by that one request.
 * A change of a limit or a list is an entry of the audit record in the same transaction.
@@ -22,19 +25,16 @@ Rows: O2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Engine,
-    Table,
     and_,
     delete,
-    func,
     not_,
     or_,
     select,
@@ -47,35 +47,50 @@ from bailee.db.usage import usage_limits, usage_models, usage_reservations, usag
 from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
 from bailee.ledger import Ledger
+from bailee.usage.limit_rows import (
+    LASTS,
+    among,
+    count,
+    drop_windows,
+    end_lost,
+    is_begun,
+    limits_on,
+    put_limit,
+    put_models,
+    reserved_for,
+    same_window,
+    settle,
+    window_row,
+)
 from bailee.usage.limits import (
+    OF_MEMBERS,
+    UNLIMITED,
     LimitMeasure,
     LimitSpan,
     LimitStanding,
     OverLimit,
     Scope,
     Subject,
-    UnderWay,
     UsageLimit,
     Used,
     WantedUse,
     Window,
+    member_id,
     over,
+    resolved,
     standings,
     window_of,
     windows,
 )
 
 _WHAT: Final = "the limits on what is used"
-_LASTS: Final = timedelta(hours=1)
 _KEPT: Final = timedelta(days=40)
 _MINUTES_KEPT: Final = timedelta(hours=1)
+_AT_ONCE: Final = 500
 LONGEST_LIST: Final = 300
-MOST_AMOUNT: Final = 10**15
+MOST_AMOUNT: Final = UNLIMITED
 
 _ANY_DAMAGED: Final = select(usage_windows.c.start).where(not_(sound(usage_windows))).limit(1)
-_AS_WRITTEN: Final = usage_reservations.c.again == (
-    usage_reservations.c.until + usage_reservations.c.tokens + usage_reservations.c.money
-)
 
 Before = Callable[[Subject, datetime, datetime], Used]
 """What a subject used from one moment to another, by the counts."""
@@ -136,7 +151,7 @@ class LimitStore:
     def limits(self) -> list[UsageLimit]:
         """Every limit. Raises: StorageError."""
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return _limits(connection, None)
+            return limits_on(connection, None)
 
     def lists(self) -> list[ModelList]:
         """Every list of models. Raises: StorageError."""
@@ -148,12 +163,22 @@ class LimitStore:
             ]
 
     def standings(self, subjects: Sequence[Subject] | None, now: datetime) -> list[LimitStanding]:
-        """How these subjects stand with their limits; None: all."""
+        """How these subjects stand with the limits on them; None: all. What each of some members
+        may use is told of by itself, and is used by nobody.
+        """
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            limits = _limits(connection, subjects)
-            concerned = list({one.subject for one in limits})
-            used, _ = self._used(connection, windows(concerned, limits, now), now)
-            return standings(limits, used, _under_way(connection, concerned), now)
+            return self._standings(connection, limits_on(connection, subjects), now)
+
+    def standings_under(
+        self, subjects: Sequence[Subject], now: datetime, *, lifted: bool = False
+    ) -> list[LimitStanding]:
+        """How who has these subjects stands with every limit that they are under. `lifted`: with
+        those that let everything through, too.
+        """
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            limits = resolved(limits_on(connection, subjects), subjects)
+            held = [one for one in limits if lifted or one.amount < UNLIMITED]
+            return self._standings(connection, held, now)
 
     # -- changes ---------------------------------------------------------------------------------
 
@@ -165,15 +190,17 @@ class LimitStore:
             StorageError: nothing was changed.
         """
         _check(limit)
-        spans = [limit] if limit.span is not LimitSpan.NOW else []
+        of_members = limit.subject.scope in OF_MEMBERS
         seeds = [
             (one, self._before(limit.subject, *window_of(limit.span, now)))
-            for one in windows([limit.subject], spans, now)
+            for one in windows([limit.subject], [] if of_members else [limit], now)
         ]
         with storage_errors(_WHAT), self._engine.begin() as connection:
             put_limit(connection, limit.subject, limit.measure, limit.span, limit.amount)
+            if of_members:
+                drop_windows(connection, limit)
             for window, used in seeds:
-                row = upsert(usage_windows).values(**_window(window), **used._asdict())
+                row = upsert(usage_windows).values(**window_row(window), **used._asdict())
                 connection.execute(row.on_conflict_do_nothing())
             self._ledger.append(
                 "usage.limit_set", _name(limit.subject), _said(limit, by), connection=connection
@@ -189,6 +216,9 @@ class LimitStore:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             if not put_limit(connection, limit.subject, limit.measure, limit.span, None):
                 raise InputError("there is no such limit.", code="not_found")
+            left = {one.span for one in limits_on(connection, [limit.subject])}
+            if limit.subject.scope in OF_MEMBERS or limit.span not in left:
+                drop_windows(connection, limit)
             body = _said(limit, by)
             del body["amount"]
             self._ledger.append(
@@ -216,6 +246,18 @@ class LimitStore:
             self._ledger.append("usage.models_set", subject, body, connection=connection)
         self.version += 1
 
+    def moved(self, members: Collection[tuple[str, str]]) -> None:
+        """Count anew for these members (organisation and person), who have another team.
+
+        Raises:
+            StorageError: call again.
+        """
+        whose = [Subject(Scope.MEMBER, member_id(*one)) for one in members]
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            for at in range(0, len(whose), _AT_ONCE):
+                some = among(usage_windows, whose[at : at + _AT_ONCE])
+                connection.execute(delete(usage_windows).where(some))
+
     # -- requests --------------------------------------------------------------------------------
 
     def work(self, asked: Iterable[ReserveUse | Settle], now: datetime) -> dict[str, Reserved]:
@@ -226,15 +268,22 @@ class LimitStore:
         """
         found: dict[str, Reserved] = {}
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            _end_lost(connection, now)
+            end_lost(connection, now)
             for one in asked:
                 if isinstance(one, ReserveUse):
                     found[one.request_id] = self._reserve(connection, one, now)
                 else:
-                    _settle(connection, one, now)
+                    settle(connection, one.request_id, Used(0, one.tokens, one.money), now)
         return found
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _standings(
+        self, connection: Connection, limits: Sequence[UsageLimit], now: datetime
+    ) -> list[LimitStanding]:
+        concerned = list({one.subject for one in limits})
+        used, _ = self._used(connection, windows(concerned, limits, now), now)
+        return standings(limits, used, reserved_for(connection, concerned), now)
 
     def _used(
         self, connection: Connection, wanted: Sequence[Window], now: datetime
@@ -244,10 +293,10 @@ class LimitStore:
         anew: list[Window] = []
         for one in wanted:
             query = select(usage_windows, sound(usage_windows).label("sound"))
-            row = connection.execute(query.where(*_same_window(one))).one_or_none()
+            row = connection.execute(query.where(*same_window(one))).one_or_none()
             if row is not None and row.sound:
                 found[one] = Used(row.requests, row.tokens, row.money)
-            elif row is not None or self._is_damaged(connection):
+            elif row is not None or is_begun(one) or self._is_damaged(connection):
                 found[one] = self._before(one.subject, *window_of(one.span, now))
                 anew.append(one)
         return found, anew
@@ -259,21 +308,22 @@ class LimitStore:
         return self._damaged
 
     def _reserve(self, connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
-        limits = _limits(connection, asked.subjects)
+        under = resolved(limits_on(connection, asked.subjects), asked.subjects)
+        limits = [one for one in under if one.amount < UNLIMITED]
         subjects = list({one.subject for one in limits})
         if not subjects:
             return Reserved(None, ())
         open_windows = windows(subjects, limits, now)
         used, anew = self._used(connection, open_windows, now)
         for window in anew:
-            connection.execute(delete(usage_windows).where(*_same_window(window)))
-            _count(connection, window, used[window])
-        under_way = _under_way(connection, subjects)
+            connection.execute(delete(usage_windows).where(*same_window(window)))
+            count(connection, window, used[window])
+        under_way = reserved_for(connection, subjects)
         found = over(limits, used, under_way, asked.wanted, now)
         told = standings(limits, used, under_way, now)
         if found is not None:
             return Reserved(found, told)
-        until = int((now + _LASTS).timestamp())
+        until = int((now + LASTS).timestamp())
         connection.execute(
             usage_reservations.insert(),
             [
@@ -285,7 +335,7 @@ class LimitStore:
             ],
         )  # fmt: skip
         for window in open_windows:
-            _count(connection, window, Used(requests=1))
+            count(connection, window, Used(requests=1))
         return Reserved(None, told)
 
     # -- what goes -------------------------------------------------------------------------------
@@ -308,131 +358,11 @@ class LimitStore:
             return
         with storage_errors(_WHAT), self._engine.begin() as connection:
             for table in (usage_limits, usage_windows, usage_reservations):
-                theirs = table.c.scope == Scope.PERSON, table.c.subject == whose.person_id
-                connection.execute(delete(table).where(*theirs))
+                person = and_(table.c.scope == Scope.PERSON, table.c.subject == whose.person_id)
+                ends = table.c.subject.endswith(f"/{whose.person_id}", autoescape=True)
+                member = and_(table.c.scope == Scope.MEMBER, ends)
+                connection.execute(delete(table).where(or_(person, member)))
         self.version += 1
-
-
-def put_limit(
-    connection: Connection,
-    subject: Subject,
-    measure: LimitMeasure,
-    span: LimitSpan,
-    amount: int | None,
-) -> bool:
-    """Write a limit in the place of the one on the same, if any; None: there is none any more. For
-    `LimitStore`, and for a restore that does again what was decided. Whether there was one.
-    """
-    key = {"scope": subject.scope, "subject": subject.id, "measure": measure, "span": span}
-    same = [usage_limits.c[name] == value for name, value in key.items()]
-    gone = connection.execute(delete(usage_limits).where(*same))
-    if amount is not None:
-        connection.execute(usage_limits.insert().values(**key, amount=amount))
-    return bool(gone.rowcount)
-
-
-def put_models(connection: Connection, scope: str, subject: str, models: str) -> None:
-    """Write a list of models; without any, there is none any more."""
-    same = usage_models.c.scope == scope, usage_models.c.subject == subject
-    connection.execute(delete(usage_models).where(*same))
-    if models:
-        connection.execute(
-            usage_models.insert().values(scope=scope, subject=subject, models=models)
-        )
-
-
-def limit_id(subject: Subject, measure: LimitMeasure, span: LimitSpan) -> str:
-    """A limit's id: what it is on."""
-    return ":".join((subject.scope, subject.id or "all", measure, span))
-
-
-def _limits(connection: Connection, subjects: Sequence[Subject] | None) -> list[UsageLimit]:
-    query = select(usage_limits).where(sound(usage_limits))
-    if subjects is not None:
-        query = query.where(_among(usage_limits, subjects))
-    found = []
-    for row in connection.execute(query.order_by(*usage_limits.primary_key)):
-        subject = Subject(Scope(row.scope), row.subject)
-        measure, span = LimitMeasure(row.measure), LimitSpan(row.span)
-        found.append(
-            UsageLimit(limit_id(subject, measure, span), subject, measure, span, row.amount)
-        )
-    return found
-
-
-def _under_way(connection: Connection, subjects: Sequence[Subject]) -> dict[Subject, UnderWay]:
-    if not subjects:
-        return {}
-    table = usage_reservations
-    query = (
-        select(
-            table.c.scope,
-            table.c.subject,
-            func.count().label("requests"),
-            func.sum(table.c.tokens).label("tokens"),
-            func.sum(table.c.money).label("money"),
-        )
-        .where(_among(table, subjects), _AS_WRITTEN)
-        .group_by(table.c.scope, table.c.subject)
-    )
-    return {
-        Subject(Scope(row.scope), row.subject): UnderWay(row.requests, row.tokens, row.money)
-        for row in connection.execute(query)
-    }
-
-
-def _settle(connection: Connection, done: Settle, now: datetime) -> None:
-    table = usage_reservations
-    rows = connection.execute(select(table).where(table.c.id == done.request_id)).all()
-    if rows:
-        subjects = [Subject(Scope(row.scope), row.subject) for row in rows]
-        connection.execute(delete(table).where(table.c.id == done.request_id))
-        _count_for(connection, subjects, Used(0, done.tokens, done.money), now)
-
-
-def _end_lost(connection: Connection, now: datetime) -> None:
-    table = usage_reservations
-    connection.execute(delete(table).where(not_(_AS_WRITTEN)))
-    lost = table.c.until <= now.timestamp()
-    for row in connection.execute(select(table).where(lost)).all():
-        subject = Subject(Scope(row.scope), row.subject)
-        _count_for(connection, [subject], Used(0, row.tokens, row.money), now)
-        same = table.c.id == row.id, table.c.scope == row.scope, table.c.subject == row.subject
-        connection.execute(delete(table).where(*same))
-
-
-def _count_for(
-    connection: Connection, subjects: Sequence[Subject], used: Used, now: datetime
-) -> None:
-    for window in windows(subjects, _limits(connection, subjects), now):
-        _count(connection, window, used)
-
-
-def _count(connection: Connection, window: Window, used: Used) -> None:
-    row = upsert(usage_windows).values(**_window(window), **used._asdict())
-    more = {name: usage_windows.c[name] + row.excluded[name] for name in Used._fields}
-    keys = ["scope", "subject", "span", "start"]
-    connection.execute(row.on_conflict_do_update(index_elements=keys, set_=more))
-
-
-def _window(one: Window) -> dict[str, str | int]:
-    return {
-        "scope": one.subject.scope, "subject": one.subject.id, "span": one.span, "start": one.start,
-    }  # fmt: skip
-
-
-def _same_window(one: Window) -> list[ColumnElement[bool]]:
-    return [usage_windows.c[name] == value for name, value in _window(one).items()]
-
-
-def _among(table: Table, subjects: Sequence[Subject]) -> ColumnElement[bool]:
-    return or_(
-        False, *(and_(table.c.scope == one.scope, table.c.subject == one.id) for one in subjects)
-    )
-
-
-def _name(subject: Subject) -> str:
-    return subject.id or "all"
 
 
 def _said(limit: UsageLimit, by: str) -> dict[str, str | int | float | bool | None]:
@@ -454,3 +384,7 @@ def _check(limit: UsageLimit) -> None:
         raise InputError(
             "whose limit is it? Name a person, an organisation, a team, a key, or everybody."
         )
+
+
+def _name(subject: Subject) -> str:
+    return subject.id or "all"

@@ -2,7 +2,9 @@
 
 A limit is on money, tokens, requests or concurrency, of a person, an organisation, a team of one, a
 key or everybody together, in a minute, day, week or month (UTC; a week begins on Monday). A request
-is under every limit of its person, organisation, team and key.
+is under every limit of its person, organisation, team and key; and under one for each measure and
+span of what a member of the organisation may use: their own, else what each of their team may, else
+each of the organisation.
 
 Rules kept here:
 
@@ -18,7 +20,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -32,6 +34,22 @@ class Scope(StrEnum):
     TEAM = "team"
     KEY = "key"
     EVERYBODY = "everybody"
+    MEMBER = "member"
+    """A person in an organisation (`member_id`)."""
+    MEMBERS = "members"
+    """Each member of an organisation: what one uses is no other's."""
+    TEAM_MEMBERS = "team_members"
+    """Each member of a team."""
+
+
+_NEAREST: Final = {Scope.MEMBER: 0, Scope.TEAM_MEMBERS: 1, Scope.MEMBERS: 2}
+OF_MEMBERS: Final = frozenset(_NEAREST)
+"""The scopes of what a member may use."""
+EACH: Final = OF_MEMBERS - {Scope.MEMBER}
+"""Those that are a rule: what it is used of is counted by member."""
+UNLIMITED: Final = 10**15
+"""The largest amount. What a member may use is not limited by it: it lifts what would hold of their
+team or organisation."""
 
 
 class LimitMeasure(StrEnum):
@@ -55,8 +73,8 @@ class LimitSpan(StrEnum):
 
 
 class Subject(NamedTuple):
-    """Whose use: `id` is a person's, an organisation's, a team's (`team_id`) or a key's; of
-    everybody it is empty.
+    """Whose use: `id` is a person's, an organisation's, a team's (`team_id`), a member's
+    (`member_id`) or a key's; of everybody it is empty.
     """
 
     scope: Scope
@@ -68,6 +86,17 @@ def team_id(organisation: str, team: str) -> str:
     return f"{organisation}/{team}"
 
 
+def member_id(organisation: str, person: str) -> str:
+    """How a person in an organisation is named among subjects: `org_…/per_…`."""
+    return f"{organisation}/{person}"
+
+
+def organisation_of(subject: Subject) -> str:
+    """The organisation that a subject is, or is in; of a person, a key and everybody, none."""
+    named = subject.scope in {*OF_MEMBERS, Scope.ORGANISATION, Scope.TEAM}
+    return subject.id.partition("/")[0] if named else ""
+
+
 @dataclass(frozen=True, slots=True)
 class UsageLimit:
     """One limit. `amount`: micro-USD, tokens, requests, or requests under way at once."""
@@ -77,6 +106,11 @@ class UsageLimit:
     measure: LimitMeasure
     span: LimitSpan
     amount: int
+
+
+def limit_id(subject: Subject, measure: LimitMeasure, span: LimitSpan) -> str:
+    """A limit's id: what it is on."""
+    return ":".join((subject.scope, subject.id or "all", measure, span))
 
 
 class Used(NamedTuple):
@@ -156,6 +190,31 @@ def window_of(span: LimitSpan, now: datetime) -> tuple[datetime, datetime]:
             return at, at
 
 
+def resolved(limits: Sequence[UsageLimit], subjects: Sequence[Subject]) -> list[UsageLimit]:
+    """Of these limits those that subjects are under, what each member may use as limits on them:
+    for each measure and span the nearest. One that is `UNLIMITED` is among them.
+    """
+    found = [one for one in limits if one.subject.scope not in OF_MEMBERS]
+    rules = sorted(
+        (one for one in limits if one.subject.scope in OF_MEMBERS),
+        key=lambda one: _NEAREST[one.subject.scope],
+    )
+    for member in subjects:
+        if member.scope is not Scope.MEMBER:
+            continue
+        nearest_ones: dict[tuple[LimitMeasure, LimitSpan], UsageLimit] = {}
+        for one in rules:
+            theirs = (
+                one.subject == member
+                if one.subject.scope is Scope.MEMBER
+                else organisation_of(one.subject) == organisation_of(member)
+            )
+            if theirs:
+                nearest_ones.setdefault((one.measure, one.span), replace(one, subject=member))
+        found += nearest_ones.values()
+    return found
+
+
 def windows(
     subjects: Sequence[Subject], limits: Sequence[UsageLimit], now: datetime
 ) -> list[Window]:
@@ -164,7 +223,7 @@ def windows(
     found = {
         Window(one.subject, one.span, int(window_of(one.span, now)[0].timestamp()))
         for one in limits
-        if one.subject in among and one.span is not LimitSpan.NOW
+        if one.subject in among and one.span is not LimitSpan.NOW and one.subject.scope not in EACH
     }
     return sorted(found)
 

@@ -19,8 +19,17 @@ from bailee.errors import StorageError
 from bailee.home import Home
 from bailee.node import Node
 from bailee.testing.tampering import tamper
-from bailee.usage.limit_store import LimitStore, ReserveUse, Settle, limit_id
-from bailee.usage.limits import LimitMeasure, LimitSpan, Scope, Subject, UsageLimit, Used, WantedUse
+from bailee.usage.limit_store import LimitStore, ReserveUse, Settle
+from bailee.usage.limits import (
+    LimitMeasure,
+    LimitSpan,
+    Scope,
+    Subject,
+    UsageLimit,
+    Used,
+    WantedUse,
+    limit_id,
+)
 
 NOW = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 ANN = Subject(Scope.PERSON, "per_1")

@@ -1,0 +1,240 @@
+"""Limits on money for each member, as the vendor's admin API writes them. Pure.
+
+Its tools set and show spend limits by `/v1/organizations/spend_limits`, and so does the vendor's
+own gateway (its API as seen at version 2.1.332, and the shapes of its SDK). A limit there is what
+each of some members may spend in a day, week or month: a member's, each of a team (it says
+`rbac_group`), each of the organisation.
+
+Rules kept here:
+
+* What a request has that is not known is refused: nobody takes a limit for set that is not.
+* Amounts are whole cents in a text. `null` sets one that lets everything through.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from bailee.errors import InputError
+from bailee.json_values import Json, JsonObject, members, text
+from bailee.money import CENT
+from bailee.usage.limits import (
+    OF_MEMBERS,
+    UNLIMITED,
+    LimitMeasure,
+    LimitSpan,
+    LimitStanding,
+    Scope,
+    Subject,
+    UsageLimit,
+)
+
+SPANS: Final = {
+    "daily": LimitSpan.DAY,
+    "weekly": LimitSpan.WEEK,
+    "monthly": LimitSpan.MONTH,
+}
+"""Its periods."""
+_PERIODS: Final = {span: period for period, span in SPANS.items()}
+TYPES: Final = {
+    Scope.MEMBERS: "organization",
+    Scope.TEAM_MEMBERS: "rbac_group",
+    Scope.MEMBER: "user",
+}
+"""Its types of scope."""
+_NAMES: Final = {
+    "organization": (Scope.MEMBERS, None),
+    "rbac_group": (Scope.TEAM_MEMBERS, "rbac_group_id"),
+    "user": (Scope.MEMBER, "user_id"),
+}
+_AMOUNT: Final = re.compile(r"[0-9]{1,11}")  # less than `UNLIMITED`
+_KNOWN: Final = frozenset(("scope", "amount", "period", "currency"))
+_LONGEST_NAME: Final = 320
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSpendLimit:
+    """A limit that somebody sets: whose (`name`: a person or a team; of each of the organisation,
+    None), and at the most how many micro-USD in what.
+    """
+
+    scope: Scope
+    name: str | None
+    amount: int
+    span: LimitSpan
+
+
+@dataclass(frozen=True, slots=True)
+class SpendChange:
+    """A change of a limit, as the audit record has it. `before`, `after`: micro-USD; None: there
+    was none, or is none any more.
+    """
+
+    number: int
+    at: datetime
+    by: str
+    subject: Subject
+    span: LimitSpan
+    before: int | None
+    after: int | None
+
+
+def is_spend_limit(limit: UsageLimit, organisation: str) -> bool:
+    """Whether it is one that this API shows of an organisation."""
+    return (
+        limit.subject.scope in OF_MEMBERS
+        and limit.subject.id.partition("/")[0] == organisation
+        and limit.measure is LimitMeasure.MONEY
+        and limit.span in _PERIODS
+    )
+
+
+def spend_limit_id(subject: Subject, span: LimitSpan) -> str:
+    """What a limit is called there: the same for the same, whatever its amount."""
+    name = f"{subject.scope}:{subject.id}:{span}".encode()
+    return "spl_" + base64.b32encode(hashlib.sha256(name).digest()[:15]).decode().lower()
+
+
+def wanted(body: object) -> WantedSpendLimit:
+    """What the body of a POST asks for.
+
+    Raises:
+        InputError: it is none, or has more than is known.
+    """
+    given = members(body)
+    if not given or not _KNOWN.issuperset(given):
+        raise InputError(
+            "this is no spend limit.", hint='{"scope": …, "amount": …, "period": …}, and no more'
+        )
+    if given.get("currency", "USD") != "USD":
+        raise InputError("amounts are in USD.")
+    period = given.get("period", "monthly")
+    span = SPANS.get(period) if isinstance(period, str) else None
+    if span is None:
+        raise InputError("there is no such period.", hint=", ".join(SPANS))
+    scope, name = _scope(given.get("scope"))
+    if "amount" not in given:
+        raise InputError("the amount is missing.", hint="cents in a text, or null")
+    return WantedSpendLimit(scope, name, _micro(given["amount"]), span)
+
+
+def _scope(said: Json) -> tuple[Scope, str | None]:
+    given = members(said)
+    found = _NAMES.get(text(given.get("type")))
+    if found is None:
+        raise InputError("there is no such scope.", hint=f"its type is {', '.join(_NAMES)}")
+    scope, called = found
+    if {*given} != {"type", called} - {None}:
+        raise InputError("this scope is named otherwise.", hint=f"by {called}" if called else None)
+    name = None if called is None else text(given.get(called))
+    if name is not None and not 0 < len(name) <= _LONGEST_NAME:
+        raise InputError("this is no name of a scope.")
+    return scope, name
+
+
+def _micro(amount: Json) -> int:
+    if amount is None:
+        return UNLIMITED
+    if not isinstance(amount, str) or _AMOUNT.fullmatch(amount) is None:
+        raise InputError("this is no amount.", hint='cents in a text: "5000" is $50.00')
+    return int(amount) * CENT
+
+
+def spend_limit(limit: UsageLimit, made: datetime, changed: datetime) -> JsonObject:
+    """A limit, with when it was set first and last."""
+    return {
+        "type": "spend_limit",
+        "id": spend_limit_id(limit.subject, limit.span),
+        "created_at": _moment(made),
+        "updated_at": _moment(changed),
+        "scope": _scope_of(limit.subject),
+        "amount": _amount(limit.amount),
+        "currency": "USD",
+        "period": _PERIODS[limit.span],
+        "is_enabled": True,
+    }
+
+
+def deleted(spend_limit_id: str) -> JsonObject:
+    """That a limit is no more."""
+    return {"type": "spend_limit_deleted", "id": spend_limit_id}
+
+
+def summary(
+    standing: LimitStanding, source: UsageLimit, person: str, email: str | None, team: str | None
+) -> JsonObject:
+    """How a member stands with what they may spend, and whose limit that is."""
+    return {
+        "scope": {"type": "user", "user_id": person},
+        "actor": {
+            "type": "user_actor", "user_id": person, "name": None, "email_address": email,
+            "deleted": False,
+        },
+        "groups": [] if team is None else [team],
+        "amount": _amount(standing.limit.amount),
+        "currency": "USD",
+        "period": _PERIODS[standing.limit.span],
+        "source": _scope_of(source.subject),
+        "spend_limit_id": spend_limit_id(source.subject, source.span),
+        "period_to_date_spend": f"{(Decimal(standing.used) / CENT).quantize(Decimal('.001')):f}",
+    }  # fmt: skip
+
+
+def audit_event(change: SpendChange) -> JsonObject:
+    """A change of a limit."""
+    return {
+        "type": "audit_event",
+        "id": str(change.number),
+        "created_at": _moment(change.at),
+        "actor": change.by,
+        "action": "spend_limit.delete" if change.after is None else "spend_limit.upsert",
+        "target_id": spend_limit_id(change.subject, change.span),
+        "before": _state(change, change.before),
+        "after": _state(change, change.after),
+        "reason": None,
+    }
+
+
+def page(rows: Sequence[JsonObject], limit: int, at: int) -> JsonObject:
+    """Some of a list of limits from a place on, as both ways to go through one have it."""
+    some, rest = rows[at : at + limit], len(rows) > at + limit
+    last = text(some[-1]["id"]) if some else None
+    return {
+        "data": [*some],
+        "has_more": rest,
+        "first_id": some[0]["id"] if some else None,
+        "last_id": last,
+        "next_page": last if rest else None,
+    }
+
+
+def _state(change: SpendChange, amount: int | None) -> JsonObject | None:
+    if amount is None:
+        return None
+    return {
+        "scope": _scope_of(change.subject),
+        "amount": _amount(amount),
+        "period": _PERIODS[change.span],
+    }
+
+
+def _scope_of(subject: Subject) -> JsonObject:
+    kind = TYPES[subject.scope]
+    called = _NAMES[kind][1]
+    named: JsonObject = {} if called is None else {called: subject.id.partition("/")[2]}
+    return {"type": kind, **named}
+
+
+def _amount(micro: int) -> str | None:
+    return None if micro >= UNLIMITED else str(micro // CENT)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
