@@ -82,6 +82,12 @@ def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine,
     return data, keys
 
 
+def there(data: Engine, keys: Engine) -> dict[str, Engine]:
+    """The two databases by the settings that name them, as far as they are on PostgreSQL."""
+    both = zip(SETTINGS, (data, keys), strict=True)
+    return {name: engine for name, engine in both if not overwrites(engine)}
+
+
 def files(home: Home, room: Room, closing: ExitStack) -> tuple[Engine, Engine]:
     """The engines of the two files in a home, made where they are not there."""
     data, keys = (open_sqlite(path, room) for path in (home.data_database, home.keyring_database))
