@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bailee.accounts import OPERATOR
-from bailee.backup.keys import take_keys as take
+from bailee.app.salvaging import salvage
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
@@ -192,14 +192,13 @@ def test_settings_that_do_not_fit(home: There, tmp_path: Path) -> None:
 
 
 @pytest.mark.row("O6")
-def test_what_is_not_there_yet_is_refused(home: There, tmp_path: Path) -> None:
-    """A backup that would have no database in it, and copies of keys."""
-    for name, arguments in (("backup.create", {"folder": str(tmp_path / "backup")}),):
-        with pytest.raises(InputError, match="not there yet for databases on PostgreSQL"):
-            found = perform(home.node, name, arguments)
-            assert not isinstance(found, Iterator) or [*found]
-    with pytest.raises(InputError, match="not there yet for databases on PostgreSQL"):
-        take(home.node, tmp_path / "keys", 1)
+def test_pages_are_postgresqls_to_put_right(home: There) -> None:
+    """Salvaging reads past damaged pages of a file, and is refused where there is none."""
+    home.close()
+    with pytest.raises(InputError, match="has no database in a file") as refused:
+        salvage(Home(home.folder), "an orchard", environment=home.names)
+    assert "PostgreSQL" in (refused.value.hint or "")
+    home.open()
 
 
 @pytest.mark.row("R5", "O6")
