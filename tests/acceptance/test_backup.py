@@ -12,6 +12,7 @@ import pytest
 from bailee.testing import FakeClock
 from support.clients.programs import Bailee, message
 from support.homes.backed_up import BackedUp
+from support.servers import postgres
 
 Serve = Callable[..., Bailee]
 
@@ -52,6 +53,42 @@ def test_a_home_is_backed_up_lost_and_restored(served: Serve, tmp_path: Path) ->
     assert [first] == [one["id"] for one in bailee.json("sessions", "list")]
     message(bailee.ready, "plums are over", key=made["key"])
     assert 2 == len(bailee.sessions(2))
+
+
+@pytest.mark.row("R5", "O6")
+def test_a_home_moves_to_postgresql_and_back(served: Serve, tmp_path: Path) -> None:
+    """By a backup and a restore each way, as the guide has it: the same keys are let in, the same
+    sessions listed, what was deleted before the last start stays away; and what was said on the
+    way is there.
+    """
+    server = postgres.shared()
+    there = {
+        "BAILEE_DATABASE_URL": server.new(),
+        "BAILEE_KEYRING_DATABASE_URL": server.new(),
+    }
+    bailee = served()
+    made = bailee.json("key", "create", "--plan", "pro", "--name", "ada")
+    for text in ("medlars are ripe", "quinces are not"):
+        message(bailee.ready, text, key=made["key"])
+    stays, goes = (one["id"] for one in bailee.sessions(2))
+    for name, env in (("there", there), ("back", {})):
+        data, keys = (str(tmp_path / f"{name}-{one}") for one in ("data", "keys"))
+        bailee.json("backup", "create", data, "--keys", keys)
+        if name == "there":
+            bailee.json("sessions", "delete", goes)
+        bailee.stop()
+        new = tmp_path / name
+        restore = ("backup", "restore", data, "--keys", keys, "--home", str(new))
+        bailee.json(*restore, "--ledger", str(bailee.home), env=env)
+        bailee.home = new
+        served(env=env)
+        assert bool(env) is not (new / "data" / "data.db").exists()
+        listed = [one["id"] for one in bailee.sessions()]
+        assert stays in listed and goes not in listed
+        message(bailee.ready, f"plums are over, {name}", key=made["key"])
+        assert len(listed) + 1 == len(bailee.sessions(len(listed) + 1))
+        assert [] == bailee.json("audit", "verify")["damaged"]
+        assert [] == bailee.json("verify")["damaged"]
 
 
 @pytest.mark.row("R5")

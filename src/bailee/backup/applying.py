@@ -23,7 +23,7 @@ from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import auditors, memberships, persons, trainers
 from bailee.db.policy import policy_activations, policy_notices
-from bailee.db.portable import insert
+from bailee.db.portable import count_on, insert
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.keeping.keeper import Keeper
@@ -57,6 +57,7 @@ def put_back(engine: Engine, rows: Sequence[Committed]) -> None:
             connection.execute(insert(audit).values(values).on_conflict_do_nothing())
             leaf = {"leaf": row.leaf, "number": row.number, "salt": row.salt, "digest": row.digest}
             connection.execute(insert(audit_leaves).values(leaf).on_conflict_do_nothing())
+        count_on(connection, audit, 0)
 
 
 def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied, sealing: Sealing) -> None:

@@ -7,8 +7,9 @@
 
 A place is a folder or a bucket (`places`). The steps, and what a crash between them leaves:
 
-1. What was acknowledged is sealed, the log signed. The database is copied at one moment; with it
-   what of telemetry may be rewritten. From here on the index of the copy says what else belongs.
+1. What was acknowledged is sealed, the log signed. The database is copied at one moment, into a
+   file of SQLite's wherever it is (`db.carrying`); with it what of telemetry may be rewritten.
+   From here on the index of the copy says what else belongs.
 2. Segments and reports of that index are copied, those that are in `kept/` already are not.
 3. The manifest takes the place of the one before. Until here that one holds, and all its files are
    there; from here on what it had, and this one has not, goes.
@@ -36,15 +37,17 @@ from bailee.backup import folder as files
 from bailee.backup.manifest import KEPT, BackedFile, Manifest, digest, manifest_bytes, manifest_of
 from bailee.backup.places import MANIFEST, UNFINISHED, BackupPlace, FolderPlace, read
 from bailee.backup.taking import Taking, WantedFile
+from bailee.db.carrying import into_file
+from bailee.db.checks import KEY as ROW_KEY
+from bailee.db.portable import is_sqlite
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import signing
 from bailee.ledger.folder import CHECKPOINT
 from bailee.node import Node
-from bailee.node.databases import need_files
 
 _SEGMENTS: Final = "SELECT id, data_class, expiry_day, length, state FROM segments ORDER BY id"
 _REPORTS: Final = "SELECT id FROM feedback_reports WHERE state <> 'arriving' ORDER BY id"
-_BESIDE: Final = "backup.db"  # while it is on its way to a bucket
+_BESIDE: Final = "backup.db"  # while it is on its way
 _LEAVES: Final = "SELECT coalesce(max(leaf) + 1, 0) FROM audit_leaves"
 
 
@@ -108,7 +111,6 @@ class Creating:
                 before holds; the next one goes on with what was copied.
             IntegrityError: the manifest that is there was changed.
         """
-        need_files(self._node.data, "a backup")
         if not _one.acquire(blocking=False):
             raise InputError(
                 "a backup is being made already.", hint="wait for it, or end it, and ask again"
@@ -194,6 +196,8 @@ class Creating:
         to the backup by its index.
         """
         there = self._place.file(f"{self._id}/data/data.db")
+        if not is_sqlite(self._node.data):
+            there = None  # a place may be a network's, which has no write-ahead log of SQLite's
         path = there or self._node.home.data_database.with_name(_BESIDE)
         try:
             self._copy_database(path)
@@ -208,6 +212,9 @@ class Creating:
     def _copy_database(self, path: Path) -> None:
         try:
             files.made_folder(path.parent)
+            if not is_sqlite(self._node.data):
+                into_file(self._node.data, path, "data", self._node.keyring.secret(ROW_KEY))
+                return
             path.unlink(missing_ok=True)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             source = self._node.data.raw_connection()

@@ -17,7 +17,6 @@ from bailee.db.engine import reading, storage_errors
 from bailee.keeping.snapshots import KEYRING, ROOT, SAYS, KeySnapshot
 from bailee.keyring import FileRoot, signing
 from bailee.node import Node
-from bailee.node.databases import need_files
 
 
 def take_keys(node: Node, target: Path, hours: int) -> KeySnapshot:
@@ -29,7 +28,6 @@ def take_keys(node: Node, target: Path, hours: int) -> KeySnapshot:
     Raises:
         StorageError: it can't be written.
     """
-    need_files(node.keyring.engine, "a copy of the keys")
     now = node.clock()
     name = "keys_" + os.urandom(8).hex()
     place = target.resolve() / name

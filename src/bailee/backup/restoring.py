@@ -28,23 +28,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bailee import config
 from bailee.backup import folder as files
+from bailee.backup import into_databases
 from bailee.backup.applying import apply_to_data, apply_to_node, put_back
 from bailee.backup.closing import Applied
 from bailee.backup.creating import check_apart
+from bailee.backup.into_databases import RestoredDatabases, without_addresses
 from bailee.backup.manifest import BackedFile
 from bailee.backup.places import BackupPlace
 from bailee.backup.sources import Sources, checked
 from bailee.clock import Clock, system_clock
 from bailee.config import Settings
+from bailee.db.checks import KEY as ROW_KEY
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock, parts
 from bailee.home.belonging import Mark, Stage
@@ -61,7 +63,7 @@ from bailee.ledger import Folder
 from bailee.ledger import signing as log_signing
 from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT
 from bailee.ledger.verifying import Check, copied
-from bailee.node import Node, databases
+from bailee.node import Node
 from bailee.node.wiring import Wiring
 from bailee.vault.spool_writing import subject_of as file_subject
 
@@ -117,12 +119,6 @@ def restore(
     """
     check_apart(place, keys, home.path)
     now = (clock or system_clock)()
-    if databases.are_elsewhere(config.load(home.settings_file, environment, {})):
-        raise InputError(
-            "a backup is restored into a home with files, and database.url names PostgreSQL's.",
-            code="configuration",
-            hint="restore it without database.url and keyring.database_url",
-        )
     sources = checked(place, keys, ledger, checkpoint)
     last = max((row.at for row in sources.rows), default=sources.manifest.at)
     if now < last - _BEHIND:
@@ -152,11 +148,14 @@ def restore(
     except OSError as error:
         raise files.failed(home.path, error) from error
     with HomeLock(home):
-        if not home.data_database.exists():
-            yield from _copy(sources, home, environment, now)
+        with ExitStack() as closing:  # whoever opens the home connects anew
+            there = into_databases.opened(home, environment, closing)
+            if not (there.has_data if there else home.data_database.exists()):
+                yield from _copy(sources, home, environment, now, there)
         done = _replay(sources, home, environment, clock)
         files.remove(_begun_root(home))
         parts.write_own(home, sources.manifest.home, Stage.WHOLE)
+        files.remove(into_databases.begun_file(home))
     yield Restored(
         str(home.path),
         sources.manifest.backup,
@@ -171,13 +170,26 @@ def restore(
 
 
 def _copy(
-    sources: Sources, home: Home, environment: Mapping[str, str], now: datetime
+    sources: Sources,
+    home: Home,
+    environment: Mapping[str, str],
+    now: datetime,
+    there: RestoredDatabases | None,
 ) -> Iterator[Copying]:
-    """Everything but what is done with it. Begun anew, it replaces what it left."""
+    """Everything but what is done with it. Begun anew, it replaces what it left; what is in a
+    database that is `there` stays.
+    """
     of_all, wanted = len(sources.manifest.files), {one.path: one for one in sources.manifest.files}
     if (settings := wanted.pop(home.settings_file.name, None)) is not None:
-        _copy_file(settings, sources, home)
-    _copy_keys(sources, home, environment, now)
+        _copy_file(settings, sources, home.settings_file)
+        said = home.settings_file.read_text("utf-8")
+        files.written(home.settings_file, without_addresses(said).encode())
+    if there is None:
+        _copy_keys(sources, home, environment, now, home.keyring_database)
+    elif not there.has_keys:
+        beside = into_databases.beside(home.keyring_database)
+        _copy_keys(sources, home, environment, now, beside)
+        there.take_keys(beside)
     _copy_log(sources, home)
     parts.write_vault_mark(home, Mark(sources.manifest.home, 0))
     database = wanted.pop("data/data.db", None)
@@ -186,17 +198,21 @@ def _copy(
     with ThreadPoolExecutor(sources.place.at_once) as pool:
         for start in range(0, len(some), together):
             part = some[start : start + together]
-            for _ in pool.map(partial(_copy_file, sources=sources, home=home), part):
+            for _ in pool.map(lambda one: _copy_file(one, sources, home.path / one.path), part):
                 yield Copying(done := done + 1, of_all)
     files.settled(home.path)
     if database is not None:
-        _copy_file(database, sources, home)
+        own = home.data_database
+        target = own if there is None else into_databases.beside(own)
+        _copy_file(database, sources, target)
+        if there is not None:
+            there.take_data(target, _row_key(sources))
     files.settled(home.path / "data")
     yield Copying(of_all, of_all)
 
 
-def _copy_file(file: BackedFile, sources: Sources, home: Home) -> None:
-    name, target = f"{file.folder}/{file.path}", home.path / file.path
+def _copy_file(file: BackedFile, sources: Sources, target: Path) -> None:
+    name = f"{file.folder}/{file.path}"
     try:
         found = files.saved(sources.place.pieces(name), target)
     except OSError as error:
@@ -209,9 +225,16 @@ def _copy_file(file: BackedFile, sources: Sources, home: Home) -> None:
         )
 
 
-def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str], now: datetime) -> None:
-    """The snapshot's keys, under a root of the home's own. That begins where the old home's was, so
-    that what was noted by its generations stays true.
+def _row_key(sources: Sources) -> bytes:
+    with copied(sources.keys / KEYRING) as engine:
+        return copying.secret_of(engine, FileRoot(sources.keys / ROOT, may_make=False), ROW_KEY)
+
+
+def _copy_keys(
+    sources: Sources, home: Home, environment: Mapping[str, str], now: datetime, target: Path
+) -> None:
+    """The snapshot's keys into a file, under a root of the home's own. That begins where the old
+    home's was, so that what was noted by its generations stays true.
     """
     begun = _begun_root(home)
     for place in (home.keyring_database.parent, home.root_key_file.parent):
@@ -225,7 +248,7 @@ def _copy_keys(sources: Sources, home: Home, environment: Mapping[str, str], now
         root.destroy(root.generations()[0])
     with copied(sources.keys / KEYRING) as engine:
         old = FileRoot(sources.keys / ROOT, may_make=False)
-        copying.copy(engine, old, root, home.keyring_database)
+        copying.copy(engine, old, root, target)
 
 
 def _new_root(

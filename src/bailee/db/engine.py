@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -26,6 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from bailee.db.checks import RowKey, options
 from bailee.db.portable import driver_sql, is_sqlite
 from bailee.errors import StorageError
+from bailee.syncing import sync_file
 
 DbRow: TypeAlias = Row[*tuple[object, ...]]
 """A row; its columns are asked by name."""
@@ -230,6 +231,30 @@ def rewrite(engine: Engine) -> None:
         ) from error
     finally:
         connection.close()
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file of SQLite's, if it is there, with what lies beside it.
+
+    Raises:
+        OSError: it can't be removed.
+    """
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def as_one_file(path: Path) -> None:
+    """Make of a file of SQLite's that nobody has open one without a write-ahead log, durable.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+        sync_file(path)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"{path} can't be written ({type(error).__name__}).") from error
 
 
 def past_indexes(engine: Engine, act: Callable[[], _Found]) -> _Found:

@@ -30,9 +30,15 @@ class _Statement:
     changes: tuple[tuple[int, _Process], ...]
 
 
-def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+def put(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    numbered: bool = False,
+) -> None:
     """Insert rows, each of which has all of the table's columns by name, but for one that the
-    database fills: the check, and a number that it counts.
+    database fills: the check, and a number that it counts. `numbered`: they bring that number.
 
     Raises:
         KeyError: a row lacks a column.
@@ -40,7 +46,7 @@ def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, object
     """
     if not rows:
         return
-    made = _statement(table, connection.dialect)
+    made = _statement(table, connection.dialect, numbered)
     values: list[tuple[object, ...]] = []
     for row in rows:
         one = [row[name] for name in made.names]
@@ -55,11 +61,11 @@ def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, object
 
 
 @lru_cache(maxsize=64)
-def _statement(table: Table, dialect: Dialect) -> _Statement:
+def _statement(table: Table, dialect: Dialect, numbered: bool) -> _Statement:
     columns = [
         column
         for column in table.columns
-        if column.name != MAC and column is not table.autoincrement_column
+        if column.name != MAC and (numbered or column is not table.autoincrement_column)
     ]
     compiled = insert(table).compile(dialect=dialect, column_keys=[one.name for one in columns])
     changes = [

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, Integer, String, Table
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    String,
+    Table,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.dialects.sqlite.dml import OnConflictDoNothing, OnConflictDoUpdate
 from sqlalchemy.ext.compiler import compiles
@@ -25,6 +36,8 @@ __all__ = [
     "as_text",
     "by_day",
     "by_hour",
+    "count_on",
+    "counted",
     "driver_sql",
     "greatest",
     "insert",
@@ -56,6 +69,48 @@ def driver_sql(connection: Connection, statement: str) -> str:
     if is_sqlite(connection):
         return statement
     return statement.replace("%", "%%").replace("?", "%s").replace(AS_WRITTEN, _AS_WRITTEN_THERE)
+
+
+def counted(connection: Connection, table: Table) -> int:
+    """The last number that was given in a table that counts its rows, whether its row is there or
+    not; 0: none was, or it does not count them.
+    """
+    column = _counting(table)
+    if column is None:
+        return 0
+    if is_sqlite(connection):
+        query, values = text("SELECT seq FROM sqlite_sequence WHERE name = :t"), {"t": table.name}
+    else:
+        query = text("SELECT pg_sequence_last_value(pg_get_serial_sequence(:t, :c)::regclass)")
+        values = {"t": table.name, "c": column}
+    return int(connection.execute(query, values).scalar() or 0)
+
+
+def count_on(connection: Connection, table: Table, last: int) -> None:
+    """Have a table that counts its rows count on above `last`, and above every number that is in
+    it: who brings the number themselves calls this, since PostgreSQL does not see that.
+    """
+    column = _counting(table)
+    if column is None:
+        return
+    last = max(last, connection.execute(select(func.max(table.c[column]))).scalar() or 0)
+    values = {"t": table.name, "last": last}
+    if not last:
+        return
+    if not is_sqlite(connection):
+        query = text("SELECT setval(pg_get_serial_sequence(:t, :c), :last)")
+        connection.execute(query, {**values, "c": column})
+        return
+    raised = text("UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :t")
+    if not connection.execute(raised, values).rowcount:
+        connection.execute(text("INSERT INTO sqlite_sequence VALUES (:t, :last)"), values)
+
+
+def _counting(table: Table) -> str | None:
+    """The column by which a table counts its rows; None: it does not."""
+    column = table.autoincrement_column
+    counts = table.dialect_options["sqlite"]["autoincrement"]
+    return column.name if counts and column is not None else None
 
 
 class greatest(ReturnTypeFromArgs[int]):

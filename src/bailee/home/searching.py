@@ -22,20 +22,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 import stat
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Final, cast
-from urllib.parse import quote
+from typing import IO, Final
 
 from bailee.errors import StorageError
 from bailee.home import packing
+from bailee.home.searching_rows import rows_of
 from bailee.json_values import JsonObject, elements, members, text, whole
 
 MOST: Final = 4 << 30
@@ -44,15 +43,7 @@ MOST: Final = 4 << 30
 LOOSE: Final = "outside of any row"
 
 _PIECE: Final = 8 << 20
-_ROWS: Final = 1000  # of a database that are looked at together
 _SQLITE: Final = b"SQLite format 3\x00"
-_TOKEN: Final = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[a-z]{2,8}_[0-9a-f]{10,32}"
-)
-_UUID: Final = 36  # characters
-_MOMENT: Final = "dddd-dd-dd dd:dd:dd.dddddd".replace("d", "[0-9]")
-_SAYS: Final = """(typeof("{0}") IN ('text', 'blob') AND "{0}" NOT GLOB :moment)"""
-_FIRST: Final = 100  # rows of a table, in which most of its columns that say something do
 _OF_A_DATABASE: Final = ("-wal", "-shm", "-journal")
 
 
@@ -117,6 +108,18 @@ NOTHING: Final = Sealed((), ())
 """Every file is read."""
 
 
+def apart(traces: Iterable[Trace]) -> tuple[dict[str, list[bytes]], dict[str, str]]:
+    """The words of traces by their kinds; and their ids, of what kind each is."""
+    words: dict[str, list[bytes]] = {}
+    ids: dict[str, str] = {}
+    for trace in traces:
+        if trace.word:
+            words.setdefault(trace.what, []).append(trace.word)
+        if trace.id:
+            ids[trace.id] = trace.what
+    return words, ids
+
+
 def search(
     folder: Path,
     traces: Iterable[Trace],
@@ -138,19 +141,35 @@ def search(
         "sealed": asdict(sealed),
         "within": within,
         "still": still,
-        "traces": [[one.what, one.word.hex(), one.id] for one in traces],
     }
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "bailee.home.searching"],
-        input=json.dumps(asked).encode(),
+    said = in_a_process("bailee.home.searching", asked, traces)
+    if said is None:
+        raise StorageError("the home can't be searched.", hint="see that its files can be read")
+    read = json.loads(said)
+    findings = tuple(Finding(**one) for one in read["findings"])
+    return Search(**read | {"findings": findings, "closed": tuple(read["closed"])})
+
+
+def in_a_process(module: str, asked: Mapping[str, object], traces: Iterable[Trace]) -> bytes | None:
+    """What a module of ours prints when it is run in a process of its own with what is asked, and
+    which traces are looked for (`traces_of`); None: it failed.
+    """
+    listed = [[one.what, one.word.hex(), one.id] for one in traces]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-P", "-m", module],
+        input=json.dumps({**asked, "traces": listed}).encode(),
         capture_output=True,
         check=False,
     )
-    if done.returncode != 0:
-        raise StorageError("the home can't be searched.", hint="see that its files can be read")
-    read = json.loads(done.stdout)
-    findings = tuple(Finding(**one) for one in read["findings"])
-    return Search(**read | {"findings": findings, "closed": tuple(read["closed"])})
+    return done.stdout if done.returncode == 0 else None
+
+
+def traces_of(asked: JsonObject) -> list[Trace]:
+    """The traces that such a process is asked for."""
+    return [
+        Trace(text(what), bytes.fromhex(text(word)), text(one))
+        for what, word, one in map(elements, elements(asked["traces"]))
+    ]
 
 
 def search_here(
@@ -163,12 +182,7 @@ def search_here(
     still: bool = False,
 ) -> Search:
     """Search a folder that no database of this process lies in."""
-    wanted = list(traces)
-    words: dict[str, list[bytes]] = {}
-    for trace in wanted:
-        if trace.word:
-            words.setdefault(trace.what, []).append(trace.word)
-    ids = {trace.id: trace.what for trace in wanted if trace.id}
+    words, ids = apart(traces)
     found: Counter[tuple[str, str, str]] = Counter()
     read = files = databases = left_out = left_out_bytes = others = others_bytes = opened = 0
     closed: list[str] = []
@@ -200,7 +214,7 @@ def search_here(
             continue
         databases += 1
         try:
-            rows = _rows(path, words, ids, still=still)
+            rows = rows_of(path, words, ids, still=still)
         except sqlite3.Error:
             if not within:
                 raise
@@ -258,123 +272,14 @@ def _is_database(path: Path) -> bool:
         return False
 
 
-def _rows(
-    path: Path, words: Mapping[str, list[bytes]], ids: Mapping[str, str], *, still: bool
-) -> Counter[tuple[str, str]]:
-    """In how many rows something of a kind stands, by `table.column`."""
-    kinds = sorted({*words, *ids.values()})
-    by_word = [(1 << kinds.index(what), word) for what, some in words.items() for word in some]
-    by_id = {one: 1 << kinds.index(what) for one, what in ids.items()}
-
-    def names(value: str | bytes) -> int:
-        """The kinds that a value has something of, as bits."""
-        raw = _raw(value)
-        bits = 0
-        for bit, word in by_word:
-            if word in raw:
-                bits |= bit
-        if isinstance(value, str):
-            for token in _TOKEN.findall(value):
-                bits |= by_id.get(token, 0)
-            bits |= by_id.get(value, 0)
-        return bits
-
-    def any_names(texts: Collection[str], rest: Collection[bytes]) -> bool:
-        """Whether some value has something: all are looked at as one, which is many times faster,
-        and of most there is nothing to say.
-        """
-        text = "\0".join(texts)
-        raw = _raw(text) + b"\0" + b"\0".join(rest).lower()
-        if any(word in raw for _, word in by_word) or not by_id.keys().isdisjoint(texts):
-            return True
-        if "_" not in text and ("-" not in text or {*map(len, texts)} == {_UUID}):
-            return False  # ids have one or the other; what is a UUID has no other within
-        return not by_id.keys().isdisjoint(_TOKEN.findall(text))
-
-    counts: Counter[tuple[str, str]] = Counter()
-    how = "mode=ro&immutable=1" if still else "mode=ro"
-    connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)
-    try:
-        for table, columns in _tables(connection):
-            listed = ", ".join(f'"{column}"' for column in columns)
-            rows = connection.execute(f'SELECT {listed} FROM "{table}"')  # noqa: S608
-            while some := rows.fetchmany(_ROWS):
-                for column, cells in zip(columns, zip(*some, strict=True), strict=True):
-                    texts, rest = _apart({*cells})  # many are alike
-                    if not any_names(texts, rest):
-                        continue
-                    bits: dict[object, int] = {one: names(one) for one in texts}
-                    bits |= {one: names(one) for one in rest}
-                    for found in filter(None, map(bits.get, cells)):
-                        for number, what in enumerate(kinds):
-                            if found >> number & 1:
-                                counts[f"{table}.{column}", what] += 1
-    finally:
-        connection.close()
-    return counts
-
-
-def _apart(values: set[object]) -> tuple[Collection[str], Collection[bytes]]:
-    """The texts and the bytes among the values of a column: mostly it has but one of them."""
-    kinds = {*map(type, values)} - {type(None)}
-    if kinds == {str}:
-        return cast("set[str]", values - {None}), ()
-    if kinds == {bytes}:
-        return (), cast("set[bytes]", values - {None})
-    texts = [value for value in values if isinstance(value, str)]
-    return texts, [value for value in values if isinstance(value, bytes)]
-
-
-def _raw(value: str | bytes) -> bytes:
-    return (value.encode("utf-8", "replace") if isinstance(value, str) else value).lower()
-
-
-def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
-    """Each table with its columns that have more than numbers and moments in them, which name
-    nobody. Names that no query of ours can quote are none of ours.
-
-    Which do not is seen by going through a table once: those in whose first rows there was nothing
-    are looked at together, and one by one only if one of them says something after all.
-    """
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    for (table,) in tables:
-        rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
-        columns = [column for (column,) in rows if '"' not in column]
-        if not columns or '"' in table:
-            continue
-        saying = _saying(connection, f'(SELECT * FROM "{table}" LIMIT {_FIRST})', columns)  # noqa: S608
-        silent = [column for column in columns if column not in saying]
-        if silent:
-            any_says = " OR ".join(map(_SAYS.format, silent))
-            query = f'SELECT EXISTS (SELECT 1 FROM "{table}" WHERE {any_says})'  # noqa: S608
-            if connection.execute(query, {"moment": _MOMENT}).fetchone() != (0,):
-                saying |= _saying(connection, f'"{table}"', silent)
-        if saying:
-            yield table, [column for column in columns if column in saying]
-
-
-def _saying(connection: sqlite3.Connection, rows: str, columns: Sequence[str]) -> set[str]:
-    """Which columns have more than numbers and moments in some of the rows."""
-    queries = ", ".join(
-        f"EXISTS (SELECT 1 FROM {rows} WHERE {_SAYS.format(one)})"  # noqa: S608
-        for one in columns
-    )
-    found = connection.execute(f"SELECT {queries}", {"moment": _MOMENT}).fetchone()
-    return {column for column, says in zip(columns, found, strict=True) if says}
-
-
 def _main(asked: JsonObject) -> None:
-    traces = [
-        Trace(text(what), bytes.fromhex(text(word)), text(one))
-        for what, word, one in map(elements, elements(asked["traces"]))
-    ]
     folders, theirs = (
         tuple(map(text, elements(members(asked["sealed"])[name]))) for name in ("folders", "theirs")
     )
     sealed = Sealed(folders, theirs)
     found = search_here(
         Path(text(asked["folder"])),
-        traces,
+        traces_of(asked),
         sealed=sealed,
         most=whole(asked["most"]),
         within=asked["within"] is True,

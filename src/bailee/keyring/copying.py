@@ -22,13 +22,14 @@ from typing import Final
 
 from sqlalchemy import Engine, delete, select, update
 
-from bailee.db.engine import DbRow, open_sqlite, reading, storage_errors
+from bailee.db.carrying import into_file
+from bailee.db.engine import DbRow, as_one_file, open_sqlite, reading, remove_file, storage_errors
 from bailee.db.keys import keks, root_place, secrets
+from bailee.db.portable import is_sqlite
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.roots.root import Root
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
-from bailee.syncing import sync_file
 
 _TIMES: Final = 5
 _WHAT: Final = "the keyring's copy"
@@ -43,14 +44,14 @@ def copy(engine: Engine, old: Root, new: Root, path: Path) -> int:
         StorageError: a file can't be read or written.
     """
     for _ in range(_TIMES):
-        _vacuum(engine, path)
+        _copy_as_it_is(engine, path)
         made = open_sqlite(path)
         try:
             left_out = _rewrap(made, old, new)
         finally:
             made.dispose()
         if left_out is not None:
-            _as_one_file(path)
+            as_one_file(path)
             return left_out
     raise StorageError("the keyring is being rotated all the while.", hint="try again in a minute")
 
@@ -71,10 +72,12 @@ def secret_of(engine: Engine, root: Root, name: str) -> bytes:
     return root.unwrap(row.generation, row.wrapped, _secret_bound(row, row.generation))
 
 
-def _vacuum(engine: Engine, path: Path) -> None:
+def _copy_as_it_is(engine: Engine, path: Path) -> None:
     try:
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            path.with_name(name).unlink(missing_ok=True)
+        if not is_sqlite(engine):
+            into_file(engine, path, "keys")
+            return
+        remove_file(path)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = engine.raw_connection()
         try:
@@ -139,13 +142,3 @@ def _kek_bound(row: DbRow, generation: int) -> bytes:
 
 def _secret_bound(row: DbRow, generation: int) -> bytes:
     return secret_data(row.name, generation)
-
-
-def _as_one_file(path: Path) -> None:
-    try:
-        with sqlite3.connect(path) as connection:
-            connection.execute("PRAGMA journal_mode=DELETE").fetchall()
-        connection.close()
-        sync_file(path)
-    except (OSError, sqlite3.Error) as error:
-        raise StorageError(f"{path} can't be written ({type(error).__name__}).") from error

@@ -13,10 +13,10 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
-from sqlalchemy import Engine, Table, inspect, select, text
+from sqlalchemy import Engine, PoolProxiedConnection, Table, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from bailee.config import Settings
@@ -29,7 +29,8 @@ from bailee.home.belonging import Mark, Part
 
 SETTINGS: Final = ("database.url", "keyring.database_url")
 _OURS: Final = 0x6261696C6566  # the advisory lock of who has a database opened
-_OWNED: Final = text(f"SELECT pg_try_advisory_lock({_OURS})")
+_OWNED: Final = f"SELECT pg_try_advisory_lock({_OURS})"
+_FREED: Final = f"SELECT pg_advisory_unlock({_OURS})"
 
 
 def are_elsewhere(settings: Settings) -> bool:
@@ -82,26 +83,18 @@ def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine,
     return data, keys
 
 
+def there(data: Engine, keys: Engine) -> dict[str, Engine]:
+    """The two databases by the settings that name them, as far as they are on PostgreSQL."""
+    both = zip(SETTINGS, (data, keys), strict=True)
+    return {name: engine for name, engine in both if not overwrites(engine)}
+
+
 def files(home: Home, room: Room, closing: ExitStack) -> tuple[Engine, Engine]:
     """The engines of the two files in a home, made where they are not there."""
     data, keys = (open_sqlite(path, room) for path in (home.data_database, home.keyring_database))
     closing.callback(data.dispose)  # if it is refused later, no file of SQLite's is left behind
     closing.callback(keys.dispose)
     return data, keys
-
-
-def need_files(engine: Engine, what: str) -> None:
-    """Refuse what is done with SQLite's files alone.
-
-    Raises:
-        InputError: code `configuration`: the databases are on PostgreSQL.
-    """
-    if not overwrites(engine):
-        raise InputError(
-            f"{what} is not there yet for databases on PostgreSQL.",
-            code="configuration",
-            hint='copy both databases with PostgreSQL\'s own means (guide, "On PostgreSQL")',
-        )
 
 
 def parts(data: Engine, keys: Engine) -> Mapping[str, Part]:
@@ -134,10 +127,10 @@ def _part(engine: Engine, table: Table) -> Part:
 def _own(engine: Engine, setting: str, closing: ExitStack) -> None:
     try:
         connection = engine.raw_connection()
-        closing.callback(connection.close)
         connection.detach()
+        closing.callback(_let_go, connection)
         cursor = connection.cursor()
-        cursor.execute(str(_OWNED))
+        cursor.execute(_OWNED)
         (free,) = cursor.fetchone() or (False,)
         connection.commit()
     except DBAPIError as error:
@@ -149,3 +142,12 @@ def _own(engine: Engine, setting: str, closing: ExitStack) -> None:
             f"another process has the database that {setting} names.",
             hint="one server at a time: stop the other, or name another database",
         )
+
+
+def _let_go(connection: PoolProxiedConnection) -> None:
+    """Close a connection, and have its lock gone when this returns: who comes next asks at once."""
+    from psycopg import Error  # whoever has files does not wait for it
+
+    with suppress(Error):
+        connection.cursor().execute(_FREED)
+    connection.close()

@@ -35,6 +35,7 @@ from sqlalchemy import insert, select, update
 from bailee.accounts import Actor
 from bailee.accounts.roles import Permission
 from bailee.db.engine import reading, rewrite, storage_errors
+from bailee.db.searching_there import search_too
 from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
 from bailee.home.searching import LOOSE, Sealed, Search, Trace, search
@@ -42,8 +43,8 @@ from bailee.keeping.receipts import DEFERRED, Receipt
 from bailee.keyring import signing
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal
+from bailee.node import databases, subjects
 from bailee.node import erasure_receipt as said
-from bailee.node import subjects
 from bailee.node import traces as traces_of
 from bailee.node.erasure_rows import DONE, REQUESTED, WAITING, WHAT, Erasure, ErasureRows
 from bailee.node.person_keys import NEVER
@@ -218,6 +219,7 @@ class Erasures:
         try:
             truncate_log(self._engine)
             found = search(self._home, traces, sealed=sealed)
+            found = search_too(found, databases.there(self._engine, self._keyring.engine), traces)
             ours = {self._engine.url.database, f"{self._engine.url.database}-wal"}
             if known and any(
                 str(self._home / one.where) in ours and one.column == LOOSE
@@ -291,9 +293,9 @@ class Erasures:
             "requested_by": erasure.requested_by,
             "issued": now.isoformat(),
             **{f"{what}s": [_part(what, part) for part in some] for what, some in kinds.items()},
-            "identifiers": said.identifiers(found, known, databases=here),
+            "identifiers": said.identifiers(found, known, pages=here),
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
-            "search": said.searched(*looked, databases=here),
+            "search": said.searched(*looked, pages=here),
             "stays": [
                 *said.left(found),
                 {

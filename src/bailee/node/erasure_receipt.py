@@ -30,8 +30,9 @@ BACKUPS_THERE: Final = (
     "report and nothing that was sealed for them, since the root that wrapped their keys has been "
     "replaced; what it shows in the clear is what copies of the data show. "
 )
-NOT_THERE: Final = (
-    " The databases are on PostgreSQL, and their rows, pages and logs were not searched."
+NO_PAGES: Final = (
+    " The databases are on PostgreSQL: their rows were searched, and not what is deleted of them "
+    "and lies in its pages, its write-ahead log and copies of both."
 )
 UNSEEN: Final = (
     "What is encrypted, compressed or in base64 was not looked into: others may have written about "
@@ -87,10 +88,10 @@ _SETTINGS: Final = ("settings, written by who runs the service", "they change th
 
 
 def searched(
-    search: Search | None, traces: Sequence[Trace], known: bool, *, databases: bool = True
+    search: Search | None, traces: Sequence[Trace], known: bool, *, pages: bool = True
 ) -> dict[str, object]:
     """What was looked for and where. `search`: None, it failed. `known`: whether their words were
-    known then. `databases`: whether those were searched too.
+    known then. `pages`: whether databases were searched beyond their rows.
     """
     kinds = Counter(trace.what for trace in traces)
     short = kinds.pop(TOO_SHORT, 0)
@@ -106,16 +107,16 @@ def searched(
         said["not_searched"] = {"files": search.left_out, "bytes": search.left_out_bytes}
     if search.others:
         said["others_segments"] = {"files": search.others, "bytes": search.others_bytes}
-    return said | {"unseen": UNSEEN if databases else UNSEEN + NOT_THERE}
+    return said | {"unseen": UNSEEN if pages else UNSEEN + NO_PAGES}
 
 
-def identifiers(search: Search | None, known: bool, *, databases: bool = True) -> str:
+def identifiers(search: Search | None, known: bool, *, pages: bool = True) -> str:
     """What became of what named them, in words."""
     if search is None or not known:
         return "removed, and their key destroyed"
     if any(is_word(finding) for finding in search.findings):
         return "removed, and their key destroyed; what the search still found is listed"
-    if search.left_out or not databases:
+    if search.left_out or not pages:
         return "removed, and their key destroyed; none was found in what was searched"
     return "removed, and their key destroyed; none was found"
 

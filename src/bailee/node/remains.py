@@ -25,13 +25,15 @@ from typing import Final
 
 from bailee.accounts import emails
 from bailee.accounts.attempts import digest_of
+from bailee.db.engine import overwrites
+from bailee.db.searching_there import search_too
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.home.searching import Search, Trace, search
 from bailee.keyring import FileRoot, Root
 from bailee.keyring.copies import opening
 from bailee.ledger.verifying import copied
+from bailee.node import databases, subjects
 from bailee.node import erasure_receipt as said
-from bailee.node import subjects
 from bailee.node import traces as traces_of
 from bailee.node.stores import Stores
 
@@ -40,6 +42,7 @@ KEY: Final = "key that opens"
 _ALL: Final = 1 << 50
 _ROOTS: Final = "root.json*"
 _KEYRINGS: Final = "keyring.db*"
+_FILES: Final = ("data/data.db", "keyring/keyring.db")
 _LATER: Final = ("-wal", "-shm", "-journal")
 
 UNSEEN: Final = (
@@ -47,6 +50,11 @@ UNSEEN: Final = (
     "keys, and no policy lets anybody read them for this. Nor was base64 looked into, nor words "
     "under six bytes, nor what is not in these folders. A file that can't be looked into is named."
 )
+
+
+def unseen(node: Stores) -> str:
+    """What was not looked into."""
+    return UNSEEN if overwrites(node.data) else UNSEEN + said.NO_PAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,9 @@ def look(node: Stores, wanted: Wanted, beside: Sequence[Path]) -> Looked:
     untried: list[str] = []
     for folder in (node.home.path, *beside):
         found = search(folder, wanted.traces, most=_ALL, within=True, still=folder in beside)
+        if folder == node.home.path:
+            there = databases.there(node.data, node.keyring.engine)
+            found = search_too(found, there, wanted.traces, most=_ALL)
         searched.append(_searched(folder, found))
         prefix = "" if folder == node.home.path else f"{folder}/"
         remains += _found(found, prefix)
@@ -170,7 +181,15 @@ def _on_record(node: Stores, wanted: Wanted) -> Iterator[Remain]:
     words = [one.word for one in wanted.traces if one.what in (traces_of.EMAIL, GIVEN)]
     numbers = node.ledger.naming(lambda text: _has(text, words)) if words else []
     if numbers:
-        yield Remain("data/data.db audit, sealed", GIVEN, len(numbers), *_CHANCE, expected=False)
+        yield Remain(
+            f"{_places(node)[0]} audit, sealed", GIVEN, len(numbers), *_CHANCE, expected=False
+        )
+
+
+def _places(node: Stores) -> tuple[str, str]:
+    """What the two databases are called."""
+    data, keys = databases.SETTINGS
+    return _FILES if overwrites(node.data) else (data, keys)
 
 
 def _has(text: str, words: Collection[bytes]) -> bool:
@@ -180,7 +199,7 @@ def _has(text: str, words: Collection[bytes]) -> bool:
 
 def _living(node: Stores, wanted: Wanted) -> Iterator[Remain]:
     if count := len(node.keyring.living(list(wanted.keys))):
-        yield Remain("keyring/keyring.db", KEY, count, *_CHANCE, expected=False)
+        yield Remain(_places(node)[1], KEY, count, *_CHANCE, expected=False)
 
 
 def _opening(

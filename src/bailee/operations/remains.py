@@ -27,7 +27,6 @@ from bailee.errors import InputError
 from bailee.ledger.folder import CHECKPOINT
 from bailee.ledger.tlog import notes
 from bailee.node import Node, remains
-from bailee.node.databases import need_files
 from bailee.node.old_entries import NOBODY
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, plain
@@ -65,7 +64,6 @@ def search(
 ) -> SignedRemains:
     """Look for what remains of a person or a session, in the home and in folders of its machine."""
     asks.require(node, Permission.AUDIT_READ)
-    need_files(node.data, "a search for what remains")
     words = [one for word in also if (one := word.strip())]
     if len(words) > _WORDS:
         raise InputError(f"at most {_WORDS} words are looked for.")
@@ -103,7 +101,7 @@ def search(
             "not_listed": max(0, len(found) - _MOST),
             "not_tried": looked.untried,
             "clean": not unexpected,
-            "unseen": remains.UNSEEN,
+            "unseen": remains.unseen(node),
             "checkpoint": (node.sequencer.folder.read(CHECKPOINT) or b"").decode(),
         }
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bailee.backup.keys import take_keys as take
+from bailee.accounts import OPERATOR
+from bailee.app.salvaging import salvage
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
@@ -90,11 +91,16 @@ def test_it_is_listed_shown_and_found(home: There) -> None:
 
 @pytest.mark.row("R6", "O6")
 def test_an_erasure_says_what_is_so(home: There) -> None:
-    """The root has been rotated when its receipt is signed, so every key is destroyed; and that
-    the databases were not searched is said, not passed over.
+    """The root has been rotated when its receipt is signed, so every key is destroyed; what is left
+    in rows is listed, whoever made the table; and that pages and logs were not searched is said,
+    not passed over.
     """
     made = perform(home.node, "person.create", {"email": "ada@example.org", "plan": "pro"})
     home.end(home.begin(ONE, account=made["account"], key=made["key_id"], text="medlar"))
+    with home.node.data.begin() as connection:
+        connection.exec_driver_sql('CREATE TABLE "odd notes" (said text, raw bytea, at date)')
+        planted = "INSERT INTO \"odd notes\" VALUES ('to Ada@example.org', 'ada@example.org')"
+        connection.exec_driver_sql(planted)
     generation = home.node.keyring.generation()
     erased = perform(home.node, "person.erase", {"id": made["person"]})
     assert generation < home.node.keyring.generation()
@@ -103,9 +109,40 @@ def test_an_erasure_says_what_is_so(home: There) -> None:
     assert "backups_unrecoverable" == session["state"]
     (receipt,) = home.node.receipts.all(ONE)
     assert home.clock() == receipt.key_destroyed_at == receipt.backups_unrecoverable_at
-    assert "were not searched" in said["search"]["unseen"]
-    assert "none was found in what was searched" in said["identifiers"]
+    assert "and not what is deleted of them" in said["search"]["unseen"]
+    assert 2 == said["search"]["databases"]
+    found = {
+        (stay["where"], stay["what"]): stay["count"] for stay in said["stays"] if "where" in stay
+    }
+    words = {place: count for place, count in found.items() if " id" not in place[1]}
+    notes = "database.url odd notes"
+    assert {(f"{notes}.said", "email"): 1, (f"{notes}.raw", "email"): 1} == words
+    assert found["database.url receipts.subject", "session's id"]
+    assert "what the search still found is listed" in said["identifiers"]
     assert said["backups"].startswith("The databases are on PostgreSQL")
+
+
+@pytest.mark.row("P4", "R6", "O6")
+def test_what_remains_is_looked_for_in_rows(home: There) -> None:
+    """Before an erasure what there is, with the keys that open; after it nothing but what stays on
+    purpose, until somebody writes of them anew.
+    """
+    made = perform(home.node, "person.create", {"email": "ada@example.org", "plan": "pro"})
+    home.end(home.begin(ONE, account=made["account"], key=made["key_id"], text="medlar"))
+    asked = {"person": "ada@example.org", "reason": "an orchard"}
+
+    def left() -> set[tuple[str, str]]:
+        found = perform(home.node, "audit.remains", asked)["result"]
+        assert "and not what is deleted of them" in found["unseen"]
+        return {(one["where"], one["what"]) for one in found["found"] if not one["expected"]}
+
+    digest = "digest by which they were found"
+    assert {("keyring.database_url", "key that opens")} < left()
+    assert ("database.url persons.email_index", digest) in left()
+    perform(home.node, "person.erase", {"id": made["person"]})
+    assert set() == left()
+    home.node.registry.staff.read(OPERATOR, "ses_x", "of ada@example.org", whose=home.account)
+    assert {("database.url audit, sealed", "word that was given")} == left()
 
 
 @pytest.mark.row("O6")
@@ -155,17 +192,13 @@ def test_settings_that_do_not_fit(home: There, tmp_path: Path) -> None:
 
 
 @pytest.mark.row("O6")
-def test_what_is_not_there_yet_is_refused(home: There, tmp_path: Path) -> None:
-    """A backup that would have no database in it, copies of keys, and a search of files alone."""
-    for name, arguments in (
-        ("backup.create", {"folder": str(tmp_path / "backup")}),
-        ("audit.remains", {"session": ONE, "reason": "an orchard"}),
-    ):
-        with pytest.raises(InputError, match="not there yet for databases on PostgreSQL"):
-            found = perform(home.node, name, arguments)
-            assert not isinstance(found, Iterator) or [*found]
-    with pytest.raises(InputError, match="not there yet for databases on PostgreSQL"):
-        take(home.node, tmp_path / "keys", 1)
+def test_pages_are_postgresqls_to_put_right(home: There) -> None:
+    """Salvaging reads past damaged pages of a file, and is refused where there is none."""
+    home.close()
+    with pytest.raises(InputError, match="has no database in a file") as refused:
+        salvage(Home(home.folder), "an orchard", environment=home.names)
+    assert "PostgreSQL" in (refused.value.hint or "")
+    home.open()
 
 
 @pytest.mark.row("R5", "O6")

@@ -19,7 +19,7 @@ import pytest
 from bailee.accounts import OPERATOR
 from bailee.cloud.git.connections import GitSecret
 from bailee.db.audit import audit
-from bailee.db.engine import open_sqlite
+from bailee.db.engine import open_sqlite, overwrites
 from bailee.db.people import passkeys
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.home import searching
@@ -378,7 +378,8 @@ def test_the_living_are_read_by_auditors(home: People) -> None:
     assert ["place"] == read["git_connection.added"]["erased"]
 
 
-@pytest.mark.row("R6")
+@pytest.mark.both_databases
+@pytest.mark.row("R6", "O6")
 def test_a_receipt_says_what_the_search_found(home: People) -> None:
     """What is planted where no erasure reaches is found, and told by place and count, not by what
     it is; hosts that others use are nobody's; ids are told with the reason why they stay.
@@ -392,16 +393,17 @@ def test_a_receipt_says_what_the_search_found(home: People) -> None:
 
     receipt, _ = signing.verify(home.ask("person.erase", id=ADA)["signed"])
 
+    data = "data/data.db" if overwrites(home.node.data) else "database.url"
     found = {(stay["where"], stay["what"]): stay for stay in receipt["stays"] if "where" in stay}
     words = {place: stay["count"] for place, stay in found.items() if " id" not in place[1]}
     assert {
         ("bailee.toml", "email"): 2,
         ("work/left.txt", "owner or repository of Git"): 3,
-        ("data/data.db notes.said", "name that they gave"): 2,
+        (f"{data} notes.said", "name that they gave"): 2,
     } == words
     assert "settings" in found["bailee.toml", "email"]["why"]
-    assert found["data/data.db receipts.subject", "session's id"]["count"] >= 3
-    organisations = found["data/data.db sessions.key_id", "random id of ours"]
+    assert found[f"{data} receipts.subject", "session's id"]["count"] >= 3
+    organisations = found[f"{data} sessions.key_id", "random id of ours"]
     assert (1, "the session goes") == (organisations["count"], organisations["until"])
     assert "none was found" not in receipt["identifiers"]
     told = orjson.dumps(receipt)

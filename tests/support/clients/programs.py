@@ -48,9 +48,11 @@ class Bailee:
         environment = self.environment(now, env)
         return processes.run(*arguments, env=environment, given=given, timeout=SECONDS)
 
-    def json(self, *arguments: str, now: str | None = None) -> Any:
+    def json(
+        self, *arguments: str, now: str | None = None, env: dict[str, str] | None = None
+    ) -> Any:
         """A command that succeeds, and its JSON output."""
-        done = self.run(*arguments, "--json", now=now)
+        done = self.run(*arguments, "--json", now=now, env=env)
         assert (0, "") == (done.returncode, done.stderr)
         return json.loads(done.stdout)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copytree
+from types import MappingProxyType
 from typing import Any
 
 from bailee.accounts import Account
@@ -35,7 +36,7 @@ START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 @dataclass
 class BackedUp:
     """The home, open, and places for its backup. `sessions`, `reports`, `cloud`: ids by the word
-    that was said in each.
+    that was said in each. `environment`: what is set where it is opened.
     """
 
     folder: Path
@@ -43,12 +44,17 @@ class BackedUp:
     sessions: dict[str, str] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
     cloud: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.home = Home(self.folder / "home")
         self.data, self.keys = self.folder / "data", self.folder / "keys"
         self.log = self.folder / "log"
-        self.node = Node.open(self.home, clock=self.clock)
+        self.open()
+
+    def open(self) -> None:
+        """Open the home."""
+        self.node = Node.open(self.home, clock=self.clock, environment=self.environment)
 
     def copied(self, folder: Path) -> BackedUp:
         """All of it once more, in another folder; the home is closed, and stays so."""
@@ -138,22 +144,25 @@ class BackedUp:
         assert isinstance(done, Restored)
         return done
 
-    def restored(self, name: str = "restored") -> RestoredHome:
-        """The restored home, open."""
-        return RestoredHome(self, Home(self.folder / name))
+    def restored(
+        self, name: str = "restored", environment: Mapping[str, str] = MappingProxyType({})
+    ) -> RestoredHome:
+        """The restored home, open, where that is set."""
+        return RestoredHome(self, Home(self.folder / name), environment)
 
 
 class RestoredHome:
     """A restored home while it is entered: what of it can be read."""
 
-    def __init__(self, of: BackedUp, home: Home) -> None:
+    def __init__(self, of: BackedUp, home: Home, environment: Mapping[str, str]) -> None:
         self._of = of
+        self._environment = environment
         self.home = home
         self._lock = HomeLock(home)
 
     def __enter__(self) -> RestoredHome:
         self._lock.acquire()
-        self.node = Node.open(self.home, clock=self._of.clock)
+        self.node = Node.open(self.home, clock=self._of.clock, environment=self._environment)
         return self
 
     def __exit__(self, *_: object) -> None:
