@@ -36,6 +36,7 @@ from bailee.console.admin import Admin
 from bailee.console.api import ApiHandlers, refusal, who
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body, within
+from bailee.console.bringing import BringingPages
 from bailee.console.cloud import CloudPages
 from bailee.console.cookies import read_cookie
 from bailee.console.device import DevicePages, FreshArrivals
@@ -135,6 +136,7 @@ class Site:
                 errors=ErrorIssues(parts, frame),
                 cloud=CloudPages(parts, frame),
                 usage=UsagePages(parts, frame),
+                bringing=BringingPages(parts, frame),
                 api=ApiHandlers(parts),
             )
         )

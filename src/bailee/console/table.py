@@ -19,6 +19,7 @@ from bailee.console.asking import (
     LARGEST_TASK,
     Ask,
 )
+from bailee.console.bringing import BringingPages
 from bailee.console.cloud import CloudPages
 from bailee.console.device import DevicePages
 from bailee.console.error_issues import ErrorIssues
@@ -92,6 +93,7 @@ class Areas:
     errors: ErrorIssues
     cloud: CloudPages
     usage: UsagePages
+    bringing: BringingPages
     api: ApiHandlers
 
 
@@ -175,6 +177,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/members/remove", RouteRule.KEEPER, organisations.remove),
         PageRoute("POST", of + "/keys/revoke", RouteRule.KEEPER, organisations.revoke_key),
         PageRoute("POST", of + "/keeping", RouteRule.KEEPER, organisations.keeping),
+        PageRoute("POST", of + "/provider", operator, organisations.bind_provider),
         PageRoute("POST", of + "/scim", operator, organisations.make_scim_token),
         PageRoute("POST", of + "/scim/remove", operator, organisations.remove_scim_token),
         PageRoute("GET", of + "/policy", RouteRule.MEMBER, areas.own_policies.page),
@@ -191,6 +194,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/partner/leave", RouteRule.ADMIN, organisations.leave),
         PageRoute("GET", of + "/usage", RouteRule.KEEPER, areas.usage.organisation),
         PageRoute("GET", "/usage", someone, areas.usage.page),
+        PageRoute("POST", "/usage/limits", operator, areas.usage.limit),
+        PageRoute("POST", "/usage/limits/remove", operator, areas.usage.unlimit),
         PageRoute("GET", "/cloud.js", anyone, cloud.script),
         PageRoute("GET", "/cloud", someone, cloud.sessions),
         PageRoute("POST", "/cloud", someone, cloud.start, LARGEST_TASK),
@@ -207,6 +212,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/admin/people/{person}", operator, staff.person),
         PageRoute("POST", "/admin/people/{person}/export", operator, staff.export),
         PageRoute("POST", "/admin/people/{person}/erase", operator, staff.erase),
+        PageRoute("GET", "/admin/bring", operator, areas.bringing.page),
+        PageRoute("POST", "/admin/bring", operator, areas.bringing.bring, LARGEST_OWN),
         PageRoute("GET", "/admin/holds", operator, staff.holds),
         PageRoute("POST", "/admin/holds", operator, staff.place_hold),
         PageRoute("POST", "/admin/holds/release", operator, staff.release_hold),
