@@ -147,6 +147,25 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/errors": {"GET": {"operator"}},
     "/admin/errors/{issue}": {"GET": {"operator"}, "POST": {"operator"}},
     f"{BASE}/openapi.json": {"GET": EVERYBODY},
+    **{
+        f"/settings/{name}.csv": {"GET": PEOPLE}
+        for name in ("sessions", "receipts", "reports", "consent")
+    },
+    "/cloud.csv": {"GET": {"operator", *PEOPLE}},
+    "/usage.csv": {"GET": {"operator", *PEOPLE}},
+    f"{OF}/members.csv": {"GET": {"member", "admin", "owner", "operator"}},
+    f"{OF}/usage.csv": {"GET": {"admin", "owner", "operator"}},
+    **{
+        f"/admin/{name}.csv": {"GET": {"operator"}}
+        for name in (
+            *("people", "organisations", "keys", "accounts", "sessions", "holds"),
+            *("feedback", "errors"),
+        )
+    },
+    **{
+        f"/admin/{name}.csv": {"GET": EVIDENCE}
+        for name in ("requests", "audit", "receipts", "retention")
+    },
 }
 ROUTES = [(method, path) for path, methods in EXPECTED.items() for method in methods]
 # What of these may be asked by whom is tried in test_api.py and test_who_asks.py.

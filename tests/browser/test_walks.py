@@ -152,7 +152,7 @@ def test_a_privacy_officer_answers_an_erasure(town: Town, walk: Walk) -> None:
 
     walk.step("Open the request, and see all that is held")
     walk.menu("People", "Requests")
-    walk.fill("What is asked for", "Erasure")
+    walk.fill("What is asked for", "erasure")
     walk.fill("Email of who asks", "eve@example.org")
     walk.go(page.get_by_role("button", name="Open", exact=True))
     request, case = page.locator("h1").inner_text(), page.url

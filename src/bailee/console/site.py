@@ -48,6 +48,7 @@ from bailee.console.guard import Guarded
 from bailee.console.home import HomePage
 from bailee.console.language import accepted
 from bailee.console.ledger import LedgerPages
+from bailee.console.listed import ListFiles
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import OrganisationPages
 from bailee.console.outside import Outside
@@ -137,6 +138,7 @@ class Site:
                 cloud=CloudPages(parts, frame),
                 usage=UsagePages(parts, frame),
                 bringing=BringingPages(parts, frame),
+                files=ListFiles(parts),
                 api=ApiHandlers(parts),
             )
         )

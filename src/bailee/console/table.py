@@ -26,6 +26,7 @@ from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import FeedbackPages
 from bailee.console.home import HomePage
 from bailee.console.ledger import LedgerPages
+from bailee.console.listed import ListFiles
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import OrganisationPages
 from bailee.console.own_policies import OwnPolicyPages
@@ -94,7 +95,40 @@ class Areas:
     cloud: CloudPages
     usage: UsagePages
     bringing: BringingPages
+    files: ListFiles
     api: ApiHandlers
+
+
+def _files(files: ListFiles) -> tuple[PageRoute, ...]:
+    """Lists as files, each beside its page and under that page's rule."""
+    person, someone = RouteRule.PERSON, RouteRule.SOMEONE
+    operator, evidence = RouteRule.OPERATOR, RouteRule.EVIDENCE
+    of = "/organisations/{organisation}"
+    return tuple(
+        PageRoute("GET", f"{path}.csv", rule, handler)
+        for path, rule, handler in (
+            ("/settings/sessions", person, files.own_sessions),
+            ("/settings/receipts", person, files.own_receipts),
+            ("/settings/reports", person, files.own_reports),
+            ("/settings/consent", person, files.own_consent),
+            ("/cloud", someone, files.cloud),
+            ("/usage", someone, files.usage),
+            (of + "/members", RouteRule.MEMBER, files.members),
+            (of + "/usage", RouteRule.KEEPER, files.organisation_usage),
+            ("/admin/people", operator, files.people),
+            ("/admin/organisations", operator, files.organisations),
+            ("/admin/keys", operator, files.keys),
+            ("/admin/accounts", operator, files.accounts),
+            ("/admin/sessions", operator, files.sessions),
+            ("/admin/holds", operator, files.holds),
+            ("/admin/feedback", operator, files.reports),
+            ("/admin/errors", operator, files.issues),
+            ("/admin/requests", evidence, files.requests),
+            ("/admin/audit", evidence, files.audit),
+            ("/admin/receipts", evidence, files.receipts),
+            ("/admin/retention", evidence, files.retention),
+        )
+    )
 
 
 def table(areas: Areas) -> tuple[PageRoute, ...]:
@@ -261,6 +295,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/policy/difference", operator, admin.difference),
         PageRoute("POST", "/policy/difference", operator, admin.difference, LARGEST_DOCUMENT),
         PageRoute("POST", "/policy/activation", operator, admin.activate, LARGEST_DOCUMENT),
+        *_files(areas.files),
         PageRoute("GET", f"{BASE}/openapi.json", anyone, api.describe),
         *(
             PageRoute(

@@ -83,10 +83,7 @@ class UsagePages:
         address: str,
         error: InputError | None = None,
     ) -> Response:
-        choices = _BY[whose]
-        by = ask.query.get("by", "")
-        if by not in choices:
-            by = choices[0]
+        choices, by = _BY[whose], grouped_by(ask, whose)
         found = self._do(ask, usage.show, by=(by,), of=of)
         limits = self._do(ask, usage.limits, of)
         return self._frame.page(
@@ -108,6 +105,12 @@ class UsagePages:
             picture=_picture(ask, found, by),
             dollars=dollars,
         )
+
+
+def grouped_by(ask: Ask, whose: str) -> str:
+    """By what a page of usage was asked for, or else the first that it can be asked for by."""
+    by = ask.query.get("by", "")
+    return by if by in _BY[whose] else _BY[whose][0]
 
 
 def _one_of(ask: Ask, kind: type[Named], name: str) -> Named:
