@@ -18,7 +18,7 @@ from support.browsers.walks import Walk
 from support.clients.programs import message
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/console.md"
-HERON, PLUM = "11111111-2222-4333-8444-555555555501", "11111111-2222-4333-8444-555555555502"
+HERON, PLUM = "aaaaaaaa-2222-4333-8444-555555555501", "bbbbbbbb-2222-4333-8444-555555555502"
 PEOPLE = "email,role\nann@orchard.example,admin\nben@orchard.example,member\n"
 
 
