@@ -65,7 +65,7 @@ _KEY: Final = (
 )  # fmt: skip
 _REQUEST: Final = (
     "request", "kind", "state", "overdue", "email", "person", "received", "due", "extended",
-    "answered", "closed", "kept_until", "clause", "handled_by", "erasure",
+    "answered", "closed", "kept_until", "clause", "handled_by", "handler", "erasure",
 )  # fmt: skip
 _USED: Final = (
     "requests", "errors", "refused", "aborted", "estimated", "input_tokens", "output_tokens",
