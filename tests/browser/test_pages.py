@@ -14,6 +14,7 @@ from support.clients.measured import send_day
 from support.clients.programs import message
 
 SESSION = "0d7c3d1c-32a5-4d0c-8f0b-0d7c3d1c1a88"
+GONE = "0d7c3d1c-32a5-4d0c-8f0b-0d7c3d1c1a89"
 TWICE = b'{"model":"m","messages":[{"role":"user","content":"plum","content":"pear"}]}'
 OPENED = "document.querySelectorAll('main details').forEach(one => { one.open = true })"
 
@@ -33,7 +34,7 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
     operator, of = town.operator, f"/organisations/{town.organisation}"
     owner = town.session(town.owner)
     session = town.bailee.sessions()[0]["id"]
-    mine = person.get("/settings/privacy").text.split("/settings/sessions/")[1].split('"')[0]
+    mine = person.get("/settings/privacy").text.split('href="/settings/sessions/')[1].split('"')[0]
     somebody = town.bailee.json("person", "list")[0]["person"]
     asked = person.submit("/settings/privacy", "/settings/requests", {"kind": "access"})
     request = "req_" + asked.text.split("<code>req_")[1].split("<")[0]
@@ -107,10 +108,9 @@ def pages(town: Town) -> dict[str, tuple[Visitor | None, str]]:
         message(town.bailee.ready, f"turn {number}", key=key)
     for said in ("the gate", "the gate", TWICE):  # a branch, and what is kept as bytes
         say(town, said, key)
-    message(town.bailee.ready, "to be deleted", key=key, session="gone-soon")
+    message(town.bailee.ready, "to be deleted", key=key, session=GONE)
     town.bailee.sessions(5)
-    gone = next(one for one in town.bailee.sessions() if one["id"].startswith("gone"))["id"]
-    person.submit("/settings/privacy", f"/settings/sessions/{gone}/delete")
+    person.submit("/settings/privacy", f"/settings/sessions/{GONE}/delete")
     send_day(town.bailee.ready["ingest"], key)
     return addresses(town, person)
 
