@@ -295,6 +295,48 @@ def see_terms(s: Stage, path: str) -> Answer:
     return seen
 
 
+def bring(s: Stage, path: str) -> Answer:
+    """A list, looked at first: nobody is there by that; then done, with a row that can't be."""
+    rows = "\ufeffemail,plan,role\r\nzoe@x.example,team,\r\nno-address,,\r\n"
+    tried = s.operator.submit("/admin/bring", path, {"list": rows, "act": "try"})
+    assert "nothing is done yet" in tried.text
+    assert "zoe@x.example" not in s.operator.get("/admin/people").text
+    wrong = s.operator.submit("/admin/bring", path, {"list": "who\r\nzoe", "act": "do"})
+    assert 400 == wrong.status
+    done = s.operator.submit("/admin/bring", path, {"list": rows, "act": "do"})
+    assert "zoe@x.example" in s.operator.get("/admin/people").text
+    return done
+
+
+def limit(s: Stage, path: str) -> Answer:
+    """On what everybody costs; what is no amount is refused, with what was typed still there."""
+    fields = {"measure": "money", "per": "month", "of": ""}
+    wrong = s.operator.submit("/usage", path, {**fields, "amount": "1e9"})
+    assert (400, True) == (wrong.status, 'value="1e9"' in wrong.text)
+    answer = s.operator.submit("/usage", path, {**fields, "amount": "20.50"})
+    assert "$20.50" in answer.text
+    return answer
+
+
+def unlimit(s: Stage, path: str) -> Answer:
+    """The same."""
+    (found,) = s.bailee.json("limits", "list")
+    answer = s.operator.submit("/usage", path, {"limit": found["id"]})
+    assert "$20.50" not in answer.text
+    return answer
+
+
+def bind_provider(s: Stage, path: str) -> Answer:
+    """One that speaks for a domain; the page says so from then on."""
+    page = OF.format(**s.names)
+    fields = {"domain": "orchard.example", "issuer": "https://op.example", "client_id": "bailee"}
+    wrong = s.operator.submit(page, path, {**fields, "issuer": "http://op.example"})
+    assert 400 == wrong.status
+    answer = s.operator.submit(page, path, fields)
+    assert "https://op.example speaks for orchard.example" in answer.text
+    return answer
+
+
 ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/sign-up": sign_up,
     "/admin/organisations": make_organisation,
@@ -317,10 +359,14 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     OF + "/keys/revoke": revoke_there,
     OF + "/members/remove": of_person(OF, person="{new}"),
     OF + "/keeping": of_person(OF, forbidden="yes"),
+    OF + "/provider": bind_provider,
     OF + "/scim": of_operator(OF),
     OF + "/scim/remove": remove_scim_token,
     OF + "/partner/join": of_person(OF + "/partner", confirmation="Acme"),
     OF + "/partner/leave": of_person(OF),
+    "/admin/bring": bring,
+    "/usage/limits": limit,
+    "/usage/limits/remove": unlimit,
     "/policy/difference": lambda s, path: s.operator.submit(
         "/policy/difference", path, {"document": content(None).decode()}
     ),
@@ -380,4 +426,4 @@ def test_what_was_done_is_answered_by_a_whole_page(stage: Stage) -> None:
     assert {"/settings/account/keys": 1, "/admin/people": 1} == shown
     assert not KEY.search(stage.operator.get("/admin/people").text)
     made = stage.bailee.json("audit", "list", "--kind", "person.created", "--limit", "500")
-    assert 2 == len(made)
+    assert 3 == len(made)

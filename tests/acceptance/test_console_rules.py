@@ -75,6 +75,7 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/settings/account/passkeys/remove": {"POST": PEOPLE},
     OF: {"GET": {"member", "admin", "owner", "operator"}},
     f"{OF}/members": {"POST": {"admin", "owner", "operator"}},
+    f"{OF}/provider": {"POST": {"operator"}},
     f"{OF}/scim": {"POST": {"operator"}},
     f"{OF}/scim/remove": {"POST": {"operator"}},
     f"{OF}/members/remove": {"POST": {"admin", "owner", "operator"}},
@@ -95,6 +96,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/receipts/{reference}/receipt.tlog-proof": {"GET": EVERYBODY},
     "/receipts/{reference}/receipt.json": {"GET": EVERYBODY},
     "/usage": {"GET": {"operator", *PEOPLE}},
+    "/usage/limits": {"POST": {"operator"}},
+    "/usage/limits/remove": {"POST": {"operator"}},
     f"{OF}/usage": {"GET": {"admin", "owner", "operator"}},
     "/cloud.js": {"GET": EVERYBODY},
     "/cloud": {"GET": {"operator", *PEOPLE}, "POST": {"operator", *PEOPLE}},
@@ -119,6 +122,7 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     },
     "/settings/requests": {"POST": PEOPLE},
     "/settings/requests/{request}/letter/{language}/{form}": {"GET": PEOPLE},
+    "/admin/bring": {"GET": {"operator"}, "POST": {"operator"}},
     "/admin/holds": {"GET": {"operator"}, "POST": {"operator"}},
     "/admin/holds/release": {"POST": {"operator"}},
     "/admin/organisations": {"GET": {"operator"}, "POST": {"operator"}},
@@ -143,6 +147,25 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/errors": {"GET": {"operator"}},
     "/admin/errors/{issue}": {"GET": {"operator"}, "POST": {"operator"}},
     f"{BASE}/openapi.json": {"GET": EVERYBODY},
+    **{
+        f"/settings/{name}.csv": {"GET": PEOPLE}
+        for name in ("sessions", "receipts", "reports", "consent")
+    },
+    "/cloud.csv": {"GET": {"operator", *PEOPLE}},
+    "/usage.csv": {"GET": {"operator", *PEOPLE}},
+    f"{OF}/members.csv": {"GET": {"member", "admin", "owner", "operator"}},
+    f"{OF}/usage.csv": {"GET": {"admin", "owner", "operator"}},
+    **{
+        f"/admin/{name}.csv": {"GET": {"operator"}}
+        for name in (
+            *("people", "organisations", "keys", "accounts", "sessions", "holds"),
+            *("feedback", "errors"),
+        )
+    },
+    **{
+        f"/admin/{name}.csv": {"GET": EVIDENCE}
+        for name in ("requests", "audit", "receipts", "retention")
+    },
 }
 ROUTES = [(method, path) for path, methods in EXPECTED.items() for method in methods]
 # What of these may be asked by whom is tried in test_api.py and test_who_asks.py.

@@ -328,9 +328,12 @@ def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
         for who in (home.person, home.operator):
             answer = who.get(entry.path.format(**given))
             text = answer.text.replace("\u200c", "").replace("\u200d", "")
+            a_file = answer.headers.get("content-type", "").startswith("text/csv")
+            if a_file:  # a line ends as RFC 4180 says, and markup in a cell is what it is
+                text = text.removeprefix("\ufeff").replace("\r\n", "\n")
             if r"\x1b]0;own\x07" in text:
                 seen.add(entry.path)
-            if answer.status >= 500 or "<b onclick" in text or obeyed(text):
+            if answer.status >= 500 or obeyed(text) or ("<b onclick" in text and not a_file):
                 problems[entry.path] = (answer.status, obeyed(text))
 
     assert {} == problems

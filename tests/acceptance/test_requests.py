@@ -81,6 +81,8 @@ def test_an_erasure_in_the_console(served: tuple[Bailee, dict[str, Visitor]]) ->
     assert "on hold" in erased.text and session in erased.text
     answered = dana.submit(page, f"{page}/answer")
     assert "answered" in answered.text
+    steps = answered.text.partition("What was done")[2]
+    assert "dana@x.example" in steps and "dana@" not in auditor.get(page).text
     for language, words in (("en", "except for what stands below"), ("zh", "法律保全")):
         letter = dana.get(f"{page}/letter/{language}/html")
         assert (200, True) == (letter.status, words in letter.text)

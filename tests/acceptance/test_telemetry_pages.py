@@ -51,8 +51,8 @@ def test_latency_reliability_and_usage_are_on_one_page(day: Day) -> None:
     page = operator.get("/admin/metrics?range=24h&latency=claude_code.api_request")
 
     assert 200 == page.status
-    plots = re.findall(r"<svg class=\"plot\".*?</svg>", page.text, re.S)
-    titles = [re.search(r"<title id=\"[a-z]+-title\">(.*?)</title>", one) for one in plots]
+    plots = re.findall(r"<svg class=\"plot wide\".*?</svg>", page.text, re.S)
+    titles = [re.search(r"<title id=\"[a-z]+-wide-title\">(.*?)</title>", one) for one in plots]
     assert ["Latency", "Error rate over time", "Sessions", "Tokens", "Models", "Features"] == [
         found[1] for found in titles if found
     ]

@@ -152,8 +152,12 @@ def test_the_survey_is_a_plot_and_a_table_without_small_counts(
     """
     page = opened("/admin/survey", town.operator)
 
-    expect(page.locator("svg.shares .unshown")).to_have_count(2)  # one would give the other away
-    expect(page.locator("svg.shares rect[class=share2]")).to_have_count(2)  # legend and one week
+    expect(page.locator("svg.shares.wide .unshown")).to_have_count(
+        2
+    )  # one would give the other away
+    expect(page.locator("svg.shares.wide rect[class=share2]")).to_have_count(
+        2
+    )  # legend and one week
     table = page.locator("table").first
     row = table.locator("tr").filter(has=page.get_by_role("rowheader", name="2026-09-21"))
     assert ["6", "9", "21", "5", "41"] == row.locator("td").all_inner_texts()

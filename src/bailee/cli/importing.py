@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
+from bailee import sheets
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
 from bailee.cli.private_files import write_private
@@ -107,31 +108,13 @@ def _text(file: Path) -> str:
 
 
 def _rows(text: str, organisation: str | None) -> Iterator[dict[str, str]]:
-    """Each row with its columns, those that are empty left out.
-
-    Raises:
-        InputError: a head that names no email, or what is not known; a row that does not fit it.
+    """Each row with its columns, and with the organisation where it names none. Errors as in
+    `sheets.read`.
     """
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    try:
-        head = [name.strip().lower() for name in reader.fieldnames or ()]
-        if "email" not in head or not set(head) <= set(_COLUMNS) or len(set(head)) != len(head):
-            raise InputError(
-                "the list's first line is not its columns.",
-                hint=f"it names email, and what there is of {', '.join(_COLUMNS[1:])}",
-            )
-        reader.fieldnames = head
-        for number, row in enumerate(reader, 1):
-            if number > _MOST:
-                raise InputError(f"the list has over {_MOST} rows.", hint="give it in parts")
-            if None in row or None in row.values():
-                raise InputError(f"line {reader.line_num} has not as many fields as the first.")
-            given = {name: value.strip() for name, value in row.items() if value.strip()}
-            if organisation is not None:
-                given.setdefault("organisation", organisation)
-            yield given
-    except csv.Error as error:
-        raise InputError(f"line {reader.line_num} is no CSV: {error}.") from None
+    for given in sheets.read(text, _COLUMNS, most=_MOST):
+        if organisation is not None:
+            given.setdefault("organisation", organisation)
+        yield given
 
 
 def _done(ask: Ask, rows: list[dict[str, str]], *, dry_run: bool) -> Iterator[Fields]:

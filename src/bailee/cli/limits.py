@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
-from bailee.money import MICRO, dollars
+from bailee.money import dollars, micro
 
 app = typer.Typer(
     help="Limits on what is used of models, and which models may be asked.", no_args_is_help=True
@@ -85,7 +84,7 @@ def set_limit(  # noqa: PLR0917 - each is an option
     """Set a limit in the place of the one on the same; it holds for the next request."""
     with reporting():
         given = {
-            "money": None if money is None else _micro(money),
+            "money": None if money is None else _money(money),
             "tokens": tokens,
             "requests": requests,
             "concurrency": concurrency,
@@ -175,13 +174,5 @@ def _amount(one: Fields, name: str) -> str:
     return dollars(amount)
 
 
-def _micro(said: str) -> int:
-    if said == "unlimited":
-        return _UNLIMITED
-    try:
-        amount = Decimal(said.removeprefix("$")) * MICRO
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0 or amount != int(amount):
-        raise InputError(f"{said!r} is no amount of dollars.", hint="write 20 or 0.50")
-    return int(amount)
+def _money(said: str) -> int:
+    return _UNLIMITED if said == "unlimited" else micro(said)

@@ -119,7 +119,7 @@ def list_requests(  # noqa: PLR0917 - each is an option
                 t("request.overdue") if one["overdue"] else t(f"request.state_{one['state']}"),
                 str(one["due"])[:_SHORT],
                 one["email"] or one["person"] or "",
-                one["handled_by"],
+                one["handler"] or one["handled_by"],
             )
             for one in found
         ]
@@ -145,7 +145,7 @@ def show(
         if found["said"]:
             say(f"They wrote: {found['said']}")
         steps = [
-            (moment(one["at"]), one["step"], one["by"], one["reason"] or "")
+            (moment(one["at"]), one["step"], one["name"] or one["by"], one["reason"] or "")
             for one in found.parts("steps")
         ]
         console().print(table(("when", "step", "by", "why"), steps))

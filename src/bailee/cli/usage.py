@@ -17,6 +17,7 @@ from bailee.cli.usage_metrics import request
 from bailee.clock import system_clock
 from bailee.errors import InputError
 from bailee.money import dollars
+from bailee.sheets import cell
 
 _AMOUNTS: Final = (
     "requests", "errors", "refused", "aborted", "estimated", "input_tokens", "output_tokens",
@@ -122,11 +123,6 @@ def _csv(by: object, rows: list[Fields]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*names, *_AMOUNTS])
     for row in rows:
-        group = [_harmless(str(row.part("group")[one])) for one in names]
+        group = [cell(row.part("group")[one]) for one in names]
         writer.writerow([*group, *(row.number(name) for name in _AMOUNTS)])
     return out.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

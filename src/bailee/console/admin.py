@@ -77,14 +77,16 @@ class Admin:
         )
 
     def sessions(self, ask: Ask) -> Response:
-        """Sessions by their particulars."""
-        owner = ask.query.get("account") or None
+        """Sessions by their particulars, of an account or of all."""
+        owner = ask.query.get("account", "").strip() or None
+        page = self._do(ask, sessions.list_, owner, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/sessions.html",
             here="sessions",
             account=owner or "",
-            sessions=self._do(ask, sessions.list_, owner, limit=_SHOWN).items,
+            sessions=page.items,
+            next=page.next,
             total=self._do(ask, sessions.count, owner),
             unfiled=self._do(ask, sessions.unfiled, owner),
             unkept=self._do(ask, sessions.unkept, owner),
@@ -118,6 +120,7 @@ class Admin:
     def retention(self, ask: Ask) -> Response:
         """What goes when, as a picture and as a table; and what went, by receipt."""
         report = self._do(ask, retention.report)
+        gone = self._do(ask, receipts.list_, after=ask.query.get("after") or None, limit=_SHOWN)
         going: Counter[date] = Counter()
         for row in report:
             going[date.fromisoformat(row.expiry_day)] += row.sessions
@@ -131,7 +134,8 @@ class Admin:
             damaged=len(self._do(ask, retention.damaged)),
             report=report,
             picture=picture,
-            receipts=self._do(ask, receipts.list_, limit=_SHOWN).items,
+            receipts=gone.items,
+            next=gone.next,
         )
 
     def status(self, ask: Ask) -> Response:
@@ -151,14 +155,23 @@ class Admin:
         )
 
     def audit(self, ask: Ask) -> Response:
-        """The newest entries of the audit record."""
+        """The entries of the audit record, the newest first."""
         kind, subject = ask.query.get("kind", "").strip(), ask.query.get("subject", "").strip()
-        found = self._do(ask, audit.list_, kind=kind or None, subject=subject or None, limit=_SHOWN)
+        found = self._do(
+            ask,
+            audit.list_,
+            kind=kind or None,
+            subject=subject or None,
+            after=ask.query.get("after") or None,
+            limit=_SHOWN,
+        )
         return self._frame.page(
             ask,
             "admin/audit.html",
             here="audit",
             entries=found.items,
+            next=found.next,
+            asked={name: one for name, one in (("kind", kind), ("subject", subject)) if one},
             kind=kind,
             subject=subject,
         )

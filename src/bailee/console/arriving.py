@@ -31,10 +31,12 @@ class Arriving:
 
     def first_page(self, ask: Ask, person: str) -> str:
         """Where a person goes after signing in: to the client that waits for them, if one does; to
-        the choice, while it is open (T3).
+        the choice, while it is open (T3); an operator to how it stands.
         """
         if (code := self.waits_for(ask)) is not None:
             return f"/device?user_code={code}"
+        if self._registry.people.get(person).operator:
+            return "/"
         account = self._registry.accounts.of_person(person)
         asked = account is not None and self._registry.choices.asked(account).effect == "ask"
         return "/settings/choice" if asked else "/settings/privacy"

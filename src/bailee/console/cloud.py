@@ -154,12 +154,14 @@ class CloudPages:
             self._parts.node.policy.plans[account.plan].segment == "commercial"
             for account, _ in accounts
         )
+        page = self._do(ask, cloud.list_, after=ask.query.get("after") or None)
         return self._frame.page(
             ask,
             "cloud/sessions.html",
             200 if error is None else error.http_status,
             here="cloud",
-            sessions=self._do(ask, cloud.list_).items,
+            sessions=page.items,
+            next=page.next,
             accounts=accounts,
             zero_possible=commercial or person is None,
             given=given,

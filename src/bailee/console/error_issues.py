@@ -37,7 +37,11 @@ class ErrorIssues:
         """The issues of a state, the one that was seen last first."""
         state = ask.query.get("state", "open")
         found = self._do(
-            ask, telemetry.issues, state=None if state == "all" else state, limit=_SHOWN
+            ask,
+            telemetry.issues,
+            state=None if state == "all" else state,
+            after=ask.query.get("after") or None,
+            limit=_SHOWN,
         )
         counts = {one: found.states.get(one, 0) for one in STATES}
         counts["all"] = sum(counts.values())
@@ -51,6 +55,7 @@ class ErrorIssues:
             counts=counts,
             elsewhere=None if to.startswith("store") else to,
             issues=found.items,
+            next=found.next,
             total=counts.get(state, 0),
             trend=lambda issue: drawn(
                 plots.trend([day.count for day in issue.trend], _trend_in_words(ask, issue.trend))

@@ -62,12 +62,14 @@ class FeedbackPages:
         """Every report by its particulars, those of one state if one is asked for."""
         state = ask.query.get("state")
         state = state if state in _STATES else None
-        found = self._do(ask, feedback.list_, state=state, all=True, limit=_SHOWN)
+        after = ask.query.get("after") or None
+        found = self._do(ask, feedback.list_, state=state, all=True, after=after, limit=_SHOWN)
         return self._frame.page(
             ask,
             "admin/feedback.html",
             here="feedback",
             reports=found.items,
+            next=found.next,
             total=found.total,
             state=state,
             states=_STATES,

@@ -71,6 +71,22 @@ class OrganisationPages:
         self._do(ask, keeping.forbid, account.account_id, forbidden)
         return self._back(ask)
 
+    def bind_provider(self, ask: Ask) -> Response:
+        """Let the people of a domain sign in through the organisation's provider."""
+        try:
+            self._do(
+                ask,
+                organisations.provider,
+                ask.path["organisation"],
+                domain=ask.given("domain"),
+                issuer=ask.given("issuer").strip(),
+                client_id=ask.given("client_id").strip(),
+                secret_env=ask.form.get("secret_env", "").strip() or None,
+            )
+        except InputError as error:
+            return self._page(ask, error)
+        return RedirectResponse(f"/organisations/{ask.path['organisation']}#provider", 303)
+
     def make_scim_token(self, ask: Ask) -> Response:
         """A token for the organisation's provider; shown here and never again."""
         try:
@@ -146,6 +162,9 @@ class OrganisationPages:
             role=mine[0].role if mine else None,
             no_keeping=account.no_keeping,
             tokens=self._tokens(ask) if ask.visitor.operator else None,
+            provider=self._parts.node.registry.providers.of_organisation(shown.organisation)
+            if ask.visitor.operator
+            else None,
             made=made,
             console=self._parts.names.url,
             privacy_label=label(

@@ -2,9 +2,11 @@
 
 Rules kept here:
 
+* A plot is drawn twice, for a desk and for a phone 400 pixels wide, and the style sheet shows one:
+  so that its letters are as large as those around it on either, and nothing is beside the screen.
 * A plot is read without a mouse and without colour: each line has its own dashes and its name at
-  its end, parts of a stack are named in the order in which they lie, and the same numbers stand in
-  a table beside it.
+  its end (on a phone below it), parts of a stack are named in the order in which they lie, and the
+  same numbers stand in a table beside it.
 * A plot has a title and a description, which say what a person would look for: from when to when,
   the least, the most, the last.
 * A step without figures is a gap, not a zero. Colours are the style sheet's classes, so light and
@@ -14,7 +16,7 @@ Rules kept here:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -22,14 +24,49 @@ from typing import Final
 
 from bailee.shown import html_text as escape
 
-_WIDTH: Final = 760.0
-_HEIGHT: Final = 250.0
-_LEFT: Final = 62.0
-_RIGHT: Final = 132.0
 _TOP: Final = 14.0
-_BOTTOM: Final = 30.0
+_FOOT: Final = 30.0
 _NAME_HEIGHT: Final = 15.0
+_KEY_HEIGHT: Final = 19.0
 _MOST_SERIES: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """What a plot is drawn on, in pixels. `right`: for names at its side, on a narrow one none:
+    there they stand below. `ticks`: moments along the foot; `bar`: where bars begin, `letters`: how
+    many of a bar's name there is room for.
+    """
+
+    name: str
+    width: float
+    left: float
+    right: float
+    ticks: int
+    bar: float
+    letters: int
+    height: float = 250.0
+
+    @property
+    def room(self) -> float:
+        """How wide it is between what stands at its sides."""
+        return self.width - self.left - self.right
+
+    def x(self, place: int, count: int) -> float:
+        """Where a moment is: half a step from either side, so that columns have their width."""
+        return self.left + self.room * (place + 0.5) / max(1, count)
+
+    def y(self, value: float, top: float) -> float:
+        """Where a value is."""
+        return self.height - _FOOT - (self.height - _TOP - _FOOT) * min(1.0, value / top)
+
+
+_WIDE: Final = _Sheet("wide", 760.0, 62.0, 132.0, 6, 190.0, 26)
+_NARROW: Final = _Sheet("narrow", 360.0, 66.0, 8.0, 3, 122.0, 15)
+
+
+def _twice(draw: Callable[[_Sheet], str]) -> str:
+    return draw(_WIDE) + draw(_NARROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +98,22 @@ def lines(
     shown = series[:_MOST_SERIES]
     values = [v for one in shown for v in one.values if v is not None]
     top = _ceiling(max(values, default=0.0) if most is None else most)
-    parts = _frame(moments, top, said)
+    return _twice(lambda sheet: _lines(sheet, moments, shown, said, top))
+
+
+def _lines(
+    sheet: _Sheet,
+    moments: Sequence[datetime],
+    shown: Sequence[Series],
+    said: PlotWords,
+    top: float,
+) -> str:
+    below = 0 if sheet.right > _KEY_HEIGHT else len(shown)
+    parts = _frame(sheet, moments, top, said, below)
     ends: list[tuple[float, str]] = []
     for number, one in enumerate(shown, 1):
         places = [
-            None if value is None else (_x(place, len(moments)), _y(value, top))
+            None if value is None else (sheet.x(place, len(moments)), sheet.y(value, top))
             for place, value in enumerate(one.values)
         ]
         parts.append(f'<path class="line series{number}" d="{_path(places)}"/>')
@@ -79,8 +127,17 @@ def lines(
         last = next((place for place in reversed(places) if place is not None), None)
         if last is not None:
             ends.append((last[1], one.name))
-    names = [(one.name, number) for number, one in enumerate(shown, 1)]
-    return _closed([*parts, *_end_names(ends, dict(names))])
+    names = {one.name: number for number, one in enumerate(shown, 1)}
+    if not below:
+        return _closed([*parts, *_end_names(sheet, ends, names)])
+    for row, (name, number) in enumerate(names.items()):
+        y = sheet.height + 6 + row * _KEY_HEIGHT
+        parts.append(
+            f'<path class="line series{number}" d="M{sheet.left:g} {y:g}h34"/>'
+            f'<text class="name series{number}" x="{sheet.left + 44:g}" y="{y + 4:g}">'
+            f"{escape(name)}</text>"
+        )
+    return _closed(parts)
 
 
 def stack(moments: Sequence[datetime], series: Sequence[Series], said: PlotWords) -> str:
@@ -88,15 +145,26 @@ def stack(moments: Sequence[datetime], series: Sequence[Series], said: PlotWords
     shown = series[:_MOST_SERIES]
     sums = [sum(one.values[place] or 0 for one in shown) for place in range(len(moments))]
     top = _ceiling(max(sums, default=0.0))
-    parts = _frame(moments, top, said)
-    width = max(1.5, (_WIDTH - _LEFT - _RIGHT) / max(1, len(moments)) * 0.72)
+    return _twice(lambda sheet: _stack(sheet, moments, shown, said, top))
+
+
+def _stack(
+    sheet: _Sheet,
+    moments: Sequence[datetime],
+    shown: Sequence[Series],
+    said: PlotWords,
+    top: float,
+) -> str:
+    aside = sheet.right > _KEY_HEIGHT
+    parts = _frame(sheet, moments, top, said, 0 if aside else len(shown))
+    width = max(1.5, sheet.room / max(1, len(moments)) * 0.72)
     for place in range(len(moments)):
         below = 0.0
         for number, one in enumerate(shown, 1):
             value = one.values[place] or 0
             if value:
-                x = _x(place, len(moments)) - width / 2
-                y, foot = _y(below + value, top), _y(below, top)
+                x = sheet.x(place, len(moments)) - width / 2
+                y, foot = sheet.y(below + value, top), sheet.y(below, top)
                 parts.append(
                     f'<rect class="part series{number}" x="{x:.1f}" y="{y:.1f}" '
                     f'width="{width:.1f}" height="{max(0.5, foot - y):.1f}">'
@@ -104,11 +172,12 @@ def stack(moments: Sequence[datetime], series: Sequence[Series], said: PlotWords
                 )
                 below += value
     for row, (number, one) in enumerate(reversed(list(enumerate(shown, 1)))):
-        y = _TOP + 10 + row * (_NAME_HEIGHT + 4)  # named from the top, as they lie
+        # Named from the top, as they lie.
+        x = sheet.width - sheet.right + 14 if aside else sheet.left
+        y = (_TOP if aside else sheet.height) + 10 + row * _KEY_HEIGHT
         parts.append(
-            f'<rect class="part series{number}" x="{_WIDTH - _RIGHT + 14:g}" y="{y - 9:g}" '
-            f'width="10" height="10"/><text x="{_WIDTH - _RIGHT + 30:g}" y="{y:g}">'
-            f"{escape(one.name)}</text>"
+            f'<rect class="part series{number}" x="{x:g}" y="{y - 9:g}" width="10" height="10"/>'
+            f'<text x="{x + 16:g}" y="{y:g}">{escape(one.name)}</text>'
         )
     return _closed(parts)
 
@@ -116,17 +185,22 @@ def stack(moments: Sequence[datetime], series: Sequence[Series], said: PlotWords
 def bars(amounts: Mapping[str, float], said: PlotWords) -> str:
     """One bar for each name, the longest first."""
     shown = sorted(amounts.items(), key=lambda pair: -pair[1])[:12]
+    return _twice(lambda sheet: _bars(sheet, shown, said))
+
+
+def _bars(sheet: _Sheet, shown: Sequence[tuple[str, float]], said: PlotWords) -> str:
     height = 10 + 28.0 * max(1, len(shown))
-    parts = [_opening(said, height)]
+    parts = [_opening(sheet, said, height)]
     most = max((amount for _, amount in shown), default=0) or 1
-    left, room = 190.0, _WIDTH - 190.0 - 90
+    left, room = sheet.bar, sheet.width - sheet.bar - (90 if sheet is _WIDE else 74)
     for row, (name, amount) in enumerate(shown):
         y = 6 + row * 28.0
         length = max(2.0, room * amount / most)
         parts.append(
             f'<text class="name" x="{left - 10:g}" y="{y + 14:g}" text-anchor="end">'
-            f'{escape(_short(name))}</text><rect class="part series1" x="{left:g}" y="{y:g}" '
-            f'width="{length:.1f}" height="19" rx="3"/>'
+            f"{escape(_short(name, sheet.letters))}</text>"
+            f'<rect class="part series1" x="{left:g}" y="{y:g}" width="{length:.1f}" height="19" '
+            'rx="3"/>'
             f'<text x="{left + length + 8:.1f}" y="{y + 14:g}">{_amount(amount)}{said.unit}</text>'
         )
     return _closed(parts)
@@ -153,11 +227,12 @@ def trend(counts: Sequence[int], description: str) -> str:
 # -- inside ------------------------------------------------------------------------------------
 
 
-def _opening(said: PlotWords, height: float) -> str:
+def _opening(sheet: _Sheet, said: PlotWords, height: float) -> str:
+    key = f"{said.key}-{sheet.name}"
     return (
-        f'<svg class="plot" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
-        f'aria-labelledby="{said.key}-title {said.key}-what"><title id="{said.key}-title">'
-        f'{escape(said.title)}</title><desc id="{said.key}-what">{escape(said.description)}</desc>'
+        f'<svg class="plot {sheet.name}" viewBox="0 0 {sheet.width:g} {height:g}" role="img" '
+        f'aria-labelledby="{key}-title {key}-what"><title id="{key}-title">'
+        f'{escape(said.title)}</title><desc id="{key}-what">{escape(said.description)}</desc>'
     )
 
 
@@ -165,28 +240,35 @@ def _closed(parts: Sequence[str]) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def _frame(moments: Sequence[datetime], top: float, said: PlotWords) -> list[str]:
-    parts = [_opening(said, _HEIGHT)]
+def _frame(
+    sheet: _Sheet, moments: Sequence[datetime], top: float, said: PlotWords, below: int
+) -> list[str]:
+    """`below`: how many names stand below it."""
+    parts = [_opening(sheet, said, sheet.height + below * _KEY_HEIGHT)]
     for quarter in range(5):
         value = top * quarter / 4
-        y = _y(value, top)
+        y = sheet.y(value, top)
         parts.append(
-            f'<line class="rule" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{y:.1f}" '
-            f'y2="{y:.1f}"/><text x="{_LEFT - 8:g}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{_amount(value)}{said.unit}</text>"
+            f'<line class="rule" x1="{sheet.left:g}" x2="{sheet.width - sheet.right:g}" '
+            f'y1="{y:.1f}" y2="{y:.1f}"/><text x="{sheet.left - 8:g}" y="{y + 4:.1f}" '
+            f'text-anchor="end">{_amount(value)}{said.unit}</text>'
         )
-    for place in _ticks(len(moments)):
+    for place in _ticks(len(moments), sheet.ticks):
         parts.append(
-            f'<text x="{_x(place, len(moments)):.1f}" y="{_HEIGHT - 8:g}" text-anchor="middle">'
-            f"{_when(moments, place)}</text>"
+            f'<text x="{sheet.x(place, len(moments)):.1f}" y="{sheet.height - 8:g}" '
+            f'text-anchor="middle">{_when(moments, place)}</text>'
         )
     return parts
 
 
-def _ticks(count: int) -> list[int]:
-    if count <= 6:
+def _ticks(count: int, most: int) -> list[int]:
+    if count <= most:
         return list(range(count))
-    return [round(place * (count - 1) / 5) for place in range(6)]
+    # Of a few the outermost would hang over the side: they stand in the middle of their parts.
+    parts = [place / (most - 1) for place in range(most)]
+    if most < 6:
+        parts = [(place + 0.5) / most for place in range(most)]
+    return [round(part * (count - 1)) for part in parts]
 
 
 def _when(moments: Sequence[datetime], place: int) -> str:
@@ -195,16 +277,6 @@ def _when(moments: Sequence[datetime], place: int) -> str:
     if span > 86_400 * 8:
         return f"{at:%m-%d}"
     return f"{at:%m-%d %H:%M}" if span > 80_000 else f"{at:%H:%M}"
-
-
-def _x(place: int, count: int) -> float:
-    room = _WIDTH - _LEFT - _RIGHT
-    # Half a step from either side, so that columns have their whole width.
-    return _LEFT + room * (place + 0.5) / max(1, count)
-
-
-def _y(value: float, top: float) -> float:
-    return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * min(1.0, value / top)
 
 
 def _path(places: Sequence[tuple[float, float] | None]) -> str:
@@ -219,15 +291,17 @@ def _path(places: Sequence[tuple[float, float] | None]) -> str:
     return " ".join(steps)
 
 
-def _end_names(ends: Sequence[tuple[float, str]], numbers: Mapping[str, int]) -> list[str]:
+def _end_names(
+    sheet: _Sheet, ends: Sequence[tuple[float, str]], numbers: Mapping[str, int]
+) -> list[str]:
     """Names at the lines' ends, moved apart where they would lie on each other."""
     placed = sorted(ends)
     ys = [y for y, _ in placed]
     for before, after in pairwise(range(len(ys))):
         ys[after] = max(ys[after], ys[before] + _NAME_HEIGHT)
-    over = max(0.0, (ys[-1] if ys else 0) - (_HEIGHT - _BOTTOM))
+    over = max(0.0, (ys[-1] if ys else 0) - (sheet.height - _FOOT))
     return [
-        f'<text class="name series{numbers[name]}" x="{_WIDTH - _RIGHT + 10:g}" '
+        f'<text class="name series{numbers[name]}" x="{sheet.width - sheet.right + 10:g}" '
         f'y="{y - over + 4:.1f}">{escape(name)}</text>'
         for y, (_, name) in zip(ys, placed, strict=True)
     ]
@@ -253,5 +327,5 @@ def _digits(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 26 else f"{name[:25]}…"
+def _short(name: str, letters: int) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"

@@ -65,19 +65,22 @@ class Privacy:
         node = self._parts.node
         policy = node.policy if label_of is None else node.policy_of(label_of)
         latest, history, destroyed, move, asked, unfiled, unkept = [], [], [], None, None, None, []
-        exported = []
+        exported, following, receipts_go_on = [], None, False
         total, disk, going = 0, None, None
-        reports = self._do(ask, feedback.list_, limit=_SHOWN).items
+        reports = self._do(ask, feedback.list_, limit=_SHOWN)
         if account is not None:
             owner = account.account_id
-            latest = self._do(ask, sessions.list_, owner, limit=_SHOWN).items
+            after = ask.query.get("after") or None
+            page = self._do(ask, sessions.list_, owner, after, _SHOWN)
+            latest, following = page.items, page.next
             total = self._do(ask, sessions.count, owner)
             going = self._do(ask, keeping.going, owner, limit=_GOING)
             unfiled = self._do(ask, sessions.unfiled, owner)
             unkept = self._do(ask, sessions.unkept, owner)
             history = self._do(ask, choices.history)
             exported = self._do(ask, training.mine)
-            destroyed = self._do(ask, receipts.list_, owner=owner, limit=_SHOWN).items
+            gone = self._do(ask, receipts.list_, owner=owner, limit=_SHOWN)
+            destroyed, receipts_go_on = gone.items, gone.next is not None
             move = self._move(ask, account)
             disk = self._do(ask, accounts.show)
             asked = self._parts.node.registry.choices.asked(account)
@@ -96,12 +99,15 @@ class Privacy:
             asked_clause=asked and asked.clause,
             decide_by=policy.document.decide_by,
             sessions=latest,
+            next=following,
             total=total,
             going=going,
-            reports=reports,
+            reports=reports.items,
+            reports_go_on=reports.next is not None,
             history=history[::-1],
             exported=exported,
             receipts=destroyed,
+            receipts_go_on=receipts_go_on,
             move=move,
             unfiled=unfiled,
             unkept=unkept,

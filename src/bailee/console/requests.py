@@ -17,9 +17,10 @@ from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import InputError
-from bailee.operations import holds, request_work, requests
+from bailee.operations import holds, request_work, requests, sessions
 from bailee.operations.erasure import ArchivePiece
-from bailee.operations.request_shown import RequestInventory
+from bailee.operations.request_shown import RequestDetails, RequestInventory
+from bailee.operations.sessions import SessionSummary
 from bailee.policy.document import Language
 
 _SHOWN = 200
@@ -162,6 +163,15 @@ class RequestPages:
             problem=None if error is None else ask.words.of_error(error),
         )
 
+    def _sessions(self, ask: Ask, shown: RequestDetails) -> list[SessionSummary]:
+        """The sessions of who asks that an operator may hold, the latest first."""
+        if not ask.visitor.operator or shown.person is None or shown.erasure is not None:
+            return []
+        account = self._parts.node.registry.accounts.of_person(shown.person)
+        if account is None:
+            return []
+        return self._do(ask, sessions.list_, account.account_id, limit=_SHOWN).items
+
     def _one(
         self,
         ask: Ask,
@@ -173,7 +183,8 @@ class RequestPages:
             "admin/request.html",
             200 if error is None else error.http_status,
             here="requests",
-            shown=self._do(ask, requests.show, ask.path["request"]),
+            shown=(shown := self._do(ask, requests.show, ask.path["request"])),
+            theirs=self._sessions(ask, shown),
             found=found,
             problem=None if error is None else ask.words.of_error(error),
         )

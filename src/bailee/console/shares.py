@@ -1,7 +1,8 @@
 """How answers were distributed over time, as a picture: a bar a week, a piece an answer.
 
 The same numbers stand in a table below it; a piece's title says them. A week in which something is
-not shown has no pieces, only an outline, so that no length gives a count away. Pure.
+not shown has no pieces, only an outline, so that no length gives a count away. It is drawn
+twice, for a desk and for a phone 400 pixels wide; the style sheet shows one. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from bailee.shown import html_text as escape
 from bailee.words import Words
 
-_WIDTH: Final = 860.0
+_WIDTHS: Final = {"wide": 860.0, "narrow": 400.0}
 _HEIGHT: Final = 260.0
 _TOP: Final = 34.0
 _LEFT: Final = 48.0
@@ -32,24 +33,30 @@ class WeekShares:
 
 
 def shares(weeks: Sequence[WeekShares], answers: Sequence[tuple[str, str]], words: Words) -> str:
-    """One `<svg>` of the last year. `answers`: each with what it is called."""
-    shown = weeks[-_MOST:]
-    room = (_WIDTH - _LEFT) / max(1, len(shown))
+    """Two `<svg>` of the last year. `answers`: each with what it is called."""
+    return "".join(_shares(weeks[-_MOST:], answers, words, kind) for kind in _WIDTHS)
+
+
+def _shares(
+    shown: Sequence[WeekShares], answers: Sequence[tuple[str, str]], words: Words, kind: str
+) -> str:
+    all_of_it = _WIDTHS[kind]
+    room = (all_of_it - _LEFT) / max(1, len(shown))
     width = min(_WIDEST, room * 0.8)
     tall = _HEIGHT - _TOP - _BOTTOM
     parts = [
-        f'<svg class="shares" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
-        'aria-labelledby="shares-title">',
-        f'<title id="shares-title">{escape(words("survey.picture"))}</title>',
+        f'<svg class="shares {kind}" viewBox="0 0 {all_of_it:g} {_HEIGHT:g}" role="img" '
+        f'aria-labelledby="shares-{kind}">',
+        f'<title id="shares-{kind}">{escape(words("survey.picture"))}</title>',
         *_legend(answers),
     ]
     for share in (0, 50, 100):
         y = _TOP + tall * (1 - share / 100)
         parts.append(
-            f'<line class="axis" x1="{_LEFT:g}" x2="{_WIDTH:g}" y1="{y:g}" y2="{y:g}"/>'
+            f'<line class="axis" x1="{_LEFT:g}" x2="{all_of_it:g}" y1="{y:g}" y2="{y:g}"/>'
             f'<text x="{_LEFT - 8:g}" y="{y + 4:g}" text-anchor="end">{share}%</text>'
         )
-    every = -(-len(shown) // 12)
+    every = -(-len(shown) // round(all_of_it / 70))
     for number, week in enumerate(shown):
         x = _LEFT + number * room + (room - width) / 2
         parts += _bar(week, answers, (x, width, tall), words)

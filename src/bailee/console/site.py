@@ -36,6 +36,7 @@ from bailee.console.admin import Admin
 from bailee.console.api import ApiHandlers, refusal, who
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body, within
+from bailee.console.bringing import BringingPages
 from bailee.console.cloud import CloudPages
 from bailee.console.cookies import read_cookie
 from bailee.console.device import DevicePages, FreshArrivals
@@ -47,6 +48,7 @@ from bailee.console.guard import Guarded
 from bailee.console.home import HomePage
 from bailee.console.language import accepted
 from bailee.console.ledger import LedgerPages
+from bailee.console.listed import ListFiles
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import OrganisationPages
 from bailee.console.outside import Outside
@@ -135,6 +137,8 @@ class Site:
                 errors=ErrorIssues(parts, frame),
                 cloud=CloudPages(parts, frame),
                 usage=UsagePages(parts, frame),
+                bringing=BringingPages(parts, frame),
+                files=ListFiles(parts),
                 api=ApiHandlers(parts),
             )
         )

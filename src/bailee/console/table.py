@@ -19,12 +19,14 @@ from bailee.console.asking import (
     LARGEST_TASK,
     Ask,
 )
+from bailee.console.bringing import BringingPages
 from bailee.console.cloud import CloudPages
 from bailee.console.device import DevicePages
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import FeedbackPages
 from bailee.console.home import HomePage
 from bailee.console.ledger import LedgerPages
+from bailee.console.listed import ListFiles
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import OrganisationPages
 from bailee.console.own_policies import OwnPolicyPages
@@ -92,7 +94,41 @@ class Areas:
     errors: ErrorIssues
     cloud: CloudPages
     usage: UsagePages
+    bringing: BringingPages
+    files: ListFiles
     api: ApiHandlers
+
+
+def _files(files: ListFiles) -> tuple[PageRoute, ...]:
+    """Lists as files, each beside its page and under that page's rule."""
+    person, someone = RouteRule.PERSON, RouteRule.SOMEONE
+    operator, evidence = RouteRule.OPERATOR, RouteRule.EVIDENCE
+    of = "/organisations/{organisation}"
+    return tuple(
+        PageRoute("GET", f"{path}.csv", rule, handler)
+        for path, rule, handler in (
+            ("/settings/sessions", person, files.own_sessions),
+            ("/settings/receipts", person, files.own_receipts),
+            ("/settings/reports", person, files.own_reports),
+            ("/settings/consent", person, files.own_consent),
+            ("/cloud", someone, files.cloud),
+            ("/usage", someone, files.usage),
+            (of + "/members", RouteRule.MEMBER, files.members),
+            (of + "/usage", RouteRule.KEEPER, files.organisation_usage),
+            ("/admin/people", operator, files.people),
+            ("/admin/organisations", operator, files.organisations),
+            ("/admin/keys", operator, files.keys),
+            ("/admin/accounts", operator, files.accounts),
+            ("/admin/sessions", operator, files.sessions),
+            ("/admin/holds", operator, files.holds),
+            ("/admin/feedback", operator, files.reports),
+            ("/admin/errors", operator, files.issues),
+            ("/admin/requests", evidence, files.requests),
+            ("/admin/audit", evidence, files.audit),
+            ("/admin/receipts", evidence, files.receipts),
+            ("/admin/retention", evidence, files.retention),
+        )
+    )
 
 
 def table(areas: Areas) -> tuple[PageRoute, ...]:
@@ -175,6 +211,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/members/remove", RouteRule.KEEPER, organisations.remove),
         PageRoute("POST", of + "/keys/revoke", RouteRule.KEEPER, organisations.revoke_key),
         PageRoute("POST", of + "/keeping", RouteRule.KEEPER, organisations.keeping),
+        PageRoute("POST", of + "/provider", operator, organisations.bind_provider),
         PageRoute("POST", of + "/scim", operator, organisations.make_scim_token),
         PageRoute("POST", of + "/scim/remove", operator, organisations.remove_scim_token),
         PageRoute("GET", of + "/policy", RouteRule.MEMBER, areas.own_policies.page),
@@ -191,6 +228,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/partner/leave", RouteRule.ADMIN, organisations.leave),
         PageRoute("GET", of + "/usage", RouteRule.KEEPER, areas.usage.organisation),
         PageRoute("GET", "/usage", someone, areas.usage.page),
+        PageRoute("POST", "/usage/limits", operator, areas.usage.limit),
+        PageRoute("POST", "/usage/limits/remove", operator, areas.usage.unlimit),
         PageRoute("GET", "/cloud.js", anyone, cloud.script),
         PageRoute("GET", "/cloud", someone, cloud.sessions),
         PageRoute("POST", "/cloud", someone, cloud.start, LARGEST_TASK),
@@ -207,6 +246,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/admin/people/{person}", operator, staff.person),
         PageRoute("POST", "/admin/people/{person}/export", operator, staff.export),
         PageRoute("POST", "/admin/people/{person}/erase", operator, staff.erase),
+        PageRoute("GET", "/admin/bring", operator, areas.bringing.page),
+        PageRoute("POST", "/admin/bring", operator, areas.bringing.bring, LARGEST_OWN),
         PageRoute("GET", "/admin/holds", operator, staff.holds),
         PageRoute("POST", "/admin/holds", operator, staff.place_hold),
         PageRoute("POST", "/admin/holds/release", operator, staff.release_hold),
@@ -254,6 +295,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/policy/difference", operator, admin.difference),
         PageRoute("POST", "/policy/difference", operator, admin.difference, LARGEST_DOCUMENT),
         PageRoute("POST", "/policy/activation", operator, admin.activate, LARGEST_DOCUMENT),
+        *_files(areas.files),
         PageRoute("GET", f"{BASE}/openapi.json", anyone, api.describe),
         *(
             PageRoute(

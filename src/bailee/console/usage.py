@@ -6,19 +6,25 @@ Rows: O2.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from enum import StrEnum
+from typing import Final, TypeVar
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from bailee.console import plots
 from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
 from bailee.console.plots import PlotWords
-from bailee.money import dollars
+from bailee.errors import InputError
+from bailee.money import dollars, micro
 from bailee.operations import usage
 from bailee.operations.usage import UsageReport
 from bailee.usage.counts import UsageRow
+from bailee.usage.limits import LimitMeasure, LimitSpan
+
+Named = TypeVar("Named", bound=StrEnum)
+_DIGITS: Final = 15  # of an amount
 
 _WHERE: Final = ("channel", "upstream", "key")
 _BY: Final[Mapping[str, Sequence[str]]] = {
@@ -47,17 +53,48 @@ class UsagePages:
         of = ask.path["organisation"]
         return self._shown(ask, of, "organisation", f"/organisations/{of}/usage")
 
-    def _shown(self, ask: Ask, of: str | None, whose: str, address: str) -> Response:
-        choices = _BY[whose]
-        by = ask.query.get("by", "")
-        if by not in choices:
-            by = choices[0]
+    def limit(self, ask: Ask) -> Response:
+        """Set a limit, in the place of the one on the same."""
+        try:
+            measure = _one_of(ask, LimitMeasure, "measure")
+            at_once = measure is LimitMeasure.CONCURRENCY
+            self._do(
+                ask,
+                usage.limit,
+                measure,
+                _amount(ask, measure),
+                per=LimitSpan.NOW if at_once else _one_of(ask, LimitSpan, "per"),
+                of=ask.form.get("of", "").strip() or None,
+            )
+        except InputError as error:
+            return self._shown(ask, None, "everybody", "/usage", error)
+        return RedirectResponse("/usage", 303)
+
+    def unlimit(self, ask: Ask) -> Response:
+        """Take one away."""
+        self._do(ask, usage.unlimit, ask.given("limit"))
+        return RedirectResponse("/usage", 303)
+
+    def _shown(
+        self,
+        ask: Ask,
+        of: str | None,
+        whose: str,
+        address: str,
+        error: InputError | None = None,
+    ) -> Response:
+        choices, by = _BY[whose], grouped_by(ask, whose)
         found = self._do(ask, usage.show, by=(by,), of=of)
         limits = self._do(ask, usage.limits, of)
         return self._frame.page(
             ask,
             "usage.html",
+            200 if error is None else error.http_status,
             here="usage",
+            problem=None if error is None else ask.words.of_error(error),
+            given=ask.form,
+            measures=list(LimitMeasure),
+            spans=[one for one in LimitSpan if one is not LimitSpan.NOW],
             whose=whose,
             address_of=address,
             by=by,
@@ -68,6 +105,31 @@ class UsagePages:
             picture=_picture(ask, found, by),
             dollars=dollars,
         )
+
+
+def grouped_by(ask: Ask, whose: str) -> str:
+    """By what a page of usage was asked for, or else the first that it can be asked for by."""
+    by = ask.query.get("by", "")
+    return by if by in _BY[whose] else _BY[whose][0]
+
+
+def _one_of(ask: Ask, kind: type[Named], name: str) -> Named:
+    """A form's field that is one of several."""
+    given = ask.given(name)
+    found = next((one for one in kind if one == given), None)
+    if found is None:
+        raise InputError(ask.words("form.missing", field=name))
+    return found
+
+
+def _amount(ask: Ask, measure: LimitMeasure) -> int:
+    """What was written as an amount: of money in dollars, of all else whole."""
+    given = ask.given("amount").strip()
+    if measure is LimitMeasure.MONEY:
+        return micro(given)
+    if not given.isascii() or not given.isdecimal() or len(given) > _DIGITS:
+        raise InputError(ask.words("usage.no_amount"))
+    return int(given)
 
 
 def _total(found: UsageReport) -> Mapping[str, int]:

@@ -6,12 +6,13 @@ Rows: R6.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from bailee.accounts.roles import Permission
 from bailee.cases import Case, CaseKind, CaseState
-from bailee.errors import InputError
+from bailee.errors import BaileeError, InputError
 from bailee.node import Node, subjects
 from bailee.node.subjects import DataSubject
 from bailee.operations import receipts
@@ -23,7 +24,8 @@ from bailee.operations.inventory import HeldPart, HeldThings, parts_on_hold
 class RequestSummary:
     """A request as lists show it. `state`: `open`, `on_hold` (it is open, and a legal hold keeps a
     part of what is to be erased), `answered` or `refused`. `email`: None, it was let go, or who
-    asks sees no names. `receipt`: the reference of the erasure it led to.
+    asks sees no names. `receipt`: the reference of the erasure it led to. `handler`: the email of
+    who works on it, for operators.
     """
 
     request: str
@@ -43,16 +45,20 @@ class RequestSummary:
     handled_by: str
     erasure: str | None
     receipt: str | None
+    handler: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class RequestStep:
-    """A step that was taken: when, by whom (an id), and why, where that was said."""
+    """A step that was taken: when, by whom (an id; for operators their email too), and why, where
+    that was said.
+    """
 
     step: str
     at: datetime
     by: str
     reason: str | None
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,15 @@ def sees_names(asks: Asks, node: Node, case: Case) -> bool:
     return own or not node.registry.authority.is_auditor(asks.actor)
 
 
+def name_of(asks: Asks, node: Node, by: str) -> str | None:
+    """The email of who took a step, as operators see it; None: nobody who is here now."""
+    if not asks.actor.operator or not by.startswith("per_"):
+        return None
+    with suppress(BaileeError):  # a row that is damaged hides no step
+        return node.registry.people.get(by).email
+    return None
+
+
 def person_of(node: Node, case: Case) -> str | None:
     """Who asks: who had the email when the request was opened, or has it now."""
     if case.person_id is not None or case.particulars is None:
@@ -207,4 +222,5 @@ def summary(asks: Asks, node: Node, case: Case) -> RequestSummary:
         case.handled_by,
         case.erasure_id,
         None if case.erasure_id is None else receipts.reference_of(node, case.erasure_id),
+        name_of(asks, node, case.handled_by),
     )

@@ -32,6 +32,7 @@ from bailee.operations.request_shown import (
     RequestDetails,
     RequestStep,
     RequestSummary,
+    name_of,
     on_hold,
     own_id,
     readable,
@@ -129,6 +130,7 @@ def show(asks: Asks, node: Node, id: str) -> RequestDetails:
             leaf.at,
             str(leaf.body.get("by")),
             str(leaf.body["reason"]) if names and leaf.body.get("reason") else None,
+            name_of(asks, node, str(leaf.body.get("by"))),
         )
         for leaf in sorted(node.ledger.about([case.id]), key=lambda leaf: leaf.number)
     ]

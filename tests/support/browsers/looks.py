@@ -1,6 +1,7 @@
 """What keeps somebody out of a page: axe-core's findings, and a page wider than the screen.
 
-With `BAILEE_PICTURES=1` pictures of all pages are put in .cache/screenshots, for people to look at.
+With `BAILEE_PICTURES=1` pictures of all pages are put in .cache/screenshots, for people to look at;
+then every page is opened in Chinese too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from coding_agents import CACHE
 from playwright.sync_api import Page
 
-_PICTURES = CACHE / "screenshots" if os.environ.get("BAILEE_PICTURES") == "1" else None
+PICTURES = CACHE / "screenshots" if os.environ.get("BAILEE_PICTURES") == "1" else None
 _LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 1280), ("dark", 390))
 _RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
 
@@ -29,8 +30,8 @@ def barriers(page: Page, name: str, axe: str) -> list[str]:
         if page.evaluate("document.documentElement.scrollWidth") > width:
             told.append("wider than the screen")
         found += [f"{scheme}, {width}: {one}" for one in told]
-        if _PICTURES:
-            page.screenshot(path=_PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
+        if PICTURES:
+            page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
     return found
 
 

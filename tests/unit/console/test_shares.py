@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bailee.console.shares import WeekShares, shares
-from bailee.words import words
+from bailee.words import Words, words
 
 ANSWERS = [("1", "1"), ("2", "2"), ("3", "3"), ("dismissed", "<dismissed>")]
 
@@ -17,10 +17,17 @@ def week(monday: str, *counts: int | None, total: int | None) -> WeekShares:
     return WeekShares(monday, dict(zip(("1", "2", "3", "dismissed"), counts, strict=True)), total)
 
 
+def wide(weeks: list[WeekShares], answers: list[tuple[str, str]], said: Words) -> str:
+    """The first of the two pictures; the other has the same weeks."""
+    first, second = re.findall(r"<svg.*?</svg>", shares(weeks, answers, said))
+    assert re.findall(r"<title>.*?</title>", first) == re.findall(r"<title>.*?</title>", second)
+    return str(first)
+
+
 @pytest.mark.row("F3")
 def test_a_week_that_is_shown_whole_has_pieces_as_long_as_their_shares() -> None:
     """Half the answers are half the bar; an answer that nobody gave has no piece."""
-    drawn = shares([week("2026-11-23", 10, 0, 5, 5, total=20)], ANSWERS, words("en", "console"))
+    drawn = wide([week("2026-11-23", 10, 0, 5, 5, total=20)], ANSWERS, words("en", "console"))
     heights = [float(h) for h in re.findall(r'height="([\d.]+)"><title>', drawn)]
 
     assert 3 == len(heights)
@@ -34,7 +41,7 @@ def test_a_week_with_something_hidden_gives_no_length_away(
     counts: tuple[int | None, ...],
 ) -> None:
     """An outline and "not shown": neither its counts nor their shares."""
-    drawn = shares([week("2026-11-23", *counts, total=60)], ANSWERS, words("en", "console"))
+    drawn = wide([week("2026-11-23", *counts, total=60)], ANSWERS, words("en", "console"))
 
     assert "2026-11-23: not shown" in drawn
     assert "40" not in re.sub(r'(x|y|width|height)[12]?="[^"]*"', "", drawn)
@@ -48,7 +55,7 @@ def test_names_are_escaped_and_a_year_at_most_is_drawn() -> None:
         for year in range(10, 20)
         for day in range(1, 8)
     ]
-    drawn = shares(weeks, ANSWERS, words("zh", "console"))
+    drawn = wide(weeks, ANSWERS, words("zh", "console"))
 
     assert "&lt;dismissed&gt;" in drawn
     assert "<dismissed>" not in drawn
