@@ -27,7 +27,7 @@ _SYSTEM: Final = tuple(
     Path(name, folder) for name in ("/", "/usr", "/usr/local") for folder in ("bin", "sbin")
 )
 _EXECUTABLE: Final = b"\x7fELF"
-_BROUGHT_ALONG: Final = re.compile(
+_BROUGHT_ALONG: Final = (  # compiled when it is needed: a start has no use for it
     r"(?:(?:python|pypy|pip|perl|ruby|node|lua|php|cmake|ctest|cpack|ninja|clang|gcc|g\+\+|cc|c\+\+)"
     r"[\d.+-]*|clang-.*|cargo|deno|bun|go|gofmt|java|javac|ld|make|npm|rustc|rustfmt|uv|uvx)\Z"
 )
@@ -66,7 +66,7 @@ class WorkspacePrograms:
         """What is new by now and has the name of a program of the system."""
         for folder, before, later in self.folders:
             for name in _names(folder):
-                if name in before or _BROUGHT_ALONG.match(name):
+                if name in before or re.match(_BROUGHT_ALONG, name):
                     continue
                 if any(_is_executable(other / name) for other in later):
                     yield folder / name

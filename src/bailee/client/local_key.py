@@ -127,8 +127,10 @@ def make_private(folder: Path) -> None:
         one.mkdir(exist_ok=True, mode=0o700)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file of mode 0600 whole or not at all, durably."""
+def write_private(path: Path, content: bytes, *, named: bool = True) -> None:
+    """Write a file of mode 0600 whole or not at all, durably. `named` False: whoever asks syncs the
+    folder.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -140,7 +142,8 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if named:
+        sync_folder(path.parent)
 
 
 def wipe(path: Path) -> None:

@@ -7,7 +7,8 @@ transcripts/<session>.key   the session's own key, wrapped under the machine's
 
 Rules kept here:
 
-* A record is durable when `append` returns; a crash in the middle of one loses that one alone.
+* A record is durable when `append` returns; a crash in the middle of one loses that one alone. The
+  record that begins a session says nothing of a person's yet: it is durable with the one after it.
 * A session is forgotten so many days after its last **record**, whatever the file's own times say:
   as many as hold where it was (`lifetimes`), and not before the day until which its person keeps
   it. It can't be read from that moment on, whether or not anything has cleaned up.
@@ -115,7 +116,8 @@ class LocalTranscripts:
         return self._days > 0
 
     def append(self, session: str, record: Mapping[str, object]) -> None:
-        """Keep one record; when this returns, a crash does not lose it.
+        """Keep one record; when this returns, a crash does not lose it (the one that begins a
+        session, once the next is kept).
 
         Raises:
             InputError: the session's name can't be one, or another process writes it.
@@ -132,7 +134,7 @@ class LocalTranscripts:
                 writing = _Writing(self._folder, session, self._key())
                 self._open[session] = writing
             content = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
-            writing.append(content, self._clock())
+            writing.append(content, self._clock(), durable=record.get("type") != "session")
 
     def load(self, session: str) -> list[Record]:
         """The records of a session, in order; empty when there is none, or it is past its time.
@@ -283,6 +285,7 @@ class _Writing:
 
     def __init__(self, folder: Path, session: str, machine_key: bytes) -> None:
         self._session = session
+        self._folder = folder
         log = folder / f"{session}.log"
         wrapped = log.with_suffix(".key")
         descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -301,27 +304,30 @@ class _Writing:
             if not held.sound:
                 raise IntegrityError(f"The transcript {session} is not a transcript.")
             self._number = len(held.frames)
+            self._new = self._number <= 1  # nothing of it is durable yet, or nobody knows
             if held.frames:
                 self._key = _unwrapped(wrapped, session, machine_key)
                 # It must open before it grows: else two keys would lie in one file.
                 _record(content, held.frames[-1], session, self._key)
             else:
                 self._key = secrets.token_bytes(KEY_BYTES)
-                write_private(wrapped, seal(machine_key, self._key, _wrap_about(session)))
+                # It is there before what it opens; its name and the file's are synced together.
+                wrapping = seal(machine_key, self._key, _wrap_about(session))
+                write_private(wrapped, wrapping, named=False)
             self._end = held.end
             if len(content) != held.end or held.end == 0:
                 self._file.truncate(held.end)
                 if held.end == 0:
                     self._file.seek(0)
                     self._write(frames.MAGIC)
-                os.fsync(descriptor)
-                sync_folder(folder)
+                if not self._new:  # else with the next record
+                    os.fsync(descriptor)
         except BaseException:
             self._file.close()
             raise
 
-    def append(self, content: bytes, now: datetime) -> None:
-        """One record, in one write, synced."""
+    def append(self, content: bytes, now: datetime, *, durable: bool = True) -> None:
+        """One record, in one write; `durable`: synced, with all that was written before."""
         sealed_size = len(content) + 28
         if sealed_size > frames.LARGEST:
             raise StorageError("a record is too large to be kept.")
@@ -330,7 +336,11 @@ class _Writing:
         try:
             self._file.seek(self._end)
             self._write(frames.head(len(sealed), at) + sealed)
-            os.fdatasync(self._file.fileno())
+            if durable:
+                os.fdatasync(self._file.fileno())
+                if self._new:
+                    sync_folder(self._folder)
+                    self._new = False
         except OSError:
             # What was written of it must not stand before the next record.
             self._file.truncate(self._end if self._end else 0)

@@ -8,7 +8,8 @@ Rules kept here:
 * The text has already been accepted by `tomli`. This is a walk over valid TOML, not a second
   opinion on what is valid.
 * A path is the tuple of keys and array indexes that leads to a value in what `tomli` returned:
-  `("retain", 0, "when", "plan")`. Every value has exactly one path, and every path a line.
+  `("retain", 0, "when", "plan")`. Every value has exactly one path, and every path a line: its own,
+  or that of the nearest path around it, where an array or table stands on one line.
 
 Standard: TOML 1.0.0.
 """
@@ -16,6 +17,7 @@ Standard: TOML 1.0.0.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import tomli
@@ -24,6 +26,9 @@ Path = tuple[str | int, ...]
 
 _PLAIN_PAIR: Final = re.compile(  # most pairs of most documents, in one step
     r"([A-Za-z0-9_-]+)[ \t]*=[ \t]*(?:\"(?!\"\")[^\"\\\n]*\"|[A-Za-z0-9_.:+-]+)(?=[ \t]*[,}\n])"
+)
+_ON_ONE_LINE: Final = re.compile(  # an array or a table, without another in it
+    r"[\[{](?:[^\[\]{}\"'#\n]+|\"(?!\"\")[^\"\\\n]*\"|'(?!'')[^'\n]*')*+[\]}]"
 )
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR: Final = re.compile(r"[^,\]}\n#]+")
@@ -36,8 +41,17 @@ _LONG_LITERAL: Final = re.compile(r"'''.*?'{3,5}(?!')", re.DOTALL)
 
 
 def lines(text: str) -> dict[Path, int]:
-    """The line (from 1) of each value in `text`, a document that `tomli` accepts."""
+    """The line (from 1) of each value in `text`, a document that `tomli` accepts; without those
+    that have no line of their own.
+    """
     return _Walk(text.replace("\r\n", "\n")).document()
+
+
+def line_of(path: Path, found: Mapping[Path, int]) -> int:
+    """The line of a value, of what `lines` found."""
+    while path not in found:
+        path = path[:-1]
+    return found[path]
 
 
 class _Walk:
@@ -125,6 +139,9 @@ class _Walk:
             self.skip(_SCALAR)
 
     def inside(self, path: Path, *, array: bool) -> None:
+        if whole := _ON_ONE_LINE.match(self.text, self.at):
+            self.at = whole.end()
+            return
         self.at += 1
         index = 0
         while True:

@@ -68,9 +68,7 @@ class DocumentSource:
 
     def line(self, path: positions.Path) -> int:
         """The line of `path`, or of the nearest table around it."""
-        while path not in self.lines:
-            path = path[:-1]
-        return self.lines[path]
+        return positions.line_of(path, self.lines)
 
 
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")

@@ -326,3 +326,36 @@ def test_a_long_torn_record_leaves_no_rest_behind_a_short_one(
 
     assert [prompt("a"), prompt("b")] == opened().load("s1")
     assert frames.layout(log.read_bytes()).end == log.stat().st_size
+
+
+def test_a_start_waits_for_the_disk_three_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record that begins a session waits for the next; with that the key is durable, then the
+    records, then both names. Each further record waits once, and so does whoever goes on.
+    """
+    synced: list[str] = []
+    for name in ("fsync", "fdatasync"):
+        sync = getattr(os, name)
+
+        def noted(file: int, sync: Callable[[int], None] = sync) -> None:
+            sync(file)
+            synced.append(os.readlink(f"/proc/self/fd/{file}").rpartition("/")[2].partition(".")[0])
+
+        monkeypatch.setattr(os, name, noted)
+    store = LocalTranscripts(tmp_path / "t", lambda: bytes(32), days=30)
+    store.append("s", {"type": "session", "folder": "/x"})
+    assert [""] == synced  # `.s.key.…`, before it has its name
+    store.append("s", {"type": "prompt"})
+    assert ["", "s", "t"] == synced
+    store.append("s", {"type": "answer"})
+    store.close()
+    store.append("s", {"type": "prompt"})
+    assert ["", "s", "t", "s", "s"] == synced
+
+    other = LocalTranscripts(tmp_path / "t", lambda: bytes(32), days=30)
+    other.append("o", {"type": "session", "folder": "/x"})
+    other.close()
+    synced.clear()
+    other.append("o", {"type": "prompt"})  # by whom it was begun: its name may not be durable
+    assert ["o", "t"] == synced

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.policy.positions import Path, lines
+from bailee.policy.positions import Path, line_of, lines
 
 TEXT = '''\
 # a comment with a = sign and [brackets]
@@ -56,7 +56,7 @@ def paths(value: Any, path: Path = ()) -> list[Path]:
 def test_every_value_has_its_line() -> None:
     """Each value is found, and on the line it stands on."""
     found = lines(TEXT)
-    assert set(paths(tomllib.loads(TEXT))) == set(found)
+    assert set(paths(tomllib.loads(TEXT))) >= set(found)
     written = TEXT.splitlines()
     for path, start in {
         ("top",): "top =",
@@ -72,7 +72,7 @@ def test_every_value_has_its_line() -> None:
         ("many", 1, "inner2", 0, "v"): "v = +1_000",
         ("many", 1, "inner2", 1, "v"): 'v = """a""""',
     }.items():
-        assert written[found[path] - 1].startswith(start), path
+        assert written[line_of(path, found) - 1].startswith(start), path
 
 
 def test_lines_are_the_same_with_other_line_ends() -> None:
@@ -81,8 +81,13 @@ def test_lines_are_the_same_with_other_line_ends() -> None:
 
 
 def test_the_shipped_document_is_found_whole(shipped: str) -> None:
-    """No value of the shipped document is without a line."""
-    assert set(paths(tomllib.loads(shipped))) == set(lines(shipped))
+    """Every pair of the shipped document has the line that it is written on."""
+    found, written = lines(shipped), shipped.splitlines()
+    every = paths(tomllib.loads(shipped))
+    assert set(every) >= set(found)
+    for path in every[1:]:
+        if isinstance(path[-1], str):
+            assert path[-1] in written[line_of(path, found) - 1], path
 
 
 KEYS = st.text(st.sampled_from("ab-_1.\"'\\ =[]#é"), min_size=1, max_size=4)
@@ -136,5 +141,6 @@ def test_any_document_is_found_whole(tables: dict[str, Any], array: list[Any]) -
         text += "[[array]]\n" + "".join(f"{basic(k)} = {inline(v)}\n" for k, v in table.items())
     found = lines(text)
     parsed = paths(tomllib.loads(text))
-    assert set(parsed) == set(found)
-    assert sorted(found[path] for path in parsed) == [found[path] for path in parsed]
+    assert set(parsed) >= set(found) >= {path for path in parsed if len(path) < 3}
+    said = [line_of(path, found) for path in parsed]
+    assert sorted(said) == said
