@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +123,22 @@ def test_the_same_over_http(served: tuple[Bailee, dict[str, Visitor]]) -> None:
     asked = json.loads(bailee.run("requests", "open", "objection", *there, env=key).stdout)
     (mine,) = json.loads(bailee.run("requests", "list", *there, env=key).stdout)
     assert (asked["request"], "open") == (mine["request"], mine["state"])
+
+
+def test_an_officer_reads_it_in_chinese(tmp_path: Path) -> None:
+    """By the locale, each sentence and head of a column; asked for English, English."""
+    bailee = Bailee(tmp_path)
+    bailee.json("person", "create", "--email", "ada@x.example", "--plan", "pro")
+    bailee.json("person", "create", "--email", "dana@x.example", "--operator", "--plan", "team")
+    env = {"LANG": "zh_CN.UTF-8", "BAILEE_AS": "dana@x.example"}
+
+    opened = bailee.run("requests", "open", "erasure", "--email", "ada@x.example", env=env)
+    held = bailee.run("requests", "inventory", "ada@x.example", env=env)
+    shown = bailee.run("requests", "show", "ada@x.example", env=env)
+    english = bailee.run("requests", "show", "ada@x.example", "--lang", "en", env=env)
+
+    assert re.fullmatch(r"req_\w+：删除，待处理，期限 \d{4}-\d\d-\d\d。\n", opened.stdout)
+    assert "由谁决定" in held.stdout and "账户" in held.stdout
+    assert "查询所持数据" in shown.stdout
+    assert "looked up what is held" in english.stdout
+    assert ("", "", "") == (opened.stderr, held.stderr, shown.stderr)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from bailee.cli.answers import Fields, fields
+from bailee.cli.answers import fields
 from bailee.cli.errors import reporting
 from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.private_files import write_private
@@ -27,9 +27,20 @@ from bailee.cli.reach import (
     ask_pages,
     operate,
 )
+from bailee.cli.request_lines import (
+    COLUMNS,
+    SHORT,
+    document,
+    heads,
+    row,
+    say_on_hold,
+    say_state,
+    spoken_words,
+    state,
+)
 from bailee.cli.show import console, moment, note, print_json, say, table, write_text
+from bailee.cli.speaking import LanguageOption
 from bailee.errors import InputError
-from bailee.words import words
 
 app = typer.Typer(
     help="What people ask about their own data: a copy, a correction, an erasure; until when it is "
@@ -65,8 +76,7 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", help="A person's own API key: they ask for themselves."),
 ]
-LanguageOption = Annotated[LetterLanguage, typer.Option("--language", help="The letter's.")]
-_SHORT: Final = 10
+LetterOption = Annotated[LetterLanguage, typer.Option("--language", help="The letter's.")]
 
 
 @app.command("open")
@@ -80,6 +90,7 @@ def open_(  # noqa: PLR0917 - each is an option
     said: Annotated[str, typer.Option(help="What they wrote, where it matters.")] = "",
     key: KeyOption = None,
     as_: AsOption = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -87,7 +98,7 @@ def open_(  # noqa: PLR0917 - each is an option
     with reporting():
         at = None if received is None else received.replace(tzinfo=UTC).isoformat()
         given = {"kind": kind.value, "email": email, "received": at, "said": said}
-        _say_state(ask_one(home, "requests.open", _by(given, key, as_)), as_json)
+        say_state(ask_one(home, "requests.open", _by(given, key, as_)), as_json, lang)
 
 
 @app.command("list")
@@ -101,6 +112,7 @@ def list_requests(  # noqa: PLR0917 - each is an option
     key: KeyOption = None,
     as_: AsOption = None,
     only: Narrowing = ALL,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -111,27 +123,28 @@ def list_requests(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(found)
             return
-        t = words("en", "terminal")
+        t = spoken_words(lang)
         rows = [
             (
                 one["request"],
                 t(f"request.kind_{one['kind']}"),
-                t("request.overdue") if one["overdue"] else t(f"request.state_{one['state']}"),
-                str(one["due"])[:_SHORT],
+                state(one, t),
+                str(one["due"])[:SHORT],
                 one["email"] or one["person"] or "",
                 one["handler"] or one["handled_by"],
             )
             for one in found
         ]
-        columns = ("request", "kind", "state", "due", "who asks", "in the hands of")
-        console().print(table(columns, rows))
+        columns = ("request", "kind", "state", "due", "asks", "hands")
+        console().print(table(heads(columns, t), rows))
 
 
 @app.command()
-def show(
+def show(  # noqa: PLR0917 - each is an option
     request: Reference,
     key: KeyOption = None,
     as_: AsOption = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -141,24 +154,31 @@ def show(
         if as_json:
             print_json(found)
             return
-        _say_state(found, False)
+        t = spoken_words(lang)
+        say_state(found, False, lang)
         if found["said"]:
-            say(f"They wrote: {found['said']}")
+            say(t("asked.said", text=found["said"]))
         steps = [
-            (moment(one["at"]), one["step"], one["name"] or one["by"], one["reason"] or "")
+            (
+                moment(one["at"]),
+                t(f"request.step_{one['step']}"),
+                one["name"] or one["by"],
+                one["reason"] or "",
+            )
             for one in found.parts("steps")
         ]
-        console().print(table(("when", "step", "by", "why"), steps))
-        _say_on_hold(found)
+        console().print(table(heads(("when", "step", "by", "why"), t), steps))
+        say_on_hold(found, t)
 
 
 @app.command()
-def inventory(
+def inventory(  # noqa: PLR0917 - each is an option
     request: Reference,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write it as a document (Markdown) here.")
     ] = None,
     as_: AsOption = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -170,19 +190,22 @@ def inventory(
         if as_json:
             print_json(found)
             return
-        rows = [_row(one) for one in found.parts("things")]
+        t = spoken_words(lang)
+        rows = [row(one, t) for one in found.parts("things")]
         if output is not None:
-            write_private(output, [_document(found, rows).encode()])
-            say(f"{output} is written.")
+            write_private(output, [document(found, rows, t).encode()])
+            say(t("asked.written", file=output))
             return
         if not rows:
-            say("Nothing is held: there is no account by this email.")
+            say(t("asked.nothing"))
         else:
-            console().print(table(_COLUMNS, rows, right=("count",)))
-        _say_on_hold(found)
+            columns = heads(COLUMNS, t)
+            console().print(table(columns, rows, right=(columns[1],)))
+        say_on_hold(found, t)
         for one in found.parts("earlier"):
-            receipt = f", receipt {one['receipt']}" if one["receipt"] else ""
-            say(f"Another request: {one['request']} ({one['kind']}, {one['state']}{receipt})")
+            of = {"request": one["request"], "kind": t(f"request.kind_{one['kind']}")}
+            of |= {"state": t(f"request.state_{one['state']}"), "receipt": one["receipt"]}
+            say(t("asked.another_receipt" if one["receipt"] else "asked.another", **of))
 
 
 @app.command()
@@ -226,10 +249,11 @@ def export(
 
 
 @app.command()
-def erase(
+def erase(  # noqa: PLR0917 - each is an option
     request: Reference,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_: AsOption = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -243,9 +267,10 @@ def erase(
         if as_json:
             print_json(done)
             return
-        say(f"{done['subject']} is erased ({done['state']}).")
-        say(f"Its receipt: {done['reference']}")
-        note(f"Answer it now: bailee requests answer {request}")
+        t = spoken_words(lang)
+        say(t("asked.erased", subject=done["subject"], state=done["state"]))
+        say(t("asked.receipt", receipt=done["reference"]))
+        note(t("asked.answer_now", request=request))
 
 
 @app.command()
@@ -258,29 +283,31 @@ def answer(  # noqa: PLR0917 - each is an option
         str | None, typer.Option("--refuse", help="Refuse it, on this ground.")
     ] = None,
     as_: AsOption = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """Answer a request, or refuse it; then `letter` writes the letter."""
     with reporting():
         asked = _by({"id": request, "done": done, "refuse": refuse}, None, as_)
-        _say_state(ask_one(home, "requests.answer", asked), as_json)
+        say_state(ask_one(home, "requests.answer", asked), as_json, lang)
         if not as_json:
-            note(f"The letter: bailee requests letter {request} -o answer.html")
+            note(spoken_words(lang)("asked.letter", request=request))
 
 
 @app.command()
-def extend(
+def extend(  # noqa: PLR0917 - each is an option
     request: Reference,
     reason: Annotated[str, typer.Option(help="Why; the person is told.")],
     as_: AsOption = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
     """Put a request off, once; `letter` writes the notice."""
     with reporting():
         asked = _by({"id": request, "reason": reason}, None, as_)
-        _say_state(ask_one(home, "requests.extend", asked), as_json)
+        say_state(ask_one(home, "requests.extend", asked), as_json, lang)
 
 
 @app.command()
@@ -290,7 +317,7 @@ def letter(  # noqa: PLR0917 - each is an option
         Path | None,
         typer.Option("--output", "-o", help="A file: a page if it ends with .html, else text."),
     ] = None,
-    language: LanguageOption = LetterLanguage.EN,
+    language: LetterOption = LetterLanguage.EN,
     key: KeyOption = None,
     as_: AsOption = None,
     as_json: JsonOption = False,
@@ -314,6 +341,7 @@ def letter(  # noqa: PLR0917 - each is an option
 def close(
     request: Reference,
     as_: AsOption = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -321,12 +349,10 @@ def close(
     letter can't be written again. The reference and the days stay, until their time.
     """
     with reporting():
-        _say_state(ask_one(home, "requests.close", _by({"id": request}, None, as_)), as_json)
+        say_state(ask_one(home, "requests.close", _by({"id": request}, None, as_)), as_json, lang)
 
 
 # -- inside --------------------------------------------------------------------------------------
-
-_COLUMNS: Final = ("what", "count", "from", "to", "until", "clause", "who decides", "held")
 
 
 def _by(given: Arguments, key: str | None, as_: str | None) -> Arguments:
@@ -342,55 +368,3 @@ def _pieces(home: HomePlace | None, asked: Arguments) -> Iterator[bytes]:
         piece = fields(item)
         if "data" in piece:
             yield base64.b64decode(piece.text("data"))
-
-
-def _say_state(found: Fields, as_json: bool) -> None:
-    if as_json:
-        print_json(found)
-        return
-    t = words("en", "terminal")
-    state = t("request.overdue") if found["overdue"] else t(f"request.state_{found['state']}")
-    said = f"{found['request']}: {t('request.kind_' + found.text('kind'))}, {state}"
-    if found["answered"]:
-        say(f"{said} on {str(found['answered'])[:_SHORT]}.")
-        if found["kept_until"]:
-            kept = str(found["kept_until"])[:_SHORT]
-            say(f"That it was asked stays on record until {kept} ({found['clause']}).")
-    else:
-        say(f"{said}; due on {str(found['due'])[:_SHORT]}.")
-    if found["receipt"]:
-        say(f"Its receipt: {found['receipt']}")
-
-
-def _say_on_hold(found: Fields) -> None:
-    for one in found.parts("on_hold"):
-        say(f"Under a legal hold: {one['what']} {one['subject']}")
-
-
-def _row(one: Fields) -> tuple[str, ...]:
-    t = words("en", "terminal")
-    what = t(f"held.{one['what']}")
-    if one["problem"]:
-        return (what, "?", "", "", "", "", "", str(one["problem"]))
-    if str(one["whose"]).startswith("org_"):
-        what += f" ({one['whose']})"
-    days = (str(one[name] or "")[:_SHORT] for name in ("oldest", "newest", "until"))
-    held = str(one["held"]) if one["held"] else ""
-    decides = t(f"held.decides_{one['decides']}")
-    return (what, str(one["count"]), *days, str(one["clause"]), decides, held)
-
-
-def _document(found: Fields, rows: list[tuple[str, ...]]) -> str:
-    """The inventory as Markdown."""
-    lines = [
-        f"# What is held: request {found['request']}",
-        "",
-        f"As of {moment(found['at'])}.",
-        "",
-        "| " + " | ".join(_COLUMNS) + " |",
-        "|" + "---|" * len(_COLUMNS),
-    ]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    held = [f"- {one['what']} `{one['subject']}`" for one in found.parts("on_hold")]
-    lines += ["", "Under a legal hold:", "", *held] if held else []
-    return "\n".join(lines) + "\n"
