@@ -61,7 +61,7 @@ from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, Lag, SweepReport
 from bailee.vault.groups import SessionGroup, groups
 from bailee.vault.indexing import Indexing
-from bailee.vault.kept import IndexedSession, IndexedExchange
+from bailee.vault.kept import IndexedExchange, IndexedSession
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.prolonging import Prolonging
