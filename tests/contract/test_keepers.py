@@ -123,7 +123,7 @@ def cloud_session(yard: Yard) -> Kept:
             return one
 
     thing = asyncio.run(live())
-    record = yard.node.cloud.get(thing)
+    record = yard.node.cloud.records.get(thing)
     assert yard.node.cloud.append(record, "cloud_output", {"events": [PLANTED]}, yard.clock())
     classes = {one.data_class for one in yard.node.cloud.holdings(thing)}
     store = yard.node.cloud
@@ -262,7 +262,7 @@ def test_what_comes_to_a_held_cloud_session_later_is_held_too(tmp_path: Path) ->
     kept = cloud_session(yard)
     (diff,) = yard.node.cloud.delete(kept.thing, yard.clock(), by="operator")[:1]
     assert "key_destroyed" == diff.state
-    record = yard.node.cloud.get(kept.thing)
+    record = yard.node.cloud.records.get(kept.thing)
     assert yard.node.cloud.append(record, "cloud_output", {"events": []}, yard.clock())
     hold = kept.hold()
     assert yard.node.cloud.append(record, "cloud_diff", {"diff": PLANTED}, yard.clock())

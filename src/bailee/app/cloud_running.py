@@ -28,8 +28,8 @@ from bailee.cloud.ports import MachineLimits
 from bailee.cloud.runners.pool import Runners
 from bailee.cloud.sessions.around import Hosts, SessionQuota
 from bailee.cloud.sessions.log import Event
+from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.sessions import CloudSessions
-from bailee.cloud.sessions.store import SessionRecord
 from bailee.config import Settings
 from bailee.node.stores import Stores
 from bailee.policy.own import NetworkDemand

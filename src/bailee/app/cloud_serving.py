@@ -23,7 +23,7 @@ from bailee.cloud.egress.demands import DemandingRules, EgressDemand
 from bailee.cloud.git import Credential, GitProxy, GitRecord, Repository
 from bailee.cloud.ports import End, Service
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.store import SessionRecord
+from bailee.cloud.sessions.records import SessionRecord
 from bailee.config import Settings
 from bailee.errors import InputError
 from bailee.home import Home

@@ -61,7 +61,7 @@ class Following:
                 missing.append((account.account_id, *held))
         if missing:
             cloud = self._stores.cloud
-            owners = {one.owner for one in cloud.all()} if told else set()
+            owners = {one.owner for one in cloud.records.all()} if told else set()
             for account_id, at, policy in missing:
                 if account_id in owners:
                     cloud.follow(account_id, at, policy)

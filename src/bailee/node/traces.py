@@ -90,11 +90,11 @@ def _words(
     if own is not None:
         yield NAME, [] if own.name == subject.id else [own.name]
         mine = {*node.vault.owned_ids(own.account_id), *(one.id for one in sent)}
-        mine |= {one.id for one in node.cloud.all(own.account_id)}
+        mine |= {one.id for one in node.cloud.records.all(own.account_id)}
         yield SAID, [hold.reason for hold in node.holds.all() if hold.subject in mine]
         places += [one.place for one in node.git_connections.all(own.account_id)]
         hosts += [_host(one.entry) for one in node.network_lists.all(own.account_id)]
-        for record in node.cloud.all(own.account_id):
+        for record in node.cloud.records.all(own.account_id):
             for piece in _pieces(node, record.id, OUTPUT, now):
                 if "asked" in piece:
                     asked = members(piece["asked"])
@@ -162,7 +162,7 @@ def _ids(node: Stores, subject: DataSubject, now: datetime) -> Iterator[tuple[st
     if subject.account is not None:
         account = subject.account.account_id
         yield OURS, [account, *(one.id for one in node.git_connections.all(account))]
-        yield OURS, [one.id for one in node.cloud.all(account)]
+        yield OURS, [one.id for one in node.cloud.records.all(account)]
         yield SESSION, node.vault.owned_ids(account)
         mine = [one for one in node.receipts.of_owner(account) if one.owner == account]
         yield SESSION, [one.subject for one in mine]

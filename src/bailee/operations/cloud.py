@@ -21,9 +21,10 @@ from bailee.cloud.ports import End
 from bailee.cloud.sessions import asked as asking
 from bailee.cloud.sessions.asked import Asked, WantedSession
 from bailee.cloud.sessions.log import Event, flat
+from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.sessions import events_of
 from bailee.cloud.sessions.states import SessionState
-from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, SessionRecord
+from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT
 from bailee.errors import InputError, MachineError, PolicyDenied
 from bailee.json_values import JsonObject, objects
 from bailee.keeping.receipts import DEFERRED
@@ -176,7 +177,9 @@ def list_(
     limit: Limit = 100,
 ) -> Page[CloudSession]:
     """The cloud sessions that whoever asks may see, the latest first."""
-    found, more = node.cloud.page(visible(node, asks.actor), state=state, after=after, limit=limit)
+    found, more = node.cloud.records.page(
+        visible(node, asks.actor), state=state, after=after, limit=limit
+    )
     return Page([shown(one) for one in found], more)
 
 
@@ -202,7 +205,7 @@ def stop(asks: Asks, node: Node, id: str) -> CloudSession:
     cloud = _running(node)
     if record.state is not SessionState.ENDED:
         cloud.call(cloud.sessions.stop(record.id))
-    return shown(node.cloud.get(record.id))
+    return shown(node.cloud.records.get(record.id))
 
 
 @operation()
@@ -216,7 +219,7 @@ def send(asks: Asks, node: Node, id: str, text: str) -> CloudSession:
         raise InputError("the follow-up is too long.", code="request_too_large")
     cloud = _running(node)
     cloud.call(cloud.sessions.send(record.id, words))
-    return shown(node.cloud.get(record.id))
+    return shown(node.cloud.records.get(record.id))
 
 
 @operation()

@@ -15,7 +15,7 @@ from typing import Final
 
 from bailee.accounts import Account, Actor
 from bailee.accounts.roles import Permission
-from bailee.cloud.sessions.store import SessionRecord, Visible
+from bailee.cloud.sessions.records import SessionRecord, Visible
 from bailee.errors import InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
@@ -78,7 +78,7 @@ def mine(asks: Asks, node: Node, id: str, permission: Permission) -> SessionReco
     Raises:
         InputError: `not_found`, or `forbidden`.
     """
-    record, by = node.cloud.get(id), asks.actor
+    record, by = node.cloud.records.get(id), asks.actor
     if by.operator and (
         permission is not Permission.CLOUD_START or not is_staff(asks, node, record)
     ):

@@ -192,7 +192,7 @@ def plain(value: object) -> Any:
         return _each(value)
     if isinstance(value, Iterator):
         return map(plain, value)
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, type):
         return {name: plain(getattr(value, name)) for name in _names(type(value))}
     raise TypeError(f"no JSON is known for a {type(value).__name__}")
 

@@ -272,7 +272,7 @@ def _session_entry(known: SessionSummary, told: Telling | None, now: datetime) -
 def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, object]]:
     return [
         _row(cloud.shown(record), kept=cloud.kept(node, record, now))
-        for record in node.cloud.all(owner)
+        for record in node.cloud.records.all(owner)
     ]
 
 

@@ -123,7 +123,7 @@ def parts_on_hold(node: Node, subject: DataSubject, now: datetime) -> list[HeldP
     looks: list[Callable[[], Iterable[str]]] = [
         lambda: [] if account is None else node.vault.owned_ids(account),
         lambda: [one.id for one in node.reports.of(subject.whose, now)],
-        lambda: [] if account is None else [one.id for one in node.cloud.all(account)],
+        lambda: [] if account is None else [one.id for one in node.cloud.records.all(account)],
     ]
     found: list[str] = []
     for look in looks:
@@ -209,7 +209,7 @@ def _reports(node: Node, subject: DataSubject, now: datetime) -> Iterator[_One]:
 
 def _cloud(node: Node, subject: DataSubject) -> Iterator[_One]:
     if subject.account is not None:
-        for record in node.cloud.all(subject.account.account_id):
+        for record in node.cloud.records.all(subject.account.account_id):
             for kept in node.cloud.holdings(record.id):
                 span = (record.created_at, record.last_activity, kept.expires_at)
                 yield _One(subject.id, *span, kept.terms.clause, subject=record.id)

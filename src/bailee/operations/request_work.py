@@ -160,7 +160,7 @@ def _is_theirs(asks: Asks, node: Node, subject: DataSubject, thing: str) -> bool
     mine = set() if account is None else {*node.vault.owned_ids(account)}
     mine |= {one.id for one in node.reports.of(subject.whose, asks.at)}
     if account is not None:
-        mine |= {one.id for one in node.cloud.all(account)}
+        mine |= {one.id for one in node.cloud.records.all(account)}
     return thing in mine
 
 

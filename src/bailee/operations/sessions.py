@@ -211,7 +211,10 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
     told = node.vault.indexing.told_by([found.told], [id], asks.at, _MOMENT).get(id)
     return extended(
         SessionTranscript,
-        replace(session(node, found.row, found.held, kept, asks.at), about=told and _about(told)),
+        replace(
+            session(node, found.row, found.held, kept, asks.at),
+            about=None if told is None else _about(told),
+        ),
         messages=shown.main,
         begins=shown.begins,
         branches=shown_branches(shown),

@@ -46,7 +46,7 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundSession:
+class IndexedSession:
     """A session as the index has it at one moment: its row, those of its exchanges, what it is told
     by as far as that is made (`indexing`), and whether there is a hold on it. None of it is opened.
     """

@@ -61,7 +61,7 @@ from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, Lag, SweepReport
 from bailee.vault.groups import SessionGroup, groups
 from bailee.vault.indexing import Indexing
-from bailee.vault.kept import FoundSession, IndexedExchange
+from bailee.vault.kept import IndexedExchange, IndexedSession
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.prolonging import Prolonging
@@ -346,7 +346,7 @@ class Vault:
             hint="bailee sessions list shows what is kept",
         )
 
-    def find(self, session_id: str, now: datetime) -> FoundSession:
+    def find(self, session_id: str, now: datetime) -> IndexedSession:
         """A session that is kept at `now`, as the index has it: for `opened`, once who asks has
         been found to may read it. Errors as in `row`.
         """
@@ -354,9 +354,9 @@ class Vault:
             row = self._row(connection, session_id, now)
             rows = list(connection.execute(_EXCHANGES, {"which": session_id}))
             (told,) = self.indexing.rows_of(connection, [session_id])
-            return FoundSession(row, rows, told, self.holds.is_held(session_id, connection))
+            return IndexedSession(row, rows, told, self.holds.is_held(session_id, connection))
 
-    def opened(self, found: FoundSession) -> Transcript:
+    def opened(self, found: IndexedSession) -> Transcript:
         """A session that was found, rebuilt: each exchange as it was. Errors as in `show`."""
         self._see_that_all_are_there(found.row, found.exchanges)
         records = self._records(found.row, found.exchanges, None)

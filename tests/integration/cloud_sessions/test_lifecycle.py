@@ -161,7 +161,7 @@ def test_a_step_that_fails_is_named(yard: Yard, step: str, end: End, problem: st
     """What could not be done stands beside the end; nothing else goes wrong with it."""
     yard.guest.statuses[step] = 1
     session = _finished(yard, end)
-    assert problem == yard.node.cloud.get(session).problem
+    assert problem == yard.node.cloud.records.get(session).problem
 
 
 @pytest.mark.row("C1")
@@ -188,7 +188,7 @@ def test_where_no_machine_can_be_had_the_session_is_refused(yard: Yard) -> None:
             return session, await sessions.run(session), await _all(sessions.events(session, -1))
 
     session, ended, events = asyncio.run(live())
-    assert (End.REFUSED, "no_machine") == (ended, yard.node.cloud.get(session).problem)
+    assert (End.REFUSED, "no_machine") == (ended, yard.node.cloud.records.get(session).problem)
     assert "no machine here. hint: install qemu" in str(events)
 
 
@@ -221,7 +221,7 @@ def test_there_are_only_so_many_sessions(yard: Yard) -> None:
             yard.request(sessions, zero=True)
             with pytest.raises(MachineError, match="as there may be"):
                 yard.request(sessions, zero=True)
-        assert 3 == len(yard.node.cloud.all())
+        assert 3 == len(yard.node.cloud.records.all())
 
     asyncio.run(live())
 
@@ -260,7 +260,7 @@ def test_a_session_that_waits_can_be_stopped(yard: Yard, taken_up: bool) -> None
             return session
 
     session = asyncio.run(live())
-    assert (End.STOPPED, []) == (yard.node.cloud.get(session).end, yard.machines.started)
+    assert (End.STOPPED, []) == (yard.node.cloud.records.get(session).end, yard.machines.started)
 
 
 @pytest.mark.row("C1")
@@ -287,9 +287,9 @@ def test_what_a_process_left_is_taken_up_or_ended_by_the_next(yard: Yard) -> Non
     first, second, token = asyncio.run(before())
     yard.reopened()
     asyncio.run(after())
-    assert End.RUNNER_LOST == yard.node.cloud.get(first).end
+    assert End.RUNNER_LOST == yard.node.cloud.records.get(first).end
     assert "runner_lost" == yard.entries(first)[-1][1]["reason"]
-    assert End.FINISHED == yard.node.cloud.get(second).end
+    assert End.FINISHED == yard.node.cloud.records.get(second).end
     assert None is yard.node.accounts.authenticate(token)
 
 
@@ -308,7 +308,7 @@ def test_a_server_that_stops_ends_what_runs_and_leaves_what_waits(yard: Yard) ->
             return first, second
 
     first, second = asyncio.run(live())
-    assert End.RUNNER_LOST == yard.node.cloud.get(first).end
+    assert End.RUNNER_LOST == yard.node.cloud.records.get(first).end
     assert SessionState.QUEUED is state_of(yard, second)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from bailee.accounts import OPERATOR
+from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.states import SessionState
-from bailee.cloud.sessions.store import CLASSES, DIFF, EGRESS, OUTPUT, SessionRecord
+from bailee.cloud.sessions.store import CLASSES, DIFF, EGRESS, OUTPUT
 from bailee.errors import InputError, IntegrityError
 from support.clients.asking import perform
 from support.machines.cloud_yard import Yard
@@ -63,7 +64,7 @@ def test_a_choice_shortens_what_is_there_and_lengthens_nothing(yard: Yard) -> No
     account = yard.account.account_id
     choose(account, "allowed", language="en", source="console")
     session = finished(yard)
-    last = yard.node.cloud.get(session).last_activity
+    last = yard.node.cloud.records.get(session).last_activity
     choose(account, "refused", language="en", source="console")
     assert dict.fromkeys(CLASSES, "P30D") == periods(yard, session)
     held = yard.node.cloud.holdings(session)
@@ -94,7 +95,7 @@ def test_who_is_erased_has_no_cloud_session_left(yard: Yard) -> None:
     session = finished(yard)
     yard.node.erasures.request(yard.account.account_id, yard.clock(), by=OPERATOR)
     assert [] == yard.node.cloud.holdings(session)
-    record = yard.node.cloud.get(session)
+    record = yard.node.cloud.records.get(session)
     assert False is yard.node.cloud.append(record, OUTPUT, {"events": []}, yard.clock())
 
 
@@ -144,7 +145,7 @@ def ask(yard: Yard, operation: str, **values: Any) -> Any:
 def keep(yard: Yard, name: str, owner: str, by: str) -> None:
     """Keep a session that somebody asks for now."""
     now = yard.clock()
-    yard.node.cloud.add(
+    yard.node.cloud.records.add(
         SessionRecord(
             name, owner, by, "pro", False, "bailee", "none", SessionState.QUEUED, None, None, None,
             None, now, None, now, None,

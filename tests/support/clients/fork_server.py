@@ -38,7 +38,7 @@ import compiled_statements
 
 # What a command imports besides that prints a table; a server that writes its metrics down.
 OF_TABLES = ("bailee.plain_console", "rich.table")
-OF_METRICS = ("bailee.telemetry.columns",)
+OF_METRICS = ("bailee.telemetry.columns", "pyarrow.compute")
 # What `bailee code` imports besides, three seconds long: when it is first asked for.
 OF_CODE = ("bailee.agent.assembly", "bailee.agent.terminal.app", "anthropic")
 

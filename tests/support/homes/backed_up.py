@@ -16,8 +16,8 @@ from typing import Any
 from bailee.accounts import Account
 from bailee.backup.places import FolderPlace
 from bailee.backup.restoring import Restored, restore
+from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.states import SessionState
-from bailee.cloud.sessions.store import SessionRecord
 from bailee.errors import BaileeError
 from bailee.feedback.reports import Origin
 from bailee.home import Home, HomeLock
@@ -102,7 +102,7 @@ class BackedUp:
             thing, account.account_id, "operator", account.plan, False, "bailee", "none",
             SessionState.ENDED, None, None, None, None, at, None, at, at,
         )  # fmt: skip
-        self.node.cloud.add(record)
+        self.node.cloud.records.add(record)
         assert self.node.cloud.append(record, "cloud_output", {"said": word}, at)
         self.cloud[word] = thing
         return thing

@@ -15,9 +15,9 @@ from bailee.app.cloud_running import SessionKeys
 from bailee.cloud.ports import Command, End, MachineLimits, Output, Service
 from bailee.cloud.sessions.around import SessionQuota
 from bailee.cloud.sessions.asked import Asked
+from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.cloud.sessions.states import SessionState
-from bailee.cloud.sessions.store import SessionRecord
 from bailee.home import Home
 from bailee.node.node import Node
 from bailee.testing.clock import FakeClock
@@ -192,4 +192,4 @@ async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 def state_of(yard: Yard, session: str) -> SessionState:
     """How far a session has come."""
-    return yard.node.cloud.get(session).state
+    return yard.node.cloud.records.get(session).state

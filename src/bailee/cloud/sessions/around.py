@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bailee.cloud.ports import End, Machines, Service
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.store import SessionRecord
+from bailee.cloud.sessions.records import SessionRecord
 from bailee.json_values import JsonObject
 
 Counts = Mapping[str, str | int | float | bool | None]

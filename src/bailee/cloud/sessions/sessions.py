@@ -35,8 +35,9 @@ from bailee.cloud.sessions.around import Counts, Hosts, Serve, Served, SessionQu
 from bailee.cloud.sessions.asked import Asked
 from bailee.cloud.sessions.leading import Leading, SessionEnded
 from bailee.cloud.sessions.log import Event, EventLog
+from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.states import SessionState, had_machine
-from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, SessionRecord, Store
+from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Store
 from bailee.errors import BaileeError, InputError, MachineError
 from bailee.json_values import JsonObject, objects, whole
 
@@ -98,7 +99,7 @@ class CloudSessions:
     async def begin(self) -> None:
         """Take up what an earlier process left. The queue must be there."""
         self.loop = asyncio.get_running_loop()
-        for record in self.store.unended():
+        for record in self.store.records.unended():
             if had_machine(record.state):
                 await self.run(record.id)
             else:
@@ -135,11 +136,11 @@ class CloudSessions:
             transcript=None, created_at=now, started_at=None, last_activity=now, ended_at=None,
         )  # fmt: skip
         with self._admitting:
-            if self.store.unended_count() >= self._admission.waiting:
+            if self.store.records.unended_count() >= self._admission.waiting:
                 raise _full("as many cloud sessions wait and run as there may be.")
-            if self.store.unended_count(owner) >= self._admission.account:
+            if self.store.records.unended_count(owner) >= self._admission.account:
                 raise _full("this account has as many cloud sessions as it may have at once.")
-            self.store.add(record)
+            self.store.records.add(record)
         if not self.store.append(record, OUTPUT, {"asked": asked.as_object()}, now):
             self._unkept[session_id] = asked
         self._enqueue(session_id)
@@ -168,7 +169,7 @@ class CloudSessions:
         """
         live = self._lives.get(session_id)
         if live is None or live.leading is None or live.stopping is not None:
-            state = self.store.get(session_id).state
+            state = self.store.records.get(session_id).state
             raise InputError(
                 f"a session that is {state} takes no follow-up.",
                 hint="wait until it works" if state is not SessionState.ENDED else "start another",
@@ -183,14 +184,14 @@ class CloudSessions:
             while not live.log.ended:
                 await live.log.more(1 << 60)
         else:
-            record = self.store.get(session_id)
+            record = self.store.records.get(session_id)
             if record.state is not SessionState.ENDED:
                 self._end(record, SessionEnded(reason), {})
-        return self.store.get(session_id)
+        return self.store.records.get(session_id)
 
     async def stop_owned(self, owner: str) -> None:
         """End all sessions of an account."""
-        for record in self.store.unended():
+        for record in self.store.records.unended():
             if record.owner == owner:
                 await self.stop(record.id)
 
@@ -205,7 +206,7 @@ class CloudSessions:
         """Take a session to its end; why it ended. Called by the durable queue."""
         if self._closing:
             raise asyncio.CancelledError  # it stays in the queue, for the next process
-        record = self.store.get(session_id)
+        record = self.store.records.get(session_id)
         if record.state is SessionState.ENDED or session_id in self._lives:
             return record.state
         if had_machine(record.state):
@@ -237,7 +238,7 @@ class CloudSessions:
                     self._hosts.leave(record.id)
             except _RunnerDied:
                 if attempt < _TRIES and live.stopping is None:
-                    self.store.change(record.id, SessionState.QUEUED, self._clock())
+                    self.store.records.change(record.id, SessionState.QUEUED, self._clock())
                     continue
                 ended = SessionEnded(End.RUNNER_LOST)
             except SessionEnded as early:
@@ -252,7 +253,7 @@ class CloudSessions:
         self._unkept.pop(record.id, None)
         live.log.add("state", state=SessionState.ENDED, end=ended.end, problem=ended.problem)
         live.log.flush()
-        self._end(self.store.get(record.id), ended, counts)
+        self._end(self.store.records.get(record.id), ended, counts)
         live.log.end()
         return ended.end
 
@@ -329,12 +330,12 @@ class CloudSessions:
     def _note_start(self, record: SessionRecord, security: str) -> None:
         entry = {"account": record.owner, "by": record.by, "security": security}
         now = self._clock()
-        self.store.started(record.id, now, security, entry)
+        self.store.records.started(record.id, now, security, entry)
 
     def _reach(
         self, record: SessionRecord, live: _Live, state: SessionState, served: Served | None = None
     ) -> None:
-        self.store.change(record.id, state, self._clock())
+        self.store.records.change(record.id, state, self._clock())
         live.log.add("state", state=state)
         if served is not None:
             self._keep_connections(record, live, served)
@@ -349,7 +350,7 @@ class CloudSessions:
 
     def _end(self, record: SessionRecord, ended: SessionEnded, counts: Counts) -> None:
         """The last of a session: state and audit entry, in one."""
-        if self.store.get(record.id).state is SessionState.ENDED:
+        if self.store.records.get(record.id).state is SessionState.ENDED:
             return
         now = self._clock()
         body = {
@@ -360,7 +361,7 @@ class CloudSessions:
             **counts,
         }
         self._something_changed()
-        self.store.change(
+        self.store.records.change(
             record.id,
             SessionState.ENDED,
             now,
@@ -387,7 +388,7 @@ class CloudSessions:
     def _keep_conversation(
         self, record: SessionRecord, live: _Live, name: str, records: Sequence[str]
     ) -> None:
-        self.store.name_transcript(record.id, name)
+        self.store.records.name_transcript(record.id, name)
         new = list(records[live.saved :])
         live.saved = len(records)
         if new:
@@ -403,7 +404,7 @@ class CloudSessions:
         """The events after one, once there are any; nothing when there will be none."""
         live = self._lives.get(session_id)
         if live is None:
-            record = self.store.get(session_id)
+            record = self.store.records.get(session_id)
             if record.state is SessionState.QUEUED and self._closing:
                 return []
             if record.state is SessionState.QUEUED and after < 0:

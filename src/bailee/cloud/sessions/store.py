@@ -1,4 +1,4 @@
-"""What is kept of cloud sessions: their states in the open, all that is content sealed.
+"""What cloud sessions leave: content, sealed. What they are, in the open, is in `records`.
 
 Rules kept here:
 
@@ -6,7 +6,6 @@ Rules kept here:
   `DIFF`, `EGRESS`) a session has terms or none, and what has none is never written.
 * Each class of a session has a key of its own in the keyring, which expires with it. The key goes
   first; rows follow.
-* The audit record's entry and the change of state that it records are one transaction.
 * What is past its time is not read, whether or not a sweep has been.
 * A legal hold on a session holds every class of it, and what comes to it later (`keeping`).
 
@@ -18,22 +17,20 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import orjson
 import zstandard
-from sqlalchemy import ColumnElement, Engine, Row, delete, func, insert, not_, select, true, update
+from sqlalchemy import ColumnElement, Engine, Row, delete, insert, not_, select, update
 
 from bailee.clock import Clock
-from bailee.cloud.ports import End
-from bailee.cloud.sessions.states import SessionState, may_follow
+from bailee.cloud.sessions.records import WHAT, SessionRecord, SessionRecords
 from bailee.db.checks import sound
 from bailee.db.cloud import cloud_holdings, cloud_pieces, cloud_sessions
 from bailee.db.engine import reading, storage_errors
-from bailee.db.pages import cut, following, place
-from bailee.errors import InputError, IntegrityError
+from bailee.errors import IntegrityError
 from bailee.json_lines import line
 from bailee.json_values import JsonObject, members
 from bailee.keeping.ending import Ending
@@ -52,34 +49,11 @@ EGRESS: Final = "egress_record"
 CLASSES: Final = (OUTPUT, DIFF, EGRESS)
 ERASURE: Final = "cloud_erasure"
 EXPIRY: Final = "cloud_expiry"
-_WHAT: Final = "the cloud sessions"
 _PORTION: Final = 200
 _DEFERRED: Final = is_deferred(cloud_holdings.c.session_id, cloud_holdings.c.data_class)
 
 TermsOf = Callable[[str, str, bool], Mapping[str, Terms]]
 """By owner, plan and zero retention: the terms of each data class that may be kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
-    """A session without its content. See `bailee.db.cloud`."""
-
-    id: str
-    owner: str
-    by: str
-    plan: str
-    zero_retention: bool
-    agent: str
-    network: str
-    state: SessionState
-    end: End | None
-    problem: str | None
-    security: str | None
-    transcript: str | None
-    created_at: datetime
-    started_at: datetime | None
-    last_activity: datetime
-    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +68,9 @@ class SessionHolding:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Visible:
-    """Which sessions somebody may see: all of the accounts `whole`; of the accounts `part` those
-    that they asked for themselves, as `by`.
-    """
-
-    whole: frozenset[str]
-    part: frozenset[str]
-    by: str
-
-    @property
-    def condition(self) -> ColumnElement[bool]:
-        """As the database understands it."""
-        table = cloud_sessions.c
-        return table.owner.in_(self.whole) | (table.owner.in_(self.part) & (table.by == self.by))
-
-
-_COLUMNS: Final = [cloud_sessions.c[name] for name in SessionRecord.__slots__]
-
-
 class Store:
-    """The cloud sessions of a home, a `keeping.keeper.Keeper` of what they leave. Its methods may
-    be called from any thread.
+    """What the cloud sessions of a home leave, a `keeping.keeper.Keeper` of it; it has their
+    `records`. Its methods may be called from any thread.
     """
 
     name: Final = "cloud"
@@ -144,143 +98,8 @@ class Store:
         self._ending = Ending(self, frozenset({ERASURE, EXPIRY}), keyring, holds, receipts)
         self.lock = threading.RLock()
         holds.register(self)
-
-    # -- sessions --------------------------------------------------------------------------------
-
-    def add(self, record: SessionRecord) -> None:
-        """A new session."""
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(insert(cloud_sessions).values(**_values(record)))
-            self._ledger.append(
-                "cloud.session_requested",
-                record.id,
-                {
-                    "account": record.owner,
-                    "by": record.by,
-                    "agent": record.agent,
-                    "network": record.network,
-                    "zero_retention": record.zero_retention,
-                },
-                connection=connection,
-            )
-
-    def get(self, session_id: str) -> SessionRecord:
-        """A session.
-
-        Raises:
-            InputError: code `not_found`.
-        """
-        query = select(*_COLUMNS).where(cloud_sessions.c.id == session_id, sound(cloud_sessions))
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise InputError(
-                "there is no such cloud session.",
-                code="not_found",
-                hint="see `bailee cloud list`",
-            )
-        return _record(row)
-
-    def all(self, owner: str | None = None) -> list[SessionRecord]:
-        """Sessions, the latest first."""
-        return self._select(true() if owner is None else cloud_sessions.c.owner == owner)
-
-    def page(
-        self, visible: Visible | None, *, state: SessionState | None, after: str | None, limit: int
-    ) -> tuple[list[SessionRecord], str | None]:
-        """Sessions that somebody may see (None: all), the latest first, of one state if it is
-        given; and the place where more follow (`db.pages`).
-
-        Raises:
-            InputError: there is no such place.
-        """
-        found = self._select(
-            true() if visible is None else visible.condition,
-            true() if state is None else cloud_sessions.c.state == state,
-            following(cloud_sessions.c.created_at, cloud_sessions.c.id, after),
-            limit=limit + 1,
-        )
-        return cut(found, limit, lambda one: place(one.created_at, one.id))
-
-    def _select(self, *where: ColumnElement[bool], limit: int | None = None) -> list[SessionRecord]:
-        query = (
-            select(*_COLUMNS)
-            .where(sound(cloud_sessions), *where)
-            .order_by(cloud_sessions.c.created_at.desc(), cloud_sessions.c.id)
-            .limit(limit)
-        )
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [_record(row) for row in connection.execute(query)]
-
-    def unended(self) -> list[SessionRecord]:
-        """The sessions that have not ended, the oldest first."""
-        query = (
-            select(*_COLUMNS)
-            .where(sound(cloud_sessions))
-            .where(cloud_sessions.c.state != SessionState.ENDED)
-            .order_by(cloud_sessions.c.created_at)
-        )
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [_record(row) for row in connection.execute(query)]
-
-    def change(
-        self,
-        session_id: str,
-        state: SessionState,
-        now: datetime,
-        *,
-        entry: tuple[str, Mapping[str, str | int | float | bool | None]] | None = None,
-        end: End | None = None,
-        problem: str | None = None,
-    ) -> SessionRecord:
-        """Bring a session to a state, with an entry of the audit record in the same transaction.
-        `end`, `problem`: why it has ended, if it has.
-
-        Raises:
-            InputError: it can't come there from where it is.
-        """
-        with self.lock:
-            before = self.get(session_id)
-            if not may_follow(before.state, state):
-                raise InputError(f"a session that is {before.state} can't become {state}.")
-            after = replace(
-                before,
-                state=state,
-                last_activity=now,
-                end=end,
-                problem=problem,
-                ended_at=now if state is SessionState.ENDED else None,
-            )
-            with storage_errors(_WHAT), self._engine.begin() as connection:
-                connection.execute(
-                    update(cloud_sessions)
-                    .where(cloud_sessions.c.id == session_id)
-                    .values(**_values(after))
-                )
-                if entry is not None:
-                    self._ledger.append(entry[0], session_id, entry[1], connection=connection)
-            return after
-
-    def started(
-        self, session_id: str, now: datetime, security: str, body: Mapping[str, str]
-    ) -> None:
-        """Note that a session has its machine, and on whose behalf, in the audit record too."""
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(
-                update(cloud_sessions)
-                .where(cloud_sessions.c.id == session_id)
-                .values(started_at=now, security=security)
-            )
-            self._ledger.append("cloud.session_started", session_id, body, connection=connection)
-
-    def name_transcript(self, session_id: str, transcript: str) -> None:
-        """Note which session of the vault is the conversation of this one."""
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(
-                update(cloud_sessions)
-                .where(cloud_sessions.c.id == session_id)
-                .values(transcript=transcript)
-            )
+        self.records = SessionRecords(engine, ledger, self.lock)
+        """What the sessions are, without what they left."""
 
     # -- content ---------------------------------------------------------------------------------
 
@@ -326,7 +145,7 @@ class Store:
             about = _about(record.id, data_class, number)
             sealed = seal(key, packed, about, os.urandom(NONCE_BYTES))
             size = len(sealed) if held is None or instead else held.bytes + len(sealed)
-            with storage_errors(_WHAT), self._engine.begin() as connection:
+            with storage_errors(WHAT), self._engine.begin() as connection:
                 connection.execute(delete(cloud_holdings).where(_of(record.id, data_class)))
                 connection.execute(
                     insert(cloud_holdings).values(
@@ -377,7 +196,7 @@ class Store:
             .where(cloud_pieces.c.session_id == session_id, cloud_pieces.c.data_class == data_class)
             .order_by(cloud_pieces.c.number)
         )
-        with storage_errors(_WHAT), reading(self._engine) as connection:
+        with storage_errors(WHAT), reading(self._engine) as connection:
             rows = connection.execute(query).all()
         for number, sealed in rows:
             about = _about(session_id, data_class, number)
@@ -389,7 +208,7 @@ class Store:
         query = select(cloud_holdings).where(sound(cloud_holdings))
         if session_id is not None:
             query = query.where(cloud_holdings.c.session_id == session_id)
-        with storage_errors(_WHAT), reading(self._engine) as connection:
+        with storage_errors(WHAT), reading(self._engine) as connection:
             return [_held(row) for row in connection.execute(query)]
 
     # -- forgetting ------------------------------------------------------------------------------
@@ -430,7 +249,7 @@ class Store:
             .where(not_(_DEFERRED), *where)
             .limit(_PORTION)
         )
-        with storage_errors(_WHAT), reading(self._engine) as connection:
+        with storage_errors(WHAT), reading(self._engine) as connection:
             return [
                 Due(session, [_subject(session, data_class)], owner, data_class)
                 for session, data_class, owner in connection.execute(query)
@@ -439,7 +258,7 @@ class Store:
     def _places(self, *where: ColumnElement[bool]) -> list[tuple[str, str]]:
         """Where something is kept, a session and a data class; sound or not."""
         columns = (cloud_holdings.c.session_id, cloud_holdings.c.data_class)
-        with storage_errors(_WHAT), reading(self._engine) as connection:
+        with storage_errors(WHAT), reading(self._engine) as connection:
             rows = connection.execute(select(*columns).where(*where))
             return [(row.session_id, row.data_class) for row in rows]
 
@@ -449,7 +268,7 @@ class Store:
         """
         now = self._clock()
         with self.lock:
-            for record in self.all(account_id):
+            for record in self.records.all(account_id):
                 present = self._terms(record.owner, record.plan, record.zero_retention)
                 for held in self.holdings(record.id):
                     terms = present.get(held.data_class)
@@ -465,7 +284,7 @@ class Store:
     def _shorten(self, held: SessionHolding, terms: Terms, until: datetime) -> None:
         with self.lock:
             self._keyring.dek(_subject(held.session_id, held.data_class), held.data_class, until)
-            with storage_errors(_WHAT), self._engine.begin() as connection:
+            with storage_errors(WHAT), self._engine.begin() as connection:
                 connection.execute(
                     update(cloud_holdings)
                     .where(_of(held.session_id, held.data_class))
@@ -503,7 +322,7 @@ class Store:
 
     def read_held(self, thing: str, key_of: KeyOf) -> Iterator[bytes]:
         """What a held session left: one line for what is known of it, one for each piece."""
-        record = self.get(thing)
+        record = self.records.get(thing)
         yield line({"type": "cloud_session", "id": thing, "account": record.owner})
         for data_class in sorted(one.data_class for one in self.holdings(thing)):
             key = key_of(data_class)
@@ -539,7 +358,7 @@ class Store:
     def deny(self, receipt: Receipt, now: datetime) -> None:
         """Past its time nobody reads what is kept."""
         of_it = _of(receipt.subject, receipt.data_class)
-        with storage_errors(_WHAT), self._engine.begin() as connection:
+        with storage_errors(WHAT), self._engine.begin() as connection:
             connection.execute(
                 update(cloud_holdings)
                 .where(of_it, cloud_holdings.c.expires_at > now)
@@ -553,7 +372,7 @@ class Store:
 
     def _remove(self, session_id: str, data_class: str, kind: str) -> None:
         query = select(cloud_holdings.c.clause).where(_of(session_id, data_class))
-        with storage_errors(_WHAT), self._engine.begin() as connection:
+        with storage_errors(WHAT), self._engine.begin() as connection:
             clause = connection.execute(query).scalar()
             connection.execute(
                 delete(cloud_pieces).where(
@@ -567,14 +386,6 @@ class Store:
                 self._ledger.append(kind, session_id, body, connection=connection)
 
     # -- inside ----------------------------------------------------------------------------------
-
-    def unended_count(self, owner: str | None = None) -> int:
-        """How many sessions have not ended, of an owner or of all."""
-        query = select(func.count()).where(cloud_sessions.c.state != SessionState.ENDED)
-        if owner is not None:
-            query = query.where(cloud_sessions.c.owner == owner)
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            return int(connection.execute(query).scalar() or 0)
 
     def _holding(self, session_id: str, data_class: str) -> SessionHolding | None:
         return next((h for h in self.holdings(session_id) if h.data_class == data_class), None)
@@ -592,17 +403,6 @@ def _of(session_id: str, data_class: str) -> ColumnElement[bool]:
     """The condition that a holding is this one."""
     table = cloud_holdings.c
     return (table.session_id == session_id) & (table.data_class == data_class)
-
-
-def _values(record: SessionRecord) -> dict[str, object]:
-    return {name: getattr(record, name) for name in SessionRecord.__slots__}
-
-
-def _record(row: Row[tuple[object, ...]]) -> SessionRecord:
-    values = dict(row._mapping)
-    values["state"] = SessionState(values["state"])
-    values["end"] = None if values["end"] is None else End(values["end"])
-    return SessionRecord(**values)
 
 
 def _held(row: Row[tuple[object, ...]]) -> SessionHolding:
