@@ -213,6 +213,7 @@ class Server:
                 node.holding,
                 declared_upstreams(node.settings),
                 metering.governing.in_team,
+                node.clock,
             ),
             node.vault.spool,
             node.clock,

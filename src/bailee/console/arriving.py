@@ -36,7 +36,7 @@ class Arriving:
         if (code := self.waits_for(ask)) is not None:
             return f"/device?user_code={code}"
         account = self._registry.accounts.of_person(person)
-        asked = account is not None and self._registry.choices.asked(account).effect == "ask"
+        asked = account is not None and self._registry.choices.asked(account).asks
         return "/settings/choice" if asked else "/settings/privacy"
 
     def waits_for(self, ask: Ask) -> str | None:
