@@ -310,6 +310,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "File (TOML) of what tokens cost, in the place of the shipped table of list prices.",
     ),
     Setting(
+        "usage.otlp",
+        str,
+        None,
+        "OTLP/HTTP to which what is used is sent each minute, as metrics without content: the "
+        "address without `/v1/metrics`.",
+    ),
+    Setting("usage.otlp_token_file", str, None, "A file that holds the bearer token for it."),
+    Setting(
         "usage.ask_at",
         str,
         None,

@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from bailee.testing.upstream import ScriptedUpstream, Text
 from support.browsers.browsing import Visitor
 from support.clients.programs import Bailee, clean_environment
+from support.servers.metrics_collector import Collector
 
 HAIKU = "claude-haiku-4-5-20251001"
 USED = {"input_tokens": 1000, "output_tokens": 2000}  # 0.011 USD on the shipped list
@@ -239,3 +240,24 @@ def test_the_real_client_says_in_its_own_words_that_a_limit_is_reached(
     assert "limit reached" in said and "ask for more at https://a.b" in said
     assert "temporarily" not in said
     assert upstream == len(place.upstream.conversations)
+
+
+def test_a_server_sends_what_is_used_to_a_collector(tmp_path: Path) -> None:
+    """From its start on, what was used before it on that day too."""
+    bailee, collector = Bailee(tmp_path), Collector()
+    answer = Text("plums", usage=USED)
+    try:
+        with ScriptedUpstream(tools_only=False, after=answer, aside=answer) as upstream:
+            bailee.declare(upstream.url)
+            ready = bailee.up("--plan", "api")
+            assert 200 == ask(ready, ready["key"]).status
+            bailee.stop()
+            bailee.up("--plan", "api", env={"BAILEE_USAGE_OTLP": collector.url})
+            assert collector.came.wait(90)
+    finally:
+        bailee.close()
+        collector.close()
+    assert [("claude-haiku-4-5", 1)] == [
+        (named["gen_ai.request.model"], requests) for named, _, requests in collector.sums()
+    ]
+    assert ["/v1/metrics"] == [path for path, _, _ in collector.asked]

@@ -49,7 +49,7 @@ class Choices:
         self._organisations = organisations
 
     def asked(self, account: Account, arrival: Arrival = "existing") -> Decision:
-        """Whether a person is asked about training now: effect `ask` or `skip`, and the clause."""
+        """Whether a person is asked about training now (`asks`), and the clause."""
         return self.asked_on_plan(account.plan, account.training_choice, arrival)
 
     def asked_on_plan(

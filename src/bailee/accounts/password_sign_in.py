@@ -105,7 +105,7 @@ class PasswordSignIn:
             plans = ", ".join(sorted(self.sign_up_plans))
             raise InputError("you can't sign up for this plan.", hint=f"plans: {plans}")
         language_named(language)
-        asked = self._choices.asked_on_plan(plan).effect == "ask"
+        asked = self._choices.asked_on_plan(plan).asks
         if asked or choice is not None:
             choice_named(choice)
             self._choices.check_now(plan)

@@ -8,6 +8,7 @@ from typing import Final
 from bailee.accounts import Account, Accounts, ApiKey
 from bailee.app.reaching import Roads, roads_of
 from bailee.app.using import asker_of
+from bailee.clock import Clock, system_clock
 from bailee.gateway.access import Caller, NothingKept, Passage, Reach, Road
 from bailee.gateway.routes import CHANNELS, KINDS, GatewayRoute, Kind
 from bailee.gateway.settings import MIB
@@ -18,6 +19,8 @@ from bailee.policy.holding import InForce, PolicyHolder
 from bailee.policy.names import ANYWHERE
 from bailee.usage.asking import UsageAsker
 
+_OWNER: Final = "your organisation's own policy document says so: ask its owner"
+_CHOOSE: Final = "choose under Privacy in the console, or by `bailee privacy`; then ask again"
 _NONE: Final[Mapping[str, tuple[DeclaredUpstream, ...]]] = {}
 
 
@@ -37,14 +40,16 @@ class GatewayPolicyAccess:
         holding: PolicyHolder,
         upstreams: Mapping[str, tuple[DeclaredUpstream, ...]] = _NONE,
         teams: Callable[[UsageAsker], UsageAsker] = lambda asker: asker,
+        clock: Clock = system_clock,
     ) -> None:
         """`upstreams`: those that there are, by channel, the first first. `teams`: who asks, with
-        their team; a look into memory.
+        their team; a look into memory. `clock`: says which day it is.
         """
         self._accounts = accounts
         self._holding = holding
         self._upstreams = upstreams
         self._teams = teams
+        self._clock = clock
         # The gateway's loop's alone. By both documents, plan, zero retention, the region demanded.
         self._roads: dict[tuple[str, str, str, bool, str], Roads | None] = {}
         self._callers: dict[str, tuple[ApiKey, Account, InForce, Caller]] = {}
@@ -81,6 +86,11 @@ class GatewayPolicyAccess:
             for kind in KINDS
             for own in (False, True)
         }
+
+        def passage(kind: Kind, own: bool) -> Passage:
+            return passages[kind, own]
+
+        waits = account.person_id is not None and policy.may_require_choice
         return Caller(
             owner=account.account_id,
             key_id=key.key_id,
@@ -88,13 +98,35 @@ class GatewayPolicyAccess:
             plan=account.plan,
             zero_retention=zero,
             terms=terms.__getitem__,
-            passage=lambda kind, own: passages[kind, own],
+            passage=self._waiting(policy, account, passage) if waits else passage,
             consent=max(account.consent, now.since),
             must_record=policy.on_recorder_failure == "refuse",
             asker=asker_of(key, account),
             reach=self._reach_of(policy, key, account, zero=zero),
             stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
+
+    def _waiting(
+        self, policy: Policy, account: Account, passage: Callable[[Kind, bool], Passage]
+    ) -> Callable[[Kind, bool], Passage]:
+        """The same, where the document may let nothing through before a person has chosen: that is
+        asked with each request, since it goes by the day.
+        """
+
+        def waits(kind: Kind, own: bool) -> Passage:
+            decision = policy.choose(
+                plan=account.plan,
+                training_choice=account.training_choice,
+                phase=policy.phase(self._clock().date()),
+                arrival="existing",
+            )
+            if decision.effect != "require":
+                return passage(kind, own)
+            clause = policy.clause(decision.clause)
+            assert clause is not None
+            return Passage(False, decision.clause, clause.text.en, _CHOOSE)
+
+        return waits
 
     def _reach_of(
         self, policy: Policy, key: ApiKey, account: Account, *, zero: bool
@@ -134,7 +166,9 @@ def _passage(policy: Policy, key: ApiKey, account: Account, kind: Kind, *, own: 
     allowed, clause = decision.effect == "allow", None
     if not allowed and policy.own is not None and decision.document == policy.own.sha256:
         clause = policy.clause(decision.clause)
-    return Passage(allowed, decision.clause, "" if clause is None else clause.text.en)
+    if clause is None:
+        return Passage(allowed, decision.clause)
+    return Passage(allowed, decision.clause, clause.text.en, _OWNER)
 
 
 def _terms(policy: Policy, account: Account, channel: str, *, zero: bool) -> Terms | NothingKept:

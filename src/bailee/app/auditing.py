@@ -63,16 +63,16 @@ def _sinks(settings: Settings, log: str, clock: Clock) -> Iterator[tuple[str, Si
     if (to := settings.text("audit.syslog")) is not None:
         yield "syslog", SyslogSink(syslog.address(to, "audit.syslog"), log)
     if (url := settings.text("audit.http")) is not None:
-        token = _secret_file(settings, "audit.http_token_file")
+        token = secret_file(settings, "audit.http_token_file")
         yield "http", HttpSink(check_url(url, "audit.http"), log, token)
     if (url := settings.text("audit.otlp")) is not None:
-        token = _secret_file(settings, "audit.otlp_token_file")
+        token = secret_file(settings, "audit.otlp_token_file")
         yield "otlp", OtlpSink(check_url(url, "audit.otlp"), log, token)
     if (url := settings.text("audit.webhook")) is not None:
         names = (settings.text("audit.webhook_kinds") or "").replace(",", " ").split()
         if not names:
             raise _wrong("audit.webhook_kinds names no kind.", "like key.created, person.*")
-        secret = _secret_file(settings, "audit.webhook_secret_file")
+        secret = secret_file(settings, "audit.webhook_secret_file")
         if secret is None:
             raise _wrong("audit.webhook_secret_file names no file.", "what is sent is signed")
         kinds = cloud_events.kinds(names)
@@ -90,7 +90,12 @@ def _file(path: Path, settings: Settings, log: str) -> FileSink:
     )
 
 
-def _secret_file(settings: Settings, name: str) -> Path | None:
+def secret_file(settings: Settings, name: str) -> Path | None:
+    """The file that a setting names, which is its owner's alone; None: it names none.
+
+    Raises:
+        InputError: code `configuration`; it is not there, or others can read it.
+    """
     text = settings.text(name)
     if text is None:
         return None

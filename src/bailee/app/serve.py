@@ -39,6 +39,7 @@ from bailee.app.signing_in import (
     taken_and_dropped,
 )
 from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
+from bailee.app.usage_pushing import usage_push
 from bailee.app.using import UsageMetering
 from bailee.app.watch import Watch
 from bailee.app.wiring import ServerWiring
@@ -213,6 +214,7 @@ class Server:
                 node.holding,
                 declared_upstreams(node.settings),
                 metering.governing.in_team,
+                node.clock,
             ),
             node.vault.spool,
             node.clock,
@@ -277,6 +279,10 @@ class Server:
         streams.start()
         watch.mind(streams.threads())
         self._parts.push_async_callback(asyncio.to_thread, streams.stop)
+        if (push := usage_push(node.usage, settings, node.clock, to_stderr)) is not None:
+            push.start()
+            watch.mind([push.thread])
+            self._parts.push_async_callback(asyncio.to_thread, push.stop)
         ingest = None
         if ingest_at is not None:
             ingest = await self._start_ingest(ingest_at, scheme, watch)

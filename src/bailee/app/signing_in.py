@@ -60,7 +60,7 @@ def settings_of(node: Node, console: str = "") -> Given:
 
     def given(key: ApiKey, account: Account) -> JsonObject:
         compiled = compiled_for(node.policy_of(account))
-        if account.person_id is not None and node.registry.choices.asked(account).effect == "ask":
+        if account.person_id is not None and node.registry.choices.asked(account).asks:
             compiled = compiled | {"companyAnnouncements": [documents.announced(console)]}
         whose = _asker(node, key, account).lists
         lists = [one.models for one in node.limits.lists() if (one.scope, one.subject) in whose]

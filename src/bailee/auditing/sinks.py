@@ -104,14 +104,16 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{'' if parts.port is None else f':{parts.port}'}"
 
 
-def _taken(answer: HttpResponse) -> None:
+def taken(answer: HttpResponse) -> None:
+    """Go on if an answer says that all was taken. Raises: NotTaken."""
     if 300 <= answer.status < 400:
         raise NotTaken(f"it redirects ({answer.status}), which is not followed")
     if not answer.good:
         raise NotTaken(f"it answered {answer.status}")
 
 
-def _bearer(token: Path | None) -> dict[str, str]:
+def bearer(token: Path | None) -> dict[str, str]:
+    """The field with a file's token, none without a file. Raises: NotTaken: it holds none."""
     if token is None:
         return {}
     try:
@@ -138,14 +140,14 @@ class HttpSink:
     def deliver(self, entries: Sequence[StreamedEntry]) -> None:
         """See `Sink`. One that is too much for it is divided."""
         body = b"".join(orjson.dumps(event(one, self.log)) + b"\n" for one in entries)
-        fields = {"content-type": "application/x-ndjson", **_bearer(self.token)}
+        fields = {"content-type": "application/x-ndjson", **bearer(self.token)}
         answer = self.post(self.url, body, fields)
         if answer.status == 413 and len(entries) > 1:
             half = len(entries) // 2
             self.deliver(entries[:half])
             self.deliver(entries[half:])
             return
-        _taken(answer)
+        taken(answer)
 
     def close(self) -> None:
         """See `Sink`."""
@@ -167,10 +169,10 @@ class OtlpSink:
         """See `Sink`. What it takes in part it is given again whole, although the protocol would
         have the rest be dropped: an audit record lacks nothing.
         """
-        fields = {"content-type": "application/x-protobuf", **_bearer(self.token)}
+        fields = {"content-type": "application/x-protobuf", **bearer(self.token)}
         address = f"{self.url.rstrip('/')}/v1/logs"
         answer = self.post(address, otlp_logs.request(entries, self.log), fields)
-        _taken(answer)
+        taken(answer)
         if refused := otlp_logs.rejected(answer.content):
             raise NotTaken(f"it refused {refused} of {len(entries)} records")
 
@@ -202,7 +204,7 @@ class WebhookSink:
                 continue
             body, uid = cloud_events.body(entry, self.log), f"{self.log}/{entry.leaf}"
             fields = cloud_events.signed(self.secret(), uid, self.now(), body)
-            _taken(self.post(self.url, body, fields))
+            taken(self.post(self.url, body, fields))
             self._done = entry.leaf
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ def _say(answered: Json, as_json: bool) -> None:
     else:
         say(f"training: {state['choice']} ({state['effect']} by {state['clause']})")
         ask = state.part("ask")
-        if ask["effect"] == "ask":
+        if ask["effect"] != "skip":
             say(f"the choice is yours to make ({ask['clause']}): allow or refuse")
 
 

@@ -13,11 +13,11 @@ from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, note, print_json, say, table, write_text
-from bailee.cli.usage_metrics import request
 from bailee.clock import system_clock
 from bailee.errors import InputError
 from bailee.money import dollars
 from bailee.sheets import cell
+from bailee.usage.otlp_metrics import UsedBy, request
 
 _AMOUNTS: Final = (
     "requests", "errors", "refused", "aborted", "estimated", "input_tokens", "output_tokens",
@@ -65,7 +65,15 @@ def usage(  # noqa: PLR0917 - each is an option
         if as_otlp:
             since_when = datetime.fromisoformat(found.text("since"))
             upto = min(datetime.fromisoformat(found.text("until")), system_clock())
-            print_json(request(by or ["day"], rows, since_when, upto))
+            names = by or ["day"]
+            used = [
+                UsedBy(
+                    {one: str(row.part("group")[one]) for one in names},
+                    {one: row.number(one) for one in _AMOUNTS},
+                )
+                for row in rows
+            ]
+            print_json(request(names, used, since_when, upto))
             return
         if as_csv:
             write_text(_csv(asked["by"] or [], rows))

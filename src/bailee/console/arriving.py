@@ -38,7 +38,7 @@ class Arriving:
         if self._registry.people.get(person).operator:
             return "/"
         account = self._registry.accounts.of_person(person)
-        asked = account is not None and self._registry.choices.asked(account).effect == "ask"
+        asked = account is not None and self._registry.choices.asked(account).asks
         return "/settings/choice" if asked else "/settings/privacy"
 
     def waits_for(self, ask: Ask) -> str | None:

@@ -139,7 +139,7 @@ class DevicePages:
     def _confirm(self, ask: Ask, code: str) -> Response:
         waiting = self._registry.device_grants.look(code, address=address_of(ask))
         own = ask.person.account
-        due = own is not None and self._registry.choices.asked(own).effect == "ask"
+        due = own is not None and self._registry.choices.asked(own).asks
         places = self._places(ask)
         changed = bool(self._parts.do(ask, activation.notices))
         return self._page(

@@ -206,7 +206,7 @@ class PeoplePages:
         """Whether who signs up for a plan today is asked about training; the policy says."""
         return (
             plan in self._parts.node.policy.plans
-            and self._registry.choices.asked_on_plan(plan).effect == "ask"
+            and self._registry.choices.asked_on_plan(plan).asks
         )
 
     def _sign_up_form(

@@ -94,7 +94,7 @@ class Privacy:
             notice=notice(policy, account.plan, language)
             if account and self._chooses(account)
             else [],
-            asked=asked is not None and asked.effect == "ask",
+            asked=asked is not None and asked.asks,
             changed=self._do(ask, activation.notices, language),
             asked_clause=asked and asked.clause,
             decide_by=policy.document.decide_by,

@@ -25,13 +25,14 @@ class NothingKept:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Whether a kind of request may go upstream, and the policy's clause that says so. `why`: the
-    text of one that refuses, where it is of the organisation's own document.
+    """Whether a kind of request may go upstream, and the policy's clause that says so. `why`: what
+    is said of a refusal in the place of what it usually is, and `hint` what to do.
     """
 
     allowed: bool
     clause: str
     why: str = ""
+    hint: str = ""
 
 
 Look: TypeAlias = Callable[[bytes, WholeRequest], PolicyDenied | str]

@@ -88,7 +88,7 @@ def _unasked(node: Node) -> int:
 
     @cache
     def is_asked(plan: str, choice: str) -> bool:
-        return choices.asked_on_plan(plan, choice, "existing").effect == "ask"
+        return choices.asked_on_plan(plan, choice, "existing").asks
 
     return sum(
         account.person_id is not None and is_asked(account.plan, account.training_choice)

@@ -115,7 +115,7 @@ ACTIONS: Final[dict[str, Action]] = {
             "choose",
             "Is this person asked about training now?",
             ("plan", "training_choice", "phase", "arrival"),
-            ("ask", "skip"),
+            ("require", "ask", "skip"),
         ),
         Action(
             "train",

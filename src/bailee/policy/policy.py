@@ -42,9 +42,9 @@ _NOBODY: Final = ClientFacts()
 class Decision:
     """What the policy says.
 
-    `effect`: "keep" (for `retain`), "allow" or "deny" (`train`, `send`, `pass`), "ask" or "skip"
-    (`choose`), "keep" or "drop" (`resume`). `retention`: for `retain`, an ISO 8601 period, "P0D"
-    included; else None.
+    `effect`: "keep" (for `retain`), "allow" or "deny" (`train`, `send`, `pass`), "require" (work
+    waits for the answer), "ask" or "skip" (`choose`), "keep" or "drop" (`resume`). `retention`: for
+    `retain`, an ISO 8601 period, "P0D" included; else None.
     `clause`: the clause that decided. `document`: SHA-256 (hex) of the document's bytes.
     """
 
@@ -52,6 +52,11 @@ class Decision:
     clause: str
     document: str
     retention: str | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked, for `choose`."""
+        return self.effect in {"require", "ask"}
 
     @property
     def terms(self) -> Terms | None:
@@ -155,6 +160,11 @@ class Policy:
     def plans(self) -> Mapping[str, Plan]:
         """The plans by name, each with its `segment`."""
         return self.document.plans
+
+    @property
+    def may_require_choice(self) -> bool:
+        """Whether a clause of it has work wait until a person has chosen about training."""
+        return any(one.effect == "require" for one in self.document.clauses["choose"])
 
     def phase(self, day: date) -> str:
         """The value of the fact `phase` on a day, from the document's dates."""

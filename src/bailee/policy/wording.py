@@ -17,6 +17,7 @@ _OUTCOMES: dict[Language, dict[str, str]] = {
     "en": {
         "allow": "allowed",
         "deny": "not allowed",
+        "require": "asked, and nothing is sent before",
         "ask": "asked",
         "skip": "not asked",
         "keep": "kept",
@@ -25,6 +26,7 @@ _OUTCOMES: dict[Language, dict[str, str]] = {
     "zh": {
         "allow": "允许",
         "deny": "不允许",
+        "require": "询问，在此之前不发送任何请求",
         "ask": "询问",
         "skip": "不询问",
         "keep": "保留",
@@ -96,10 +98,12 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
 
     english = language == "en"
     if found.action == "choose":
-        asked = decision.effect == "ask"
+        asked, waits = decision.asks, decision.effect == "require"
         if english:
-            return f"This person is {'' if asked else 'not '}asked about training now."
-        return f"现在{'会' if asked else '不会'}询问此人是否允许训练。"
+            more = ", and nothing of theirs is sent until they have chosen" if waits else ""
+            return f"This person is {'' if asked else 'not '}asked about training now{more}."
+        more = "，作出选择之前不发送其任何请求" if waits else ""
+        return f"现在{'会' if asked else '不会'}询问此人是否允许训练{more}。"
     if found.action == "send":
         allowed = decision.effect == "allow"
         if english:

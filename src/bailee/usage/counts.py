@@ -15,7 +15,7 @@ Rows: O2.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
@@ -109,6 +109,10 @@ class UsageRow:
     unpriced: int
     mean_ms: int
     slowest_ms: int
+
+    def amounts(self) -> dict[str, int]:
+        """The counts, by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "group"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.errors import InputError
-from bailee.policy import Decision, Policy, load
+from bailee.policy import Decision, Policy, Unsound, load
 from bailee.policy.actions import ACTIONS
 from bailee.policy.check import facts_of
 from bailee.policy.facts import Facts
+from bailee.policy.loading import content, from_bytes
 
 POLICY = load()
 RETAIN: dict[str, object] = {
@@ -196,6 +197,26 @@ def test_a_decision_cannot_be_changed() -> None:
     decision = POLICY.decide("retain", RETAIN)
     with pytest.raises(AttributeError):
         decision.retention = "P0D"  # type: ignore[misc]
+
+
+@pytest.mark.row("T3")
+def test_a_document_may_have_work_wait_for_the_choice() -> None:
+    """For who is asked, whoever else; and nobody else waits, nor is asked, in any document."""
+    waiting = content().replace(b'then = "ask"', b'then = "require"')
+    document = from_bytes(waiting, "ours.toml")
+    who = {"plan": "pro", "phase": "after_deadline", "arrival": "existing"}
+    open_, made = (document.choose(training_choice=one, **who) for one in ("none", "refused"))
+    assert ("require", True) == (open_.effect, open_.asks)
+    assert ("skip", False) == (made.effect, made.asks)
+    assert document.may_require_choice and not POLICY.may_require_choice
+    for effect in (b"ask", b"require"):
+        for clause in (b"choose.commercial", b"choose.made", b"choose.not-yet"):
+            at = waiting.index(b'"%s"' % clause)
+            wrong = waiting[:at] + waiting[at:].replace(b'"skip"', b'"%s"' % effect, 1)
+            with pytest.raises(Unsound) as unsound:
+                from_bytes(wrong, "ours.toml")
+            told = " ".join(str(one) for one in unsound.value.problems)
+            assert "only-undecided-consumers-are-asked" in told
 
 
 @pytest.mark.row("T3")

@@ -25,7 +25,8 @@ WHERE: Final = _names(
     gateway.listen gateway.tls_cert gateway.tls_key gateway.url gateway.origins console.listen
     console.url trusted_proxies ingest.listen ingest.url telemetry.webhook feedback.repository
     feedback.github_token_env feedback.github_api telemetry.otlp_authorization_env usage.prices
-    usage.ask_at upstream.url upstream.key_env upstream.ca_file upstream.client_cert
+    usage.ask_at usage.otlp usage.otlp_token_file
+    upstream.url upstream.key_env upstream.ca_file upstream.client_cert
     upstream.client_key upstream.client_key_passphrase_env upstream.proxy upstream.proxy_login_env
     bedrock.url bedrock.region vertex.url openai.url openai.key_env google.url google.key_env
     azure.url azure.key_env foundry.url foundry.key_env ledger.witnesses policy.document

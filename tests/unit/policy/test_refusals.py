@@ -197,7 +197,7 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         "en is missing here",
     ),
     "invariant that demands nothing": (
-        'always = "ask"\n',
+        'never = "skip"\n',
         "",
         '[[invariant]]\nid = "undecided-consumers-are-asked"',
         "An invariant of choose needs one of: never, always",

@@ -17,6 +17,7 @@ from bailee.agent.terminal.beside import ConsoleQuestion
 from bailee.agent.terminal.screen import Choice, Screen
 from bailee.client.machine import ClientMachine
 from bailee.errors import BaileeError, UpstreamError
+from bailee.json_values import members
 from bailee.policy.document import Language
 from bailee.policy.notice import Consequence, notice
 from bailee.words import Words
@@ -52,8 +53,8 @@ class TrainingQuestion:
         """What each answer means to who is to be asked; nothing for all others."""
         if not isinstance(state, dict):
             return []
-        asked, plan = state.get("ask"), state.get("plan")
-        if not isinstance(asked, dict) or asked.get("effect") != "ask" or not isinstance(plan, str):
+        effect, plan = members(state.get("ask")).get("effect"), state.get("plan")
+        if effect not in {"ask", "require"} or not isinstance(plan, str):
             return []
         try:
             choices = ("allowed", "refused", "none")

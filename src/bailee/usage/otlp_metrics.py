@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from bailee.cli.answers import Fields
 from bailee.money import MICRO
 
 _CUMULATIVE: Final = 2
@@ -35,8 +34,17 @@ _COUNTS: Final = {
 }
 
 
+class UsedBy(NamedTuple):
+    """What was used under one group: `group` has a value for each of what it was asked by,
+    `amounts` the counts by their names in `bailee usage`.
+    """
+
+    group: Mapping[str, str]
+    amounts: Mapping[str, int]
+
+
 def request(
-    by: Sequence[str], rows: Sequence[Fields], since: datetime, now: datetime
+    by: Sequence[str], rows: Sequence[UsedBy], since: datetime, now: datetime
 ) -> dict[str, object]:
     """The whole document. `by`: what the rows are grouped by; `since`: from when they count."""
     times = {"startTimeUnixNano": _nano(since), "timeUnixNano": _nano(max(since, now))}
@@ -49,29 +57,24 @@ def request(
         return {"name": f"bailee.usage.{name}", "unit": unit, "description": said, "sum": total}
 
     grouped = [
-        ({_CALLED.get(one, f"bailee.{one}"): _of(row, one) for one in by}, row) for row in rows
+        ({_CALLED.get(one, f"bailee.{one}"): row.group[one] for one in by}, row.amounts)
+        for row in rows
     ]
     made: list[object] = [
-        metric(
-            name, "{request}", said, points([(of, _whole(row.number(name))) for of, row in grouped])
-        )
+        metric(name, "{request}", said, points([(of, _whole(row[name])) for of, row in grouped]))
         for name, said in _COUNTS.items()
     ]
     tokens = [
-        ({**of, "gen_ai.token.type": kind}, _whole(sum(row.number(one) for one in names)))
+        ({**of, "gen_ai.token.type": kind}, _whole(sum(row[one] for one in names)))
         for of, row in grouped
         for kind, names in _TOKENS.items()
     ]
     made.append(metric("tokens", "{token}", "Tokens.", points(tokens)))
-    cost = [(of, {"asDouble": row.number("cost_micro_usd") / MICRO}) for of, row in grouped]
+    cost = [(of, {"asDouble": row["cost_micro_usd"] / MICRO}) for of, row in grouped]
     made.append(metric("cost", "USD", "Cost, as far as prices are known.", points(cost)))
     resource = {"attributes": _pairs({"service.name": "bailee"})}
     scope = {"scope": {"name": "bailee.usage"}, "metrics": made}
     return {"resourceMetrics": [{"resource": resource, "scopeMetrics": [scope]}]}
-
-
-def _of(row: Fields, name: str) -> str:
-    return str(row.part("group")[name])
 
 
 def _whole(amount: int) -> dict[str, object]:
