@@ -153,6 +153,11 @@ def restore(
             if not (there.has_data if there else home.data_database.exists()):
                 yield from _copy(sources, home, environment, now, there)
         done = _replay(sources, home, environment, clock)
+        if there is not None:
+            done.look.append(
+                "its databases are on PostgreSQL: start it with the same BAILEE_DATABASE_URL and "
+                "BAILEE_KEYRING_DATABASE_URL, or have them in its bailee.toml."
+            )
         files.remove(_begun_root(home))
         parts.write_own(home, sources.manifest.home, Stage.WHOLE)
         files.remove(into_databases.begun_file(home))
