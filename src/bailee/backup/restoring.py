@@ -77,7 +77,8 @@ _NAMED: Final = 5  # files that an error names
 @dataclass(frozen=True, slots=True)
 class Restored:
     """A home that was restored: from which backup and keys; how many entries were put back, and how
-    many decisions of them done again; `look`: what the operator has to see to.
+    many decisions of them done again; `look`: what the operator has to see to; `on_postgresql`:
+    whether its databases are there.
     """
 
     home: str
@@ -86,6 +87,7 @@ class Restored:
     entries: int
     undone: int
     look: tuple[str, ...]
+    on_postgresql: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,6 @@ def restore(
             if not (there.has_data if there else home.data_database.exists()):
                 yield from _copy(sources, home, environment, now, there)
         done = _replay(sources, home, environment, clock)
-        if there is not None:
-            done.look.append(
-                "its databases are on PostgreSQL: start it with the same BAILEE_DATABASE_URL and "
-                "BAILEE_KEYRING_DATABASE_URL, or have them in its bailee.toml."
-            )
         files.remove(_begun_root(home))
         parts.write_own(home, sources.manifest.home, Stage.WHOLE)
         files.remove(into_databases.begun_file(home))
@@ -168,6 +165,7 @@ def restore(
         len(sources.rows),
         done.undone,
         tuple(done.look),
+        there is not None,
     )
 
 

@@ -190,6 +190,8 @@ def restore(
         say(f"The log had {done.entries} entries since; {done.undone} decisions were done again.")
         for one in done.look:
             say(f"see to it: {one}")
+        if done.on_postgresql:
+            say("Its databases are on PostgreSQL: start it with the same two settings.")
         say("Every sign-in has ended. Never start the old home again: both would write the log.")
 
 
