@@ -184,9 +184,11 @@ def _copy(
     """
     of_all, wanted = len(sources.manifest.files), {one.path: one for one in sources.manifest.files}
     if (settings := wanted.pop(home.settings_file.name, None)) is not None:
-        _copy_file(settings, sources, home.settings_file)
-        said = home.settings_file.read_text("utf-8")
-        files.written(home.settings_file, without_addresses(said).encode())
+        copy = home.settings_file.with_name("restored.toml")  # whole it would lead to the old home
+        _copy_file(settings, sources, copy)
+        said = without_addresses(copy.read_bytes().decode("utf-8", "surrogateescape"))
+        files.written(home.settings_file, said.encode("utf-8", "surrogateescape"))
+        files.remove(copy)
     if there is None:
         _copy_keys(sources, home, environment, now, home.keyring_database)
     elif not there.has_keys:
