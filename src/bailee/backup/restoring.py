@@ -77,7 +77,8 @@ _NAMED: Final = 5  # files that an error names
 @dataclass(frozen=True, slots=True)
 class Restored:
     """A home that was restored: from which backup and keys; how many entries were put back, and how
-    many decisions of them done again; `look`: what the operator has to see to.
+    many decisions of them done again; `look`: what the operator has to see to; `on_postgresql`:
+    whether its databases are there.
     """
 
     home: str
@@ -86,6 +87,7 @@ class Restored:
     entries: int
     undone: int
     look: tuple[str, ...]
+    on_postgresql: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ def restore(
         len(sources.rows),
         done.undone,
         tuple(done.look),
+        there is not None,
     )
 
 
@@ -181,9 +184,11 @@ def _copy(
     """
     of_all, wanted = len(sources.manifest.files), {one.path: one for one in sources.manifest.files}
     if (settings := wanted.pop(home.settings_file.name, None)) is not None:
-        _copy_file(settings, sources, home.settings_file)
-        said = home.settings_file.read_text("utf-8")
-        files.written(home.settings_file, without_addresses(said).encode())
+        copy = home.settings_file.with_name("restored.toml")  # whole it would lead to the old home
+        _copy_file(settings, sources, copy)
+        said = without_addresses(copy.read_bytes().decode("utf-8", "surrogateescape"))
+        files.written(home.settings_file, said.encode("utf-8", "surrogateescape"))
+        files.remove(copy)
     if there is None:
         _copy_keys(sources, home, environment, now, home.keyring_database)
     elif not there.has_keys:

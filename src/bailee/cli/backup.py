@@ -175,6 +175,9 @@ def restore(
 
     What that was says the log, which has to be newer than the backup. Without such a copy, and with
     one that does not fit, nothing is restored. After a crash the same command goes on.
+
+    Its databases are files, wherever the backup's were; or on PostgreSQL, two empty ones, as
+    BAILEE_DATABASE_URL and BAILEE_KEYRING_DATABASE_URL name them.
     """
     with reporting():
         done = _restored(folder, keys, home, ledger, checkpoint)
@@ -187,6 +190,8 @@ def restore(
         say(f"The log had {done.entries} entries since; {done.undone} decisions were done again.")
         for one in done.look:
             say(f"see to it: {one}")
+        if done.on_postgresql:
+            say("Its databases are on PostgreSQL: start it with the same two settings.")
         say("Every sign-in has ended. Never start the old home again: both would write the log.")
 
 

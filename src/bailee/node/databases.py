@@ -64,7 +64,7 @@ def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine,
         raise InputError(
             "this home has its databases in files, and database.url names others.",
             code="configuration",
-            hint="begin a home of its own for PostgreSQL; nothing is moved there by itself",
+            hint='it moves there by a backup and a restore (guide, "On PostgreSQL")',
         )
     engines = []
     for name in SETTINGS:

@@ -20,6 +20,8 @@ from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.node import Node
 from support.homes.backed_up import BackedUp, rows
 
+pytestmark = pytest.mark.both_databases
+
 WORDS = ("quince", "damson", "sloe", "hazel")
 
 

@@ -120,6 +120,7 @@ def test_what_lives_comes_over_and_what_was_ended_does_not(
     databases = {path.name for path in folder.rglob("*.db*")} - {"dbos.db"}
     assert databases == (set() if there else {"data.db", "keyring.db"})
     assert done.undone >= 4
+    assert bool(there) is done.on_postgresql
 
 
 @pytest.mark.row("R5", "O6")
@@ -256,18 +257,31 @@ url = "http://127.0.0.1:9/"
 
 
 @pytest.mark.row("O6")
-def test_the_old_homes_addresses_do_not_come_along(make: Callable[[str], BackedUp]) -> None:
+def test_the_old_homes_addresses_do_not_come_along(
+    make: Callable[[str], BackedUp], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the backup's settings say, a restored home is where the restore was told; all else
-    that stands there stays as it was.
+    that stands there stays as it was. Wherever the restore was broken off, they are in no file
+    that settings are read from.
     """
     place = make("files")
     planted(place)
-    place.home.settings_file.write_text(SETTINGS)
+    place.home.settings_file.write_bytes(SETTINGS.replace("\n", "\r\n").encode())
     place.back_up()
     place.take_log()
+    settings = place.folder / "restored" / "bailee.toml"
+
+    def broken(_: str) -> str:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="killed"):
+        patched.setattr("bailee.backup.restoring.without_addresses", broken)
+        place.restore()
+    assert not settings.exists()
     place.restore()
-    found = (place.folder / "restored" / "bailee.toml").read_text()
-    assert [line for line in SETTINGS.splitlines() if "example" not in line] == found.splitlines()
+    left = [line for line in SETTINGS.splitlines() if "example" not in line]
+    assert "".join(f"{line}\r\n" for line in left).encode() == settings.read_bytes()
+    assert not settings.with_name("restored.toml").exists()
     with place.restored() as restored:
         assert "quince" in restored.words()
 

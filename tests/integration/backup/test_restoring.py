@@ -31,6 +31,8 @@ from support.homes.captured import begun, end
 from support.own_documents import kept as of_their_own
 from support.roots.places import RootPlaces
 
+pytestmark = pytest.mark.both_databases
+
 PASSWORD = "a long enough password"
 
 
@@ -431,6 +433,7 @@ def test_the_log_goes_on_where_it_was(place: BackedUp) -> None:
         assert [] == table.perform(restored.node, "verify", {}, by=OPERATOR)["damaged"]
 
 
+@pytest.mark.sqlite_alone
 @pytest.mark.row("R6")
 def test_parts_of_the_old_home_are_none_of_the_restored_one(place: BackedUp) -> None:
     """The old home, however far it has come, is older than what was restored from its backup."""
