@@ -113,6 +113,9 @@ def test_a_file_shows_nobody_more_than_its_list(served: Listed) -> None:
     theirs = {one["id"]: one for one in rows(operator.get("/admin/sessions.csv"))}
     assert "medlar" in mine["about.title"]
     assert "medlar" not in str(theirs) and mine["id"] in theirs
+    shown = operator.get("/admin/sessions").text
+    assert "ada@x.example</a>" in shown and "medlar" not in shown  # whose it is, by name
+    assert "ada@x.example" in operator.get("/usage?by=person").text
     assert [] == rows(operator.get("/admin/sessions.csv?account=acc_0000000000000000"))[1:]
 
     ada.submit("/settings/privacy", f"/settings/sessions/{mine['id']}/delete")
