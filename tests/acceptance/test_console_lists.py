@@ -46,9 +46,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listed]:
                 assert 200 == who[name].submit("/sign-up", "/sign-up", fields | choice).status
             assert 0 == bailee.run("person", "auditor", "auditor@x.example").returncode
             made = bailee.json("organisation", "create", FORMULA, "--plan", "team")
-            rows = "".join(f"p{number}@x.example\n" for number in range(PEOPLE))
-            fields = {"list": f"email\n{rows}", "act": "do", "organisation": made["organisation"]}
-            operator.submit("/admin/bring", "/admin/bring", fields)
+            for first in range(0, PEOPLE, 100):
+                some = "".join(f"p{first + number}@x.example\n" for number in range(100))
+                fields = {"list": f"email\n{some}", "act": "do"}
+                there = {"organisation": made["organisation"]}
+                answer = operator.submit("/admin/bring", "/admin/bring", fields | there)
+                assert 200 == answer.status
             key = bailee.json("key", "create", "--person", "ada@x.example", "--name", "+1 laptop")
             message(bailee.ready, "medlar jelly", key=key["key"])
             bailee.sessions()
