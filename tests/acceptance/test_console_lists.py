@@ -46,9 +46,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listed]:
                 assert 200 == who[name].submit("/sign-up", "/sign-up", fields | choice).status
             assert 0 == bailee.run("person", "auditor", "auditor@x.example").returncode
             made = bailee.json("organisation", "create", FORMULA, "--plan", "team")
-            rows = "".join(f"p{number}@x.example\n" for number in range(PEOPLE))
-            fields = {"list": f"email\n{rows}", "act": "do", "organisation": made["organisation"]}
-            operator.submit("/admin/bring", "/admin/bring", fields)
+            for first in range(0, PEOPLE, 100):
+                some = "".join(f"p{first + number}@x.example\n" for number in range(100))
+                fields = {"list": f"email\n{some}", "act": "do"}
+                there = {"organisation": made["organisation"]}
+                answer = operator.submit("/admin/bring", "/admin/bring", fields | there)
+                assert 200 == answer.status
             key = bailee.json("key", "create", "--person", "ada@x.example", "--name", "+1 laptop")
             message(bailee.ready, "medlar jelly", key=key["key"])
             bailee.sessions()
@@ -113,6 +116,9 @@ def test_a_file_shows_nobody_more_than_its_list(served: Listed) -> None:
     theirs = {one["id"]: one for one in rows(operator.get("/admin/sessions.csv"))}
     assert "medlar" in mine["about.title"]
     assert "medlar" not in str(theirs) and mine["id"] in theirs
+    shown = operator.get("/admin/sessions").text
+    assert "ada@x.example</a>" in shown and "medlar" not in shown  # whose it is, by name
+    assert "ada@x.example" in operator.get("/usage?by=person").text
     assert [] == rows(operator.get("/admin/sessions.csv?account=acc_0000000000000000"))[1:]
 
     ada.submit("/settings/privacy", f"/settings/sessions/{mine['id']}/delete")

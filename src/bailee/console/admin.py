@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from bailee.console.asking import Ask
 from bailee.console.calendar import calendar
 from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates, drawn
+from bailee.console.owners import called
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars, raw
 from bailee.node.promises import Promise, broken
@@ -35,6 +36,7 @@ from bailee.operations import (
     sessions,
     status,
 )
+from bailee.operations.sessions import SessionSummary
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
@@ -64,7 +66,8 @@ class Admin:
                 one.count for one in found.promises if one.promise is Promise.ANSWERED
             ),
             new_reports=self._do(ask, feedback.list_, state="open", limit=1).total,
-            sessions=self._do(ask, sessions.list_, limit=10).items,
+            sessions=(latest := self._do(ask, sessions.list_, limit=10).items),
+            owners=self._owners(latest),
             total=self._do(ask, sessions.count),
             unfiled=self._do(ask, sessions.unfiled),
             report=self._do(ask, retention.report, wait=False),
@@ -86,6 +89,7 @@ class Admin:
             here="sessions",
             account=owner or "",
             sessions=page.items,
+            owners=self._owners(page.items),
             next=page.next,
             total=self._do(ask, sessions.count, owner),
             unfiled=self._do(ask, sessions.unfiled, owner),
@@ -214,6 +218,9 @@ class Admin:
         """Let a document hold that was compared with the one that did, for a reason."""
         self._do(ask, activation.activate, _document(ask), against=ask.form.get("against"))
         return RedirectResponse("/policy", 303)
+
+    def _owners(self, some: Sequence[SessionSummary]) -> dict[str, str]:
+        return called(self._parts.node.registry, (one.account for one in some))
 
 
 def _document(ask: Ask) -> str:

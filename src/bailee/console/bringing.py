@@ -1,7 +1,8 @@
 """The operator's page on which many people come at once, from a list that is pasted.
 
 What is done with a row, and to whom it is refused, the operation says (`operations.importing`); a
-trial looks at the same.
+trial looks at the same. A page takes as many rows as the operation does at once: people wait for
+it. Longer lists go by the terminal, a part after the other.
 
 Rows: P3.
 """
@@ -23,7 +24,6 @@ from bailee.operations.codec import LARGEST_PAGE, every
 from bailee.operations.importing import MOST, ImportedRow, ImportRow
 
 _COLUMNS: Final = ("email", "plan", "organisation", "role")
-_MOST: Final = 2000
 
 
 class BringingPages:
@@ -43,20 +43,12 @@ class BringingPages:
         """What would be done with the list, or what was."""
         place = ask.form.get("organisation", "")
         try:
-            given = [*sheets.read(ask.given("list"), _COLUMNS, most=_MOST)]
+            given = [*sheets.read(ask.given("list"), _COLUMNS, most=MOST)]
         except InputError as error:
             return self._page(ask, error=error)
         rows = [ImportRow(**{"email": "", "organisation": place, **one}) for one in given]
-        done = [
-            one
-            for start in range(0, len(rows), MOST)
-            for one in self._do(
-                ask,
-                importing.bring,
-                rows[start : start + MOST],
-                dry_run=ask.form.get("act") != "do",
-            ).rows
-        ]
+        trial = ask.form.get("act") != "do"
+        done = self._do(ask, importing.bring, rows, dry_run=trial).rows
         return self._page(ask, done)
 
     def _page(
@@ -71,7 +63,7 @@ class BringingPages:
             place=ask.form.get("organisation", ""),
             acted=ask.form.get("act") == "do",
             done=done,
-            most=_MOST,
+            most=MOST,
             organisations=every(
                 lambda after: self._do(ask, organisations.list_, after, LARGEST_PAGE)
             ),

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates
+from bailee.console.owners import called
 from bailee.console.parts import Parts
 from bailee.console.privacy import archive, as_text
 from bailee.errors import InputError
@@ -118,6 +119,9 @@ class StaffPages:
             200 if problem is None else 400,
             here="people",
             shown=shown,
+            places=called(
+                self._parts.node.registry, (one.organisation for one in shown.organisations)
+            ),
             sessions=sessions,
             problem=problem,
         )

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from bailee.console import plots
 from bailee.console.asking import Ask
 from bailee.console.frame import PageTemplates, drawn
+from bailee.console.owners import called
 from bailee.console.parts import Parts
 from bailee.console.plots import PlotWords
 from bailee.errors import InputError
@@ -42,6 +43,7 @@ class UsagePages:
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._do = parts.do
+        self._registry = parts.node.registry
         self._frame = frame
 
     def page(self, ask: Ask) -> Response:
@@ -85,6 +87,7 @@ class UsagePages:
     ) -> Response:
         choices, by = _BY[whose], grouped_by(ask, whose)
         found = self._do(ask, usage.show, by=(by,), of=of)
+        names = called(self._registry, (row.group[by] for row in found.rows))
         limits = self._do(ask, usage.limits, of)
         return self._frame.page(
             ask,
@@ -102,7 +105,8 @@ class UsagePages:
             found=found,
             total=_total(found),
             limits=limits,
-            picture=_picture(ask, found, by),
+            picture=_picture(ask, found, by, names),
+            names=names,
             dollars=dollars,
         )
 
@@ -148,9 +152,12 @@ def _tokens(row: UsageRow) -> int:
     )
 
 
-def _picture(ask: Ask, found: UsageReport, by: str) -> object:
+def _picture(ask: Ask, found: UsageReport, by: str, names: Mapping[str, str]) -> object:
     words = ask.words
     said = PlotWords("usage", words("usage.picture"), words("usage.picture_what"))
     none = words("usage.nobody")
-    amounts = {row.group[by] or none: float(_tokens(row)) for row in found.rows}
+    amounts: dict[str, float] = {}
+    for row in found.rows:
+        name = names.get(row.group[by], row.group[by]) or none
+        amounts[name] = amounts.get(name, 0.0) + _tokens(row)  # two may have one name
     return drawn(plots.bars(amounts, said))
