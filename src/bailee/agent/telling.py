@@ -34,18 +34,18 @@ _PROJECTS: Final = re.compile(
     r"(?:package|composer|deno|manifest)\.json|(?:package|npm-shrinkwrap)-lock\.json"
     r"|(?:pyproject|Cargo)\.toml|(?:docker-)?compose[\w.-]*\.ya?ml|pnpm-(?:lock|workspace)\.yaml"
 )
-_KEY_ENDS: Final = rb"[\"']?\s*[:=.\]]"
+_KEY_ENDS: Final = rb"[\"']?\s*(?:[:=.\]]|/[*/]|#)"  # or a comment stands before that
 _IN_A_KEY: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-$")
 _STARTS: Final = re.compile(rb"\b(?:command|cmd|url|httpurl|serverurl)" + _KEY_ENDS)
 _COMMAND: Final = re.compile(rb"\bcommand" + _KEY_ENDS)
 _PERMITS: Final = re.compile(rb"\b(?:allow|deny|ask|bash|edit|defaultmode)" + _KEY_ENDS)
 _SERVERS: Final = re.compile(rb"[-_]?servers?" + _KEY_ENDS)
-_TABLE: Final = re.compile(rb"\"\s*:\s*\{|\s*[.\]]")
+_TABLE: Final = re.compile(rb"\"\s*(?::\s*(?:\{|/[*/])|/[*/])|\s*[.\]]")
 _SEVERAL: Final = re.compile(rb"s?" + _KEY_ENDS)
-# How a key begins, in small letters; how it goes on; what stands near, if something has to.
+# How a key begins, in small letters; how it goes on; what has to stand behind it, if something.
 _SIGNS: Final[tuple[tuple[bytes, re.Pattern[bytes], re.Pattern[bytes] | None], ...]] = (
-    (b"mcp", _SERVERS, _STARTS),
-    (b"context", _SERVERS, _STARTS),
+    (b"mcp", _SERVERS, None),
+    (b"context", _SERVERS, None),
     (b"mcp", _TABLE, _STARTS),
     (b"lsp", _TABLE, _STARTS),
     (b"hook", _SEVERAL, _COMMAND),
@@ -57,8 +57,7 @@ _SIGNS: Final[tuple[tuple[bytes, re.Pattern[bytes], re.Pattern[bytes] | None], .
     (b"approval", re.compile(rb"_?(?:mode|policy)" + _KEY_ENDS), None),
     (b"api", re.compile(rb"_?key_?helper" + _KEY_ENDS), None),
 )
-_NEAR: Final = 600  # bytes
-_MOST_SIGNS: Final = 2_000  # of which none has near it what it needs; then it is made to be long
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff")  # how UTF-16 begins
 _ESCAPES: Final = (b"\\u00", b"\\u{", b"\\x", b"\\u000000")
 _ESCAPED: Final = re.compile(rb"\\(?:u00[0-7]|u\{|x[0-7]|u000000[0-7])[^\"'\n]{0,80}[\"']\s*[:=]")
 _ENVIRONMENT: Final = re.compile(r"\.env(?:\..*)?")
@@ -86,8 +85,11 @@ def tells(name: str, content: bytes) -> bool:
         return False
     if _ENVIRONMENT.fullmatch(name):
         return _RUNS.search(content) is not None
-    text, left = content.lower(), _MOST_SIGNS
-    for begins, goes_on, near in _SIGNS:
+    if content[:2] in _WIDE:
+        content = content.decode("utf-16", "replace").encode()
+    text = content.lower()
+    last: dict[re.Pattern[bytes], int] = {}
+    for begins, goes_on, behind in _SIGNS:
         at = -1
         while (at := text.find(begins, at + 1)) >= 0:
             end = at + len(begins)
@@ -95,9 +97,13 @@ def tells(name: str, content: bytes) -> bool:
                 continue
             if goes_on is _TABLE and text[max(0, at - 64) : at].rstrip()[-1:] not in b'"[.':
                 continue
-            left -= 1
-            if near is None or left < 0 or near.search(text, end, end + _NEAR):
+            if behind is None:
                 return True
+            if behind not in last:
+                last[behind] = max((one.start() for one in behind.finditer(text)), default=-1)
+            if last[behind] < end:
+                break
+            return True
     return any(_is_hidden(text, escape) for escape in _ESCAPES)
 
 

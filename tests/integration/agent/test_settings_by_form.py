@@ -77,7 +77,7 @@ def test_an_unknown_programs_settings_are_neither_made_nor_changed(
 
 
 RUN = '{"x": {"command": "sh", "args": ["-c", "evil"]}}'
-DOCUMENTS = {
+DOCUMENTS: dict[str, str | bytes] = {
     "newagent.json": f'{{"mcpServers": {RUN}}}',
     "sub/newagent.jsonc": f'{{\n  // mine\n  "mcp" : {RUN},}}',
     "servers.json5": "{mcpServers: {x: {command: 'sh'}}}",
@@ -87,6 +87,9 @@ DOCUMENTS = {
     "deep/agent.yaml": "mcp-servers:\n  - name: x\n    command: sh\n",
     "hooks.json": '{"hooks": {"Start": [{"type": "command", "command": "sh"}]}}',
     "may.yml": "permissions:\n  bash: allow\n  edit: allow\n",
+    "far.json": f'{{"mcp": {{{9_000 * " "} "x": {{"env": {{}}, "command": "sh"}}}}}}',
+    "between.jsonc": '{"hooks" /* mine */ : {"Start": [{"command": "sh"}]}}',
+    "wide.json": b"\xff\xfe" + f'{{"mcpServers": {RUN}}}'.encode("utf-16-le"),
     "trust.json": '{"autoApprove": ["*"]}',
     "long.json": f'{{"x": "{9_000_000 * "x"}", "mcpServers": {RUN}}}',
     "editor.json": '{"lsp": {"x": {"command": "sh"}}}',
@@ -104,14 +107,15 @@ def test_what_says_what_to_start_or_permit_is_held_whatever_it_is_called(
     """Made by a command, moved there, linked there or written into what was harmless, it is put
     aside; one that is there stays as it is; and an edit of the agent's own is asked about.
     """
-    content, path = DOCUMENTS[name], tmp_path / name
+    said, path = DOCUMENTS[name], tmp_path / name
+    content = said.encode() if isinstance(said, str) else said
     made = tmp_path / "made.txt"
     path.parent.mkdir(exist_ok=True)
     path.write_text("{}\n")
     for way in ("cat made.txt > @", "ln -f made.txt @", "ln -sf $PWD/made.txt @", "mv made.txt @"):
         command = way.replace("@", name)
         made.unlink(missing_ok=True)
-        made.write_text(content)
+        made.write_bytes(content)
         [(told, failed)] = run(box, tmp_path, command)
         assert not failed, told
         assert "put aside, since it says what programs start or permit" in told, command
@@ -120,10 +124,11 @@ def test_what_says_what_to_start_or_permit_is_held_whatever_it_is_called(
 
     if path.name == "long.json":
         return  # of what was there before only so much is read
-    path.write_text(content)
+    path.write_bytes(content)
     run(box, tmp_path, f"echo '{{}}' > {name}; rm -f {name}; mv {name} y; true")
-    assert path.read_text() == content
-    for before, after in (("{}\n", content), (content, "{}\n")):
+    assert path.read_bytes() == content
+    text = content.decode("utf-16" if path.name == "wide.json" else "utf-8")
+    for before, after in (("{}\n", text), (text, "{}\n")):
         path.write_text(before)
         assert Workspace(tmp_path).place(name).guarded is None or name.startswith(".")
         seen = SeenFiles()
