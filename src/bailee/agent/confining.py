@@ -8,7 +8,8 @@ empty but for that, the network too. Writable is the workspace, and in it not wh
 * settings (what begins with a dot and is not known to be inert, `obeyed`) are read-only; where
   there are none, at the top of a workspace, an empty folder stands in the place of the best known
   names, and is taken away afterwards;
-* so are files that git's configuration names, and what links among settings lead to
+* so are documents that tell a program what to start or to permit, whatever they are called
+  (`telling`), files that git's configuration names, and what links among settings lead to
   (`obeyed_files`);
 * what a command made anew elsewhere (a repository or settings in a subfolder, another file in the
   place of a named one) is put aside once nothing of it runs any more: renamed, and closed. Until
@@ -36,6 +37,7 @@ from bailee.agent.inside import GIT_CONFIG, PORT, Granted
 from bailee.agent.obeyed import ASIDE, GIT, SETTINGS, is_known
 from bailee.agent.obeyed_files import ObeyedFile, named
 from bailee.agent.programs import WorkspacePrograms, beyond
+from bailee.agent.telling import may_tell
 from bailee.agent.watched import WatchedSettings
 
 _LONGEST: Final = 220  # bytes of a name that are kept when it is put aside
@@ -323,13 +325,18 @@ def _asked(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     return [part for part in done.stdout.decode(errors="surrogateescape").split("\0") if part]
 
 
+def may_be_settings(name: str) -> str | None:
+    """Why what is called so may be settings, though that name is not known; None: it is none."""
+    allowed = "(sandbox.write in the person's own settings lets commands write it)"
+    if may_tell(name):
+        return f"it says what programs start or permit {allowed}"
+    return f"what begins with a dot may be settings {allowed}" if name.startswith(".") else None
+
+
 def _put_aside(path: Path, why: str = "programs outside would obey it") -> str:
     """Renames and closes what programs would obey, or may."""
-    if path.name.startswith(".") and not is_known(path.name, path.parent.name):
-        why = (
-            "what begins with a dot may be settings (sandbox.write in the person's own settings "
-            "lets commands write it)"
-        )
+    if not is_known(path.name, path.parent.name):
+        why = may_be_settings(path.name) or why
     # A name may be as long as names can be.
     name = os.fsdecode(os.fsencode(path.name)[:_LONGEST])
     number, aside = 0, path.with_name(name + ASIDE)

@@ -5,6 +5,7 @@ Rules kept here:
 * A repository is what git takes for one: a `.git` folder, a `.git` file and where it leads, or a
   folder that looks like a git directory itself (HEAD beside objects and refs), in any subfolder.
 * Links are not followed on the way; what they lead to is found where it lies, if it lies inside.
+* A document counts that tells a program what to start or to permit, whatever it is called.
 * Nothing is run.
 * A bound on what is looked at hides nothing from a second look: folders that the first one saw are
   looked at again whatever lies in them, and of the others those count as found, unseen, for which
@@ -22,8 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bailee.agent.inert import is_among_packages
+from bailee.agent.inert import GITHUB, is_among_packages
 from bailee.agent.obeyed import GIT, is_settings
+from bailee.agent.telling import file_tells, may_tell
 
 Identity = tuple[int, int]
 _MOST: Final = 500_000  # entries of a workspace that are looked at
@@ -73,8 +75,13 @@ def look(
             if new is None and since is not None and identity not in since.folders:
                 new = folder
         counts = new is not None or since is None
-        settings = _settings_in(folder, tops, granted)
-        entries, number = _entries(folder, left + 1 if counts else None, settings, insist=insist)
+        settings, documents = _settings_in(folder, tops, granted)
+        entries, number = _entries(
+            folder,
+            left + 1 if counts else None,
+            lambda name: settings(name) or documents(name),  # noqa: B023 - used at once
+            insist=insist,
+        )
         left -= number if counts else 0
         if left < 0 and counts:
             left = -1
@@ -92,18 +99,43 @@ def look(
                 _note(found, path, git_folder(path) if entry.name == GIT else None)
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append((folder / entry.name, new))
+            elif documents(entry.name) and file_tells(
+                path := folder / entry.name, whole=since is not None
+            ):
+                _note(found, path, None)
     return found
+
+
+def settings_at(roots: Iterable[Path], granted: Collection[str] = ()) -> Iterator[Path]:
+    """Settings at the top of folders, without git's."""
+    for root in roots:
+        settings, documents = _settings_in(root, [root], granted)
+        with contextlib.suppress(OSError):
+            for name in sorted(os.listdir(root)):  # noqa: PTH208 - names alone
+                if settings(name) or (documents(name) and file_tells(root / name, whole=False)):
+                    yield root / name
 
 
 def _settings_in(
     folder: Path, tops: Sequence[Path], granted: Collection[str]
-) -> Callable[[str], bool]:
-    """What says of an entry's name whether it is settings, in a folder."""
+) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+    """What says of an entry's name, in a folder, whether it is settings, and whether it may be by
+    what it says.
+    """
     above = _below(folder, tops)
     if not _PACKAGES.isdisjoint(above):
-        return lambda _: False
+        return _never, _never
     packages, called = is_among_packages(above), folder.name
-    return lambda name: is_settings(name, called, among_packages=packages, granted=granted)
+    return (
+        lambda name: is_settings(name, called, among_packages=packages, granted=granted),
+        _never
+        if packages or GITHUB in above
+        else lambda name: name not in granted and may_tell(name),
+    )
+
+
+def _never(_: str) -> bool:
+    return False
 
 
 def _entries(

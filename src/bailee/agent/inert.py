@@ -58,6 +58,7 @@ _PROJECTS: Final = {
     ".well-known", ".yamllint", ".yamllint.yaml", ".yamllint.yml", ".yarnrc.yml",
 }  # fmt: skip
 """Of a project's build, checks, formatting and CI; ignored files and versions."""
+GITHUB: Final = ".github"
 _IN_GITHUB: Final = {
     "actions", "assets", "CODEOWNERS", "ISSUE_TEMPLATE", "PULL_REQUEST_TEMPLATE",
     "renovate.json", "renovate.json5", "scripts", "workflows",
@@ -81,7 +82,7 @@ def is_inert(name: str, folder: str = "", granted: Collection[str] = ()) -> bool
     """Whether what is called so, in a folder that is called so, is nobody's settings by its form.
     `granted`: names that the person says so of.
     """
-    if folder == ".github":
+    if folder == GITHUB:
         return name in _IN_GITHUB or name.endswith(_OF_APPS) or name in granted
     if not name.startswith("."):
         return True
@@ -92,6 +93,4 @@ def is_among_packages(above: Sequence[str]) -> bool:
     """Whether a folder, by the names from the workspace's top to it, lies among packages, in a
     cache, or in what was built.
     """
-    return any(
-        name in _FOR_PACKAGES or (name.startswith(".") and name != ".github") for name in above
-    )
+    return any(name in _FOR_PACKAGES or (name.startswith(".") and name != GITHUB) for name in above)

@@ -16,8 +16,8 @@ PORT: Final = 3128
 @dataclass(frozen=True, slots=True)
 class Granted:
     """What a person lets commands have: `read`, folders and files beside the workspace; `hidden`,
-    what stays out of sight wherever it lies; `names`, that begin with a dot and that they may write
-    in the workspace.
+    what stays out of sight wherever it lies; `names`, which are no settings and which they may
+    write in the workspace.
     """
 
     read: tuple[Path, ...] = ()

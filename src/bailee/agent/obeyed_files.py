@@ -1,4 +1,5 @@
-"""Files of a workspace that programs obey because git's configuration or a link leads to them.
+"""Files of a workspace that programs obey because git's configuration, settings or a link lead to
+them.
 
 Rules kept here:
 
@@ -8,6 +9,7 @@ Rules kept here:
 * Folders count where git looks for them by that key (hooks, templates), and so do files by any name
   (further configuration, what watches the files).
 * What configuration says on a condition counts whether that holds or not.
+* Of settings the scripts count that they say to run (`settings_scripts`).
 * Links that are settings, or lie in a folder of settings, count with what they lead to.
 * A name is held by what it leads to (`ObeyedFile.identity`): when it leads elsewhere afterwards,
   however that was done, it has changed.
@@ -19,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +29,11 @@ from typing import Final
 
 from bailee.agent.git_folders import Identity
 from bailee.agent.obeyed import GIT
+from bailee.agent.settings_scripts import scripts_of
+from bailee.agent.spoken import expanded, spoken_of
 
 _MOST: Final = 2_000  # entries of a folder of settings that are looked at for links
 _LARGEST: Final = 200_000  # bytes of a configuration, and of what git says of one
-_MOST_WORDS: Final = 200  # of one value
-_MOST_FOLDERS: Final = 8
 _MOST_CONDITIONS: Final = 50
 _LOOKED_FOR: Final = re.compile(
     r"core\.(?:hookspath|fsmonitor|sshcommand)|include\.path|includeif\..*\.path|init\.templatedir"
@@ -43,10 +44,6 @@ _DATA: Final = re.compile(
     r"|core\.(?:excludesfile|attributesfile|worktree)|remote\..*\.(?:url|pushurl|fetch|push)"
     r"|submodule\..*\.(?:url|active|branch)"
 )
-# A path, or a script's name.
-_A_PATH: Final = re.compile(r"\A[^-:%].*/|\A[\w-]+\.(?:sh|bash|py|pl|rb|js|mjs|cjs|ts|php|lua)\Z")
-_VARIABLE: Final = re.compile(r"\$\{?\w+\}?|\$\([^()]*\)|`[^`]*`")
-_BETWEEN: Final = re.compile(r"[\s;&|<>(){}$`\"'=,]+")
 _VARIABLES: Final = re.compile(
     r"GIT_(?:.*EDITOR|.*PAGER|SSH(?:_COMMAND)?|EXTERNAL_DIFF|PROXY_COMMAND|TEMPLATE_DIR)"
     r"|.*EDITOR|.*PAGER|.*ASKPASS|VISUAL|BROWSER|SHELL|BASH_ENV|ENV|PROMPT_COMMAND|LESS(?:OPEN|CLOSE)"
@@ -124,6 +121,7 @@ def named(
     for path in obeyed:
         if path.name != GIT:
             paths += ((link, False) for link in _links(path))
+            paths += ((script, True) for script in scripts_of(path, roots, home))
         elif path.is_symlink():
             paths.append((path, False))
     widely = {path for path, only_file in paths if not only_file}
@@ -169,7 +167,7 @@ def _conditional(
     made: list[_Entry] = []
     on_condition = [entry for entry in entries if entry.key.startswith("includeif.")]
     for entry in on_condition[:_MOST_CONDITIONS]:
-        file = (top / entry.origin).parent / _expanded(entry.value, home)
+        file = (top / entry.origin).parent / expanded(entry.value, home)
         if file.is_file():
             said = _configuration(top, environment, "--includes", "--file", str(file))
             made += [
@@ -210,49 +208,13 @@ def _paths(entries: Iterable[_Entry], top: Path, home: Path) -> Iterator[tuple[P
         if _LOOKED_FOR.fullmatch(entry.key):
             included = entry.key.startswith("include")
             base = origin.parent if included else top
-            path = base / _expanded(entry.value, home)
+            path = base / expanded(entry.value, home)
             yield path, False
             if path.name == "_":  # husky's: what lies there runs what lies beside it
                 yield path.parent, False
         if entry.key.startswith("alias.") and not entry.value.startswith("!"):
             continue
-        yield from ((path, True) for path in _spoken_of(entry.value, top, home))
-
-
-def _spoken_of(value: str, top: Path, home: Path) -> Iterator[Path]:
-    """The files that a value names, and those that are not there yet."""
-    words = list(dict.fromkeys(_words(value)))[:_MOST_WORDS]
-    folders = [top]
-    for word in words:
-        with contextlib.suppress(OSError, ValueError):  # no name of a file
-            if len(folders) < _MOST_FOLDERS and (folder := top / _expanded(word, home)).is_dir():
-                folders.append(folder)
-    for word in words:
-        for folder in dict.fromkeys(folders):
-            with contextlib.suppress(OSError, ValueError):
-                path = folder / _expanded(word, home)
-                if path.is_file() or (folder is top and _A_PATH.search(word) and not path.exists()):
-                    yield path
-
-
-def _words(value: str) -> Iterator[str]:
-    """What of a value may be a file's name, in whatever way a shell would come to it: as a word, a
-    part of one, behind a variable or what another command says.
-    """
-    text = value.removeprefix("!")
-    with contextlib.suppress(ValueError):
-        yield from shlex.split(text)
-    for parts in (_BETWEEN.split(text), _VARIABLE.sub("", text).split(), text.split()):
-        for part in parts:
-            for word in (part, *_BETWEEN.split(part)):
-                if bare := word.strip("\"'"):
-                    yield bare
-                    if bare.startswith("/") and not Path(bare).exists():
-                        yield bare.lstrip("/")
-
-
-def _expanded(text: str, home: Path) -> str:
-    return f"{home}{text[1:]}" if text == "~" or text.startswith("~/") else text
+        yield from ((path, True) for path in spoken_of(entry.value, top, home))
 
 
 def _links(settings: Path) -> Iterator[Path]:

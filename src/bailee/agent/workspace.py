@@ -38,8 +38,8 @@ class WorkspacePath:
 
 
 class Workspace:
-    """A folder, and more folders if a person added some. `granted`: names that begin with a dot and
-    that are no settings, by the person's word.
+    """A folder, and more folders if a person added some. `granted`: names that are no settings, by
+    the person's word.
     """
 
     def __init__(
@@ -80,16 +80,17 @@ class Workspace:
         return WorkspacePath(real, False, str(real), _guard(real.parts), names, spelled)
 
     def _named_guard(self, real: Path, subject: str) -> str | None:
-        """Why a file is guarded that git's configuration names."""
+        """Why a file is guarded that git's configuration, or settings at the top, name."""
         if self._named is None:
             from bailee.agent import git_folders, obeyed_files
 
             around = git_folders.enclosing(self.root, self._home)
             above = None if around is None else around[0]
-            found = obeyed_files.named([], self.roots, above, os.environ)
+            settings = [*git_folders.settings_at(self.roots, self._granted)]
+            found = obeyed_files.named(settings, self.roots, above, os.environ)
             self._named = tuple(one.real for one in found)
         if any(one == real or one in real.parents for one in self._named):
-            return f"{subject} is what git's configuration names, and may be run by git."
+            return f"{subject} is named by git's configuration or by settings, and may be run."
         return None
 
     def show(self, real: Path) -> str:

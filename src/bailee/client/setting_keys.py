@@ -56,7 +56,7 @@ HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9
 OF_SANDBOX: Final = {
     "network": (HOST, "must be a list of hosts."),
     "read": (re.compile(r"(?:/|~/)[^\0]*"), "must be a list of paths that begin with / or ~/."),
-    "write": (re.compile(r"\.[^/\0.][^/\0]*"), "must be a list of names that begin with a dot."),
+    "write": (re.compile(r"\.?[^/\0.][^/\0]*"), "must be a list of names of files or folders."),
     "environment": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "must be a list of variables' names."),
 }
 """The lists of `sandbox`: the form of what stands in each, and what to say where it has another."""

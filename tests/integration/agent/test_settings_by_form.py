@@ -1,5 +1,5 @@
-"""Settings of programs that nobody here knows: held in the sandbox by their form. What ordinary
-tools leave is not.
+"""Settings of programs that nobody here knows: held in the sandbox by their form, and by what they
+say; with the scripts that they have run. What ordinary tools leave is not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bailee.agent.obeyed import ASIDE
 from bailee.agent.sandbox import Sandbox, find
 from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.bash import Bash
+from bailee.agent.tools.files import SeenFiles, Write
 from bailee.agent.workspace import Workspace
 
 PLACES = (".newtool/hooks.json", ".newtoolrc", "sub/.newtool/mcp.json", ".github/agents/x.json",
@@ -75,6 +76,111 @@ def test_an_unknown_programs_settings_are_neither_made_nor_changed(
     assert under(tmp_path, b"mine\n") != []
 
 
+RUN = '{"x": {"command": "sh", "args": ["-c", "evil"]}}'
+DOCUMENTS: dict[str, str | bytes] = {
+    "newagent.json": f'{{"mcpServers": {RUN}}}',
+    "sub/newagent.jsonc": f'{{\n  // mine\n  "mcp" : {RUN},}}',
+    "servers.json5": "{mcpServers: {x: {command: 'sh'}}}",
+    "hidden.json": f'{{"mcp\\u0053ervers": {RUN}}}',
+    "agent.toml": '[mcp_servers.x]\nenabled = true\ncommand = "sh"\n',
+    "dotted.toml": 'mcp_servers.x.command = "sh"\n',
+    "deep/agent.yaml": "mcp-servers:\n  - name: x\n    command: sh\n",
+    "hooks.json": '{"hooks": {"Start": [{"type": "command", "command": "sh"}]}}',
+    "may.yml": "permissions:\n  bash: allow\n  edit: allow\n",
+    "far.json": f'{{"mcp": {{{9_000 * " "} "x": {{"env": {{}}, "command": "sh"}}}}}}',
+    "between.jsonc": '{"hooks" /* mine */ : {"Start": [{"command": "sh"}]}}',
+    "wide.json": b"\xff\xfe" + f'{{"mcpServers": {RUN}}}'.encode("utf-16-le"),
+    "trust.json": '{"autoApprove": ["*"]}',
+    "long.json": f'{{"x": "{9_000_000 * "x"}", "mcpServers": {RUN}}}',
+    "editor.json": '{"lsp": {"x": {"command": "sh"}}}',
+    ".env": "AIDER_LINT_CMD=evil\n",
+    "sub/.env.local": "export GEMINI_CLI_SYSTEM_SETTINGS_PATH=evil\n",
+}
+"""What agents and editors might be told, that are in no list, in files without a dot."""
+
+
+@pytest.mark.row("S7")
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_says_what_to_start_or_permit_is_held_whatever_it_is_called(
+    tmp_path: Path, box: Sandbox, name: str
+) -> None:
+    """Made by a command, moved there, linked there or written into what was harmless, it is put
+    aside; one that is there stays as it is; and an edit of the agent's own is asked about.
+    """
+    said, path = DOCUMENTS[name], tmp_path / name
+    content = said.encode() if isinstance(said, str) else said
+    made = tmp_path / "made.txt"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}\n")
+    for way in ("cat made.txt > @", "ln -f made.txt @", "ln -sf $PWD/made.txt @", "mv made.txt @"):
+        command = way.replace("@", name)
+        made.unlink(missing_ok=True)
+        made.write_bytes(content)
+        [(told, failed)] = run(box, tmp_path, command)
+        assert not failed, told
+        assert "put aside, since it says what programs start or permit" in told, command
+        assert not os.path.lexists(path)
+        path.write_text("{}\n")
+
+    if path.name == "long.json":
+        return  # of what was there before only so much is read
+    path.write_bytes(content)
+    run(box, tmp_path, f"echo '{{}}' > {name}; rm -f {name}; mv {name} y; true")
+    assert path.read_bytes() == content
+    text = content.decode("utf-16" if path.name == "wide.json" else "utf-8")
+    for before, after in (("{}\n", text), (text, "{}\n")):
+        path.write_text(before)
+        assert Workspace(tmp_path).place(name).guarded is None or name.startswith(".")
+        seen = SeenFiles()
+        seen.note(path, path.read_bytes())
+        write = Write(Workspace(tmp_path), seen)
+        intent = write.intent(Arguments("Write", {"path": name, "content": after}))
+        assert (intent.guarded or "").endswith("says what other programs start or permit.")
+
+
+SCRIPTS = {
+    ".claude/settings.json": (
+        '{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": %s}]}]}}',
+        '"\\"$CLAUDE_PROJECT_DIR\\"/tools/run.sh --all"',
+    ),
+    ".mcp.json": (
+        '{"mcpServers": {"x": {"command": "node", "args": [\n"--quiet",\n%s\n]}}}',
+        '"./tools/run.sh"',
+    ),
+    ".newtool/conf.toml": ("[[start]]\ncommand = %s\n", "'cd tools && ./run.sh'"),
+    ".newtool.yaml": ("servers:\n- cmd: bash\n  args:\n    - -e\n    - %s\n", "tools/run.sh"),
+    "newagent.json": ('{"mcp": {"x": {"command": ["sh", %s]}}}', '"tools/run.sh"'),
+    ".newtool/agents/a.md": ("---\nhooks:\n  - command: %s\n---\nWords.\n", "tools/run.sh"),
+}
+
+
+@pytest.mark.row("S7")
+@pytest.mark.parametrize("settings", SCRIPTS)
+@pytest.mark.parametrize("there", [True, False])
+def test_scripts_that_settings_have_run_are_held(
+    tmp_path: Path, box: Sandbox, settings: str, there: bool
+) -> None:
+    """A hook's, a server's: a command neither changes one nor makes the one that is missing, and an
+    edit of it is asked about. What else lies beside it can be written.
+    """
+    form, value = SCRIPTS[settings]
+    (tmp_path / settings).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / settings).write_text(form % value)
+    (tmp_path / "tools").mkdir()
+    if there:
+        (tmp_path / "tools" / "run.sh").write_text("mine\n")
+    run(box, tmp_path, "echo evil > tools/run.sh; echo mine > tools/other.sh; true")
+    run(box, tmp_path, "mv tools t; mkdir tools; echo evil > tools/run.sh; true")
+
+    assert under(tmp_path, b"evil\n") == []
+    assert len(under(tmp_path, b"mine\n")) == 1 + there
+    if "/" not in settings or settings.startswith("."):
+        asked = Workspace(tmp_path).place("tools/run.sh").guarded
+        assert (
+            asked == "tools/run.sh is named by git's configuration or by settings, and may be run."
+        )
+
+
 @pytest.mark.row("S7")
 def test_many_settings_are_held_without_a_mount_for_each(tmp_path: Path, box: Sandbox) -> None:
     """Of a thousand, the ones beyond the first hundred are looked at afterwards."""
@@ -114,15 +220,35 @@ def test_ordinary_work_leaves_nothing_that_is_held(tmp_path: Path, box: Sandbox)
         ".cache/.hidden/x", "target/debug/.fingerprint/x", "node_modules/.bin/x", ".venv/.x",
         "build/.new", ".coverage.host.1", ".foo_cache/x", ".npmrc",
     )  # fmt: skip
+    ordinary = {
+        "package.json": '{"scripts": {"start": "node x"}, "hooks": {"command": "x"}}',
+        "docker-compose.yml": "services:\n  mcp:\n    command: run\n",
+        "pod.yaml": "kind: Pod\nspec:\n  containers:\n  - command: [sh]\n    url: x\n",
+        "data.json": '[{"command": "x", "url": "http://x", "name": "caf\\u00e9"}]',
+        "openapi.yaml": "servers:\n- url: https://x\n", "mkdocs.yml": "hooks:\n- x.py\n",
+        "manifest.json": '{"permissions": ["tabs"]}', ".env": "GEMINI_API_KEY=x\nENV=dev\n",
+        ".github/workflows/x.yml": "permissions:\n  contents: read\n",
+        "pyproject.toml": '[tool.x]\ncommand = "y"\n', "build/x.json": '{"autoApprove": []}',
+    }  # fmt: skip
+    for name, content in ordinary.items():
+        (tmp_path / "from" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "from" / name).with_suffix(".in").write_text(content)
     making = "; ".join(f"mkdir -p $(dirname {name}); echo kept > {name}" for name in kept)
     work = (
         "python3 -m venv --without-pip .venv && .venv/bin/python -c 'import sys'",
         making,
         "rm -rf .next .foo_cache && mv .env.local .env && echo more >> .gitignore",
+        *(
+            f"mkdir -p $(dirname {n}); cat from/{Path(n).with_suffix('.in')} > {n}"
+            for n in ordinary
+        ),
+        "echo '{}' > tsconfig.json; echo '#' >> pyproject.toml; echo '{}' > package.json",
     )
     for told, failed in run(box, tmp_path, *work):
         assert (told, failed) == ("[no output]", False)
-    assert len(under(tmp_path, b"kept\n")) == len(kept) - 3
+    for name in ordinary:
+        assert (tmp_path / name).is_file(), name
+    assert len(under(tmp_path, b"kept\n")) == len(kept) - 4  # .env is written anew
 
 
 @pytest.mark.row("S7")

@@ -340,7 +340,7 @@ def test_a_start_waits_for_the_disk_three_times(
 
         def noted(file: int, sync: Callable[[int], None] = sync) -> None:
             sync(file)
-            synced.append(os.readlink(f"/proc/self/fd/{file}").rpartition("/")[2].partition(".")[0])
+            synced.append(Path(f"/proc/self/fd/{file}").readlink().name.partition(".")[0])
 
         monkeypatch.setattr(os, name, noted)
     store = LocalTranscripts(tmp_path / "t", lambda: bytes(32), days=30)

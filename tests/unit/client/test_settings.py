@@ -153,7 +153,7 @@ def test_what_is_not_understood_is_named_and_sends_nothing(said: dict[str, Any])
         ({"sandbox": {"network": ["https://pypi.org"]}}, "sandbox.network"),
         ({"sandbox": {"hosts": []}}, "sandbox.hosts"),
         ({"sandbox": {"read": ["data"]}}, "sandbox.read"),
-        ({"sandbox": {"write": ["foo"]}}, "sandbox.write"),
+        ({"sandbox": {"write": ["a/foo"]}}, "sandbox.write"),
         ({"sandbox": {"write": [".."]}}, "sandbox.write"),
         ({"sandbox": {"write": [".a/b"]}}, "sandbox.write"),
         ({"sandbox": {"environment": ["A=b"]}}, "sandbox.environment"),
@@ -249,7 +249,7 @@ HOSTS = ("pypi.org", "*.pythonhosted.org", "github.com")
 LISTS = {
     "network": HOSTS,
     "read": ("~/data", "/srv/x", "/opt/y z"),
-    "write": (".a", ".b-c", ".d.json"),
+    "write": (".a", "b-c.json", ".d.json"),
     "environment": ("FOO", "_a", "B2"),
 }
 

@@ -187,6 +187,11 @@ class _Change:
     content: bytes
     is_there: bool
 
+    @property
+    def texts(self) -> tuple[str, str]:
+        """What it says before, and after."""
+        return self.before, self.after
+
 
 def _changed(
     place: WorkspacePath,
@@ -274,8 +279,18 @@ def _intent(tool: str, change: _Change, verb: str) -> Intent:
     place = change.place
     return Intent(
         tool, place.subject, f"{verb} {place.subject}", _diff(change), "diff",
-        guarded=place.guarded, names=place.names, spelled=place.spelled,
+        guarded=place.guarded or _told(change), names=place.names, spelled=place.spelled,
     )  # fmt: skip
+
+
+def _told(change: _Change) -> str | None:
+    """Why a change is guarded by what the file says, or would say."""
+    from bailee.agent.telling import tells  # a start changes nothing
+
+    place = change.place
+    if any(tells(place.real.name, text.encode(errors="replace")) for text in change.texts):
+        return f"{place.subject} says what other programs start or permit."
+    return None
 
 
 def _diff(change: _Change) -> str:
