@@ -121,6 +121,10 @@ def _server(server: Fields, t: Words) -> list[tuple[str, str]]:
 
 
 def _in_words(codes: list[str], t: Words) -> str:
+    """Codes with what they mean; of a server that is newer than this program, codes alone."""
     return t("home_status.between").join(
-        t("home_status.code", code=one, said=t(f"watch.{one}")) for one in codes
+        t("home_status.code", code=one, said=t(f"watch.{one}"))
+        if f"watch.{one}" in t.texts
+        else one
+        for one in codes
     )
