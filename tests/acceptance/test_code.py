@@ -44,7 +44,7 @@ class Coder:
     def run(self, *arguments: str, given: str = "", **environment: str) -> tuple[int, str, str]:
         """To its end: exit status, standard output, standard error."""
         process = self.spawn(*arguments, given=bool(given), **environment)
-        out, errors = process.communicate(given or None, timeout=60)
+        out, errors = process.communicate(given or None, timeout=300)
         return process.wait(), out, errors
 
     def json(self, *arguments: str) -> dict[str, Any]:
