@@ -9,8 +9,8 @@ processor that others use), and nobody has to know beforehand what a request cos
 Rules kept here:
 
 * Nobody is paced while one account alone is there, or while the loop is in time.
-* While it is late, who wants more than an equal part of its time begins a third fewer at each
-  adjustment, from what they began lately, and at least one request a second; if there is somebody
+* While it is late, who wants more than an equal part of its time begins half as many at each
+  adjustment, of what they began lately, and at least one request a second; if there is somebody
   who wants less than half as much. Of some who all want as much nobody is paced: they share what
   there is, and nobody would have anything of it. What an account wants is what it used, and as
   much again for each request of its that waits as one has cost. So whoever is slowed by others is
@@ -28,9 +28,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-TARGET: Final = 0.001
+TARGET: Final = 0.0006
 """Seconds that the loop may be late on average."""
-_FEWER: Final = 0.7
+_FEWER: Final = 0.5
 _MORE: Final = 1.1
 _AT_LEAST: Final = 1.0
 _LITTLE: Final = 0.2  # of the loop's time

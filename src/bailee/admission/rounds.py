@@ -44,7 +44,8 @@ _BEGINNING: Final = 0.00025  # seconds that a request takes until it is begun
 _REMEMBERED: Final = 10.0  # seconds for which who asked counts as there
 _LOOK_SECONDS: Final = 0.005
 _LOOKS: Final = 20  # between two adjustments
-_LONGEST: Final = 0.1  # seconds until a turn is looked for again
+_LONGEST: Final = 0.1  # seconds until a turn is looked for again, at the most
+_SHORTEST: Final = 0.001  # and at the least: less is none to the loop, which would only go round
 
 Go = Callable[[], None]
 
@@ -225,7 +226,7 @@ class Rounds:
         if not pause:
             self._take_turn()
         elif self._queues and not now < self._wakes <= now + pause:
-            self._wake(now + pause, pause)
+            self._wake(now + pause, max(pause, _SHORTEST))
         for account, go in due:
             began = self._now()
             go()
