@@ -20,13 +20,11 @@ Rules kept here:
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import orjson
 from starlette.applications import Starlette
@@ -37,7 +35,8 @@ from starlette.types import ASGIApp
 
 from bailee.accounts.roles import Permission
 from bailee.admission.requests import admit
-from bailee.errors import CODES, BaileeError, InputError, StorageError
+from bailee.admission.workers import Workers
+from bailee.errors import CODES, BaileeError, InputError
 from bailee.gateway.routes import SPEND_LIMITS
 from bailee.json_values import JsonObject
 from bailee.ledger import Leaf
@@ -59,7 +58,6 @@ _MOST_NAMED: Final = 100
 _CHANGES: Final = 1000
 _SET, _REMOVED = "usage.limit_set", "usage.limit_removed"
 _HEADERS: Final = {"cache-control": "no-store"}
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,7 @@ class SpendLimits:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spend-limits")
-        self._waiting = 0  # the event loop's thread's alone
+        self._workers = Workers("spend-limits", _THREADS, _WAITING)
         one = SPEND_LIMITS + "/{id}"
         self.app: Final[ASGIApp] = Starlette(
             routes=[
@@ -99,7 +96,7 @@ class SpendLimits:
 
     def close(self) -> None:
         """Let the threads end with what they have begun."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
 
     def _route(self, path: str, method: str, work: Callable[[_Asked], JsonObject]) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -109,7 +106,7 @@ class SpendLimits:
 
     async def _answered(self, request: Request, work: Callable[[_Asked], JsonObject]) -> Response:
         try:
-            asks, organisation = await self._do(partial(self._who, request))
+            asks, organisation = await self._workers.do(partial(self._who, request))
             admit(request.scope)
             body = await _body(request) if request.method == "POST" else None
             query: dict[str, list[str]] = {}
@@ -119,7 +116,7 @@ class SpendLimits:
             which = request.path_params.get("id", "")
             asked = _Asked(asks, organisation, query, which, body)
             return Response(
-                orjson.dumps(await self._do(partial(work, asked))),
+                orjson.dumps(await self._workers.do(partial(work, asked))),
                 media_type="application/json",
                 headers=_HEADERS,
             )
@@ -129,16 +126,6 @@ class SpendLimits:
             # Which kind alone: what it says may hold content.
             _log.error("a spend limit can't be answered: %s", type(defect).__name__)
             return _refused(request, BaileeError("this is a defect of bailee.", code="internal"))
-
-    async def _do(self, work: Callable[[], T]) -> T:
-        """Carry it out on one of the threads; not when too many wait for one."""
-        if self._waiting >= _WAITING:
-            raise StorageError("too much is under way; try again.", code="overloaded")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
 
     # -- who asks --------------------------------------------------------------------------------
 

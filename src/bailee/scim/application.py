@@ -18,9 +18,8 @@ import asyncio
 import sys
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -30,8 +29,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bailee.accounts import PeopleRegistry
 from bailee.accounts.provisioning_tokens import ProvisioningToken, has_form
 from bailee.admission.requests import admit
+from bailee.admission.workers import Workers
 from bailee.clock import Ticks, ticks
-from bailee.errors import BaileeError, InputError, StorageError
+from bailee.errors import BaileeError, InputError
 from bailee.ingest.quotas import Quota, Rate
 from bailee.json_values import JsonObject
 
@@ -44,7 +44,6 @@ _SECONDS: Final = 30.0
 _MEDIA: Final = "application/scim+json"
 _ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
 _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-T = TypeVar("T")
 
 
 class _NoJson(InputError):
@@ -76,13 +75,12 @@ class Scim:
         self._base = address.rstrip("/") + BASE
         self._defect = defect
         self._ticks = ticking
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scim")
-        self._quota = Quota(rate)  # this and the next: the event loop's thread's alone
-        self._waiting = 0
+        self._workers = Workers("scim", _THREADS, _WAITING)
+        self._quota = Quota(rate)  # the event loop's thread's alone
 
     def close(self) -> None:
         """Let the threads end with what they have begun."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -104,14 +102,14 @@ class Scim:
             # Which kind and where; what it says may hold content.
             place = traceback.extract_tb(defect.__traceback__)[-1]
             sys.stderr.write(f"scim: {type(defect).__name__}, {place.filename}:{place.lineno}\n")
-            await self._do(partial(self._defect, defect))
+            await self._workers.do(partial(self._defect, defect))
             return _refused(BaileeError("this is a defect of bailee.", code="internal"))
 
     async def _answer(self, request: Request) -> Response:
         scheme, _, presented = request.headers.get("authorization", "").partition(" ")
         token: ProvisioningToken | None = None
         if scheme.lower() == "bearer" and has_form(presented.strip()):
-            token = await self._do(
+            token = await self._workers.do(
                 lambda: self._registry.provisioning_tokens.find(presented.strip())
             )
         if token is None:
@@ -145,17 +143,7 @@ class Scim:
             said = {name: value for name, value in more.items() if value}
             return Response(answer.body, answer.status, _HEADERS | said, _MEDIA)
 
-        return await self._do(carry_out)
-
-    async def _do(self, work: Callable[[], T]) -> T:
-        """Carry it out on one of the threads; not when too many wait for one."""
-        if self._waiting >= _WAITING:
-            raise StorageError("too much is under way; try again.", code="overloaded")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
+        return await self._workers.do(carry_out)
 
 
 async def _body(request: Request) -> object:
