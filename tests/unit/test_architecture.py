@@ -18,6 +18,7 @@ import grimp
 import pytest
 
 from bailee.accounts.roles import Permission
+from support.sources import parsed
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
@@ -58,7 +59,7 @@ MODULES = sources()
 
 def parse(module: str) -> ast.Module:
     """The syntax tree of a module."""
-    return ast.parse(MODULES[module].read_text())
+    return parsed(MODULES[module])
 
 
 def at_import_time(tree: ast.AST) -> Iterator[ast.stmt]:

@@ -7,6 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from support.sources import parsed
+
 ROOT = Path(__file__).parents[2]
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _ROW = re.compile(r"^\|(?! *-)(?!---)(.*)\|$", re.MULTILINE)
@@ -29,7 +31,9 @@ def attacks() -> str:
 def functions_of(file: str) -> set[str]:
     """Names of the functions in a file, none if it is not there."""
     path = ROOT / file
-    tree = ast.parse(path.read_text() if path.exists() else "")
+    if not path.exists():
+        return set()
+    tree = parsed(path)
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
 

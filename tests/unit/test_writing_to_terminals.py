@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.sources import parsed
+
 CLI = Path(__file__).parents[2] / "src" / "bailee" / "cli"
 WALL = {"show.py", "errors.py"}
 """`errors.py` reports before anything else of the command line need be there, by the same rule."""
@@ -31,7 +33,7 @@ def test_a_command_writes_through_the_wall(module: Path) -> None:
         "sys.stdout.write", "sys.stderr.write", "sys.stdout.buffer.write",
     }  # fmt: skip
 
-    found = [name for name in called(ast.parse(module.read_text())) if name in forbidden]
+    found = [name for name in called(parsed(module)) if name in forbidden]
 
     assert EXACT.get(module.name, []) == found
 
@@ -41,7 +43,7 @@ def test_no_markup_stands_in_a_commands_texts(module: Path) -> None:
     """Markup is off, so what stands in brackets would be shown; styles are given beside a text."""
     texts = [
         node.value
-        for node in ast.walk(ast.parse(module.read_text()))
+        for node in ast.walk(parsed(module))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
 

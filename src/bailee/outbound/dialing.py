@@ -29,7 +29,7 @@ from bailee.outbound.hosts import Host
 from bailee.outbound.http1 import LONGEST_HEAD
 from bailee.outbound.network import Network
 from bailee.outbound.proxies import Proxy
-from bailee.outbound.streams import Ends
+from bailee.outbound.streams import Ends, open_connection
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 """All addresses of a name (and port), in the order to try; empty or `OSError` when it has none."""
@@ -82,8 +82,8 @@ async def through(
         OSError: it can't be reached, or refused.
         InputError: code `configuration`; the network's certificates can't be used.
     """
-    reader, writer = await asyncio.open_connection(
-        proxy.host, proxy.port, ssl=network.tls() if proxy.tls else None, limit=limit
+    reader, writer = await open_connection(
+        proxy.host, proxy.port, tls=network.tls() if proxy.tls else None, limit=limit
     )
     if authority is not None:
         try:
@@ -227,9 +227,7 @@ class Dialer:
             address: Address,
         ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address]:
             name = host.name if tls else None
-            ends = await asyncio.open_connection(
-                str(address), port, ssl=tls, server_hostname=name, limit=_BUFFER
-            )
+            ends = await open_connection(str(address), port, tls=tls, name=name, limit=_BUFFER)
             return *ends, address
 
         return await self._first(await self.addresses(host, port), one)

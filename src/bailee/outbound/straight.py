@@ -24,6 +24,7 @@ from urllib.parse import SplitResult, urlsplit
 import h11
 
 from bailee.outbound.http1 import PIECE, Http1Connection
+from bailee.outbound.streams import open_connection
 
 Fields = Sequence[tuple[str, str]]
 _PACKED: Final = {"gzip": 47, "x-gzip": 47, "deflate": 47, "identity": 0, "": 0}
@@ -110,10 +111,10 @@ class StraightConnection:
             self._context = self._tls()
         try:
             async with asyncio.timeout(self._connecting):
-                reader, writer = await asyncio.open_connection(
-                    self._at.hostname,
+                reader, writer = await open_connection(
+                    self._at.hostname or "",
                     self._port,
-                    ssl=self._context,
+                    tls=self._context,
                     happy_eyeballs_delay=0.25,
                 )
         except (OSError, ssl.CertificateError) as error:

@@ -1,8 +1,12 @@
-"""The half of a stream that is written to, whoever made it; and both halves of a connection."""
+"""The half of a stream that is written to, whoever made it; both halves of a connection, and how
+one is opened.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
+import weakref
 from typing import Protocol
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -25,3 +29,48 @@ class Writer(Protocol):
 
     async def wait_closed(self) -> None:
         """Wait until both directions have ended."""
+
+
+class _StreamsProtocol(asyncio.StreamReaderProtocol):
+    """What broke a connection is for whoever reads from it or writes to it. asyncio keeps it for
+    `wait_closed` besides; where nobody calls that, it stands in the log as an error that nobody
+    took, whenever the collector of garbage comes to it.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        super().__init__(reader)
+        self._read_by = weakref.ref(reader)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        reader = self._read_by()
+        if exc is not None and reader is not None:
+            reader.set_exception(exc)
+        super().connection_lost(None)
+
+
+async def open_connection(
+    host: str,
+    port: int,
+    *,
+    limit: int = 64 * 1024,
+    tls: ssl.SSLContext | None = None,
+    name: str | None = None,
+    happy_eyeballs_delay: float | None = None,
+) -> Ends:
+    """As `asyncio.open_connection`; `wait_closed` of the writer raises nothing. `limit`, in bytes,
+    is the reader's; `name`: whose certificate it must be, if not that of `host`.
+
+    Raises:
+        OSError: it can't be reached, or TLS failed.
+    """
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=limit)
+    transport, protocol = await loop.create_connection(
+        lambda: _StreamsProtocol(reader),
+        host,
+        port,
+        ssl=tls,
+        server_hostname=name,
+        happy_eyeballs_delay=happy_eyeballs_delay,
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

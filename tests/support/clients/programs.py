@@ -111,7 +111,7 @@ class Bailee:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the server a signal and wait for its end; its exit status. It has said nothing."""
         status, errors = self.end(number)
-        assert "" == errors
+        assert "" == errors, errors
         return status
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:

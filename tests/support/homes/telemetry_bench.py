@@ -147,6 +147,7 @@ class Site:
         self.ingest.close()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+        self.loop.close()
 
     def post(
         self, path: str, body: bytes, key: str = "ada", **headers: str

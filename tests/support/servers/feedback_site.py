@@ -107,6 +107,7 @@ class Site(Place):
         self._ingest.close()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+        self.loop.close()
         super().close()
 
     def call(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bailee.errors import BaileeError
 from bailee.ledger.particulars import KINDS, SEALED_KINDS, Form, divide, sealed_names
+from support.sources import parsed
 
 SOURCE = Path(__file__).parents[3] / "src" / "bailee"
 MARKED = {
@@ -28,8 +29,9 @@ WORTH = re.compile(r"\.(?:append|_record|record)\([\s(]*[\"']")
 def appended() -> Iterator[tuple[str, str]]:
     """Every kind that is written out where something is appended, with its place."""
     for path in SOURCE.rglob("*.py"):
-        text = path.read_text()
-        for node in ast.walk(ast.parse(text if WORTH.search(text) else "")):
+        if not WORTH.search(path.read_text()):
+            continue
+        for node in ast.walk(parsed(path)):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
             if node.func.attr not in ("append", "_record", "record"):

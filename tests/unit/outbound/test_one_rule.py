@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bailee.outbound.addresses import keeps_credentials, within
+from support.sources import parsed
 
 SOURCE = Path(__file__).parents[3] / "src" / "bailee"
 RANGE = re.compile(r"(?:[0-9]+\.){3}[0-9]+/[0-9]+|[0-9a-f]*:[0-9a-f:.]*/[0-9]+")
@@ -27,7 +28,7 @@ MAY = {
 def judgements(path: Path) -> set[str]:
     """What a module asks of an address, and the ranges that it writes down."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Attribute) and node.attr in ASKED:
             found.add(node.attr)
         elif (

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.sources import parsed
+
 pytestmark = pytest.mark.row("C3", "D2", "S7")
 
 SOURCE = Path(__file__).parents[3] / "src" / "bailee"
@@ -22,6 +24,7 @@ MAY = {
     "outbound/network.py": {"AsyncClient", "Client", *READS},
     "outbound/proxies.py": READS,
     "outbound/straight.py": {"open_connection"},
+    "outbound/streams.py": {"create_connection"},
 }
 # To an upstream: in a pool of its own, with its proxy and TLS from `outbound`.
 GATEWAY = {
@@ -60,9 +63,11 @@ LISTED = MAY | GATEWAY | NO_WAYS | COMPARED | CLUSTER | SYSLOG | HERE
 def ways(path: Path) -> set[str]:
     """What a module opens, and which settings of proxies it names."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Attribute) and node.attr in OPENS:
             found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom) and node.module == "bailee.outbound.streams":
+            found |= OPENS & {name.name for name in node.names}
         elif isinstance(node, ast.Constant) and str(node.value).upper() in READS:
             found.add(str(node.value).upper())
     return found

@@ -19,6 +19,7 @@ from bailee.ledger.tlog import notes, proofs, tiles, tree, trust
 from bailee.ledger.tlog.checkpoints import Checkpoint
 from bailee.ledger.tlog.notes import Kind, Signer
 from bailee.ledger.tlog.proofs import Proof
+from support.sources import parsed
 
 SCRIPT = Path(__file__).parents[4] / "docs/guides/verify_proof.py"
 LOG = [Signer("log.example/one", kind, bytes(32)) for kind in (Kind.ED25519, Kind.ML_DSA_44)]
@@ -82,7 +83,7 @@ def shown_by_us(policy: bytes, proof: bytes, payload: bytes) -> bool:
 
 def test_it_needs_python_and_cryptography_alone() -> None:
     """Nothing of ours is imported, nor of anybody else's but the one package."""
-    statements = ast.walk(ast.parse(SCRIPT.read_text()))
+    statements = ast.walk(parsed(SCRIPT))
     imports = [one for one in statements if isinstance(one, ast.Import | ast.ImportFrom)]
     imported = {
         name.split(".")[0]
