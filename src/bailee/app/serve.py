@@ -207,6 +207,7 @@ class Server:
             self._on_exchange(summary)
 
         self._beside = BesideApplications(proxies=self._proxies)
+        node.vault.spool.prepare()
         self._gateway = gateway = Gateway(
             gateway_config,
             GatewayPolicyAccess(

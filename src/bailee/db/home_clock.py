@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import Column, Engine, Float, String, Table, delete, func, not_, select
 
 from bailee.db.checks import sound
@@ -28,30 +30,30 @@ held."""
 _WHAT = "the home's time"
 
 
-def last_seen(engine: Engine) -> tuple[SeenTime | None, float | None]:
-    """The time that was noted last, and by how many seconds the step is that was entered. A row
-    that is not what was written says nothing (`is_damaged`).
+class NotedTime(NamedTuple):
+    """What was noted last: the time, if any; by how many seconds the step is that was entered; and
+    whether a time was noted and what stands there, which says nothing, is not what was written.
+    """
+
+    seen: SeenTime | None
+    told: float | None
+    damaged: bool
+
+
+def last_noted(engine: Engine) -> NotedTime:
+    """What was noted last.
 
     Raises:
         StorageError: it can't be read.
     """
+    wrong = select(func.count()).select_from(home_clock).where(not_(sound(home_clock)))
     with storage_errors(_WHAT), reading(engine) as connection:
         row = connection.execute(select(home_clock).where(sound(home_clock))).first()
+        damaged = connection.execute(wrong).scalar_one() > 0
     if row is None:
-        return None, None
+        return NotedTime(None, None, damaged)
     # What was entered is, within the bound that makes a step, what is held.
-    return SeenTime(row.now, row.unset, row.boot, row.held, row.told), row.told
-
-
-def is_damaged(engine: Engine) -> bool:
-    """Whether a time was noted, and what stands there is not what was written.
-
-    Raises:
-        StorageError: it can't be read.
-    """
-    damaged = select(func.count()).select_from(home_clock).where(not_(sound(home_clock)))
-    with storage_errors(_WHAT), reading(engine) as connection:
-        return connection.execute(damaged).scalar_one() > 0
+    return NotedTime(SeenTime(row.now, row.unset, row.boot, row.held, row.told), row.told, damaged)
 
 
 def forget(engine: Engine) -> None:

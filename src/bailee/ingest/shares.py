@@ -142,6 +142,11 @@ class ReceivedCounts:
             self._rest = rest
             self._since -= seen
 
+    @property
+    def waits(self) -> bool:
+        """Whether something was counted that is not written."""
+        return bool(self._unwritten)
+
     def write(self, now: datetime) -> None:
         """Write what was counted, and forget what is past its time.
 

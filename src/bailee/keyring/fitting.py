@@ -49,16 +49,17 @@ def newest_generation(engine: Engine) -> int | None:
     return max((one for one in found if one is not None), default=None)
 
 
-def check(root: Root, engine: Engine) -> None:
-    """Whether `root` is the one that the store in `engine` is under. Changes nothing.
+def check(root: Root, engine: Engine, newest: int | None) -> None:
+    """Whether `root` is the one that the store in `engine` is under, whose `newest_generation` this
+    is. Changes nothing.
 
     Raises:
         IntegrityError: code `home_parts`: it is another one's, or older, or the keyring is.
         StorageError: the store can't be read.
     """
-    newest, living = newest_generation(engine), root.generations()
     if newest is None:
         return
+    living = root.generations()
     with closing(_wraps(engine, living)) as wraps:  # it reads, also when the root is not reached
         if any(_opens(root, *wrap) for wrap in wraps):
             return

@@ -28,7 +28,7 @@ from bailee.db.checks import sound
 from bailee.db.engine import overwrites, reading, storage_errors
 from bailee.db.keys import deks, destroyed_keks, ended_roots, keks
 from bailee.errors import IntegrityError
-from bailee.keyring import damage, mending, rooted, twice, verifying
+from bailee.keyring import damage, mending, named, rooted, twice, verifying
 from bailee.keyring.copying import copy
 from bailee.keyring.damage import DamagedKey
 from bailee.keyring.destroying import destroy, destroy_due, remove_dead
@@ -134,7 +134,16 @@ class Keyring:
             IntegrityError: it was tampered with.
             StorageError: the store can't be read or written.
         """
-        return self._store.secret(name)
+        return named.secret(self._store, name)
+
+    def take_secrets(self, names: Iterable[str]) -> None:
+        """Read or make those that will be asked for with `secret`, in one transaction. Of one that
+        was tampered with, `secret` says it.
+
+        Raises:
+            StorageError: the store can't be read or written.
+        """
+        named.take_secrets(self._store, names)
 
     def new_key(self) -> bytes:
         """32 random bytes."""

@@ -36,6 +36,7 @@ from bailee.keyring import damage, fitting, mending, rooted, twice
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.damage import DEK, KEK, NAMED
 from bailee.keyring.destroying import remove_keks, zero_keks
+from bailee.keyring.named import open_secrets
 from bailee.keyring.roots.root import Root
 from bailee.keyring.store import Dek, Kek, KeyStore, Swap
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
@@ -90,7 +91,7 @@ def rotate(store: KeyStore) -> Rotation:
     replaced = rewrapped = 0
     aside = _Aside(store)
     with storage_errors("the keyring"):
-        fitting.check(store.root, store.engine)
+        fitting.check(store.root, store.engine, fitting.newest_generation(store.engine))
         rooted.check_oldest(store.engine, store.root)
         with store.lock, store.engine.begin() as connection:
             mending.mend(store, connection, everything=True)  # else they would stay behind
@@ -248,12 +249,10 @@ def _rewrap_keks(store: KeyStore, new: int, aside: _Aside) -> int:
 
 def _rewrap_secrets(store: KeyStore, new: int, aside: _Aside) -> None:
     with store.engine.begin() as connection:
-        keys: dict[str, bytes] = {}
-        for row in connection.execute(select(secrets).where(secrets.c.generation != new)).all():
-            try:
-                keys[row.name] = store.open_secret(row)
-            except IntegrityError:
-                aside.put(connection, NAMED, row.name)
+        rows = connection.execute(select(secrets).where(secrets.c.generation != new)).all()
+        keys, shut = open_secrets(store, rows)
+        for name in shut:
+            aside.put(connection, NAMED, name)
         bound = {name: secret_data(name, new) for name in keys}
         _put_under(connection, secrets.c.name, new, _wrapped(store.root, new, keys, bound))
 

@@ -9,7 +9,7 @@ Rules kept here:
 * One process uses a store at a time.
 
 What is done with keys are functions over this: `taking`, `moving`, `holding`, `destroying`,
-`rotation`; `damage` and `verifying` say which don't open.
+`rotation`, and `named`; `damage` and `verifying` say which don't open.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from bailee.clock import Clock
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, storage_errors
-from bailee.db.keys import deks, kek_ends, keks, rotation, secrets
+from bailee.db.keys import deks, kek_ends, keks, rotation
 from bailee.db.many import put
 from bailee.db.portable import driver_sql
 from bailee.errors import IntegrityError, StorageError
@@ -41,7 +41,6 @@ from bailee.keyring.wrapping import (
     dek_data,
     kek_data,
     seal,
-    secret_data,
     unseal,
 )
 from bailee.shown import line
@@ -127,7 +126,8 @@ class KeyStore:
         self._random = random
         self._keks: dict[str, Kek] = {}  # these three: who holds `lock`, but for `forget`
         self._deks: OrderedDict[str, Dek] = OrderedDict()
-        self._secrets: dict[str, bytes] = {}
+        self.named: dict[str, bytes] = {}
+        """The named keys that are open (`named`)."""
         self._holding = threading.Lock()  # while `_deks` changes, or is gone through
         self._log_is_long = False
         with storage_errors("the keyring"), engine.begin() as connection:
@@ -333,51 +333,6 @@ class KeyStore:
         if remember:
             self._keks |= {kek.id: kek for kek in found.values() if isinstance(kek, Kek)}
         return found
-
-    # -- named secrets ---------------------------------------------------------------------------
-
-    def secret(self, name: str) -> bytes:
-        """A named 32-byte key; made when first asked for.
-
-        Raises:
-            IntegrityError: it was tampered with.
-            StorageError: the store can't be read or written.
-        """
-        with self.lock:
-            if name not in self._secrets:
-                with storage_errors("the keyring"), self.engine.begin() as connection:
-                    self._secrets[name] = self._take_secret(connection, name)
-            return self._secrets[name]
-
-    def _take_secret(self, connection: Connection, name: str) -> bytes:
-        row = connection.execute(select(secrets).where(secrets.c.name == name)).first()
-        if row is not None:
-            return self.open_secret(row)
-        generation, key = self.root.generations()[-1], self.new_key()
-        wrapped = self.root.wrap(generation, key, secret_data(name, generation))
-        connection.execute(
-            insert(secrets).values(name=name, generation=generation, wrapped=wrapped)
-        )
-        return key
-
-    def open_secret(self, row: DbRow) -> bytes:
-        """The key of a row of `secrets`.
-
-        Raises:
-            IntegrityError: it was tampered with.
-        """
-        key = self._secrets.get(row.name)
-        if key is None:
-            data = secret_data(row.name, row.generation)
-            try:
-                key = self.root.unwrap(row.generation, row.wrapped, data)
-            except IntegrityError as error:
-                raise IntegrityError(
-                    f"the secret {line(row.name)} of the keyring does not open: {error.message}",
-                    code=error.code,
-                    hint="put back the keyring that was there last; nothing was changed",
-                ) from error
-        return key
 
     # -- the file --------------------------------------------------------------------------------
 

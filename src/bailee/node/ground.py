@@ -35,6 +35,7 @@ from bailee.node import databases, old_entries
 from bailee.node.activations import Activations
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
+from bailee.node.named_keys import NAMED_KEYS
 from bailee.node.own_policies import OwnPolicies
 from bailee.node.person_keys import Holders
 from bailee.policy import Policy, load
@@ -112,15 +113,15 @@ def lay(
     with room.deleting():  # on a full disk too: what is deleted there makes room
         marks = Marks(home, standing)
         data, keys = there or databases.files(home, room, closing)
-        empty = newest_generation(keys) is None
+        newest = newest_generation(keys)
 
         def opened(where: str, moving: bool) -> Root:
-            may_make = empty or (moving and where != coming_from)
+            may_make = newest is None or (moving and where != coming_from)
             file = home.root_key_file
             return open_root(where, file, settings, environment, may_make=may_make, moving=moving)
 
         root = open_under(keys, settings.text("keyring.root") or "file", coming_from, opened)
-        check_root(root, keys)
+        check_root(root, keys, newest)
         upgrade(keys, "keys")
         machine = clock or this_machine()
         time: Clock = machine.wall if isinstance(machine, MachineClocks) else machine
@@ -129,6 +130,7 @@ def lay(
             return time()  # which is another one, below
 
         keyring = Keyring.open(keys, root, now)
+        keyring.take_secrets(NAMED_KEYS)
         use_key(data, keyring.secret(ROW_KEY))
         upgrade(data, "data")
         minding: Minding | None = None

@@ -47,10 +47,9 @@ class Minding:
         """Raises: StorageError."""
         self._engine = engine
         self._one = threading.Lock()  # while the clock is looked at, or a step followed
-        self.damaged = home_clock.is_damaged(engine)  # at the start; it is noted anew
+        seen, self._told, self.damaged = home_clock.last_noted(engine)  # which is noted anew
         if self.damaged:
             _log.warning("%s", _DAMAGED)
-        seen, self._told = home_clock.last_seen(engine)
         self.clock = SteadyClock(machine, seen)
 
     def mind(self, ledger: Ledger, settle: Callable[[datetime], None]) -> None:

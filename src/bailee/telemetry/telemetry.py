@@ -452,7 +452,8 @@ class Telemetry:
         self._worker.shutdown(wait=True)
         self.dropped.flush()
         for one in self.received.values():
-            one.write(self._clock())
+            if one.waits:
+                one.write(self._clock())
 
 
 def _day_of(holding: ShelfHolding) -> Shelf | None:

@@ -75,11 +75,19 @@ class Receiver(Protocol):
 
 
 class _Order:
-    """Something asked of the spool's thread: to close the present file, or to stop, or nothing."""
+    """Something asked of the spool's thread: to have a file to write to, to close the present one,
+    or to stop, or nothing.
+    """
 
     def __init__(
-        self, *, roll: bool = False, older_than: timedelta | None = None, stop: bool = False
+        self,
+        *,
+        prepare: bool = False,
+        roll: bool = False,
+        older_than: timedelta | None = None,
+        stop: bool = False,
     ) -> None:
+        self.prepare = prepare
         self.roll = roll
         self.older_than = older_than
         self.stop = stop
@@ -110,7 +118,7 @@ class Spool:
     ) -> None:
         """Start writing. `file_bytes`: a file's size; `most_waiting`: bytes for `has_room`;
         `quick_seconds`: a disk that syncs in less is written to by the loop itself (0: never).
-        `large`: this is the lane for large ones, which has no file before it needs one.
+        `large`: this is the lane for large ones.
         """
         self._large: Spool | None = None
         if not large:
@@ -148,6 +156,7 @@ class Spool:
         self._failure: StorageError | None = None
         self._probed = 0.0
         self._stopped = False
+        self._prepared = False  # the spool's thread's
         self._worker = Lasting("spool of large exchanges" if large else "spool", self._run)
         self._worker.start()
 
@@ -230,6 +239,13 @@ class Spool:
 
     # -- from any thread -------------------------------------------------------------------------
 
+    def prepare(self) -> None:
+        """Have a file to write to from now on, before anything comes: who serves calls it. It waits
+        for nothing. Without it the first exchange waits for its file to be made, and who records
+        nothing makes none.
+        """
+        self._queue.put(_Order(prepare=True))
+
     def flush(self) -> None:
         """Return when all that was submitted before is durable or was refused."""
         if self._submitted != self._settled:
@@ -272,9 +288,6 @@ class Spool:
     # -- the spool's thread ----------------------------------------------------------------------
 
     def _run(self) -> None:
-        if self._large is not None:
-            with self._turn, contextlib.suppress(Exception):  # the first write says what fails
-                self._writer.prepare()
         stop = False
         while not stop:
             batch, order = self._take()
@@ -295,9 +308,13 @@ class Spool:
                 batch = []
             elif self._failure is not None and order is None:
                 self._probe()
+            if order is not None and order.prepare:
+                self._prepared = True
+                with contextlib.suppress(Exception):  # the first write says what fails
+                    self._writer.prepare()
             if order is not None and order.roll:
                 self._writer.roll(order.older_than)
-                if not order.stop and self._large is not None:
+                if not order.stop and self._prepared:
                     self._writer.make_ahead()
         except BaseException as error:  # a defect: nothing is accepted until the thread is anew
             self._wake([done for _, done in batch], self._failed(error))

@@ -235,9 +235,10 @@ def test_dirty_keks_are_replaced_together(store: Store) -> None:
 @pytest.mark.row("R5")
 def test_one_key_that_opens_says_whose_the_keyring_is(store: Store) -> None:
     """Though all others are damaged, the secret among them; where none opens, it is refused."""
+    root = FileRoot(store.folder / "root.json")
     store.damage("secrets", "1")
     store.damage("keks", KEK_OF_A)
-    check_root(FileRoot(store.folder / "root.json"), store.engines[0])
+    check_root(root, store.engines[0], 1)
     store.damage("keks", f"NOT {KEK_OF_A}")
     with pytest.raises(IntegrityError, match="opens no key"):
-        check_root(FileRoot(store.folder / "root.json"), store.engines[0])
+        check_root(root, store.engines[0], 1)
