@@ -337,6 +337,53 @@ def bind_provider(s: Stage, path: str) -> Answer:
     return answer
 
 
+def limit_members(s: Stage, path: str) -> Answer:
+    """Of what each member may cost, and of a team and one for whom that is lifted: unlimited is a
+    word in both languages and no amount, there and on the page of the organisation's own document.
+    """
+    page = OF.format(**s.names) + "/usage"
+    fields = {"measure": "money", "per": "month", "of": ""}
+    wrong = s.person.submit(page, path, {**fields, "of": "nobody@x.example", "amount": "7"})
+    assert (404, True) == (wrong.status, 'value="nobody@x.example"' in wrong.text)
+    assert 400 == s.person.submit(page, path, {**fields, "amount": ""}).status
+    each = s.person.submit(page, path, {**fields, "amount": "31.50"})
+    assert "$31.50" in each.text
+    lifted = {**fields, "amount": "", "unlimited": "yes"}
+    s.person.submit(page, path, {**lifted, "of": "pilots"})
+    answer = s.person.submit(page, path, {**lifted, "of": "ada@x.example"})
+    assert "Acme/pilots" in answer.text
+    assert "Acme/ada@x.example" in answer.text
+    for shown in (answer.text, s.person.get(OF.format(**s.names) + "/policy").text):
+        assert "unlimited" in shown
+        assert "$31.50" in shown
+        assert "$1,000,000,000" not in shown
+    s.person.headers["accept-language"] = "zh"
+    assert "不限" in s.person.get(page).text
+    del s.person.headers["accept-language"]
+    assert {"members": 31_500_000, "team_members": 10**15, "member": 10**15} == {
+        one["scope"]: one["amount"] for one in s.bailee.json("limits", "list")
+    }
+    return answer
+
+
+def unlimit_members(s: Stage, path: str) -> Answer:
+    """All of them; the sums, which are the operator's, have no button there."""
+    page = OF.format(**s.names) + "/usage"
+    s.bailee.run(
+        "limits", "set", "--requests", "9000", "--per", "day", "--of", s.names["organisation"]
+    )
+    shown = s.person.get(page).text
+    assert "9000" in shown
+    found = re.findall(r'name="limit" value="([^"]+)"', shown)
+    assert 3 == len(found)
+    for one in found:
+        answer = s.person.submit(page, path, {"limit": one})
+    assert "$31.50" not in answer.text
+    (left,) = s.bailee.json("limits", "list")
+    s.bailee.run("limits", "remove", left["id"])
+    return answer
+
+
 ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/sign-up": sign_up,
     "/admin/organisations": make_organisation,
@@ -365,6 +412,8 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     OF + "/partner/join": of_person(OF + "/partner", confirmation="Acme"),
     OF + "/partner/leave": of_person(OF),
     "/admin/bring": bring,
+    OF + "/limits": limit_members,
+    OF + "/limits/remove": unlimit_members,
     "/usage/limits": limit,
     "/usage/limits/remove": unlimit,
     "/policy/difference": lambda s, path: s.operator.submit(

@@ -99,6 +99,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/usage/limits": {"POST": {"operator"}},
     "/usage/limits/remove": {"POST": {"operator"}},
     f"{OF}/usage": {"GET": {"admin", "owner", "operator"}},
+    f"{OF}/limits": {"POST": {"admin", "owner", "operator"}},
+    f"{OF}/limits/remove": {"POST": {"admin", "owner", "operator"}},
     "/cloud.js": {"GET": EVERYBODY},
     "/cloud": {"GET": {"operator", *PEOPLE}, "POST": {"operator", *PEOPLE}},
     "/cloud/{session}": {"GET": {"operator", *PEOPLE}},

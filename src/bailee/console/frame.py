@@ -17,12 +17,14 @@ from starlette.responses import HTMLResponse
 from bailee.accounts import csrf
 from bailee.console.asking import Ask
 from bailee.console.language import HTML_LANGUAGE, OWN_NAME
+from bailee.money import dollars
 from bailee.policy import Policy
 from bailee.policy.diagram import STYLE as DIAGRAM_STYLE
 from bailee.policy.document import Clause
 from bailee.policy.own import PREFIX, OwnDocument
 from bailee.policy.wording import outcome_in_words, period_in_words
 from bailee.shown import page as page_text
+from bailee.usage.limits import UNLIMITED, LimitMeasure
 from bailee.words import LANGUAGES
 
 _FOLDER: Final = Path(__file__).parent
@@ -66,6 +68,7 @@ class PageTemplates:
             cloud_script_address=_named("/cloud.js", self.cloud_script),
             urlencode=urlencode,
             sign_up=sign_up,
+            dollars=dollars,
         )
 
     def page(self, ask: Ask, name: str, status: int = 200, /, **values: object) -> HTMLResponse:
@@ -88,6 +91,11 @@ class PageTemplates:
         def outcome(effect: str, retention: str | None = None) -> str:
             return outcome_in_words(effect, retention, language)
 
+        def limited(measure: str, amount: int) -> str:
+            if amount >= UNLIMITED:
+                return ask.words("usage.unlimited")
+            return dollars(amount) if measure == LimitMeasure.MONEY else str(amount)
+
         def form_token() -> Markup:
             value = csrf.token(ask.visitor.cookie, self._random(csrf.NONCE_BYTES))
             return Markup('<input type="hidden" name="form_token" value="{}">').format(value)
@@ -104,6 +112,7 @@ class PageTemplates:
             "label": label,
             "clause_text": clause,
             "outcome": outcome,
+            "limited": limited,
             "period": lambda text: period_in_words(text, language),
             "moment": _moment,
             "day": _day,

@@ -227,6 +227,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", of + "/partner/join", RouteRule.ADMIN, organisations.join),
         PageRoute("POST", of + "/partner/leave", RouteRule.ADMIN, organisations.leave),
         PageRoute("GET", of + "/usage", RouteRule.KEEPER, areas.usage.organisation),
+        PageRoute("POST", of + "/limits", RouteRule.KEEPER, areas.usage.limit_members),
+        PageRoute("POST", of + "/limits/remove", RouteRule.KEEPER, areas.usage.unlimit_members),
         PageRoute("GET", "/usage", someone, areas.usage.page),
         PageRoute("POST", "/usage/limits", operator, areas.usage.limit),
         PageRoute("POST", "/usage/limits/remove", operator, areas.usage.unlimit),

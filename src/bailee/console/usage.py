@@ -18,11 +18,11 @@ from bailee.console.owners import called
 from bailee.console.parts import Parts
 from bailee.console.plots import PlotWords
 from bailee.errors import InputError
-from bailee.money import dollars, micro
+from bailee.money import micro
 from bailee.operations import usage
-from bailee.operations.usage import UsageReport
+from bailee.operations.usage import LimitSummary, UsageReport
 from bailee.usage.counts import UsageRow
-from bailee.usage.limits import LimitMeasure, LimitSpan
+from bailee.usage.limits import OF_MEMBERS, UNLIMITED, LimitMeasure, LimitSpan, Scope
 
 Named = TypeVar("Named", bound=StrEnum)
 _DIGITS: Final = 15  # of an amount
@@ -48,12 +48,11 @@ class UsagePages:
 
     def page(self, ask: Ask) -> Response:
         """What who asks has used this month; of the operator, what everybody has."""
-        return self._shown(ask, None, "everybody" if ask.visitor.operator else "own", "/usage")
+        return self._shown(ask, None, "everybody" if ask.visitor.operator else "own")
 
     def organisation(self, ask: Ask) -> Response:
         """What an organisation's people have used."""
-        of = ask.path["organisation"]
-        return self._shown(ask, of, "organisation", f"/organisations/{of}/usage")
+        return self._shown(ask, ask.path["organisation"], "organisation")
 
     def limit(self, ask: Ask) -> Response:
         """Set a limit, in the place of the one on the same."""
@@ -69,7 +68,7 @@ class UsagePages:
                 of=ask.form.get("of", "").strip() or None,
             )
         except InputError as error:
-            return self._shown(ask, None, "everybody", "/usage", error)
+            return self._shown(ask, None, "everybody", error)
         return RedirectResponse("/usage", 303)
 
     def unlimit(self, ask: Ask) -> Response:
@@ -77,13 +76,36 @@ class UsagePages:
         self._do(ask, usage.unlimit, ask.given("limit"))
         return RedirectResponse("/usage", 303)
 
+    def limit_members(self, ask: Ask) -> Response:
+        """Set what each member of an organisation, each of a team of it, or one of them, may use,
+        in the place of the limit on the same.
+        """
+        of, named = ask.path["organisation"], ask.form.get("of", "").strip()
+        one = named if "@" in named or named.startswith("per_") else None
+        try:
+            measure = _one_of(ask, LimitMeasure, "measure")
+            at_once = measure is LimitMeasure.CONCURRENCY
+            self._do(
+                ask,
+                usage.limit,
+                measure,
+                UNLIMITED if ask.form.get("unlimited") == "yes" else _amount(ask, measure),
+                per=LimitSpan.NOW if at_once else _one_of(ask, LimitSpan, "per"),
+                of=f"{of}/{named}" if named and one is None else of,
+                each=one is None,
+                member=one,
+            )
+        except InputError as error:
+            return self._shown(ask, of, "organisation", error)
+        return RedirectResponse(_address(of), 303)
+
+    def unlimit_members(self, ask: Ask) -> Response:
+        """Take one of these away."""
+        self._do(ask, usage.unlimit, ask.given("limit"))
+        return RedirectResponse(_address(ask.path["organisation"]), 303)
+
     def _shown(
-        self,
-        ask: Ask,
-        of: str | None,
-        whose: str,
-        address: str,
-        error: InputError | None = None,
+        self, ask: Ask, of: str | None, whose: str, error: InputError | None = None
     ) -> Response:
         choices, by = _BY[whose], grouped_by(ask, whose)
         found = self._do(ask, usage.show, by=(by,), of=of)
@@ -99,7 +121,9 @@ class UsagePages:
             measures=list(LimitMeasure),
             spans=[one for one in LimitSpan if one is not LimitSpan.NOW],
             whose=whose,
-            address_of=address,
+            address_of=_address(of),
+            sets=None if whose == "own" else _limits_address(of),
+            of_members=list(OF_MEMBERS),
             by=by,
             choices=choices,
             found=found,
@@ -107,14 +131,35 @@ class UsagePages:
             limits=limits,
             picture=_picture(ask, found, by, names),
             names=names,
-            dollars=dollars,
+            subjects=self._called(limits),
         )
+
+    def _called(self, limits: Sequence[LimitSummary]) -> dict[str, str]:
+        """By limits' ids, what those are called that they are on; an id where nobody knows."""
+        parts = {one.id: one.subject.partition("/") for one in limits}
+        ids = {first for first, _, _ in parts.values()}
+        ids |= {parts[one.id][2] for one in limits if one.scope == Scope.MEMBER}
+        names = called(self._registry, ids)
+        found = {}
+        for one in limits:
+            first, slash, rest = parts[one.id]
+            last = names.get(rest, rest) if one.scope == Scope.MEMBER else rest
+            found[one.id] = names.get(first, first) + slash + last
+        return found
 
 
 def grouped_by(ask: Ask, whose: str) -> str:
     """By what a page of usage was asked for, or else the first that it can be asked for by."""
     by = ask.query.get("by", "")
     return by if by in _BY[whose] else _BY[whose][0]
+
+
+def _address(of: str | None) -> str:
+    return "/usage" if of is None else f"/organisations/{of}/usage"
+
+
+def _limits_address(of: str | None) -> str:
+    return "/usage/limits" if of is None else f"/organisations/{of}/limits"
 
 
 def _one_of(ask: Ask, kind: type[Named], name: str) -> Named:

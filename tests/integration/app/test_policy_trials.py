@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import get_ident
 
 import pytest
+from sqlalchemy import Engine, event
 
 from bailee.errors import InputError
 from bailee.operations.policies import LARGEST
@@ -114,3 +119,60 @@ def test_what_is_not_sound_or_too_large_is_refused_and_nothing_changes(place: Ba
         tried(place, "#" * (LARGEST + 1))
     assert "request_too_large" == caught.value.code
     assert held is place.node.policy
+
+
+@pytest.mark.row("P5")
+def test_what_a_trial_asks_of_the_index_does_not_grow_with_its_sessions(tmp_path: Path) -> None:
+    """The same questions for a thousand sessions as for two, and the one that counts them reads an
+    index that has all that it needs, in its order: no row of a session's, and nothing is sorted.
+    """
+    made = BackedUp(tmp_path)
+    try:
+        firm = made.node.accounts.create(plan="api", name="firm")[0]
+        made.say(firm.account_id, "one")
+        made.say(firm.account_id, "two")
+        made.node.vault.settle()
+        tried(made, HELD)  # a home's first act is marked
+        few, for_few = _asked(lambda: tried(made, edited(*LONGER)))
+        with closing(sqlite3.connect(made.home.data_database)) as raw:
+            _fill_up(raw, 998)
+        many, for_many = _asked(lambda: tried(made, edited(*LONGER)))
+        assert (2, 1_000) == (few["changed_sessions"], many["changed_sessions"])
+        assert for_few == for_many
+        (counts,) = [one for one in for_many if "FROM sessions" in one]
+        with closing(sqlite3.connect(made.home.data_database)) as raw:
+            steps = [row[-1] for row in raw.execute(f"EXPLAIN QUERY PLAN {counts}")]
+        assert ["SCAN sessions USING COVERING INDEX ix_sessions_facts"] == steps
+    finally:
+        made.node.close()
+
+
+def _asked(act: Callable[[], dict[str, object]]) -> tuple[dict[str, object], list[str]]:
+    """What it came to, and what was asked of any database meanwhile, on this thread."""
+    said: list[str] = []
+    here = get_ident()
+
+    def listen(*given: object) -> None:
+        if get_ident() == here:
+            said.append(str(given[2]))
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    try:
+        return act(), said
+    finally:
+        event.remove(Engine, "before_cursor_execute", listen)
+
+
+def _fill_up(raw: sqlite3.Connection, more: int) -> None:
+    """So many more rows of sessions, each as one that is there but for its id and number."""
+    raw.create_function("row_mac", 1, lambda _row: None)
+    found = raw.execute("SELECT * FROM sessions LIMIT 1")
+    names = [column[0] for column in found.description]
+    row = dict(zip(names, found.fetchone(), strict=True))
+    marks = ", ".join("?" * len(names))
+    rows = [
+        [*{**row, "id": f"more-{one}", "number": 1_000_000 + one, "client_session": None}.values()]
+        for one in range(more)
+    ]
+    with raw:
+        raw.executemany(f"INSERT INTO sessions VALUES ({marks})", rows)
