@@ -266,6 +266,7 @@ class Years:
         course.early += [one.id for one in past if not self._opens(one.id)]
         swept = self._node.sweep(self._node.clock())
         assert not swept.failures, swept.failures
+        self._node.sequencer.run()
         course.sweeps += 1
         for one in past:
             if self._opens(one.id):
@@ -321,10 +322,10 @@ class Years:
         return Census(
             at=self._fake.wall(),
             rows=rows,
-            objects=sum(1 for path in sizes if "/objects/" in str(path)),
+            objects=sum(1 for path in sizes if "/vault/segments/" in str(path)),
             index=size("data.db"),
             keys=size("keyring.db"),
-            log=size("/log/"),
+            log=size("/ledger/"),
             generation=node.keyring.generation(),
         )
 
@@ -354,6 +355,14 @@ def main(years: int = YEARS) -> list[Line]:
             f"{course.rotations:,} rotations in {course.sweeps:,} sweeps",
         ),
     ]
+    entries, receipts = (course.census[-1].rows[name] for name in ("audit", "receipts"))
+    found.append(
+        _say(
+            "entries of the audit record, of each epoch that ended and each deletion",
+            f"{entries / receipts:.1f}",
+            f"{entries:,} of {receipts:,}",
+        )
+    )
     if years > _STEADY:
         growing = [
             f"{name} {before:,} to {after:,}"
