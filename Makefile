@@ -5,12 +5,13 @@
 #   make test ARGS="tests/unit -k policy"       flags for pytest (-n 0: in one process)
 #   make test-long SECONDS=600                  for how long
 #   make bench ARGS="policy vault"              which benchmarks; --short: a few minutes
+#   make bench-load ARGS="--seconds 60 --streams 200"
 #   make up PYTHON=/path/to/python              which Python makes .venv
 
 .DEFAULT_GOAL := help
 # What `make check` is made of: the longest first, another goes on beside it.
 CHECKS := check-types check-lint check-imports check-pages check-site
-.PHONY: help setup demo up test test-long check $(CHECKS) bench wheel docs
+.PHONY: help setup demo up test test-long check $(CHECKS) bench bench-load wheel docs
 
 PYTHON ?=
 ARGS ?=
@@ -75,6 +76,10 @@ check-site:
 bench: ## Measure, side by side in one run
 	@tools/setup.sh dev
 	@$(COMPILED) $(RUN) bench $(ARGS)
+
+bench-load: ## Hold streams against one server for minutes, then more until it sheds
+	@tools/setup.sh dev
+	@$(COMPILED) $(RUN) bench.load $(ARGS)
 
 wheel: ## Build this machine's wheel into dist/, the gateway compiled
 	@tools/setup.sh dev

@@ -59,6 +59,8 @@ def _delta() -> bytes:
 class _Upstream(asyncio.Protocol):
     """A connection of the upstream's: answers whatever came with a paced stream."""
 
+    every = EVERY
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.loop = asyncio.get_running_loop()
@@ -69,7 +71,7 @@ class _Upstream(asyncio.Protocol):
             return
         self.left = EVENTS
         self.transport.write(_HEAD + _FIRST)
-        self.loop.call_later(EVERY, self._next)
+        self.loop.call_later(self.every, self._next)
 
     def _next(self) -> None:
         if self.transport.is_closing():
@@ -77,7 +79,7 @@ class _Upstream(asyncio.Protocol):
         self.left -= 1
         self.transport.write(_delta() if self.left else _LAST)
         if self.left:
-            self.loop.call_later(EVERY, self._next)
+            self.loop.call_later(self.every, self._next)
 
 
 class _Client(asyncio.Protocol):

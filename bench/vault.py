@@ -188,21 +188,26 @@ def _warm(vault: Vault, loop: asyncio.Runner) -> None:
         vault.flush()
 
 
-def _sealing(home: Path) -> list[Line]:
-    """New sessions of one exchange each, of fifty accounts, taken apart in this process."""
+def _new(count: int) -> list[CapturedExchange]:
+    """Exchanges that each begin a session, of fifty accounts."""
     now = system_clock().timestamp()
     words = "some words of an ordinary question " * 10
     messages = [{"role": "user", "content": words}]
     request = _compact({"model": "m", "system": words, "messages": messages})
     content = [{"type": "text", "text": words}]
     answer = _compact({"type": "message", "role": "assistant", "content": content})
-    sent = [
+    return [
         _exchange(n, request, answer, now)._replace(
             owner=f"account {n % 50}",
             request_headers=(("x-claude-code-session-id", str(UUID(int=n + 2))),),
         )
-        for n in range(NEW)
+        for n in range(count)
     ]
+
+
+def _sealing(home: Path) -> list[Line]:
+    """New sessions of one exchange each, taken apart in this process."""
+    sent = _new(NEW)
     with asyncio.Runner() as loop, vault_in(home, interpret) as (vault, _):
         _warm(vault, loop)
         worked = [0.0]

@@ -20,6 +20,7 @@ import measurements_page
 import metrics_page
 import policy_pages
 import routes_page
+import scale_page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,6 +44,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/measurements.md": lambda: measurements_page.render(ROOT),
     "docs/reference/metrics.md": metrics_page.render,
     "docs/reference/routes.md": routes_page.render,
+    "docs/scale.md": lambda: scale_page.render(ROOT),
     **policy_pages.PAGES,
 }
 
