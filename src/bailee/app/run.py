@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,11 +29,13 @@ from bailee.app.said import log_as_text, to_stderr, use
 from bailee.app.serve import Running, Server
 from bailee.app.wiring import ServerWiring
 from bailee.clock import starting_at
+from bailee.db.leases import Lease, taken_over
 from bailee.errors import BaileeError
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.taking_apart import COMMAND
 from bailee.home import Home, HomeLock, find
 from bailee.home.set_clock import time_set
+from bailee.node.databases import leases
 from bailee.node.node import Node
 from bailee.node.verifying import known
 from bailee.operations.codec import plain
@@ -87,8 +90,13 @@ def run_server(
         )
         _say_document(node)
         ready = _announce_json if as_json else _announce
-        uvloop.run(_serve(server, lambda running: ready(home, running), partial(_say_damage, node)))
+        held = leases(node.data, node.keyring.engine)
+        uvloop.run(
+            _serve(server, lambda running: ready(home, running), partial(_say_damage, node), held)
+        )
     told.close()
+    if any(lease.lost for lease in held):
+        raise taken_over()
 
 
 def thread_ended(ended: threading.ExceptHookArgs) -> None:
@@ -126,12 +134,25 @@ _SWITCH: Final = 0.0005
 
 
 async def _serve(
-    server: Server, ready: Callable[[Running], None], behind: Callable[[], None]
+    server: Server,
+    ready: Callable[[Running], None],
+    behind: Callable[[], None],
+    held: Sequence[Lease],
 ) -> None:
-    """Serve until told to stop. `ready` is called after the first sweep; then `behind`, apart."""
+    """Serve until told to stop. `ready` is called after the first sweep; then `behind`, apart.
+    Where a lease that is `held` is another's, what is under way is not waited for.
+    """
     sys.setswitchinterval(_SWITCH)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def lost() -> None:
+        to_stderr(f"bailee: {taken_over().message}")
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(stop.set)
+
+    for lease in held:
+        lease.when_lost(lost)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with server as running:
@@ -146,7 +167,8 @@ async def _serve(
             gc.freeze()
         swept.cancel()
         await stopping
-        await _drained(server, stop)
+        if not any(lease.lost for lease in held):
+            await _drained(server, stop)
 
 
 async def _drained(server: Server, stop: asyncio.Event) -> None:

@@ -28,6 +28,7 @@ from bailee.db import (
     groups,
     home_clock,
     keys,
+    leases,
     people,
     policy,
     provisioning,
@@ -115,6 +116,7 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
             steps(connection, line)
         tables = DECIDING if line == "data" else keys.CHECKED
         checks.install(connection, tables, renew=behind)
+    leases.number(engine)
 
 
 def _make(connection: Connection, line: Literal["data", "keys"]) -> str | None:

@@ -4,6 +4,7 @@
 * A transaction that writes takes one lock of the database when it begins, so that two writers queue
   as they do with SQLite; a transaction opened by `reading` takes none and sees one moment.
 * Texts are in order by their bytes, and moments are read in UTC, whatever the server's own habits.
+* Who has the database is in a lease (`db.leases`), which each transaction that writes asks for.
 * Beyond this machine's own addresses nothing goes without TLS.
 * A text has no NUL there: one that somebody sent is written, and looked for, as U+FFFD. Otherwise
   a client's id with one in it would keep all that waits with it from being sealed.
@@ -24,6 +25,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bailee.db.checks import RowKey, options
+from bailee.db.leases import Fence
 from bailee.errors import InputError, StorageError
 from bailee.loopback import is_loopback
 
@@ -35,8 +37,15 @@ if TYPE_CHECKING:
 
 LEAST: Final = 15
 """The oldest version of PostgreSQL that will do."""
-_WRITING: Final = 0x6261696C6565  # the advisory lock of who writes; another's is another database's
 _WAITING: Final = "30s"
+_CUT_OFF: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+}
+"""How soon a network that swallows everything is noticed: seconds, and the last in milliseconds."""
 _UNPROTECTED: Final = ("disable", "allow", "prefer")
 _STARTING: Final = (
     ("TimeZone", "UTC"),
@@ -66,13 +75,13 @@ def open_postgresql(address: str, setting: str) -> Engine:
         StorageError: it can't be reached, or is not one that will do.
     """
     url = _read(address, setting)
-    key = RowKey()
+    key, fence = RowKey(), Fence()
     engine = create_engine(
         url,
         pool_pre_ping=True,
         hide_parameters=True,
         # Who inserts a row that may be there asks how many were, as of a change.
-        execution_options={**options(key), "preserve_rowcount": True},
+        execution_options={**options(key), **fence.options(), "preserve_rowcount": True},
     )
 
     @event.listens_for(engine, "do_connect")
@@ -80,7 +89,8 @@ def open_postgresql(address: str, setting: str) -> Engine:
         inner, outer = key.pads
         said = (*_STARTING, ("bailee.row_inner", inner.hex()), ("bailee.row_outer", outer.hex()))
         given["options"] = " ".join(f"-c {name}={value}" for name, value in said)
-        given.setdefault("connect_timeout", 10)
+        for name, value in _CUT_OFF.items():
+            given.setdefault(name, value)
         given.setdefault("application_name", "bailee")
 
     @event.listens_for(engine, "connect")
@@ -103,7 +113,7 @@ def open_postgresql(address: str, setting: str) -> Engine:
         if (raw.read_only, raw.isolation_level) != (read, level):
             raw.read_only, raw.isolation_level = read, level
         if not read:
-            raw.execute(f"SELECT pg_advisory_xact_lock({_WRITING})")
+            fence.begin(raw)
 
     try:
         _check(engine, setting)
@@ -154,8 +164,10 @@ def _read(address: str, setting: str) -> URL:
 
 
 def _standing(engine: Engine, setting: str) -> DbRow:
+    from bailee.db.engine import reading
+
     try:
-        with engine.connect() as connection:
+        with reading(engine) as connection:  # it waits for nobody who writes
             return connection.execute(_STANDING).one()
     except DBAPIError as error:
         raise StorageError(

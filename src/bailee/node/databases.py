@@ -6,31 +6,28 @@ Rules kept here:
   the other needs.
 * Which home a database is of is read before anything is made in it (`home.belonging`), and a home
   that has files of SQLite's is not opened with databases elsewhere in their place.
-* On PostgreSQL one process at a time has them. It takes a lock there that ends with its connection;
-  the lock on the home's folder (`home.lock`) says nothing of another machine.
+* On PostgreSQL one process at a time has them, by a lease (`db.leases`): the lock on the home's
+  folder (`home.lock`) says nothing of another machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Final
 
-from sqlalchemy import Engine, PoolProxiedConnection, Table, inspect, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, Table, inspect, select
 
 from bailee.config import Settings
 from bailee.db.engine import Room, open_sqlite, overwrites, reading, storage_errors
 from bailee.db.identity import data_identity, keys_identity
+from bailee.db.leases import Lease, fence_of
 from bailee.db.postgresql import open_postgresql, which
-from bailee.errors import InputError, IntegrityError, StorageError
+from bailee.errors import InputError, IntegrityError
 from bailee.home import Home
 from bailee.home.belonging import Mark, Part
 
 SETTINGS: Final = ("database.url", "keyring.database_url")
-_OURS: Final = 0x6261696C6566  # the advisory lock of who has a database opened
-_OWNED: Final = f"SELECT pg_try_advisory_lock({_OURS})"
-_FREED: Final = f"SELECT pg_advisory_unlock({_OURS})"
 
 
 def are_elsewhere(settings: Settings) -> bool:
@@ -79,7 +76,9 @@ def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine,
             hint="make another for the keys: a copy of the one must not hold what the other needs",
         )
     for engine, name in zip(engines, SETTINGS, strict=True):
-        _own(engine, name, closing)
+        lease = Lease(engine, name)
+        lease.take()
+        closing.callback(lease.give_back)
     return data, keys
 
 
@@ -87,6 +86,12 @@ def there(data: Engine, keys: Engine) -> dict[str, Engine]:
     """The two databases by the settings that name them, as far as they are on PostgreSQL."""
     both = zip(SETTINGS, (data, keys), strict=True)
     return {name: engine for name, engine in both if not overwrites(engine)}
+
+
+def leases(data: Engine, keys: Engine) -> list[Lease]:
+    """The leases by which this process has the two databases; none: they are files."""
+    fences = (fence_of(engine) for engine in (data, keys))
+    return [fence.lease for fence in fences if fence is not None and fence.lease is not None]
 
 
 def files(home: Home, room: Room, closing: ExitStack) -> tuple[Engine, Engine]:
@@ -122,32 +127,3 @@ def _part(engine: Engine, table: Table) -> Part:
             f"the table {table.name} is damaged: it does not say which home it is of.",
             hint="put the database back from a copy; nothing was changed",
         ) from None
-
-
-def _own(engine: Engine, setting: str, closing: ExitStack) -> None:
-    try:
-        connection = engine.raw_connection()
-        connection.detach()
-        closing.callback(_let_go, connection)
-        cursor = connection.cursor()
-        cursor.execute(_OWNED)
-        (free,) = cursor.fetchone() or (False,)
-        connection.commit()
-    except DBAPIError as error:
-        raise StorageError(
-            f"the database that {setting} names can't be reached ({type(error).__name__})."
-        ) from None
-    if not free:
-        raise StorageError(
-            f"another process has the database that {setting} names.",
-            hint="one server at a time: stop the other, or name another database",
-        )
-
-
-def _let_go(connection: PoolProxiedConnection) -> None:
-    """Close a connection, and have its lock gone when this returns: who comes next asks at once."""
-    from psycopg import Error  # whoever has files does not wait for it
-
-    with suppress(Error):
-        connection.cursor().execute(_FREED)
-    connection.close()

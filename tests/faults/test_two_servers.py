@@ -1,0 +1,81 @@
+"""Two servers on one home's databases: one was stopped, or cut off, and another took its place."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bailee.db.leases import TABLE
+from bailee.testing.upstream import ScriptedUpstream, Text
+from support.clients.programs import SECONDS, Bailee, message
+from support.servers import postgres
+
+
+@pytest.fixture
+def databases() -> dict[str, str]:
+    """The settings that name two databases of nobody's."""
+    server = postgres.shared()
+    return {"BAILEE_DATABASE_URL": server.new(), "BAILEE_KEYRING_DATABASE_URL": server.new()}
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[tuple[Bailee, Bailee]]:
+    """Two, each with a folder for the home."""
+    with ExitStack() as closing:
+        made = []
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            made.append(Bailee(tmp_path / name))
+            closing.callback(made[-1].close)
+        yield made[0], made[1]
+
+
+@pytest.mark.row("O6", "R5", "D4")
+def test_a_server_that_was_stopped_finds_another_in_its_place(
+    machines: tuple[Bailee, Bailee], databases: dict[str, str]
+) -> None:
+    """The home's volume goes to another machine while the first server stands still. As long as
+    its lease is good the second is refused; then it serves all that was kept. The first ends by
+    itself when it wakes, says why, and has written nothing; so the home is whole.
+    """
+    first, second = machines
+    with ScriptedUpstream(tools_only=False, after=Text("ok")) as upstream:
+        arguments = ("--upstream", upstream.url)
+        ready = first.up(*arguments, env=databases)
+        message(ready, "medlar")
+        process = first._process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        shutil.copytree(first.home, second.home, ignore=shutil.ignore_patterns("*.sock"))
+
+        early = second.spawn(*arguments, env=databases)
+        _, said = early.communicate(timeout=SECONDS)
+        assert early.wait() != 0
+        assert "another process has the database that database.url names" in said
+
+        for address in databases.values():
+            past = f"UPDATE {TABLE} SET until = clock_timestamp() - interval '1 second'"
+            postgres.shared().do(past, at=address.rpartition("/")[2])
+        later = second.up(*arguments, env=databases)
+        message(later, "quince")
+        assert 2 == len(second.sessions(2))
+
+        status, said = first.end(signal.SIGCONT)
+        assert 6 == status
+        assert "another process has taken this home over" in said
+        assert [] == [line for line in said.splitlines() if "Traceback" in line]
+
+        message(later, "sloe")
+        assert 3 == len(second.sessions(3))
+        checked = second.run("verify")
+        assert 0 == checked.returncode, checked.stdout
+        assert 0 == second.stop()
+        again = second.up(*arguments, env=databases)  # given back: nobody waits
+        message(again, "pear")
+        assert 4 == len(second.sessions(4))
+        assert 0 == second.stop()
