@@ -587,6 +587,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "other needs. Both are set, or neither.",
     ),
     Setting(
+        "objects.url",
+        str,
+        None,
+        "Where sealed segments and reports are kept: `s3://BUCKET/PREFIX`, the credentials found "
+        "as the AWS SDKs find them. Not set: in folders of the home.",
+    ),
+    Setting(
         "keys.per_person",
         int,
         100,

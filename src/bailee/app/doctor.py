@@ -46,10 +46,12 @@ from bailee.errors import BaileeError
 from bailee.gateway.settings import Upstream
 from bailee.gateway.tls import server_context
 from bailee.home import Home
+from bailee.home.parts import id_of
 from bailee.home.reserve import size_on
 from bailee.json_values import members
 from bailee.keyring.roots.opening import open_root
 from bailee.loopback import is_loopback
+from bailee.node import objects
 from bailee.node.databases import are_elsewhere
 from bailee.outbound.network import Network, NoAnswer
 from bailee.policy import load
@@ -106,6 +108,7 @@ def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
         "descriptors": _descriptors,
         "clock": _clock,
         "keyring": _keyring,
+        "objects": _objects,
         "server": _server,
         "listeners": _listeners,
         "certificate": _certificate,
@@ -232,6 +235,19 @@ def _keyring(it: ExaminedHome) -> Iterator[MachineFinding]:
         return
     open_root(where, it.home.root_key_file, it.settings, it.environment, may_make=False)
     yield MachineFinding("keyring", Fitness.WELL, "keyring_opens", values={"driver": driver})
+
+
+def _objects(it: ExaminedHome) -> Iterator[MachineFinding]:
+    where = it.settings.text(objects.SETTING)
+    if where is None:
+        return
+    found, values = objects.whose(it.settings, it.environment), {"where": where}
+    if found is None and not it.home.objects_file.exists():
+        yield MachineFinding("objects", Fitness.WELL, "objects_none", values=values)
+    elif found is None or found != id_of(it.home):
+        yield MachineFinding("objects", Fitness.WRONG, "objects_other", "objects_name", values)
+    else:
+        yield MachineFinding("objects", Fitness.WELL, "objects_there", values=values)
 
 
 def _server(it: ExaminedHome) -> Iterator[MachineFinding]:

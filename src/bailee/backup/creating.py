@@ -10,7 +10,8 @@ A place is a folder or a bucket (`places`). The steps, and what a crash between 
 1. What was acknowledged is sealed, the log signed. The database is copied at one moment, into a
    file of SQLite's wherever it is (`db.carrying`); with it what of telemetry may be rewritten.
    From here on the index of the copy says what else belongs.
-2. Segments and reports of that index are copied, those that are in `kept/` already are not.
+2. Segments and reports of that index are copied, from folders or from a bucket; those that are in
+   `kept/` already are not.
 3. The manifest takes the place of the one before. Until here that one holds, and all its files are
    there; from here on what it had, and this one has not, goes.
 4. The audit record has the backup by its manifest's hash: in `ledger/` that makes the difference
@@ -27,9 +28,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -44,9 +46,11 @@ from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import signing
 from bailee.ledger.folder import CHECKPOINT
 from bailee.node import Node
+from bailee.node.objects import REPORTS, SEGMENTS
+from bailee.vault.objects import Objects
 
 _SEGMENTS: Final = "SELECT id, data_class, expiry_day, length, state FROM segments ORDER BY id"
-_REPORTS: Final = "SELECT id FROM feedback_reports WHERE state <> 'arriving' ORDER BY id"
+_REPORTS: Final = "SELECT id, bytes FROM feedback_reports WHERE state <> 'arriving' ORDER BY id"
 _BESIDE: Final = "backup.db"  # while it is on its way
 _LEAVES: Final = "SELECT coalesce(max(leaf) + 1, 0) FROM audit_leaves"
 
@@ -136,6 +140,7 @@ class Creating:
         yield BackupProgress(0, len(rest), taking.size, taking.copied, taking.mended)
         for done, _ in enumerate(taking.all(rest), 1):
             yield BackupProgress(done, len(rest), taking.size, taking.copied, taking.mended)
+        node.objects.check()  # else what is not there was not destroyed: the bucket is not there
         place.settle()
         made = Manifest(
             self._id, node.marks.home_id, self._now, leaves, note.decode(), tuple(taking.files)
@@ -239,17 +244,26 @@ class Creating:
     def _segments(self, copy: sqlite3.Connection) -> Iterator[WantedFile]:
         vault = self._node.home.vault
         for name, data_class, day, length, state in copy.execute(_SEGMENTS):
-            opened = vault / "open" / name
-            shipped = f"vault/segments/{data_class}/{day}/{name}"
+            opened, shipped = vault / "open" / name, f"{data_class}/{day}/{name}"
+            sources, fetch = self._from(SEGMENTS, shipped, length)
             if state == "open":
-                sources = (opened, self._node.home.path / shipped)
-                yield WantedFile(f"vault/open/{name}", sources, length, kept=False)
+                path, found = f"vault/open/{name}", (opened, *sources)
+                yield WantedFile(path, found, length, kept=False, fetch=fetch)
             else:
-                yield WantedFile(shipped, (self._node.home.path / shipped,), length)
+                yield WantedFile(f"vault/{SEGMENTS}/{shipped}", sources, length, fetch=fetch)
 
     def _reports(self, copy: sqlite3.Connection) -> Iterator[WantedFile]:
-        for (name,) in copy.execute(_REPORTS):
-            yield WantedFile(f"vault/reports/{name}", (self._node.home.vault / "reports" / name,))
+        for name, length in copy.execute(_REPORTS):
+            sources, fetch = self._from(REPORTS, name, length)
+            yield WantedFile(f"vault/{REPORTS}/{name}", sources, fetch=fetch)
+
+    def _from(
+        self, kind: str, name: str, length: int
+    ) -> tuple[tuple[Path, ...], Callable[[], bytes | None] | None]:
+        """Where an object lies: in a file of the home, or what fetches it from a bucket."""
+        if self._node.objects.where is None:
+            return (self._node.home.vault / kind / name,), None
+        return (), partial(_fetched, self._node.objects.of(kind), name, length)
 
     def _remove_old(self, some: Sequence[BackedFile]) -> None:
         """Remove what the manifest does not have. What can't be removed goes the next time."""
@@ -264,6 +278,16 @@ class Creating:
                     or (name.startswith("bak_") and not name.startswith(f"{self._id}/"))
                 ]
             )
+
+
+def _fetched(objects: Objects, name: str, length: int) -> bytes | None:
+    """An object's bytes; None: it is not there, so it was destroyed."""
+    try:
+        return objects.get(name, 0, length)
+    except StorageError:
+        if objects.size(name) is None:
+            return None
+        raise
 
 
 def _kept(manifest: Manifest) -> dict[str, BackedFile]:

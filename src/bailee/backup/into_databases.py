@@ -33,8 +33,9 @@ from bailee.db.engine import open_sqlite, remove_file
 from bailee.db.migrate import upgrade
 from bailee.errors import InputError
 from bailee.home import Home
-from bailee.node import databases
+from bailee.node import databases, objects
 
+_ADDRESSES: Final = (*databases.SETTINGS, objects.SETTING)
 _TABLE: Final = re.compile(r"\s*\[([^\[\]]+)\]")
 _KEY: Final = re.compile(r"\s*([A-Za-z_.\s]+?)\s*=")
 
@@ -102,10 +103,7 @@ def opened(
             remove_file(path)
     except OSError as error:
         raise files.failed(home.path, error) from error
-    begun = begun_file(home)
-    if not begun.exists():
-        files.written(begun, os.urandom(16).hex().encode())
-    made = RestoredDatabases(*found, begun.read_text("ascii"))
+    made = RestoredDatabases(*found, begun_by(home))
     lines: tuple[Line, ...] = ("data", "keys")
     for name, line, engine in zip(databases.SETTINGS, lines, found, strict=True):
         if carried(engine) != made.mark and not is_empty(engine, line):
@@ -127,25 +125,37 @@ def begun_file(home: Home) -> Path:
     return home.data_database.with_name("restoring")
 
 
-def without_addresses(settings: str) -> str:
-    """A settings file as it was, but for where the databases are.
+def begun_by(home: Home) -> str:
+    """Its content; made if there is none.
 
     Raises:
-        InputError: code `configuration`: the two can't be told from the rest.
+        StorageError: it can't be written.
+    """
+    begun = begun_file(home)
+    if not begun.exists():
+        files.written(begun, os.urandom(16).hex().encode())
+    return begun.read_text("ascii")
+
+
+def without_addresses(settings: str) -> str:
+    """A settings file as it was, but for where databases and objects are.
+
+    Raises:
+        InputError: code `configuration`: these can't be told from the rest.
     """
     left, table = [], ""
     for line in settings.splitlines(keepends=True):
         if (header := _TABLE.match(line)) is not None:
             table = f"{header[1].strip()}."
         key = _KEY.match(line)
-        if key is None or table + re.sub(r"\s", "", key[1]) not in databases.SETTINGS:
+        if key is None or table + re.sub(r"\s", "", key[1]) not in _ADDRESSES:
             left.append(line)
     made = "".join(left)
     try:
         said, kept = _said(settings), _said(made)
     except tomllib.TOMLDecodeError:
         said, kept = {}, {"": None}
-    if kept != {name: value for name, value in said.items() if name not in databases.SETTINGS}:
+    if kept != {name: value for name, value in said.items() if name not in _ADDRESSES}:
         raise InputError(
             "the backup's bailee.toml names databases in a way that can't be taken out of it.",
             code="configuration",

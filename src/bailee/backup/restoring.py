@@ -31,6 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +42,7 @@ from bailee.backup.applying import apply_to_data, apply_to_node, put_back
 from bailee.backup.closing import Applied
 from bailee.backup.creating import check_apart
 from bailee.backup.into_databases import RestoredDatabases, without_addresses
-from bailee.backup.manifest import BackedFile
+from bailee.backup.manifest import BackedFile, digest
 from bailee.backup.places import BackupPlace
 from bailee.backup.sources import Sources, checked
 from bailee.clock import Clock, system_clock
@@ -63,7 +64,8 @@ from bailee.ledger import Folder
 from bailee.ledger import signing as log_signing
 from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT
 from bailee.ledger.verifying import Check, copied
-from bailee.node import Node
+from bailee.node import Node, objects
+from bailee.node.objects import HomeObjects
 from bailee.node.wiring import Wiring
 from bailee.vault.spool_writing import subject_of as file_subject
 
@@ -184,11 +186,11 @@ def _copy(
     """
     of_all, wanted = len(sources.manifest.files), {one.path: one for one in sources.manifest.files}
     if (settings := wanted.pop(home.settings_file.name, None)) is not None:
-        copy = home.settings_file.with_name("restored.toml")  # whole it would lead to the old home
-        _copy_file(settings, sources, copy)
-        said = without_addresses(copy.read_bytes().decode("utf-8", "surrogateescape"))
+        whole = home.settings_file.with_name("restored.toml")  # as it is it leads to the old home
+        _copy_file(settings, sources, whole)
+        said = without_addresses(whole.read_bytes().decode("utf-8", "surrogateescape"))
         files.written(home.settings_file, said.encode("utf-8", "surrogateescape"))
-        files.remove(copy)
+        files.remove(whole)
     if there is None:
         _copy_keys(sources, home, environment, now, home.keyring_database)
     elif not there.has_keys:
@@ -199,11 +201,12 @@ def _copy(
     parts.write_vault_mark(home, Mark(sources.manifest.home, 0))
     database = wanted.pop("data/data.db", None)
     yield Copying(done := of_all - len(wanted) - (database is not None), of_all)
+    copy = partial(_copy_one, sources, home, _bucket(sources, home, environment))
     some, together = [*wanted.values()], _TOGETHER * sources.place.at_once
     with ThreadPoolExecutor(sources.place.at_once) as pool:
         for start in range(0, len(some), together):
             part = some[start : start + together]
-            for _ in pool.map(lambda one: _copy_file(one, sources, home.path / one.path), part):
+            for _ in pool.map(copy, part):
                 yield Copying(done := done + 1, of_all)
     files.settled(home.path)
     if database is not None:
@@ -216,6 +219,28 @@ def _copy(
     yield Copying(of_all, of_all)
 
 
+def _bucket(sources: Sources, home: Home, environment: Mapping[str, str]) -> HomeObjects | None:
+    """The bucket into which segments and reports go; None: into the home's folders."""
+    settings = config.load(home.settings_file, environment, {})
+    if not objects.are_elsewhere(settings):
+        return None
+    begun = into_databases.begun_by(home)
+    return objects.open_objects(home, settings, environment, sources.manifest.home, begun=begun)
+
+
+def _copy_one(sources: Sources, home: Home, bucket: HomeObjects | None, file: BackedFile) -> None:
+    """Put a file where the new home has it."""
+    there = None if bucket is None else bucket.named(file.path)
+    if there is None:
+        _copy_file(file, sources, home.path / file.path)
+        return
+    kept, name = there
+    content = b"".join(sources.place.pieces(f"{file.folder}/{file.path}"))
+    if (len(content), digest(content)) != (file.size, file.sha256):
+        raise _changed(file, sources)
+    kept.put(name, content)
+
+
 def _copy_file(file: BackedFile, sources: Sources, target: Path) -> None:
     name = f"{file.folder}/{file.path}"
     try:
@@ -224,10 +249,14 @@ def _copy_file(file: BackedFile, sources: Sources, target: Path) -> None:
         raise files.failed(target, error) from error
     if found != (file.size, file.sha256):
         files.remove(target)
-        raise IntegrityError(
-            f"{sources.place.named}/{name} is not what was written.",
-            hint="take another backup; nothing is served",
-        )
+        raise _changed(file, sources)
+
+
+def _changed(file: BackedFile, sources: Sources) -> IntegrityError:
+    return IntegrityError(
+        f"{sources.place.named}/{file.folder}/{file.path} is not what was written.",
+        hint="take another backup; nothing is served",
+    )
 
 
 def _row_key(sources: Sources) -> bytes:

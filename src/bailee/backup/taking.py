@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bailee.backup.manifest import KEPT, BackedFile
+from bailee.backup.manifest import KEPT, BackedFile, digest
 from bailee.backup.places import BackupPlace, wrong
 from bailee.errors import StorageError
 
@@ -32,13 +32,14 @@ _TOGETHER: Final = 16
 @dataclass(frozen=True, slots=True)
 class WantedFile:
     """A file that belongs to a backup: its path in the home, where it may lie, how much of it.
-    `kept`: it never changes.
+    `kept`: it never changes. `fetch` gives the bytes of one that lies in no file; None: it is gone.
     """
 
     path: str
     sources: tuple[Path, ...]
     length: int | None = None
     kept: bool = True
+    fetch: Callable[[], bytes | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,11 @@ class Taking:
                 put = self._place.take(name, source, wanted.length)
                 about = (put.size, put.sha256, put.mark, self._today)
                 return _Taken(BackedFile(wanted.path, folder, *about), copied=True, mended=mended)
+        if wanted.fetch is not None and (content := wanted.fetch()) is not None:
+            self._place.write(name, content)
+            found = self._place.mark(name)
+            about = (len(content), digest(content), "" if found is None else found[1], self._today)
+            return _Taken(BackedFile(wanted.path, folder, *about), copied=True, mended=mended)
         return None
 
     def _is_good(self, known: BackedFile) -> bool:

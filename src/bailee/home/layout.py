@@ -61,6 +61,11 @@ class Home:
         return self.vault / "home.json"
 
     @property
+    def objects_file(self) -> Path:
+        """There if segments and reports are in a bucket, and says in which."""
+        return self.vault / "objects.json"
+
+    @property
     def data_database(self) -> Path:
         """Accounts, audit record, the vault's index."""
         return self.path / "data" / "data.db"

@@ -61,6 +61,17 @@ def examine(
     return judge(said, parts, accepted, rooted=rooted, restoring=restoring)
 
 
+def id_of(home: Home) -> str | None:
+    """A home's id, by its own file; None: it has none yet.
+
+    Raises:
+        IntegrityError: the file is damaged.
+        StorageError: it can't be read.
+    """
+    own = _read(home.identity_file)
+    return None if own is None else str(own.get("home"))
+
+
 def write_own(home: Home, home_id: str, stage: Stage, of: str | None = None) -> None:
     """Say in the home's own file which it is, and how far; `of` what it is being restored.
 
@@ -89,6 +100,15 @@ def write_vault_mark(home: Home, mark: Mark) -> None:
         StorageError: it can't be written.
     """
     _write(home.vault_mark_file, {"home": mark.home, "mark": mark.number})
+
+
+def write_objects(home: Home, home_id: str, where: str) -> None:
+    """Say in the home that its segments and reports are in a bucket.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    _write(home.objects_file, {"home": home_id, "objects": where})
 
 
 def _database(path: Path) -> Part:

@@ -67,6 +67,7 @@ class Erasures:
         self._stores = stores
         self._home = stores.home.path
         self._engine = stores.data
+        self._in_a_bucket = stores.objects.where is not None
         self._registry = stores.registry
         self._accounts = stores.accounts
         self._vault = stores.vault
@@ -295,7 +296,7 @@ class Erasures:
             **{f"{what}s": [_part(what, part) for part in some] for what, some in kinds.items()},
             "identifiers": said.identifiers(found, known, pages=here),
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
-            "search": said.searched(*looked, pages=here),
+            "search": said.searched(*looked, pages=here, bucket=self._in_a_bucket),
             "stays": [
                 *said.left(found),
                 {

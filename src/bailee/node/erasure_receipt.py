@@ -34,6 +34,10 @@ NO_PAGES: Final = (
     " The databases are on PostgreSQL: their rows were searched, and not what is deleted of them "
     "and lies in its pages, its write-ahead log and copies of both."
 )
+NO_BUCKET: Final = (
+    " Sealed sessions and reports are in a bucket, which was not searched: all that it has is "
+    "encrypted."
+)
 UNSEEN: Final = (
     "What is encrypted, compressed or in base64 was not looked into: others may have written about "
     "them in sessions and reports of their own. Segments, which are encrypted, were read where "
@@ -88,10 +92,16 @@ _SETTINGS: Final = ("settings, written by who runs the service", "they change th
 
 
 def searched(
-    search: Search | None, traces: Sequence[Trace], known: bool, *, pages: bool = True
+    search: Search | None,
+    traces: Sequence[Trace],
+    known: bool,
+    *,
+    pages: bool = True,
+    bucket: bool = False,
 ) -> dict[str, object]:
     """What was looked for and where. `search`: None, it failed. `known`: whether their words were
-    known then. `pages`: whether databases were searched beyond their rows.
+    known then. `pages`: whether databases were searched beyond their rows. `bucket`: whether
+    segments and reports are in one.
     """
     kinds = Counter(trace.what for trace in traces)
     short = kinds.pop(TOO_SHORT, 0)
@@ -107,7 +117,8 @@ def searched(
         said["not_searched"] = {"files": search.left_out, "bytes": search.left_out_bytes}
     if search.others:
         said["others_segments"] = {"files": search.others, "bytes": search.others_bytes}
-    return said | {"unseen": UNSEEN if pages else UNSEEN + NO_PAGES}
+    further = ("" if pages else NO_PAGES) + (NO_BUCKET if bucket else "")
+    return said | {"unseen": UNSEEN + further}
 
 
 def identifiers(search: Search | None, known: bool, *, pages: bool = True) -> str:

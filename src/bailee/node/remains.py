@@ -54,7 +54,8 @@ UNSEEN: Final = (
 
 def unseen(node: Stores) -> str:
     """What was not looked into."""
-    return UNSEEN if overwrites(node.data) else UNSEEN + said.NO_PAGES
+    pages = "" if overwrites(node.data) else said.NO_PAGES
+    return UNSEEN + pages + ("" if node.objects.where is None else said.NO_BUCKET)
 
 
 @dataclass(frozen=True, slots=True)

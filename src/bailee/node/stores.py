@@ -19,6 +19,7 @@ from bailee.keeping.snapshots import KeySnapshots
 from bailee.lasting import Lasting
 from bailee.node.egress import EgressDays
 from bailee.node.ground import Ground
+from bailee.node.objects import HomeObjects
 from bailee.node.once import Once
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
@@ -39,6 +40,7 @@ class Stores(Ground):
     receipts: Receipts
     snapshots: KeySnapshots
     holds: Holds
+    objects: HomeObjects
     vault: Vault
     reports: Reports
     survey: Survey

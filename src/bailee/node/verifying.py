@@ -18,14 +18,16 @@ from bailee.damage import UNREADABLE, UNSOUND, Damaged, why
 from bailee.db.accounts import consent_records
 from bailee.db.checks import unsound
 from bailee.db.engine import overwrites, reading, storage_errors
+from bailee.db.feedback import feedback_reports
 from bailee.db.migrate import DECIDING
 from bailee.db.salvaging import lost
-from bailee.db.vault import exchanges
+from bailee.db.vault import exchanges, segments
 from bailee.errors import BaileeError, StorageError
 from bailee.ledger import history
 from bailee.ledger.history import History
 from bailee.ledger.tlog.trust import NONE, Trust
 from bailee.ledger.verifying import Check, CheckedLog
+from bailee.node.objects import REPORTS, SEGMENTS
 from bailee.node.stores import Stores
 from bailee.shown import line
 from bailee.telemetry.shelves import shelf_of
@@ -68,6 +70,7 @@ def verify(node: Stores, now: datetime) -> Verified:
         ("keyring/keyring.db", node.keyring.verify()),
         *(("vault", part) for part in node.vault.verifying(checked).all(now)),
         ("vault/reports", _reports(node, now, checked)),
+        ("objects.url", _unknown(node, checked)),
         ("vault/telemetry", _telemetry(node, now)),
         ("ledger", _log(node, checked)),
     ):
@@ -147,6 +150,24 @@ def _reports(node: Stores, now: datetime, checked: dict[str, int]) -> Iterator[D
         except (*UNREADABLE, StorageError) as error:
             said = error.message if isinstance(error, StorageError) else why(error)
             yield Damaged(f"report {report.id}", said)
+
+
+def _unknown(node: Stores, checked: dict[str, int]) -> Iterator[Damaged]:
+    """Objects in a bucket that no row has: a put that was given up may have been carried out after
+    what it was of had gone.
+    """
+    if node.objects.where is None:
+        return
+    for kind, column in ((SEGMENTS, segments.c.id), (REPORTS, feedback_reports.c.id)):
+        kept = node.objects.of(kind)
+        names = list(kept.names())  # before the rows: each has its row before it is put
+        with storage_errors("data.db"), reading(node.data) as connection:
+            rows = {*connection.execute(select(column)).scalars()}
+        checked["objects"] = checked.get("objects", 0) + len(names)
+        for name in names:
+            if name.rpartition("/")[2] not in rows and kept.size(name) is not None:
+                said = "no row has it: its put was carried out late, or its row is lost."
+                yield Damaged(f"{kind}/{name}", said)
 
 
 def _telemetry(node: Stores, now: datetime) -> Iterator[Damaged]:

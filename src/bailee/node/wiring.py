@@ -41,6 +41,7 @@ from bailee.node.erasing import Erasures
 from bailee.node.erasure_rows import ErasureRows
 from bailee.node.following import Following
 from bailee.node.ground import Ground, lay
+from bailee.node.objects import HomeObjects, open_objects
 from bailee.node.once import Once
 from bailee.node.person_keys import KeyringPersonKeys
 from bailee.node.stores import Stores
@@ -56,7 +57,6 @@ from bailee.training.staging import Staging
 from bailee.usage.counts import UsageCounts
 from bailee.usage.limit_store import LimitStore
 from bailee.vault.files import FilesWithin
-from bailee.vault.objects import FolderObjects
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
 
@@ -202,6 +202,12 @@ class Wiring:
         return Holds(at.data, keyring=at.keyring, record=at.ledger.append, damages=at.damages)
 
     @cached_property
+    def objects(self) -> HomeObjects:
+        """Where sealed segments and reports are."""
+        at = self.ground
+        return open_objects(at.home, at.settings, self._environment, at.marks.home_id)
+
+    @cached_property
     def vault(self) -> Vault:
         """Spool, segments and their index."""
         at = self.ground
@@ -220,6 +226,7 @@ class Wiring:
             deleted_by=self._deleted_by,
             rotation_interval=timedelta(hours=at.settings.number("retention.shred_hours")),
             damages=at.damages,
+            objects=self.objects.segments,
             files=FilesWithin(at.room.ready),
             room=at.room.writing,
         )
@@ -235,7 +242,7 @@ class Wiring:
         at = self.ground
         return Reports(
             at.data,
-            FolderObjects(at.home.vault / "reports"),
+            self.objects.reports,
             keyring=at.keyring,
             clock=at.clock,
             record=at.ledger.append,
@@ -369,6 +376,7 @@ class Wiring:
             receipts=self.receipts,
             snapshots=self.snapshots,
             holds=self.holds,
+            objects=self.objects,
             vault=self.vault,
             reports=self.reports,
             survey=self.survey,

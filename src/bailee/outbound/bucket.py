@@ -74,6 +74,20 @@ def pieces(reading: BinaryIO, length: int | None = None) -> Iterator[bytes]:
         yield piece
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a bucket is waited for, in seconds: until it connects, for one request from its
+    first byte to its last, for its next byte; how often a request is asked again, and for how long
+    in all.
+    """
+
+    connect: float = 10.0
+    request: float = 300.0
+    silence: float = 60.0
+    again: int = 4
+    all: float = 180.0
+
+
 class Bucket:
     """Objects of one bucket below one prefix. Made for one backup, restore or dataset, and used by
     some threads at once. See `backup.places.BackupPlace`.
@@ -88,15 +102,10 @@ class Bucket:
             InputError: code `configuration`, it names no bucket; there are no credentials; or the
                 address is of plain HTTP to elsewhere.
         """
-        bucket, _, prefix = given.removeprefix("s3://").partition("/")
-        prefix = prefix.strip("/")
-        if _BUCKET.fullmatch(bucket) is None or not _is_plain(prefix):
-            raise InputError(
-                "this names no bucket.", code="configuration", hint="name s3://BUCKET/PREFIX"
-            )
+        bucket, prefix = _parts(given)
         self.named = f"s3://{bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._store = _opened(bucket, environment)
+        self._store = _opened(bucket, environment, Patience())
 
     def file(self, name: str) -> None:
         """See `BackupPlace`: it has no files here."""
@@ -181,9 +190,9 @@ class Bucket:
                 kind = type(error).__name__
                 if kind not in _FOR_GOOD and left:
                     continue
-                why = _FOR_GOOD.get(kind, kind)
                 where = f"{self.named}/{name}".rstrip("/")
-                raise StorageError(f"{where} can't be {what} ({why}).", hint=_HINT) from None
+                said = f"{where} can't be {what} ({why(error)})."
+                raise StorageError(said, hint=_HINT) from None
         raise AssertionError
 
 
@@ -223,7 +232,42 @@ class _Credentials:
         }
 
 
-def _opened(bucket: str, environment: Mapping[str, str]) -> S3Store:
+def why(error: Exception) -> str:
+    """What is said of a store's error: its kind, or what that means, and nothing of an answer."""
+    kind = type(error).__name__
+    if "<Code>NoSuchBucket</Code>" in str(error):  # a list says it in no other way
+        kind = FileNotFoundError.__name__
+    return _FOR_GOOD.get(kind, kind)
+
+
+def open_store(
+    given: str, environment: Mapping[str, str], patience: Patience, within: str = ""
+) -> S3Store:
+    """The store of what lies below the prefix of `given`, `s3://BUCKET/PREFIX`, and there `within`
+    a further one. Nothing is asked yet.
+
+    Raises:
+        InputError: code `configuration`, as of a `Bucket`.
+    """
+    bucket, prefix = _parts(given)
+    below = "/".join(part for part in (prefix, within) if part)
+    return _opened(bucket, environment, patience, below or None)
+
+
+def _parts(given: str) -> tuple[str, str]:
+    """The bucket's name and the prefix."""
+    bucket, _, prefix = given.removeprefix("s3://").partition("/")
+    prefix = prefix.strip("/")
+    if _BUCKET.fullmatch(bucket) is None or not _is_plain(prefix):
+        raise InputError(
+            "this names no bucket.", code="configuration", hint="name s3://BUCKET/PREFIX"
+        )
+    return bucket, prefix
+
+
+def _opened(
+    bucket: str, environment: Mapping[str, str], patience: Patience, prefix: str | None = None
+) -> S3Store:
     from obstore.exceptions import BaseError
     from obstore.store import S3Store
 
@@ -247,18 +291,22 @@ def _opened(bucket: str, environment: Mapping[str, str]) -> S3Store:
         config["virtual_hosted_style_request"] = False
     client: ClientConfig = {
         "allow_http": here,
-        "connect_timeout": timedelta(seconds=10),
-        "read_timeout": timedelta(seconds=60),
-        "timeout": timedelta(minutes=5),
+        "connect_timeout": timedelta(seconds=patience.connect),
+        "read_timeout": timedelta(seconds=patience.silence),
+        "timeout": timedelta(seconds=patience.request),
     }
     if trusted := _certificates(environment):
         client["root_certificate"] = trusted
     try:
         return S3Store(
             bucket,
+            prefix=prefix,
             config=config,
             client_options=client,
-            retry_config={"max_retries": 4, "retry_timeout": timedelta(minutes=3)},
+            retry_config={
+                "max_retries": patience.again,
+                "retry_timeout": timedelta(seconds=patience.all),
+            },
             credential_provider=credentials,
         )
     except (BaseError, ValueError) as error:

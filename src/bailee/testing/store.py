@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from enum import Enum
 
 from bailee.errors import StorageError
@@ -28,6 +29,8 @@ class FaultyStore:
     b'1'
     """
 
+    late = True
+
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self._planned: dict[str, deque[Fault]] = {}
@@ -49,6 +52,15 @@ class FaultyStore:
         if len(found) != length:
             raise StorageError(f"the object store has no such bytes of {name}.")
         return found
+
+    def size(self, name: str) -> int | None:
+        """How many bytes an object has; None: it is not there."""
+        found = self.objects.get(name)
+        return None if found is None else len(found)
+
+    def names(self) -> Iterator[str]:
+        """The names of all objects."""
+        yield from sorted(self.objects)
 
     def delete(self, name: str) -> None:
         """Remove an object."""

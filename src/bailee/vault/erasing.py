@@ -124,7 +124,8 @@ class Erasing:
         with self._lock:
             receipt = past_indexes(self._engine, lambda: self._asked(ERASURE, session_id, now, by))
             past_indexes(self._engine, lambda: self._drive([receipt], now))
-            self.reclaim()
+        self._reclaim_as_far()
+        with self._lock:
             self.receipts.reclaimed(now)
             return self.receipts.get(receipt.id)
 
@@ -171,7 +172,8 @@ class Erasing:
                 self._drive(asked, now)
         with self._lock:
             self._tombstones.forget(owner)
-            self.reclaim()
+        self._reclaim_as_far()
+        with self._lock:
             self._stored.forget(owner)
             self.receipts.reclaimed(now)
 
@@ -309,7 +311,7 @@ class Erasing:
         with self._lock:
             if deferred := self.receipts.deferred(session_id):
                 self._drive(deferred, now)
-            self.reclaim()
+        self._reclaim_as_far()
 
     def end(self, query: Query, now: datetime) -> None:
         """End the sessions whose ids a query finds, past their time by themselves, as far as holds
@@ -322,15 +324,29 @@ class Erasing:
                 if not any(receipt.kind != EXPIRY for receipt in self.receipts.all(session_id)):
                     self._drive([self._asked(HELD_EXPIRY, session_id, now)], now)
 
+    def _reclaim_as_far(self) -> None:
+        """Reclaim, as far as the object store lets. What it keeps has no key any more, whoever
+        asked need not wait for it, and the next sweep goes on.
+        """
+        with suppress(StorageError):
+            self.reclaim()
+
     def reclaim(self) -> int:
-        """Remove the segments that no record is left in."""
+        """Remove the segments that no record is left in; how many.
+
+        Raises:
+            StorageError: the object store or the index failed; call again.
+        """
         used = exists().where(exchanges.c.segment_id == segments.c.id)
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            empty = list(connection.execute(select(segments.c.id).where(~used)).scalars())
-        for segment_id in empty:
+        with self._lock:  # no record comes into one that is empty now
+            with storage_errors("the vault's index"), reading(self._engine) as connection:
+                empty = list(connection.execute(select(segments.c.id).where(~used)).scalars())
+            gone = self._segments.let_go(empty)
+        for segment_id in gone:
             self._segments.remove(segment_id)
-        self._stored.reclaimed()
-        return len(empty)
+        with self._lock:
+            self._stored.reclaimed()
+        return len(gone)
 
     def remove_rows(
         self, session_ids: list[str], note: Callable[[Connection], None] = lambda _: None

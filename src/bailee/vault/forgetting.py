@@ -188,7 +188,7 @@ class Forgetting:
                     done.sessions = self._past(lambda: self._remove_expired(now))
                     while self._keyring.remove_dead():
                         pass
-            with steps.step("segments"), self._lock:
+            with steps.step("segments"):
                 done.shipped = self._segments.ship(now)
                 done.segments = self._erasing.reclaim()
             with steps.step("rotation"):

@@ -1,13 +1,19 @@
-"""Where sealed segments go: a folder by default, an object store in the large.
+"""Where sealed segments and reports go: a folder by default, a bucket in the large.
 
-An object is put whole, never changed, and durable when `put` returns.
+Rules kept here:
+
+* An object is put whole, never changed, and durable when `put` returns.
+* What a store answers is never shown: an error says which kind it was, and no name.
+* In a bucket, a put that failed may be carried out all the same, at once or a minute later. So a
+  name is only ever put with one content (`Objects.late`), and then the same again changes nothing.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
@@ -15,12 +21,18 @@ from obstore.store import LocalStore, ObjectStore
 from bailee.errors import StorageError
 from bailee.vault.files import Files
 
-_HINT = "check the object store's free space, permissions and connection"
+_HINT: Final = "check the object store's free space, permissions and connection"
+_PART: Final = 16 << 20  # what is larger is put in parts, two at once
 
 
 class Objects(Protocol):
     """Immutable objects by name. Whoever keeps something in it owns the names that it puts there.
-    Called from any thread; each call waits for the store.
+    Called from any thread; each call waits for the store, so nobody calls it on an event loop.
+    """
+
+    late: bool
+    """Whether a put that failed may be carried out later. Who puts under a name then puts nothing
+    else under it.
     """
 
     def put(self, name: str, content: bytes) -> None:
@@ -37,6 +49,13 @@ class Objects(Protocol):
             StorageError: the object or those bytes are not there, or can't be read.
         """
 
+    def size(self, name: str) -> int | None:
+        """How many bytes an object has; None: it is not there.
+
+        Raises:
+            StorageError: that can't be told.
+        """
+
     def delete(self, name: str) -> None:
         """Remove an object; one that is not there is not an error.
 
@@ -44,11 +63,20 @@ class Objects(Protocol):
             StorageError: it may or may not have been removed.
         """
 
+    def names(self) -> Iterator[str]:
+        """The names of all objects, a page at a time. A bucket's list may be late.
+
+        Raises:
+            StorageError: they can't be listed.
+        """
+
 
 class StoredObjects:
-    """Objects in any store that obstore knows (S3, GCS, Azure, memory). It holds nothing but the
-    store, and may be called from any thread.
+    """Objects in any store that obstore knows (a bucket of S3's, a folder, memory). It holds
+    nothing but the store, which may have a prefix, and may be called from any thread.
     """
+
+    late = True
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -56,16 +84,27 @@ class StoredObjects:
     def put(self, name: str, content: bytes) -> None:
         """Keep `content` as `name`."""
         try:
-            self._store.put(name, content)
+            self._store.put(name, content, chunk_size=_PART, max_concurrency=2)
         except (BaseError, OSError) as error:
-            raise _failed("written", error) from error
+            raise _failed("written", error) from None
 
     def get(self, name: str, offset: int, length: int) -> bytes:
-        """`length` bytes of an object."""
+        """`length` bytes of an object; fewer where it ends before."""
+        if length <= 0:  # what a damaged row asks for may be anything
+            return b""
         try:
             return bytes(self._store.get_range(name, start=offset, length=length))
-        except (BaseError, OSError, ValueError) as error:
-            raise _failed("read", error) from error
+        except (BaseError, OSError, ValueError, OverflowError) as error:
+            raise _failed("read", error) from None
+
+    def size(self, name: str) -> int | None:
+        """How many bytes an object has; None: it is not there."""
+        try:
+            return int(self._store.head(name)["size"])
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise _failed("read", error) from None
 
     def delete(self, name: str) -> None:
         """Remove an object."""
@@ -74,11 +113,22 @@ class StoredObjects:
         except FileNotFoundError:
             pass
         except (BaseError, OSError) as error:
-            raise _failed("deleted", error) from error
+            raise _failed("written", error) from None
+
+    def names(self) -> Iterator[str]:
+        """The names of all objects, a page at a time."""
+        try:
+            for some in self._store.list():
+                for one in some:
+                    yield one["path"]
+        except (BaseError, OSError) as error:
+            raise _failed("listed", error) from None
 
 
 class FolderObjects(StoredObjects):
     """Objects as files in a folder, for their owner's eyes only and synced to disk."""
+
+    late = False
 
     def __init__(self, folder: Path) -> None:
         """Use `folder`, made (mode 0700) if it is not there.

@@ -1,22 +1,29 @@
 """Segments: files of sealed records, grouped by data class and expiry day.
 
-An open segment is local and appended to; at a size or an age it is shipped to the object store and
-never changes again. The steps, and what a crash between them leaves:
+An open segment is local and appended to; at a size or an age it is closed and shipped to the object
+store, and never changes again. The steps, and what a crash between them leaves:
 
 * append, sync, commit rows and length: bytes beyond the committed length, cut off by `recover`;
 * put the object, commit `shipped`, remove the local file: an object that is put again, or a local
   file that `recover` removes.
 
+A closed segment gets no more records, whether it could be put or not: where a put that failed may
+be carried out later (`Objects.late`), a longer one under the same name could be written over by it.
+There no segment that `recover` finds is appended to, since it may have been closed.
+
 A copy that was made while a segment was shipped has the segment on one side and the index of the
 other: `recover` takes it from where it is.
 
-The caller holds the vault's lock for everything but `read`.
+An object store may take its time, and nobody waits for it with the vault's lock held: `ship` and
+`remove` take the lock where they need it. For everything else but `read` the caller holds it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,10 +80,10 @@ class OpenSegment:
 
 
 class Segments:
-    """The segments of one vault: the open ones' files, and their rows.
+    """The segments of one vault: the local ones' files, and their rows.
 
-    The vault, sealer and `Forgetting` call it, with the vault's lock held; `read` is for any thread
-    without it. It commits no rows of others, and never opens a record.
+    The vault, sealer and `Forgetting` call it, from any thread; `lock` is the vault's. It commits
+    no rows of others, and never opens a record.
     """
 
     def __init__(
@@ -86,6 +93,7 @@ class Segments:
         objects: Objects,
         files: Files,
         *,
+        lock: AbstractContextManager[object],
         ship_bytes: int,
         ship_age: timedelta,
     ) -> None:
@@ -95,7 +103,11 @@ class Segments:
         self._files = files
         self._ship_bytes = ship_bytes
         self._ship_age = ship_age
-        self._open: dict[tuple[str, str], OpenSegment] = {}
+        self._lock = lock
+        self._shipping = threading.Lock()  # taken before the vault's lock, never inside it
+        self._local: dict[str, OpenSegment] = {}
+        self._open: dict[tuple[str, str], OpenSegment] = {}  # those of them that are appended to
+        self._being_put = ""
         self._in_doubt = False
         self._names: dict[str, str] = {}  # any thread: where segments lie, which never changes
 
@@ -110,12 +122,12 @@ class Segments:
             return
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             rows = {row.id: row for row in connection.execute(select(*_AS_STORED))}
-        for key, segment in list(self._open.items()):
+        for segment in list(self._local.values()):
             row = rows.get(segment.id)
             segment.length = row.length if row is not None else 0
             segment.waiting, segment.waiting_bytes = [], 0
             if row is not None and row.state != "open":
-                self._drop(key)
+                self._drop(segment)
         self._in_doubt = False
 
     def take(self, data_class: str, expiry_day: str, now: datetime) -> OpenSegment:
@@ -129,7 +141,8 @@ class Segments:
             segment_id = str(UUID(bytes=os.urandom(16), version=4))
             with _disk():
                 descriptor = self._files.make(self._folder / segment_id, 0)
-            self._open[key] = OpenSegment(segment_id, data_class, expiry_day, now, descriptor)
+            made = OpenSegment(segment_id, data_class, expiry_day, now, descriptor)
+            self._open[key] = self._local[segment_id] = made
         return self._open[key]
 
     def write(self) -> None:
@@ -194,44 +207,73 @@ class Segments:
             os.close(descriptor)
 
     def ship(self, now: datetime, *, everything: bool = False) -> int:
-        """Ship the open segments that are large or old enough; how many.
+        """Close the open segments that are large or old enough, and ship what is closed; how many.
+        The lock is not held while one is put.
 
         Raises:
-            StorageError: the object store or the index failed; the segment stays open.
+            StorageError: the object store or the index failed; what was not shipped stays local.
         """
-        self.settle()
         shipped = 0
-        for key, segment in list(self._open.items()):
-            large = segment.length >= self._ship_bytes
-            if segment.length and (
-                everything or large or now - segment.opened_at >= self._ship_age
-            ):
-                with _disk():
-                    content = os.pread(segment.descriptor, segment.length, 0)
-                self._objects.put(
-                    _name(segment.data_class, segment.expiry_day, segment.id), content
-                )
+        with self._shipping:
+            with self._lock:
+                self.settle()
+                for segment in list(self._open.values()):
+                    large = segment.length >= self._ship_bytes
+                    if segment.length and (
+                        everything or large or now - segment.opened_at >= self._ship_age
+                    ):
+                        self._close(segment)
+                closed = [one for one in self._local.values() if not self._is_open(one)]
+            for segment in closed:
+                shipped += self._ship(segment)
+        return shipped
+
+    def _ship(self, segment: OpenSegment) -> bool:
+        """Ship a closed one; whether it is still there to be shipped."""
+        with self._lock:
+            if segment.id not in self._local:
+                return False
+            with _disk():
+                content = os.pread(segment.descriptor, segment.length, 0)
+            self._being_put = segment.id
+        try:
+            self._objects.put(_name(segment.data_class, segment.expiry_day, segment.id), content)
+            with self._lock:
                 self._in_doubt = True
                 self._set(segment.id, "shipped")
                 self._in_doubt = False
-                self._drop(key)
-                shipped += 1
-        return shipped
+                self._drop(segment)
+        finally:
+            self._being_put = ""
+        return True
+
+    def let_go(self, some: Iterable[str]) -> list[str]:
+        """Close those of some segments in which no record is left, and their files go; which. They
+        can be removed then. One that is being put is left for the next time.
+
+        Raises:
+            StorageError: the disk failed; call again.
+        """
+        gone = [one for one in some if one != self._being_put]
+        for segment_id in gone:
+            if (segment := self._local.get(segment_id)) is not None:
+                self._drop(segment)
+            with _disk():
+                (self._folder / segment_id).unlink(missing_ok=True)
+        return gone
 
     def remove(self, segment_id: str) -> None:
-        """Remove a segment that no record is left in.
+        """Remove a segment that was let go. The lock is not held while its object is.
 
         Raises:
             StorageError: the object store or the index failed; call again.
         """
-        name = self._name(segment_id)
-        for key, segment in list(self._open.items()):
-            if segment.id == segment_id:
-                self._drop(key)
-        with _disk():
-            (self._folder / segment_id).unlink(missing_ok=True)
-        self._objects.delete(name)
-        with storage_errors("the vault's index"), self._engine.begin() as connection:
+        self._objects.delete(self._name(segment_id))
+        with (
+            self._lock,
+            storage_errors("the vault's index"),
+            self._engine.begin() as connection,
+        ):
             connection.execute(delete(segments).where(segments.c.id == segment_id))
             connection.execute(
                 delete(receipt_segments).where(receipt_segments.c.segment_id == segment_id)
@@ -270,9 +312,12 @@ class Segments:
                 os.ftruncate(descriptor, length)
                 key = (row.data_class, row.expiry_day)
                 opened = _moment(row.opened_at, there.st_mtime)
-                self._open[key] = OpenSegment(
+                found = OpenSegment(
                     row.id, row.data_class, row.expiry_day, opened, descriptor, length
                 )
+                self._local[found.id] = found
+                if not self._objects.late:
+                    self._open.setdefault(key, found)
         for row in list(known.values()):
             if row.id in used and self._is_kept(row):
                 self._set(row.id, "shipped")
@@ -308,17 +353,18 @@ class Segments:
 
     def close(self) -> None:
         """Close the local files."""
-        for segment in self._open.values():
+        for segment in self._local.values():
             os.close(segment.descriptor)
+        self._local.clear()
         self._open.clear()
 
     def _is_kept(self, row: DbRow) -> bool:
-        """Whether the object store has a segment, as long as the index says it is."""
+        """Whether the object store has a segment: one is put whole."""
         try:
-            self._objects.get(_name(row.data_class, row.expiry_day, row.id), row.length - 1, 1)
+            name = _name(row.data_class, row.expiry_day, row.id)
+            return self._objects.size(name) is not None
         except StorageError:
             return False
-        return True
 
     def _set(self, segment_id: str, state: str) -> None:
         with storage_errors("the vault's index"), self._engine.begin() as connection:
@@ -327,10 +373,18 @@ class Segments:
             )
 
     def _waiting(self) -> list[OpenSegment]:
-        return [segment for segment in self._open.values() if segment.waiting]
+        return [segment for segment in self._local.values() if segment.waiting]
 
-    def _drop(self, key: tuple[str, str]) -> None:
-        segment = self._open.pop(key)
+    def _is_open(self, segment: OpenSegment) -> bool:
+        return self._open.get((segment.data_class, segment.expiry_day)) is segment
+
+    def _close(self, segment: OpenSegment) -> None:
+        if self._is_open(segment):
+            del self._open[segment.data_class, segment.expiry_day]
+
+    def _drop(self, segment: OpenSegment) -> None:
+        self._close(segment)
+        del self._local[segment.id]
         os.close(segment.descriptor)
         with _disk():
             (self._folder / segment.id).unlink(missing_ok=True)

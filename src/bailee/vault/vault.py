@@ -184,6 +184,7 @@ class Vault:
             folder / "open",
             objects or FolderObjects(folder / "segments"),
             files,
+            lock=self.lock,
             ship_bytes=ship_bytes,
             ship_age=ship_age,
         )
@@ -708,8 +709,7 @@ class Vault:
         Raises:
             StorageError: the object store or the index failed.
         """
-        with self.lock:
-            return self._segments.ship(self._clock(), everything=True)
+        return self._segments.ship(self._clock(), everything=True)
 
     def stalled(self) -> float:
         """Seconds in which nothing of what waits to be sealed was; 0 when nothing waits."""

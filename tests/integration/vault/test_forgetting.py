@@ -264,7 +264,10 @@ def test_erasure_goes_on_after_a_failure(bench: Bench, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_faulty_object_store(make: Callable[..., Bench], fault: Fault) -> None:
-    """Shipping and reclaiming fail in either way, and nothing is lost or counted twice."""
+    """Shipping and reclaiming fail in either way, and nothing is lost or counted twice. What was
+    said since is in a segment of its own: the put that failed may be carried out yet. Who deletes
+    is not kept waiting by the store.
+    """
     store = FaultyStore()
     bench = make(objects=store)
     sent = bench.exchange([turn("a")], session=ONE)
@@ -276,15 +279,15 @@ def test_a_faulty_object_store(make: Callable[..., Bench], fault: Fault) -> None
         assert [turn("a")] == bench.vault.show(ONE).main
         bench.reopen()
     bench.keep(bench.exchange([turn("a"), turn("b")], session=ONE))
-    assert 1 == bench.vault.ship()
+    assert 2 == bench.vault.ship()
     assert [] == list((bench.path / "vault" / "open").iterdir())
     bench.reopen()
     assert json.loads(sent.request) == bench.vault.show(ONE).exchanges[0].request
     assert 2 == len(bench.vault.show(ONE).exchanges)
     store.fail("delete", fault)
-    with pytest.raises(StorageError):
-        bench.vault.delete(ONE, bench.clock())
-    assert 1 == bench.vault.sweep(bench.clock()).segments
+    assert bench.vault.delete(ONE, bench.clock()).state in ("key_destroyed", "inaccessible")
+    assert store.objects
+    assert 2 == bench.vault.sweep(bench.clock()).segments
     assert {} == store.objects
 
 

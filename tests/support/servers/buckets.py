@@ -9,10 +9,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Self
@@ -23,6 +25,7 @@ import pytest
 from bailee.testing.store import Fault
 from bailee.testing.threaded import ThreadedServer
 
+_HELD = 100.0  # seconds that a request waits at most
 KEY, SECRET = "orchard", "medlar-and-quince"
 BUCKET = "cellar"
 
@@ -109,6 +112,14 @@ def relayed(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRela
         yield made
 
 
+@dataclass
+class Held:
+    """Requests that wait: `came` is set when one does, and setting `gone` lets them go on."""
+
+    came: threading.Event = field(default_factory=threading.Event)
+    gone: threading.Event = field(default_factory=threading.Event)
+
+
 class BucketRelay(ThreadedServer):
     """Passes requests on to a server of S3, but for those that are to fail: not carried out, or
     carried out and not answered. `asked` counts them by method. As a context.
@@ -118,6 +129,9 @@ class BucketRelay(ThreadedServer):
         self._to = urlsplit(to).netloc
         self._fault: tuple[str, Fault, int] | None = None
         self._named = ""
+        self._lost: tuple[str, int] | None = None
+        self._refused: tuple[int, bytes] | None = None
+        self._held: tuple[str, Held] | None = None
         self.asked: Counter[str] = Counter()
         self.late = False
         """Whether a list is answered as it was when it was first asked for."""
@@ -130,9 +144,24 @@ class BucketRelay(ThreadedServer):
         self.asked.clear()
         self._fault, self._named = (method, fault, after), named
 
+    def lose(self, method: str, count: int) -> None:
+        """Let the next requests of a method be carried out and not answered, so many."""
+        self.asked.clear()
+        self._lost = method, count
+
+    def refuse(self, status: int, said: bytes = b"") -> None:
+        """Let every request be answered so, and not carried out."""
+        self.asked.clear()
+        self._refused = status, said
+
+    def hold(self, method: str) -> Held:
+        """Let requests of a method wait, until they are let go."""
+        self._held = method, Held()
+        return self._held[1]
+
     def heal(self) -> None:
         """Let none fail any more, and count anew."""
-        self._fault = None
+        self._fault = self._lost = self._refused = None
         self.asked.clear()
 
     def __enter__(self) -> Self:
@@ -144,6 +173,17 @@ class BucketRelay(ThreadedServer):
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 relay.asked[self.command] += 1
+                if relay._refused is not None:
+                    status, said = relay._refused
+                    self.send_response(status)
+                    self.send_header("content-length", str(len(said)))
+                    self.end_headers()
+                    if self.command != "HEAD":
+                        self.wfile.write(said)
+                    return
+                if relay._held is not None and relay._held[0] == self.command:
+                    relay._held[1].came.set()
+                    relay._held[1].gone.wait(_HELD)
                 fault = relay._planned(self.command, self.path)
                 if fault is Fault.NOT_PERSISTED:
                     self.close_connection = True
@@ -177,6 +217,10 @@ class BucketRelay(ThreadedServer):
         return self
 
     def _planned(self, method: str, path: str) -> Fault | None:
+        if self._lost is not None and self._lost[0] == method:
+            left = self._lost[1] - 1
+            self._lost = (method, left) if left else None
+            return Fault.PERSISTED
         if self._fault is None or self._fault[0] != method or self._named not in path:
             return None
         return self._fault[1] if self.asked[method] > self._fault[2] else None
