@@ -49,7 +49,7 @@ _COMMANDS: Final = {
     ),
     "code": ("code:code", "Work on the code in this folder, with a model."),
     "flows": (
-        "flows:flows",
+        "flows:app",
         "Show every flow from this machine: state, destination, contents, and who decided.",
     ),
     "run": (

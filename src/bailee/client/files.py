@@ -28,6 +28,7 @@ from typing import Final
 
 from platformdirs import user_config_path, user_data_path
 
+from bailee.client.flow_choices import FlowChoices
 from bailee.client.settings import ClientSettings, SettingSource, from_environment, merge, parse
 from bailee.errors import InputError
 from bailee.policy import Policy
@@ -210,12 +211,17 @@ def read(
     *,
     option: str | None = None,
     environment: Mapping[str, str] = os.environ,
+    choices: bool = True,
 ) -> ClientSettings:
-    """What holds for work in `folder`. Raises `InputError` for a wrong `option` only."""
+    """What holds for work in `folder`; without `choices`, but for the person's own word on single
+    flows. Raises `InputError` for a wrong `option` only.
+    """
     where = places(folder, environment)
     found = [from_environment(environment), *sources(where), *proposals(where)]
     if option is not None:
         found.append(given(option))
+    if choices and (chosen := FlowChoices(data_folder()).source()) is not None:
+        found.append(chosen)
     document = policy.document
     selectors = {p.selected_by for p in document.providers.values() if p.selected_by}
     offs = {name for flow in document.flows.values() for name in flow.switches}
