@@ -33,9 +33,8 @@ from bailee.client.flow_choices import (
     ReportTakenBack,
 )
 from bailee.client.flows import PATHS, ingest_address, permitted, shown
-from bailee.client.local_key import wipe, write_private
+from bailee.client.local_key import alone, wipe, write_private
 from bailee.client.machine import ClientMachine
-from bailee.client.noting import alone
 from bailee.client.outbox import Outbox, OutboxItem
 from bailee.client.sender import network
 from bailee.client.setting_keys import FLOWS

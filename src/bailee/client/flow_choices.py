@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from bailee.client.files import CHOICES
 from bailee.client.setting_keys import FLOWS
 from bailee.client.settings import SettingSource
 from bailee.errors import IntegrityError, StorageError
@@ -95,7 +96,7 @@ class FlowChoices:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.file: Final = folder / "flow-choices.json"
+        self.file: Final = folder / CHOICES
 
     def acts(self) -> Sequence[FlowAct]:
         """Every act that is remembered, oldest first.

@@ -24,8 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from bailee.client.local_key import write_private
-from bailee.client.noting import alone
+from bailee.client.local_key import alone, write_private
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.json_values import JsonObject, objects
 from bailee.records import dataclass
