@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes .venv and puts into it what a verb of the Makefile needs.
 #
-#   tools/setup.sh run     what `make up` needs: the server and the model for a first try
+#   tools/setup.sh run     what `make up` needs: server, agent, and the model for a first try
 #   tools/setup.sh dev     the same, and what tests, checks and docs need
 #
 # It needs Python 3.11 or later with pip and venv, and nothing else. A stamp in .venv holds the
@@ -69,7 +69,7 @@ else
 fi
 
 case $want in
-    run) extras="--extra server --extra cloud --extra local-model --extra training" ;;
+    run) extras="--extra server --extra cloud --extra local-model --extra agent --extra training" ;;
     dev) extras="--extra server --extra cloud --extra local-model --extra agent --extra dev" ;;
     *) fail "'$want' is not a thing to set up." "run or dev" ;;
 esac

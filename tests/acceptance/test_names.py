@@ -83,8 +83,9 @@ SHOWS: dict[str, list[str]] = {
     "usage": ["--by", "person", "--by", "model"], "limits list": [], "limits models": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],
-    "flows": [], "outbox list": [], "local list": [], "policy check": [], "policy show": [],
-    "policy history": [], "sign-in": [], "sessions delete": ["{session}"],
+    "flows list": [], "flows receipts": [], "outbox list": [], "local list": [],
+    "policy check": [], "policy show": [], "policy history": [],
+    "sign-in": [], "sessions delete": ["{session}"],
 }  # fmt: skip
 """Commands that show what somebody named, and some that could one day; in this order."""
 OF_SEVERAL_LINES = {"sessions show", "feedback show", "feedback draft"}
@@ -92,7 +93,8 @@ OF_SEVERAL_LINES = {"sessions show", "feedback show", "feedback draft"}
 NOT_HERE = {
     "up": "its lines are looked at below", "demo": "names nothing", "code": "tests of its terminal",
     "run": "an agent's own output", "outbox show": "exact bytes, tests of the outbox",
-    "outbox send": "acts", "local export": "a file", "local clean": "acts", "local delete": "acts",
+    "outbox send": "acts", "flows off": "acts", "flows on": "acts", "local export": "a file",
+    "local clean": "acts", "local delete": "acts",
     "local keep": "an id and a day", "local release": "an id", "local clock": "a time",
     "policy decide": "JSON in ASCII", "policy explain": "the document's words",
     "policy diff": "two documents", "policy try": "numbers",

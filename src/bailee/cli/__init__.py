@@ -49,7 +49,7 @@ _COMMANDS: Final = {
     ),
     "code": ("code:code", "Work on the code in this folder, with a model."),
     "flows": (
-        "flows:flows",
+        "flows:app",
         "Show every flow from this machine: state, destination, contents, and who decided.",
     ),
     "run": (
@@ -196,7 +196,7 @@ def _run(first: list[str]) -> None:
         if (asked := plain(sys.argv[2:])) is not None:
             work(asked)
     if first and first[0] in _COMMANDS:
-        of(first[0])()
+        _perform(of(first[0]))
     elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
         from bailee.cli.listing import help_of
 
@@ -204,4 +204,10 @@ def _run(first: list[str]) -> None:
         if not sys.argv[1:]:
             raise SystemExit(2)
     else:
-        whole()()
+        _perform(whole())
+
+
+def _perform(program: typer.Typer) -> None:
+    from bailee.cli.mistyped import perform
+
+    perform(program)

@@ -5,6 +5,8 @@ Rules kept here:
 * **Said before it is sent.** The first start on which metrics or errors may leave says so, where to
   and how to turn them off; nothing of them is sent in that run. What it measured waits in the
   outbox, to be looked at, for the next one. Another destination is said anew.
+* **And how it is turned off**, by a verb for each: `bailee flows off FLOW`. What was turned off and
+  on again is announced again.
 * **Never in the way.** A thread of its own, which imports the SDKs; the program ends after two
   seconds at most. What can't be measured or sent costs that payload and nothing else.
 
@@ -49,7 +51,8 @@ def announcement(machine: ClientMachine, language: Language = "en") -> str | Non
     said = words(language, "terminal")
     what = said("notice.and").join(flow.label.lower() for flow in due)
     where = said("notice.and").join(dict.fromkeys(flow.destination for flow in due))
-    return said("notice.sends", what=what, where=where)
+    off = said("list.comma").join(f"`bailee flows off {flow.name}`" for flow in due)
+    return said("notice.sends", what=what, where=where, off=off)
 
 
 def announced(machine: ClientMachine) -> None:
@@ -60,13 +63,20 @@ def announced(machine: ClientMachine) -> None:
         write_private(_place(machine.data), json.dumps({"said": sorted(marks)}).encode())
 
 
+def unsay(folder: Path, flow: str) -> None:
+    """What a flow would send is announced anew before anything of it leaves."""
+    marks = [mark for mark in _said(folder) if mark.partition(" ")[0] != flow]
+    if folder.exists():
+        write_private(_place(folder), json.dumps({"said": sorted(marks)}).encode())
+
+
 class Background:
     """The telemetry of one run of a program, and its thread. `notice` is to be shown at the start,
     and `shown` to be called once it was.
     """
 
     def __init__(self, machine: ClientMachine, service: str, language: Language = "en") -> None:
-        self._machine: Final = machine
+        self._machine = machine
         self._todo: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._held = frozenset(flow.name for flow in unsaid(machine))
@@ -76,6 +86,12 @@ class Background:
     def shown(self) -> None:
         """The notice was shown."""
         announced(self._machine)
+
+    def use(self, machine: ClientMachine) -> None:
+        """The settings are others now. What became on after the start is not sent in this run."""
+        self._held |= {flow.name for flow in unsaid(machine)}
+        self._machine = machine
+        self.telemetry.use(machine)
 
     def start(self) -> None:
         """Begins, once the program has shown what there is to see."""

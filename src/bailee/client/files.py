@@ -36,6 +36,7 @@ from bailee.records import dataclass
 MANAGED: Final = Path("/etc/bailee/settings.json")
 MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.json")
 _MORE_MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.d")
+CHOICES: Final = "flow-choices.json"
 LARGEST: Final = 1024 * 1024
 _MARKS: Final = (".bailee", ".claude", ".git")
 
@@ -210,12 +211,17 @@ def read(
     *,
     option: str | None = None,
     environment: Mapping[str, str] = os.environ,
+    choices: bool = True,
 ) -> ClientSettings:
-    """What holds for work in `folder`. Raises `InputError` for a wrong `option` only."""
+    """What holds for work in `folder`; without `choices`, but for the person's own word on single
+    flows. Raises `InputError` for a wrong `option` only.
+    """
     where = places(folder, environment)
     found = [from_environment(environment), *sources(where), *proposals(where)]
     if option is not None:
         found.append(given(option))
+    if choices:
+        found += _choices(data_folder())
     document = policy.document
     selectors = {p.selected_by for p in document.providers.values() if p.selected_by}
     offs = {name for flow in document.flows.values() for name in flow.switches}
@@ -225,6 +231,16 @@ def read(
         private=frozenset(offs - selectors),
         most_days=document.local_transcripts.max_days,
     )
+
+
+def _choices(folder: Path) -> Iterator[SettingSource]:
+    """What the person turned off by name, where they ever did."""
+    if os.path.lexists(folder / CHOICES):
+        from bailee.client.flow_choices import FlowChoices
+
+        chosen = FlowChoices(folder).source()
+        if chosen is not None:
+            yield chosen
 
 
 def data_folder() -> Path:

@@ -5,6 +5,8 @@ out which variable, in which scope, made the deciding clause match, and where th
 
 Rules kept here:
 
+* The policy alone lets a flow leave. What a person, or a settings file, has turned off by name
+  (`flows` in the settings) stays here besides.
 * The provider is the one whose variable is set; the first of the document when none is.
 * bailee's own flows go to bailee's ingest: to `BAILEE_INGEST_URL`, else to port 8789 of the host of
   `BAILEE_URL`, else to this machine. They never go to the model's address, which may belong to
@@ -189,16 +191,22 @@ def _flow(policy: Policy, settings: ClientSettings, name: str, said: Words) -> F
         elif condition.fact == "provider" and selected is not None:
             variable = policy.document.providers[provider].selected_by
             chosen = selected
+    on = found.decision.effect == "allow"
+    clause: str | None = found.decision.clause
+    decided = _decided(variable, chosen, provider, said)
+    if on and (chosen := settings.off.get(name)) is not None:
+        on, clause, variable = False, None, f"flows.{name}"
+        decided = said("flow.set_in", name=variable, where=where(chosen, said))
     declared = policy.document.flows[name]
     address = shown(ingest_address(settings)).rstrip("/") + PATHS.get(name, "")
     return FlowState(
         name,
         declared.label.of(said.language),
-        found.decision.effect == "allow",
+        on,
         address,
         declared.carries.of(said.language),
-        found.decision.clause,
-        _decided(variable, chosen, provider, said),
+        clause,
+        decided,
         variable,
         None if chosen is None else chosen.scope,
         None if chosen is None else chosen.place,

@@ -17,16 +17,14 @@ Rows: O7.
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from bailee.client.local_key import make_private, write_private
+from bailee.client.local_key import alone, write_private
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.json_values import JsonObject, objects
 from bailee.records import dataclass
@@ -108,7 +106,7 @@ class KeptSessions:
             InputError: too many are kept.
             IntegrityError, StorageError: as `all` does; or it can't be written.
         """
-        with self._alone():
+        with alone(self._file):
             others = [one for one in self._remembered(kept.since) if not _same(one, kept)]
             if len(others) >= _MOST:
                 raise InputError("too many sessions are kept.", hint="bailee local release SESSION")
@@ -118,7 +116,7 @@ class KeptSessions:
         """Take it back; whether it was kept. Raises as `keep` does."""
         if not self._file.exists():
             return False
-        with self._alone():
+        with alone(self._file):
             found = [
                 replace(one, released=now)
                 if (one.of, one.session) == (of, session) and one.holds(now)
@@ -132,19 +130,6 @@ class KeptSessions:
 
     def _remembered(self, now: datetime) -> list[KeptSession]:
         return [one for one in self.all() if now - (one.released or one.until) < REMEMBERED]
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process at a time reads and writes."""
-        try:
-            make_private(self._file.parent)
-            with self._file.with_suffix(".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
-        except OSError as error:
-            raise StorageError(
-                f"{self._file} can't be written ({error.strerror}): nothing was changed."
-            ) from error
 
     def _write(self, kept: Sequence[KeptSession]) -> None:
         write_private(self._file, json.dumps([one.as_json() for one in kept], indent=1).encode())

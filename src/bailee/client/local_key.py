@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -144,6 +145,20 @@ def write_private(path: Path, content: bytes, *, named: bool = True) -> None:
         raise
     if named:
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """A note that several processes write: one at a time, another waits. Raises `StorageError`."""
+    try:
+        make_private(file.parent)
+        with file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise StorageError(
+            f"{file} can't be written ({error.strerror}): nothing was changed."
+        ) from error
 
 
 def wipe(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,6 +115,13 @@ class ClientMachine:
     def flow(self, name: str, language: Language = "en") -> FlowState:
         """Whether a flow of the document may leave, and who decided."""
         return permitted(self.policy, self.settings, name, language)
+
+    def afresh(self) -> ClientMachine:
+        """The machine as its settings are now."""
+        settings = files.read(
+            self.policy, self.folder, option=self.option, environment=self.environment
+        )
+        return replace(self, settings=settings)
 
     def transcripts(self) -> LocalTranscripts:
         """The local transcripts."""
@@ -295,9 +302,7 @@ class ClientMachine:
         return send(
             self.outbox(),
             self.policy,
-            lambda: files.read(
-                self.policy, self.folder, option=self.option, environment=self.environment
-            ),
+            lambda: self.afresh().settings,
             credential=self.credential,
             clock=self.clock,
             hurry=hurry,

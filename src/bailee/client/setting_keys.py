@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from bailee.records import dataclass
 
-Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers"]
+Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers", "flows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,15 @@ KEYS: Final[dict[str, SettingKey]] = {
             True,
         ),
         SettingKey("mcpServers", "servers", "MCP servers the agent may start, by name."),
+        SettingKey("flows", "flows", "Flows that are off, by name: false. True undoes nothing."),
         SettingKey(
             "feedbackRepository", "text", "Public repository (owner/name) for GitHub issues."
         ),
     )
 }
+FLOWS: Final = ("metrics", "errors", "bug_report", "survey")
+"""The flows of the policy that bailee's own programs have."""
+LIKE_FLOWS: Final = 'like {"metrics": false}'
 RULES: Final = ("allow", "ask", "deny")
 HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 OF_SANDBOX: Final = {

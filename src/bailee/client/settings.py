@@ -30,7 +30,9 @@ from typing import Any, Final, NoReturn, TypeGuard
 
 from bailee.client.servers import trouble
 from bailee.client.setting_keys import (
+    FLOWS,
     KEYS,
+    LIKE_FLOWS,
     LIKE_SANDBOX,
     LIKE_SERVER,
     OF_SANDBOX,
@@ -104,7 +106,7 @@ class ClientSettings:
     `problems` made the private choice necessary; `ignored` was understood and is not allowed there.
     `servers`: MCP servers by name, as they were written; `proposed`: what a project would like.
     `own_days`: the `cleanupPeriodDays` that holds for what is no project's; `managed_days`: that of
-    who manages the machine.
+    who manages the machine. `off`: the flows that somebody turned off by name, by flow.
     """
 
     switches: Mapping[str, Chosen]
@@ -117,6 +119,7 @@ class ClientSettings:
     proposed: Mapping[str, Chosen] = field(default_factory=dict)
     own_days: Chosen | None = None
     managed_days: Chosen | None = None
+    off: Mapping[str, Chosen] = field(default_factory=dict)
 
     @property
     def switch_values(self) -> dict[str, str]:
@@ -194,6 +197,7 @@ def merge(
         reading.proposed,
         reading.own_days,
         reading.managed_days,
+        reading.off,
     )
 
 
@@ -212,6 +216,7 @@ class _Reading:
         self.proposed: dict[str, Chosen] = {}
         self.own_days: Chosen | None = None
         self.managed_days: Chosen | None = None
+        self.off: dict[str, Chosen] = {}
         self.problems: list[SettingProblem] = []
         self.ignored: list[SettingProblem] = []
 
@@ -244,6 +249,8 @@ class _Reading:
                 self._permissions(source, value)
             elif key.kind == "servers":
                 self._servers(source, name, value)
+            elif key.kind == "flows":
+                self._flows(source, value)
             else:
                 self._text(source, name, value)
 
@@ -357,6 +364,19 @@ class _Reading:
                     self._ignore(source, name)
             else:
                 self.rules[kind] += [Chosen(r, source.scope, source.place) for r in rules]
+
+    def _flows(self, source: SettingSource, value: object) -> None:
+        """Each flow's name with false: it is off, whoever says otherwise."""
+        if not isinstance(value, Mapping):
+            self._problem(source, "flows", "must be an object.", LIKE_FLOWS)
+            return
+        for flow, on in value.items():
+            if flow not in FLOWS:
+                self._problem(source, f"flows.{flow}", "there is no such flow.", _near(flow, FLOWS))
+            elif not isinstance(on, bool):
+                self._problem(source, f"flows.{flow}", "must be true or false.", LIKE_FLOWS)
+            elif not on:
+                self.off.setdefault(flow, Chosen(False, source.scope, source.place))
 
     def _servers(self, source: SettingSource, name: str, value: object) -> None:
         if not isinstance(value, Mapping):

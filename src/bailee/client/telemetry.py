@@ -45,7 +45,7 @@ class ClientTelemetry:
     def __init__(
         self, machine: ClientMachine, service: str, declared: Declared | None = None
     ) -> None:
-        self._machine: Final = machine
+        self._machine = machine
         self._service: Final = service
         self._given: Final = declared
         self._measured: list[Measurement] = []
@@ -56,6 +56,12 @@ class ClientTelemetry:
         from bailee.client.declared import Declared
 
         return self._given or Declared()
+
+    def use(self, machine: ClientMachine) -> None:
+        """The settings are others now: what was measured of a flow that is off is gone."""
+        self._machine = machine
+        if not machine.flow("metrics").on:
+            self._measured = []
 
     def known(self, field: str, value: str) -> str:
         """The value where the field's declaration knows it, else "other": for what others named."""

@@ -17,7 +17,7 @@ from bailee.errors import InputError
 
 PROGRAM: Any = typer.main.get_command(whole())
 # What is no list of items that were made one after another, and says in its help what it shows.
-OTHERS = {"backup list", "cloud image list", "outbox list", "receipts list"}
+OTHERS = {"backup list", "cloud image list", "flows list", "outbox list", "receipts list"}
 
 
 def _items() -> Iterator[Fields]:

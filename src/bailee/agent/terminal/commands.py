@@ -10,7 +10,7 @@ from typing import Final
 
 from bailee.agent.permissions import parse_rules
 from bailee.agent.session import resumable
-from bailee.agent.terminal import picking, reporting
+from bailee.agent.terminal import flow_switch, picking, reporting
 from bailee.agent.terminal.keeping import PersonKeeps, as_markdown
 from bailee.agent.terminal.sitting import Sitting
 from bailee.client.flows import all_flows
@@ -105,7 +105,14 @@ async def _privacy(sitting: Sitting, _: str) -> None:
     screen.say(words("command.see_also"), "dim")
 
 
-async def _flows(sitting: Sitting, _: str) -> None:
+async def _flows(sitting: Sitting, text: str) -> None:
+    if text:
+        verb, _, flow = text.partition(" ")
+        if verb not in ("on", "off"):
+            words = sitting.screen.words
+            raise InputError(words("run.not_understood"), hint=words("command.flows_hint"))
+        await flow_switch.switch(sitting, verb, flow.strip())
+        return
     screen, words, machine = sitting.screen, sitting.screen.words, sitting.machine
     boxed = sitting.session.sandbox.program is not None
     found = all_flows(machine.policy, machine.settings, words.language, sandboxed=boxed)
@@ -118,6 +125,7 @@ async def _flows(sitting: Sitting, _: str) -> None:
     if refused:
         hosts = words("list.comma").join(f"{host} ({count})" for host, count in refused.items())
         screen.say(words("command.refused_hosts", hosts=hosts), "yellow")
+    screen.say(words("command.flows_verbs"), "dim")
     screen.say(words("command.outbox"), "dim")
 
 

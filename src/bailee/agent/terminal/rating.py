@@ -78,6 +78,12 @@ class Rating:
             survey.write(folder, replace(survey.read(folder), last=now))
             self._shown = self._clock()
 
+    def use(self, machine: ClientMachine) -> None:
+        """The settings are others now: where a rating may not be sent, there is no question."""
+        self._machine = machine
+        if not machine.flow("survey").on:
+            self.close()
+
     def never(self, never: bool) -> None:
         """Whether it may never be asked again. Raises `OSError`."""
         folder = self._machine.data

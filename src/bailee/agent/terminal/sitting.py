@@ -117,6 +117,12 @@ class Sitting:
         )
         self.options = replace(self.options, model=name)
 
+    def use(self, machine: ClientMachine) -> None:
+        """The settings are others now."""
+        self.machine = machine
+        self.background.use(machine)
+        self.rating.use(machine)
+
     def forget(self) -> None:
         """Deletes what this machine keeps of the session."""
         self.transcripts.delete(self.session.id)
