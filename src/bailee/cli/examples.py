@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,11 +14,10 @@ if TYPE_CHECKING:
 
 def examples() -> dict[str, list[str]]:
     """The lines of each command, by its words after `bailee`."""
-    import tomllib  # here: only a help needs them
-    from importlib import resources
+    import tomli  # here: only a help needs it
 
-    text = resources.files("bailee.cli").joinpath("examples.toml").read_text("utf-8")
-    return {words: list(lines) for words, lines in tomllib.loads(text).items()}
+    with Path(__file__).with_name("examples.toml").open("rb") as file:
+        return {words: list(lines) for words, lines in tomli.load(file).items()}
 
 
 class ExemplifiedCommand(TyperCommand):

@@ -6,7 +6,6 @@ in both languages, and names what was perhaps meant. The exit status is 2, as of
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Iterable
@@ -17,10 +16,11 @@ import typer
 from bailee.cli.errors import report
 from bailee.cli.show import say, warn_in_lines
 from bailee.errors import InputError
-from bailee.words import Words, of_locale, words
 
 if TYPE_CHECKING:
     from typer._click.core import Context, Parameter
+
+    from bailee.words import Words
 
 USAGE: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 """The library's error for a command line that it can't read."""
@@ -79,6 +79,8 @@ def explained(error: Exception, said: Words) -> InputError:
 
 
 def _said() -> Words:
+    from bailee.words import of_locale, words  # here: only what is wrong needs them
+
     return words(of_locale(os.environ), "terminal")
 
 
@@ -95,6 +97,8 @@ def _short(text: str) -> str:
 
 
 def _near(typed: str, known: Iterable[str]) -> str | None:
+    import difflib
+
     found = difflib.get_close_matches(typed, list(known), n=1)
     return found[0] if found else None
 
