@@ -294,6 +294,8 @@ class Keyring:
             return True
         with storage_errors("the keyring"), reading(self.engine) as connection:
             last = twice.rotated(connection)
+        if last.is_broken_off:
+            return True
         since = (now - last.rotated_at).total_seconds()
         return last.destroyed_since and not 0 <= since < interval_seconds
 
@@ -310,7 +312,8 @@ class Keyring:
         with storage_errors("the keyring"), reading(self.engine) as connection:
             row = twice.rotated(connection)
             pending: datetime | None = connection.execute(last).scalar()
-        if not row.destroyed_since and len(self._store.root.generations()) == 1:
+        is_over = not row.is_broken_off and len(self._store.root.generations()) == 1
+        if is_over and not row.destroyed_since:
             return pending
         due: datetime = max(now, row.rotated_at + timedelta(seconds=interval_seconds))
         return due + self._store.root.lag

@@ -40,6 +40,11 @@ class RotationNote:
     began_at: datetime | None
     destroyed_since: bool
 
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether a rotation began and its end was not noted, however many generations are left."""
+        return self.began_at not in (None, self.rotated_at)
+
 
 def rotated(connection: Connection) -> RotationNote:
     """What is noted of rotations."""

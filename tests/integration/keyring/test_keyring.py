@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine
 
 from bailee.db.migrate import upgrade
-from bailee.errors import BaileeError, InputError, IntegrityError
+from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import Dek, EnvironmentRoot, FileRoot, Keyring, Root, Want, rotation
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
@@ -432,3 +432,34 @@ def test_a_root_that_says_it_lost_a_generation_is_not_believed(
     after.rotate_root()
     assert [] == after.damaged()
     assert all(opens(after, dek) for dek in deks)
+
+
+class EndsThere(FileRoot):
+    """One that destroys what it is told to, after which the process ends."""
+
+    def destroy(self, generation: int) -> None:
+        """See `Root`."""
+        super().destroy(generation)
+        raise StorageError("the process ended.")
+
+
+@pytest.mark.row("R5")
+def test_a_rotation_whose_end_was_not_noted_is_due(store: Store) -> None:
+    """The old root is gone, and nothing was destroyed since; it is said only once it is on record
+    that nothing from before opens.
+    """
+    ring = store.open(EndsThere(store.folder / "root.json"))
+    ring.dek("a", "transcript", store.clock() + DAYS_30)
+    ring.destroy(["a"])
+    store.clock.advance(timedelta(seconds=1))
+    with pytest.raises(StorageError, match="ended"):
+        ring.rotate_root()
+    again, hour = store.open(), timedelta(hours=1).total_seconds()
+    assert (2,) == again.root.generations()
+    assert again.rotation_due(store.clock(), hour)
+    assert again.unrecoverable_at(store.clock(), hour) is not None
+    assert again.ended_root(store.clock()) is None
+    again.rotate_root()
+    assert not again.rotation_due(store.clock(), hour)
+    assert again.unrecoverable_at(store.clock(), hour) is None
+    assert again.ended_root(store.clock()) is not None
