@@ -618,8 +618,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "accounts.sign_up_plans",
         str,
         None,
-        "The plans that who signs up may choose (commas between). Their keys use the model at the "
-        "operator's expense.",
+        "The plans that who signs up may choose (commas between), of those that the policy "
+        "document has in `sign_up`. Their keys use the model at the operator's expense.",
     ),
     Setting(
         "retention.every_minutes",

@@ -194,6 +194,15 @@ def test_what_each_may_spend_holds_for_each(firm: Firm) -> None:
     assert {"mia": "2.200", "ian": "1.100", "ann": "0.000"} == {
         name: spent[firm.people[name]] for name in ("mia", "ian", "ann")
     }
+    ranked = list(
+        limits.effective.list(limit=1, period=["daily"], extra_query={"sort": "spend_desc"})
+    )
+    assert [firm.people[name] for name in ("mia", "ian", "ann")] == [
+        row.actor.user_id for row in ranked
+    ]
+    found = limits.effective.list(period=["daily"], extra_query={"q": "IA@X."}).data
+    assert [firm.people["mia"]] == [row.actor.user_id for row in found]
+    assert [] == limits.effective.list(extra_query={"q": "eve@"}).data
     limits.set(scope={"type": "user", "user_id": firm.people["mia"]}, amount=None, period="daily")
     assert 200 == firm.ask("mia")[0]
     (row,) = limits.effective.list(user_ids=[firm.people["mia"]]).data
@@ -264,7 +273,10 @@ def test_what_is_no_limit_is_refused_and_not_repeated(firm: Firm, body: bytes) -
     "query",
     [
         "?limit=0", "?limit=1001", "?limit=x", "?limit=1&limit=2", "?sort=spend_desc",
-        "?after_id=spl_x", "?after_id=a&before_id=b", "?scope_type[]=seat_tier",
+        "?after_id=spl_x", "?after_id=a&before_id=b", "?scope_type[]=seat_tier", "?q=mia",
+        "/effective?sort=spend_asc", "/effective?sort=spend_desc&sort=spend_desc",
+        "/effective?sort=spend_desc&page=per_1", "/effective?q=a&q=b",
+        "/effective?q=" + 321 * "a",
     ],
 )  # fmt: skip
 def test_a_parameter_that_is_not_known_is_refused(firm: Firm, query: str) -> None:

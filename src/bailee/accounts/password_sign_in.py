@@ -62,8 +62,10 @@ class PasswordSignIn:
         authority: Authority,
         sign_up: Collection[str] = (),
     ) -> None:
-        """`sign_up`: the plans that people may take by themselves; none: sign-up is closed."""
-        self.sign_up_plans: Final = frozenset(sign_up)
+        """`sign_up`: the plans that the operator opens to people, of those that the document that
+        holds lets them take by themselves; none: sign-up is closed.
+        """
+        self._opened: Final = frozenset(sign_up)
         self._engine = backing.engine
         self._holding = backing.holding
         self._identifiers = backing.identifiers
@@ -74,6 +76,11 @@ class PasswordSignIn:
         self._passwords = passwords
         self._web_sessions = web_sessions
         self._authority = authority
+
+    @property
+    def sign_up_plans(self) -> frozenset[str]:
+        """The plans that people may take by themselves; none: sign-up is closed."""
+        return self._opened.intersection(self._holding.policy.document.sign_up)
 
     def sign_up(
         self,
@@ -94,15 +101,16 @@ class PasswordSignIn:
                 where one is asked for; a plan that is not for consumers; `too_many_attempts`;
                 `forbidden`, sign-up is closed.
         """
-        if not self.sign_up_plans:
+        open_to = self.sign_up_plans
+        if not open_to:
             raise InputError(
                 "sign-up is closed here.",
                 code="forbidden",
                 hint="ask whoever runs this service for an account",
             )
         known = self._holding.policy.plans.get(plan)
-        if known is None or known.segment != "consumer" or plan not in self.sign_up_plans:
-            plans = ", ".join(sorted(self.sign_up_plans))
+        if known is None or known.segment != "consumer" or plan not in open_to:
+            plans = ", ".join(sorted(open_to))
             raise InputError("you can't sign up for this plan.", hint=f"plans: {plans}")
         language_named(language)
         asked = self._choices.asked_on_plan(plan).asks

@@ -21,8 +21,10 @@ Rules kept here:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -36,6 +38,7 @@ from starlette.types import ASGIApp
 from bailee.accounts.roles import Permission
 from bailee.admission.requests import admit
 from bailee.admission.workers import Workers
+from bailee.app.query_parameters import QueryParameters
 from bailee.errors import CODES, BaileeError, InputError
 from bailee.gateway.routes import SPEND_LIMITS
 from bailee.json_values import JsonObject
@@ -45,17 +48,23 @@ from bailee.operations import usage
 from bailee.operations.asks import Asks, Via, asked_by, from_outside
 from bailee.usage import spend_shapes
 from bailee.usage.asking import member_subjects
-from bailee.usage.limits import LimitMeasure, LimitSpan, Scope, Subject, UsageLimit
-from bailee.usage.spend_shapes import SPANS, TYPES, SpendChange, is_spend_limit, spend_limit_id
+from bailee.usage.limits import LimitMeasure, LimitSpan, LimitStanding, Scope, Subject, UsageLimit
+from bailee.usage.spend_shapes import (
+    SPANS,
+    TYPES,
+    SpendChange,
+    SpendMember,
+    is_spend_limit,
+    spend_limit_id,
+)
 
 _log = logging.getLogger("bailee.spend_limits")
 _LARGEST: Final = 8192
 _THREADS: Final = 2
 _WAITING: Final = 64
-_PAGE: Final = 20
-_LARGEST_PAGE: Final = 1000
-_MOST_NAMED: Final = 100
 _CHANGES: Final = 1000
+_CHANGES_OF_ALL: Final = 10_000
+_LONGEST_SEARCH: Final = 320
 _SET, _REMOVED = "usage.limit_set", "usage.limit_removed"
 _HEADERS: Final = {"cache-control": "no-store"}
 
@@ -163,13 +172,14 @@ class SpendLimits:
     # -- what is asked ---------------------------------------------------------------------------
 
     def _list(self, asked: _Asked) -> JsonObject:
-        query = _Query(asked.query, "limit", "page", "after_id", "before_id", "scope_type[]")
+        query = QueryParameters(
+            asked.query, "limit", "page", "after_id", "before_id", "scope_type[]"
+        )
         kinds = query.several("scope_type[]", tuple(TYPES.values()))
-        rows = [
-            self._shown(one)
-            for one in self._limits(asked.organisation)
-            if not kinds or TYPES[one.subject.scope] in kinds
-        ]
+        limits = self._limits(asked.organisation)
+        rows = self._shown(
+            [one for one in limits if not kinds or TYPES[one.subject.scope] in kinds]
+        )
         rows.sort(key=lambda row: (str(row["created_at"]), str(row["id"])))
         limit, after = query.limit(), query.one("after_id") or query.one("page")
         before = query.one("before_id")
@@ -184,7 +194,7 @@ class SpendLimits:
         return spend_shapes.page(rows, limit, 0 if after is None else ids.index(after) + 1)
 
     def _set(self, asked: _Asked) -> JsonObject:
-        _Query(asked.query)
+        QueryParameters(asked.query)
         wanted = spend_shapes.wanted(asked.body)
         of, member = asked.organisation, None
         if wanted.scope is Scope.TEAM_MEMBERS:
@@ -199,49 +209,68 @@ class SpendLimits:
             member=member,
         )
         subject = Subject(Scope(made.scope), made.subject)
-        return self._shown(self._found(asked.organisation, spend_limit_id(subject, wanted.span)))
+        which = spend_limit_id(subject, wanted.span)
+        return self._shown([self._found(asked.organisation, which)])[0]
 
     def _show(self, asked: _Asked) -> JsonObject:
-        _Query(asked.query)
-        return self._shown(self._found(asked.organisation, asked.id))
+        QueryParameters(asked.query)
+        return self._shown([self._found(asked.organisation, asked.id)])[0]
 
     def _delete(self, asked: _Asked) -> JsonObject:
-        _Query(asked.query)
+        QueryParameters(asked.query)
         found = self._found(asked.organisation, asked.id)
         usage.unlimit(asked.asks, self._node, found.limit_id)
         return spend_shapes.deleted(asked.id)
 
     def _effective(self, asked: _Asked) -> JsonObject:
-        query = _Query(asked.query, "limit", "page", "user_ids[]", "period[]")
-        named = query.several("user_ids[]")
+        query = QueryParameters(asked.query, "limit", "page", "user_ids[]", "period[]", "q", "sort")
         spans = [SPANS[one] for one in query.several("period[]", tuple(SPANS))]
-        limit, after = query.limit(), query.one("page") or ""
-        node, of = self._node, asked.organisation
-        if node.serving is not None:
-            node.serving.measured()
-        people = sorted(
-            one.person_id
-            for one in node.registry.organisations.members(of)
-            if one.person_id > after and (not named or one.person_id in named)
-        )
-        teams, sources = node.registry.groups.teams(), self._limits(of)
-        rows: list[JsonObject] = []
-        for person in people[:limit]:
-            team = teams.get((of, person))
-            found = node.limits.standings_under(
-                member_subjects(of, person, team), asked.asks.at, lifted=True
-            )
-            by_id = {one.limit_id: one for one in sources}
-            email = node.registry.people.get(person).email
-            rows += [
-                spend_shapes.summary(one, by_id[one.limit.limit_id], person, email, team)
+        query.several("sort", ("spend_desc",))
+        by_spend = query.one("sort") is not None
+        limit, after = query.limit(), query.one("page")
+        if self._node.serving is not None:
+            self._node.serving.measured()
+        members = self._members(asked.organisation, query)
+        sources = {one.limit_id: one for one in self._limits(asked.organisation)}
+
+        def standings(member: SpendMember) -> list[LimitStanding]:
+            subjects = member_subjects(asked.organisation, member.person, member.team)
+            found = self._node.limits.standings_under(subjects, asked.asks.at, lifted=True)
+            return [
+                one
                 for one in found
-                if one.limit.limit_id in by_id and (not spans or one.limit.span in spans)
+                if one.limit.limit_id in sources and (not spans or one.limit.span in spans)
             ]
-        return {"data": [*rows], "next_page": people[limit - 1] if len(people) > limit else None}
+
+        some, next_page = (spend_shapes.most_spent if by_spend else spend_shapes.by_member)(
+            members, standings, limit, after
+        )
+        return {
+            "data": [
+                spend_shapes.summary(one, sources[one.limit.limit_id], member)
+                for member, found in some
+                for one in found
+            ],
+            "next_page": next_page,
+        }
+
+    def _members(self, organisation: str, query: QueryParameters) -> list[SpendMember]:
+        """The members that a question is about."""
+        named, part = query.several("user_ids[]"), (query.one("q") or "").casefold()
+        if len(part) > _LONGEST_SEARCH:
+            raise InputError(f"q has more than {_LONGEST_SEARCH} characters.")
+        teams = self._node.registry.groups.teams()
+        found = [
+            SpendMember(person, self._email(person), teams.get((organisation, person)))
+            for person in (
+                one.person_id for one in self._node.registry.organisations.members(organisation)
+            )
+            if not named or person in named
+        ]
+        return [one for one in found if one.has(part)]
 
     def _audit(self, asked: _Asked) -> JsonObject:
-        limit = _Query(asked.query, "limit").limit()
+        limit = QueryParameters(asked.query, "limit").limit()
         found = self._changes(asked.organisation)
         return {
             "data": [spend_shapes.audit_event(one) for one in reversed(found[-limit:])],
@@ -249,6 +278,11 @@ class SpendLimits:
         }
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _email(self, person: str) -> str | None:
+        with suppress(BaileeError):  # a row that can't be read hides no other member
+            return self._node.registry.people.get(person).email
+        return None
 
     def _limits(self, organisation: str) -> list[UsageLimit]:
         return [one for one in self._node.limits.limits() if is_spend_limit(one, organisation)]
@@ -259,22 +293,25 @@ class SpendLimits:
                 return one
         raise InputError("there is no such spend limit.", code="not_found")
 
-    def _shown(self, limit: UsageLimit) -> JsonObject:
-        """With the moments that the audit record has of it."""
-        about = limit.subject.id
-        ended = [
-            leaf.number
-            for leaf in self._node.ledger.latest(_CHANGES, kind=_REMOVED, subject=about)
-            if _is_about(leaf, limit)
-        ]
-        sets = [
-            leaf
-            for leaf in self._node.ledger.latest(_CHANGES, kind=_SET, subject=about)
-            if _is_about(leaf, limit) and leaf.number > max(ended, default=0)
-        ]
+    def _shown(self, limits: Sequence[UsageLimit]) -> list[JsonObject]:
+        """With the moments that the audit record has of them: it is asked once for all."""
+        moments: dict[tuple[Subject, LimitSpan], tuple[datetime, datetime]] = {}
+        about = {one.subject.id for one in limits}
+        leaves = self._node.ledger.latest_about(_CHANGES_OF_ALL, (_SET, _REMOVED), about)
+        for leaf in reversed(leaves):
+            if LimitMeasure(str(leaf.body["measure"])) is not LimitMeasure.MONEY:
+                continue
+            which = _which(leaf)
+            if leaf.kind == _REMOVED:
+                moments.pop(which, None)
+            else:
+                first, _ = moments.get(which, (leaf.at, leaf.at))
+                moments[which] = first, leaf.at
         now = self._node.clock()
-        first, last = (sets[-1].at, sets[0].at) if sets else (now, now)
-        return spend_shapes.spend_limit(limit, first, last)
+        return [
+            spend_shapes.spend_limit(one, *moments.get((one.subject, one.span), (now, now)))
+            for one in limits
+        ]
 
     def _changes(self, organisation: str) -> list[SpendChange]:
         """The changes of its spend limits that are among the last of all, in order."""
@@ -285,9 +322,8 @@ class SpendLimits:
         held: dict[tuple[Subject, LimitSpan], int] = {}
         found = []
         for leaf in sorted(leaves, key=lambda one: one.number):
-            subject = Subject(Scope(str(leaf.body["scope"])), leaf.subject)
+            (subject, span), amount = _which(leaf), leaf.body.get("amount")
             measure = LimitMeasure(str(leaf.body["measure"]))
-            span, amount = LimitSpan(str(leaf.body["span"])), leaf.body.get("amount")
             if not is_spend_limit(UsageLimit("", subject, measure, span, 0), organisation):
                 continue
             before = held.pop((subject, span), None)
@@ -299,48 +335,10 @@ class SpendLimits:
         return found
 
 
-class _Query:
-    """An address's parameters, of which these are known. Made for one request."""
-
-    def __init__(self, given: Mapping[str, list[str]], *known: str) -> None:
-        """Raises: InputError: there are others."""
-        if not {*given} <= {*known}:
-            raise InputError(
-                "a parameter is not known here.",
-                hint=f"known are: {', '.join(known)}" if known else "it takes none",
-            )
-        self._given = given
-
-    def one(self, name: str) -> str | None:
-        """A parameter that stands once. Raises: InputError: it stands there again."""
-        values = self._given.get(name, [])
-        if len(values) > 1:
-            raise InputError("a parameter stands there twice.")
-        return values[0] if values else None
-
-    def several(self, name: str, among: tuple[str, ...] = ()) -> list[str]:
-        """One that may be repeated. Raises: InputError: too often, or a value is none of these."""
-        values = self._given.get(name, [])
-        if len(values) > _MOST_NAMED or (among and not {*values} <= {*among}):
-            raise InputError("a parameter has no such value.", hint=", ".join(among) or None)
-        return values
-
-    def limit(self) -> int:
-        """How many are wanted at the most. Raises: InputError: it is no such number."""
-        said = self.one("limit")
-        if said is None:
-            return _PAGE
-        if not (said.isascii() and said.isdecimal() and 1 <= len(said) <= 4):
-            raise InputError("limit is no number.")
-        if not 1 <= int(said) <= _LARGEST_PAGE:
-            raise InputError(f"limit is 1 to {_LARGEST_PAGE}.")
-        return int(said)
-
-
-def _is_about(leaf: Leaf, limit: UsageLimit) -> bool:
-    """Whether an entry about the same subject is about this limit."""
-    same = limit.subject.scope, limit.measure, limit.span
-    return same == tuple(leaf.body[name] for name in ("scope", "measure", "span"))
+def _which(leaf: Leaf) -> tuple[Subject, LimitSpan]:
+    """Of whom, and in what, the limit is that an entry is about."""
+    subject = Subject(Scope(str(leaf.body["scope"])), leaf.subject)
+    return subject, LimitSpan(str(leaf.body["span"]))
 
 
 async def _body(request: Request) -> object:

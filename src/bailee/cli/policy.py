@@ -203,6 +203,7 @@ def show(
                     "on_recorder_failure": whole.on_recorder_failure,
                     "on_limits_unknown": whole.on_limits_unknown,
                     "prefers": whole.prefers,
+                    "sign_up": whole.sign_up,
                     "plans": {one.name: one.segment for one in whole.plans.values()},
                     "clauses": listed,
                 }

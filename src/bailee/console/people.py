@@ -214,6 +214,8 @@ class PeoplePages:
     ) -> Response:
         policy, open_to = self._parts.node.policy, self._registry.passwords.sign_up_plans
         plans = [name for name in policy.plans if name in open_to]
+        if not plans:  # another document has come to hold meanwhile
+            raise InputError(ask.words("sign_up.closed"), code="forbidden")
         return self._frame.page(
             ask,
             "sign_up.html",

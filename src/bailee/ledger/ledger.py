@@ -201,6 +201,14 @@ class Ledger:
             query = query.where(audit.c.number < before)
         return list(self._leaves(self._rows(query)))
 
+    def latest_about(self, most: int, kinds: Iterable[str], subjects: Iterable[str]) -> list[Leaf]:
+        """At most so many entries of these kinds about any of these subjects, the newest first, by
+        one question.
+        """
+        query = _matching(None, None).limit(most)
+        query = query.where(among(audit.c.kind, kinds), among(audit.c.subject, subjects))
+        return list(self._leaves(self._rows(query)))
+
     def get(self, number: int) -> Leaf:
         """The entry with this number.
 

@@ -165,8 +165,10 @@ def _settings(old: Document, new: Document) -> Iterator[tuple[str, str, str]]:
         before, after = str(getattr(old, name)), str(getattr(new, name))
         if before != after:
             yield name, before, after
-    if old.prefers != new.prefers:
-        yield "prefers", ", ".join(old.prefers), ", ".join(new.prefers)
+    for name in ("prefers", "sign_up"):
+        was, now = ", ".join(getattr(old, name)), ", ".join(getattr(new, name))
+        if was != now:
+            yield name, was, now
     for name in ("setting", "default_days", "max_days", "kept_days"):
         before = str(getattr(old.local_transcripts, name))
         after = str(getattr(new.local_transcripts, name))

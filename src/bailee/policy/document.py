@@ -177,6 +177,7 @@ class Document:
     at, oldest first; none where versions are no matter. `models`, `regions`: families, each with
     what its names begin with; none where they are no matter. `rooms`: of `retain`, each a statement
     too. `prefers`: names of upstreams that are asked before the others of their API, in this order.
+    `sign_up`: the plans that people may take by themselves.
     """
 
     file: str
@@ -208,6 +209,7 @@ class Document:
     models: Mapping[str, tuple[str, ...]]
     regions: Mapping[str, tuple[str, ...]]
     prefers: tuple[str, ...] = ()
+    sign_up: tuple[str, ...] = ()
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:

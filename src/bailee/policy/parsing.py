@@ -119,6 +119,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         models=words.models,
         regions=words.regions,
         prefers=_prefers(root, words),
+        sign_up=_sign_up(root, words),
     )
     root.finish()
     return document
@@ -133,6 +134,18 @@ def _prefers(root: Table, words: DocumentNames) -> tuple[str, ...]:
     for one in found:
         if one not in named:
             root.refuse("prefers", f"prefers names {one!r}, which [places] has not.")
+    return found
+
+
+def _sign_up(root: Table, words: DocumentNames) -> tuple[str, ...]:
+    """The plans that people may take by themselves: those of consumers, or some of them."""
+    consumers = tuple(one.name for one in words.plans.values() if one.segment == "consumer")
+    if not root.has("sign_up"):
+        return consumers
+    found = root.texts("sign_up", some=False)
+    for one in found:
+        if one not in consumers:
+            root.refuse("sign_up", f"sign_up names {one!r}, which is no plan for consumers.")
     return found
 
 

@@ -161,15 +161,15 @@ class Table:
             self.refuse(key, f"{key} can't be {value!r}.", one_of(value, names))
         return value
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of strings: at least one, none twice."""
+    def texts(self, key: str, *, some: bool = True) -> tuple[str, ...]:
+        """A list of strings, none twice; `some`: at least one."""
         values = self._take(key, list, "a list of strings")
         for index, value in enumerate(values):
             if not isinstance(value, str) or not value.strip():
                 self.source.refuse((*self.path, key, index), f"{key} must hold strings only.")
             if value in values[:index]:
                 self.source.refuse((*self.path, key, index), f"{value!r} stands in {key} twice.")
-        if not values:
+        if some and not values:
             self.refuse(key, f"{key} is empty.")
         return tuple(values)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -57,6 +57,7 @@ _NAMES: Final = {
 _AMOUNT: Final = re.compile(r"[0-9]{1,11}")  # less than `UNLIMITED`
 _KNOWN: Final = frozenset(("scope", "amount", "period", "currency"))
 _LONGEST_NAME: Final = 320
+_PLACE: Final = re.compile(r"([0-9]{1,18}):(\w{1,64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,60 @@ class SpendChange:
     span: LimitSpan
     before: int | None
     after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpendMember:
+    """A member of an organisation: the person's id, their email and team, where they have one."""
+
+    person: str
+    email: str | None
+    team: str | None
+
+    def has(self, part: str) -> bool:
+        """Whether it is in what a member is called; `part` as `str.casefold` has it."""
+        return any(part in (one or "").casefold() for one in (self.person, self.email, self.team))
+
+
+_Standings = Callable[[SpendMember], list[LimitStanding]]
+_Page = tuple[list[tuple[SpendMember, list[LimitStanding]]], str | None]
+"""Members with how they stand, and where the next page begins; None: there is none."""
+
+
+def by_member(
+    members: Sequence[SpendMember], standings: _Standings, limit: int, after: str | None
+) -> _Page:
+    """At most so many members from a place on, by their ids."""
+    rest = sorted(
+        (one for one in members if one.person > (after or "")), key=lambda one: one.person
+    )
+    some = [(one, standings(one)) for one in rest[:limit]]
+    return some, some[-1][0].person if len(rest) > limit else None
+
+
+def most_spent(
+    members: Sequence[SpendMember], standings: _Standings, limit: int, after: str | None
+) -> _Page:
+    """Likewise, who has spent most in one of their periods first. What is spent between two pages
+    can move a member from one to the other.
+
+    Raises:
+        InputError: there is no such place.
+    """
+    place = _PLACE.fullmatch(after or "")
+    if after is not None and place is None:
+        raise InputError("there is no such place in the list.")
+    stand = {one.person: (one, standings(one)) for one in members}
+    spent = {
+        person: max((each.used for each in found), default=0)
+        for person, (_, found) in stand.items()
+    }
+    ranked = sorted((-micro, person) for person, micro in spent.items())
+    if place is not None:
+        ranked = [one for one in ranked if one > (-int(place[1]), place[2])]
+    some = ranked[:limit]
+    more = f"{-some[-1][0]}:{some[-1][1]}" if len(ranked) > limit else None
+    return [stand[person] for _, person in some], more
 
 
 def is_spend_limit(limit: UsageLimit, organisation: str) -> bool:
@@ -167,17 +222,15 @@ def deleted(spend_limit_id: str) -> JsonObject:
     return {"type": "spend_limit_deleted", "id": spend_limit_id}
 
 
-def summary(
-    standing: LimitStanding, source: UsageLimit, person: str, email: str | None, team: str | None
-) -> JsonObject:
+def summary(standing: LimitStanding, source: UsageLimit, member: SpendMember) -> JsonObject:
     """How a member stands with what they may spend, and whose limit that is."""
     return {
-        "scope": {"type": "user", "user_id": person},
+        "scope": {"type": "user", "user_id": member.person},
         "actor": {
-            "type": "user_actor", "user_id": person, "name": None, "email_address": email,
-            "deleted": False,
+            "type": "user_actor", "user_id": member.person, "name": None,
+            "email_address": member.email, "deleted": False,
         },
-        "groups": [] if team is None else [team],
+        "groups": [] if member.team is None else [member.team],
         "amount": _amount(standing.limit.amount),
         "currency": "USD",
         "period": _PERIODS[standing.limit.span],

@@ -10,6 +10,9 @@ from argon2 import PasswordHasher
 
 from bailee.accounts import OPERATOR
 from bailee.errors import InputError, PolicyDenied
+from bailee.policy.holding import InForce
+from bailee.policy.loading import from_bytes
+from support.documents import edited
 from support.homes.town import PASSWORD, CountingHasher, Town
 
 ADDRESS = "192.0.2.1"
@@ -225,6 +228,32 @@ def test_where_sign_up_is_closed_nobody_makes_themselves_an_account(town: Town) 
 
     assert "forbidden" == refused.value.code
     assert person == town.registry.passwords.sign_in("ada@x.example", PASSWORD, address=ADDRESS)
+
+
+@pytest.mark.row("P1")
+@pytest.mark.parametrize(
+    ("said", "plans"),
+    [('sign_up = ["pro"]\n', {"pro"}), ("sign_up = []\n", set()), ("", {"free", "pro", "max"})],
+)
+def test_the_document_that_holds_says_which_plans_people_take(
+    town: Town, said: str, plans: set[str]
+) -> None:
+    """Of those that the operator opened, from the next question on; one that says nothing of it
+    lets them have all of consumers.
+    """
+    document = edited(('sign_up = ["free", "pro", "max"]\n', said))
+    town.holding.take(InForce(from_bytes(document.encode(), "ours.toml")))
+
+    assert plans == town.registry.passwords.sign_up_plans
+    for plan in ("free", "pro"):
+        if plan in plans:
+            person = sign_up(town, f"{plan}@x.example", plan=plan)
+            account = town.registry.accounts.of_person(person)
+            assert account is not None
+            assert plan == account.plan
+        else:
+            with pytest.raises(InputError):
+                sign_up(town, f"{plan}@x.example", plan=plan)
 
 
 def test_nothing_that_was_typed_is_stored(town: Town) -> None:

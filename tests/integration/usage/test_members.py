@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from bailee.home import Home
 from bailee.keeping.keeper import Owner
@@ -212,3 +213,33 @@ def test_nothing_of_who_is_erased_is_left(place: Place) -> None:
     assert place.uses(ANN, 5)
     place.store.forget(Owner("acc_1", "per_a"))
     assert [other] == [one.subject for one in place.store.limits()]
+
+
+def test_when_limits_were_set_is_asked_of_the_record_once_for_all(tmp_path: Path) -> None:
+    """Of these subjects and kinds, the newest first and no more than were asked for."""
+    node = Node.open(Home(tmp_path / "home"))
+    try:
+        place, said = Place(node), list[str]()
+        for subject in (ALL, HERS, ALL, APPS, Subject(Scope.MEMBERS, "org_2")):
+            place.limited(subject, 50)
+        place.store.remove_limit(place.limited(HERS, 70), by="operator")
+
+        def listen(*given: object) -> None:
+            said.append(str(given[2]))
+
+        kinds, about = ("usage.limit_set", "usage.limit_removed"), (ALL.id, HERS.id)
+        event.listen(node.data, "before_cursor_execute", listen)
+        try:
+            found = node.ledger.latest_about(10, kinds, about)
+            assert 1 == len([one for one in said if "FROM audit" in one])
+        finally:
+            event.remove(node.data, "before_cursor_execute", listen)
+        assert [
+            ("usage.limit_removed", HERS.id), ("usage.limit_set", HERS.id),
+            ("usage.limit_set", ALL.id), ("usage.limit_set", HERS.id), ("usage.limit_set", ALL.id),
+        ] == [(one.kind, one.subject) for one in found]  # fmt: skip
+        assert found[:2] == node.ledger.latest_about(2, kinds, about)
+        assert found[1:] == node.ledger.latest_about(10, kinds[:1], about)
+        assert [] == node.ledger.latest_about(10, kinds, ())
+    finally:
+        node.close()

@@ -116,6 +116,7 @@ def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str)
         ("decide_by = 2025-10-08", "decide_by = 2025-11-08"),
         ('on_recorder_failure = "refuse"', 'on_recorder_failure = "serve_unrecorded"'),
         ("default_days = 30", "default_days = 7"),
+        ('sign_up = ["free", "pro", "max"]', 'sign_up = ["pro"]'),
         ("Error events are kept 30 days.", "We keep error events 30 days."),
         ('id = "retain.metric"', 'id = "retain.metrics"'),
     )
@@ -124,6 +125,7 @@ def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str)
         ("decide_by", "2025-10-08", "2025-11-08"),
         ("on_recorder_failure", "refuse", "serve_unrecorded"),
         ("local_transcripts.default_days", "30", "7"),
+        ("sign_up", "free, pro, max", "pro"),
     } == set(found.settings)
     assert ("retain.error-event",) == found.clauses_reworded
     assert (("retain.metrics",), ("retain.metric",)) == (

@@ -56,14 +56,16 @@ HOW_MUCH: Final = _names(
 that would not be otherwise.
 """
 
-LESS: Final = frozenset(("telemetry.own", "retention.every_minutes"))
+LESS: Final = _names(
+    "telemetry.own retention.every_minutes accounts.sign_up accounts.sign_up_plans"
+)
 """They can be stricter than what the document or a promise says, and never laxer."""
 
 BESIDE: Final = _names(
     """
     gateway.stored_per_account_mb telemetry.stored_per_account_mb feedback.stored_per_account_mb
-    telemetry.metrics telemetry.errors retention.shred_hours backup.keys_hours accounts.sign_up
-    accounts.sign_up_plans cloud.network cloud.network_allow cloud.network_deny cloud.git_networks
+    telemetry.metrics telemetry.errors retention.shred_hours backup.keys_hours
+    cloud.network cloud.network_allow cloud.network_deny cloud.git_networks
     cloud.egress_networks requests.period requests.further_period
     """
 )

@@ -44,6 +44,12 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         "# The data policy.",
         "on_recorder_failure is missing",
     ),
+    "sign-up for a plan that is not for consumers": (
+        'sign_up = ["free", "pro", "max"]',
+        'sign_up = ["free", "team"]',
+        'sign_up = ["free", "team"]',
+        "sign_up names 'team', which is no plan for consumers",
+    ),
     "unknown format": (
         "bailee-policy/1",
         "bailee-policy/2",
@@ -249,7 +255,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 1088): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 1090): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; "
         "105 combinations.",
