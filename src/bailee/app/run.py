@@ -38,6 +38,7 @@ from bailee.node.verifying import known
 from bailee.operations.codec import plain
 from bailee.policy import load
 from bailee.shown import line
+from bailee.variables import unread
 from bailee.vault.workbench_process import WorkbenchProcess
 
 _OURS = Path(config.__file__).parent
@@ -72,6 +73,7 @@ def run_server(
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
     use(settings.text("log.format") or "text")
+    _say_variables(environment, settings)  # what is refused below may be for want of one
     now = time_set(home, environment)
     clock = None if now is None else starting_at(now)
     told = _Lines()
@@ -158,6 +160,13 @@ async def _drained(server: Server, stop: asyncio.Event) -> None:
     for task in (draining, again):
         task.cancel()
     await asyncio.gather(draining, again, return_exceptions=True)
+
+
+def _say_variables(environment: Mapping[str, str], settings: config.Settings) -> None:
+    """Say which variables of the environment begin as bailee's do, and are read by nobody."""
+    for name, meant in unread(environment, settings):
+        hint = "see bailee config show" if meant is None else f"is it {meant} that was meant?"
+        to_stderr(f"bailee: nobody reads the variable {name}.\nhint: {hint}")
 
 
 def _say_document(node: Node) -> None:
