@@ -166,7 +166,7 @@ def _say_variables(environment: Mapping[str, str], settings: config.Settings) ->
     """Say which variables of the environment begin as bailee's do, and are read by nobody."""
     for name, meant in unread(environment, settings):
         hint = "see bailee config show" if meant is None else f"is it {meant} that was meant?"
-        to_stderr(f"bailee: nobody reads the variable {name}.\nhint: {hint}")
+        to_stderr(f"bailee: nobody reads the variable {name}. hint: {hint}")
 
 
 def _say_document(node: Node) -> None:
@@ -182,7 +182,7 @@ def _say_document(node: Node) -> None:
     if found.sha256 != node.policy.sha256:
         to_stderr(
             f"bailee: the policy document of {node.policy.version} holds, and not the one that "
-            "policy.document names, which is a new home's first alone.\nhint: to let it hold, "
+            "policy.document names, which is a new home's first alone. hint: to let it hold, "
             f"bailee policy activate {line(named)} --reason ...; else take the setting out"
         )
 
