@@ -7,9 +7,8 @@ recorded, and is sealed and filed meanwhile. Server and load have a core each. F
 held, of 25 events a second each, while memory, processor and what waits to be sealed are read each
 second. Then there are more of them at each step, for a tenth of that time; then all ask for small
 answers as fast as they come, which is more than can be sealed; then the first number of streams
-again, which says whether anything is left of it. What was seen lies in `results/load.json`, and as
-pictures in `results/load-held.svg` and `results/load-rising.svg`. The closing table of a run that is
-shorter is kept only where none was.
+again, which says whether anything is left of it. What was seen lies in `results/load.json`, and in
+pictures beside it. The closing table of a shorter run is kept only where none was.
 """
 
 from __future__ import annotations

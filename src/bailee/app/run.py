@@ -41,6 +41,7 @@ from bailee.node.verifying import known
 from bailee.operations.codec import plain
 from bailee.policy import load
 from bailee.shown import line
+from bailee.variables import unread
 from bailee.vault.workbench_process import WorkbenchProcess
 
 _OURS = Path(config.__file__).parent
@@ -75,6 +76,7 @@ def run_server(
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
     use(settings.text("log.format") or "text")
+    _say_variables(environment, settings)  # what is refused below may be for want of one
     now = time_set(home, environment)
     clock = None if now is None else starting_at(now)
     told = _Lines()
@@ -182,6 +184,13 @@ async def _drained(server: Server, stop: asyncio.Event) -> None:
     await asyncio.gather(draining, again, return_exceptions=True)
 
 
+def _say_variables(environment: Mapping[str, str], settings: config.Settings) -> None:
+    """Say which variables of the environment begin as bailee's do, and are read by nobody."""
+    for name, meant in unread(environment, settings):
+        hint = "see bailee config show" if meant is None else f"is it {meant} that was meant?"
+        to_stderr(f"bailee: nobody reads the variable {name}. hint: {hint}")
+
+
 def _say_document(node: Node) -> None:
     """Say that the settings name another document than the one that holds, if they do."""
     named = node.settings.text("policy.document")
@@ -195,7 +204,7 @@ def _say_document(node: Node) -> None:
     if found.sha256 != node.policy.sha256:
         to_stderr(
             f"bailee: the policy document of {node.policy.version} holds, and not the one that "
-            "policy.document names, which is a new home's first alone.\nhint: to let it hold, "
+            "policy.document names, which is a new home's first alone. hint: to let it hold, "
             f"bailee policy activate {line(named)} --reason ...; else take the setting out"
         )
 

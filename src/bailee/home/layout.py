@@ -13,6 +13,7 @@ work/dbos.db         the queue of cloud sessions, once there was one
 work/datasets/       training exports on their way to a bucket, while somebody works on them
 run/                 lock, control socket; nothing to keep
 console-name         the console's own name on this machine, not for others to know
+databases.json       present only in a home whose databases are on PostgreSQL
 data/reserve         room kept for deleting (`reserve`), on each file system of the stores
 test-clock           present only in a home whose time a test may set
 ```
@@ -54,6 +55,11 @@ class Home:
     def identity_file(self) -> Path:
         """The home's id, and how far it is with being made."""
         return self.path / "home.json"
+
+    @property
+    def elsewhere_file(self) -> Path:
+        """Says that the databases are on PostgreSQL; where, the settings say."""
+        return self.path / "databases.json"
 
     @property
     def vault_mark_file(self) -> Path:

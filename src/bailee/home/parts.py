@@ -93,6 +93,16 @@ def restored_of(home: Home) -> str | None:
     return str(own.get("of")) if own.get("stage") == Stage.RESTORING else None
 
 
+def write_elsewhere(home: Home) -> None:
+    """Say in the home that its databases are on PostgreSQL, if it does not say so.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    if not home.elsewhere_file.exists():
+        _write(home.elsewhere_file, {"databases": "postgresql"})
+
+
 def write_vault_mark(home: Home, mark: Mark) -> None:
     """Write the vault's mark, durable.
 

@@ -56,6 +56,14 @@ def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine,
         StorageError: one can't be reached, will not do, or another process has it.
     """
     if not are_elsewhere(settings):
+        if home.elsewhere_file.exists():
+            raise InputError(
+                "this home has its databases on PostgreSQL, and neither database.url nor "
+                "keyring.database_url is set.",
+                code="configuration",
+                hint="set them as they were, in bailee.toml or as BAILEE_DATABASE_URL and "
+                "BAILEE_KEYRING_DATABASE_URL; nothing was changed",
+            )
         return None
     if home.data_database.exists() or home.keyring_database.exists():
         raise InputError(

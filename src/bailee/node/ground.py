@@ -140,6 +140,8 @@ def lay(
             minding = Minding(data, machine)
             time = minding.clock
         marks.begin(data, keys)
+        if there is not None:
+            parts.write_elsewhere(home)
         closing.callback(_last_mark, marks)
         holders = Holders(data, keyring)
         old_entries.seal(data, holders)

@@ -192,6 +192,25 @@ def test_settings_that_do_not_fit(home: There, tmp_path: Path) -> None:
 
 
 @pytest.mark.row("O6")
+def test_a_home_says_where_its_databases_are(home: There) -> None:
+    """Started without its settings, it asks for them, makes no files, and goes on with them."""
+    home.end(home.begin(ONE, text="medlar"))
+    home.close()
+    (data, _), names = home.names.items(), home.names
+    home.names = {}
+    with pytest.raises(InputError, match=r"neither database\.url nor") as none:
+        home.open()
+    assert {*names} <= {*str(none.value.hint).replace(";", " ").split()}
+    home.names = dict([data])
+    with pytest.raises(InputError, match=r"keyring\.database_url is not"):
+        home.open()
+    assert not [*home.folder.rglob("*.db*")]
+    home.names = names
+    home.open()
+    assert {ONE} == home.sessions().keys()
+
+
+@pytest.mark.row("O6")
 def test_pages_are_postgresqls_to_put_right(home: There) -> None:
     """Salvaging reads past damaged pages of a file, and is refused where there is none."""
     home.close()
