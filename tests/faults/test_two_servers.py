@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -79,3 +83,30 @@ def test_a_server_that_was_stopped_finds_another_in_its_place(
         message(again, "pear")
         assert 4 == len(second.sessions(4))
         assert 0 == second.stop()
+
+
+@pytest.mark.row("O6", "R5")
+def test_a_holder_that_is_cut_off_is_outlived(tmp_path: Path) -> None:
+    """A network that swallows everything lies between a holder and its database, by the kernel's
+    own means. Another is refused until the holder's moment has passed by the database's clock, and
+    then has the lease; the holder can't write, neither then nor when the network is back, and is
+    told.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("a network namespace needs root")
+    program = Path(__file__).with_name("partition_process.py")
+    ours = str(Path("/proc/self/ns/net").readlink())
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, program, ours],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=tmp_path,
+    )
+    assert 0 == done.returncode, done.stderr
+    late = "refused: another process has taken this home over; nothing of this one's is written any"
+    said = json.loads(done.stdout)
+    assert ["written", "failed", "written", "told", f"{late} more."] == said["seen"]
+    assert ["pear", "quince"] == said["notes"]
+    assert said["refused early"]

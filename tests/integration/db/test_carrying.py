@@ -27,6 +27,7 @@ from bailee.db.audit import audit
 from bailee.db.carrying import Line, carried, carry, declared, into_file, is_empty
 from bailee.db.checks import MAC, checked, sound, unsound, use_key
 from bailee.db.engine import open_sqlite, reading
+from bailee.db.leases import TABLE, Lease
 from bailee.db.metadata import Moment
 from bailee.db.migrate import upgrade
 from bailee.db.postgresql import open_postgresql
@@ -182,6 +183,22 @@ def test_what_does_not_fit_is_refused_whole(make: Make) -> None:
         connection.exec_driver_sql("UPDATE sessions SET bytes = 5")
     carry(source, target, "data", "c0ffee")
     assert "c0ffee" == carried(target)
+
+
+def test_who_has_it_fills_nothing(make: Make) -> None:
+    """A database is empty, though somebody has it: a restore that was broken off begins again. The
+    lease is carried nowhere.
+    """
+    target = make("postgresql", "data")
+    lease = Lease(target, "database.url")
+    lease.take()
+    upgrade(target, "data")
+    try:
+        assert TABLE in inspect(target).get_table_names()
+        assert is_empty(target, "data")
+        assert TABLE not in declared("data").tables
+    finally:
+        lease.give_back()
 
 
 def test_a_file_of_it_is_one_file(make: Make, tmp_path: Path) -> None:

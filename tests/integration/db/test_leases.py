@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
+from bailee.db.engine import storage_errors
 from bailee.db.leases import SECONDS, TABLE, Lease, fence_of
 from bailee.db.postgresql import open_postgresql
 from bailee.errors import StorageError
@@ -285,3 +286,40 @@ def test_who_waits_to_write_is_asked_when_it_is_their_turn(database: Database) -
     fence = fence_of(engine)
     assert fence is not None
     assert fence.lost.is_set()
+
+
+@pytest.mark.row("O6")
+def test_a_server_that_crashed_knows_who_had_it() -> None:
+    """PostgreSQL ends without a word and comes back, and all locks are gone: the holder has its
+    number, writes on, and has the lock again, so that others are refused.
+    """
+    server = postgres.PostgresServer()
+    with ExitStack() as closing:
+        closing.callback(server.end)
+        address = server.new()
+        server.do("CREATE TABLE notes (said text)", at=address.rpartition("/")[2])
+        engines = [open_postgresql(address, "database.url") for _ in range(2)]
+        for engine in engines:
+            closing.callback(engine.dispose)
+        lease, other = (Lease(engine, "database.url") for engine in engines)
+        closing.callback(lease.give_back)
+        lease.take()
+        lease.number()
+        write(engines[0], "pear")
+        server.stop("immediate")
+        with pytest.raises(StorageError), storage_errors("it"):
+            write(engines[0], "never")
+        server.start()
+        write(engines[0], "quince")
+        held = "SELECT count(*) FROM pg_locks JOIN bailee_lease ON session = pid"
+
+        def locked() -> bool:
+            with psycopg.connect(address) as connection:
+                return connection.execute(held).fetchone() == (1,)
+
+        becomes(locked)
+        with pytest.raises(StorageError, match="another process has"):
+            other.take()
+        with psycopg.connect(address) as connection:
+            assert (1,) == connection.execute("SELECT number FROM bailee_lease").fetchone()
+            assert 2 == len(connection.execute("SELECT said FROM notes").fetchall())

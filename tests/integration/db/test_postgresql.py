@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -24,6 +26,7 @@ from support.servers import postgres
 from support.servers.postgres import PostgresServer
 
 KEY = bytes(range(32))
+WRITING = 0x6261696C6565
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 LINES: tuple[Literal["data", "keys"], ...] = ("data", "keys")
 
@@ -253,3 +256,30 @@ def test_a_server_that_comes_back_is_found_again() -> None:
         engine.dispose()
     finally:
         server.end()
+
+
+def test_who_waits_to_write_and_loses_the_server(engine: Engine, server: PostgresServer) -> None:
+    """It is said as any failure of the database is; to look how the database stands waits for
+    nobody.
+    """
+    address = server.address(str(engine.url.database))
+    came: list[str] = []
+
+    def waits() -> None:
+        try:
+            with storage_errors("it"), engine.begin():
+                pass
+        except StorageError as error:
+            came.append(error.message)
+
+    waiting = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with psycopg.connect(address) as writing, psycopg.connect(address, autocommit=True) as asking:
+        writing.execute(f"SELECT pg_advisory_xact_lock({WRITING})")
+        open_postgresql(address, "database.url").dispose()
+        writer = threading.Thread(target=waits)
+        writer.start()
+        ended = f"SELECT count(pg_terminate_backend(pid)) {waiting}"
+        while asking.execute(ended).fetchone() != (1,):
+            assert writer.is_alive()
+        writer.join()
+    assert ["it can't be read or written: PostgreSQL can't be reached."] == came
