@@ -68,6 +68,9 @@ def _show(found: Fields, t: Words) -> None:
             ),
         ),
     ]
+    if (where := found.part("objects")["where"]) is not None:
+        said = "there" if found.part("objects")["answers"] else "away"
+        lines.append(("objects", t(f"home_status.objects_{said}", where=where)))
     standings = found.parts("promises")
     counts = {
         name: sum(one["standing"] == name for one in standings)

@@ -16,6 +16,7 @@ from typing import Final
 
 from bailee import __version__
 from bailee.accounts.roles import Permission
+from bailee.errors import BaileeError
 from bailee.node import Node
 from bailee.node.promises import PromiseStanding, broken
 from bailee.node.running import Serving
@@ -84,6 +85,16 @@ class KeyringStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectsStatus:
+    """Where sealed sessions and reports are: a bucket and prefix, and whether it answers as this
+    home's. None: in folders of the home.
+    """
+
+    where: str | None
+    answers: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class HomeStatus:
     """How it all stands at `at`. `server` None: none runs."""
 
@@ -96,6 +107,7 @@ class HomeStatus:
     stored_accounts: int
     holds: int
     keyring: KeyringStatus
+    objects: ObjectsStatus
     promises: list[PromiseStanding]
 
 
@@ -105,12 +117,13 @@ def status(asks: Asks, node: Node) -> HomeStatus:
     asks.require(node, Permission.RETENTION_READ)
     standings = promises(asks, node)
     server = None if node.serving is None else _server(node.serving)
+    kept = _objects(node)
     unsealed = node.vault.spool.unsealed("")
     root = node.settings.text("keyring.root") or "file"
     return HomeStatus(
         standings.at,
         __version__,
-        _standing(server, standings.promises, standings.at),
+        _standing(server, standings.promises, kept, standings.at),
         server,
         BacklogStatus(unsealed.all_exchanges, unsealed.all, node.vault.stalled()),
         node.vault.stored.all,
@@ -119,8 +132,20 @@ def status(asks: Asks, node: Node) -> HomeStatus:
         KeyringStatus(
             root.partition(":")[0], node.keyring.generation(), len(node.keyring.kek_ids())
         ),
+        kept,
         standings.promises,
     )
+
+
+def _objects(node: Node) -> ObjectsStatus:
+    """The bucket is asked now: it has some seconds."""
+    if node.objects.where is None:
+        return ObjectsStatus(None, None)
+    try:
+        node.objects.check()
+    except BaileeError:
+        return ObjectsStatus(node.objects.where, False)
+    return ObjectsStatus(node.objects.where, True)
 
 
 def _server(serving: Serving) -> ServerStatus:
@@ -152,7 +177,10 @@ def _disks(
 
 
 def _standing(
-    server: ServerStatus | None, standings: list[PromiseStanding], at: datetime
+    server: ServerStatus | None,
+    standings: list[PromiseStanding],
+    kept: ObjectsStatus,
+    at: datetime,
 ) -> ServiceStanding:
     ends = None if server is None else server.certificate_ends
     if broken(standings) or (server is not None and not server.ready) or (ends and ends <= at):
@@ -161,7 +189,7 @@ def _standing(
         return ServiceStanding.STOPPED
     return (
         ServiceStanding.LOOK
-        if server.alerts or (ends and ends - at < SOON)
+        if server.alerts or kept.answers is False or (ends and ends - at < SOON)
         else ServiceStanding.WELL
     )
 

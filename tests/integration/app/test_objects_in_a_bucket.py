@@ -314,6 +314,15 @@ def test_a_backup_of_a_bucket_that_was_lost(home: BackedUp) -> None:
     assert any("/segments/" in one.path for one in manifest.files)
 
 
+def test_the_status_says_where_objects_are(home: BackedUp, relay: BucketRelay) -> None:
+    """And whether the bucket answers."""
+    url = home.environment["BAILEE_OBJECTS_URL"]
+    assert {"where": url, "answers": True} == home.ask("status")["objects"]
+    relay.refuse(503)
+    assert {"where": url, "answers": False} == home.ask("status")["objects"]
+    relay.heal()
+
+
 def test_the_doctor_looks_at_the_bucket(home: BackedUp, relay: BucketRelay, tmp_path: Path) -> None:
     """Whether it answers, and whose it is; it changes nothing there."""
 
