@@ -12,17 +12,12 @@ from bailee.cli.errors import reporting
 from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, table
+from bailee.cli.speaking import LanguageOption, spoken
 from bailee.errors import InputError
+from bailee.words import Words, words
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
-_OPENS = {
-    "full": "all",
-    "ingest": "sending",
-    "cloud": "one cloud session",
-    "signed_in": "all, for a client that is signed in",
-    "workload": "the gateway, for a service account",
-    "operator": "the API, for the operator",
-}
+_OPENS = ("full", "ingest", "cloud", "signed_in", "workload", "operator")
 
 
 @app.command()
@@ -133,11 +128,12 @@ def list_keys(
         if as_json:
             print_json(keys)
             return
+        t = words("en", "terminal")
         rows = [
             (
                 k["key_id"],
                 k["name"],
-                _opens(k) + (", unrecorded routes" if k["unrecorded_routes"] else ""),
+                _opens(k, t) + (", unrecorded routes" if k["unrecorded_routes"] else ""),
                 *_terms(k.part("terms")),
                 k["person"],
                 k["created_by"],
@@ -160,6 +156,7 @@ def show(
         str | None,
         typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
     ] = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -176,10 +173,11 @@ def show(
         if as_json:
             print_json(found)
         else:
-            say(f"{found['key_id']} {found.part('terms')['in_words']}.")
-            say(f"account {found['account']}, opens {_opens(found)}")
+            t = words(spoken(lang), "terminal")
+            say(_whose(found, t))
+            say(t("own.opens", account=found["account"], what=_opens(found, t)))
             if found["expires"] is not None:
-                say(f"good until {moment(found['expires'])}")
+                say(t("own.until", when=moment(found["expires"])))
 
 
 @app.command()
@@ -197,8 +195,29 @@ def revoke(
             say(f"{key_id} is revoked since {moment(revoked['revoked'])}.")
 
 
-def _opens(key: Fields) -> str:
-    return _OPENS.get(key.text("scope"), key.text("scope"))
+def _opens(key: Fields, t: Words) -> str:
+    scope = key.text("scope")
+    return t(f"own.opens_{scope}") if scope in _OPENS else scope
+
+
+def _whose(key: Fields, t: Words) -> str:
+    """On whose terms a key is, in a sentence."""
+    from bailee.policy.wording import period_in_words
+
+    terms = key.part("terms")
+    kept = t("own.sending")
+    if terms["retention"] is not None and terms["training"] is not None:
+        allowed = terms.part("training")["effect"] == "allow"
+        trained = t("own.trained_yes" if allowed else "own.trained_no")
+        period = terms.part("retention")["period"]
+        if terms["zero_retention"] or not isinstance(period, str):
+            kept = t("own.zero", trained=trained)
+        else:
+            in_words = period_in_words(period, t.language)
+            kept = t("own.kept", period=in_words, trained=trained)
+    whose = t(f"own.pays_{terms['payer']}", name=terms["payer_name"], id=terms["payer_id"])
+    named = {"segment": terms["segment"], "plan": terms["plan"]}
+    return t("own.key", key=key["key_id"], whose=whose, kept=kept, **named)
 
 
 def _terms(terms: Fields) -> tuple[object, ...]:

@@ -20,7 +20,9 @@ from bailee.cli.private_files import write_private
 from bailee.cli.proofs import OutOption, put_proof
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, is_there, operate
 from bailee.cli.show import console, moment, print_json, say, table
+from bailee.cli.speaking import LanguageOption, spoken
 from bailee.errors import InputError
+from bailee.words import Words, words
 
 receipts = typer.Typer(help="Receipts of what was destroyed.", no_args_is_help=True)
 ReceiptArgument = Annotated[
@@ -87,17 +89,18 @@ def erase(
         ]
         if rows:
             console().print(table(("session", "state", "since"), rows))
-        _say_left(receipt)
+        _say_left(receipt, words("en", "terminal"))
         say(f"Whoever has this reference sees the receipt: {done['reference']}")
 
 
-def _say_left(receipt: Fields) -> None:
-    """What an erasure left, as its receipt says."""
-    say("What stays, and why:")
+def _say_left(receipt: Fields, t: Words) -> None:
+    """What an erasure left, as its receipt says, which is signed in English."""
+    say(t("destroyed.stays"))
     for one in receipt.parts("stays"):
         count = f" ({one['count']}, {one['where']})" if "where" in one else ""
-        say(f"  {one['what']}{count}: {one['why']}; until: {one['until']}")
-    say(f"What named them: {receipt['identifiers']}.")
+        told = {name: one[name] for name in ("what", "why", "until")}
+        say(t("destroyed.stays_one", count=count, **told))
+    say(t("destroyed.named", how=receipt["identifiers"]))
     say(_searched(receipt.part("search")))
     say(receipt.text("backups"))
 
@@ -115,7 +118,9 @@ def _searched(search: Fields) -> str:
 
 
 @receipts.command("list")
-def list_receipts(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+def list_receipts(
+    lang: LanguageOption = None, as_json: JsonOption = False, home: PlaceOption = None
+) -> None:
     """Every person's erasure with its signed receipt, then all that was destroyed, one by one; with
     --json each of them signed, for `bailee receipts verify -`.
     """
@@ -125,10 +130,11 @@ def list_receipts(as_json: JsonOption = False, home: PlaceOption = None) -> None
         if as_json:
             print_json([*erasures, *things])
             return
+        t = words(spoken(lang), "terminal")
         rows = [
             (
                 e["erasure"],
-                "erasure of a person",
+                t("destroyed.person"),
                 e["subject"],
                 e["requested_by"],
                 e["state"],
@@ -147,12 +153,17 @@ def list_receipts(as_json: JsonOption = False, home: PlaceOption = None) -> None
             )
             for r in things
         ]
-        columns = ("receipt", "kind", "of", "asked by", "state", "requested")
-        console().print(table(columns, rows))
+        names = ("receipt", "kind", "of", "by", "state", "requested")
+        console().print(table([t(f"destroyed.of_{name}") for name in names], rows))
 
 
 @receipts.command()
-def show(receipt: ReceiptArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
+def show(
+    receipt: ReceiptArgument,
+    lang: LanguageOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
     """One receipt as it stands now: each step with the leaf of the log that it is, what is left and
     why. With --json signed, for `bailee receipts verify`.
     """
@@ -161,25 +172,32 @@ def show(receipt: ReceiptArgument, as_json: JsonOption = False, home: PlaceOptio
         if as_json:
             print_json(found)
             return
+        t = words(spoken(lang), "terminal")
         said = found.part("signed").part("receipt")
         if "erasure" in said:
-            say(f"erasure of {said['subject']}, asked for by {said['requested_by']}")
+            say(t("destroyed.of_person", subject=said["subject"], by=said["requested_by"]))
         else:
-            asked = said["by"] or "nobody: its time had come"
-            say(f"{said['kind']} of {said['subject']} ({said['data_class']}), asked for by {asked}")
+            what = {name: said[name] for name in ("kind", "subject", "data_class")}
+            say(t("destroyed.one", by=said["by"] or t("destroyed.by_time"), **what))
         steps = [
-            (one["state"], moment(one["at"]), "none yet" if one["leaf"] is None else one["leaf"])
+            (
+                one["state"],
+                moment(one["at"]),
+                t("destroyed.no_leaf") if one["leaf"] is None else one["leaf"],
+            )
             for one in found.parts("steps")
         ]
-        console().print(table(("state", "since", "leaf"), steps, right=("leaf",)))
+        state, since, leaf = (t(f"destroyed.of_{name}") for name in ("state", "since", "leaf"))
+        console().print(table((state, since, leaf), steps, right=(leaf,)))
         parts = [(one["subject"], one["kind"], one["state"]) for one in found.parts("parts")]
         if parts:
-            console().print(table(("of", "kind", "state"), parts))
+            columns = (t("destroyed.of_of"), t("destroyed.of_kind"), state)
+            console().print(table(columns, parts))
         if "stays" in said:
-            _say_left(said)
+            _say_left(said, t)
         for one in found.parts("left"):
-            say(f"left: {one['what']}: {one['why']}; until: {one['until']}")
-        say(f"Whoever has this reference sees this receipt: {found['reference']}")
+            say(t("destroyed.left", what=one["what"], why=one["why"], until=one["until"]))
+        say(t("destroyed.reference", reference=found["reference"]))
 
 
 @receipts.command()
@@ -224,6 +242,7 @@ def verify(
         str | None,
         typer.Option("--key", help="The home's public key (`bailee receipts key`)."),
     ] = None,
+    lang: LanguageOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -264,10 +283,13 @@ def verify(
             shown = {"receipts": found} if isinstance(read, list) else {"receipt": found[0]}
             print_json({"valid": True, "key_known": expected is not None} | shown)
             return
-        whose = "this key" if expected is not None else f"the key {by}, which nobody vouched for"
-        say(f"{len(found)} as signed by {whose}.")
+        t = words(spoken(lang), "terminal")
+        ours = expected is not None
+        whose = t("destroyed.this_key") if ours else t("destroyed.other_key", key=by)
+        say(t("destroyed.signed", number=len(found), whose=whose))
         for receipt in found:
-            what = receipt.get("kind", "erasure of a person")
-            say(f"{receipt['subject']}: {receipt['state']}, {what}.")
+            what = receipt.get("kind", t("destroyed.person"))
+            stands = {"subject": receipt["subject"], "state": receipt["state"]}
+            say(t("destroyed.stands", what=what, **stands))
         if open_ones:
-            say(f"{open_ones} erasures have no receipt yet.")
+            say(t("destroyed.open", number=open_ones))

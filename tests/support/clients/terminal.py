@@ -130,6 +130,11 @@ class Screen:
         self._process.send_signal(number)
         self.wait(lambda _: self._process.poll() is not None)
 
+    @property
+    def running(self) -> bool:
+        """Whether the program has not ended."""
+        return self._process.poll() is None
+
     def end(self) -> int:
         """Waits for the end; the exit status."""
         end = time.monotonic() + SECONDS

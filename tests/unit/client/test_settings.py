@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.client.flows import all_flows, permitted, provider_of
+from bailee.client.flows import PATHS, all_flows, permitted, provider_of
+from bailee.client.setting_keys import FLOWS as OWN
 from bailee.client.setting_keys import KEYS
 from bailee.client.settings import (
     OF_A_PROJECT,
@@ -388,3 +389,47 @@ def test_a_switch_can_be_a_setting(
     )
     assert set_ == ("skipWebFetchPreflight" in held.switch_values)
     assert problems == len(held.problems)
+
+
+@given(
+    st.dictionaries(st.sampled_from(SCOPES), st.dictionaries(st.sampled_from(OWN), st.booleans()))
+)
+def test_a_flow_that_is_off_by_name_anywhere_is_off(said: dict[str, dict[str, bool]]) -> None:
+    """In every scope, a project's too; true undoes no false; the nearest that said it is named, and
+    the other flows go by the policy.
+    """
+    settings = holding(*(source(scope, flows=flows) for scope, flows in said.items()))
+    off = {}
+    for scope in SCOPES:
+        for flow, on in said.get(scope, {}).items():
+            if not on:
+                off.setdefault(flow, scope)
+
+    assert () == settings.problems
+    for flow in OWN:
+        state = permitted(POLICY, settings, flow)
+        assert (flow not in off) == state.on
+        if flow in off:
+            assert (off[flow], f"flows.{flow}", None) == (state.scope, state.variable, state.clause)
+
+
+@pytest.mark.parametrize(
+    ("flows", "key"),
+    [
+        ({"metrix": False}, "flows.metrix"),
+        ({"metrics": "off"}, "flows.metrics"),
+        ({"metrics": 0}, "flows.metrics"),
+        (["metrics"], "flows"),
+    ],
+)
+def test_flows_that_are_not_understood_are_all_off(flows: Any, key: str) -> None:
+    """The message names the key; nothing of the four leaves until it is mended."""
+    settings = holding(source("user", flows=flows))
+
+    assert [key] == [problem.key for problem in settings.problems]
+    assert [] == [flow for flow in OWN if permitted(POLICY, settings, flow).on]
+
+
+def test_the_flows_with_a_verb_are_those_that_this_program_has() -> None:
+    """No more, and each has a place where it arrives."""
+    assert set(OWN) == set(PATHS)
