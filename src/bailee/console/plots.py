@@ -30,7 +30,7 @@ _FOOT: Final = 30.0
 _NAME_HEIGHT: Final = 15.0
 _KEY_HEIGHT: Final = 19.0
 _MOST_SERIES: Final = 6
-_BOLD: Final = 12.0 * 1.08  # pixels: how large the letters of a name are, by their width
+_BOLD: Final = 12.0 * 1.25  # pixels: how large the letters of a name are, by their width
 
 
 @dataclass(frozen=True, slots=True)
