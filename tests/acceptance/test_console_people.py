@@ -78,6 +78,24 @@ def test_who_was_there_before_the_choice_is_asked_at_the_next_visit(served: Serv
     assert "You have not chosen yet." not in chosen.text
 
 
+@pytest.mark.row("T3")
+def test_who_chooses_after_the_last_day_is_told_that_it_was(served: Serve) -> None:
+    """A day that has passed is no day to choose by; nothing is trained on meanwhile, it says."""
+    bailee = served("--test-clock", now="2025-08-01T12:00:00Z", env=SIGN_UP)
+    sign_up(Visitor(bailee.ready["console"]), "ada@example.org")
+    bailee.stop()
+    bailee = served("--test-clock", now="2026-01-15T12:00:00Z")
+    late = Visitor(bailee.ready["console"])
+
+    asked = late.submit("/sign-in", "/sign-in", {"email": "ada@example.org", "password": PASSWORD})
+    privacy = late.get("/settings/privacy").text
+
+    said = "The last day to choose was 2025-10-08. Until you choose, nothing you do here is trained"
+    assert "/settings/choice" == asked.url.removeprefix(bailee.ready["console"])
+    assert (True, True) == (said in asked.text, said in privacy)
+    assert "Choose by" not in asked.text
+
+
 @pytest.mark.row("G1")
 def test_each_sees_what_their_account_takes_of_the_disk(served: Serve) -> None:
     """The operator of everybody, with the limits; a person of their own account, and no other."""

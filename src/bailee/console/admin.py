@@ -73,7 +73,8 @@ class Admin:
             report=self._do(ask, retention.report, wait=False),
             watch=self._do(ask, retention.watch),
             step=self._do(ask, home.clock).step,
-            accounts=self._do(ask, accounts.list_, limit=_SHOWN).items,
+            accounts=(held := self._do(ask, accounts.list_, limit=_SHOWN).items),
+            holders=called(self._parts.node.registry, (one.account for one in held)),
             keys=page.items,
             next=page.next,
             gateway=self._parts.running.gateway,
@@ -100,7 +101,12 @@ class Admin:
         """One session's particulars."""
         found = particulars(self._parts, ask)
         return self._frame.page(
-            ask, "admin/session.html", here="sessions", session=found, said=None
+            ask,
+            "admin/session.html",
+            here="sessions",
+            session=found,
+            owners=self._owners([found]),
+            said=None,
         )
 
     def read(self, ask: Ask) -> Response:
@@ -112,6 +118,7 @@ class Admin:
             "admin/session.html",
             here="sessions",
             session=session,
+            owners=self._owners([session]),
             said=shown_session(shown),
             reason=ask.given("reason"),
         )

@@ -6,12 +6,13 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from bailee.accounts import csrf
@@ -118,6 +119,7 @@ class PageTemplates:
             "day": _day,
             "until": lambda at: ask.words.until(_aware(at), ask.now),
             "size": _size,
+            "coded": _coded,
             "form_token": form_token,
         }
         return self._environment.get_template(name).render(context | dict(values))
@@ -166,6 +168,15 @@ def _day(at: datetime | str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         when.isoformat(timespec="seconds"), f"{when:%Y-%m-%d}"
     )
+
+
+def _coded(said: str) -> Markup:
+    """Words in which what is to be typed stands in backticks, as the terminal shows them."""
+    parts = (
+        Markup("<code>{}</code>").format(page_text(part)) if odd else escape(page_text(part))
+        for odd, part in zip(cycle((False, True)), said.split("`"), strict=False)
+    )
+    return Markup("").join(parts)
 
 
 def _size(count: int) -> str:

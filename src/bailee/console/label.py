@@ -18,7 +18,7 @@ from bailee.policy.diagram import Configuration
 from bailee.policy.document import Language
 from bailee.policy.names import ANYWHERE
 from bailee.policy.period import NOTHING
-from bailee.policy.reaching import ReachFacts, reaches_any
+from bailee.policy.reaching import ReachFacts, UpstreamTerms, reaches_any
 from bailee.policy.wording import period_in_words, upstream_in_words
 
 KEPT: Final = "transcript_kept"
@@ -48,13 +48,14 @@ class LabelLine:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamLine:
-    """What a model's service declares to keep: its channel in the policy, its name or host, and
-    its terms in words.
+    """What a model's service declares to keep: its channel in the policy, its name or host,
+    its terms in words, and whether it declares any.
     """
 
     channel: str
     name: str
     terms: str
+    declared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,24 @@ def label(policy: Policy, account: Account, running: Configuration, language: La
         trained,
         _asked(used) | _whose(policy, account),
         tuple(
-            UpstreamLine(one.channel, one.name, upstream_in_words(one.terms, language))
+            UpstreamLine(
+                one.channel,
+                one.name,
+                _sentence(one.terms, language),
+                one.terms.usual is not None or bool(one.terms.models),
+            )
             for one in running.upstreams
             if who.residency in known and reaches_any(policy, who, one.terms, one.upstream)
         ),
         account.residency if account.residency in known else None,
     )
+
+
+def _sentence(terms: UpstreamTerms, language: Language) -> str:
+    """What an upstream declares, with its first letter large unless a model's name comes first."""
+    said = upstream_in_words(terms, language)
+    named = terms.usual is None and terms.models
+    return said if named else said[:1].upper() + said[1:]
 
 
 def _lines(

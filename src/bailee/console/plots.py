@@ -22,6 +22,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
+from bailee.policy.drawing import shortened
 from bailee.shown import html_text as escape
 
 _TOP: Final = 14.0
@@ -29,13 +30,13 @@ _FOOT: Final = 30.0
 _NAME_HEIGHT: Final = 15.0
 _KEY_HEIGHT: Final = 19.0
 _MOST_SERIES: Final = 6
+_BOLD: Final = 12.0 * 1.25  # pixels: how large the letters of a name are, by their width
 
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
     """What a plot is drawn on, in pixels. `right`: for names at its side, on a narrow one none:
-    there they stand below. `ticks`: moments along the foot; `bar`: where bars begin, `letters`: how
-    many of a bar's name there is room for.
+    there they stand below. `ticks`: moments along the foot; `bar`: where bars begin.
     """
 
     name: str
@@ -44,7 +45,6 @@ class _Sheet:
     right: float
     ticks: int
     bar: float
-    letters: int
     height: float = 250.0
 
     @property
@@ -61,8 +61,8 @@ class _Sheet:
         return self.height - _FOOT - (self.height - _TOP - _FOOT) * min(1.0, value / top)
 
 
-_WIDE: Final = _Sheet("wide", 760.0, 62.0, 132.0, 6, 190.0, 26)
-_NARROW: Final = _Sheet("narrow", 360.0, 66.0, 8.0, 3, 122.0, 15)
+_WIDE: Final = _Sheet("wide", 760.0, 62.0, 132.0, 6, 190.0)
+_NARROW: Final = _Sheet("narrow", 360.0, 66.0, 8.0, 3, 122.0)
 
 
 def _twice(draw: Callable[[_Sheet], str]) -> str:
@@ -198,7 +198,7 @@ def _bars(sheet: _Sheet, shown: Sequence[tuple[str, float]], said: PlotWords) ->
         length = max(2.0, room * amount / most)
         parts.append(
             f'<text class="name" x="{left - 10:g}" y="{y + 14:g}" text-anchor="end">'
-            f"{escape(_short(name, sheet.letters))}</text>"
+            f"{escape(shortened(name, left - 10, _BOLD))}</text>"
             f'<rect class="part series1" x="{left:g}" y="{y:g}" width="{length:.1f}" height="19" '
             'rx="3"/>'
             f'<text x="{left + length + 8:.1f}" y="{y + 14:g}">{_amount(amount)}{said.unit}</text>'
@@ -325,7 +325,3 @@ def _amount(value: float) -> str:
 
 def _digits(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def _short(name: str, letters: int) -> str:
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"

@@ -202,15 +202,18 @@ def _across(
 def _down(
     upper: _Placed, lower: _Placed, said: Sequence[str], *, both: bool = False
 ) -> Iterator[str]:
-    """An arrow to a box below, with words beside it."""
-    x = upper.x + min(upper.width / 2, 60)
+    """An arrow to a box below, with words beside it, no further than the boxes reach."""
+    x, right = upper.x + min(upper.width / 2, 60), upper.x + upper.width
     start, end = upper.y + upper.height, lower.y
     yield _line(f"M{x:g} {start:g}V{end:g}")
     yield _head(x, end, "down")
     if both:
         yield _head(x, start, "up")
     # Between two lanes the words stand in the gap, clear of the lower lane's name.
-    yield _text("said", x + 12, (start + end) / 2 + (-6 if both else 4), " · ".join(said))
+    rows = list(_wrapped(" · ".join(said), right - x - 12, 12.0))
+    at = (start + end) / 2 + (-6 if both else 4) - 7.5 * (len(rows) - 1)
+    for number, row in enumerate(rows):
+        yield _text("said", x + 12, at + 15 * number, row)
 
 
 def _rail(
@@ -291,6 +294,13 @@ def _wrapped(text: str, room: float, size: float) -> Iterator[str]:
 def _fitting(text: str, room: float, size: float) -> int:
     """How many characters of the text fit."""
     return max((n for n in range(len(text) + 1) if _wide(text[:n], size) <= room), default=0)
+
+
+def shortened(text: str, room: float, size: float) -> str:
+    """The text, with an ellipsis where it would go on beyond `room` in letters of `size` pixels."""
+    if _wide(text, size) <= room:
+        return text
+    return text[: _fitting(text, room - size, size)] + "…"
 
 
 def _pieces(text: str) -> Iterator[str]:

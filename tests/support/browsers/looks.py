@@ -1,7 +1,7 @@
 """What keeps somebody out of a page: axe-core's findings, and a page wider than the screen.
 
-With `BAILEE_PICTURES=1` pictures of all pages are put in .cache/screenshots, for people to look at;
-then every page is opened in Chinese too.
+With `BAILEE_PICTURES=1` pictures of all pages are put in .cache/screenshots, for people to look at:
+wide and narrow, light and dark; every page is opened in Chinese too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from coding_agents import CACHE
 from playwright.sync_api import Page
 
 PICTURES = CACHE / "screenshots" if os.environ.get("BAILEE_PICTURES") == "1" else None
-_LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 1280), ("dark", 390))
+Look = tuple[Literal["light", "dark"], int]
+_LOOKS: tuple[Look, ...] = (("light", 1280), ("dark", 390))
+_PICTURED: tuple[Look, ...] = (*_LOOKS, ("dark", 1280), ("light", 390))
 _RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
 
 
@@ -23,7 +25,7 @@ def barriers(page: Page, name: str, axe: str) -> list[str]:
     """
     page.evaluate(axe)
     found = []
-    for scheme, width in _LOOKS:
+    for scheme, width in _PICTURED if PICTURES else _LOOKS:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 800})
         told = _serious(page)

@@ -92,9 +92,9 @@ def test_what_each_upstream_keeps_is_on_it() -> None:
     found = label(POLICY, account("team"), running, "en").upstreams
 
     assert [
-        ("models.test", "keeps what is sent for 30 days, does not train on it"),
-        ("rock.test", "declares no terms: taken to keep everything and to train on it"),
-    ] == [(one.name, one.terms) for one in found]
+        ("models.test", "Keeps what is sent for 30 days, does not train on it", True),
+        ("rock.test", "Declares no terms: taken to keep everything and to train on it", False),
+    ] == [(one.name, one.terms, one.declared) for one in found]
 
 
 @pytest.mark.row("O4")
