@@ -28,6 +28,7 @@ from typing import Final
 
 from platformdirs import user_config_path, user_data_path
 
+from bailee.client.setting_keys import CHOICES
 from bailee.client.settings import ClientSettings, SettingSource, from_environment, merge, parse
 from bailee.errors import InputError
 from bailee.policy import Policy
@@ -36,7 +37,6 @@ from bailee.records import dataclass
 MANAGED: Final = Path("/etc/bailee/settings.json")
 MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.json")
 _MORE_MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.d")
-CHOICES: Final = "flow-choices.json"
 LARGEST: Final = 1024 * 1024
 _MARKS: Final = (".bailee", ".claude", ".git")
 

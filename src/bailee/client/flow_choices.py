@@ -23,8 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bailee.client.files import CHOICES
-from bailee.client.setting_keys import FLOWS
+from bailee.client.setting_keys import CHOICES, FLOWS
 from bailee.client.settings import SettingSource
 from bailee.errors import IntegrityError, StorageError
 from bailee.json_values import JsonObject, objects

@@ -54,6 +54,8 @@ KEYS: Final[dict[str, SettingKey]] = {
 }
 FLOWS: Final = ("metrics", "errors", "bug_report", "survey")
 """The flows of the policy that bailee's own programs have."""
+CHOICES: Final = "flow-choices.json"
+"""The note, in the client's folder, of what a person turned off by name."""
 LIKE_FLOWS: Final = 'like {"metrics": false}'
 RULES: Final = ("allow", "ask", "deny")
 HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")

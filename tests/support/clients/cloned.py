@@ -79,7 +79,7 @@ class ClonedBailee(Bailee):
         """Presses Ctrl-C, and waits for its end."""
         if self._screen is not None:
             screen, self._screen = self._screen, None
-            screen.type("\x03")
+            screen.interrupt()
             screen.end()
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -129,6 +130,10 @@ class Screen:
         """Sends a signal, and waits until the program has ended."""
         self._process.send_signal(number)
         self.wait(lambda _: self._process.poll() is not None)
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does to a program of `binary` and all that it started."""
+        os.killpg(self._process.pid, signal.SIGINT)
 
     @property
     def running(self) -> bool:
