@@ -143,6 +143,8 @@ class Costs:
             r"([\d,]+) µs",
             us,
         )
+        line = "entries of the audit record, of each epoch that ended and each deletion"
+        self.entries = self._cost(line, "years", line, r"^([\d.]+)", 1)
         self.segment = self._bytes("a turn of a coding session: its segment")
         self.rows = self._bytes("a turn of a coding session: its rows")
         self.session_rows = self._bytes("a new session: its rows")
@@ -251,8 +253,11 @@ class Needs:
 
     @property
     def entries(self) -> float:
-        """Of the audit record, a year: three of each deletion, and what time brings by itself."""
-        return 3 * self.service.sessions * self.service.deleted * YEAR + 2 * EPOCHS_A_DAY * YEAR
+        """Of the audit record, a year: of each deletion, and of the epochs that end, of both
+        periods.
+        """
+        ends = 2 * EPOCHS_A_DAY + self.service.sessions * self.service.deleted
+        return self.costs.entries * ends * YEAR
 
     @property
     def report_seconds(self) -> float:
