@@ -46,12 +46,10 @@ def relay(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]
         yield made
 
 
-def in_bucket(
-    url: str, patience: BucketPatience = PATIENCE, prefix: str | None = None
-) -> StoredObjects:
-    """Objects below a prefix, a new one if none is given."""
-    below = prefix or f"orchard/objects-{next(_numbers)}"
-    return StoredObjects(open_store(f"s3://{BUCKET}/{below}", environment(url), patience, "kept"))
+def in_bucket(url: str) -> StoredObjects:
+    """Objects below a prefix of their own."""
+    below = f"s3://{BUCKET}/orchard/objects-{next(_numbers)}"
+    return StoredObjects(open_store(below, environment(url), PATIENCE, "kept"))
 
 
 @pytest.fixture(params=["folder", "bucket", "memory"])
