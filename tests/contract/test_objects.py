@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bailee.errors import StorageError
-from bailee.outbound.bucket import Patience, open_store
+from bailee.outbound.bucket import BucketPatience, open_store
 from bailee.testing.store import Fault, FaultyStore
 from bailee.vault.objects import FolderObjects, Objects, StoredObjects
 from support.servers.buckets import (
@@ -26,7 +26,7 @@ from support.servers.buckets import (
 
 pytestmark = pytest.mark.row("O6")
 
-PATIENCE = Patience(connect=10, request=120, silence=60, again=1, all=120)
+PATIENCE = BucketPatience(connect=10, request=120, silence=60, again=1, all=120)
 LARGE = bytes(range(256)) * (17 << 12)
 """More than one part."""
 _numbers = itertools.count()
@@ -46,10 +46,10 @@ def relay(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]
         yield made
 
 
-def in_bucket(url: str, patience: Patience = PATIENCE, prefix: str | None = None) -> StoredObjects:
-    """Objects below a prefix, a new one if none is given."""
-    below = prefix or f"orchard/objects-{next(_numbers)}"
-    return StoredObjects(open_store(f"s3://{BUCKET}/{below}", environment(url), patience, "kept"))
+def in_bucket(url: str) -> StoredObjects:
+    """Objects below a prefix of their own."""
+    below = f"s3://{BUCKET}/orchard/objects-{next(_numbers)}"
+    return StoredObjects(open_store(below, environment(url), PATIENCE, "kept"))
 
 
 @pytest.fixture(params=["folder", "bucket", "memory"])

@@ -30,7 +30,7 @@ from obstore.store import S3Store
 from bailee.config import Settings
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.home import Home, parts
-from bailee.outbound.bucket import Patience, open_store, why
+from bailee.outbound.bucket import BucketPatience, open_store, why
 from bailee.vault.objects import FolderObjects, Objects, StoredObjects
 
 SETTING: Final = "objects.url"
@@ -39,8 +39,8 @@ REPORTS: Final = "reports"
 KINDS: Final = (SEGMENTS, REPORTS)
 _MARK: Final = "home.json"
 _MOST: Final = 4096  # bytes of a mark
-_PATIENCE: Final = Patience(connect=5, request=120, silence=30, again=2, all=60)
-_SOON: Final = Patience(connect=3, request=10, silence=10, again=0, all=10)
+_PATIENCE: Final = BucketPatience(connect=5, request=120, silence=30, again=2, all=60)
+_SOON: Final = BucketPatience(connect=3, request=10, silence=10, again=0, all=10)
 _AWAY: Final = (
     "check the bucket's name, AWS_ENDPOINT_URL_S3, AWS_REGION and what these credentials may do"
 )

@@ -75,7 +75,7 @@ def pieces(reading: BinaryIO, length: int | None = None) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class BucketPatience:
     """How long a bucket is waited for, in seconds: until it connects, for one request from its
     first byte to its last, for its next byte; how often a request is asked again, and for how long
     in all.
@@ -105,7 +105,7 @@ class Bucket:
         bucket, prefix = _parts(given)
         self.named = f"s3://{bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._store = _opened(bucket, environment, Patience())
+        self._store = _opened(bucket, environment, BucketPatience())
 
     def file(self, name: str) -> None:
         """See `BackupPlace`: it has no files here."""
@@ -241,7 +241,7 @@ def why(error: Exception) -> str:
 
 
 def open_store(
-    given: str, environment: Mapping[str, str], patience: Patience, within: str = ""
+    given: str, environment: Mapping[str, str], patience: BucketPatience, within: str = ""
 ) -> S3Store:
     """The store of what lies below the prefix of `given`, `s3://BUCKET/PREFIX`, and there `within`
     a further one. Nothing is asked yet.
@@ -266,7 +266,7 @@ def _parts(given: str) -> tuple[str, str]:
 
 
 def _opened(
-    bucket: str, environment: Mapping[str, str], patience: Patience, prefix: str | None = None
+    bucket: str, environment: Mapping[str, str], patience: BucketPatience, prefix: str | None = None
 ) -> S3Store:
     from obstore.exceptions import BaseError
     from obstore.store import S3Store

@@ -21,7 +21,7 @@ from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.home import Home
 from bailee.node.objects import KINDS
 from bailee.node.verifying import verify
-from bailee.outbound.bucket import Patience, open_store
+from bailee.outbound.bucket import BucketPatience, open_store
 from bailee.testing.store import Fault
 from bailee.vault.objects import StoredObjects
 from support.homes.backed_up import BackedUp
@@ -63,7 +63,7 @@ def home(relay: BucketRelay, tmp_path: Path) -> Iterator[BackedUp]:
 def there(home: BackedUp, kind: str = "segments") -> list[str]:
     """The names of the objects of a kind, as the bucket says."""
     url = home.environment["BAILEE_OBJECTS_URL"]
-    return list(StoredObjects(open_store(url, home.environment, Patience(), kind)).names())
+    return list(StoredObjects(open_store(url, home.environment, BucketPatience(), kind)).names())
 
 
 def held(home: BackedUp) -> list[bytes]:
@@ -217,7 +217,9 @@ def test_a_bucket_that_is_not_this_homes(
     relay.heal()
     with pytest.raises(IntegrityError, match="another home's"):
         BackedUp(tmp_path / "other", environment=own)
-    StoredObjects(open_store(empty["BAILEE_OBJECTS_URL"], empty, Patience())).put("notes", b"1")
+    StoredObjects(open_store(empty["BAILEE_OBJECTS_URL"], empty, BucketPatience())).put(
+        "notes", b"1"
+    )
     with pytest.raises(InputError, match="not empty"):
         BackedUp(tmp_path / "third", environment=empty)
     home.open()
@@ -304,7 +306,7 @@ def test_a_backup_of_a_bucket_that_was_lost(home: BackedUp) -> None:
     home.node.vault.ship()
     home.back_up()
     url = home.environment["BAILEE_OBJECTS_URL"]
-    root = StoredObjects(open_store(url, home.environment, Patience()))
+    root = StoredObjects(open_store(url, home.environment, BucketPatience()))
     for name in list(root.names()):
         root.delete(name)
     with pytest.raises(IntegrityError, match="no mark of this home"):
