@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import weakref
+from functools import partial
 from typing import Protocol
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -65,12 +66,14 @@ async def open_connection(
     """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=limit)
-    transport, protocol = await loop.create_connection(
+    connect = loop.create_connection
+    if happy_eyeballs_delay is not None:  # uvloop takes no such thing
+        connect = partial(connect, happy_eyeballs_delay=happy_eyeballs_delay)
+    transport, protocol = await connect(
         lambda: _StreamsProtocol(reader),
         host,
         port,
         ssl=tls,
         server_hostname=name,
-        happy_eyeballs_delay=happy_eyeballs_delay,
     )
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from types import ModuleType
 
 import pytest
+import uvloop
 
 from bailee.outbound.streams import open_connection
 
 pytestmark = pytest.mark.row("C3")
 
 
-def test_what_broke_it_is_told_to_whoever_reads() -> None:
+@pytest.mark.parametrize("loop", [asyncio, uvloop], ids=["asyncio", "uvloop"])
+def test_what_broke_it_is_told_to_whoever_reads(loop: ModuleType) -> None:
     """And `wait_closed` has nothing to raise, so that nothing stands in a log if nobody calls it:
     asyncio writes there whatever its own protocol keeps for that.
     """
-    asyncio.run(_broken())
+    loop.run(_broken())
 
 
 async def _broken() -> None:
