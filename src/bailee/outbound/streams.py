@@ -59,18 +59,20 @@ async def open_connection(
 ) -> Ends:
     """As `asyncio.open_connection`; `wait_closed` of the writer raises nothing. `limit`, in bytes,
     is the reader's; `name`: whose certificate it must be, if not that of `host`.
+    `happy_eyeballs_delay`: on asyncio's own loop alone; uvloop's knows no such thing.
 
     Raises:
         OSError: it can't be reached, or TLS failed.
     """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=limit)
+    raced = {} if happy_eyeballs_delay is None else {"happy_eyeballs_delay": happy_eyeballs_delay}
     transport, protocol = await loop.create_connection(
         lambda: _StreamsProtocol(reader),
         host,
         port,
         ssl=tls,
         server_hostname=name,
-        happy_eyeballs_delay=happy_eyeballs_delay,
+        **raced,
     )
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

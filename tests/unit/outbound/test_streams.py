@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from bailee.outbound.streams import open_connection
 
 pytestmark = pytest.mark.row("C3")
 
 
-def test_what_broke_it_is_told_to_whoever_reads() -> None:
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_broke_it_is_told_to_whoever_reads(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     """And `wait_closed` has nothing to raise, so that nothing stands in a log if nobody calls it:
-    asyncio writes there whatever its own protocol keeps for that.
+    asyncio writes there whatever its own protocol keeps for that. So it is on uvloop, which cloud
+    sessions run on.
     """
-    asyncio.run(_broken())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_broken())
 
 
 async def _broken() -> None:
