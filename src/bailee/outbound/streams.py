@@ -66,13 +66,20 @@ async def open_connection(
     """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=limit)
-    raced = {} if happy_eyeballs_delay is None else {"happy_eyeballs_delay": happy_eyeballs_delay}
-    transport, protocol = await loop.create_connection(
-        lambda: _StreamsProtocol(reader),
-        host,
-        port,
-        ssl=tls,
-        server_hostname=name,
-        **raced,
-    )
+
+    def made() -> _StreamsProtocol:
+        return _StreamsProtocol(reader)
+
+    if happy_eyeballs_delay is None:
+        opened = loop.create_connection(made, host, port, ssl=tls, server_hostname=name)
+    else:
+        opened = loop.create_connection(
+            made,
+            host,
+            port,
+            ssl=tls,
+            server_hostname=name,
+            happy_eyeballs_delay=happy_eyeballs_delay,
+        )
+    transport, protocol = await opened
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
