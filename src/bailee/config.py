@@ -680,13 +680,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "cloud.network",
         str,
         "trusted",
-        "What a cloud session reaches if nothing is said: `none`, `trusted` or `full`.",
+        "What a cloud session reaches if nothing is said: `none`, `trusted` or `full`; no more "
+        "than the policy document's `[[network]]` have at the most.",
     ),
     Setting(
         "cloud.network_allow",
         str,
         None,
-        "Hosts that cloud sessions reach besides: `host`, `*.host`, `host:port`; commas between.",
+        "Hosts that cloud sessions reach besides, where the policy document's `cloud_opens` has "
+        "`hosts`: `host`, `*.host`, `host:port`; commas between.",
     ),
     Setting("cloud.network_deny", str, None, "Hosts that no cloud session reaches; the same form."),
     Setting(
@@ -694,13 +696,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str,
         None,
         "Networks (10.1.0.0/16; commas between) whose git servers may be cloned from although they "
-        "are not public; there http:// will do.",
+        "are not public, where the policy document's `cloud_opens` has `networks`; there http:// "
+        "will do.",
     ),
     Setting(
         "cloud.egress_networks",
         str,
         None,
-        "Networks that cloud sessions' connections may go to although they are not public.",
+        "Networks that cloud sessions' connections may go to although they are not public, where "
+        "the policy document's `cloud_opens` has `networks`.",
     ),
 )
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}

@@ -16,6 +16,7 @@ import pytest
 
 from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
 from support.clients.programs import Bailee
+from support.documents import edited
 from support.servers.git_server import GitServer, git
 
 RUNNER = Path(__file__).parents[1] / "support/machines/host_runner.py"
@@ -269,3 +270,57 @@ def test_what_an_organisation_demands_of_its_sessions(yard: Yard, tmp_path: Path
     assert "at none at the most" in more.stderr
     assert (True, "none") == (second["zero_retention"], second["network"])
     assert [] == bailee.json("cloud", "logs", second["session"], *by)
+
+
+THEIRS = """
+[[network]]
+id = "network.registries"
+heading = "cloud"
+rows = ["C3"]
+at_most = "trusted"
+deny = ["*.pypi.org"]
+en = "Cloud sessions reach package registries and source hosts."
+zh = "云端会话可访问软件包仓库与源码托管站点。"
+
+[dates]
+"""
+OPENED = 'cloud_opens = ["hosts", "networks"]'
+
+
+@pytest.mark.row("C3", "P1")
+def test_what_the_operators_document_leaves_cloud_sessions(yard: Yard, tmp_path: Path) -> None:
+    """A host that it denies is refused by that clause, on record; more of the network than it has,
+    and what lists and settings open that it closes, is refused with the clause or key that says so.
+    """
+    bailee, file = yard.bailee, tmp_path / "ours.toml"
+    hold = ("policy", "activate", str(file), "--reason", "the board's decision", "--yes")
+    theirs = ("\n[dates]\n", THEIRS)
+    file.write_text(edited(theirs, (OPENED, 'cloud_opens = ["networks"]')))
+    bailee.json(*hold)
+    more = bailee.run("cloud", "start", "--repo", yard.repository, "x", "--network", "full")
+    listed = bailee.run("cloud", "network", "allow", "a.pypi.org")
+    fetch = "import urllib.request as u; print(u.urlopen('http://a.pypi.org/').status)"
+    yard.upstream.then(ToolUse("Bash", {"command": f'python3 -c "{fetch}"'}), Text("Not there."))
+    ran = yard.start("Look")
+    met = bailee.json("cloud", "logs", ran["session"], "--egress")
+    well = json.loads(bailee.run("doctor", "--service", "--json").stdout)
+
+    file.write_text(edited(theirs, (OPENED, "cloud_opens = []")))
+    bailee.json(*hold)
+    closed = bailee.run("cloud", "start", "--repo", yard.repository, "x")
+    told = json.loads(bailee.run("doctor", "--service", "--json").stdout)
+    file.write_text(edited())
+    bailee.json(*hold)
+    yard.upstream.then(Text("Nothing."))
+    again = yard.start("Look")
+
+    assert (3, True) == (more.returncode, "in the clause network.registries" in more.stderr)
+    assert (3, True) == (listed.returncode, "cloud_opens" in listed.stderr)
+    assert ("trusted", "finished") == (ran["network"], ran["end"])
+    assert ("refused", "network.registries") in {(one["outcome"], one["rule"]) for one in met}
+    assert ["well"] == [one["health"] for one in well if one["check"] == "policy"]
+    assert (2, True) == (closed.returncode, "https://" in closed.stderr)
+    (finding,) = [one for one in told if one["check"] == "policy"]
+    assert "doubt" == finding["health"]
+    assert "cloud.git_networks opens what the document closes (cloud_opens)" in finding["found"]
+    assert "finished" == again["end"]

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -32,11 +33,13 @@ from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.config import Settings
 from bailee.node.stores import Stores
-from bailee.policy.own import NetworkDemand
+from bailee.policy.document import NetworkDemand
+from bailee.policy.network import HOSTS, OPENS
 
 T = TypeVar("T")
 
 _MB: Final = 1 << 20
+_OPERATORS: Final = "the policy document"
 _PASSED_ON: Final = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME",
     "BAILEE_CLOUD_IMAGES",
@@ -62,6 +65,7 @@ class Cloud:
             credentials=stores.git_connections.credential,
             rules=stores.network_lists.rules,
             demands=demands_of(stores),
+            opens=lambda what: what in stores.policy.document.cloud_opens,
         )
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cloud", daemon=True)
@@ -145,16 +149,28 @@ class Cloud:
 
 
 @lru_cache(maxsize=64)
-def _read(network: tuple[NetworkDemand, ...]) -> tuple[EgressDemand, ...]:
-    return tuple(EgressDemand.of(one.clause.id, one.level, one.hosts) for one in network)
+def _demands(
+    operators: tuple[NetworkDemand, ...], opens: tuple[str, ...], own: tuple[NetworkDemand, ...]
+) -> tuple[EgressDemand, ...]:
+    first = [replace(_demand(one), whose=_OPERATORS) for one in operators]
+    if HOSTS not in opens:
+        first.append(EgressDemand(OPENS, None, (), listed=False, whose=_OPERATORS))
+    return (*first, *map(_demand, own))
+
+
+def _demand(one: NetworkDemand) -> EgressDemand:
+    return EgressDemand.of(one.clause.id, one.level, one.hosts)
 
 
 def demands_of(stores: Stores) -> DemandsOf:
-    """What an account's organisation demands of the network of its sessions: a look into memory."""
+    """What the documents demand of the network of an account's sessions, the operator's first: a
+    look into memory.
+    """
 
     def demanded(account_id: str) -> Sequence[EgressDemand]:
-        own = stores.policy_of(stores.accounts.get(account_id)).own
-        return () if own is None else _read(own.network)
+        policy = stores.policy_of(stores.accounts.get(account_id))
+        document, own = policy.document, policy.own
+        return _demands(document.network, document.cloud_opens, () if own is None else own.network)
 
     return demanded
 

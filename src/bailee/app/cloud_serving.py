@@ -30,9 +30,11 @@ from bailee.home import Home
 from bailee.home.control import reachable
 from bailee.json_values import JsonObject
 from bailee.ledger import Ledger
-from bailee.outbound.dialing import Dialer
+from bailee.outbound.addresses import Address, embedded, why_not_public
+from bailee.outbound.dialing import AddressRefused, Dialer
 from bailee.outbound.network import Network
 from bailee.outbound.streams import Writer
+from bailee.policy.network import NETWORKS, OPENS
 
 Credentials = Callable[[str, Repository], Credential]
 """By account and repository: where the git server's credential comes from."""
@@ -41,7 +43,11 @@ RulesOf = Callable[..., EgressRules]
 """By account and level, with what the operator allows and denies: what a session may reach."""
 
 DemandsOf = Callable[[str], Sequence[EgressDemand]]
-"""What an account's organisation demands of what its sessions reach, at this moment."""
+"""What the documents demand of what an account's sessions reach, at this moment."""
+
+Opens = Callable[[str], bool]
+"""Whether the operator's document has something opened, of `policy.network.OPENED`, at this
+moment."""
 
 _Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
@@ -89,6 +95,7 @@ class CloudServing:
         credentials: Credentials,
         rules: RulesOf,
         demands: DemandsOf,
+        opens: Opens,
     ) -> None:
         self.gateway = reachable(home.gateway_socket)
         self.reach = NetworkReach.of(settings)
@@ -96,17 +103,42 @@ class CloudServing:
         self.credentials = credentials
         self.rules = rules
         self.demands = demands
+        self.opens = opens
 
     @property
     def plain(self) -> bool:
-        """Whether a repository may be reached without TLS: where the operator named a network."""
-        return bool(self.reach.git_networks)
+        """Whether a repository may be reached without TLS: where the operator named a network, and
+        the document has it open.
+        """
+        return bool(self.reach.git_networks) and self.opens(NETWORKS)
+
+    def dialer(self, private: _Networks) -> Dialer:
+        """Connects for a session: to these networks too, while the document has them open."""
+        return CloudDialer(
+            private=private, network=Network.of(), opens=lambda: self.opens(NETWORKS)
+        )
 
     def serve(
         self, record: SessionRecord, asked: Asked, end: Callable[[End], None]
     ) -> SessionServices:
         """What serves this session."""
         return SessionServices(self, record, asked, end)
+
+
+@dataclass(frozen=True, slots=True)
+class CloudDialer(Dialer):
+    """Connects for a session's proxies. `opens`: whether the networks of `private` are open; asked
+    for each address, so that another document holds from the next connection on.
+    """
+
+    opens: Callable[[], bool] = lambda: True
+
+    def check(self, address: Address) -> None:
+        """See `Dialer.check`."""
+        if Dialer.permits(self, address) and why_not_public(address) and not self.opens():
+            reason = "the policy document opens no networks that are not public"
+            raise AddressRefused(OPENS, reason, embedded(address))
+        Dialer.check(self, address)
 
 
 class SessionServices:
@@ -118,7 +150,7 @@ class SessionServices:
     def __init__(
         self, serving: CloudServing, record: SessionRecord, asked: Asked, end: Callable[[End], None]
     ) -> None:
-        reach, network = serving.reach, Network.of()
+        reach = serving.reach
         self._session: Final = record.id
         self._owner: Final = record.owner
         self._serving = serving
@@ -126,7 +158,7 @@ class SessionServices:
         self._waiting: list[JsonObject] = []
         self._egress: Counter[str] = Counter()
         self._git: Counter[str] = Counter()
-        repository = Repository.read(asked.repository, plain=serving.plain)
+        repository = Repository.read(asked.repository, plain=bool(reach.git_networks))
         token = secrets.token_hex(32)
         git = GitProxy(
             repository,
@@ -134,14 +166,14 @@ class SessionServices:
             token=token,
             credential=serving.credentials(record.owner, repository),
             record=self._note_git,
-            dialer=Dialer(private=reach.git_networks, network=network),
+            dialer=serving.dialer(reach.git_networks),
         )
         rules = serving.rules(record.owner, asked.network, allow=reach.allow, deny=reach.deny)
         egress = EgressProxy(
             DemandingRules(rules, lambda: serving.demands(record.owner)),
             record=self._note_connection,
             end=end,
-            dialer=Dialer(private=reach.egress_networks, network=network),
+            dialer=serving.dialer(reach.egress_networks),
         )
         self.clone_address: Final = git.url
         self.git_authorization: Final = f"Bearer {token}"

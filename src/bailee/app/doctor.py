@@ -91,12 +91,16 @@ class MachineFinding:
 
 @dataclass(frozen=True, slots=True)
 class ExaminedHome:
-    """What is looked at. `issuers`: the providers of the home's organisations, if a server says."""
+    """What is looked at. `issuers`: the providers of the home's organisations, if a server says.
+    `closed`: the settings that open what the policy document closes, each with the key or clause of
+    the document; None: no server says.
+    """
 
     home: Home
     settings: Settings
     environment: Mapping[str, str]
     issuers: Sequence[str] = ()
+    closed: Sequence[tuple[str, str]] | None = None
 
 
 def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
@@ -110,6 +114,7 @@ def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
         "keyring": _keyring,
         "objects": _objects,
         "server": _server,
+        "policy": _policy,
         "listeners": _listeners,
         "certificate": _certificate,
         "public_name": _public_names,
@@ -269,6 +274,16 @@ def _server(it: ExaminedHome) -> Iterator[MachineFinding]:
     else:
         why = ", ".join(map(str, _reasons(answer.content))) or str(answer.status)
         yield MachineFinding("server", Fitness.WRONG, "server_unready", "server_look", {"why": why})
+
+
+def _policy(it: ExaminedHome) -> Iterator[MachineFinding]:
+    if it.closed is None:
+        return
+    for setting, by in it.closed[:MOST_NAMES]:
+        told = {"setting": setting, "by": by}
+        yield MachineFinding("policy", Fitness.DOUBT, "policy_closes", "policy_take_out", told)
+    if not it.closed:
+        yield MachineFinding("policy", Fitness.WELL, "policy_agrees")
 
 
 def _reasons(body: bytes) -> Sequence[object]:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from bailee import config
-from bailee.cli.reach import HomePlace, ask_one, ask_pages
+from bailee.cli.reach import HomePlace, ask_one, ask_pages, ask_several
 from bailee.cli.show import console, print_json, say, table
 from bailee.errors import BaileeError, InputError
 from bailee.home import find
@@ -32,8 +32,10 @@ def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
         )
     home = find(None if given is None else given.folder, os.environ)
     settings = config.load(home.settings_file, os.environ, {})
-    issuers = _issuers(given, MOST_NAMES) if home.control_socket.exists() else []
-    found = list(examine(ExaminedHome(home, settings, os.environ, issuers)))
+    runs = home.control_socket.exists()
+    issuers = _issuers(given, MOST_NAMES) if runs else []
+    closed = _closed(given) if runs else None
+    found = list(examine(ExaminedHome(home, settings, os.environ, issuers, closed)))
     if as_json:
         print_json([_as_json(one, said) for one in found])
     else:
@@ -63,6 +65,16 @@ def _issuers(given: HomePlace | None, most: int) -> list[str]:
     except BaileeError:  # a server that doesn't answer is a finding of its own
         pass
     return found
+
+
+def _closed(given: HomePlace | None) -> list[tuple[str, str]] | None:
+    """The settings that open what the policy document closes, as a running server says them."""
+    try:
+        return [
+            (one.text("setting"), one.text("by")) for one in ask_several(given, "policy.closed")
+        ]
+    except BaileeError:  # as above
+        return None
 
 
 def _told(one: MachineFinding, said: Words) -> str:

@@ -179,6 +179,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the document's clauses, or one of them."""
+    from bailee.policy.network import conditions
+
     with reporting():
         language = spoken(lang)
         policy = load(document)
@@ -204,6 +206,8 @@ def show(
                     "on_limits_unknown": whole.on_limits_unknown,
                     "prefers": whole.prefers,
                     "sign_up": whole.sign_up,
+                    "cloud_opens": whole.cloud_opens,
+                    "network": [shapes.demand_as_json(one) for one in whole.network],
                     "plans": {one.name: one.segment for one in whole.plans.values()},
                     "clauses": listed,
                 }
@@ -220,6 +224,13 @@ def show(
                     for one in clauses
                 ]
                 out.print(plain((action, "then", "when", "rows"), rows))
+            if whole.network:
+                out.print()
+                demands = [
+                    (f"  {one.clause.id}", one.level or "", ", ".join(one.hosts))
+                    for one in whole.network
+                ]
+                out.print(plain(("network", "at most", "never reached"), demands))
             out.print()
             stated = [(f"  {one.id}", one.text.of(language)) for one in whole.statements]
             out.print(plain(("stated", ""), stated))
@@ -233,6 +244,10 @@ def show(
                 ("when", _when(one)),
                 ("then", _outcome(one, language)),
             ]
+        for demand in whole.network:
+            if demand.clause is one:
+                said = conditions(demand.level, demand.hosts)
+                about += [(key.fact, ", ".join(map(str, key.values))) for key in said]
         about.append(("serves", ", ".join(one.rows)))
         about.append(("heading", next(h.source for h in whole.headings if h.id == one.heading)))
         out.print(unheaded(about))

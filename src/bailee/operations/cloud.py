@@ -35,6 +35,8 @@ from bailee.operations.cloud_whose import account_for_new, is_staff, mine, on_re
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
 from bailee.operations.receipts import ReceiptSummary, receipt
+from bailee.policy.network import at_most
+from bailee.policy.own import PREFIX as OWN
 
 _Held = tuple[list[Event], str | None, list[JsonObject]]
 
@@ -145,17 +147,23 @@ def start(
     zero = _zero(node, asks.actor, owner, zero_retention)
     session = cloud.sessions.new_id()
     usual = node.settings.text("cloud.network") or "trusted"
+    demand = node.policy_of(owner).most_network
     wanted = asking.read(
         WantedSession(task, repository, branch, push_branch, network, agent, linger, model),
         session,
-        network=usual if network else _at_most(node, owner, usual),
+        network=usual if network else at_most(demand, usual),
         linger=node.settings.number("cloud.linger_minutes") * 60.0,
         plain=cloud.plain,
     )
-    if wanted.network != (most := _at_most(node, owner, wanted.network)):
+    if demand is not None and wanted.network != (most := at_most(demand, wanted.network)):
+        if demand.clause.id.startswith(OWN):
+            raise PolicyDenied(
+                f"this organisation's cloud sessions have the network at {most} at the most.",
+                hint="its own policy says so: bailee organisation policy show",
+            )
         raise PolicyDenied(
-            f"this organisation's cloud sessions have the network at {most} at the most.",
-            hint="its own policy says so: bailee organisation policy show",
+            f"cloud sessions have the network at {most} at the most.",
+            hint=f"the policy document says so, in the clause {demand.clause.id}",
         )
     record = cloud.sessions.request(
         session,
@@ -303,14 +311,6 @@ def _running(node: Node) -> RunningCloud:
             hint="start `bailee up`, then ask again",
         )
     return node.serving.cloud
-
-
-def _at_most(node: Node, account: Account, network: str) -> str:
-    """A level of the network, or the one that the account's organisation has at the most."""
-    own = node.policy_of(account).own
-    most = None if own is None or own.most_network is None else own.most_network.level
-    levels = asking.NETWORKS  # the strictest first
-    return network if most is None else min(network, most, key=levels.index)
 
 
 def _zero(node: Node, by: Actor, account: Account, asked: bool) -> bool:

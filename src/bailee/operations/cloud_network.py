@@ -13,11 +13,13 @@ from typing import Final
 from bailee.accounts.roles import Permission
 from bailee.cloud.egress import lists
 from bailee.cloud.egress.lists import Side
+from bailee.errors import PolicyDenied
 from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.cloud_whose import account_named
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
+from bailee.policy.network import HOSTS, OPENS
 
 _CHANGE: Final = Permission.CLOUD_NETWORK_CHANGE
 
@@ -65,6 +67,11 @@ def _add(
     asks: Asks, node: Node, side: Side, entry: str, account: str | None
 ) -> NetworkEntrySummary:
     owner = account_named(asks, node, account, _CHANGE)
+    if side == "allow" and HOSTS not in node.policy.document.cloud_opens:
+        raise PolicyDenied(
+            "the policy document opens no hosts to cloud sessions by lists.",
+            hint=f'only a document with "{HOSTS}" in {OPENS} does',
+        )
     with sent_by(asks):
         return shown(node.network_lists.add(owner.account_id, side, entry, by=asks.actor.name))
 

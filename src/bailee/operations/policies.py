@@ -1,4 +1,5 @@
-"""What can be asked of a home about a policy document that does not hold: whom it would concern.
+"""What can be asked of a home about policy documents: whom one that does not hold would concern,
+and which settings open what the one that holds closes.
 
 Rules kept here:
 
@@ -25,7 +26,7 @@ from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
-from bailee.policy import Decision, Policy
+from bailee.policy import Decision, Policy, network
 from bailee.policy.holding import InForce
 from bailee.policy.loading import from_bytes
 from bailee.training import eligibility
@@ -34,6 +35,13 @@ from bailee.vault.groups import SessionGroup
 LARGEST: Final = 1_000_000
 """Bytes that a document to be tried may have."""
 UNDECIDED: Final = "undecided"
+
+_OPENS: Final = {
+    "cloud.network_allow": network.HOSTS,
+    "cloud.git_networks": network.NETWORKS,
+    "cloud.egress_networks": network.NETWORKS,
+}
+"""Settings, and what of `network.OPENED` each opens."""
 
 PolicyOf = Callable[[str | None], Policy]
 """The policy for an organisation, or for who is of none."""
@@ -72,6 +80,16 @@ class Trial:
     changed_accounts: int
     sessions: int
     accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSetting:
+    """A setting that opens what the document that holds closes: there it has no effect. `by`: the
+    document's key, or its clause.
+    """
+
+    setting: str
+    by: str
 
 
 @dataclass(slots=True)
@@ -226,4 +244,27 @@ def _clause(decision: Decision | None) -> str:
     return "" if decision is None else decision.clause
 
 
-OPERATIONS: Final[Mapping[str, Function]] = {"policy.try": try_document}
+@operation()
+def closed(asks: Asks, node: Node) -> list[ClosedSetting]:
+    """The settings that open what the policy document closes. They have no effect there."""
+    asks.require(node, Permission.POLICY_TRY)
+    settings, document = node.settings, node.policy.document
+    found: list[ClosedSetting] = []
+    plans = (settings.text("accounts.sign_up_plans") or "").split(",")
+    if settings.text("accounts.sign_up") == "open" and not {one.strip() for one in plans} <= {
+        *document.sign_up
+    }:
+        found.append(ClosedSetting("accounts.sign_up_plans", "sign_up"))
+    usual, demand = settings.text("cloud.network") or "", node.policy.most_network
+    written = settings.origin["cloud.network"] != "default"
+    if written and demand is not None and network.at_most(demand, usual) != usual:
+        found.append(ClosedSetting("cloud.network", demand.clause.id))
+    found += [
+        ClosedSetting(name, network.OPENS)
+        for name, what in _OPENS.items()
+        if settings.text(name) and what not in document.cloud_opens
+    ]
+    return found
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {"policy.try": try_document, "policy.closed": closed}

@@ -107,6 +107,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     # Retention, holds, receipts, the audit record
     "retention.run": Route("POST", "/retention/sweeps"),
     "policy.try": Route("POST", "/policy/trials"),
+    "policy.closed": Route("GET", "/policy/closed"),
     "policy.activate": Route("POST", "/policy/activations"),
     "policy.activations": Route("GET", "/policy/activations"),
     "policy.notices": Route("GET", "/policy/notices"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bailee.errors import BaileeError
 from bailee.policy.diff import Difference
-from bailee.policy.document import Clause, Document, Language
+from bailee.policy.document import Clause, Document, Language, NetworkDemand
 from bailee.policy.policy import Decision, Explanation
 from bailee.policy.reading import Unsound
 from bailee.policy.wording import sentence, why_not
@@ -90,6 +90,11 @@ def problems_as_json(unsound: Unsound) -> dict[str, object]:
         for one in unsound.problems
     ]
     return {"sound": False, "problems": problems}
+
+
+def demand_as_json(demand: NetworkDemand) -> dict[str, object]:
+    """A demand of what cloud sessions reach, by its clause's id."""
+    return {"clause": demand.clause.id, "at_most": demand.level, "deny": demand.hosts}
 
 
 def clause_as_json(clause: Clause) -> dict[str, object]:

@@ -22,6 +22,7 @@ from typing import Final
 from bailee.policy.document import Language
 from bailee.policy.drawing import Box, Layout, Story, drawn
 from bailee.policy.facts import Facts
+from bailee.policy.network import at_most
 from bailee.policy.policy import Policy
 from bailee.policy.reaching import UpstreamTerms
 from bailee.policy.wording import outcome_in_words, upstream_in_words
@@ -307,13 +308,14 @@ class _Content:
             Box("ledger", words["ledger"], (words["ledger_line"],)),
         ]
         if running.cloud_network is not None:
+            network = at_most(self.policy.most_network, running.cloud_network)
             kept = self._kept(next(iter(self.policy.plans)), "none", zero=False, of="egress_record")
             boxes.append(
                 Box(
                     "cloud",
                     words["cloud"],
                     (
-                        words["cloud_line"].format(network=running.cloud_network),
+                        words["cloud_line"].format(network=network),
                         words["cloud_kept"].format(kept=kept),
                     ),
                 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bailee.policy.actions import ACTIONS, SWITCH_STATES
 from bailee.policy.document import Document, Language
@@ -16,6 +17,7 @@ from bailee.policy.space import Region, Space, Value
 from bailee.policy.wording import facts_in_words, outcome_in_words
 
 Outcome = tuple[str, str | None]
+_NONE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +167,14 @@ def _settings(old: Document, new: Document) -> Iterator[tuple[str, str, str]]:
         before, after = str(getattr(old, name)), str(getattr(new, name))
         if before != after:
             yield name, before, after
-    for name in ("prefers", "sign_up"):
+    for name in ("prefers", "sign_up", "cloud_opens"):
         was, now = ", ".join(getattr(old, name)), ", ".join(getattr(new, name))
         if was != now:
-            yield name, was, now
+            yield name, was or _NONE, now or _NONE
+    told, tells = _limits(old), _limits(new)
+    for name in {**told, **tells}:
+        if told.get(name) != tells.get(name):
+            yield name, told.get(name, _NONE), tells.get(name, _NONE)
     for name in ("setting", "default_days", "max_days", "kept_days"):
         before = str(getattr(old.local_transcripts, name))
         after = str(getattr(new.local_transcripts, name))
@@ -180,3 +186,15 @@ def _settings(old: Document, new: Document) -> Iterator[tuple[str, str, str]]:
     for plan in old.plans.values():
         if plan.name in new.plans and new.plans[plan.name].segment != plan.segment:
             yield f"plans.{plan.name}.segment", plan.segment, new.plans[plan.name].segment
+
+
+def _limits(document: Document) -> dict[str, str]:
+    """What statements that hold for more than they say in words are about: by name, in short."""
+    found: dict[str, str] = {}
+    for room in document.rooms:
+        when = ", ".join(f"{one.fact} {'/'.join(map(str, one.values))}" for one in room.when)
+        found[f"room {room.clause.id}"] = f"{room.at_most} ({when})"
+    for demand in document.network:
+        never = f", {', '.join(demand.hosts)} denied" if demand.hosts else ""
+        found[f"network {demand.clause.id}"] = f"at most {demand.level or 'full'}{never}"
+    return found

@@ -130,6 +130,18 @@ class RetentionRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkDemand:
+    """A demand about what cloud sessions reach. `level`: how much of the network at the most, one
+    of `network.LEVELS`; None: as much as they have. `hosts`: what they never reach, a host or
+    `*.host`.
+    """
+
+    clause: Clause
+    level: str | None
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Heading:
     """A heading of the page; `source` is the heading of the published page it answers to."""
 
@@ -177,7 +189,9 @@ class Document:
     at, oldest first; none where versions are no matter. `models`, `regions`: families, each with
     what its names begin with; none where they are no matter. `rooms`: of `retain`, each a statement
     too. `prefers`: names of upstreams that are asked before the others of their API, in this order.
-    `sign_up`: the plans that people may take by themselves.
+    `sign_up`: the plans that people may take by themselves. `network`: demands of what cloud
+    sessions reach, each a statement too; `cloud_opens`: what may be opened to them beside it, of
+    `network.OPENED`.
     """
 
     file: str
@@ -210,6 +224,8 @@ class Document:
     regions: Mapping[str, tuple[str, ...]]
     prefers: tuple[str, ...] = ()
     sign_up: tuple[str, ...] = ()
+    network: tuple[NetworkDemand, ...] = ()
+    cloud_opens: tuple[str, ...] = ()
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:

@@ -28,9 +28,17 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bailee.errors import InputError
+from bailee.policy import network as demands
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, OWN_ACTIONS, OWN_CLASSES, Action
-from bailee.policy.document import Clause, Condition, Document, RetentionRoom, Text
+from bailee.policy.document import (
+    Clause,
+    Condition,
+    Document,
+    NetworkDemand,
+    RetentionRoom,
+    Text,
+)
 from bailee.policy.names import conditions_of
 from bailee.policy.reading import Table, Unsound, parse
 from bailee.policy.space import Combination, Space
@@ -43,16 +51,8 @@ MOST: Final = 40
 """Clauses of one."""
 PREFIX: Final = "own."
 """What each id of a clause begins with: none of the operator's does."""
-NETWORK: Final = "network"
-"""The action of a clause about what cloud sessions reach."""
-LEVELS: Final = ("none", "trusted")
-"""What a clause can demand as the most of the network, the strictest first."""
 UNSURE: Final = ("on_recorder_failure", "on_limits_unknown")
 """What a document can demand to be refused where it can't be told, or not be recorded."""
-_MOST_HOSTS: Final = 100
-_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST: Final = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
-_LONGEST_HOST: Final = 253
 _ID: Final = re.compile(r"own\.[a-z0-9]+(?:[.-][a-z0-9]+)*", re.ASCII)
 _LONGEST_ID: Final = 60
 _LONGEST_TEXT: Final = 1000
@@ -78,17 +78,6 @@ class OwnClause:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkDemand:
-    """A demand about what cloud sessions reach. `level`: how much of the network at the most, one
-    of `LEVELS`; None: as much as they have. `hosts`: what they never reach, a host or `*.host`.
-    """
-
-    clause: Clause
-    level: str | None
-    hosts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class OwnDocument:
     """An organisation's document, read against the operator's. `sha256`: hex, of its exact bytes;
     `clauses`: by action, in order. `network`: of cloud sessions; `refuses`: of `UNSURE`, what is
@@ -107,12 +96,6 @@ class OwnDocument:
         """All of its clauses, by action."""
         decided = tuple(one.clause for group in self.clauses.values() for one in group)
         return (*decided, *(one.clause for one in self.network))
-
-    @property
-    def most_network(self) -> NetworkDemand | None:
-        """The clause that leaves cloud sessions the least of the network; None: none limits it."""
-        levels = [one for one in self.network if one.level is not None]
-        return min(levels, key=lambda one: LEVELS.index(str(one.level)), default=None)
 
     def deciding(
         self,
@@ -182,7 +165,7 @@ def read(
                 f"{name} is not an organisation's to decide.",
                 f"it has {', '.join(OWN_ACTIONS)}",
             )
-    network = tuple(_network(table, ids) for table in root.tables(NETWORK))
+    network = tuple(_network(table, ids) for table in root.tables(demands.NETWORK))
     refuses = frozenset(one for one in UNSURE if root.has(one) and _refuses(root, one))
     root.finish()
     if not ids and not refuses:
@@ -213,12 +196,12 @@ def unreadable(content: bytes, under: Document) -> OwnDocument:
         for action in ("train", "send", "pass", "reach")
         if action in under.spaces
     }
-    shut = Clause(f"{PREFIX}unreadable", NETWORK, "", (), (), "deny", None, text, 1)
+    shut = Clause(f"{PREFIX}unreadable", demands.NETWORK, "", (), (), "deny", None, text, 1)
     return OwnDocument(
         hashlib.sha256(content).hexdigest(),
         clauses,
         readable=False,
-        network=(NetworkDemand(shut, LEVELS[0], ()),),
+        network=(NetworkDemand(shut, demands.LEVELS[0], ()),),
         refuses=frozenset(UNSURE),
     )
 
@@ -231,19 +214,10 @@ def _refuses(root: Table, key: str) -> bool:
 
 def _network(table: Table, ids: set[str]) -> NetworkDemand:
     name = _name(table, ids)
-    level = table.one_of("at_most", LEVELS) if table.has("at_most") else None
-    hosts = tuple(table.texts("deny")) if table.has("deny") else ()
-    if level is None and not hosts:
-        table.refuse(None, f"{name} demands nothing.", 'give at_most = "none", or deny = ["host"]')
-    if len(hosts) > _MOST_HOSTS:
-        table.refuse("deny", f"There are more than {_MOST_HOSTS} hosts.", "*.host is all below it")
-    for one in hosts:
-        if _HOST.fullmatch(one) is None or len(one) > _LONGEST_HOST:
-            table.refuse("deny", f"{one[:80]!r} is no host.", "write host or *.host, in lower case")
-    said = (("at_most", (level,) if level else ()), ("deny", hosts))
-    when = tuple(Condition(fact, values) for fact, values in said if values)
+    level, hosts = demands.demanded(table)
+    when = demands.conditions(level, hosts)
     text, line = _text(table), table.line
-    clause = Clause(name, NETWORK, "", (), when, "deny", None, text, line)
+    clause = Clause(name, demands.NETWORK, "", (), when, "deny", None, text, line)
     return NetworkDemand(clause, level, hosts)
 
 

@@ -21,6 +21,7 @@ from pathlib import PurePath
 from typing import Final
 
 from bailee.errors import InputError
+from bailee.policy import network as demands
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, Action
 from bailee.policy.document import (
@@ -32,6 +33,7 @@ from bailee.policy.document import (
     Heading,
     Invariant,
     LocalRetention,
+    NetworkDemand,
     RetentionRoom,
     SurveyQuestion,
 )
@@ -87,7 +89,8 @@ def read(content: bytes, file: str | PurePath) -> Document:
         _clause(table, None, None, heading_ids, ids) for table in root.tables("statement")
     )
     rooms = tuple(_room(table, spaces["retain"], heading_ids, ids) for table in _few(root, "room"))
-    statements += tuple(one.clause for one in rooms)
+    network = tuple(_demand(table, heading_ids, ids) for table in _few(root, demands.NETWORK))
+    statements += tuple(one.clause for one in rooms) + tuple(one.clause for one in network)
     invariants = tuple(_invariant(table, spaces, ids) for table in _few(root, "invariant"))
     document = Document(
         file=str(file),
@@ -120,6 +123,8 @@ def read(content: bytes, file: str | PurePath) -> Document:
         regions=words.regions,
         prefers=_prefers(root, words),
         sign_up=_sign_up(root, words),
+        network=network,
+        cloud_opens=_cloud_opens(root),
     )
     root.finish()
     return document
@@ -146,6 +151,21 @@ def _sign_up(root: Table, words: DocumentNames) -> tuple[str, ...]:
     for one in found:
         if one not in consumers:
             root.refuse("sign_up", f"sign_up names {one!r}, which is no plan for consumers.")
+    return found
+
+
+def _cloud_opens(root: Table) -> tuple[str, ...]:
+    """What may be opened to cloud sessions beside their level: all of it, or some."""
+    if not root.has(demands.OPENS):
+        return demands.OPENED
+    found = root.texts(demands.OPENS, some=False)
+    for one in found:
+        if one not in demands.OPENED:
+            root.refuse(
+                demands.OPENS,
+                f"{demands.OPENS} names {one!r}, which nothing is called that can be opened.",
+                f"there are {', '.join(demands.OPENED)}",
+            )
     return found
 
 
@@ -207,6 +227,11 @@ def _room(table: Table, space: Space, headings: Sequence[str], ids: set[str]) ->
     when = _conditions(table, "when", ACTIONS["retain"], space)
     at_most = _period(table, "at_most")
     return RetentionRoom(_clause(table, None, None, headings, ids), when, at_most)
+
+
+def _demand(table: Table, headings: Sequence[str], ids: set[str]) -> NetworkDemand:
+    level, hosts = demands.demanded(table)
+    return NetworkDemand(_clause(table, None, None, headings, ids), level, hosts)
 
 
 def _conditions(table: Table, key: str, action: Action, space: Space) -> tuple[Condition, ...]:

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bailee.errors import InputError
 from bailee.policy.actions import ACTIONS, FLAGS, Action
-from bailee.policy.document import Clause, Document, Plan
+from bailee.policy.document import Clause, Document, NetworkDemand, Plan
 from bailee.policy.fact_values import checked, quoted
 from bailee.policy.facts import ClientFacts, Facts, Terms
+from bailee.policy.network import strictest
 from bailee.policy.period import parse
 from bailee.policy.reading import one_of
 from bailee.policy.space import Combination, Value
@@ -352,6 +353,14 @@ class Policy:
         """The clause with this id, of this document or the organisation's; None: there is none."""
         own = () if self.own is None else self.own.every_clause
         return next((one for one in (*self.document.every_clause, *own) if one.id == name), None)
+
+    @property
+    def most_network(self) -> NetworkDemand | None:
+        """The clause, of this document or the organisation's, that leaves cloud sessions the least
+        of the network; None: none limits it.
+        """
+        own = () if self.own is None else self.own.network
+        return strictest((*self.document.network, *own))
 
     def keeps_nothing(self, data_classes: Iterable[str], facts: Facts) -> bool:
         """Whether none of these is kept of what has these facts. Raises as `decide` does."""

@@ -73,7 +73,7 @@ KEEPING = ("sessions.may_keep", "sessions.keep", "sessions.release")
 
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
-        "policy.try", "policy.activate",
+        "policy.try", "policy.closed", "policy.activate",
         "retention.run", "verify",
         "keyring.rotate", "clock.confirm",
         "backup.create", "backup.list", "backup.end",

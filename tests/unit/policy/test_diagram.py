@@ -14,6 +14,8 @@ from bailee.policy import Policy, load
 from bailee.policy.diagram import Configuration, ModelService, draw
 from bailee.policy.document import Language
 from bailee.policy.drawing import Layout, _wide, _wrapped
+from bailee.policy.loading import from_bytes
+from support.documents import edited
 
 POLICY = load()
 RUNNING = Configuration(
@@ -100,6 +102,21 @@ def test_with_models_elsewhere_alone_the_flows_are_off() -> None:
 
     assert "Metrics: off by default" in said
     assert not any("on unless turned off" in line for line in said)
+
+
+def test_it_says_no_more_of_the_network_than_the_document_leaves() -> None:
+    """Whatever the setting has."""
+    demand = (
+        '[[network]]\nid = "network.none"\nheading = "cloud"\nrows = ["C3"]\nat_most = "none"\n'
+        'en = "No network."\nzh = "没有网络。"\n'
+    )
+    less = from_bytes(edited(("\n[dates]\n", f"\n{demand}[dates]\n")).encode(), "less.toml")
+    running = replace(RUNNING, cloud_network="full")
+
+    said = [" ".join(texts(draw(one, running, "en", "narrow"))) for one in (POLICY, less)]
+
+    assert [True, False] == ["network: full" in one for one in said]
+    assert "network: none" in said[1]
 
 
 def test_it_is_well_formed_and_says_itself_in_sentences() -> None:

@@ -109,6 +109,49 @@ def test_a_new_switch_is_compared_as_absent(policy: Policy, shipped: str) -> Non
     assert {("set",)} == {one.who["CLAUDE_CODE_USE_VERTEX"] for one in changes}
 
 
+DEMAND = """
+[[network]]
+id = "network.trusted"
+heading = "cloud"
+rows = ["C3"]
+at_most = "trusted"
+deny = ["example.org"]
+en = "Cloud sessions reach package registries and source hosts."
+zh = "云端会话可访问软件包仓库与源码托管站点。"
+"""
+
+
+ROOM = """
+[[room]]
+id = "room.year"
+heading = "retention"
+rows = ["R1"]
+when = { data_class = "transcript", segment = "commercial", zero_retention = false }
+at_most = "P1Y"
+en = "An organisation may keep transcripts longer."
+zh = "组织可以更长时间保留会话记录。"
+"""
+
+
+def test_what_a_statement_leaves_is_compared_beside_its_words(shipped: str) -> None:
+    """Of the network and of an organisation's room: the words can be the same for both."""
+    before = edited(shipped, ("\n[dates]\n", f"{DEMAND}{ROOM}\n[dates]\n"))
+    after = edited(
+        shipped,
+        ("\n[dates]\n", f"{DEMAND}{ROOM}\n[dates]\n"),
+        ('at_most = "trusted"', 'at_most = "none"'),
+        ('deny = ["example.org"]\n', ""),
+        ('at_most = "P1Y"', 'at_most = "P90D"'),
+    )
+    found = compare(before, after)
+    when = "data_class transcript, segment commercial, zero_retention False"
+    assert {
+        ("network network.trusted", "at most trusted, example.org denied", "at most none"),
+        ("room room.year", f"P1Y ({when})", f"P90D ({when})"),
+    } == set(found.settings)
+    assert not found.empty
+
+
 def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str) -> None:
     """What is not decided per combination is compared too."""
     document = edited(
@@ -117,6 +160,8 @@ def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str)
         ('on_recorder_failure = "refuse"', 'on_recorder_failure = "serve_unrecorded"'),
         ("default_days = 30", "default_days = 7"),
         ('sign_up = ["free", "pro", "max"]', 'sign_up = ["pro"]'),
+        ('cloud_opens = ["hosts", "networks"]', "cloud_opens = []"),
+        ("\n[dates]\n", f"{DEMAND}\n[dates]\n"),
         ("Error events are kept 30 days.", "We keep error events 30 days."),
         ('id = "retain.metric"', 'id = "retain.metrics"'),
     )
@@ -126,9 +171,11 @@ def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str)
         ("on_recorder_failure", "refuse", "serve_unrecorded"),
         ("local_transcripts.default_days", "30", "7"),
         ("sign_up", "free, pro, max", "pro"),
+        ("cloud_opens", "hosts, networks", "none"),
+        ("network network.trusted", "none", "at most trusted, example.org denied"),
     } == set(found.settings)
     assert ("retain.error-event",) == found.clauses_reworded
-    assert (("retain.metrics",), ("retain.metric",)) == (
+    assert (("network.trusted", "retain.metrics"), ("retain.metric",)) == (
         found.clauses_added,
         found.clauses_removed,
     )

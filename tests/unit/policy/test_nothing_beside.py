@@ -57,7 +57,10 @@ that would not be otherwise.
 """
 
 LESS: Final = _names(
-    "telemetry.own retention.every_minutes accounts.sign_up accounts.sign_up_plans"
+    """
+    telemetry.own retention.every_minutes accounts.sign_up accounts.sign_up_plans
+    cloud.network cloud.network_allow cloud.network_deny cloud.git_networks cloud.egress_networks
+    """
 )
 """They can be stricter than what the document or a promise says, and never laxer."""
 
@@ -65,8 +68,7 @@ BESIDE: Final = _names(
     """
     gateway.stored_per_account_mb telemetry.stored_per_account_mb feedback.stored_per_account_mb
     telemetry.metrics telemetry.errors retention.shred_hours backup.keys_hours
-    cloud.network cloud.network_allow cloud.network_deny cloud.git_networks
-    cloud.egress_networks requests.period requests.further_period
+    requests.period requests.further_period
     """
 )
 """They decide something that is the document's to decide."""

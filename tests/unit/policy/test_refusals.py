@@ -50,6 +50,25 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         'sign_up = ["free", "team"]',
         "sign_up names 'team', which is no plan for consumers",
     ),
+    "something that nothing can open": (
+        'cloud_opens = ["hosts", "networks"]',
+        'cloud_opens = ["hosts", "ports"]',
+        'cloud_opens = ["hosts", "ports"]',
+        "cloud_opens names 'ports', which nothing is called that can be opened",
+    ),
+    "a demand of the network that is none": (
+        "\n[dates]\n",
+        '\n[[network]]\nid = "network.none"\nheading = "cloud"\nrows = ["C3"]\nen = "x"\nzh = "x"\n'
+        "[dates]\n",
+        '[[network]]\nid = "network.none"',
+        "network.none demands nothing",
+    ),
+    "a host that could be read in two ways": (
+        "\n[dates]\n",
+        '\n[[network]]\nid = "network.none"\ndeny = ["0x7f.1"]\n[dates]\n',
+        'deny = ["0x7f.1"]',
+        "'0x7f.1' is no host",
+    ),
     "unknown format": (
         "bailee-policy/1",
         "bailee-policy/2",
@@ -255,7 +274,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 1090): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 1094): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; "
         "105 combinations.",

@@ -1,10 +1,11 @@
-"""What an organisation demands of what its cloud sessions reach, over a session's own rules. Pure.
+"""What policy documents demand of what cloud sessions reach, over a session's own rules: the
+operator's, and that of the organisation whose session it is. Pure.
 
 Rules kept here:
 
-* A demand only refuses. What none of them refuses, the session's rules decide.
-* They are asked for at each connection, so that another document of the organisation's holds for
-  sessions that run.
+* A demand only refuses. What they leave of the session's rules together must let a host be reached;
+  the first that does not is named.
+* They are asked for at each connection, so that another document holds for sessions that run.
 * A refusal names the clause. Its text is not said: what a proxy answers is one line of ASCII.
 """
 
@@ -23,23 +24,41 @@ _ORDER = tuple(Level)  # the strictest first
 @dataclass(frozen=True, slots=True)
 class EgressDemand:
     """A clause (its id) that sessions have no more of the network than `level` (None: any), and
-    reach none of `hosts`.
+    reach none of `hosts`; without `listed` none either that a list alone allows. `whose` document
+    it is of, in words.
     """
 
     clause: str
     level: Level | None
     hosts: tuple[Pattern, ...]
+    listed: bool = True
+    whose: str = "the organisation's policy"
 
     @classmethod
     def of(cls, clause: str, level: str | None, hosts: Sequence[str]) -> EgressDemand:
-        """A demand from texts. Raises `InputError`, code `configuration`: a host is none."""
+        """A demand of an organisation's from texts. Raises `InputError`, code `configuration`: a
+        host is none.
+        """
         wanted = None if level is None else Level(level)
         return cls(clause, wanted, tuple(Pattern.read(one) for one in hosts))
+
+    def over(self, rules: EgressRules) -> EgressRules:
+        """A session's rules, with no more than this leaves of them."""
+        less = self.level is not None and _ORDER.index(self.level) < _ORDER.index(rules.level)
+        level = self.level if less and self.level is not None else rules.level
+        return replace(rules, level=level, allow=rules.allow if self.listed else ())
+
+    @property
+    def said(self) -> str:
+        """What it leaves of the network, in words, for a refusal."""
+        if self.listed:
+            return f"{self.whose} has the network at {self.level}"
+        return f"{self.whose} opens no hosts by lists"
 
 
 @dataclass(frozen=True, slots=True)
 class DemandingRules:
-    """A session's rules with what its organisation demands: `outbound.forwarding.ForwardRules`.
+    """A session's rules with what the documents demand: `outbound.forwarding.ForwardRules`.
     Asked on the proxy's loop; `demands` is a look into memory.
     """
 
@@ -48,16 +67,14 @@ class DemandingRules:
 
     def decide(self, host: Host, port: int) -> EgressVerdict:
         """See `ForwardRules.decide`."""
+        left = self.rules
         for one in self.demands():
             if any(pattern.covers(host, port) for pattern in one.hosts):
-                return EgressVerdict(
-                    False, one.clause, "the organisation's policy denies this host"
-                )
-            if one.level is None or not _less(one.level, self.rules.level):
-                continue
-            if not replace(self.rules, level=one.level).decide(host, port).allowed:
-                said = f"the organisation's policy has the network at {one.level}"
-                return EgressVerdict(False, one.clause, said)
+                return EgressVerdict(False, one.clause, f"{one.whose} denies this host")
+            less = one.over(left)
+            if less != left and not less.decide(host, port).allowed:
+                return EgressVerdict(False, one.clause, one.said)
+            left = less
         return self.rules.decide(host, port)
 
     def unnamed(self, host: Host) -> bool:
@@ -71,7 +88,3 @@ class DemandingRules:
     def named(self, host: Host, port: int, name: str) -> None:
         """See `ForwardRules.named`."""
         self.rules.named(host, port, name)
-
-
-def _less(one: Level, other: Level) -> bool:
-    return _ORDER.index(one) < _ORDER.index(other)

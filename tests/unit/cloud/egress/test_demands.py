@@ -19,8 +19,9 @@ demands = st.lists(
         st.sampled_from(["own.a", "own.b"]),
         st.sampled_from([None, "none", "trusted"]),
         st.lists(st.sampled_from(["pypi.org", "*.pypi.org", "github.com", "1.1.1.1"]), max_size=2),
-    ),
-    max_size=3,
+    )
+    | st.just(EgressDemand("cloud_opens", None, (), listed=False, whose="the policy document")),
+    max_size=4,
 )
 
 
@@ -37,15 +38,11 @@ def test_nothing_is_reached_that_the_rules_do_not_let_be(
     found = DemandingRules(rules, lambda: demanded).decide(*asked)
 
     named = any(one.covers(*asked) for demand in demanded for one in demand.hosts)
-    shut = any(
-        demand.level is not None
-        and not EgressRules.of(
-            min(level, demand.level, key=list(Level).index), allow=["example.org"]
-        ).decide(*asked).allowed
-        for demand in demanded
-    )  # fmt: skip
-    assert (plain.allowed and not named and not shut) == found.allowed
-    assert found == plain or found.rule in ("own.a", "own.b")
+    levels = [level, *(one.level for one in demanded if one.level is not None)]
+    lists = ["example.org"] if all(one.listed for one in demanded) else []
+    left = EgressRules.of(min(levels, key=list(Level).index), allow=lists).decide(*asked)
+    assert (plain.allowed and not named and left.allowed) == found.allowed
+    assert found == plain or found.rule in ("own.a", "own.b", "cloud_opens")
 
 
 def test_another_document_holds_for_a_session_that_runs() -> None:
@@ -62,6 +59,28 @@ def test_another_document_holds_for_a_session_that_runs() -> None:
         after.rule,
         after.reason,
     )
+
+
+def test_two_demands_leave_what_both_leave() -> None:
+    """A host that a list opens beyond a level is not reached where lists open none, whichever of
+    the two stands first; each refusal says whose document it is.
+    """
+    rules = EgressRules.of("full", allow=["example.org", "registry.example.net:8443"])
+    level = EgressDemand.of("own.level", "trusted", ())
+    closed = EgressDemand("cloud_opens", None, (), listed=False, whose="the policy document")
+    host, other = read_host("example.org"), read_host("registry.example.net")
+
+    def found(*demands: EgressDemand) -> tuple[str, str]:
+        by = DemandingRules(rules, lambda: demands).decide(host, 443)
+        return by.rule, by.reason
+
+    assert "allow:example.org" == found(level)[0] == found(closed)[0]
+    assert ("cloud_opens", "the policy document opens no hosts by lists") == found(level, closed)
+    assert ("own.level", "the organisation's policy has the network at trusted") == found(
+        closed, level
+    )
+    beyond = DemandingRules(rules, lambda: [closed]).decide(other, 8443)
+    assert (False, "cloud_opens") == (beyond.allowed, beyond.rule)
 
 
 def test_what_is_no_host_is_refused() -> None:
