@@ -27,7 +27,7 @@ from sqlalchemy import ColumnElement, delete, insert, select
 from bailee.accounts.backing import Backing
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.people import persons, saved_views
-from bailee.errors import InputError
+from bailee.errors import InputError, IntegrityError
 from bailee.shown import named
 
 MOST_VIEWS: Final = 20
@@ -41,7 +41,8 @@ _EMAIL: Final = re.compile(r"[^\s@]@")
 @dataclass(frozen=True, slots=True)
 class SavedView:
     """A view. `list_`: the name of the list that it is of; `asked`: what it asks of it, by the
-    names of the list's address. Nothing is left of either where the key that opens them is gone.
+    names of the list's address. Nothing is left of either where the key that opens them is gone, or
+    they are not what was written.
     """
 
     view_id: str
@@ -136,7 +137,10 @@ class SavedViews:
     def _opened(self, person_id: str | None, raw: bytes) -> str:
         if person_id is None:
             return raw.decode(errors="replace")
-        return self._identifiers.shown(person_id, "view", raw) or ""
+        try:
+            return self._identifiers.open(person_id, "view", raw)
+        except IntegrityError:  # a list is there to be read, whatever became of a view of it
+            return ""
 
     def _view(self, row: DbRow) -> SavedView:
         name, query = (self._opened(row.person_id, one) for one in (row.name, row.query))

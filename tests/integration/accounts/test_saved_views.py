@@ -6,6 +6,7 @@ import pytest
 
 from bailee.accounts import OPERATOR
 from bailee.accounts.saved_views import LONGEST_VIEW_NAME, MOST_VIEWS
+from bailee.db.people import saved_views
 from bailee.errors import InputError
 from support.homes.town import Town
 
@@ -61,8 +62,9 @@ def test_a_name_is_taken_anew_and_there_are_so_many(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "   ", "n" * (LONGEST_VIEW_NAME + 1), "two\nlines\x1b[2K", "\u202eturned", "a@b.example"]
-)  # fmt: skip
+    "name",
+    ["", "   ", "n" * (LONGEST_VIEW_NAME + 1), "two\nlines\x1b[2K", "\u202eturned", "a@b.example"],
+)
 def test_what_is_no_name_is_refused(town: Town, name: str) -> None:
     """So is an email, which would outlast who it names; nothing is kept, and nothing said again."""
     ada = town.person("ada@x.example")[0].person_id
@@ -97,6 +99,9 @@ def test_views_lie_sealed_and_go_with_who_saved_them(town: Town) -> None:
     town.keys.destroy(bob)
 
     assert [] == views.of(ada)
+    assert [("", {})] == [(one.name, one.asked) for one in views.of(bob)]
+    with town.engine.begin() as connection:
+        connection.execute(saved_views.update().values(name=b"changed", query=b""))
     assert [("", {})] == [(one.name, one.asked) for one in views.of(bob)]
     with pytest.raises(InputError, match="erased"):
         views.save(ada, "sessions", "late", ASKED)
