@@ -308,6 +308,25 @@ def bring(s: Stage, path: str) -> Answer:
     return done
 
 
+def save_view(s: Stage, path: str) -> Answer:
+    """Of the person's own sessions, turned round: a link above the list from then on."""
+    fields = {"list": "own-sessions", "name": "from the start", "asked": "order=oldest"}
+    answer = s.person.submit("/settings/privacy", path, fields)
+    assert answer.url.endswith("/settings/privacy?order=oldest#sessions")
+    assert '<a href="/settings/privacy?order=oldest#sessions" aria-current="true">' in answer.text
+    return answer
+
+
+def delete_view(s: Stage, path: str) -> Answer:
+    """The same."""
+    page = s.person.get("/settings/privacy").text
+    (view,) = re.findall(r'name="view" value="([^"]+)"', page)
+    fields = {"list": "own-sessions", "view": view}
+    answer = s.person.submit("/settings/privacy", path, fields)
+    assert "from the start" not in answer.text
+    return answer
+
+
 def limit(s: Stage, path: str) -> Answer:
     """On what everybody costs; what is no amount is refused, with what was typed still there."""
     fields = {"measure": "money", "per": "month", "of": ""}
@@ -395,6 +414,8 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/settings/sessions/{session}/delete": delete_session,
     "/settings/sessions/{session}/keep": keep_session,
     "/settings/sessions/{session}/release": release_session,
+    "/settings/views": save_view,
+    "/settings/views/delete": delete_view,
     "/settings/feedback/{report}/withdraw": withdraw,
     "/admin/sessions/{session}/read": read_session,
     "/admin/sessions/{session}/bytes": read_bytes,

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 
 import pytest
 
+from bailee.operations.routes import BASE
 from bailee.testing.upstream import ScriptedUpstream
 from support.browsers.browsing import Answer, Visitor
 from support.clients.programs import SIGN_UP, Bailee, message
 
 PASSWORD = "seven pear trees in a row"
 FORMULA = '=HYPERLINK("https://evil.example";"see")'
+HTML = '"><script>alert(1)</script>'
 PEOPLE = 500
 
 
@@ -136,3 +141,79 @@ def test_a_file_shows_nobody_more_than_its_list(served: Listed) -> None:
         assert not [word for word in ("ada@", "medlar", reference) if word in text]
     assert reference not in operator.get("/admin/receipts.csv").text
     assert 403 == auditor.get("/admin/people.csv").status == ada.get("/admin/audit.csv").status
+
+
+@pytest.mark.row("P3")
+def test_an_order_goes_along_with_pages_file_and_filter(served: Listed) -> None:
+    """The newest first: on the page, on the next, in the file, and when something is looked for; a
+    column's head says which way it is and leads to the other. An order that is none is refused.
+    """
+    there = [one["email"] for one in served.bailee.json("person", "list", "--limit", "1000")]
+    page = served.operator.get("/admin/people?order=newest").text
+    assert there[:-201:-1] == emails(page)
+    assert 'aria-sort="descending"><a href="/admin/people"' in page
+    (following,) = re.findall(r'rel="next" href="([^"]+)"', page)
+    assert there[-201:-401:-1] == emails(served.operator.get(unescape(following)).text)
+    assert 'name="order" value="newest"' in page  # it stays when something is looked for
+    for path in ("/admin/people.csv?order=newest", "/admin/people.csv?order=newest&q=p7"):
+        found = [one["email"] for one in rows(served.operator.get(path))]
+        assert found == [one for one in there[::-1] if one in found]
+        assert 1 < len(found)
+    asked = json.loads(served.operator.get(f"{BASE}/people?order=newest&limit=3").text)
+    assert there[:-4:-1] == [one["email"] for one in asked["items"]]
+    for path in (
+        "/admin/people",
+        "/admin/people.csv",
+        "/admin/sessions",
+        "/admin/sessions.csv",
+        f"{BASE}/people",
+    ):
+        assert 400 == served.operator.get(f"{path}?order=by%20heart").status
+    for path in ("/settings/privacy", "/settings/sessions.csv"):
+        assert 400 == served.ada.get(f"{path}?order=%00").status
+
+
+@pytest.mark.row("P3", "R6")
+def test_a_view_leads_to_its_own_list_and_is_its_owners(served: Listed) -> None:
+    """What a browser would take for markup is text; what is another list's, or an address, or has
+    no end is not saved; and nobody saves, sees or deletes one of a list or a person that is not
+    theirs.
+    """
+    operator, ada, auditor = served.operator, served.ada, served.auditor
+    good = {"list": "people", "name": HTML, "asked": "q=%22%3E%3Cb%3E&order=newest"}
+    kept = operator.submit("/admin/people", "/settings/views", good)
+    assert kept.url.endswith("/admin/people?q=%22%3E%3Cb%3E&order=newest")
+    assert HTML not in kept.text
+    assert "&lt;script&gt;" in kept.text
+    for wrong in (
+        {"name": "n" * 9_000}, {"name": " "}, {"name": "ada@x.example"},
+        {"asked": "q=ada%40x.example"}, {"asked": "q=" + "q" * 9_000},
+        {"asked": "kind=key.created"}, {"asked": "after=1"}, {"asked": "order=by+heart"},
+        {"asked": "https://evil.example/"}, {"asked": "//evil.example"}, {"asked": "q=1&q=2"},
+        {"list": "https://evil.example/"}, {"list": "own-sessions"}, {"list": "keys"},
+    ):  # fmt: skip
+        refused = operator.submit("/admin/people", "/settings/views", good | wrong)
+        assert refused.status in (400, 404), wrong
+        assert "evil.example" not in refused.text
+    long = operator.submit("/admin/people", "/settings/views", good | {"name": "n" * 10_000})
+    assert 413 == long.status
+    assert 1 == operator.get("/admin/people").text.count('name="view"')
+
+    evidence = {"list": "audit", "name": "keys", "asked": "kind=key.created"}
+    for who, status in ((ada, 404), (auditor, 200)):
+        assert status == who.submit("/settings/account", "/settings/views", evidence).status
+        assert 404 == who.submit("/settings/account", "/settings/views", good).status
+    assert "kind=key.created" not in operator.get("/admin/audit").text
+    (view,) = re.findall(r'name="view" value="([^"]+)"', operator.get("/admin/people").text)
+    for who, list_ in ((ada, "own-sessions"), (auditor, "audit")):
+        fields = {"list": list_, "view": view}
+        assert 404 == who.submit("/settings/account", "/settings/views/delete", fields).status
+    done = operator.submit(
+        "/admin/people", "/settings/views/delete", {"list": "people", "view": view}
+    )
+    assert (200, 0) == (done.status, done.text.count('name="view"'))
+
+
+def emails(page: str) -> list[str]:
+    """The people on a page, in order."""
+    return re.findall(r'<td data-name="Email"><span><a href="[^"]+">([^<]+)</a>', page)

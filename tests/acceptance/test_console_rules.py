@@ -73,6 +73,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/settings/account/passkeys/begin": {"POST": PEOPLE},
     "/settings/account/passkeys": {"POST": PEOPLE},
     "/settings/account/passkeys/remove": {"POST": PEOPLE},
+    "/settings/views": {"POST": {"operator", *PEOPLE}},
+    "/settings/views/delete": {"POST": {"operator", *PEOPLE}},
     OF: {"GET": {"member", "admin", "owner", "operator"}},
     f"{OF}/members": {"POST": {"admin", "owner", "operator"}},
     f"{OF}/provider": {"POST": {"operator"}},

@@ -5,9 +5,9 @@ from __future__ import annotations
 import urllib.request
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
-from browser.conftest import Town, carry, new_key, sign_up
+from browser.conftest import Open, Town, carry, new_key, sign_up
 from support.browsers.browsing import Visitor
 from support.browsers.looks import PICTURES, barriers
 from support.clients.measured import send_day
@@ -144,3 +144,39 @@ def test_no_page_keeps_anyone_out(
         tab.context.close()
 
     assert {} == found
+
+
+@pytest.mark.row("P3")
+def test_a_list_is_turned_round_and_kept_as_a_view(
+    axe: str, opened: Open, pages: dict[str, tuple[Visitor | None, str]]
+) -> None:
+    """By the column's head, which says so, wide and narrow; saved under a name, used from the list
+    as it was, and deleted. Nothing of it keeps anyone out.
+    """
+    page = opened("/settings/privacy", pages["privacy"][0])
+    sessions = page.locator("#sessions")
+    head = sessions.get_by_role("columnheader", name="Last activity")
+    expect(head).to_have_attribute("aria-sort", "descending")
+    ids = sessions.locator("tbody tr td:first-child a")
+    latest = [one.get_attribute("title") for one in ids.all()]
+    page.set_viewport_size({"width": 400, "height": 800})
+    head.get_by_role("link").click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    assert latest[::-1] == [one.get_attribute("title") for one in ids.all()]
+
+    sessions.get_by_text("Save this view").click()
+    sessions.get_by_label("Name of the view").fill("<b>from the start</b>")
+    sessions.get_by_role("button", name="Save").click()
+    link = sessions.get_by_role("link", name="<b>from the start</b>")
+    expect(link).to_have_attribute("aria-current", "true")
+    page.evaluate(OPENED)
+    assert [] == barriers(page, "view", axe)
+    head.get_by_role("link").click()
+    expect(head).to_have_attribute("aria-sort", "descending")
+    link.click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
+
+    sessions.get_by_role("button", name="Delete the view <b>from the start</b>").click()
+    expect(head).to_have_attribute("aria-sort", "descending")
+    expect(link).to_have_count(0)
+    assert 1 < len(latest)

@@ -28,13 +28,14 @@ from bailee.accounts.roles import Actor, Permission
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.groups import group_grants
-from bailee.db.pages import cut, following, place
+from bailee.db.pages import Order, cut, following, place
 from bailee.db.people import (
     auditors,
     identities,
     memberships,
     passkeys,
     persons,
+    saved_views,
     trainers,
     web_sessions,
 )
@@ -202,10 +203,16 @@ class People:
         return list(self._damages.each(rows, self._person, lambda row: f"person {row.id}"))
 
     def page(
-        self, after: str | None, limit: int, *, named: str = ""
+        self,
+        after: str | None,
+        limit: int,
+        *,
+        named: str = "",
+        order: Order = Order.OLDEST,
     ) -> tuple[list[Person], str | None]:
-        """Those of `all` whose email or id has `named` in it, after a place, and the place where
-        the next page begins. Emails are sealed, so everybody's is opened until a page is full.
+        """Those of `all` whose email or id has `named` in it, who came first or last before the
+        others, after a place, and the place where the next page begins. Emails are sealed, so
+        everybody's is opened until a page is full.
 
         Raises:
             InputError: there is no such place.
@@ -213,16 +220,17 @@ class People:
         wanted = named.lower()
         found = (
             one
-            for one in self._in_order(after, limit + 1)
+            for one in self._in_order(after, limit + 1, order)
             if wanted in (one.email or "").lower() or wanted in one.person_id
         )
         return cut(list(islice(found, limit + 1)), limit, _place)
 
-    def _in_order(self, after: str | None, at_once: int) -> Iterator[Person]:
-        at, name = persons.c.created_at, persons.c.id
+    def _in_order(self, after: str | None, at_once: int, order: Order) -> Iterator[Person]:
+        at, name, back = persons.c.created_at, persons.c.id, order is Order.NEWEST
+        sort = (at.desc(), name.desc()) if back else (at, name)
         while True:
-            follows = following(at, name, after, oldest_first=True)
-            query = select(persons).where(follows, sound(persons)).order_by(at, name)
+            follows = following(at, name, after, oldest_first=not back, names_fall=back)
+            query = select(persons).where(follows, sound(persons)).order_by(*sort)
             with storage_errors(_WHAT), reading(self._engine) as connection:
                 rows = connection.execute(query.limit(at_once)).all()
             yield from self._damages.each(rows, self._person, lambda row: f"person {row.id}")
@@ -341,7 +349,7 @@ class People:
             for table in (
                 *(sign_ins, passkeys, identities, web_sessions),
                 *(group_grants, memberships, trainers, auditors),
-                *(provisioned_people, provisioned_members),
+                *(provisioned_people, provisioned_members, saved_views),
             ):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(

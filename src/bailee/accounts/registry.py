@@ -27,6 +27,7 @@ from bailee.accounts.people import People
 from bailee.accounts.provisioned_groups import ProvisionedGroups
 from bailee.accounts.provisioned_people import ProvisionedPeople
 from bailee.accounts.provisioning_tokens import ProvisioningTokens
+from bailee.accounts.saved_views import SavedViews
 from bailee.accounts.sign_ins import ConfirmedSignIn, SignIns
 from bailee.accounts.staff import Staff
 from bailee.accounts.web_sessions import WebSessions
@@ -92,6 +93,7 @@ class PeopleRegistry:
         self.groups = GroupGrants(backing, self.authority, self.organisations)
         self.choices = Choices(backing, self.accounts, self.authority, self.organisations)
         self.web_sessions = WebSessions(backing, self.authority)
+        self.saved_views = SavedViews(backing)
         self.staff = Staff(backing, self.authority)
         self.attempts = Attempts(backing)
         self.passwords = PasswordSignIn(

@@ -21,6 +21,8 @@ from bailee.console.frame import PageTemplates, drawn
 from bailee.console.owners import called
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars, raw
+from bailee.console.views import asked_of, order_of, views_of
+from bailee.db.pages import Order
 from bailee.node.promises import Promise, broken
 from bailee.operations import (
     accounts,
@@ -83,12 +85,17 @@ class Admin:
     def sessions(self, ask: Ask) -> Response:
         """Sessions by their particulars, of an account or of all."""
         owner = ask.query.get("account", "").strip() or None
-        page = self._do(ask, sessions.list_, owner, ask.query.get("after") or None, _SHOWN)
+        order = order_of(ask, Order.NEWEST)
+        after = ask.query.get("after") or None
+        page = self._do(ask, sessions.list_, owner, after, _SHOWN, order=order)
         return self._frame.page(
             ask,
             "admin/sessions.html",
             here="sessions",
             account=owner or "",
+            asked=asked_of("sessions", ask.query),
+            order=order,
+            views=views_of(self._parts, ask, "sessions"),
             sessions=page.items,
             owners=self._owners(page.items),
             next=page.next,
@@ -182,7 +189,8 @@ class Admin:
             here="audit",
             entries=found.items,
             next=found.next,
-            asked={name: one for name, one in (("kind", kind), ("subject", subject)) if one},
+            asked=asked_of("audit", ask.query),
+            views=views_of(self._parts, ask, "audit"),
             kind=kind,
             subject=subject,
         )

@@ -22,6 +22,8 @@ from bailee import sheets
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.console.usage import grouped_by
+from bailee.console.views import order_of
+from bailee.db.pages import Order
 from bailee.operations import (
     accounts,
     audit,
@@ -115,7 +117,7 @@ class ListFiles:
 
     def own_sessions(self, ask: Ask) -> Response:
         """A person's own sessions, each with what it is about."""
-        owner = ask.person.account
+        owner, order = ask.person.account, order_of(ask, Order.NEWEST)
         return self._file(
             ask,
             "sessions",
@@ -123,7 +125,9 @@ class ListFiles:
             lambda after: (
                 Page([])
                 if owner is None
-                else self._do(ask, sessions.list_, owner.account_id, after, LARGEST_PAGE)
+                else self._do(
+                    ask, sessions.list_, owner.account_id, after, LARGEST_PAGE, order=order
+                )
             ),
         )
 
@@ -185,12 +189,12 @@ class ListFiles:
 
     def people(self, ask: Ask) -> Response:
         """Everybody, or whom a search finds."""
-        named = ask.query.get("q", "").strip()
+        named, order = ask.query.get("q", "").strip(), order_of(ask, Order.OLDEST)
         return self._file(
             ask,
             "people",
             _PERSON,
-            lambda after: self._do(ask, people.list_, named, after, LARGEST_PAGE),
+            lambda after: self._do(ask, people.list_, named, after, LARGEST_PAGE, order=order),
         )
 
     def organisations(self, ask: Ask) -> Response:
@@ -220,11 +224,12 @@ class ListFiles:
     def sessions(self, ask: Ask) -> Response:
         """Sessions by their particulars, of an account or of all."""
         owner = ask.query.get("account", "").strip() or None
+        order = order_of(ask, Order.NEWEST)
         return self._file(
             ask,
             "sessions",
             _SESSION,
-            lambda after: self._do(ask, sessions.list_, owner, after, LARGEST_PAGE),
+            lambda after: self._do(ask, sessions.list_, owner, after, LARGEST_PAGE, order=order),
         )
 
     def holds(self, ask: Ask) -> Response:

@@ -19,7 +19,9 @@ from bailee.console.conversations import shown_session
 from bailee.console.frame import PageTemplates
 from bailee.console.label import label
 from bailee.console.parts import Parts
+from bailee.console.views import asked_of, order_of, views_of
 from bailee.console.visitor import Visitor
+from bailee.db.pages import Order
 from bailee.errors import InputError
 from bailee.operations import (
     accounts,
@@ -67,11 +69,12 @@ class Privacy:
         latest, history, destroyed, move, asked, unfiled, unkept = [], [], [], None, None, None, []
         exported, following, receipts_go_on = [], None, False
         total, disk, going = 0, None, None
+        order = order_of(ask, Order.NEWEST)
         reports = self._do(ask, feedback.list_, limit=_SHOWN)
         if account is not None:
             owner = account.account_id
             after = ask.query.get("after") or None
-            page = self._do(ask, sessions.list_, owner, after, _SHOWN)
+            page = self._do(ask, sessions.list_, owner, after, _SHOWN, order=order)
             latest, following = page.items, page.next
             total = self._do(ask, sessions.count, owner)
             going = self._do(ask, keeping.going, owner, limit=_GOING)
@@ -99,6 +102,9 @@ class Privacy:
             asked_clause=asked and asked.clause,
             decide_by=policy.document.decide_by,
             sessions=latest,
+            sessions_asked=asked_of("own-sessions", ask.query),
+            order=order,
+            views=views_of(self._parts, ask, "own-sessions"),
             next=following,
             total=total,
             going=going,

@@ -63,6 +63,7 @@ from bailee.console.searching import SearchPages
 from bailee.console.staff import StaffPages
 from bailee.console.table import Areas, PageRoute, table
 from bailee.console.usage import UsagePages
+from bailee.console.views import ViewForms
 from bailee.console.visitor import (
     Admission,
     RouteRule,
@@ -138,6 +139,7 @@ class Site:
                 cloud=CloudPages(parts, frame),
                 usage=UsagePages(parts, frame),
                 bringing=BringingPages(parts, frame),
+                views=ViewForms(parts),
                 files=ListFiles(parts),
                 api=ApiHandlers(parts),
             )

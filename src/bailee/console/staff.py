@@ -12,6 +12,8 @@ from bailee.console.frame import PageTemplates
 from bailee.console.owners import called
 from bailee.console.parts import Parts
 from bailee.console.privacy import archive, as_text
+from bailee.console.views import asked_of, order_of, views_of
+from bailee.db.pages import Order
 from bailee.errors import InputError
 from bailee.operations import erasure, holds, organisations, people
 from bailee.operations import sessions as of_sessions
@@ -141,7 +143,9 @@ class StaffPages:
         self, ask: Ask, *, made: MadeKey | None = None, error: InputError | None = None
     ) -> Response:
         wanted = ask.query.get("q", "").strip()
-        page = self._do(ask, people.list_, wanted, ask.query.get("after") or None, _SHOWN)
+        order = order_of(ask, Order.OLDEST)
+        after = ask.query.get("after") or None
+        page = self._do(ask, people.list_, wanted, after, _SHOWN, order=order)
         return self._frame.page(
             ask,
             "admin/people.html",
@@ -150,6 +154,9 @@ class StaffPages:
             people=page.items,
             next=page.next,
             wanted=wanted,
+            asked=asked_of("people", ask.query),
+            order=order,
+            views=views_of(self._parts, ask, "people"),
             plans=list(self._parts.node.policy.plans),
             organisations=every(
                 lambda after: self._do(ask, organisations.list_, after, LARGEST_PAGE)

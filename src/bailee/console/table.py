@@ -38,6 +38,7 @@ from bailee.console.requests import RequestPages
 from bailee.console.searching import SearchPages
 from bailee.console.staff import StaffPages
 from bailee.console.usage import UsagePages
+from bailee.console.views import ViewForms
 from bailee.console.visitor import RouteRule
 from bailee.console.ways_in import WaysIn
 from bailee.operations.routes import BASE, ROUTES
@@ -95,6 +96,7 @@ class Areas:
     cloud: CloudPages
     usage: UsagePages
     bringing: BringingPages
+    views: ViewForms
     files: ListFiles
     api: ApiHandlers
 
@@ -206,6 +208,8 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("POST", "/settings/account/passkeys/begin", person, ways_in.begin_adding),
         PageRoute("POST", "/settings/account/passkeys", person, ways_in.add, LARGEST_CREDENTIAL),
         PageRoute("POST", "/settings/account/passkeys/remove", person, ways_in.remove),
+        PageRoute("POST", "/settings/views", someone, areas.views.save),
+        PageRoute("POST", "/settings/views/delete", someone, areas.views.delete),
         PageRoute("GET", of, RouteRule.MEMBER, organisations.page),
         PageRoute("POST", of + "/members", RouteRule.KEEPER, organisations.set_role),
         PageRoute("POST", of + "/members/remove", RouteRule.KEEPER, organisations.remove),

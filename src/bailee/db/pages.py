@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, and_, or_, true
@@ -16,6 +17,13 @@ from sqlalchemy import ColumnElement, and_, or_, true
 from bailee.errors import InputError
 
 Item = TypeVar("Item")
+
+
+class Order(StrEnum):
+    """Which end of a list comes first."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
 
 
 def place(at: datetime, name: str) -> str:
@@ -45,9 +53,11 @@ def following(
     after: str | None,
     *,
     oldest_first: bool = False,
+    names_fall: bool = False,
 ) -> ColumnElement[bool]:
     """The condition for what follows a place in a list with the newest first, or the oldest; None:
-    all.
+    all. `names_fall`: what is of one moment stands by falling ids, as an index that is read from
+    its end has it.
 
     Raises:
         InputError: there is no such place.
@@ -55,10 +65,11 @@ def following(
     if after is None:
         return true()
     moment, last = read_place(after)
+    beside = name < last if names_fall else name > last
     # By the moment first, alone, so that an index begins where the page does.
     if oldest_first:
-        return and_(at >= moment, or_(at > moment, name > last))
-    return and_(at <= moment, or_(at < moment, name > last))
+        return and_(at >= moment, or_(at > moment, beside))
+    return and_(at <= moment, or_(at < moment, beside))
 
 
 def cut(

@@ -131,6 +131,19 @@ auditors = Table(
 )
 """Who sees the evidence, and no content and nobody's name."""
 
+saved_views = Table(
+    "saved_views",
+    data,
+    Column("id", String, primary_key=True),
+    Column("person_id", ForeignKey("persons.id"), index=True),
+    Column("list", String, nullable=False),
+    Column("name", LargeBinary, nullable=False),
+    Column("query", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+"""What somebody asks of a list, under a name of theirs. `name` and `query` are sealed. No person:
+the operator, by the printed link, whose are not. It decides nothing, so it has no check."""
+
 CHECKED: Final = (
     *(persons, memberships, providers, identities, passkeys, web_sessions, trainers),
     auditors,

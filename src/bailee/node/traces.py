@@ -78,6 +78,7 @@ def _words(
     if person is not None:
         yield EMAIL, [person.email]
         yield NAME, [one.name for one in node.registry.passkeys.of_person(person.person_id)]
+        yield NAME, [one.name for one in node.registry.saved_views.of(person.person_id)]
         browsers = node.registry.web_sessions.of_person(person.person_id)
         yield BROWSER, [one.client for one in browsers]
     leaves = list(node.ledger.entries(whose=subject.id))

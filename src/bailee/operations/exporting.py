@@ -162,6 +162,7 @@ def _tables(
         "organisations": [],
         "passkeys": [],
         "signed-in": [],
+        "saved-views": [],
         "consent": [],
         "training-exports": [],
         "git-connections": [],
@@ -204,6 +205,16 @@ def _tables(
         tables["signed-in"] = [
             _row(people.web_session_of(one))
             for one in node.registry.web_sessions.of_person(person.person_id)
+        ]
+        tables["saved-views"] = [
+            {
+                "view": one.view_id,
+                "list": one.list_,
+                "name": one.name,
+                "asked": dict(one.asked),
+                "created": one.created_at.isoformat(),
+            }
+            for one in node.registry.saved_views.of(person.person_id)
         ]
     if own is not None:
         tables["consent"] = [

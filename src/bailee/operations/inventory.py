@@ -90,6 +90,7 @@ def inventory(node: Node, subject: DataSubject, now: datetime) -> list[HeldThing
         "account": lambda: _account(subject),
         "keys": lambda: _keys(node, subject),
         "ways_in": lambda: _ways_in(node, subject),
+        "views": lambda: _views(node, subject),
         "organisations": lambda: _places(node, subject),
         "sessions": lambda: _sessions(node, subject),
         "sessions_elsewhere": lambda: _elsewhere(node, subject, now),
@@ -178,6 +179,12 @@ def _ways_in(node: Node, subject: DataSubject) -> Iterator[_One]:
             yield _One(subject.id, session.created_at, session.last_used_at, session.ends_at)
         for passkey in node.registry.passkeys.of_person(person):
             yield _One(subject.id, passkey.created_at, passkey.last_used_at)
+
+
+def _views(node: Node, subject: DataSubject) -> Iterator[_One]:
+    if subject.person is not None:
+        for view in node.registry.saved_views.of(subject.person.person_id):
+            yield _One(subject.id, view.created_at)
 
 
 def _places(node: Node, subject: DataSubject) -> Iterator[_One]:

@@ -14,6 +14,7 @@ from typing import Final
 
 from bailee import accounts
 from bailee.accounts.roles import Permission
+from bailee.db.pages import Order
 from bailee.errors import InputError
 from bailee.node import Node
 from bailee.node.subjects import DataSubject, keys_of
@@ -118,13 +119,19 @@ def create(
 
 @operation()
 def list_(
-    asks: Asks, node: Node, named: str = "", after: str | None = None, limit: Limit = 100
+    asks: Asks,
+    node: Node,
+    named: str = "",
+    after: str | None = None,
+    limit: Limit = 100,
+    *,
+    order: Order = Order.OLDEST,
 ) -> Page[PersonSummary]:
-    """Everybody, oldest first, or whose email or id has `named` in it; those who were erased are
-    without an email.
+    """Everybody, oldest first or `newest`, or whose email or id has `named` in it; those who were
+    erased are without an email.
     """
     asks.require(node, Permission.PERSON_CREATE)
-    found, following = node.registry.people.page(after, limit, named=named)
+    found, following = node.registry.people.page(after, limit, named=named, order=order)
     places = node.registry.organisations.of_people([one.person_id for one in found])
     return Page([_shown(node, one, places[one.person_id]) for one in found], following)
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from bailee.accounts import Account
 from bailee.accounts.roles import Permission, may
-from bailee.db.pages import place
+from bailee.db.pages import Order, place
 from bailee.errors import InputError, IntegrityError
 from bailee.node import Node
 from bailee.operations import pages
@@ -158,12 +158,16 @@ def list_(
     owner: str | None = None,
     after: str | None = None,
     limit: Limit = 100,
+    *,
+    order: Order = Order.NEWEST,
 ) -> Page[SessionSummary]:
-    """The sessions that can be read now, of an account or of all, latest activity first."""
+    """The sessions that can be read now, of an account or of all, latest activity first, or last
+    (`oldest`).
+    """
     whose = asked_for(asks, node, owner, Permission.SESSIONS_LIST)
     if after is None:
         node.vault.settle(whose)
-    rows = node.vault.sessions(asks.at, whose, newest=limit + 1, after=after)
+    rows = node.vault.sessions(asks.at, whose, newest=limit + 1, after=after, order=order)
     shown = {one.id: one for one in summaries(asks, node, rows)}
     return pages.page(
         rows, limit, lambda row: shown[row.id], lambda row: place(row.last_activity, row.id)

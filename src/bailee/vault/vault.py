@@ -45,7 +45,7 @@ from bailee.clock import Clock, Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, Query, reading, storage_errors
-from bailee.db.pages import following
+from bailee.db.pages import Order, following
 from bailee.db.vault import OF_A_RECORD, exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keeping.holds import Hold, Holds
@@ -284,16 +284,18 @@ class Vault:
         *,
         newest: int | None = None,
         after: str | None = None,
+        order: Order = Order.NEWEST,
     ) -> list[SessionRow]:
-        """The sessions that are kept at `now`, all or one owner's, latest activity first; at most
-        `newest`, and those that come `after` a place (`db.pages`: last activity, id), if given. A
-        page costs what is on it.
+        """The sessions that are kept at `now`, all or one owner's, latest activity first or last;
+        at most the first `newest`, and those that come `after` a place (`db.pages`: last activity,
+        id), if given. A page costs what is on it: one index has both orders, read from either end.
         """
         query = select(*_COLUMNS).where(sessions.c.expires_at > now, sound(sessions))
         if owner is not None:
             query = query.where(sessions.c.owner == owner)
-        query = query.where(following(sessions.c.last_activity, sessions.c.id, after))
-        query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id).limit(newest)
+        at, name, back = sessions.c.last_activity, sessions.c.id, order is Order.OLDEST
+        query = query.where(following(at, name, after, oldest_first=back, names_fall=back))
+        query = query.order_by(*((at, name.desc()) if back else (at.desc(), name))).limit(newest)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
 

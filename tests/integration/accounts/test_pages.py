@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bailee.accounts import OPERATOR
+from bailee.db.pages import Order
 from bailee.errors import InputError
 from bailee.home import Home
 from bailee.node import Node
@@ -45,6 +46,20 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     made.accounts.key_for_this_run(made.accounts.page(None, 1)[0][0].account_id)
     yield made
     made.close()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 1000])
+def test_people_come_newest_first_if_asked(node: Node, limit: int) -> None:
+    """The same list from its end, whom a moment made together too, a page after the other."""
+    asks = asked_by(node, OPERATOR, Via.TERMINAL)
+    oldest = people.list_(asks, node, limit=1000).items
+
+    newest = every(
+        lambda after: people.list_(asks, node, after=after, limit=limit, order=Order.NEWEST)
+    )
+
+    assert oldest[::-1] == newest
+    assert 1 < len(oldest)
 
 
 @pytest.mark.parametrize("of", LISTS)

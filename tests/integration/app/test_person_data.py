@@ -31,6 +31,7 @@ from support.homes.places import Place
 ADA, BOB = "ada.planted@example.org", "bob@example.org"
 ONE, TWO, HELD = (f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(1, 4))
 PLANTED = [b"medlar", b"ada.planted", b"walnut key", b"quince browser", b"sorb passkey"]
+PLANTED += [b"damson view", b"acc_of_mulberry"]
 """What names Ada or is hers: a prompt, her email, what she called things."""
 REASON = f"asked by {ADA} of Costard Lane"
 RECORDED = [
@@ -64,6 +65,9 @@ class People(Place):
         shared = self.ask("key.create", organisation=self.orchard, person=self.ada, name="theirs")
         self.cookie = registry.web_sessions.begin(self.ada, client="quince browser")
         self._add_passkey()
+        registry.saved_views.save(
+            self.ada, "sessions", "damson view", {"account": "acc_of_mulberry"}
+        )
         self.clock.advance(timedelta(minutes=1))
         for session in (ONE, TWO, HELD):
             self.end(self.begin(session, key=self.key_id, text=f"medlar in {session}"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bailee.db.pages import place
+from bailee.db.pages import Order, place
 from bailee.keeping.keeper import Owner
 from support.homes import grown
 
@@ -19,10 +19,12 @@ def grow(bench: Bench, owner: str, count: int) -> list[str]:
     return grown.grow(bench.engine, bench.keyring, bench.clock, owner, count)
 
 
-def pages(bench: Bench, owner: str | None = None) -> Iterator[list[Any]]:
+def pages(
+    bench: Bench, owner: str | None = None, order: Order = Order.NEWEST
+) -> Iterator[list[Any]]:
     """All sessions, a thousand at a time."""
-    after = None
-    while page := bench.vault.sessions(bench.clock(), owner, newest=1000, after=after):
+    after, now = None, bench.clock()
+    while page := bench.vault.sessions(now, owner, newest=1000, after=after, order=order):
         yield page
         after = place(page[-1].last_activity, page[-1].id)
 
@@ -41,8 +43,19 @@ def test_pages_hold_every_session_once_the_latest_first(bench: Bench) -> None:
 
 
 @pytest.mark.row("R1")
+def test_the_other_order_is_the_same_list_from_its_end(bench: Bench) -> None:
+    """To the last session of the same moment, over all pages, of one owner or of all."""
+    ada = grow(bench, "ada", 2500)
+    grow(bench, "bob", 10)
+    back = [row.id for page in pages(bench, "ada", Order.OLDEST) for row in page]
+    assert ada[::-1] == back
+    everybody = [row.id for page in pages(bench) for row in page]
+    assert everybody[::-1] == [row.id for page in pages(bench, None, Order.OLDEST) for row in page]
+
+
+@pytest.mark.row("R1")
 def test_a_page_costs_what_is_on_it(bench: Bench) -> None:
-    """However many sessions there are, and wherever in the list it is."""
+    """However many sessions there are, wherever in the list it is, and from either end."""
     grow(bench, "ada", 5000)
     grow(bench, "bob", 20)
     rows = bench.vault.sessions(bench.clock(), "ada")
@@ -50,9 +63,13 @@ def test_a_page_costs_what_is_on_it(bench: Bench) -> None:
     with grown.steps(bench.engine) as whole:
         bench.vault.sessions(bench.clock())
     for owner, after in ((None, None), ("ada", None), ("ada", far), ("bob", None)):
-        with grown.steps(bench.engine) as page:
-            assert 20 == len(bench.vault.sessions(bench.clock(), owner, newest=20, after=after))
-        assert 20 * page[0] < whole[0]
+        for order in Order:
+            with grown.steps(bench.engine) as page:
+                found = bench.vault.sessions(
+                    bench.clock(), owner, newest=20, after=after, order=order
+                )
+            assert 20 == len(found)
+            assert 20 * page[0] < whole[0]
 
 
 @pytest.mark.row("R6")

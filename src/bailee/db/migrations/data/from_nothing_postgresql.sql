@@ -762,6 +762,17 @@ CREATE TABLE receipt_segments (
 	CONSTRAINT fk_receipt_segments_receipt_id_receipts FOREIGN KEY(receipt_id) REFERENCES receipts (id)
 );
 
+CREATE TABLE saved_views (
+	id VARCHAR NOT NULL, 
+	person_id VARCHAR, 
+	list VARCHAR NOT NULL, 
+	name BYTEA NOT NULL, 
+	query BYTEA NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_saved_views PRIMARY KEY (id), 
+	CONSTRAINT fk_saved_views_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
 CREATE TABLE sign_in_terms (
 	organisation_id VARCHAR NOT NULL, 
 	provider_only BOOLEAN NOT NULL, 
@@ -1043,6 +1054,8 @@ CREATE INDEX ix_receipt_owners_latest ON receipt_owners (owner, requested_at DES
 
 CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
 
+CREATE INDEX ix_saved_views_person_id ON saved_views (person_id);
+
 CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
 
 CREATE INDEX ix_training_sessions_session ON training_sessions (session);
@@ -1079,5 +1092,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0095');
+INSERT INTO alembic_version VALUES ('0096');
 
