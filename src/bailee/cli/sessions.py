@@ -58,17 +58,21 @@ def list_sessions(
     program, the folder's name) for whose they are: with your key.
     """
     with reporting():
+        waits = ask_one(home, "sessions.unfiled", {"key": key, "wait": True})
+        said = being_filed(waits)  # of what was there before the list
         asked = ask_pages(home, "sessions.list", {"key": key})
         sessions = only.of(asked, limit=None if as_json else _SHOWN)
         if as_json:
             print_json(sessions)
+            if said:
+                note(f"Being filed, and not in the list yet: {said}.", err=True)
             return
         console().print(_told_table(sessions) if key else _table(sessions))
         if only.everything and len(sessions) == _SHOWN:
             (total,) = operate(home, "sessions.count", {"key": key})
             if whole(total) > _SHOWN:
                 note(f"The latest {_SHOWN} of {total}. More: --limit N; all: --json.")
-        if said := being_filed(ask_one(home, "sessions.unfiled", {"key": key})):
+        if said:
             console().print(f"Being filed, and not in the list yet: {said}.", style="dim")
         for one in ask_several(home, "sessions.unkept", {"key": key}):
             exchanges = one["exchanges"]

@@ -50,7 +50,8 @@ def announcement(machine: ClientMachine, language: Language = "en") -> str | Non
         return None
     said = words(language, "terminal")
     what = said("notice.and").join(flow.label.lower() for flow in due)
-    where = said("notice.and").join(dict.fromkeys(flow.destination for flow in due))
+    both = f" {said('notice.and').strip()} "  # an address ends where a space is
+    where = both.join(dict.fromkeys(flow.destination for flow in due))
     off = said("list.comma").join(f"`bailee flows off {flow.name}`" for flow in due)
     return said("notice.sends", what=what, where=where, off=off)
 

@@ -59,6 +59,7 @@ class Admin:
     def overview(self, ask: Ask) -> Response:
         """How it stands and what waits for somebody; then what is kept, by numbers."""
         page = self._parts.do(ask, keys.list_, ask.query.get("after") or None, _SHOWN)
+        unfiled = self._do(ask, sessions.unfiled, wait=True)  # before what is listed
         return self._frame.page(
             ask,
             "admin/overview.html",
@@ -71,7 +72,7 @@ class Admin:
             sessions=(latest := self._do(ask, sessions.list_, limit=10).items),
             owners=self._owners(latest),
             total=self._do(ask, sessions.count),
-            unfiled=self._do(ask, sessions.unfiled),
+            unfiled=unfiled,
             report=self._do(ask, retention.report, wait=False),
             watch=self._do(ask, retention.watch),
             step=self._do(ask, home.clock).step,
@@ -87,6 +88,7 @@ class Admin:
         owner = ask.query.get("account", "").strip() or None
         order = order_of(ask, Order.NEWEST)
         after = ask.query.get("after") or None
+        unfiled = self._do(ask, sessions.unfiled, owner, wait=True)
         page = self._do(ask, sessions.list_, owner, after, _SHOWN, order=order)
         return self._frame.page(
             ask,
@@ -100,7 +102,7 @@ class Admin:
             owners=self._owners(page.items),
             next=page.next,
             total=self._do(ask, sessions.count, owner),
-            unfiled=self._do(ask, sessions.unfiled, owner),
+            unfiled=unfiled,
             unkept=self._do(ask, sessions.unkept, owner),
         )
 

@@ -74,11 +74,11 @@ class Privacy:
         if account is not None:
             owner = account.account_id
             after = ask.query.get("after") or None
+            unfiled = self._do(ask, sessions.unfiled, owner, wait=True)
             page = self._do(ask, sessions.list_, owner, after, _SHOWN, order=order)
             latest, following = page.items, page.next
             total = self._do(ask, sessions.count, owner)
             going = self._do(ask, keeping.going, owner, limit=_GOING)
-            unfiled = self._do(ask, sessions.unfiled, owner)
             unkept = self._do(ask, sessions.unkept, owner)
             history = self._do(ask, choices.history)
             exported = self._do(ask, training.mine)

@@ -52,14 +52,10 @@ class HomeObjects:
     bucket whether it is there and this home's, and raises as `open_objects` does.
     """
 
-    segments: Objects
-    reports: Objects
+    of: Callable[[str], Objects]
+    """Those of a kind; of a folder, made where it is not there. Raises: StorageError."""
     where: str | None = None
     check: Callable[[], None] = lambda: None
-
-    def of(self, kind: str) -> Objects:
-        """Those of a kind."""
-        return {SEGMENTS: self.segments, REPORTS: self.reports}[kind]
 
     def named(self, path: str) -> tuple[Objects, str] | None:
         """What a file of a home is as an object: its kind's, and its name among them; None: it is
@@ -100,8 +96,7 @@ def open_objects(
                 code="configuration",
                 hint=f"set it where the server starts; {home.objects_file} says which it was",
             )
-        segments, reports = (FolderObjects(home.vault / kind) for kind in KINDS)
-        return HomeObjects(segments, reports)
+        return HomeObjects(lambda kind: FolderObjects(home.vault / kind))
     if not known and any(_has_files(home, kind) for kind in KINDS):
         raise InputError(
             f"this home has its objects in folders, and {SETTING} names a bucket.",
@@ -111,9 +106,9 @@ def open_objects(
     _demand_own(open_store(given, environment, _SOON), home_id, begun, known=known)
     if not known:
         parts.write_objects(home, home_id, given)
-    kept = [StoredObjects(open_store(given, environment, _PATIENCE, kind)) for kind in KINDS]
+    kept = {kind: StoredObjects(open_store(given, environment, _PATIENCE, kind)) for kind in KINDS}
     root = open_store(given, environment, _SOON)
-    return HomeObjects(kept[0], kept[1], given, lambda: _demand_own(root, home_id, "", known=True))
+    return HomeObjects(kept.__getitem__, given, lambda: _demand_own(root, home_id, "", known=True))
 
 
 def whose(settings: Settings, environment: Mapping[str, str]) -> str | None:

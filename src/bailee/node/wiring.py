@@ -41,7 +41,7 @@ from bailee.node.erasing import Erasures
 from bailee.node.erasure_rows import ErasureRows
 from bailee.node.following import Following
 from bailee.node.ground import Ground, lay
-from bailee.node.objects import HomeObjects, open_objects
+from bailee.node.objects import REPORTS, SEGMENTS, HomeObjects, open_objects
 from bailee.node.once import Once
 from bailee.node.person_keys import KeyringPersonKeys
 from bailee.node.stores import Stores
@@ -226,7 +226,7 @@ class Wiring:
             deleted_by=self._deleted_by,
             rotation_interval=timedelta(hours=at.settings.number("retention.shred_hours")),
             damages=at.damages,
-            objects=self.objects.segments,
+            objects=self.objects.of(SEGMENTS),
             files=FilesWithin(at.room.ready),
             room=at.room.writing,
         )
@@ -242,7 +242,7 @@ class Wiring:
         at = self.ground
         return Reports(
             at.data,
-            self.objects.reports,
+            self.objects.of(REPORTS),
             keyring=at.keyring,
             clock=at.clock,
             record=at.ledger.append,

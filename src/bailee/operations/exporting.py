@@ -98,9 +98,9 @@ def _files(
     node: Node, subject: DataSubject, now: datetime, progress: Progress
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     own = subject.account
+    unfiled = None if own is None else node.vault.unfiled(own.account_id)  # before what is read
     rows = [] if own is None else node.vault.owned(own.account_id)
     tables = _tables(node, subject, rows, now)
-    unfiled = None if own is None else node.vault.unfiled(own.account_id)
     yield "index.html", [readable.page(subject.id, now.isoformat(), tables)]
     if unfiled:
         yield "not-in-here-yet.txt", [_LATE.encode()]

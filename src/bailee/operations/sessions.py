@@ -191,9 +191,12 @@ def find(asks: Asks, node: Node, id: str, owner: str | None = None) -> SessionSu
 
 
 @operation()
-def unfiled(asks: Asks, node: Node, owner: str | None = None) -> Unfiled:
-    """What is recorded and can't be listed yet."""
-    return node.vault.unfiled(asked_for(asks, node, owner, Permission.SESSIONS_LIST))
+def unfiled(asks: Asks, node: Node, owner: str | None = None, wait: bool = False) -> Unfiled:
+    """What is recorded and can't be listed yet. `wait`: a moment, for it to be filed. A list that
+    is asked for afterwards lacks nothing else that was there.
+    """
+    whose = asked_for(asks, node, owner, Permission.SESSIONS_LIST)
+    return node.vault.settle(whose) if wait else node.vault.unfiled(whose)
 
 
 @operation()
@@ -206,8 +209,7 @@ def unkept(asks: Asks, node: Node, owner: str | None = None) -> list[UnkeptSumma
 @operation()
 def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscript:
     """What was said in a session. `wait`: for what is being filed, a moment."""
-    if wait:  # a page has waited when it found the session
-        node.vault.settle(session=id)
+    left = node.vault.settle(session=id) if wait else None  # a page has waited when it found it
     found = node.vault.find(id, asks.at)
     _about_to_read(asks, node, found.row)
     shown = node.vault.opened(found)
@@ -223,7 +225,7 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscrip
         begins=shown.begins,
         branches=shown_branches(shown),
         as_bytes=as_bytes(shown.exchanges),
-        unfiled=node.vault.unfiled(found.row.owner),
+        unfiled=node.vault.unfiled(found.row.owner) if left is None else left,
         exchange_list=shown_exchanges(shown.exchanges),
     )
 

@@ -33,7 +33,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "sk-ant-api03-" + "q" * 24
 # What stands in a Chinese text in Latin letters: commands and addresses. Beside these, two words in
 # a row, or a word without a Chinese one in its line, are English.
-NAMES = re.compile(r"https?://\S+|(?<!\w)/\w+(?: \w+)?|--\w+|bailee(?: \w+)+|`[^`]*`")
+NAMES = re.compile(r"https?://[!-~]+|(?<!\w)/\w+(?: \w+)?|--\w+|bailee(?: \w+)+|`[^`]*`")
 ENGLISH = re.compile(r"[a-z]{2,} [a-z]{2,}|^[^\u4e00-\u9fff]*[A-Za-z]{4,}[^\u4e00-\u9fff]*$")
 
 

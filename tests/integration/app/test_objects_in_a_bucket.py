@@ -19,7 +19,7 @@ from bailee.backup.checking import opened, verified
 from bailee.backup.places import FolderPlace
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.home import Home
-from bailee.node.objects import KINDS
+from bailee.node.objects import KINDS, SEGMENTS
 from bailee.node.verifying import verify
 from bailee.outbound.bucket import BucketPatience, open_store
 from bailee.testing.store import Fault
@@ -282,7 +282,7 @@ def test_an_object_that_no_row_has(home: BackedUp) -> None:
     home.node.vault.ship()
     assert [] == verify(home.node, home.clock()).damaged
     (late,) = there(home)
-    home.node.objects.segments.put(f"{late[:-4]}late", b"1")
+    home.node.objects.of(SEGMENTS).put(f"{late[:-4]}late", b"1")
     found = verify(home.node, home.clock())
     assert [f"segments/{late[:-4]}late"] == [one.where for one in found.damaged]
     assert 3 == found.checked["objects"]

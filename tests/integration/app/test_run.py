@@ -43,7 +43,7 @@ def test_ready_is_said_after_the_first_sweep(*, sweeps: bool) -> None:
     async def run() -> bool:
         server = Starting()
         then = partial(said.append, "then")
-        serving = asyncio.create_task(_serve(cast(Any, server), said.append, then))
+        serving = asyncio.create_task(_serve(cast(Any, server), said.append, then, ()))
         await asyncio.sleep(0.1)
         assert [] == said
         if sweeps:
