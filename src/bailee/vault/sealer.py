@@ -52,7 +52,7 @@ from bailee.vault.workbench import LONG, Bench, How
 from bailee.vault.workbench_process import WorkerEnded
 
 _RETRY_SECONDS: Final = 1.0
-_TRIES: Final = 10  # to seal a batch that another process overtakes
+_TRIES: Final = 100  # to seal a batch that another process overtakes: as long as it is the quicker
 
 
 class Sealer:
