@@ -33,8 +33,7 @@ from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.config import Settings
 from bailee.node.stores import Stores
-from bailee.policy.document import NetworkDemand
-from bailee.policy.network import HOSTS, OPENS
+from bailee.policy.document import HOSTS, OPENS, NetworkDemand
 
 T = TypeVar("T")
 

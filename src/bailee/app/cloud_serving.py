@@ -34,7 +34,7 @@ from bailee.outbound.addresses import Address, embedded, why_not_public
 from bailee.outbound.dialing import AddressRefused, Dialer
 from bailee.outbound.network import Network
 from bailee.outbound.streams import Writer
-from bailee.policy.network import NETWORKS, OPENS
+from bailee.policy.document import NETWORKS, OPENS
 
 Credentials = Callable[[str, Repository], Credential]
 """By account and repository: where the git server's credential comes from."""

@@ -19,7 +19,7 @@ from bailee.operations.asks import Asks
 from bailee.operations.cloud_whose import account_named
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
-from bailee.policy.network import HOSTS, OPENS
+from bailee.policy.document import HOSTS, OPENS
 
 _CHANGE: Final = Permission.CLOUD_NETWORK_CHANGE
 

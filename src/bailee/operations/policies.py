@@ -27,6 +27,7 @@ from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
 from bailee.policy import Decision, Policy, network
+from bailee.policy.document import HOSTS, NETWORKS, OPENS
 from bailee.policy.holding import InForce
 from bailee.policy.loading import from_bytes
 from bailee.training import eligibility
@@ -37,11 +38,11 @@ LARGEST: Final = 1_000_000
 UNDECIDED: Final = "undecided"
 
 _OPENS: Final = {
-    "cloud.network_allow": network.HOSTS,
-    "cloud.git_networks": network.NETWORKS,
-    "cloud.egress_networks": network.NETWORKS,
+    "cloud.network_allow": HOSTS,
+    "cloud.git_networks": NETWORKS,
+    "cloud.egress_networks": NETWORKS,
 }
-"""Settings, and what of `network.OPENED` each opens."""
+"""Settings, and what of `document.OPENED` each opens."""
 
 PolicyOf = Callable[[str | None], Policy]
 """The policy for an organisation, or for who is of none."""
@@ -260,7 +261,7 @@ def closed(asks: Asks, node: Node) -> list[ClosedSetting]:
     if written and demand is not None and network.at_most(demand, usual) != usual:
         found.append(ClosedSetting("cloud.network", demand.clause.id))
     found += [
-        ClosedSetting(name, network.OPENS)
+        ClosedSetting(name, OPENS)
         for name, what in _OPENS.items()
         if settings.text(name) and what not in document.cloud_opens
     ]

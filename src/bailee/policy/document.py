@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from bailee.policy.space import Space, Value
 from bailee.records import dataclass
 
 Language = Literal["en", "zh"]
 Version = tuple[int, ...]
+NETWORK: Final = "network"
+"""The key of demands, and the action of such a clause of an organisation's."""
+OPENS: Final = "cloud_opens"
+"""The key of what may be opened, and the name that refusals give."""
+HOSTS: Final = "hosts"
+"""Hosts beyond the level, by a setting's or an account's list."""
+NETWORKS: Final = "networks"
+"""Networks that are not public."""
+OPENED: Final = (HOSTS, NETWORKS)
 
 
 @dataclass(frozen=True, slots=True)

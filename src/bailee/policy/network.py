@@ -5,8 +5,8 @@ Rules kept here:
 * A demand opens nothing: it has a level at the most, and hosts that are never reached.
 * A host is a name in lower case or an IPv4 address, written in the one way. What is taken here, the
   egress proxy's own reader (`outbound/hosts.py`) takes.
-* Beside the level, settings and lists can open two things (`OPENED`); an operator's document says
-  whether they may.
+* Beside the level, settings and lists can open two things (`document.OPENED`); an operator's
+  document says whether they may.
 
 Rows: P1, C3.
 """
@@ -20,15 +20,6 @@ from typing import Final
 from bailee.policy.document import Condition, NetworkDemand
 from bailee.policy.reading import Table
 
-NETWORK: Final = "network"
-"""The key of demands, and the action of such a clause of an organisation's."""
-OPENS: Final = "cloud_opens"
-"""The key of what may be opened, and the name that refusals give."""
-HOSTS: Final = "hosts"
-"""Hosts beyond the level, by a setting's or an account's list."""
-NETWORKS: Final = "networks"
-"""Networks that are not public."""
-OPENED: Final = (HOSTS, NETWORKS)
 LEVELS: Final = ("none", "trusted")
 """What a clause can demand as the most of the network, the strictest first."""
 _EVERY_LEVEL: Final = (*LEVELS, "full")

@@ -32,6 +32,7 @@ from bailee.policy import network as demands
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, OWN_ACTIONS, OWN_CLASSES, Action
 from bailee.policy.document import (
+    NETWORK,
     Clause,
     Condition,
     Document,
@@ -165,7 +166,7 @@ def read(
                 f"{name} is not an organisation's to decide.",
                 f"it has {', '.join(OWN_ACTIONS)}",
             )
-    network = tuple(_network(table, ids) for table in root.tables(demands.NETWORK))
+    network = tuple(_network(table, ids) for table in root.tables(NETWORK))
     refuses = frozenset(one for one in UNSURE if root.has(one) and _refuses(root, one))
     root.finish()
     if not ids and not refuses:
@@ -196,7 +197,7 @@ def unreadable(content: bytes, under: Document) -> OwnDocument:
         for action in ("train", "send", "pass", "reach")
         if action in under.spaces
     }
-    shut = Clause(f"{PREFIX}unreadable", demands.NETWORK, "", (), (), "deny", None, text, 1)
+    shut = Clause(f"{PREFIX}unreadable", NETWORK, "", (), (), "deny", None, text, 1)
     return OwnDocument(
         hashlib.sha256(content).hexdigest(),
         clauses,
@@ -217,7 +218,7 @@ def _network(table: Table, ids: set[str]) -> NetworkDemand:
     level, hosts = demands.demanded(table)
     when = demands.conditions(level, hosts)
     text, line = _text(table), table.line
-    clause = Clause(name, demands.NETWORK, "", (), when, "deny", None, text, line)
+    clause = Clause(name, NETWORK, "", (), when, "deny", None, text, line)
     return NetworkDemand(clause, level, hosts)
 
 

@@ -26,7 +26,6 @@ from bailee.policy.actions import ACTIONS, FLAGS, Action
 from bailee.policy.document import Clause, Document, NetworkDemand, Plan
 from bailee.policy.fact_values import checked, quoted
 from bailee.policy.facts import ClientFacts, Facts, Terms
-from bailee.policy.network import strictest
 from bailee.policy.period import parse
 from bailee.policy.reading import one_of
 from bailee.policy.space import Combination, Value
@@ -360,6 +359,8 @@ class Policy:
         of the network; None: none limits it.
         """
         own = () if self.own is None else self.own.network
+        from bailee.policy.network import strictest  # here: no start of the agent asks
+
         return strictest((*self.document.network, *own))
 
     def keeps_nothing(self, data_classes: Iterable[str], facts: Facts) -> bool:

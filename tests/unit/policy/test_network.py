@@ -10,6 +10,7 @@ from bailee.cloud.egress.demands import EgressDemand
 from bailee.cloud.egress.rules import Level
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, network
+from bailee.policy.document import OPENED
 from bailee.policy.loading import VERSIONS, from_bytes, shipped
 from bailee.policy.own import read as read_own
 from bailee.policy.parsing import read as read_document
@@ -78,7 +79,7 @@ def test_the_shipped_documents_say_what_may_be_opened(version: str) -> None:
     assert line in content
     silent = from_bytes(content.replace(line, b""), "silent.toml").document
     for one in (from_bytes(content, f"{version}.toml").document, silent):
-        assert (network.OPENED, ()) == (one.cloud_opens, one.network)
+        assert (OPENED, ()) == (one.cloud_opens, one.network)
 
 
 @given(names, st.booleans())
