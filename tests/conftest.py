@@ -23,7 +23,7 @@ from hypothesis import Phase, settings
 from support import compiled_once
 from support.clients import compiled_statements
 from support.homes import databases, made_databases
-from support.servers import postgres
+from support.servers import buckets, postgres
 
 # How long an example takes says how busy the machine is, and nothing about the code. Under CI,
 # Hypothesis' own profile says the same, and tries the same examples each time.
@@ -211,3 +211,17 @@ def pytest_terminal_summary(
         for test in sorted(set(tests)):
             terminalreporter.line(f"    {test}")
         terminalreporter.line(f"    to run: {remedy_for(reason)}")
+
+
+@pytest.fixture(scope="module")
+def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server of S3 that is not ours."""
+    with buckets.seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as url:
+        yield url
+
+
+@pytest.fixture
+def relay(bucket_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[buckets.BucketRelay]:
+    """The way there, as this process is told of it; it fails where a test says so."""
+    with buckets.relayed(bucket_server, monkeypatch) as made:
+        yield made

@@ -5,7 +5,7 @@ that is not ours, with a way there that fails.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,6 @@ from support.servers.buckets import (
     SECRET,
     BucketRelay,
     environment,
-    relayed,
-    seaweedfs,
 )
 
 pytestmark = pytest.mark.row("O6")
@@ -30,20 +28,6 @@ PATIENCE = BucketPatience(connect=10, request=120, silence=60, again=1, all=120)
 LARGE = bytes(range(256)) * (17 << 12)
 """More than one part."""
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server's address."""
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as url:
-        yield url
-
-
-@pytest.fixture
-def relay(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]:
-    """The way there, as this process is told of it."""
-    with relayed(server, monkeypatch) as made:
-        yield made
 
 
 def in_bucket(url: str) -> StoredObjects:

@@ -25,25 +25,11 @@ from bailee.outbound.bucket import BucketPatience, open_store
 from bailee.testing.store import Fault
 from bailee.vault.objects import StoredObjects
 from support.homes.backed_up import BackedUp
-from support.servers.buckets import BUCKET, BucketRelay, environment, relayed, seaweedfs
+from support.servers.buckets import BUCKET, BucketRelay, environment
 
 pytestmark = pytest.mark.row("O6")
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server's address."""
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as url:
-        yield url
-
-
-@pytest.fixture
-def relay(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]:
-    """The way there, as this process is told of it."""
-    with relayed(server, monkeypatch) as made:
-        yield made
 
 
 def in_a_bucket(relay: BucketRelay, url: str | None = None) -> dict[str, str]:

@@ -18,25 +18,11 @@ from bailee.errors import BaileeError, InputError, StorageError
 from bailee.keyring import signing
 from bailee.testing.store import Fault
 from support.homes.backed_up import BackedUp
-from support.servers.buckets import BUCKET, KEY, SECRET, BucketRelay, relayed, seaweedfs
+from support.servers.buckets import BUCKET, KEY, SECRET, BucketRelay
 
 BIG = 9 << 20
 """Bytes of a segment that takes several parts."""
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server's address."""
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as url:
-        yield url
-
-
-@pytest.fixture
-def relay(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]:
-    """The way there, as this process is told of it."""
-    with relayed(server, monkeypatch) as made:
-        yield made
 
 
 @pytest.fixture

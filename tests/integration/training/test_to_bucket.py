@@ -17,24 +17,10 @@ from bailee.training.manifest import PROOF
 from support.clients.asking import perform
 from support.homes.backed_up import BackedUp
 from support.homes.exporting import rows_of
-from support.servers.buckets import BUCKET, KEY, SECRET, BucketRelay, relayed, seaweedfs
+from support.servers.buckets import BUCKET, KEY, SECRET, BucketRelay
 
 WORDS = ("quince", "damson", "sloe")
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server's address."""
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as url:
-        yield url
-
-
-@pytest.fixture
-def relay(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketRelay]:
-    """The way there, as this process is told of it."""
-    with relayed(server, monkeypatch) as made:
-        yield made
 
 
 @pytest.fixture
@@ -87,14 +73,14 @@ def _left(place: BackedUp) -> list[Path]:
 
 @pytest.mark.row("T7")
 def test_what_arrives_is_what_was_signed(
-    place: BackedUp, relay: BucketRelay, server: str, tmp_path: Path
+    place: BackedUp, relay: BucketRelay, bucket_server: str, tmp_path: Path
 ) -> None:
     """Fetched again it holds, whoever fetched it; nothing of it stays in the home; and what is
     there is not written over.
     """
     to = _prefix()
     done = _export(place, to + "/", reason="a coding model")
-    folder = _fetched(server, to, tmp_path / "fetched")
+    folder = _fetched(bucket_server, to, tmp_path / "fetched")
     checked = place.ask("training.verify", folder=str(folder))
 
     assert (to, 3) == (done["place"], done["sessions"])
@@ -115,7 +101,7 @@ def test_what_arrives_is_what_was_signed(
 @pytest.mark.row("T7")
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])
 def test_a_dataset_in_a_bucket_is_looked_at_where_it_lies(
-    place: BackedUp, relay: BucketRelay, server: str, tmp_path: Path, form: str
+    place: BackedUp, relay: BucketRelay, bucket_server: str, tmp_path: Path, form: str
 ) -> None:
     """What was changed or added there is named; who has left it is, and the filter is put there."""
     to = _prefix()
@@ -145,7 +131,12 @@ def test_a_dataset_in_a_bucket_is_looked_at_where_it_lies(
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("named", ["data/train-", PROOF])
 def test_broken_off_it_goes_on(
-    place: BackedUp, relay: BucketRelay, server: str, tmp_path: Path, fault: Fault, named: str
+    place: BackedUp,
+    relay: BucketRelay,
+    bucket_server: str,
+    tmp_path: Path,
+    fault: Fault,
+    named: str,
 ) -> None:
     """Whichever file does not arrive: there is no proof, or all is there; the same words go on, and
     make no second export.
@@ -159,9 +150,9 @@ def test_broken_off_it_goes_on(
         with pytest.raises(InputError, match="something at this place"):
             _export(place, to)
     else:
-        assert not (_fetched(server, to, tmp_path / "before") / PROOF).exists()
+        assert not (_fetched(bucket_server, to, tmp_path / "before") / PROOF).exists()
         _export(place, to)
-    folder = _fetched(server, to, tmp_path / "fetched")
+    folder = _fetched(bucket_server, to, tmp_path / "fetched")
     place.node.sweep(place.clock())
 
     assert set(WORDS) == _said(folder)
@@ -172,7 +163,7 @@ def test_broken_off_it_goes_on(
 
 @pytest.mark.row("T7", "R5")
 def test_what_nobody_works_on_is_forgotten(
-    place: BackedUp, relay: BucketRelay, server: str, tmp_path: Path
+    place: BackedUp, relay: BucketRelay, bucket_server: str, tmp_path: Path
 ) -> None:
     """A sweep leaves alone what is worked on, and removes what was given up; then the same words
     begin anew, without who withdrew meanwhile.
@@ -194,7 +185,7 @@ def test_what_nobody_works_on_is_forgotten(
     relay.heal()
     first = place.ask("training.exports")[0]["export"]
     done = _export(place, to)
-    folder = _fetched(server, to, tmp_path / "fetched")
+    folder = _fetched(bucket_server, to, tmp_path / "fetched")
 
     assert during
     assert after
@@ -208,7 +199,7 @@ def test_what_nobody_works_on_is_forgotten(
 def test_an_export_whose_files_are_gone_is_planned_anew(
     place: BackedUp,
     relay: BucketRelay,
-    server: str,
+    bucket_server: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -226,7 +217,7 @@ def test_an_export_whose_files_are_gone_is_planned_anew(
     left = _left(place)
     (before,) = place.ask("training.exports")
     done = _export(place, to)
-    folder = _fetched(server, to, tmp_path / "fetched")
+    folder = _fetched(bucket_server, to, tmp_path / "fetched")
 
     assert [] == left
     assert before["export"] == done["export"]
