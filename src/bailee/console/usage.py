@@ -57,14 +57,13 @@ class UsagePages:
     def limit(self, ask: Ask) -> Response:
         """Set a limit, in the place of the one on the same."""
         try:
-            measure = _one_of(ask, LimitMeasure, "measure")
-            at_once = measure is LimitMeasure.CONCURRENCY
+            measure, span = _limited(ask)
             self._do(
                 ask,
                 usage.limit,
                 measure,
                 _amount(ask, measure),
-                per=LimitSpan.NOW if at_once else _one_of(ask, LimitSpan, "per"),
+                per=span,
                 of=ask.form.get("of", "").strip() or None,
             )
         except InputError as error:
@@ -83,14 +82,13 @@ class UsagePages:
         of, named = ask.path["organisation"], ask.form.get("of", "").strip()
         one = named if "@" in named or named.startswith("per_") else None
         try:
-            measure = _one_of(ask, LimitMeasure, "measure")
-            at_once = measure is LimitMeasure.CONCURRENCY
+            measure, span = _limited(ask)
             self._do(
                 ask,
                 usage.limit,
                 measure,
                 UNLIMITED if ask.form.get("unlimited") == "yes" else _amount(ask, measure),
-                per=LimitSpan.NOW if at_once else _one_of(ask, LimitSpan, "per"),
+                per=span,
                 of=f"{of}/{named}" if named and one is None else of,
                 each=one is None,
                 member=one,
@@ -160,6 +158,13 @@ def _address(of: str | None) -> str:
 
 def _limits_address(of: str | None) -> str:
     return "/usage/limits" if of is None else f"/organisations/{of}/limits"
+
+
+def _limited(ask: Ask) -> tuple[LimitMeasure, LimitSpan]:
+    """What a form limits, and in which time: concurrency at each moment, whatever time is given."""
+    measure = _one_of(ask, LimitMeasure, "measure")
+    at_once = measure is LimitMeasure.CONCURRENCY
+    return measure, LimitSpan.NOW if at_once else _one_of(ask, LimitSpan, "per")
 
 
 def _one_of(ask: Ask, kind: type[Named], name: str) -> Named:

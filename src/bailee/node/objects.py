@@ -103,11 +103,11 @@ def open_objects(
             code="configuration",
             hint='it moves there by a backup and a restore (guide, "On PostgreSQL")',
         )
-    _demand_own(open_store(given, environment, _SOON), home_id, begun, known=known)
+    root = open_store(given, environment, _SOON)
+    _demand_own(root, home_id, begun, known=known)
     if not known:
         parts.write_objects(home, home_id, given)
     kept = {kind: StoredObjects(open_store(given, environment, _PATIENCE, kind)) for kind in KINDS}
-    root = open_store(given, environment, _SOON)
     return HomeObjects(kept.__getitem__, given, lambda: _demand_own(root, home_id, "", known=True))
 
 
