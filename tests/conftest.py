@@ -15,7 +15,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -24,6 +24,9 @@ from support import compiled_once
 from support.clients import compiled_statements
 from support.homes import databases, made_databases
 from support.servers import buckets, postgres
+
+if TYPE_CHECKING:
+    from support.servers.trace_collector import TraceCollector
 
 # How long an example takes says how busy the machine is, and nothing about the code. Under CI,
 # Hypothesis' own profile says the same, and tries the same examples each time.
@@ -225,3 +228,13 @@ def relay(bucket_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[bucke
     """The way there, as this process is told of it; it fails where a test says so."""
     with buckets.relayed(bucket_server, monkeypatch) as made:
         yield made
+
+
+@pytest.fixture
+def trace_collector() -> Iterator[TraceCollector]:
+    """A collector of traces that takes everything."""
+    from support.servers.trace_collector import TraceCollector
+
+    made = TraceCollector()
+    yield made
+    made.close()

@@ -318,6 +318,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("usage.otlp_token_file", str, None, "A file that holds the bearer token for it."),
     Setting(
+        "tracing.otlp",
+        str,
+        None,
+        "OTLP/HTTP to which a trace of each request is sent, without content: the address without "
+        "`/v1/traces`.",
+    ),
+    Setting("tracing.otlp_token_file", str, None, "A file that holds the bearer token for it."),
+    Setting("tracing.percent", int, 100, "How many of a hundred traces are kept.", most=100),
+    Setting(
         "usage.ask_at",
         str,
         None,

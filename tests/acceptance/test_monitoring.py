@@ -19,6 +19,7 @@ import pytest
 
 from bailee.testing.upstream import AssistantMessage, ScriptedUpstream
 from support.clients.programs import Bailee, message
+from support.servers.trace_collector import TraceCollector
 
 pytestmark = pytest.mark.row("O5")
 
@@ -83,6 +84,47 @@ def _status(url: str) -> int:
     with contextlib.suppress(OSError, http.client.HTTPException):
         return get(url, 5)[0]
     return 0
+
+
+def test_a_request_is_a_span_of_its_clients_trace_without_content(
+    served: Serve, trace_collector: TraceCollector
+) -> None:
+    """Of the gateway, of the console and of a refusal: routes, never what a client wrote."""
+    bailee = served(env={"BAILEE_TRACING_OTLP": trace_collector.url})
+    above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    ready = bailee.ready
+    secret = ready["key"]
+
+    def ask(url: str, key: str, body: bytes | None) -> int:
+        fields = {"x-api-key": key, "traceparent": above, "content-type": "application/json"}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body, fields)) as answer:
+                answer.read()
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    said = {"model": "quokka", "max_tokens": 5, "messages": [{"role": "user", "content": "zebra"}]}
+    model = f"{ready['gateway']}/v1/messages"
+    assert 200 == ask(model, secret, json.dumps(said).encode())
+    assert 401 == ask(model, "bl_none", json.dumps(said).encode())
+    sessions = f"{urlsplit(ready['console']).scheme}://{urlsplit(ready['console_api']).netloc}"
+    assert 404 == ask(f"{sessions}/api/v1/sessions/zebra", secret, None)
+    bailee.stop()  # what waits is sent then
+    spans = list(trace_collector.spans)
+    assert {"0af7651916cd43dd8448eb211c80319c"} == {one.trace_id.hex() for one in spans}
+    assert {"b7ad6b7169203331"} == {one.parent_span_id.hex() for one in spans}
+    found = {}
+    for one in spans:
+        values = {of.key: of.value.string_value or of.value.int_value for of in one.attributes}
+        found[one.name, values["http.response.status_code"]] = values["bailee.listener"]
+    assert {
+        ("POST /v1/messages", 200): "gateway",
+        ("POST /v1/messages", 401): "gateway",
+        ("GET /api/v1/sessions/{session}", 404): "console",
+    } == found
+    for content in ("zebra", "quokka", secret, "bl_none"):
+        assert content not in "".join(map(str, spans))
 
 
 def test_told_to_stop_it_lets_streams_end_and_begins_nothing(

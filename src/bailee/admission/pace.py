@@ -18,13 +18,14 @@ Rules kept here:
 * While it is in time again, each pace grows by a tenth; who has nothing waiting has none any more.
 * Where all together do not want what the loop has, something else is late: who wants a fifth of
   its time or less is not the cause, nor is one who wants something while the others are silent.
+  Their pace grows, too: what came after a flood would wait for as long as something else is late.
 
 Rows: G1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,6 +112,7 @@ class Pace:
             everything = sum(wants.values())
             busy = everything > _BUSY * seconds
             if len(wants) == 1 and not busy:
+                self._recover(wanted, wants)
                 return
             little = 0.0 if busy else _LITTLE * seconds
             least = min(wants.values()) if len(wants) > 1 else 0.0
@@ -118,13 +120,21 @@ class Pace:
             for account, want in wants.items():
                 if want > most:
                     self._slow(account, wanted[account].begun / seconds, now)
+            if not busy:
+                self._recover(wanted, [one for one, want in wants.items() if want <= most])
         elif late < self._target / 2:
-            for account in tuple(self._buckets):
-                there = wanted.get(account)
-                if there is None or not there.waiting:
-                    del self._buckets[account]
-                else:
-                    self._buckets[account].rate *= _MORE
+            self._recover(wanted, tuple(self._buckets))
+
+    def _recover(self, wanted: Mapping[str, AccountDemand], accounts: Iterable[str]) -> None:
+        for account in accounts:
+            bucket = self._buckets.get(account)
+            if bucket is None:
+                continue
+            there = wanted.get(account)
+            if there is None or not there.waiting:
+                del self._buckets[account]
+            else:
+                bucket.rate *= _MORE
 
     def _cost(self, account: str, one: AccountDemand) -> float:
         before = self._costs.get(account)

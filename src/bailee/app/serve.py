@@ -39,6 +39,7 @@ from bailee.app.signing_in import (
     taken_and_dropped,
 )
 from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
+from bailee.app.tracing import Traced, Tracing, tracing
 from bailee.app.usage_pushing import usage_push
 from bailee.app.using import UsageMetering
 from bailee.app.watch import Watch
@@ -146,6 +147,7 @@ class Server:
         self._watch: Watch  # these three from the start on
         self._gateway: Gateway
         self._measured: monitoring.ServerFigures
+        self._traces: Tracing | None = None
 
     async def __aenter__(self) -> Running:
         try:
@@ -192,6 +194,11 @@ class Server:
         watch.mind([own.thread])
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
 
+        self._traces = traces = tracing(settings, to_stderr)
+        if traces is not None:
+            traces.start()
+            watch.mind([traces.thread])
+            self._parts.push_async_callback(asyncio.to_thread, traces.stop)
         metering = UsageMetering(node)
         await asyncio.to_thread(metering.start)
         watch.mind(metering.threads())
@@ -202,6 +209,8 @@ class Server:
             counts.add(summary)
             own.exchange(summary)
             metering.exchange(summary)
+            if traces is not None:
+                traces.exchange(summary)
             if summary.outcome != "refused" and not (embedded and summary.channel == "api"):
                 node.egress.add(summary.channel, summary.bytes_in, summary.bytes_out)
             self._on_exchange(summary)
@@ -392,7 +401,7 @@ class Server:
         )
         scim = Scim(make_site(parts), node.registry, own.url, defect=parts.defect)
         self._parts.callback(scim.close)
-        site = Healthy(scim, watch.health)
+        site = Healthy(self._traced(scim, "console"), watch.health)
         files = _tls_files(node.settings)
         await self._listen("console", site, listening, self._descriptors.console, files)
 
@@ -406,11 +415,16 @@ class Server:
         self._beside.applications |= dict.fromkeys(TELEMETRY, ingest.app)
         ingest.app.router.routes.extend(receiver.routes)
         files = _tls_files(node.settings)
-        await self._listen("ingest", ingest.app, listening, self._descriptors.ingest, files)
+        app = self._traced(ingest.app, "ingest")
+        await self._listen("ingest", app, listening, self._descriptors.ingest, files)
         return (
             _public(node.settings, "ingest.url")
             or f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
         )
+
+    def _traced(self, app: ASGIApp, listener: str) -> ASGIApp:
+        traces = self._traces
+        return app if traces is None else Traced(app, traces, listener, self._node.clock)
 
     async def _start_health(self, listening: socket.socket) -> str:
         host, port = listening.getsockname()[:2]

@@ -15,7 +15,7 @@ from bailee.gateway.access import Caller
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.recording import Keeping, NotKept
 from bailee.gateway.routes import GatewayRoute, recorded_target
-from bailee.gateway.summary import OTHER, ExchangeSummary, client_of, method_label
+from bailee.gateway.summary import OTHER, ExchangeSummary, client_of, method_label, traceparent_of
 from bailee.gateway.uplink import UPSTREAM, Addressee
 from bailee.items.programs import NOTED
 from bailee.usage.asking import WholeRequest
@@ -163,6 +163,7 @@ class Particulars:
             route.recorded,
             None if meter is None else meter.found(complete=outcome is _COMPLETE),
             self.addressee.name,
+            traceparent=traceparent_of(self.head),
         )
 
 

@@ -32,6 +32,8 @@ class ExchangeSummary:
     credential. `conversation`: it was one, which is what uses tokens. `metered`: what its answer
     used, where there was one. `upstream`: the name of the one that it went to, in the settings.
     `first_byte`: seconds until the upstream's answer began, less than 0: it never did.
+    `traceparent`: the field of that name, if it is one of digits as the standard has it; it is a
+    client's, and goes to the operator's collector of traces alone.
     """
 
     exchange_id: str
@@ -58,6 +60,7 @@ class ExchangeSummary:
     metered: Metered | None = None
     upstream: str = ""
     first_byte: float = -1.0
+    traceparent: str = ""
 
 
 _METHODS: Final = {
@@ -93,6 +96,19 @@ def client_of(head: RequestHead | None) -> str:
         if len(_SEEN) < _MOST_SEEN:
             _SEEN[shown] = known
     return known
+
+
+_TRACE: Final = re.compile(
+    rb"(?:^|\n)[Tt]raceparent:[ \t]*([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})[ \t]*\r"
+)
+
+
+def traceparent_of(head: RequestHead | None) -> str:
+    """The trace that a request belongs to, by its client's word (W3C Trace Context)."""
+    if head is None or b"raceparent:" not in head.kept:
+        return ""
+    found = _TRACE.findall(head.kept)
+    return found[0].decode() if len(found) == 1 else ""
 
 
 def method_label(head: RequestHead | None) -> str:
@@ -132,4 +148,5 @@ def refused(
         clause=clause,
         client=client_of(head),
         conversation=isinstance(where, GatewayRoute) and where.recorded,
+        traceparent=traceparent_of(head),
     )

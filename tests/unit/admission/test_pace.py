@@ -132,6 +132,25 @@ def test_who_uses_little_is_not_the_cause() -> None:
     assert pace.rate("often") is not None
 
 
+def test_a_pace_grows_while_something_else_makes_the_loop_late() -> None:
+    """Who flooded and no longer does, and who came after it, are not the cause of what is sealed
+    behind it; one that still wants more than a fifth is.
+    """
+    pace = Pace()
+    flood = {name: AccountDemand(0.4, 400, 50) for name in ("a", "b")}
+    flood["quiet"] = AccountDemand(0.01, 10, 0)
+    for second in range(9):
+        pace.adjust(second, 1.0, LATE, flood, crowded=True)
+    assert [1.0, 1.0] == [pace.rate("a"), pace.rate("b")]
+    after = {"a": AccountDemand(0.002, 2, 50), "b": AccountDemand(0.1, 100, 300)}
+    for second in range(10, 20):
+        pace.adjust(second, 1.0, LATE, after, crowded=True)
+    assert pytest.approx(1.1**10) == pace.rate("a")
+    assert 1.0 == pace.rate("b")
+    pace.adjust(20.0, 1.0, LATE, {"a": AccountDemand(0.002, 2, 0)}, crowded=True)
+    assert pace.rate("a") is None
+
+
 def test_who_wants_something_while_others_are_silent_is_not_the_cause() -> None:
     """Unless it wants more than the loop has: then it is slowed before the others come again."""
     pace = Pace()

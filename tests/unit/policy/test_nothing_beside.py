@@ -26,6 +26,7 @@ WHERE: Final = _names(
     console.url trusted_proxies ingest.listen ingest.url telemetry.webhook feedback.repository
     feedback.github_token_env feedback.github_api telemetry.otlp_authorization_env usage.prices
     usage.ask_at usage.otlp usage.otlp_token_file
+    tracing.otlp tracing.otlp_token_file
     upstream.url upstream.key_env upstream.ca_file upstream.client_cert
     upstream.client_key upstream.client_key_passphrase_env upstream.proxy upstream.proxy_login_env
     bedrock.url bedrock.region vertex.url openai.url openai.key_env google.url google.key_env
@@ -50,6 +51,7 @@ HOW_MUCH: Final = _names(
     keys.per_person keys.per_account keys.in_all cloud.capacity cloud.warm cloud.waiting
     cloud.per_account cloud.memory_mb cloud.cpus cloud.disk_mb cloud.processes cloud.minutes
     cloud.idle_minutes cloud.linger_minutes gateway.drain_seconds audit.file_mb audit.file_keep
+    tracing.percent
     """
 )
 """Bounds of a service on a machine. Past one something is refused; nothing is kept or sent by it
