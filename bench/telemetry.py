@@ -60,7 +60,7 @@ async def main():
         much = Rate(1e12, 1e12)
         limits = DoorLimits(bytes_per_account=much, requests_per_account=much,
                         requests_per_address=much, waiting=1000)
-        ingest = Ingest(node.telemetry, telemetry.PolicyAccess(node), limits=limits)
+        ingest = Ingest(node.telemetry, telemetry.TelemetryPolicyAccess(node), limits=limits)
         listening = bind("127.0.0.1", 0, "ingest")
         listener = Listener(ingest.app, listening, None)
         await listener.start()

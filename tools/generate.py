@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ import demo_picture
 import errors_page
 import faults_page
 import from_nothing
+import load_page
 import measurements_page
 import metrics_page
 import policy_pages
@@ -41,6 +43,11 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/errors.md": errors_page.render,
     "docs/reference/http-api.md": api_page.render,
     "docs/reference/faults.md": faults_page.render,
+    "docs/reference/load.md": lambda: load_page.render(ROOT),
+    **{
+        f"docs/reference/{name}": partial(load_page.picture, ROOT, name)
+        for name in load_page.PICTURES
+    },
     "docs/reference/measurements.md": lambda: measurements_page.render(ROOT),
     "docs/reference/metrics.md": metrics_page.render,
     "docs/reference/routes.md": routes_page.render,

@@ -79,22 +79,22 @@ class Costs:
         self.request = self._cost(
             "a request of 120 KB at the gateway, kept, in seconds of a processor",
             "gateway",
-            "120 KB request, 16 connections: bailee, recording",
-            r"([\d,]+) µs of CPU",
+            "120 KB request, 16 connections: recording, in Python",
+            r"([\d,]+) µs of processor",
             us,
         )
         burst = self._cost(
             "50 events at the gateway, kept, with their request",
             "gateway",
-            "50 deltas in a burst, 16 connections: bailee, recording",
-            r"([\d,]+) µs of CPU",
+            "50 deltas in a burst, 16 connections: recording, in Python",
+            r"([\d,]+) µs of processor",
             us,
         )
         small = self._cost(
             "the same with an answer in one piece",
             "gateway",
-            "small, 64 connections: bailee, recording",
-            r"([\d,]+) µs of CPU",
+            "small, 64 connections: recording, in Python",
+            r"([\d,]+) µs of processor",
             us,
         )
         self.event = (burst - small) / 50
