@@ -1,4 +1,4 @@
-"""The page of the load run, from what it wrote down (`bench/results/load.json`), and its pictures."""
+"""The page of the load run and its pictures, from what it wrote down (`bench/results`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ PICTURES = ("load-held.svg", "load-rising.svg")
 _HEAD = """\
 # Under load
 
-What `make bench-load` saw: `bailee up` with all that belongs to it on one core, recording and sealing included; the clients and the model
-on the other. Each stream is a session of its own, of 25 events a second. First {streams} streams are held for {seconds:.0f} seconds,
-then there are more of them at each step until the server takes no more, then as many clients ask for small answers as fast as they are
-answered, which is more than can be sealed; then the first number of streams again.
+What `make bench-load` saw: `bailee up` with all that belongs to it on one core, recording and
+sealing included; the clients and the model on the other. Each stream is a session of its own, of 25
+events a second. First {streams} streams are held for {seconds:.0f} seconds, then there are more of
+them at each step until the server takes no more, then as many clients ask for small answers as fast
+as they are answered, which is more than can be sealed; then the first number of streams again.
 
 {machine}.
 """
@@ -26,8 +27,6 @@ _HELD = """
 
 ![Memory, and what waits to be sealed, over the time](load-held.svg)
 
-| | first half | second half | at most |
-|---|---|---|---|
 """
 
 _RISING = """
@@ -35,21 +34,21 @@ _RISING = """
 
 ![How late events come, by the number of streams](load-rising.svg)
 
-| streams | of the events came | late, median | late, 99 of 100 | first byte | its 99 of 100 | of a core | not answered |
-|---|---|---|---|---|---|---|---|
 """
 
 _FLOOD = """
 ## A flood, and after it
 
-| | answered | not answered | waiting to be sealed, at most | memory, at most | first byte | its 99 of 100 |
-|---|---|---|---|---|---|---|
 """
 
 _LIMITS = """
-Who is refused gets 429 or 529 and says so to its person; who asks again later is served. **What this does not say**: clients and model
-are on the same machine, so nothing of a network is in it; a stream's events are small; one home, on SQLite, with a root in a file. What
-an event costs beside nginx stands in [Speed](speed.md), what more of it would need in [Past one machine](../scale.md).
+Who is refused gets 429 or 529 and says so to its person; who asks again later is served. Memory
+grows until each connection to a database has the pages that it keeps, 16 MB at most.
+
+**What this does not say**: clients and model are on the same machine, so nothing of a network is in
+it; a stream's events are small; one home, on SQLite, with a root in a file. What an event costs
+beside nginx stands in [Speed](speed.md), what more of it would need in
+[Past one machine](../scale.md).
 """
 
 
@@ -97,12 +96,21 @@ def render(root: Path) -> str:
         _ended(f"{after['clients']:,} streams after it", after),
     ]
     rising = [_step(one) for one in [held, *seen["rising"]]]
-    return "".join([head, _HELD, *_halves(held), _RISING, *rising, _FLOOD, *ends, _LIMITS])
+    halves = _table(["", "first half", "second half", "at most"], _halves(held))
+    late = ["late, median", "late, 99 of 100", "first byte", "its 99 of 100"]
+    more = _table(["streams", "of the events came", *late, "of a core", "not answered"], rising)
+    waiting = ["waiting to be sealed, at most", "memory, at most", "first byte", "its 99 of 100"]
+    flooded = _table(["", "answered", "not answered", *waiting], ends)
+    return "".join([head, _HELD, halves, _RISING, more, _FLOOD, flooded, _LIMITS])
 
 
 def picture(root: Path, name: str) -> str:
     """One of `PICTURES`, as the run drew it."""
     return (root / "bench" / "results" / name).read_text()
+
+
+def _table(columns: Sequence[str], rows: Sequence[str]) -> str:
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n{''.join(rows)}"
 
 
 def _halves(step: _Step) -> list[str]:

@@ -106,14 +106,13 @@ class Costs:
             ms,
             against=True,
         )
-        words = self._cost(
-            "making what a turn of 21,901 characters is found by",
+        self.words = self._cost(
+            "making what a turn is found by, of its characters",
             "searching",
-            "the words of an exchange of 21,901 characters",
+            "the words of an exchange of N characters",
             r"([\d.]+) ms of processor",
-            ms,
+            ms * _WORDS_CHARACTERS,
         )
-        self.words = words * _WORDS_CHARACTERS / 21_901
         self.due = self._cost(
             "destroying what is due, a session",
             "retention",
@@ -130,11 +129,11 @@ class Costs:
             ms / 50_001,
         )
         self.rewrap = self._cost(
-            "wrapping 998,508 sessions' keys anew",
+            "wrapping sessions' keys anew",
             "shred",
             "the same, one under each of 1,392 KEKs",
-            r"\(([\d.]+) s of processor",
-            1 / 998_508,
+            r"\(([\d.]+) s of processor\), ([\d,]+) wrapped anew",
+            1,
         )
         self.kek = self._cost(
             "an epoch's key wrapped under a new root",
@@ -169,12 +168,18 @@ class Costs:
         *,
         against: bool = False,
     ) -> float:
+        """`line`: the whole of it; where it has an `N`, that is how many the figure is of, as is a
+        second figure of the `pattern`.
+        """
+        named = re.compile(r" ([\d,]+) ".join(map(re.escape, line.split(" N "))))
         for measured, result, beside in self._runs.get(benchmark, {}).get("lines", []):
-            if measured.strip() == line and (
-                found := re.search(pattern, beside if against else result)
-            ):
-                value = float(found[1].replace(",", "")) * unit
-                self.read.append(Cost(what, value, found[0].lstrip("(; "), benchmark, line))
+            of = named.fullmatch(measured.strip())
+            if of and (found := re.search(pattern, beside if against else result)):
+                first, *many = (
+                    float(one.replace(",", "")) for one in (*found.groups(), *of.groups())
+                )
+                value = first * unit / (many[0] if many else 1)
+                self.read.append(Cost(what, value, found[0].lstrip("(; "), benchmark, of[0]))
                 return value
         raise LookupError(f"the benchmark {benchmark} says nothing of: {line}")
 

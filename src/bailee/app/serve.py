@@ -38,8 +38,8 @@ from bailee.app.signing_in import (
     signing_in,
     taken_and_dropped,
 )
-from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
 from bailee.app.tracing import Traced, Tracing, tracing
+from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
 from bailee.app.usage_pushing import usage_push
 from bailee.app.using import UsageMetering
 from bailee.app.watch import Watch
