@@ -216,6 +216,17 @@ def pytest_terminal_summary(
         terminalreporter.line(f"    to run: {remedy_for(reason)}")
 
 
+@pytest.fixture(scope="session")
+def claude() -> Path:
+    """The client, or a skip that says what is missing."""
+    from coding_agents import AGENTS
+
+    program = AGENTS["claude-code"].fetch()
+    if program is None:
+        pytest.skip("Claude Code could not be had from npm")
+    return program
+
+
 @pytest.fixture(scope="module")
 def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of S3 that is not ours."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coding_agents import AGENTS
 
 from bailee.testing.upstream import ScriptedUpstream
 from support.clients.programs import SILENT, Bailee, clean_environment
@@ -90,12 +89,3 @@ def opens(root: Path, upstream: ScriptedUpstream) -> Iterator[Opens]:
     yield open_
     for screen in opened:
         screen.close()
-
-
-@pytest.fixture(scope="session")
-def claude() -> Path:
-    """The client, or a skip that says what is missing."""
-    program = AGENTS["claude-code"].fetch()
-    if program is None:
-        pytest.skip("Claude Code could not be had from npm")
-    return program

@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from bailee.clock import system_clock
-from bailee.console import Parts, SignIn
+from bailee.console import Parts
 from bailee.console.site import Site
 from bailee.operations.routes import BASE
 from bailee.policy import load
@@ -468,7 +467,7 @@ def test_every_action_is_carried_out_here_or_elsewhere() -> None:
     """A new route is in one of the tables."""
     nothing: Any = SimpleNamespace(policy=load(), registry=None)
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    site = Site(Parts(nothing, SignIn(system_clock), running, nothing))
+    site = Site(Parts(nothing, running, nothing))
 
     assert {*ACTIONS, *ELSEWHERE} == {
         entry.path

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from bailee.clock import system_clock
-from bailee.console import Parts, SignIn
+from bailee.console import Parts
 from bailee.console.site import Site
 from bailee.operations import routes
 from bailee.operations.routes import BASE
@@ -180,7 +179,7 @@ def test_the_table_is_of_the_routes_that_there_are() -> None:
     """Each route has a rule and is tried below; nothing is served that no rule speaks of."""
     nothing: Any = SimpleNamespace(policy=load(), registry=None)
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    site = Site(Parts(nothing, SignIn(system_clock), running, nothing))
+    site = Site(Parts(nothing, running, nothing))
 
     served = {
         (method, getattr(route, "path", "?"))

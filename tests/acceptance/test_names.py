@@ -24,8 +24,7 @@ import typer
 from typer.testing import CliRunner
 
 from bailee.cli import of, whole
-from bailee.clock import system_clock
-from bailee.console import Parts, SignIn
+from bailee.console import Parts
 from bailee.console.site import Site
 from bailee.policy import load
 from bailee.policy.diagram import Configuration
@@ -317,7 +316,7 @@ def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
     """Every page there is, as a person and as the operator."""
     nothing: Any = SimpleNamespace(policy=load(), registry=None)
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    site = Site(Parts(nothing, SignIn(system_clock), running, nothing))
+    site = Site(Parts(nothing, running, nothing))
     given = {
         **home.names, "measure": "no.such.measure", "issue": "no-such-issue",
         "reference": "no-such-receipt", "exchange": "0", "side": "request",

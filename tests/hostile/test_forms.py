@@ -21,8 +21,7 @@ from urllib.parse import quote, quote_plus, urlencode, urlsplit
 import pytest
 
 import bailee.console
-from bailee.clock import system_clock
-from bailee.console import Parts, SignIn
+from bailee.console import Parts
 from bailee.console.site import Site
 from bailee.console.table import PageRoute
 from bailee.console.visitor import RouteRule
@@ -72,7 +71,7 @@ def pages() -> Iterator[PageRoute]:
     """The console's routes, but for the HTTP API's."""
     nothing: Any = SimpleNamespace(policy=load(), registry=None)
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    for entry in Site(Parts(nothing, SignIn(system_clock), running, nothing)).entries:
+    for entry in Site(Parts(nothing, running, nothing)).entries:
         if not entry.path.startswith(BASE) and entry.path not in WITHOUT:
             yield entry
 

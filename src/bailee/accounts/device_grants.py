@@ -5,39 +5,63 @@ in a browser. What was confirmed is handed to the client once.
 
 Rules kept here:
 
-* A grant lasts ten minutes and is good once; it is confirmed or denied once.
-* A device code is 256 random bits, of which the digest is held. A user code is eight letters out of
-  twenty, none a vowel, so that it is no word; who tries codes is stopped after ten, by address.
-* Who polls sooner than the interval is told to slow down, and has to wait five seconds more.
-* How many begin from one address is bounded, and so is what waits in all: then the oldest go.
-* It is all in memory: what waits when the process ends is begun again.
+* A grant lasts ten minutes and is good once; it is confirmed or denied once. It is a row
+  (`pending`), so any process goes on with it.
+* A device code is 256 random bits and a mark by which it is seen to have been made here, before
+  anything is looked up. A user code is eight letters out of twenty, none a vowel, so that it is no
+  word; who tries codes is stopped after ten, by address.
+* Who polls writes nothing, until there is an answer to be taken.
+* Who polls sooner than the interval is told to slow down, and has to wait five seconds more; who
+  does not hear is answered without a look. When each polled last is known to this process alone:
+  it is about what this process has to do.
+* How many wait from one address is bounded, and so is what waits in all.
+* What a client says of itself opens with the user code. What was confirmed lies under the person's
+  key, and goes with them.
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
+import json
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final, Generic, TypeVar
+from typing import Final
+
+from sqlalchemy import update
 
 from bailee.accounts.attempts import network
-from bailee.clock import Clock
-from bailee.errors import InputError
+from bailee.accounts.backing import Backing
+from bailee.accounts.pending import (
+    LASTS,
+    ROOM,
+    Pending,
+    PendingKind,
+    require_living,
+)
+from bailee.accounts.sign_ins import ConfirmedSignIn
+from bailee.accounts.ways_in import OpenIdProvider
+from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.pending import pending
+from bailee.errors import InputError, IntegrityError
+from bailee.json_values import members, text
 
-LASTS: Final = timedelta(minutes=10)
 INTERVAL: Final = 5
 BEGUN_BY_ADDRESS: Final = 30
 LOOKED_BY_ADDRESS: Final = 10
 _EARLY: Final = timedelta(seconds=1)  # a timer that runs fast is no impatience
-_ROOM: Final = 10_000
+_DEAF: Final = 3 * INTERVAL  # who was told twice
+_GRANT: Final = PendingKind("device", BEGUN_BY_ADDRESS, LASTS, strangers=True)
+_WRONG: Final = PendingKind("wrong code", LOOKED_BY_ADDRESS, LASTS, strangers=True)
+_WHAT: Final = "the sign-ins of clients"
+_SEALED: Final = "confirmed sign-in"
+_NO: Final = b""
 _LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
 _CODE: Final = 8
+_MARK: Final = 32  # hexadecimal digits
 _LONGEST_CLIENT: Final = 200
-Approval = TypeVar("Approval")
 
 
 class Poll(Enum):
@@ -69,30 +93,19 @@ class WaitingGrant:
     begun_at: datetime
 
 
-@dataclass(slots=True)
-class _Grant(Generic[Approval]):
-    waiting: WaitingGrant
-    until: datetime
-    interval: int = INTERVAL
-    polled_at: datetime | None = None
-    approval: Approval | None = None
-    denied: bool = False
-
-
-class DeviceGrants(Generic[Approval]):
+class DeviceGrants:
     """The grants that wait. `PeopleRegistry` owns one; the protocol begins and polls, the console
-    looks, confirms and denies, on any thread. It knows no person and makes no token: an approval is
-    whatever it was given.
+    looks, confirms and denies, on any thread that may wait for the database. It owns the rows of
+    its two kinds, and in memory who polled when. It makes no token.
     """
 
-    def __init__(self, clock: Clock, random: Callable[[int], bytes]) -> None:
-        self._clock = clock
-        self._random = random
-        self._lock = threading.Lock()  # whenever anything below is read or changed
-        self._by_device: OrderedDict[bytes, _Grant[Approval]] = OrderedDict()
-        self._by_user: dict[str, _Grant[Approval]] = {}
-        self._begun = _Window(BEGUN_BY_ADDRESS)
-        self._looked = _Window(LOOKED_BY_ADDRESS)
+    def __init__(self, backing: Backing, things: Pending) -> None:
+        self._engine = backing.engine
+        self._clock = backing.clock
+        self._identifiers = backing.identifiers
+        self._random = backing.random
+        self._things = things
+        self._patience = _Patience()
 
     def begin(self, *, client: str, address: str) -> BegunGrant:
         """Begin one.
@@ -100,17 +113,17 @@ class DeviceGrants(Generic[Approval]):
         Raises:
             InputError: `too_many_attempts`.
         """
-        device = self._random(32).hex()
-        with self._lock:
-            now = self._clock()
-            self._begun.count(network(address), now)
-            code = self._free_code()
-            waiting = WaitingGrant(code, client[:_LONGEST_CLIENT], address, now)
-            grant: _Grant[Approval] = _Grant(waiting, now + LASTS)
-            self._by_device[_digest(device)] = self._by_user[code] = grant
-            while len(self._by_device) > _ROOM:
-                _, oldest = self._by_device.popitem(last=False)
-                self._by_user.pop(oldest.waiting.user_code, None)
+        secret = self._random(32).hex()
+        device = secret + self._mark(secret)
+        code = self._new_code()
+        said = json.dumps({"client": client[:_LONGEST_CLIENT], "address": address})
+        row = {
+            "digest": self._things.digest(_GRANT, device),
+            "code": self._things.digest(_GRANT, code),
+            "content": self._things.sealed(_GRANT, code, said),
+        }
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            self._things.insert(connection, _GRANT, row, asker=network(address))
         return BegunGrant(device, code, int(LASTS.total_seconds()))
 
     def look(self, user_code: str, *, address: str) -> WaitingGrant:
@@ -119,24 +132,28 @@ class DeviceGrants(Generic[Approval]):
         Raises:
             InputError: `not_found`; `too_many_attempts`, of addresses that tried others.
         """
-        with self._lock:
-            now = self._clock()
-            self._looked.check(network(address), now)
-            grant = self._open(user_code, now)
-            if grant is None:
-                self._looked.count(network(address), now)
-                raise _no_such_code()
-            return grant.waiting
+        self._things.refuse_more(_WRONG, asker=network(address))
+        code = normal(user_code)
+        row = self._open(code)
+        said = None if row is None else self._things.opened(_GRANT, code, row.content)
+        if row is None or said is None:
+            self._things.put(_WRONG, self._things.secret(), asker=network(address))
+            raise _no_such_code()
+        read = members(json.loads(said))
+        return WaitingGrant(code, text(read["client"]), text(read["address"]), row.begun_at)
 
-    def approve(self, user_code: str, approval: Approval) -> None:
-        """Confirm it; the client gets this approval when it next polls.
+    def approve(self, user_code: str, confirmed: ConfirmedSignIn) -> None:
+        """Confirm it; the client gets this when it next polls.
 
         Raises:
             InputError: `not_found`, it is over, or was confirmed or denied already.
         """
-        with self._lock:
-            grant = self._taken(user_code)
-            grant.approval = approval
+        person_id = confirmed.person_id
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            require_living(connection, person_id)  # or they would have a key again
+        self._answer(
+            user_code, person_id, self._identifiers.seal(person_id, _SEALED, _packed(confirmed))
+        )
 
     def deny(self, user_code: str) -> None:
         """Deny it.
@@ -144,84 +161,106 @@ class DeviceGrants(Generic[Approval]):
         Raises:
             InputError: as `approve`.
         """
-        with self._lock:
-            self._taken(user_code).denied = True
+        self._answer(user_code, None, _NO)
 
-    def poll(self, device_code: str) -> Approval | Poll:
+    def is_genuine(self, device_code: str) -> bool:
+        """Whether it was made here, as far as it says itself. It looks nothing up."""
+        secret, mark = device_code[:-_MARK], device_code[-_MARK:]
+        if not device_code.isascii() or len(secret) != 64:
+            return False
+        return hmac.compare_digest(self._mark(secret), mark)
+
+    def poll(self, device_code: str) -> ConfirmedSignIn | Poll:
         """What was confirmed, this once; or why there is nothing."""
-        digest = _digest(device_code)
-        with self._lock:
-            now = self._clock()
-            grant = self._by_device.get(digest)
-            if grant is None:
-                return Poll.EXPIRED
-            if grant.until <= now:
-                return self._over(digest, grant, Poll.EXPIRED)
-            if grant.denied:
-                return self._over(digest, grant, Poll.DENIED)
-            if grant.approval is not None:
-                return self._over(digest, grant, grant.approval)
-            last, grant.polled_at = grant.polled_at, now
-            wait = timedelta(seconds=grant.interval) - _EARLY
-            if last is not None and timedelta(0) <= now - last < wait:
-                grant.interval += INTERVAL
-                return Poll.SLOW_DOWN
-            return Poll.PENDING
+        digest = self._things.digest(_GRANT, device_code)
+        if digest is None or not self.is_genuine(device_code):
+            return Poll.EXPIRED
+        if self._patience.is_deaf(digest, self._clock()):
+            return Poll.SLOW_DOWN
+        row = self._things.find(pending.c.digest == digest)
+        if row is None:
+            return Poll.EXPIRED
+        if row.answer is None:
+            return self._patience.polled(digest, self._clock())
+        self._patience.forget(digest)
+        if not self._things.drop(row):
+            return Poll.EXPIRED
+        if row.answer == _NO:
+            return Poll.DENIED
+        try:
+            opened = self._identifiers.open(row.person_id, _SEALED, row.answer)
+        except IntegrityError:  # they are gone
+            return Poll.DENIED
+        return _unpacked(row.person_id, opened)
 
-    def _over(
-        self, digest: bytes, grant: _Grant[Approval], said: Approval | Poll
-    ) -> Approval | Poll:
-        del self._by_device[digest]
-        self._by_user.pop(grant.waiting.user_code, None)
-        return said
+    # -- inside ----------------------------------------------------------------------------------
 
-    def _open(self, user_code: str, now: datetime) -> _Grant[Approval] | None:
-        grant = self._by_user.get(normal(user_code))
-        if grant is None or grant.until <= now or grant.denied or grant.approval is not None:
-            return None
-        return grant
+    def _open(self, code: str) -> DbRow | None:
+        digest = self._things.digest(_GRANT, code)
+        return self._things.find((pending.c.code == digest) & pending.c.answer.is_(None))
 
-    def _taken(self, user_code: str) -> _Grant[Approval]:
-        grant = self._open(user_code, self._clock())
-        if grant is None:
-            raise _no_such_code()
-        return grant
+    def _answer(self, user_code: str, person_id: str | None, answer: bytes) -> None:
+        waits = pending.c.code == self._things.digest(_GRANT, normal(user_code))
+        waits &= pending.c.answer.is_(None)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            if person_id is not None:
+                require_living(connection, person_id)
+            row = self._things.found(connection, waits)
+            if row is None:
+                raise _no_such_code()
+            connection.execute(
+                update(pending)
+                .where(pending.c.digest == row.digest)
+                .values(person_id=person_id, answer=answer)
+            )
 
-    def _free_code(self) -> str:
+    def _mark(self, secret: str) -> str:
+        return self._identifiers.index("device code", secret).hex()[:_MARK]
+
+    def _new_code(self) -> str:
         while True:
             # 256 is no multiple of twenty: bytes that would favour some letters are left out.
             letters = [_LETTERS[one % 20] for one in self._random(4 * _CODE) if one < 240]
-            if len(letters) < _CODE:
-                continue
-            code = "".join(letters[:4]) + "-" + "".join(letters[4:_CODE])
-            if code not in self._by_user:
-                return code
+            if len(letters) >= _CODE:
+                return "".join(letters[:4]) + "-" + "".join(letters[4:_CODE])
 
 
-class _Window:
-    """How often each address did something in the last ten minutes. Its owner holds the lock."""
+class _Patience:
+    """When each client polled last, and how long it has to wait between: in memory, of a bounded
+    number, from any thread.
+    """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._times: OrderedDict[str, deque[datetime]] = OrderedDict()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # whenever `_polls` is read or changed
+        self._polls: OrderedDict[bytes, tuple[datetime, int]] = OrderedDict()
 
-    def count(self, address: str, now: datetime) -> None:
-        self.check(address, now)
-        self._times.setdefault(address, deque()).append(now)
-        self._times.move_to_end(address)
-        while len(self._times) > _ROOM:
-            self._times.popitem(last=False)
+    def polled(self, digest: bytes, now: datetime) -> Poll:
+        """Count a poll: what it is answered while nothing else is to be said."""
+        with self._lock:
+            early = self._is_early(digest, now)
+            _, interval = self._polls.get(digest, (now, INTERVAL))
+            self._polls[digest] = (now, interval + INTERVAL if early else interval)
+            self._polls.move_to_end(digest)
+            if len(self._polls) > ROOM:
+                self._polls.popitem(last=False)
+        return Poll.SLOW_DOWN if early else Poll.PENDING
 
-    def check(self, address: str, now: datetime) -> None:
-        times = self._times.get(address, deque())
-        while times and not timedelta(0) <= now - times[0] < LASTS:
-            times.popleft()
-        if len(times) >= self._most:
-            raise InputError(
-                "there were too many attempts from this address.",
-                code="too_many_attempts",
-                hint="wait ten minutes, then begin again",
-            )
+    def is_deaf(self, digest: bytes, now: datetime) -> bool:
+        """Whether a client that was told twice polls too soon again: no look is due to it."""
+        with self._lock:
+            _, interval = self._polls.get(digest, (now, INTERVAL))
+            return interval >= _DEAF and self._is_early(digest, now)
+
+    def forget(self, digest: bytes) -> None:
+        """It is over."""
+        with self._lock:
+            self._polls.pop(digest, None)
+
+    def _is_early(self, digest: bytes, now: datetime) -> bool:
+        last, interval = self._polls.get(digest, (None, INTERVAL))
+        if last is None:
+            return False
+        return timedelta(0) <= now - last < timedelta(seconds=interval) - _EARLY
 
 
 def normal(user_code: str) -> str:
@@ -234,13 +273,26 @@ def normal(user_code: str) -> str:
     return "".join(letters[:4]) + "-" + "".join(letters[4:])
 
 
+def _packed(confirmed: ConfirmedSignIn) -> str:
+    provider = confirmed.provider
+    said = {"account": confirmed.account_id, "token": confirmed.token}
+    return json.dumps({**said, "provider": None if provider is None else provider.as_json()})
+
+
+def _unpacked(person_id: str, packed: str) -> ConfirmedSignIn:
+    said = members(json.loads(packed))
+    provider, token = said["provider"], said["token"]
+    return ConfirmedSignIn(
+        person_id,
+        text(said["account"]),
+        None if provider is None else OpenIdProvider.of_json(members(provider)),
+        None if token is None else text(token),
+    )
+
+
 def _no_such_code() -> InputError:
     return InputError(
         "no sign-in waits under this code.",
         code="not_found",
         hint="it lasts ten minutes and is good once: begin again where you signed in",
     )
-
-
-def _digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).digest()

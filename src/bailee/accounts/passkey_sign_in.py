@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import webauthn
@@ -30,10 +29,10 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from bailee.accounts.attempts import Attempts, AttemptSubject
+from bailee.accounts.attempts import Attempts, AttemptSubject, network
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
-from bailee.accounts.pending import Pending
+from bailee.accounts.pending import Pending, PendingKind
 from bailee.accounts.people import People
 from bailee.accounts.roles import Actor, Permission
 from bailee.accounts.ways_in import Passkey, RelyingParty
@@ -46,24 +45,26 @@ from bailee.shown import named
 
 _WHAT: Final = "the passkeys"
 _MOST: Final = 20
+_ADDING: Final = PendingKind("adding a passkey", 20)
+_SIGNING_IN: Final = PendingKind("passkey", 100, strangers=True)
 _LONGEST_NAME: Final = 80
-
-
-@dataclass(frozen=True, slots=True)
-class _Challenge:
-    challenge: bytes
-    person_id: str | None
 
 
 class PasskeySignIn:
     """The passkeys of a home's people.
 
-    The console calls it, on any thread. It owns their rows and, in memory, the challenges that wait
-    for an answer. It begins no web session: it says whose passkey answered.
+    The console calls it, on any thread. It owns their rows; challenges wait among `pending`, so any
+    process takes the answer. It begins no web session: it says whose passkey answered.
     """
 
     def __init__(
-        self, backing: Backing, *, people: People, authority: Authority, attempts: Attempts
+        self,
+        backing: Backing,
+        *,
+        people: People,
+        authority: Authority,
+        attempts: Attempts,
+        things: Pending,
     ) -> None:
         self._engine = backing.engine
         self._clock = backing.clock
@@ -73,7 +74,7 @@ class PasskeySignIn:
         self._people = people
         self._authority = authority
         self._attempts = attempts
-        self._pending: Pending[_Challenge] = Pending(backing.clock, backing.random)
+        self._pending = things
 
     # -- adding ----------------------------------------------------------------------------------
 
@@ -104,7 +105,8 @@ class PasskeySignIn:
             ),
             exclude_credentials=[PublicKeyCredentialDescriptor(id=row.id) for row in held],
         )
-        token = self._pending.put(_Challenge(challenge, person_id))
+        token = self._pending.secret()
+        self._pending.put(_ADDING, token, challenge.hex(), asker=person_id, person_id=person_id)
         return token, json.loads(options_to_json(options))
 
     def add(
@@ -121,14 +123,14 @@ class PasskeySignIn:
         Raises:
             InputError: too late, or it does not verify; `forbidden`.
         """
-        begun = self._pending.take(token)
+        begun = self._pending.take(_ADDING, token)
         if begun is None or begun.person_id is None:
             raise _stale()
         self._authority.require_for_person(by, Permission.PERSON_CHANGE, begun.person_id)
         try:
             verified = webauthn.verify_registration_response(
                 credential=dict(credential),
-                expected_challenge=begun.challenge,
+                expected_challenge=bytes.fromhex(begun.content),
                 expected_rp_id=place.rp_id,
                 expected_origin=place.origin,
                 require_user_verification=True,
@@ -193,15 +195,21 @@ class PasskeySignIn:
 
     # -- signing in ------------------------------------------------------------------------------
 
-    def begin(self, *, place: RelyingParty) -> tuple[str, dict[str, object]]:
-        """A token, and the options for the browser's `navigator.credentials.get`, as JSON."""
+    def begin(self, *, place: RelyingParty, address: str) -> tuple[str, dict[str, object]]:
+        """A token, and the options for the browser's `navigator.credentials.get`, as JSON.
+
+        Raises:
+            InputError: `too_many_attempts`, too many were begun from this address.
+        """
         challenge = self._random(32)
         options = webauthn.generate_authentication_options(
             rp_id=place.rp_id,
             challenge=challenge,
             user_verification=UserVerificationRequirement.REQUIRED,
         )
-        return self._pending.put(_Challenge(challenge, None)), json.loads(options_to_json(options))
+        token = self._pending.secret()
+        self._pending.put(_SIGNING_IN, token, challenge.hex(), asker=network(address))
+        return token, json.loads(options_to_json(options))
 
     def sign_in(
         self, token: str, credential: Mapping[str, object], *, place: RelyingParty, address: str
@@ -214,14 +222,14 @@ class PasskeySignIn:
         """
         subjects = [AttemptSubject("address", address)]
         self._attempts.begin(subjects)
-        begun = self._pending.take(token)
-        if begun is None or begun.person_id is not None:
+        begun = self._pending.take(_SIGNING_IN, token)
+        if begun is None:
             raise _stale()
         try:
             row = self._named(credential)
             verified = webauthn.verify_authentication_response(
                 credential=dict(credential),
-                expected_challenge=begun.challenge,
+                expected_challenge=bytes.fromhex(begun.content),
                 expected_rp_id=place.rp_id,
                 expected_origin=place.origin,
                 credential_public_key=row.public_key,

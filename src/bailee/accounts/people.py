@@ -29,6 +29,7 @@ from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.groups import group_grants
 from bailee.db.pages import Order, cut, following, place
+from bailee.db.pending import pending
 from bailee.db.people import (
     auditors,
     identities,
@@ -349,7 +350,7 @@ class People:
             for table in (
                 *(sign_ins, passkeys, identities, web_sessions),
                 *(group_grants, memberships, trainers, auditors),
-                *(provisioned_people, provisioned_members, saved_views),
+                *(provisioned_people, provisioned_members, saved_views, pending),
             ):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(

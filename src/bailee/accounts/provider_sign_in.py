@@ -25,13 +25,12 @@ Standards: OpenID Connect Core 1.0, RFC 7636, RFC 9207; by way of Authlib.
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final, TypedDict
 from urllib.parse import urlencode
 
@@ -46,12 +45,13 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from bailee.accounts import emails
 from bailee.accounts.accounts import Accounts
+from bailee.accounts.attempts import network
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.group_grants import GroupGrants, let_go, nothing_given
 from bailee.accounts.groups import is_there
 from bailee.accounts.organisations import Organisations
-from bailee.accounts.pending import Pending
+from bailee.accounts.pending import Pending, PendingKind
 from bailee.accounts.people import People
 from bailee.accounts.provider_answers import (
     LEEWAY,
@@ -66,14 +66,16 @@ from bailee.accounts.roles import OPERATOR, Actor, Permission
 from bailee.accounts.ways_in import Arrived, Begun, OpenIdProvider
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.pending import pending
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
 from bailee.errors import InputError
-from bailee.json_values import text
+from bailee.json_values import members, text
 from bailee.shown import named
 
 _WHAT: Final = "the providers"
 _PROVIDER: Final = [column for column in providers.c if column is not providers.c.mac]
 _LONGEST_ADDRESS: Final = 1000
+_VISIT: Final = PendingKind("provider", 100, strangers=True)
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
@@ -84,8 +86,19 @@ class _Begun:
     redirect_uri: str
     nonce: str
     verifier: str
-    cookie: str
     offline: bool
+
+    def packed(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def unpacked(cls, packed: str) -> _Begun:
+        said = members(json.loads(packed))
+        provider = OpenIdProvider.of_json(members(said["provider"]))
+        redirect_uri, nonce, verifier = (
+            text(said[name]) for name in ("redirect_uri", "nonce", "verifier")
+        )
+        return cls(provider, redirect_uri, nonce, verifier, said["offline"] is True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +120,8 @@ class ProviderSignIn:
     """The OpenID providers of a home's organisations.
 
     The console calls it: `begin` and `finish`, which ask the provider, on threads that may wait for
-    another's server; the rest on any. It owns the bindings' rows and, in memory, who was sent to a
-    provider and is not back. It begins no web session, and keeps no token of a provider's.
+    another's server; the rest on any. It owns the bindings' rows; who was sent to a provider and
+    is not back waits among `pending`. It begins no web session, and keeps no token of a provider's.
     """
 
     def __init__(
@@ -120,6 +133,7 @@ class ProviderSignIn:
         organisations: Organisations,
         authority: Authority,
         groups: GroupGrants,
+        things: Pending,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._engine = backing.engine
@@ -133,7 +147,7 @@ class ProviderSignIn:
         self._groups = groups
         self._environment = environment
         self._visits = Visits(environment=environment)
-        self._pending: Pending[_Begun] = Pending(backing.clock, backing.random)
+        self._pending = things
 
     # -- which provider --------------------------------------------------------------------------
 
@@ -210,11 +224,14 @@ class ProviderSignIn:
 
     # -- there and back --------------------------------------------------------------------------
 
-    def begin(self, provider: OpenIdProvider, *, redirect_uri: str, offline: bool = False) -> Begun:
-        """Begin a visit: where to send the browser. `offline`: it is for a client whose sign-in is
-        to be renewed while nobody is there.
+    def begin(
+        self, provider: OpenIdProvider, *, redirect_uri: str, address: str, offline: bool = False
+    ) -> Begun:
+        """Begin a visit from an address: where to send the browser. `offline`: it is for a client
+        whose sign-in is to be renewed while nobody is there.
 
         Raises:
+            InputError: `too_many_attempts`, too many were begun from this address.
             UpstreamError: the provider does not answer as one.
         """
         self._secret(provider)
@@ -225,7 +242,10 @@ class ProviderSignIn:
         with self._visits.to(provider.organisation_id) as visit:
             metadata = _metadata(visit, provider)
         nonce, verifier, cookie = (secrets.token_urlsafe(32) for _ in range(3))
-        state = self._pending.put(_Begun(provider, redirect_uri, nonce, verifier, cookie, offline))
+        state = self._pending.secret()
+        begun = _Begun(provider, redirect_uri, nonce, verifier, offline)
+        secret = _secret(state, cookie)
+        self._pending.put(_VISIT, secret, begun.packed(), asker=network(address))
         url: str = prepare_grant_uri(
             metadata["authorization_endpoint"],
             provider.client_id,
@@ -254,11 +274,10 @@ class ProviderSignIn:
                 counts here.
             UpstreamError: the provider does not answer as one.
         """
-        begun = self._pending.take(answer.get("state", ""))
-        if begun is None or not hmac.compare_digest(
-            begun.cookie.encode(), (cookie or "").encode("utf-8", "surrogatepass")
-        ):
+        taken = self._pending.take(_VISIT, _secret(answer.get("state", ""), cookie or ""))
+        if taken is None:
             raise _refused("this sign-in was not begun here, or took too long.")
+        begun = _Begun.unpacked(taken.content)
         with self._visits.to(begun.provider.organisation_id) as visit:
             metadata = _metadata(visit, begun.provider)
             said = answer.get("iss")
@@ -503,7 +522,7 @@ class ProviderSignIn:
             if person_id in (key.person_id, account.person_id) and person_id == key.created_by:
                 self._accounts.revoke(key.key_id, by=OPERATOR)
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            for table in (passkeys, web_sessions):
+            for table in (passkeys, web_sessions, pending):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(
                 update(persons).where(persons.c.id == person_id).values(password=None)
@@ -525,6 +544,11 @@ class ProviderSignIn:
 
 def _metadata(visit: Visit, provider: OpenIdProvider) -> Mapping[str, object]:
     return metadata(visit, provider.issuer, _ENDPOINTS)
+
+
+def _secret(state: str, cookie: str) -> str:
+    """By what a visit is found: whoever has the answer without the browser's cookie finds none."""
+    return f"{state} {cookie}"
 
 
 def _refused(message: str) -> InputError:

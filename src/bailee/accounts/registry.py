@@ -20,15 +20,17 @@ from bailee.accounts.group_grants import GroupGrants
 from bailee.accounts.identifiers import Identifiers, PersonKeys
 from bailee.accounts.key_days import KeyDays
 from bailee.accounts.keys import USUAL, KeyLimits
+from bailee.accounts.operator_links import OperatorLinks
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.password_sign_in import PasswordSignIn
 from bailee.accounts.passwords import Hasher, Passwords
+from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
 from bailee.accounts.provisioned_groups import ProvisionedGroups
 from bailee.accounts.provisioned_people import ProvisionedPeople
 from bailee.accounts.provisioning_tokens import ProvisioningTokens
 from bailee.accounts.saved_views import SavedViews
-from bailee.accounts.sign_ins import ConfirmedSignIn, SignIns
+from bailee.accounts.sign_ins import SignIns
 from bailee.accounts.staff import Staff
 from bailee.accounts.web_sessions import WebSessions
 from bailee.clock import Clock
@@ -106,7 +108,9 @@ class PeopleRegistry:
             authority=self.authority,
             sign_up=sign_up,
         )
-        self.device_grants: DeviceGrants[ConfirmedSignIn] = DeviceGrants(clock, random)
+        self.pending = Pending(backing)
+        self.links = OperatorLinks(self.pending)
+        self.device_grants = DeviceGrants(backing, self.pending)
         self.sign_ins = SignIns(
             backing,
             accounts=self.accounts,
@@ -138,8 +142,7 @@ class PeopleRegistry:
         with storage_errors("the people"), reading(self._backing.engine) as connection:
             return list(connection.execute(query).scalars())
 
-    # These take a moment to import, and most commands never need them. What was begun waits in
-    # them, so there is one of each.
+    # These take a moment to import, and most commands never need them.
 
     @property
     def passkeys(self) -> PasskeySignIn:
@@ -153,6 +156,7 @@ class PeopleRegistry:
                     people=self.people,
                     authority=self.authority,
                     attempts=self.attempts,
+                    things=self.pending,
                 )
             return self._passkeys
 
@@ -170,6 +174,7 @@ class PeopleRegistry:
                     organisations=self.organisations,
                     authority=self.authority,
                     groups=self.groups,
+                    things=self.pending,
                     environment=self._environment,
                 )
             return self._providers

@@ -44,6 +44,7 @@ from bailee.accounts.ways_in import OpenIdProvider
 from bailee.db.accounts import api_keys
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
+from bailee.db.pending import pending
 from bailee.db.people import identities
 from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, UpstreamError
@@ -349,6 +350,9 @@ class SignIns:
             if key_id not in ids:
                 raise InputError("no client is signed in by this id.", code="not_found")
             ids = [key_id]
+        else:  # what they have confirmed and no client has taken
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(delete(pending).where(pending.c.person_id == person_id))
         for one in ids:
             with self._lock(one):
                 self._end(one, "everywhere" if key_id is None else "signed_out", by)

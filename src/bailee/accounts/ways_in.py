@@ -6,8 +6,10 @@ commands never need it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+
+from bailee.json_values import JsonObject, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,22 @@ class OpenIdProvider:
     issuer: str
     client_id: str
     secret_env: str | None
+
+    def as_json(self) -> JsonObject:
+        """As a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, said: JsonObject) -> OpenIdProvider:
+        """What `as_json` made."""
+        secret_env = said["secret_env"]
+        return cls(
+            text(said["organisation_id"]),
+            text(said["domain"]),
+            text(said["issuer"]),
+            text(said["client_id"]),
+            None if secret_env is None else text(secret_env),
+        )
 
 
 @dataclass(frozen=True, slots=True)

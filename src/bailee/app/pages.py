@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bailee.app.telemetry import listening_at
 from bailee.app.upstreams import declared_terms, normal
 from bailee.config import Settings
-from bailee.console import Names, Parts, SignIn
+from bailee.console import Names, Parts
 from bailee.gateway.known_routes import CHANNELS
 from bailee.node.node import Node
 from bailee.policy.diagram import Configuration, ModelService
@@ -22,7 +22,6 @@ _TAKEN: Final = frozenset((*FLOWS, "bug_report", "survey"))
 
 def console_parts(
     node: Node,
-    sign_in: SignIn,
     *,
     names: Names,
     gateway: str,
@@ -36,7 +35,6 @@ def console_parts(
     """
     return Parts(
         node=node,
-        sign_in=sign_in,
         running=running(
             node.settings,
             gateway,

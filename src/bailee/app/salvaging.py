@@ -32,7 +32,7 @@ BEARABLE: Final = frozenset(
         *("sessions", "exchanges", "prefixes", "receipts", "receipt_segments", "sweep_steps"),
         *("accounts", "api_keys", "consent_records", "persons", "memberships", "providers"),
         *("identities", "passkeys", "web_sessions", "sign_in_attempts", "answers"),
-        "saved_views",
+        *("saved_views", "pending"),
         *("error_issues", "telemetry_dropped", "survey_counts", "received", "egress_counts"),
         *("receipt_owners", "conversation_links", "session_words"),
         *("usage_counts", "usage_windows", "usage_reservations", "usage_limits", "usage_models"),

@@ -46,7 +46,7 @@ from bailee.app.watch import Watch
 from bailee.app.wiring import ServerWiring
 from bailee.auditing.streams import AuditStreams
 from bailee.config import Settings, parse_address
-from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
+from bailee.console import Healthy, Listener, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.beside import BesideApplications
 from bailee.gateway.local_model import LABEL, LocalModel
@@ -138,7 +138,6 @@ class Server:
         self.swept = asyncio.Event()
         """Set once the first sweep has done what it is for."""
         self._parts = AsyncExitStack()
-        self._sign_in = SignIn(node.clock)
         self._descriptors = share_out(raise_limit(), _UPSTREAMS + len(node.settings.further))
         self._proxies = TrustedProxies()
         self._console = self._console_api = ""
@@ -328,7 +327,7 @@ class Server:
         return result
 
     def _link(self) -> str:
-        return f"{self._console}/sign-in?token={self._sign_in.link_token()}"
+        return f"{self._console}/sign-in?token={self._node.registry.links.give()}"
 
     def _first_keys(self) -> FirstKeys:
         """Keys of an account that is nobody's in particular: of a person's or an organisation's the
@@ -392,7 +391,6 @@ class Server:
         self._console, self._console_api = own.url, f"{scheme}://{_host(at[0])}:{port}"
         parts = console_parts(
             node,
-            self._sign_in,
             names=own,
             gateway=gateway,
             upstream=described,

@@ -21,6 +21,7 @@ from bailee.accounts.organisations import put_provider_only
 from bailee.backup.replaying import RecordedRules, ReplayPlan
 from bailee.db.checks import sound
 from bailee.db.groups import group_grants, group_rules
+from bailee.db.pending import pending
 from bailee.db.people import memberships, passkeys, persons, providers, web_sessions
 from bailee.db.provisioning import provisioned_members, provisioning_tokens
 from bailee.db.sign_ins import sign_ins
@@ -36,12 +37,12 @@ class Applied:
 
 
 def close_ways_in(connection: Connection, plan: ReplayPlan, done: Applied) -> None:
-    """End every session of a person, and what was ended since of passwords, passkeys, providers,
-    the rules for their groups, what these gave, service accounts, tokens and groups of
-    provisioning, and keys that an organisation
-    has end. Roles are done before.
+    """End every session of a person and every sign-in under way, and what was ended since of
+    passwords, passkeys, providers, the rules for their groups, what these gave, service accounts,
+    tokens and groups of provisioning, and keys that an organisation has end. Roles are done before.
     """
     connection.execute(delete(web_sessions))
+    connection.execute(delete(pending))
     connection.execute(delete(sign_ins))
     for account in plan.workloads:
         gone = delete(service_accounts).where(service_accounts.c.id == account)

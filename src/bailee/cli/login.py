@@ -65,10 +65,18 @@ def login(
         if browser and page.startswith(("https://", "http://")) and not os.environ.get("CI"):
             webbrowser.open(page)
         pause, until = _seconds(begun.get("interval"), 5.0), time.monotonic() + _LONGEST
+        away = False
         while time.monotonic() < until:
             time.sleep(pause)
             code = text(begun["device_code"])
-            claimed = signed_in.claim(address, code, network, time.time(), agent)
+            try:
+                claimed = signed_in.claim(address, code, network, time.time(), agent)
+            except UpstreamError as error:  # it may be starting anew, and knows the sign-in then
+                if not away:
+                    note(error.message, err=True)
+                away = True
+                continue
+            away = False
             if isinstance(claimed, signed_in.LocalSignIn):
                 signed_in.keep(data_folder(), claimed)
                 say(
@@ -80,7 +88,7 @@ def login(
                 pause += 5
             elif claimed == "access_denied":
                 raise PolicyDenied("the sign-in was denied in the browser.", code="forbidden")
-            elif claimed != "authorization_pending":
+            elif claimed not in ("authorization_pending", "temporarily_unavailable"):
                 break
         raise InputError("the sign-in was not confirmed in time.", hint="begin again: bailee login")
 

@@ -4,7 +4,6 @@ from bailee.console.health import Healthy
 from bailee.console.listener import Listener, bind
 from bailee.console.names import Names, check_url, names
 from bailee.console.parts import Parts
-from bailee.console.sign_in import SignIn
 from bailee.console.site import make_site
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     "Listener",
     "Names",
     "Parts",
-    "SignIn",
     "bind",
     "check_url",
     "make_site",

@@ -15,19 +15,15 @@ Rows: O1, T1.
 
 from __future__ import annotations
 
-import hashlib
+import json
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
 from starlette.responses import Response
 
-from bailee.accounts import Account
+from bailee.accounts import Account, PeopleRegistry
 from bailee.accounts.device_grants import normal
-from bailee.accounts.pending import LASTS
+from bailee.accounts.pending import LASTS, PendingKind
 from bailee.accounts.sign_ins import ConfirmedSignIn
 from bailee.accounts.ways_in import Arrived, OpenIdProvider
 from bailee.console.arriving import DEVICE_COOKIE, address_of
@@ -36,39 +32,39 @@ from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.console.ways_in import WaysIn
 from bailee.errors import BaileeError, InputError
+from bailee.json_values import members, text
 from bailee.operations import activation, keys
 from bailee.operations.keys import KeyPlace
 
 _CODE: Final = re.compile(r"[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}")
-_ROOM: Final = 10_000
+_ARRIVAL: Final = PendingKind("arrival", 10)
 
 
 class FreshArrivals:
     """Who has just come back from their organisation's provider, with what it gave: by the session
-    that began with it. The site makes one; handlers call it on any thread. In memory alone, for ten
-    minutes; it gives a thing once.
+    that began with it. The site makes one; handlers call it on any thread. What waits opens with
+    that session's cookie, for ten minutes, once (`accounts.pending`).
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()  # whenever `_held` is read or changed
-        self._held: OrderedDict[bytes, tuple[datetime, Arrived]] = OrderedDict()
+    def __init__(self, registry: PeopleRegistry) -> None:
+        self._registry = registry
 
     def put(self, cookie: str, arrived: Arrived) -> None:
-        """Hold it for the session of this cookie."""
-        with self._lock:
-            self._held[_digest(cookie)] = (self._clock() + LASTS, arrived)
-            while len(self._held) > _ROOM:
-                self._held.popitem(last=False)
+        """Hold it for the session of this cookie, which has just begun."""
+        person_id = arrived.person_id
+        content = json.dumps({"provider": arrived.provider.as_json(), "token": arrived.token})
+        self._registry.pending.put(_ARRIVAL, cookie, content, asker=person_id, person_id=person_id)
 
     def take(self, cookie: str, person_id: str, provider: OpenIdProvider) -> Arrived | None:
         """What that session's person brought from this provider; None: nothing (any more)."""
-        with self._lock:
-            until, arrived = self._held.pop(_digest(cookie), (None, None))
-        if until is None or arrived is None or until <= self._clock():
+        taken = self._registry.pending.take(_ARRIVAL, cookie)
+        if taken is None or taken.person_id != person_id:
             return None
-        same = arrived.person_id == person_id and arrived.provider == provider
-        return arrived if same else None
+        said = members(json.loads(taken.content))
+        if OpenIdProvider.of_json(members(said["provider"])) != provider:
+            return None
+        token = said["token"]
+        return Arrived(person_id, provider, True, None if token is None else text(token))
 
 
 class DevicePages:
@@ -183,7 +179,3 @@ class DevicePages:
     def _forget(self, response: Response) -> Response:
         response.delete_cookie(self._parts.cookie_named(DEVICE_COOKIE), secure=self._parts.secure)
         return response
-
-
-def _digest(cookie: str) -> bytes:
-    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).digest()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bailee.console.names import Names
-from bailee.console.sign_in import SignIn
 from bailee.node import Node
 from bailee.operations.asks import Via, asked_by, from_outside
 from bailee.operations.operation import Given, Operation, Result
@@ -28,7 +27,6 @@ class Parts:
     """
 
     node: Node
-    sign_in: SignIn
     running: Configuration
     names: Names
     defect: Callable[[BaseException], None] = _untold

@@ -46,7 +46,7 @@ class PeoplePages:
         token = ask.query.get("token")
         if token is None:
             return self._arriving.sign_in_page(ask)
-        if not self._parts.sign_in.redeem(token):
+        if not self._registry.links.redeem(token):
             problem = ask.words("sign_in.link_gone")
             return self._arriving.sign_in_page(ask, problem=problem, status=401)
         return self._arriving.go(ask, None, "/")

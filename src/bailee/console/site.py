@@ -115,7 +115,7 @@ class Site:
         )
         self._arriving = Arriving(parts, frame)
         admin = Admin(parts, frame)
-        arrivals = FreshArrivals(lambda: parts.node.latest())  # noqa: PLW0108 - a test has no node
+        arrivals = FreshArrivals(parts.node.registry)
         ways_in = WaysIn(parts, frame, self._arriving, arrivals.put)
         self.entries = table(
             Areas(

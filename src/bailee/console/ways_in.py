@@ -52,7 +52,8 @@ class WaysIn:
 
     def begin_passkey(self, ask: Ask) -> Response:
         """Options for `navigator.credentials.get`, as JSON."""
-        return _said(ask, lambda: _begun(self._registry.passkeys.begin(place=self._place(ask))))
+        passkeys, address = self._registry.passkeys, address_of(ask)
+        return _said(ask, lambda: _begun(passkeys.begin(place=self._place(ask), address=address)))
 
     def passkey(self, ask: Ask) -> Response:
         """Sign in with what the authenticator answered."""
@@ -126,7 +127,7 @@ class WaysIn:
             BaileeError: as `ProviderSignIn.begin`.
         """
         begun = self._registry.providers.begin(
-            provider, redirect_uri=self._back(ask), offline=offline
+            provider, redirect_uri=self._back(ask), address=address_of(ask), offline=offline
         )
         response = self._frame.page(ask, "leaving.html", here="sign_in", to=begun.url)
         response.set_cookie(

@@ -72,7 +72,7 @@ STEPS: Final = (
     "clock", "holds", "damaged holds", "deletions", "keys", "rows", "segments", "rotation",
     "receipts", "tombstones", "sealing", "moves", "kept by their person", "quarantine", "erasures",
     "marks", "egress", "answers", "snapshots", "datasets", "cloud", "survey", "reports",
-    "telemetry", "limits", "usage", "requests",
+    "telemetry", "limits", "usage", "requests", "pending",
 )  # fmt: skip
 """The steps of a sweep."""
 SINKS: Final = ("file", "syslog", "http", "otlp", "webhook")

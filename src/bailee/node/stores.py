@@ -73,7 +73,7 @@ class Stores(Ground):
         return (
             self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress,
             self.snapshots, self.usage, self.limits, self.staging,
-            self.cases,
+            self.cases, self.registry.pending,
         )  # fmt: skip
 
     @property

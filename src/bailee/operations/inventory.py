@@ -179,6 +179,8 @@ def _ways_in(node: Node, subject: DataSubject) -> Iterator[_One]:
             yield _One(subject.id, session.created_at, session.last_used_at, session.ends_at)
         for passkey in node.registry.passkeys.of_person(person):
             yield _One(subject.id, passkey.created_at, passkey.last_used_at)
+        for thing in node.registry.pending.of_person(person):
+            yield _One(subject.id, thing.begun_at, until=thing.until)
 
 
 def _views(node: Node, subject: DataSubject) -> Iterator[_One]:

@@ -13,11 +13,13 @@ Rules kept here:
 
 * A form is short, and its fields are there once.
 * A refusal has the protocol's code (RFC 6749, 5.2) with status 400; what is nobody's fault is 503
-  with Retry-After, at which a client keeps what it has. A refusal never says whose sign-in it was.
+  with Retry-After, at which a client keeps what it has. To who polls that would be the end, so
+  while the database is away their grant is pending. A refusal never says whose sign-in it was.
 * `/managed/settings` is asked for at each start; a client that gets anything but 200, 304 or 404
   does not start. So whatever goes wrong with a document is answered as if there were none.
 * What may wait for a provider does so on threads of its own, a few, and only with a token that was
-  made here, or for the keys of a provider that the operator named, once a minute at the most.
+  made here, or for the keys of a provider that the operator named, once a minute at the most. What
+  asks the database alone has others, and a poll is looked at before, by what it says itself.
 
 Standards: RFC 6749, RFC 7009, RFC 8414, RFC 8628, RFC 8693.
 """
@@ -49,6 +51,7 @@ _log = logging.getLogger("bailee.sign_in")
 _LARGEST: Final = 8192
 _MOST_FIELDS: Final = 16
 _THREADS: Final = 16
+_ASKING: Final = 4
 _WAITING: Final = 256
 _LATER: Final = 5
 _NO_STORE: Final = {"cache-control": "no-store"}
@@ -86,8 +89,8 @@ class ClientSignInApplication:
     """The application over one home's people; `app` is the ASGI side.
 
     The server makes it and closes it; `app` is called on the gateway's event loop. It owns the
-    threads `sign-in`. `settings` and `usage` give what a client may see; they are called on those
-    threads. It keeps no token.
+    threads `sign-in` and `sign-in-asking`. `settings` and `usage` give what a client may see; they
+    are called on the former. It keeps no token.
     """
 
     def __init__(
@@ -105,8 +108,8 @@ class ClientSignInApplication:
         self._notice = notice
         self._settings = settings
         self._usage = usage
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sign-in")
-        self._waiting = 0  # the event loop's thread's alone
+        self._threads = _Threads(_THREADS, "sign-in")
+        self._asking = _Threads(_ASKING, "sign-in-asking")
         self.app = Starlette(
             routes=[
                 Route("/.well-known/oauth-authorization-server", self._metadata, methods=["GET"]),
@@ -121,7 +124,8 @@ class ClientSignInApplication:
 
     def close(self) -> None:
         """Let the threads end with what they have begun."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
+        self._asking.close()
 
     # -- signing in ------------------------------------------------------------------------------
 
@@ -133,9 +137,9 @@ class ClientSignInApplication:
     async def _begin(self, request: Request) -> Response:
         async def answer() -> Response:
             await _form(request)  # `surface=claude_code`, or nothing: no part of who may
-            begun = self._registry.device_grants.begin(
-                client=request.headers.get("user-agent", ""), address=_address(request)
-            )
+            grants, client = self._registry.device_grants, request.headers.get("user-agent", "")
+            address = _address(request)
+            begun = await self._asking.do(lambda: grants.begin(client=client, address=address))
             console = self._places().console
             said = documents.device_authorization(begun, console, self._notice(console))
             return _json(said, headers=_NO_STORE)
@@ -157,13 +161,20 @@ class ClientSignInApplication:
         return await _answered(answer)
 
     async def _claimed(self, request: Request, code: str) -> Response:
-        confirmed = self._registry.device_grants.poll(code)
+        grants = self._registry.device_grants
+        if not grants.is_genuine(code):
+            raise _Refused(Poll.EXPIRED.value)
+        try:
+            confirmed = await self._asking.do(lambda: grants.poll(code))
+        except BaileeError:  # nobody knows now; at a 5xx a client would give up
+            confirmed = Poll.PENDING
         if isinstance(confirmed, Poll):
             raise _Refused(confirmed.value)
         admit(request.scope)
         client = request.headers.get("user-agent", "")
         try:
-            given = await self._do(lambda: self._registry.sign_ins.begin(confirmed, client=client))
+            sign_ins = self._registry.sign_ins
+            given = await self._threads.do(lambda: sign_ins.begin(confirmed, client=client))
         except InputError as error:  # they have no part in the account any more
             raise _Refused(Poll.DENIED.value) from error
         return _json(documents.tokens(given, self._places().console), headers=_NO_STORE)
@@ -174,7 +185,7 @@ class ClientSignInApplication:
             raise _Refused("invalid_grant", "this sign-in is over, or was never good")
         admit(request.scope)
         try:
-            given = await self._do(lambda: sign_ins.renew(token))
+            given = await self._threads.do(lambda: sign_ins.renew(token))
         except InputError as error:
             if error.code != "authentication":  # a setting of ours is wrong: nothing has ended
                 raise UpstreamError(error.message) from error
@@ -192,7 +203,7 @@ class ClientSignInApplication:
         token, name = _needed(form, "subject_token"), _needed(form, "audience")
         workloads = self._registry.workloads
         try:
-            given = await self._do(lambda: workloads.exchange(name, token))
+            given = await self._threads.do(lambda: workloads.exchange(name, token))
         except InputError as error:
             code = "invalid_target" if error.code == "not_found" else "invalid_request"
             raise _Refused(code, error.message) from error
@@ -201,7 +212,7 @@ class ClientSignInApplication:
     async def _revoke(self, request: Request) -> Response:
         async def answer() -> Response:
             token = _needed(await _form(request), "token")
-            await self._do(lambda: self._registry.sign_ins.end_by_token(token))
+            await self._threads.do(lambda: self._registry.sign_ins.end_by_token(token))
             return _json({})  # RFC 7009, 2.2: also for what is no token
 
         return await _answered(answer)
@@ -213,7 +224,7 @@ class ClientSignInApplication:
         if found is None:
             return _unknown()
         try:
-            document = await self._do(lambda: self._settings(*found))
+            document = await self._threads.do(lambda: self._settings(*found))
             made = None if document is None else documents.settings(document)
         except Exception as error:
             _log.error("a client's settings can't be given: %s", type(error).__name__)
@@ -231,7 +242,7 @@ class ClientSignInApplication:
         if found is None:
             return _unknown()
         try:
-            used = await self._do(lambda: self._usage(*found))
+            used = await self._threads.do(lambda: self._usage(*found))
         except BaileeError:
             used = None
         if used is None:
@@ -247,15 +258,27 @@ class ClientSignInApplication:
             admit(request.scope)
         return found
 
-    async def _do(self, work: Callable[[], T]) -> T:
+
+class _Threads:
+    """Some threads, and how many wait for one. The event loop's thread alone asks it."""
+
+    def __init__(self, number: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(number, thread_name_prefix=name)
+        self._waiting = 0
+
+    async def do(self, work: Callable[[], T]) -> T:
         """Carry it out on one of the threads; not when too many wait for one."""
         if self._waiting >= _WAITING:
             raise UpstreamError("too many sign in at once.", code="upstream_timeout")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
+
+    def close(self) -> None:
+        """Let them end with what they have begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def _answered(answer: Callable[[], Awaitable[Response]]) -> Response:

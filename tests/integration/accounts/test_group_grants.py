@@ -53,7 +53,9 @@ class Company:
     def comes(self, login: str) -> ConfirmedSignIn:
         """Somebody goes through the provider's pages; as whom a client would work for Acme."""
         providers = self.town.registry.providers
-        begun = providers.begin(self.provider, redirect_uri=CONSOLE + BACK, offline=True)
+        begun = providers.begin(
+            self.provider, redirect_uri=CONSOLE + BACK, address="192.0.2.1", offline=True
+        )
         arrived = providers.arrive(walk(CONSOLE + BACK, begun.url, login), cookie=begun.cookie)
         return ConfirmedSignIn(
             arrived.person_id, self.account(self.acme), arrived.provider, arrived.token

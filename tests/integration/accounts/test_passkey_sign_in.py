@@ -30,7 +30,7 @@ def with_passkey(town: Town, email: str = "ada@x.example") -> tuple[Person, Auth
 
 def sign_in(town: Town, authenticator: Authenticator, **changes: Any) -> str:
     """Sign in with it; `changes` are made to its answer."""
-    token, options = town.registry.passkeys.begin(place=HERE)
+    token, options = town.registry.passkeys.begin(place=HERE, address=ADDRESS)
     answer = authenticator.get(options)
     answer["response"] |= changes
     return town.registry.passkeys.sign_in(token, answer, place=HERE, address=ADDRESS)
@@ -51,7 +51,7 @@ def test_what_is_asked_of_the_browser_names_nobody(town: Town) -> None:
     """The options to sign in are the same whoever there is."""
     with_passkey(town)
 
-    _, options = town.registry.passkeys.begin(place=HERE)
+    _, options = town.registry.passkeys.begin(place=HERE, address=ADDRESS)
 
     assert [] == options.get("allowCredentials", [])
     assert "required" == options["userVerification"]
@@ -103,12 +103,12 @@ def test_a_challenge_counts_once_and_for_ten_minutes(town: Town) -> None:
     """An answer can't be sent twice, nor late."""
     _, authenticator = with_passkey(town)
     passkeys = town.registry.passkeys
-    token, options = passkeys.begin(place=HERE)
+    token, options = passkeys.begin(place=HERE, address=ADDRESS)
     answer = authenticator.get(options)
     passkeys.sign_in(token, answer, place=HERE, address=ADDRESS)
     with pytest.raises(InputError, match="already been answered"):
         passkeys.sign_in(token, answer, place=HERE, address=ADDRESS)
-    late, options = passkeys.begin(place=HERE)
+    late, options = passkeys.begin(place=HERE, address=ADDRESS)
     answer_late = authenticator.get(options)
     town.fake.advance(timedelta(minutes=10))
 
@@ -138,7 +138,7 @@ def test_a_challenge_to_sign_in_adds_nothing(town: Town) -> None:
         town.registry.passkeys.sign_in(
             token, authenticator.get(options), place=HERE, address=ADDRESS
         )
-    token, options = town.registry.passkeys.begin(place=HERE)
+    token, options = town.registry.passkeys.begin(place=HERE, address=ADDRESS)
     options["user"] = {"id": "AAAA"}
 
     with pytest.raises(InputError, match="too long"):

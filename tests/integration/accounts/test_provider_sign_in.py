@@ -116,7 +116,7 @@ def there_and_back(
     town: Town, provider: OpenIdProvider, login: str
 ) -> tuple[Begun, dict[str, str]]:
     """Begin, and go through the provider's pages."""
-    begun = town.registry.providers.begin(provider, redirect_uri=REDIRECT)
+    begun = town.registry.providers.begin(provider, redirect_uri=REDIRECT, address="192.0.2.1")
     return begun, Browser().visit(begun.url, login)
 
 
@@ -140,7 +140,7 @@ def test_the_request_carries_pkce_state_and_nonce(town: Town, issuer: str) -> No
     """What is sent to the provider is bound to what comes back."""
     _, provider = bound(town, issuer)
 
-    begun = town.registry.providers.begin(provider, redirect_uri=REDIRECT)
+    begun = town.registry.providers.begin(provider, redirect_uri=REDIRECT, address="192.0.2.1")
 
     query = parse_qs(urlsplit(begun.url).query)
     assert {"code"} == set(query["response_type"])
@@ -298,7 +298,7 @@ def test_a_provider_that_is_none_is_its_own_error(town: Town, issuer: str) -> No
     _, provider = bound(town, issuer.replace("127.0.0.1", "localhost"))
 
     with pytest.raises(BaileeError) as refused:
-        town.registry.providers.begin(provider, redirect_uri=REDIRECT)
+        town.registry.providers.begin(provider, redirect_uri=REDIRECT, address="192.0.2.1")
 
     assert "upstream_protocol" == refused.value.code
 

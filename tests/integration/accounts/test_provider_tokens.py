@@ -117,7 +117,7 @@ def come_back(
         secret_env=None,
         by=OPERATOR,
     )
-    begun = town.registry.providers.begin(bound, redirect_uri=REDIRECT)
+    begun = town.registry.providers.begin(bound, redirect_uri=REDIRECT, address="192.0.2.1")
     sent = {name: values[0] for name, values in parse_qs(urlsplit(begun.url).query).items()}
     now = int(system_clock().timestamp())
     claims = {

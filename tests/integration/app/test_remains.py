@@ -68,7 +68,10 @@ class Erased(Place):
         asked = {"name": "hers", "organisation": acme, "person": self.ada, "days": 3}
         perform(self.node, "key.create", asked)
         paying = registry.organisations.account(acme).account_id
-        registry.sign_ins.begin(ConfirmedSignIn(self.ada, paying), client="her machine")
+        confirmed = ConfirmedSignIn(self.ada, paying)
+        registry.sign_ins.begin(confirmed, client="her machine")
+        waits = registry.device_grants.begin(client="her other machine", address="192.0.2.7")
+        registry.device_grants.approve(waits.user_code, confirmed)
         herself = registry.authority.by_person(self.ada)
         registry.passwords.set_password(
             self.ada, "a long enough password", old=None, by=herself, address="192.0.2.7"

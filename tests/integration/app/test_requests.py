@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from bailee.accounts.pending import LASTS
+from bailee.accounts.sign_ins import ConfirmedSignIn
 from bailee.db.audit import audit
 from bailee.db.cases import person_requests
 from bailee.db.engine import reading
@@ -272,3 +274,22 @@ def test_where_operators_have_names_the_terminal_alone_reads_nothing(office: Off
     officer = office.ask("person.show", id=OFFICER)["person"]
     entries = office.ask("audit.list", kind="access.read")
     assert [officer] * 2 == [one["body"]["by"] for one in entries]
+
+
+def test_a_sign_in_under_way_is_among_somebodys_ways_in(office: Office) -> None:
+    """Until it is over: that a client of hers waits to be handed what she confirmed."""
+    registry = office.node.registry
+    request = office.opened()
+
+    def waits() -> list[tuple[int, str | None]]:
+        found = office.officer("inventory", id=request)["things"]
+        return [(one["count"], one["until"]) for one in found if one["what"] == "ways_in"]
+
+    assert [] == waits()
+    begun = registry.device_grants.begin(client="cli", address="192.0.2.7")
+    assert [] == waits()
+    registry.device_grants.approve(begun.user_code, ConfirmedSignIn(office.ada, office.account))
+    ends = (office.clock() + LASTS).isoformat()
+    assert [(1, ends)] == waits()
+    registry.device_grants.poll(begun.device_code)
+    assert [] == waits()

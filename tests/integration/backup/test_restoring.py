@@ -10,6 +10,7 @@ from shutil import copytree, rmtree
 import pytest
 
 from bailee.accounts import OPERATOR
+from bailee.accounts.device_grants import Poll
 from bailee.accounts.groups import GroupRule, GroupRules
 from bailee.accounts.provisioned_groups import WantedGroup
 from bailee.accounts.provisioned_people import WantedPerson
@@ -239,6 +240,11 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
     cookie = node.registry.web_sessions.begin(made["person"], client="test")
     confirmed = ConfirmedSignIn(made["person"], made["account"])
     client = node.registry.sign_ins.begin(confirmed, client="test")
+    link, grant = (
+        node.registry.links.give(),
+        node.registry.device_grants.begin(client="", address=""),
+    )
+    node.registry.device_grants.approve(grant.user_code, confirmed)
     place.back_up()
     place.ask("key.revoke", key_id=gone["key_id"])
     place.ask(
@@ -261,6 +267,8 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
         with pytest.raises(InputError, match="sign-in is over"):
             restored.node.registry.sign_ins.renew(client.refresh or "")
         registry = restored.node.registry
+        assert not registry.links.redeem(link)
+        assert Poll.EXPIRED is registry.device_grants.poll(grant.device_code)
         members = registry.organisations.members(acme["organisation"])
         assert ["owner"] == [one.role for one in members]
         assert not registry.people.get(made["person"]).operator

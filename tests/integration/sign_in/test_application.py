@@ -190,3 +190,26 @@ def test_revoking_what_is_no_token_is_no_error(tmp_path: Path) -> None:
     assert 200 == made.ask("/oauth/revoke", b"token=blr_nothing").status
     assert 200 == made.ask("/oauth/revoke", f"token={made.access}".encode()).status
     assert 401 == made.ask("/managed/settings", bearer=made.access).status
+
+
+@pytest.mark.row("O6")
+def test_who_polls_while_the_database_is_away_goes_on(tmp_path: Path) -> None:
+    """Their grant is pending: at any 5xx the client would give up. What begins is told to come
+    back, and what is no device code is no question for the database.
+    """
+    made = desk(tmp_path)
+    code = made.ask("/oauth/device_authorization", b"").json["device_code"]
+    form = f"grant_type={documents.DEVICE_GRANT}&device_code={code}".encode()
+    with made.town.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE pending RENAME TO away")
+    polled = made.ask("/oauth/token", form)
+    guessed = made.ask("/oauth/token", form[:-1] + b"x")
+    begun = made.ask("/oauth/device_authorization", b"")
+    with made.town.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO pending")
+    again = made.ask("/oauth/token", form)
+
+    assert (400, "authorization_pending") == (polled.status, polled.json["error"])
+    assert (400, "expired_token") == (guessed.status, guessed.json["error"])
+    assert (503, "5") == (begun.status, begun.headers["retry-after"])
+    assert (400, "authorization_pending") == (again.status, again.json["error"])

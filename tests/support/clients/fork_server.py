@@ -101,14 +101,13 @@ def _open_a_home() -> None:
 
 def _lay_out_a_console() -> None:
     """Do once what every server does: the patterns of its routes are compiled then."""
-    from bailee.clock import system_clock
-    from bailee.console import Parts, SignIn
+    from bailee.console import Parts
     from bailee.console.site import Site
     from bailee.policy.diagram import Configuration
 
     nothing: Any = SimpleNamespace(policy=None, registry=None)  # none of it is asked for
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    Site(Parts(nothing, SignIn(system_clock), running, nothing))
+    Site(Parts(nothing, running, nothing))
 
 
 def _load_code() -> None:
