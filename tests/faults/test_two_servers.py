@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bailee.db.leases import TABLE
+from bailee.db.fencing import TABLE
 from bailee.testing.upstream import ScriptedUpstream, Text
 from support.clients.programs import SECONDS, Bailee, message
 from support.servers import postgres

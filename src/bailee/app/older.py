@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+from bailee import config
 from bailee.accounts import OPERATOR
 from bailee.errors import InputError
 from bailee.home import Home, HomeLock, parts
+from bailee.home.belonging import HomeStanding
+from bailee.node import databases
 from bailee.node.node import Node
 from bailee.node.old_entries import NOBODY
 
@@ -38,7 +43,7 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> Accepted
     if not home.exists:
         raise InputError(f"there is no home at {home.path}.", code="not_found")
     with HomeLock(home):
-        standing = parts.examine(home, accepted)
+        standing = _standing(home, accepted)
         if not standing.older:
             raise InputError(
                 "no part of this home is older than the others.", hint="bailee up starts it"
@@ -58,3 +63,12 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> Accepted
             for person_id in erased:
                 node.erasures.request(person_id, node.clock(), by=OPERATOR)
     return AcceptedParts(str(home.path), list(standing.older), erased, unnamed)
+
+
+def _standing(home: Home, accepted: Collection[str]) -> HomeStanding:
+    """How the home stands, wherever its databases are; they are let go of again."""
+    with ExitStack() as closing:
+        settings = config.load(home.settings_file, os.environ, {})
+        there = databases.connect(home, settings, closing)
+        elsewhere = {} if there is None else databases.parts(*there)
+        return parts.examine(home, accepted, elsewhere=elsewhere)

@@ -21,7 +21,8 @@ from sqlalchemy import Engine, Table, inspect, select
 from bailee.config import Settings
 from bailee.db.engine import Room, open_sqlite, overwrites, reading, storage_errors
 from bailee.db.identity import data_identity, keys_identity
-from bailee.db.leases import Lease, fence_of
+from bailee.db.fencing import fence_of
+from bailee.db.leases import Lease
 from bailee.db.postgresql import open_postgresql, which
 from bailee.errors import InputError, IntegrityError
 from bailee.home import Home
