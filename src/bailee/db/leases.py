@@ -13,8 +13,8 @@ A lease is a row with a holder's number and a moment. Rules kept here:
 * A holder that finds less in the database than was committed writes nothing more either, and has its
   home told, so that no start takes an older state for the newest.
 
-A holder that can't reach the database does not know whether it holds: it writes nothing, and what
-else it may do is not decided here.
+A holder that can't reach the database does not know whether it holds: it writes nothing. For how
+long it has been so, `Lease.unsure` says; for how long requests go on then, the policy document.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bailee.db.fencing import COUNTED, HOME, MADE, TABLE, WRITE, WRITING, fence_of
 from bailee.errors import StorageError
+from bailee.steady import this_machine
 
 if TYPE_CHECKING:
     from psycopg import Connection as Driver
@@ -102,6 +103,8 @@ class Lease:
         self._owns = False  # the lock of the connection
         self._tell: Callable[[], None] = _nothing
         self._note: Callable[[], None] = _nothing  # what the database lacks; called once
+        self._seconds = this_machine().unset
+        self._sure = self._seconds()  # when it was known for the last time to be held
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -130,6 +133,7 @@ class Lease:
         """
         if self._fence.number is not None:
             return
+        asked = self._seconds()
         with self._failures():
             raw = _driver(self._connected())
             raw.execute(_END, (WRITING, None, None))  # what an earlier holder has not ended
@@ -141,6 +145,7 @@ class Lease:
         assert isinstance(number, int)
         assert isinstance(commits, int)
         self._fence.commits, self._fence.number = commits, number
+        self._sure = asked
         self._thread.start()
 
     def when_lost(self, tell: Callable[[], None]) -> None:
@@ -155,6 +160,12 @@ class Lease:
     def lost(self) -> bool:
         """Whether nothing of this process's is written any more."""
         return self._fence.lost.is_set()
+
+    def unsure(self) -> float:
+        """For how many seconds it has not been known to be held, a sleep of the machine among them.
+        A look into memory.
+        """
+        return self._seconds() - self._sure
 
     def why(self) -> StorageError:
         """What is to be said where it is lost."""
@@ -242,10 +253,12 @@ class Lease:
 
     def _renew(self) -> bool:
         """Whether the lease is still held; it is good for as long again then."""
+        asked = self._seconds()
         raw = _driver(self._connected())
         if not self._owns:
             self._own(raw)
         if raw.execute(_RENEWED, (self._fence.number,)).rowcount == 1:
+            self._sure = asked
             return True
         self._fence.met(raw)  # which says why
         return False

@@ -12,7 +12,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -101,6 +101,11 @@ def leases(data: Engine, keys: Engine) -> list[Lease]:
     """The leases by which this process has the two databases; none: they are files."""
     fences = (fence_of(engine) for engine in (data, keys))
     return [fence.lease for fence in fences if fence is not None and fence.lease is not None]
+
+
+def unsure_of(held: Sequence[Lease]) -> Callable[[], float] | None:
+    """For how many seconds one of the leases has not been known to be held; None: there are none."""
+    return (lambda: max(lease.unsure() for lease in held)) if held else None
 
 
 def files(home: Home, room: Room, closing: ExitStack) -> tuple[Engine, Engine]:

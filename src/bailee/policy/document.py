@@ -151,6 +151,20 @@ class NetworkDemand:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageMinutes:
+    """For how many minutes requests go on while the databases can't be asked, from the last moment in
+    which they were known to be the server's own: of keys whose conversations are kept, and of those
+    of which nothing is.
+    """
+
+    kept: int
+    unkept: int
+
+    def __str__(self) -> str:
+        return f"{self.kept} kept, {self.unkept} unkept"
+
+
+@dataclass(frozen=True, slots=True)
 class Heading:
     """A heading of the page; `source` is the heading of the published page it answers to."""
 
@@ -200,7 +214,8 @@ class Document:
     too. `prefers`: names of upstreams that are asked before the others of their API, in this order.
     `sign_up`: the plans that people may take by themselves. `network`: demands of what cloud
     sessions reach, each a statement too; `cloud_opens`: what may be opened to them beside it, of
-    `network.OPENED`.
+    `network.OPENED`. `without_database`: for how long requests go on without it; None: no end is
+    said.
     """
 
     file: str
@@ -235,6 +250,7 @@ class Document:
     sign_up: tuple[str, ...] = ()
     network: tuple[NetworkDemand, ...] = ()
     cloud_opens: tuple[str, ...] = ()
+    without_database: OutageMinutes | None = None
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:

@@ -21,6 +21,7 @@ from pathlib import PurePath
 from typing import Final
 
 from bailee.errors import InputError
+from bailee.policy import outage
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, Action
 from bailee.policy.document import (
@@ -127,6 +128,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         sign_up=_sign_up(root, words),
         network=network,
         cloud_opens=_cloud_opens(root),
+        without_database=outage.read(root),
     )
     root.finish()
     return document
