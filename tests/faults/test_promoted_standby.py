@@ -169,7 +169,7 @@ def test_a_standby_that_lacks_something_is_not_taken_for_the_newest(
     again = bailee.spawn(*given, env=pair.databases)
     _, said = again.communicate(timeout=SECONDS)
     assert 0 != again.wait()
-    assert "older than the rest of this home" in said
+    assert "lacks what was committed last" in said
     assert "accept-older data keyring" in said
 
     accept = ("home", "accept-older", "data", "keyring", "--reason", "the primary's disk is lost")

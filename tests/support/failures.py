@@ -76,8 +76,8 @@ FAILURES: Final = (
             LET_IN: (_LACKING, f"{_LEASES}test_nothing_is_written_to_an_older_state"),
         },
         lacks="What the standby had not got is lost, which is found and said; nothing is served or "
-        "shown until an operator accepts it. A server that ended together with the primary finds "
-        "it by the acts on record alone, and not where only exchanges were lost.",
+        "shown until an operator accepts it. With the server's own "
+        "disk lost at the same time it may not be found.",
     ),
     Failure(
         "S3 fails, or answers nothing after it has stored",

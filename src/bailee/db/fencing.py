@@ -8,7 +8,7 @@ Rules kept here:
   which count transactions were committed. A database that counts less, or knows an earlier number,
   is an older state of the one that was written to: a standby was promoted that had not got
   everything, or a copy was put back. Nothing is written there, and nothing read either: each new
-  connection is asked before it is used.
+  connection is asked before it is used. The next process is told by the home (`home.commits`).
 * Whether a commit was carried out whose answer did not come is not known, and either is right.
 
 Both tables are of a database, not of what a home keeps there: they are in no line of migrations,
@@ -18,6 +18,7 @@ and in no backup.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Engine
@@ -64,6 +65,10 @@ class Fence:
         self.lease: Lease | None = None
         self.number: int | None = None
         self.commits = 0
+        self.before = 0
+        """How many an earlier process knew to be committed."""
+        self.note: Callable[[int], None] = _nothing
+        """Called with the count of each commit, on any thread: who remembers it beyond the process."""
         self.lost = threading.Event()
         """Set once it is known that nothing of this process's is to be written any more."""
         self.lacks = False
@@ -118,7 +123,9 @@ class Fence:
     def committed(self, count: int) -> None:
         """A transaction of this count was committed, and the database has said so."""
         with self._lock:
-            self.commits = max(self.commits, count)
+            if count > self.commits:
+                self.commits = count
+                self.note(count)
 
     def why(self) -> StorageError:
         """What is said where nothing is written any more."""
@@ -144,6 +151,10 @@ class Fence:
             return count
         self.lost.set()
         raise self.why()
+
+
+def _nothing(_count: int) -> None:
+    pass
 
 
 def fence_of(engine: Engine) -> Fence | None:

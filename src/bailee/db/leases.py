@@ -10,8 +10,7 @@ A lease is a row with a holder's number and a moment. Rules kept here:
   lease waits for that lock too, and ends whoever had it.
 * A lease is free when it was given back, when its holder's connection has ended, or when its moment
   has passed. A holder that renews it after a silence, and finds its number, has it still.
-* A holder that finds less in the database than was committed writes nothing more either, and has its
-  home told, so that no start takes an older state for the newest.
+* A holder that finds less in the database than was committed writes nothing more either.
 
 A holder that can't reach the database does not know whether it holds: it writes nothing. For how
 long it has been so, `Lease.unsure` says; for how long requests go on then, the policy document.
@@ -102,7 +101,6 @@ class Lease:
         self._connection: PoolProxiedConnection | None = None
         self._owns = False  # the lock of the connection
         self._tell: Callable[[], None] = _nothing
-        self._note: Callable[[], None] = _nothing  # what the database lacks; called once
         self._seconds = this_machine().unset
         self._sure = self._seconds()  # when it was known for the last time to be held
         self._ending = threading.Event()
@@ -152,10 +150,6 @@ class Lease:
         """Call `tell`, on the lease's thread, once nothing is to be written any more (`why`)."""
         self._tell = tell
 
-    def when_lacking(self, note: Callable[[], None]) -> None:
-        """Call `note` once, before `tell`, if that is for want of what was committed."""
-        self._note = note
-
     @property
     def lost(self) -> bool:
         """Whether nothing of this process's is written any more."""
@@ -180,20 +174,13 @@ class Lease:
             self._thread.join(_ENDING)
             if self._thread.is_alive():
                 return  # the connection is the thread's; the lease runs out
-        for _ in range(2):  # the second one by a new connection, if the first has ended
-            try:
-                if not self.lost:
-                    raw = _driver(self._connected())
-                    if self._fence.number is not None:
-                        raw.execute(_BACK, (self._fence.number,))
-                    raw.execute(_FREE)
-                break
-            except StorageError:
-                break  # it is lost
-            except (DBAPIError, Error):
-                self._close()  # else it runs out
+        if not self.lost:
+            with suppress(DBAPIError, Error, StorageError):  # else it runs out
+                raw = _driver(self._connected())
+                if self._fence.number is not None:
+                    raw.execute(_BACK, (self._fence.number,))
+                raw.execute(_FREE)
         self._close()
-        self._noted()
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -247,7 +234,6 @@ class Lease:
             if not held:
                 self._fence.lost.set()
                 self._close()
-                self._noted()
                 self._tell()
                 return
 
@@ -262,12 +248,6 @@ class Lease:
             return True
         self._fence.met(raw)  # which says why
         return False
-
-    def _noted(self) -> None:
-        if self._fence.lacks:
-            with suppress(StorageError):  # else when the lease is given back
-                self._note()
-                self._note = _nothing
 
     def _connected(self) -> PoolProxiedConnection:
         if self._connection is None:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -26,7 +25,6 @@ from bailee.db.checks import use_key
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, StorageError
 from bailee.home import Home, parts
-from bailee.home.belonging import PARTS
 from bailee.home.reserve import Reserve
 from bailee.keyring import Keyring, Root, check_root, newest_generation, open_root, open_under
 from bailee.ledger import Cosigning, Folder, Ledger, Sequencer, history, signing
@@ -144,8 +142,6 @@ def lay(
         marks.begin(data, keys)
         if there is not None:
             parts.write_elsewhere(home)
-        for part, lease in zip(PARTS, databases.leases(data, keys), strict=False):
-            lease.when_lacking(partial(marks.lacks, part))
         closing.callback(_last_mark, marks)
         holders = Holders(data, keyring)
         old_entries.seal(data, holders)

@@ -104,25 +104,6 @@ class Marks:
                 raise
             self._sure = number
 
-    def lacks(self, part: str) -> None:
-        """The database of `part`, "data" or "keyring", is an older state of what was written to:
-        have the next start find that (`home.belonging`). Nothing is written to it. Where the other
-        one can't be written either, both count as older.
-
-        Raises:
-            StorageError: the home can't be written.
-        """
-        with self._lock:
-            number = self._number + 1
-            if part == "keyring":
-                try:
-                    self._put(self._data, _DATA, mark=number, sure=number)
-                    self._sure = number
-                except StorageError:
-                    number += 1
-            parts.write_vault_mark(self._home, Mark(self.home_id, number))
-            self._number = number
-
     def _put(self, engine: Engine, statement: Insert, **numbers: int) -> None:
         with storage_errors("the home's mark"), engine.begin() as connection:
             connection.execute(statement, {"id": 1, "home": self.home_id, **numbers})
