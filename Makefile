@@ -45,7 +45,7 @@ test: ## Run every test this machine can run, and say which it can't
 
 faults: ## Do what may fail around a server, and print what comes of it
 	@tools/setup.sh dev
-	@$(COMPILED) .venv/bin/python tools/faults.py -n 2 --dist loadfile $(ARGS)
+	@$(COMPILED) .venv/bin/python tools/failures.py -n 2 --dist loadfile $(ARGS)
 
 test-long: ## Tell random histories for an hour, against the model of the mission
 	@tools/setup.sh dev

@@ -28,7 +28,10 @@ test does, and the last column says what is missing.
 def render() -> str:
     """The page's text."""
     numbers: dict[str, int] = {}
-    lines = [f"| failure | {' | '.join(CLAIMS)} | not shown, or not so |\n", "|---|---|---|---|---|\n"]
+    lines = [
+        f"| failure | {' | '.join(CLAIMS)} | not shown, or not so |\n",
+        "|---|---|---|---|---|\n",
+    ]
     for failure in FAILURES:
         cells = [_cell(failure, claim, numbers) for claim in CLAIMS]
         lines.append(f"| {failure.what} | {' | '.join(cells)} | {failure.lacks} |\n")

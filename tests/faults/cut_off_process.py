@@ -1,5 +1,5 @@
-"""A whole server is cut off from its databases, and another takes its place and revokes a key: for a
-network of its own, which the process that starts this makes.
+"""A whole server is cut off from its databases, and another takes its place and revokes a key: for
+a network of its own, which the process that starts this makes.
 
 The first reaches the databases at an address to which the way is taken; all else stays. What was
 seen is said at the end, as JSON.
@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).parent.parent
-sys.path[:0] = [str(TESTS), str(TESTS.parent / "tools")]
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bailee.db.fencing import TABLE
 from bailee.testing.upstream import ScriptedUpstream, Text
@@ -60,10 +60,8 @@ def main(folder: Path, server: PostgresServer, closing: ExitStack) -> dict[str, 
     near = {"BAILEE_DATABASE_URL": server.new(), "BAILEE_KEYRING_DATABASE_URL": server.new()}
     far = {name: address.replace("127.0.0.1", FAR) for name, address in near.items()}
     time = SetTime(folder)
-    given = ("--upstream", upstream.url)
-    ready = first.up(
-        *given, env={**far, **time.environment, "BAILEE_POLICY_DOCUMENT": str(document)}
-    )
+    first.declare(upstream.url)  # else it gets nothing of a key with zero retention
+    ready = first.up(env={**far, **time.environment, "BAILEE_POLICY_DOCUMENT": str(document)})
     kept = first.json("key", "create", "--plan", "pro", "--name", "kept")
     forgets = ("key", "create", "--plan", "api", "--zero-retention", "--name", "unkept")
     unkept = first.json(*forgets)["key"]
@@ -75,7 +73,7 @@ def main(folder: Path, server: PostgresServer, closing: ExitStack) -> dict[str, 
     for address in near.values():  # nobody waits for half a minute
         past = f"UPDATE {TABLE} SET until = clock_timestamp() - interval '1 second'"
         server.do(past, at=address.rpartition("/")[2])
-    later = second.up(*given, env=near)
+    later = second.up(env=near)
     assert 0 == second.run("key", "revoke", kept["key_id"]).returncode
     seen["at the other"] = answer(later, kept["key"])
     seen["at once"] = [answer(ready, key) for key in (kept["key"], unkept)]

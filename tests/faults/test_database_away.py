@@ -34,7 +34,8 @@ def test_a_server_outlives_its_database(
     databases = {"BAILEE_DATABASE_URL": server.new(), "BAILEE_KEYRING_DATABASE_URL": server.new()}
     with serving(tmp_path) as (served, upstream):
         environment = {**served.time.environment, **databases}
-        ready = served.up("--upstream", upstream.url, env=environment)
+        served.declare(upstream.url)  # else it gets nothing of a key with zero retention
+        ready = served.up(env=environment)
         forgets = ("key", "create", "--plan", "api", "--zero-retention", "--name", "forgets")
         unkept = served.json(*forgets)["key"]
         revoked = served.json("key", "create", "--plan", "pro", "--name", "lost")

@@ -110,6 +110,7 @@ def test_a_holder_that_is_cut_off_is_outlived(tmp_path: Path) -> None:
     then has the lease; the holder can't write, neither then nor when the network is back, and is
     told.
     """
+    late = "refused: another process has taken this home over; nothing of this one's is written any"
     said = in_a_network_of_its_own("partition_process.py", tmp_path)
     assert ["written", "failed", "written", "told", f"{late} more."] == said["seen"]
     assert ["pear", "quince"] == said["notes"]
@@ -120,9 +121,9 @@ def test_a_holder_that_is_cut_off_is_outlived(tmp_path: Path) -> None:
 def test_a_server_that_is_cut_off_goes_on_for_as_long_as_the_document_says(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Another has its place and revokes a key. The first can't know, and lets it in for ten minutes;
-    a key of which nothing is kept for ten hours. Then everybody is refused, until the first is told and
-    ends.
+    """Another has its place and revokes a key. The first can't know, and lets it in for ten
+    minutes, a key of which nothing is kept for ten hours. Then it refuses everybody until it is
+    told, and ends.
     """
     said = in_a_network_of_its_own("cut_off_process.py", tmp_path)
     assert {
@@ -134,4 +135,6 @@ def test_a_server_that_is_cut_off_goes_on_for_as_long_as_the_document_says(
         "ended": [6, True],
         "verified": 0,
     } == said
-    record_property("seen", "a revoked key let in for the ten minutes that the document says, no longer")
+    record_property(
+        "seen", "a revoked key let in for the ten minutes that the document says, no longer"
+    )

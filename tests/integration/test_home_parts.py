@@ -17,8 +17,8 @@ from bailee.db.engine import open_sqlite
 from bailee.db.migrate import configuration
 from bailee.errors import InputError, IntegrityError
 from bailee.home import Home, HomeLock, parts
-from bailee.home.commits import CommitCounts
 from bailee.home.belonging import PARTS
+from bailee.home.commits import CommitCounts
 from bailee.node.node import Node
 from support.homes.places import Place
 

@@ -159,9 +159,9 @@ FAILURES: Final = (
                 f"{_TWO}test_a_server_that_is_cut_off_goes_on_for_as_long_as_the_document_says",
             ),
         },
-        lacks="What the one that is cut off has recorded meanwhile lies on its disk alone, and nobody "
-        "seals it once another has its place. That what is due meanwhile is shown by neither is not "
-        "tried.",
+        lacks="What the one that is cut off has recorded meanwhile lies on its disk alone, and "
+        "nobody seals it once another has its place. That neither shows what is due meanwhile is "
+        "not tried.",
     ),
     Failure(
         "The same is delivered twice",

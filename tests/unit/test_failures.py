@@ -6,8 +6,8 @@ import ast
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+import failures
 import failures_page
-import faults
 import pytest
 
 from support.failures import CLAIMS, FAILURES, LET_IN, LOST, Failure
@@ -46,9 +46,9 @@ def test_what_was_seen_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
         Failure("hail", {LOST: ("faults/test_b.py::test_three",)}, no_matter={LET_IN: "no door"}),
         Failure("fog", {LOST: ("faults/test_b.py::test_that_did_not_run",)}),
     )
-    monkeypatch.setattr(faults, "FAILURES", table)
-    found = faults.outcomes(Xml.fromstring(_REPORT).iter("testcase"))
-    printed = [" ".join(line.split()) for line in faults.table(found)]
+    monkeypatch.setattr(failures, "FAILURES", table)
+    found = failures.outcomes(Xml.fromstring(_REPORT).iter("testcase"))
+    printed = [" ".join(line.split()) for line in failures.table(found)]
     lost = [line for line in printed if line.startswith(LOST)]
     assert lost == [
         "nothing lost held (2 runs of 1 tests, 2 s)",

@@ -46,6 +46,7 @@ class GatewayPolicyAccess:
         upstreams: Mapping[str, tuple[DeclaredUpstream, ...]] = _NONE,
         teams: Callable[[UsageAsker], UsageAsker] = lambda asker: asker,
         clock: Clock = system_clock,
+        *,
         unsure: Callable[[], float] | None = None,
     ) -> None:
         """`upstreams`: those that there are, by channel, the first first. `teams`: who asks, with
@@ -150,7 +151,9 @@ class GatewayPolicyAccess:
         if unsure is None:
             return passage
         most = max(_HELD, minutes * 60.0)
-        away = Passage(False, WITHOUT, f"{_AWAY} for more than {minutes} minutes.", _AGAIN, again=True)
+        away = Passage(
+            False, WITHOUT, f"{_AWAY} for more than {minutes} minutes.", _AGAIN, again=True
+        )
 
         def confirmed(kind: Kind, own: bool) -> Passage:
             return passage(kind, own) if unsure() <= most else away

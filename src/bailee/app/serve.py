@@ -217,7 +217,7 @@ class Server:
                 declared_upstreams(node.settings),
                 metering.governing.in_team,
                 node.clock,
-                unsure_of(leases(node.data, node.keyring.engine)),
+                unsure=unsure_of(leases(node.data, node.keyring.engine)),
             ),
             node.vault.spool,
             node.clock,

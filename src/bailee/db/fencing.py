@@ -40,10 +40,10 @@ HOME: Final = "home"
 WRITING: Final = 0x6261696C6565  # the advisory lock of who writes; another's is another database's
 WRITE: Final = f"SELECT pg_advisory_xact_lock({WRITING})"
 MADE: Final = (
-    f"CREATE TABLE IF NOT EXISTS {TABLE} (name text PRIMARY KEY, number bigint NOT NULL, "
+    f"CREATE TABLE IF NOT EXISTS {TABLE} (name text PRIMARY KEY, number bigint NOT NULL, "  # noqa: S608
     "session integer NOT NULL, until timestamptz NOT NULL); "
     f"CREATE TABLE IF NOT EXISTS {COMMITS} (number bigint NOT NULL); "
-    f"INSERT INTO {COMMITS} SELECT 0 WHERE NOT EXISTS (SELECT FROM {COMMITS})"  # noqa: S608
+    f"INSERT INTO {COMMITS} SELECT 0 WHERE NOT EXISTS (SELECT FROM {COMMITS})"
 )
 COUNTED: Final = f"SELECT number FROM {COMMITS}"  # noqa: S608 - constants, here as below
 _HOLDER: Final = f"(SELECT number FROM {TABLE} WHERE name = '{HOME}')"  # noqa: S608
@@ -68,7 +68,7 @@ class Fence:
         self.before = 0
         """How many an earlier process knew to be committed."""
         self.note: Callable[[int], None] = _nothing
-        """Called with the count of each commit, on any thread: who remembers it beyond the process."""
+        """Called with the count of each commit, on any thread: to remember it for the next one."""
         self.lost = threading.Event()
         """Set once it is known that nothing of this process's is to be written any more."""
         self.lacks = False

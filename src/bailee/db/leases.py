@@ -55,8 +55,8 @@ _END: Final = (
     "AND pid <> pg_backend_pid() AND (%s::int IS NULL OR pid = %s)"
 )
 _UNTIL: Final = f"clock_timestamp() + interval '{SECONDS} seconds'"
-# By how much a number grows is not known beforehand: what a standby that was promoted has not got is
-# not given to another a second time.
+# By how much a number grows is not known beforehand: one that a standby which was promoted has not
+# got is not given a second time.
 _MORE: Final = "1 + floor(random() * 1000000000)::bigint"
 _TAKEN: Final = (
     f"INSERT INTO {TABLE} AS l VALUES ('{HOME}', {_MORE}, pg_backend_pid(), {_UNTIL}) "  # noqa: S608

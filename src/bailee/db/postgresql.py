@@ -143,9 +143,9 @@ def open_postgresql(address: str, setting: str) -> Engine:
 
     commit = engine.dialect.do_commit
 
-    def committed(connection: PoolProxiedConnection) -> None:
-        count = connection.info.pop(_COUNT, None)
-        commit(connection)
+    def committed(dbapi_connection: PoolProxiedConnection) -> None:
+        count = dbapi_connection.info.pop(_COUNT, None)
+        commit(dbapi_connection)
         if count is not None:
             fence.committed(count)
 

@@ -7,8 +7,8 @@ the vault; with the data lies also `sure`, the number that all parts were seen t
 * A home that was restored begins above any number that the old one had (`RESTORED`).
 * The data is older when any other part's number is above its own.
 * Another part is older when its number is below `sure`. One step behind is a crash in between.
-* A part whose write-ahead log is damaged (`logs`) has lost what was written last: it is older. So is
-  a database elsewhere that counts fewer transactions than were committed (`commits`).
+* A part whose write-ahead log is damaged (`logs`) has lost what was written last: it is older. So
+  is a database elsewhere that counts fewer transactions than were committed (`commits`).
 * A part that isn't there, while others are, is missing. A new one is never made in its place.
 * A part of another home, or without an id where others have one, does not belong.
 

@@ -21,8 +21,8 @@ from sqlalchemy import Engine, Table, inspect, select
 
 from bailee.config import Settings
 from bailee.db.engine import Room, open_sqlite, overwrites, reading, storage_errors
-from bailee.db.identity import data_identity, keys_identity
 from bailee.db.fencing import fence_of
+from bailee.db.identity import data_identity, keys_identity
 from bailee.db.leases import Lease
 from bailee.db.postgresql import open_postgresql, which
 from bailee.errors import InputError, IntegrityError
@@ -111,7 +111,7 @@ def leases(data: Engine, keys: Engine) -> list[Lease]:
 
 
 def unsure_of(held: Sequence[Lease]) -> Callable[[], float] | None:
-    """For how many seconds one of the leases has not been known to be held; None: there are none."""
+    """For how many seconds one of the leases has not been known to be held; None: there is none."""
     return (lambda: max(lease.unsure() for lease in held)) if held else None
 
 

@@ -152,9 +152,9 @@ class NetworkDemand:
 
 @dataclass(frozen=True, slots=True)
 class OutageMinutes:
-    """For how many minutes requests go on while the databases can't be asked, from the last moment in
-    which they were known to be the server's own: of keys whose conversations are kept, and of those
-    of which nothing is.
+    """For how many minutes requests go on while the databases can't be asked, from the last moment
+    in which they were known to be the server's own: of keys whose conversations are kept, and of
+    those of which nothing is.
     """
 
     kept: int

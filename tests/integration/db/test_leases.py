@@ -339,7 +339,7 @@ def test_a_server_that_crashed_knows_who_had_it() -> None:
             assert 2 == len(connection.execute("SELECT said FROM notes").fetchall())
 
 
-# -- an older state in the place of the newest ------------------------------------------------------
+# -- an older state in the place of the newest -----------------------------------------------------
 
 _LACKS = "the database that database.url names lacks what was committed to it"
 
