@@ -15,10 +15,10 @@ from bailee.gateway.routes import CHANNELS, KINDS, GatewayRoute, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.choosing import DeclaredUpstream
+from bailee.policy.document import WITHOUT
 from bailee.policy.facts import Terms
 from bailee.policy.holding import InForce, PolicyHolder
 from bailee.policy.names import ANYWHERE
-from bailee.policy.outage import WITHOUT
 from bailee.usage.asking import UsageAsker
 
 _OWNER: Final = "your organisation's own policy document says so: ask its owner"

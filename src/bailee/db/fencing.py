@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from psycopg import Connection as Driver
 
     from bailee.db.engine import DriverRow
-    from bailee.db.leases import Lease
 
 TABLE: Final = "bailee_lease"
 COMMITS: Final = "bailee_commits"
@@ -62,7 +61,7 @@ class Fence:
     def __init__(self, setting: str) -> None:
         """`setting` names the database in errors."""
         self.setting = setting
-        self.lease: Lease | None = None
+        self.lease: object | None = None  # a `db.leases.Lease`, which sets it
         self.number: int | None = None
         self.commits = 0
         self.before = 0

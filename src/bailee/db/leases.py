@@ -79,9 +79,14 @@ def number(engine: Engine) -> None:
     Raises:
         StorageError: it can't be written.
     """
+    if (lease := lease_of(engine)) is not None:
+        lease.number()
+
+
+def lease_of(engine: Engine) -> Lease | None:
+    """The lease of an engine; None: it is of a file, or nobody takes one."""
     fence = fence_of(engine)
-    if fence is not None and fence.lease is not None:
-        fence.lease.number()
+    return fence.lease if fence is not None and isinstance(fence.lease, Lease) else None
 
 
 class Lease:

@@ -23,7 +23,7 @@ from bailee.config import Settings
 from bailee.db.engine import Room, open_sqlite, overwrites, reading, storage_errors
 from bailee.db.fencing import fence_of
 from bailee.db.identity import data_identity, keys_identity
-from bailee.db.leases import Lease
+from bailee.db.leases import Lease, lease_of
 from bailee.db.postgresql import open_postgresql, which
 from bailee.errors import InputError, IntegrityError
 from bailee.home import Home
@@ -106,8 +106,7 @@ def there(data: Engine, keys: Engine) -> dict[str, Engine]:
 
 def leases(data: Engine, keys: Engine) -> list[Lease]:
     """The leases by which this process has the two databases; none: they are files."""
-    fences = (fence_of(engine) for engine in (data, keys))
-    return [fence.lease for fence in fences if fence is not None and fence.lease is not None]
+    return [lease for engine in (data, keys) if (lease := lease_of(engine)) is not None]
 
 
 def unsure_of(held: Sequence[Lease]) -> Callable[[], float] | None:

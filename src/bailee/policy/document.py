@@ -23,6 +23,8 @@ HOSTS: Final = "hosts"
 """Hosts beyond the level, by a setting's or an account's list."""
 NETWORKS: Final = "networks"
 """Networks that are not public."""
+WITHOUT: Final = "without_database"
+"""The key of how long requests go on without the databases, and the name that refusals give."""
 OPENED: Final = (HOSTS, NETWORKS)
 
 
