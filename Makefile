@@ -3,6 +3,7 @@
 #
 #   make up ARGS="--gateway 127.0.0.1:8080"     flags for `bailee up`
 #   make test ARGS="tests/unit -k policy"       flags for pytest (-n 0: in one process)
+#   make faults ARGS="-n 0"                     flags for pytest
 #   make test-long SECONDS=600                  for how long
 #   make bench ARGS="policy vault"              which benchmarks; --short: a few minutes
 #   make bench-load ARGS="--seconds 60 --streams 200"
@@ -11,7 +12,7 @@
 .DEFAULT_GOAL := help
 # What `make check` is made of: the longest first, another goes on beside it.
 CHECKS := check-types check-lint check-imports check-pages check-site
-.PHONY: help setup demo up test test-long check $(CHECKS) bench bench-load wheel docs
+.PHONY: help setup demo up test faults test-long check $(CHECKS) bench bench-load wheel docs
 
 PYTHON ?=
 ARGS ?=
@@ -41,6 +42,10 @@ up: ## Run bailee on this machine
 test: ## Run every test this machine can run, and say which it can't
 	@tools/setup.sh dev
 	@$(COMPILED) $(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+faults: ## Do what may fail around a server, and print what comes of it
+	@tools/setup.sh dev
+	@$(COMPILED) .venv/bin/python tools/failures.py -n 2 --dist loadfile $(ARGS)
 
 test-long: ## Tell random histories for an hour, against the model of the mission
 	@tools/setup.sh dev

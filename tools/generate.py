@@ -15,6 +15,7 @@ import configuration_page
 import coverage_page
 import demo_picture
 import errors_page
+import failures_page
 import faults_page
 import from_nothing
 import load_page
@@ -42,6 +43,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/configuration.md": configuration_page.render,
     "docs/reference/errors.md": errors_page.render,
     "docs/reference/http-api.md": api_page.render,
+    "docs/reference/failures.md": failures_page.render,
     "docs/reference/faults.md": faults_page.render,
     "docs/reference/load.md": lambda: load_page.render(ROOT),
     **{

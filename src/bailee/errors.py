@@ -101,6 +101,12 @@ CODES: Final[dict[str, Code]] = {
         3,
         "It can't be recorded, and the policy refuses to serve it so.",
     ),
+    "unconfirmed": Code(
+        503,
+        "overloaded_error",
+        3,
+        "The databases have been away for longer than the policy lets requests go on.",
+    ),
     # UpstreamError: whoever runs the upstream
     "upstream_unreachable": Code(502, "api_error", 4, "The upstream took no connection."),
     "upstream_proxy": Code(

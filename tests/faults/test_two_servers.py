@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bailee.db.leases import TABLE
+from bailee.db.fencing import TABLE
 from bailee.testing.upstream import ScriptedUpstream, Text
 from support.clients.programs import SECONDS, Bailee, message
 from support.servers import postgres
@@ -85,6 +86,23 @@ def test_a_server_that_was_stopped_finds_another_in_its_place(
         assert 0 == second.stop()
 
 
+def in_a_network_of_its_own(program: str, folder: Path) -> Any:
+    """What a program beside this file has seen there, in a folder."""
+    if os.geteuid() != 0:
+        pytest.skip("a network namespace needs root")
+    ours = str(Path("/proc/self/ns/net").readlink())
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, Path(__file__).with_name(program), ours],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=folder,
+    )
+    assert 0 == done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.row("O6", "R5")
 def test_a_holder_that_is_cut_off_is_outlived(tmp_path: Path) -> None:
     """A network that swallows everything lies between a holder and its database, by the kernel's
@@ -92,21 +110,31 @@ def test_a_holder_that_is_cut_off_is_outlived(tmp_path: Path) -> None:
     then has the lease; the holder can't write, neither then nor when the network is back, and is
     told.
     """
-    if os.geteuid() != 0:
-        pytest.skip("a network namespace needs root")
-    program = Path(__file__).with_name("partition_process.py")
-    ours = str(Path("/proc/self/ns/net").readlink())
-    done = subprocess.run(
-        ["unshare", "--net", sys.executable, program, ours],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        cwd=tmp_path,
-    )
-    assert 0 == done.returncode, done.stderr
     late = "refused: another process has taken this home over; nothing of this one's is written any"
-    said = json.loads(done.stdout)
+    said = in_a_network_of_its_own("partition_process.py", tmp_path)
     assert ["written", "failed", "written", "told", f"{late} more."] == said["seen"]
     assert ["pear", "quince"] == said["notes"]
     assert said["refused early"]
+
+
+@pytest.mark.row("O6", "P1", "O1")
+def test_a_server_that_is_cut_off_goes_on_for_as_long_as_the_document_says(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Another has its place and revokes a key. The first can't know, and lets it in for ten
+    minutes, a key of which nothing is kept for ten hours. Then it refuses everybody until it is
+    told, and ends.
+    """
+    said = in_a_network_of_its_own("cut_off_process.py", tmp_path)
+    assert {
+        "before": 200,
+        "at the other": 401,
+        "at once": [200, 200],
+        "after ten minutes": [503, 200],
+        "after ten hours": [503, 503],
+        "ended": [6, True],
+        "verified": 0,
+    } == said
+    record_property(
+        "seen", "a revoked key let in for the ten minutes that the document says, no longer"
+    )

@@ -18,6 +18,7 @@ from bailee.db.migrate import configuration
 from bailee.errors import InputError, IntegrityError
 from bailee.home import Home, HomeLock, parts
 from bailee.home.belonging import PARTS
+from bailee.home.commits import CommitCounts
 from bailee.node.node import Node
 from support.homes.places import Place
 
@@ -260,3 +261,29 @@ def test_a_flipped_bit_in_the_keyring_erases_nobody(
     assert ([], [ada] if column == "subject" else []) == (done.erased_again, done.unnamed)
     with HomeLock(home), Node.open(home, environment={}) as node:
         assert [] == node.erasures.rows.all()
+
+
+def test_how_much_is_committed_elsewhere_is_remembered(tmp_path: Path) -> None:
+    """By part, for whoever opens the home next; also if the process is killed, since nothing waits
+    to be written. What is not whole says nothing, and is made anew.
+    """
+    file = tmp_path / "commits"
+    counts = CommitCounts(file)
+    assert {} == counts.known
+    assert not file.exists()
+    counts.note("keyring", 7)
+    counts.note("data", 4711)
+    assert {"data": 4711, "keyring": 7} == CommitCounts(file).known
+    counts.note("data", 3)  # an older one was accepted
+    assert {"data": 3, "keyring": 7} == CommitCounts(file).known
+    counts.close()
+    counts.note("data", 9)
+    assert {"data": 3, "keyring": 7} == CommitCounts(file).known
+    assert 0o600 == file.stat().st_mode & 0o777
+
+    file.write_bytes(b"0000")
+    again = CommitCounts(file)
+    assert {} == again.known
+    again.note("keyring", 8)
+    again.close()
+    assert {"data": 0, "keyring": 8} == CommitCounts(file).known

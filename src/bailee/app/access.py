@@ -9,11 +9,13 @@ from bailee.accounts import Account, Accounts, ApiKey
 from bailee.app.reaching import Roads, roads_of
 from bailee.app.using import asker_of
 from bailee.clock import Clock, system_clock
+from bailee.db.leases import SECONDS
 from bailee.gateway.access import Caller, NothingKept, Passage, Reach, Road
 from bailee.gateway.routes import CHANNELS, KINDS, GatewayRoute, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.choosing import DeclaredUpstream
+from bailee.policy.document import WITHOUT
 from bailee.policy.facts import Terms
 from bailee.policy.holding import InForce, PolicyHolder
 from bailee.policy.names import ANYWHERE
@@ -21,6 +23,9 @@ from bailee.usage.asking import UsageAsker
 
 _OWNER: Final = "your organisation's own policy document says so: ask its owner"
 _CHOOSE: Final = "choose under Privacy in the console, or by `bailee privacy`; then ask again"
+_AWAY: Final = "The databases of this server have been away"
+_AGAIN: Final = "try again later; the operator sees to the databases (bailee doctor --service)"
+_HELD: Final = float(SECONDS)
 _NONE: Final[Mapping[str, tuple[DeclaredUpstream, ...]]] = {}
 
 
@@ -41,15 +46,19 @@ class GatewayPolicyAccess:
         upstreams: Mapping[str, tuple[DeclaredUpstream, ...]] = _NONE,
         teams: Callable[[UsageAsker], UsageAsker] = lambda asker: asker,
         clock: Clock = system_clock,
+        *,
+        unsure: Callable[[], float] | None = None,
     ) -> None:
         """`upstreams`: those that there are, by channel, the first first. `teams`: who asks, with
-        their team; a look into memory. `clock`: says which day it is.
+        their team; a look into memory. `clock`: says which day it is. `unsure`: for how many
+        seconds the databases have not been known to be this server's; None: nobody can take them.
         """
         self._accounts = accounts
         self._holding = holding
         self._upstreams = upstreams
         self._teams = teams
         self._clock = clock
+        self._unsure = unsure
         # The gateway's loop's alone. By both documents, plan, zero retention, the region demanded.
         self._roads: dict[tuple[str, str, str, bool, str], Roads | None] = {}
         self._callers: dict[str, tuple[ApiKey, Account, InForce, Caller]] = {}
@@ -90,7 +99,11 @@ class GatewayPolicyAccess:
         def passage(kind: Kind, own: bool) -> Passage:
             return passages[kind, own]
 
-        waits = account.person_id is not None and policy.may_require_choice
+        asks: Callable[[Kind, bool], Passage] = passage
+        if account.person_id is not None and policy.may_require_choice:
+            asks = self._waiting(policy, account, asks)
+        if (minutes := policy.goes_on(zero_retention=zero)) is not None:
+            asks = self._confirmed(minutes, asks)
         return Caller(
             owner=account.account_id,
             key_id=key.key_id,
@@ -98,7 +111,7 @@ class GatewayPolicyAccess:
             plan=account.plan,
             zero_retention=zero,
             terms=terms.__getitem__,
-            passage=self._waiting(policy, account, passage) if waits else passage,
+            passage=asks,
             consent=max(account.consent, now.since),
             must_record=policy.on_recorder_failure == "refuse",
             asker=asker_of(key, account),
@@ -127,6 +140,25 @@ class GatewayPolicyAccess:
             return Passage(False, decision.clause, clause.text.en, _CHOOSE)
 
         return waits
+
+    def _confirmed(
+        self, minutes: int, passage: Callable[[Kind, bool], Passage]
+    ) -> Callable[[Kind, bool], Passage]:
+        """The same, as long as the databases are known to be this server's, and for so many minutes
+        more: what was revoked, chosen or erased since would not be known here.
+        """
+        unsure = self._unsure
+        if unsure is None:
+            return passage
+        most = max(_HELD, minutes * 60.0)
+        away = Passage(
+            False, WITHOUT, f"{_AWAY} for more than {minutes} minutes.", _AGAIN, again=True
+        )
+
+        def confirmed(kind: Kind, own: bool) -> Passage:
+            return passage(kind, own) if unsure() <= most else away
+
+        return confirmed
 
     def _reach_of(
         self, policy: Policy, key: ApiKey, account: Account, *, zero: bool

@@ -42,6 +42,7 @@ from bailee.clock import system_clock
 from bailee.cloud.image import store
 from bailee.cloud.machine.command_line import KVM, PROGRAM
 from bailee.config import Settings
+from bailee.db.postgresql import open_postgresql, standbys
 from bailee.errors import BaileeError
 from bailee.gateway.settings import Upstream
 from bailee.gateway.tls import server_context
@@ -51,7 +52,7 @@ from bailee.home.reserve import size_on
 from bailee.json_values import members
 from bailee.keyring.roots.opening import open_root
 from bailee.loopback import is_loopback
-from bailee.node import objects
+from bailee.node import databases, objects
 from bailee.node.databases import are_elsewhere
 from bailee.outbound.network import Network, NoAnswer
 from bailee.policy import load
@@ -112,6 +113,7 @@ def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
         "descriptors": _descriptors,
         "clock": _clock,
         "keyring": _keyring,
+        "databases": _databases,
         "objects": _objects,
         "server": _server,
         "policy": _policy,
@@ -240,6 +242,29 @@ def _keyring(it: ExaminedHome) -> Iterator[MachineFinding]:
         return
     open_root(where, it.home.root_key_file, it.settings, it.environment, may_make=False)
     yield MachineFinding("keyring", Fitness.WELL, "keyring_opens", values={"driver": driver})
+
+
+def _databases(it: ExaminedHome) -> Iterator[MachineFinding]:
+    if not are_elsewhere(it.settings):
+        return
+    for name in databases.SETTINGS:
+        engine = open_postgresql(it.settings.text(name) or "", name)
+        try:
+            found, values = standbys(engine, name), {"name": name}
+        finally:
+            engine.dispose()
+        if found.waits and not found.connected:
+            yield MachineFinding(
+                "databases", Fitness.WRONG, "standby_missing", "standby_back", values
+            )
+        elif found.waits:
+            yield MachineFinding("databases", Fitness.WELL, "standby_synchronous", values=values)
+        elif found.connected:
+            yield MachineFinding(
+                "databases", Fitness.DOUBT, "standby_behind", "standby_wait", values
+            )
+        else:
+            yield MachineFinding("databases", Fitness.WELL, "standby_none", values=values)
 
 
 def _objects(it: ExaminedHome) -> Iterator[MachineFinding]:

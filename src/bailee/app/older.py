@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+from bailee import config
 from bailee.accounts import OPERATOR
 from bailee.errors import InputError
 from bailee.home import Home, HomeLock, parts
+from bailee.home.belonging import HomeStanding
+from bailee.node import databases
 from bailee.node.node import Node
 from bailee.node.old_entries import NOBODY
 
@@ -24,7 +29,12 @@ class AcceptedParts:
     unnamed: list[str]
 
 
-def accept_older(home: Home, accepted: Collection[str], reason: str) -> AcceptedParts:
+def accept_older(
+    home: Home,
+    accepted: Collection[str],
+    reason: str,
+    environment: Mapping[str, str] = os.environ,
+) -> AcceptedParts:
     """Open a home of which `accepted` parts are older than the rest, and have those hold from now
     on; which they were. Who was erased since is erased again: what names them has no key any more.
     But where the keyring is older, or has keys that do not open, a key that is not there says
@@ -38,12 +48,12 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> Accepted
     if not home.exists:
         raise InputError(f"there is no home at {home.path}.", code="not_found")
     with HomeLock(home):
-        standing = parts.examine(home, accepted)
+        standing = _standing(home, accepted, environment)
         if not standing.older:
             raise InputError(
                 "no part of this home is older than the others.", hint="bailee up starts it"
             )
-        with Node.open(home, accepted=accepted) as node:
+        with Node.open(home, accepted=accepted, environment=environment) as node:
             again = [one for one in node.registry.people.all() if one.email is None]
             for name in standing.older:
                 node.ledger.append(
@@ -58,3 +68,14 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> Accepted
             for person_id in erased:
                 node.erasures.request(person_id, node.clock(), by=OPERATOR)
     return AcceptedParts(str(home.path), list(standing.older), erased, unnamed)
+
+
+def _standing(
+    home: Home, accepted: Collection[str], environment: Mapping[str, str]
+) -> HomeStanding:
+    """How the home stands, wherever its databases are; they are let go of again."""
+    with ExitStack() as closing:
+        settings = config.load(home.settings_file, environment, {})
+        there = databases.connect(home, settings, closing)
+        elsewhere = {} if there is None else databases.parts(*there)
+        return parts.examine(home, accepted, elsewhere=elsewhere)

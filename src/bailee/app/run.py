@@ -29,7 +29,7 @@ from bailee.app.said import log_as_text, to_stderr, use
 from bailee.app.serve import Running, Server
 from bailee.app.wiring import ServerWiring
 from bailee.clock import starting_at
-from bailee.db.leases import Lease, taken_over
+from bailee.db.leases import Lease
 from bailee.errors import BaileeError
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.taking_apart import COMMAND
@@ -97,8 +97,9 @@ def run_server(
             _serve(server, lambda running: ready(home, running), partial(_say_damage, node), held)
         )
     told.close()
-    if any(lease.lost for lease in held):
-        raise taken_over()
+    for lease in held:
+        if lease.lost:
+            raise lease.why()
 
 
 def thread_ended(ended: threading.ExceptHookArgs) -> None:
@@ -142,19 +143,19 @@ async def _serve(
     held: Sequence[Lease],
 ) -> None:
     """Serve until told to stop. `ready` is called after the first sweep; then `behind`, apart.
-    Where a lease that is `held` is another's, what is under way is not waited for.
+    Where a lease that is `held` is lost, what is under way is not waited for.
     """
     sys.setswitchinterval(_SWITCH)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def lost() -> None:
-        to_stderr(f"bailee: {taken_over().message}")
+    def lost(lease: Lease) -> None:
+        to_stderr(f"bailee: {lease.why().message}")
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(stop.set)
 
     for lease in held:
-        lease.when_lost(lost)
+        lease.when_lost(partial(lost, lease))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with server as running:

@@ -67,6 +67,7 @@ from bailee.home.control_server import ControlServer
 from bailee.home.guarding import check_secret
 from bailee.loopback import is_loopback
 from bailee.monitoring.exchanges import ExchangeCounts
+from bailee.node.databases import leases, unsure_of
 from bailee.node.node import Node
 from bailee.node.running import Serving
 from bailee.operations.asks import at_terminal
@@ -224,6 +225,7 @@ class Server:
                 declared_upstreams(node.settings),
                 metering.governing.in_team,
                 node.clock,
+                unsure=unsure_of(leases(node.data, node.keyring.engine)),
             ),
             node.vault.spool,
             node.clock,

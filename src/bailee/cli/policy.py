@@ -204,6 +204,7 @@ def show(
                     "version": whole.version,
                     "on_recorder_failure": whole.on_recorder_failure,
                     "on_limits_unknown": whole.on_limits_unknown,
+                    "without_database": shapes.outage_as_json(whole.without_database),
                     "prefers": whole.prefers,
                     "sign_up": whole.sign_up,
                     "cloud_opens": whole.cloud_opens,

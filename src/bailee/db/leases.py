@@ -5,16 +5,15 @@ A lease is a row with a holder's number and a moment. Rules kept here:
 * The moment is told by the database's clock alone. No clock of a holder's machine decides anything,
   so none that is wrong does harm.
 * Who takes a lease takes the next number. Each transaction that writes asks for the number once it
-  has the lock of who writes (`Fence.begin`), and is refused where the number is another's: so from
+  has the lock of who writes (`db.fencing`), and is refused where the number is another's: so from
   the taking on nothing of an earlier holder's is written, however late it wakes. Who takes the
   lease waits for that lock too, and ends whoever had it.
 * A lease is free when it was given back, when its holder's connection has ended, or when its moment
   has passed. A holder that renews it after a silence, and finds its number, has it still.
-* It is of a database, not of what a home keeps there: the table is in no line of migrations, and in
-  no backup.
+* A holder that finds less in the database than was committed writes nothing more either.
 
-A holder that can't reach the database does not know whether it holds: it writes nothing, and what
-else it may do is not decided here.
+A holder that can't reach the database does not know whether it holds: it writes nothing. For how
+long it has been so, `Lease.unsure` says; for how long requests go on then, the policy document.
 """
 
 from __future__ import annotations
@@ -25,37 +24,29 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from sqlalchemy import Engine, PoolProxiedConnection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
+from bailee.db.fencing import COUNTED, HOME, MADE, TABLE, WRITE, WRITING, fence_of
 from bailee.errors import StorageError
+from bailee.steady import this_machine
 
 if TYPE_CHECKING:
     from psycopg import Connection as Driver
 
     from bailee.db.engine import DriverRow
 
-TABLE: Final = "bailee_lease"
 SECONDS: Final = 30
 """For how long a lease is good from each time that it is taken or renewed."""
 _EVERY: Final = 5.0  # seconds between renewals
 _ENDING: Final = 40.0  # for a renewal that waits for a network; see `db.postgresql`
-_HOME: Final = "home"
 
-_WRITING: Final = 0x6261696C6565  # the advisory lock of who writes; another's is another database's
 _OURS: Final = 0x6261696C6566  # the advisory lock of the holder's connection
-_OPTION: Final = "bailee_fence"
 
-_WRITE: Final = f"SELECT pg_advisory_xact_lock({_WRITING})"
-_HELD: Final = f"SELECT number FROM {TABLE} WHERE name = '{_HOME}'"  # noqa: S608 - constants
-_MADE: Final = (
-    f"CREATE TABLE IF NOT EXISTS {TABLE} (name text PRIMARY KEY, number bigint NOT NULL, "
-    "session integer NOT NULL, until timestamptz NOT NULL)"
-)
 _OWN: Final = f"SELECT pg_try_advisory_lock({_OURS})"
 _FREE: Final = f"SELECT pg_advisory_unlock({_OURS})"
 _STANDS: Final = (
     "SELECT session, ceil(extract(epoch FROM until - clock_timestamp()))::int "  # noqa: S608
-    f"FROM {TABLE} WHERE name = '{_HOME}'"
+    f"FROM {TABLE} WHERE name = '{HOME}'"
 )
 _END: Final = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' "
@@ -64,65 +55,22 @@ _END: Final = (
     "AND pid <> pg_backend_pid() AND (%s::int IS NULL OR pid = %s)"
 )
 _UNTIL: Final = f"clock_timestamp() + interval '{SECONDS} seconds'"
+# By how much a number grows is not known beforehand: one that a standby which was promoted has not
+# got is not given a second time.
+_MORE: Final = "1 + floor(random() * 1000000000)::bigint"
 _TAKEN: Final = (
-    f"INSERT INTO {TABLE} AS l VALUES ('{_HOME}', 1, pg_backend_pid(), {_UNTIL}) "  # noqa: S608
-    "ON CONFLICT (name) DO UPDATE SET number = l.number + 1, session = excluded.session, "
+    f"INSERT INTO {TABLE} AS l VALUES ('{HOME}', {_MORE}, pg_backend_pid(), {_UNTIL}) "  # noqa: S608
+    f"ON CONFLICT (name) DO UPDATE SET number = l.number + {_MORE}, session = excluded.session, "
     "until = excluded.until RETURNING number"
 )
 _RENEWED: Final = (
     f"UPDATE {TABLE} SET until = {_UNTIL}, session = pg_backend_pid() "  # noqa: S608
-    f"WHERE name = '{_HOME}' AND number = %s"
+    f"WHERE name = '{HOME}' AND number = %s"
 )
 _BACK: Final = (
     f"UPDATE {TABLE} SET until = clock_timestamp() "  # noqa: S608
-    f"WHERE name = '{_HOME}' AND number = %s"
+    f"WHERE name = '{HOME}' AND number = %s"
 )
-
-
-class Fence:
-    """By which number an engine's transactions write. The engine owns it, and asks it when one
-    begins, on any thread; the lease sets the number. Without a number, everybody writes.
-    """
-
-    def __init__(self) -> None:
-        self.lease: Lease | None = None
-        self.number: int | None = None
-        self.lost = threading.Event()
-        """Set once it is known that the number is another's."""
-
-    def options(self) -> dict[str, Fence]:
-        """What an engine is made with, so that `Lease` finds its fence."""
-        return {_OPTION: self}
-
-    def begin(self, raw: Driver[DriverRow]) -> None:
-        """Have a transaction wait for its turn to write: one trip.
-
-        Raises:
-            OperationalError: the turn does not come, or the database is away.
-            StorageError: another has taken the lease.
-        """
-        from psycopg import Error
-
-        number = self.number
-        try:
-            if number is None:
-                raw.execute(_WRITE)
-                return
-            # The second statement sees what was committed before the first one's end.
-            asked = raw.execute(f"{_WRITE}; {_HELD}", prepare=False)
-            asked.nextset()
-            found = asked.fetchone()
-        except Error as error:
-            raise OperationalError("BEGIN", None, error, hide_parameters=True) from error
-        if found is None or found[0] != number:
-            self.lost.set()
-            raise taken_over()
-
-
-def fence_of(engine: Engine) -> Fence | None:
-    """The fence of an engine; None: it is of a file, which its home's lock is for."""
-    found = engine.get_execution_options().get(_OPTION)
-    return found if isinstance(found, Fence) else None
 
 
 def number(engine: Engine) -> None:
@@ -131,18 +79,14 @@ def number(engine: Engine) -> None:
     Raises:
         StorageError: it can't be written.
     """
+    if (lease := lease_of(engine)) is not None:
+        lease.number()
+
+
+def lease_of(engine: Engine) -> Lease | None:
+    """The lease of an engine; None: it is of a file, or nobody takes one."""
     fence = fence_of(engine)
-    if fence is not None and fence.lease is not None:
-        fence.lease.number()
-
-
-def taken_over() -> StorageError:
-    """What is said where another process has the lease that this one had."""
-    return StorageError(
-        "another process has taken this home over; nothing of this one's is written any more.",
-        hint="this one was stopped, or cut off from PostgreSQL, for too long; see that one server "
-        "is started",
-    )
+    return fence.lease if fence is not None and isinstance(fence.lease, Lease) else None
 
 
 class Lease:
@@ -162,6 +106,8 @@ class Lease:
         self._connection: PoolProxiedConnection | None = None
         self._owns = False  # the lock of the connection
         self._tell: Callable[[], None] = _nothing
+        self._seconds = this_machine().unset
+        self._sure = self._seconds()  # when it was known for the last time to be held
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -190,25 +136,39 @@ class Lease:
         """
         if self._fence.number is not None:
             return
+        asked = self._seconds()
         with self._failures():
             raw = _driver(self._connected())
-            raw.execute(_END, (_WRITING, None, None))  # what an earlier holder has not ended
+            raw.execute(_END, (WRITING, None, None))  # what an earlier holder has not ended
             with raw.transaction():
-                raw.execute(_WRITE)
-                raw.execute(_MADE)
+                raw.execute(WRITE)
+                raw.execute(MADE)
                 (number,) = raw.execute(_TAKEN).fetchone() or (0,)
+                (commits,) = raw.execute(COUNTED).fetchone() or (0,)
         assert isinstance(number, int)
-        self._fence.number = number
+        assert isinstance(commits, int)
+        self._fence.commits, self._fence.number = commits, number
+        self._sure = asked
         self._thread.start()
 
     def when_lost(self, tell: Callable[[], None]) -> None:
-        """Call `tell`, on the lease's thread, once another has it."""
+        """Call `tell`, on the lease's thread, once nothing is to be written any more (`why`)."""
         self._tell = tell
 
     @property
     def lost(self) -> bool:
-        """Whether another has it."""
+        """Whether nothing of this process's is written any more."""
         return self._fence.lost.is_set()
+
+    def unsure(self) -> float:
+        """For how many seconds it has not been known to be held, a sleep of the machine among them.
+        A look into memory.
+        """
+        return self._seconds() - self._sure
+
+    def why(self) -> StorageError:
+        """What is to be said where it is lost."""
+        return self._fence.why()
 
     def give_back(self) -> None:
         """Let another take it at once. Who had it writes nothing afterwards."""
@@ -220,7 +180,7 @@ class Lease:
             if self._thread.is_alive():
                 return  # the connection is the thread's; the lease runs out
         if not self.lost:
-            with suppress(DBAPIError, Error):  # else it runs out
+            with suppress(DBAPIError, Error, StorageError):  # else it runs out
                 raw = _driver(self._connected())
                 if self._fence.number is not None:
                     raw.execute(_BACK, (self._fence.number,))
@@ -270,7 +230,9 @@ class Lease:
 
         while not self._ending.wait(_EVERY):
             try:
-                held = self._renew()
+                held = not self.lost and self._renew()
+            except StorageError:
+                held = False  # a new connection has said so
             except (DBAPIError, Error):
                 self._close()  # which database that is away; asked again in a moment
                 continue
@@ -282,10 +244,15 @@ class Lease:
 
     def _renew(self) -> bool:
         """Whether the lease is still held; it is good for as long again then."""
+        asked = self._seconds()
         raw = _driver(self._connected())
         if not self._owns:
             self._own(raw)
-        return raw.execute(_RENEWED, (self._fence.number,)).rowcount == 1
+        if raw.execute(_RENEWED, (self._fence.number,)).rowcount == 1:
+            self._sure = asked
+            return True
+        self._fence.met(raw)  # which says why
+        return False
 
     def _connected(self) -> PoolProxiedConnection:
         if self._connection is None:

@@ -4,7 +4,9 @@
 * A transaction that writes takes one lock of the database when it begins, so that two writers queue
   as they do with SQLite; a transaction opened by `reading` takes none and sees one moment.
 * Texts are in order by their bytes, and moments are read in UTC, whatever the server's own habits.
-* Who has the database is in a lease (`db.leases`), which each transaction that writes asks for.
+* Who has the database is in a lease (`db.leases`), which each transaction that writes asks for. A
+  server that lacks what was committed is not taken for the one that has it (`db.fencing`).
+* An address may name several servers, of which the one that takes writes is used.
 * Beyond this machine's own addresses nothing goes without TLS.
 * A text has no NUL there: one that somebody sent is written, and looked for, as U+FFFD. Otherwise
   a client's id with one in it would keep all that waits with it from being sealed.
@@ -17,21 +19,25 @@ writes into no log. No error says more of the address than which database is mea
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bailee.db.checks import RowKey, options
-from bailee.db.leases import Fence
+from bailee.db.fencing import Fence
 from bailee.errors import InputError, StorageError
 from bailee.loopback import is_loopback
 
 if TYPE_CHECKING:
     from psycopg import Connection as Raw
     from psycopg.abc import Buffer, Dumper, Loader
+    from sqlalchemy import PoolProxiedConnection
 
     from bailee.db.engine import DbRow
 
@@ -46,7 +52,10 @@ _CUT_OFF: Final = {
     "tcp_user_timeout": 20_000,
 }
 """How soon a network that swallows everything is noticed: seconds, and the last in milliseconds."""
+_COUNT: Final = "bailee_count"
 _UNPROTECTED: Final = ("disable", "allow", "prefer")
+_SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]@/?#,:]+)(?::(\d+))?")
+_SERVERS: Final = re.compile(r"([a-z+]+://(?:[^@/?]*@)?)([^@/?]*,[^@/?]*)(/[^?]*)(?:\?(.*))?")
 _STARTING: Final = (
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO"),
@@ -63,8 +72,19 @@ _STANDING: Final = text(
     "pg_is_in_recovery() AS standby, "
     "current_schema() IS NOT NULL "
     "AND has_schema_privilege(current_schema(), 'CREATE') AS may_make, "
+    "current_setting('synchronous_standby_names') <> '' "
+    "AND current_setting('synchronous_commit') <> 'local' AS waits, "
+    "(SELECT count(*) FROM pg_stat_replication) AS connected, "
     "current_database() || ' ' || pg_postmaster_start_time() || ' ' || inet_server_port() AS which"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Standbys:
+    """Whether a database's commits wait for a standby to have them, and how many are connected."""
+
+    waits: bool
+    connected: int
 
 
 def open_postgresql(address: str, setting: str) -> Engine:
@@ -75,7 +95,7 @@ def open_postgresql(address: str, setting: str) -> Engine:
         StorageError: it can't be reached, or is not one that will do.
     """
     url = _read(address, setting)
-    key, fence = RowKey(), Fence()
+    key, fence = RowKey(), Fence(setting)
     engine = create_engine(
         url,
         pool_pre_ping=True,
@@ -98,6 +118,11 @@ def open_postgresql(address: str, setting: str) -> Engine:
         connection.adapters.register_loader("numeric", _number_loader())
         for dumper in _text_dumpers():
             connection.adapters.register_dumper(str, dumper)
+        try:
+            fence.met(connection)
+        except BaseException:
+            connection.close()
+            raise
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -112,9 +137,20 @@ def open_postgresql(address: str, setting: str) -> Engine:
         level = IsolationLevel.REPEATABLE_READ if read else IsolationLevel.READ_COMMITTED
         if (raw.read_only, raw.isolation_level) != (read, level):
             raw.read_only, raw.isolation_level = read, level
-        if not read:
-            fence.begin(raw)
+        connection.info.pop(_COUNT, None)  # of one that was not committed
+        if not read and (count := fence.begin(raw)) is not None:
+            connection.info[_COUNT] = count
 
+    commit = engine.dialect.do_commit
+
+    def committed(dbapi_connection: PoolProxiedConnection) -> None:
+        count = dbapi_connection.info.pop(_COUNT, None)
+        commit(dbapi_connection)
+        if count is not None:
+            fence.committed(count)
+
+    # There is an event before a commit, and none after it.
+    engine.dialect.do_commit = committed  # type: ignore[method-assign]
     try:
         _check(engine, setting)
     except BaseException:
@@ -132,13 +168,23 @@ def which(engine: Engine) -> str:
     return str(_standing(engine, "the database").which)
 
 
+def standbys(engine: Engine, setting: str) -> Standbys:
+    """What an ordinary user can be told of the standbys of the database that `setting` names.
+
+    Raises:
+        StorageError: it can't be reached.
+    """
+    found = _standing(engine, setting)
+    return Standbys(bool(found.waits), int(found.connected))
+
+
 def _read(address: str, setting: str) -> URL:
     def refused(why: str, hint: str) -> InputError:
         return InputError(f"{setting} {why}.", code="configuration", hint=hint)
 
     form = "like postgresql://bailee@db.example.com/bailee?sslmode=verify-full"
     try:
-        url = make_url(address)
+        url = make_url(_several(address))
     except (ArgumentError, ValueError):
         raise refused("is no address of a database", form) from None
     if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
@@ -152,15 +198,48 @@ def _read(address: str, setting: str) -> URL:
         raise refused("names no database", form)
     if "options" in url.query:
         raise refused("has options in it", "bailee sets those that it needs")
-    hosts = [url.host] if url.host else url.query.get("host", "")
-    named = [hosts] if isinstance(hosts, str) else [*hosts]
+    named = _named(url, "host")
+    if len(named) > 1 and "target_session_attrs" not in url.query:
+        url = url.update_query_dict({"target_session_attrs": "read-write"})
+    named += [*_named(url, "hostaddr"), url.host or ""]
     near = all(not host or host.startswith("/") or is_loopback(host) for host in named)
     if not near:
         if url.query.get("sslmode") in _UNPROTECTED:
             raise refused("would go over a network without TLS", "sslmode=verify-full")
         if "sslmode" not in url.query:
             url = url.update_query_dict({"sslmode": "verify-full"})
-    return url.set(drivername="postgresql+psycopg")
+    url = url.set(drivername="postgresql+psycopg")
+    try:
+        url.get_dialect()().create_connect_args(url)
+    except (ArgumentError, ValueError):
+        raise refused("is no address of a database", form) from None
+    return url
+
+
+def _several(address: str) -> str:
+    """The address with its servers as SQLAlchemy has several, if libpq's form names several.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    found = _SERVERS.fullmatch(address)
+    if found is None:
+        return address
+    start, servers, end, asked = found.groups("")
+    each = [_SERVER.fullmatch(one) for one in servers.split(",")]
+    named = [one.groups("") for one in each if one is not None]
+    if len(named) < len(each):
+        raise ValueError("a server")
+    hosts, ports = (",".join(some) for some in zip(*named, strict=True))
+    bare = quote(re.sub(r"[][]", "", hosts), safe=",:")
+    return f"{start}{end}?host={bare}&port={ports}&{asked}"
+
+
+def _named(url: URL, what: str) -> list[str]:
+    """The names or addresses of servers that the query of an address has, without ports."""
+    given = url.query.get(what, "")
+    hosts = given.split(",") if isinstance(given, str) else given
+    return [host.rpartition(":")[0] if host.count(":") == 1 else host for host in hosts]
 
 
 def _standing(engine: Engine, setting: str) -> DbRow:

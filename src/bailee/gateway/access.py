@@ -26,13 +26,15 @@ class NothingKept:
 @dataclass(frozen=True, slots=True)
 class Passage:
     """Whether a kind of request may go upstream, and the policy's clause that says so. `why`: what
-    is said of a refusal in the place of what it usually is, and `hint` what to do.
+    is said of a refusal in the place of what it usually is, and `hint` what to do. `again`: it may
+    pass later.
     """
 
     allowed: bool
     clause: str
     why: str = ""
     hint: str = ""
+    again: bool = False
 
 
 Look: TypeAlias = Callable[[bytes, WholeRequest], PolicyDenied | str]

@@ -69,7 +69,9 @@ def not_passed(passage: Passage, caller: Caller, where: GatewayRoute) -> PolicyD
     with_their_own = caller.passage(where.kind, True)
     for one in (passage, with_their_own):
         if one.why:
-            return PolicyDenied(f"{one.why} (clause {one.clause})", hint=one.hint or None)
+            code = "unconfirmed" if one.again else None
+            said = f"{one.why} (clause {one.clause})"
+            return PolicyDenied(said, code=code, hint=one.hint or None)
     if not with_their_own.allowed:
         return PolicyDenied(
             f"This key is only for conversations with a model (clause {passage.clause}).",

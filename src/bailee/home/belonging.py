@@ -7,7 +7,8 @@ the vault; with the data lies also `sure`, the number that all parts were seen t
 * A home that was restored begins above any number that the old one had (`RESTORED`).
 * The data is older when any other part's number is above its own.
 * Another part is older when its number is below `sure`. One step behind is a crash in between.
-* A part whose write-ahead log is damaged (`logs`) has lost what was written last: it is older.
+* A part whose write-ahead log is damaged (`logs`) has lost what was written last: it is older. So
+  is a database elsewhere that counts fewer transactions than were committed (`commits`).
 * A part that isn't there, while others are, is missing. A new one is never made in its place.
 * A part of another home, or without an id where others have one, does not belong.
 
@@ -52,12 +53,14 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part as it was found. Without a mark it is from before there were any, or being made.
-    `torn`: its write-ahead log is damaged, so that what was written last is not in it.
+    `torn`: its write-ahead log is damaged, so that what was written last is not in it; `lacks`: it
+    is elsewhere, and lacks what was committed to it.
     """
 
     there: bool
     mark: Mark | None = None
     torn: bool = False
+    lacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,10 @@ def judge(
         torn = [name for name, part in parts.items() if part.torn]
         if set(torn) - set(accepted):
             raise _refused_as_torn(torn)
-        older = [*dict.fromkeys((*torn, *_older(parts, newest)))]
+        lacking = [name for name, part in parts.items() if part.lacks]
+        if set(lacking) - set(accepted):
+            raise _refused_as_lacking(lacking)
+        older = [*dict.fromkeys((*torn, *lacking, *_older(parts, newest)))]
         if set(older) - set(accepted):
             raise _refused_as_older(older, newest, marks)
         lowest = 0 if len(marks) < len(parts) else lowest
@@ -171,6 +177,17 @@ def _refused_as_torn(torn: list[str]) -> IntegrityError:
         code="home_parts",
         hint=f"put back what was there last; if that is lost, read what is undone by an older part "
         f'(guide, "Backups"), then: bailee home accept-older {" ".join(torn)} --reason "..."',
+    )
+
+
+def _refused_as_lacking(lacking: list[str]) -> IntegrityError:
+    return IntegrityError(
+        f"what PostgreSQL has of {_folders(lacking)} lacks what was committed last, which may be a "
+        "choice, a hold or a deletion.",
+        code="home_parts",
+        hint="put back the server of PostgreSQL that has it; if that is lost, read what is undone "
+        f'(guide, "On PostgreSQL"), then: bailee home accept-older {" ".join(lacking)} '
+        '--reason "..."',
     )
 
 

@@ -14,6 +14,7 @@ work/datasets/       training exports on their way to a bucket, while somebody w
 run/                 lock, control socket; nothing to keep
 console-name         the console's own name on this machine, not for others to know
 databases.json       present only in a home whose databases are on PostgreSQL
+commits              how many transactions were committed there, so that older ones are known
 data/reserve         room kept for deleting (`reserve`), on each file system of the stores
 test-clock           present only in a home whose time a test may set
 ```
@@ -60,6 +61,11 @@ class Home:
     def elsewhere_file(self) -> Path:
         """Says that the databases are on PostgreSQL; where, the settings say."""
         return self.path / "databases.json"
+
+    @property
+    def commits_file(self) -> Path:
+        """How many transactions were committed to the databases on PostgreSQL (`commits`)."""
+        return self.path / "commits"
 
     @property
     def vault_mark_file(self) -> Path:

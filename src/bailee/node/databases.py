@@ -12,20 +12,23 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Engine, Table, inspect, select
 
 from bailee.config import Settings
 from bailee.db.engine import Room, open_sqlite, overwrites, reading, storage_errors
+from bailee.db.fencing import fence_of
 from bailee.db.identity import data_identity, keys_identity
-from bailee.db.leases import Lease, fence_of
+from bailee.db.leases import Lease, lease_of
 from bailee.db.postgresql import open_postgresql, which
 from bailee.errors import InputError, IntegrityError
 from bailee.home import Home
-from bailee.home.belonging import Mark, Part
+from bailee.home.belonging import PARTS, Mark, Part
+from bailee.home.commits import CommitCounts
 
 SETTINGS: Final = ("database.url", "keyring.database_url")
 
@@ -83,7 +86,12 @@ def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine,
             code="configuration",
             hint="make another for the keys: a copy of the one must not hold what the other needs",
         )
-    for engine, name in zip(engines, SETTINGS, strict=True):
+    counts = CommitCounts(home.commits_file)
+    closing.callback(counts.close)
+    for engine, name, part in zip(engines, SETTINGS, PARTS[:2], strict=True):
+        fence = fence_of(engine)
+        assert fence is not None
+        fence.before, fence.note = counts.known.get(part, 0), partial(counts.note, part)
         lease = Lease(engine, name)
         lease.take()
         closing.callback(lease.give_back)
@@ -98,8 +106,12 @@ def there(data: Engine, keys: Engine) -> dict[str, Engine]:
 
 def leases(data: Engine, keys: Engine) -> list[Lease]:
     """The leases by which this process has the two databases; none: they are files."""
-    fences = (fence_of(engine) for engine in (data, keys))
-    return [fence.lease for fence in fences if fence is not None and fence.lease is not None]
+    return [lease for engine in (data, keys) if (lease := lease_of(engine)) is not None]
+
+
+def unsure_of(held: Sequence[Lease]) -> Callable[[], float] | None:
+    """For how many seconds one of the leases has not been known to be held; None: there is none."""
+    return (lambda: max(lease.unsure() for lease in held)) if held else None
 
 
 def files(home: Home, room: Room, closing: ExitStack) -> tuple[Engine, Engine]:
@@ -129,9 +141,11 @@ def _part(engine: Engine, table: Table) -> Part:
         return Part(there=True)
     said = row._mapping
     try:
-        return Part(True, Mark(str(said["home"]), int(said["mark"]), int(said.get("sure", 0))))
+        mark = Mark(str(said["home"]), int(said["mark"]), int(said.get("sure", 0)))
     except (TypeError, ValueError):
         raise IntegrityError(
             f"the table {table.name} is damaged: it does not say which home it is of.",
             hint="put the database back from a copy; nothing was changed",
         ) from None
+    fence = fence_of(engine)
+    return Part(True, mark, lacks=fence is not None and fence.commits < fence.before)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bailee.errors import BaileeError
 from bailee.policy.diff import Difference
-from bailee.policy.document import Clause, Document, Language, NetworkDemand
+from bailee.policy.document import Clause, Document, Language, NetworkDemand, OutageMinutes
 from bailee.policy.policy import Decision, Explanation
 from bailee.policy.reading import Unsound
 from bailee.policy.wording import sentence, why_not
@@ -95,6 +95,11 @@ def problems_as_json(unsound: Unsound) -> dict[str, object]:
 def demand_as_json(demand: NetworkDemand) -> dict[str, object]:
     """A demand of what cloud sessions reach, by its clause's id."""
     return {"clause": demand.clause.id, "at_most": demand.level, "deny": demand.hosts}
+
+
+def outage_as_json(outage: OutageMinutes | None) -> dict[str, int] | None:
+    """For how long requests go on without a database; None: no end is said."""
+    return None if outage is None else {"kept": outage.kept, "unkept": outage.unkept}
 
 
 def clause_as_json(clause: Clause) -> dict[str, object]:

@@ -171,6 +171,9 @@ def _settings(old: Document, new: Document) -> Iterator[tuple[str, str, str]]:
         was, now = ", ".join(getattr(old, name)), ", ".join(getattr(new, name))
         if was != now:
             yield name, was or _NONE, now or _NONE
+    held, holds = (str(one.without_database or _NONE) for one in (old, new))
+    if held != holds:
+        yield "without_database", held, holds
     told, tells = _limits(old), _limits(new)
     for name in {**told, **tells}:
         if told.get(name) != tells.get(name):

@@ -23,6 +23,8 @@ HOSTS: Final = "hosts"
 """Hosts beyond the level, by a setting's or an account's list."""
 NETWORKS: Final = "networks"
 """Networks that are not public."""
+WITHOUT: Final = "without_database"
+"""The key of how long requests go on without the databases, and the name that refusals give."""
 OPENED: Final = (HOSTS, NETWORKS)
 
 
@@ -151,6 +153,20 @@ class NetworkDemand:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageMinutes:
+    """For how many minutes requests go on while the databases can't be asked, from the last moment
+    in which they were known to be the server's own: of keys whose conversations are kept, and of
+    those of which nothing is.
+    """
+
+    kept: int
+    unkept: int
+
+    def __str__(self) -> str:
+        return f"{self.kept} kept, {self.unkept} unkept"
+
+
+@dataclass(frozen=True, slots=True)
 class Heading:
     """A heading of the page; `source` is the heading of the published page it answers to."""
 
@@ -200,7 +216,8 @@ class Document:
     too. `prefers`: names of upstreams that are asked before the others of their API, in this order.
     `sign_up`: the plans that people may take by themselves. `network`: demands of what cloud
     sessions reach, each a statement too; `cloud_opens`: what may be opened to them beside it, of
-    `network.OPENED`.
+    `network.OPENED`. `without_database`: for how long requests go on without it; None: no end is
+    said.
     """
 
     file: str
@@ -235,6 +252,7 @@ class Document:
     sign_up: tuple[str, ...] = ()
     network: tuple[NetworkDemand, ...] = ()
     cloud_opens: tuple[str, ...] = ()
+    without_database: OutageMinutes | None = None
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:

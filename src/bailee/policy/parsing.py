@@ -27,6 +27,7 @@ from bailee.policy.document import (
     NETWORK,
     OPENED,
     OPENS,
+    WITHOUT,
     Clause,
     Condition,
     Demand,
@@ -36,6 +37,7 @@ from bailee.policy.document import (
     Invariant,
     LocalRetention,
     NetworkDemand,
+    OutageMinutes,
     RetentionRoom,
     SurveyQuestion,
 )
@@ -46,6 +48,7 @@ from bailee.policy.space import Space
 FORMAT: Final = "bailee-policy/1"
 MOST: Final = 300
 """Clauses of one action, and invariants: what proving takes grows with the square."""
+_LONGEST_OUTAGE: Final = 7 * 24 * 60  # minutes
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*", re.ASCII)
 _ROW: Final = re.compile(r"[A-Z][1-9][0-9]?", re.ASCII)
 
@@ -127,6 +130,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         sign_up=_sign_up(root, words),
         network=network,
         cloud_opens=_cloud_opens(root),
+        without_database=_without_database(root),
     )
     root.finish()
     return document
@@ -169,6 +173,23 @@ def _cloud_opens(root: Table) -> tuple[str, ...]:
                 f"there are {', '.join(OPENED)}",
             )
     return found
+
+
+def _without_database(root: Table) -> OutageMinutes | None:
+    """For how long requests go on without the databases; None: no end is said."""
+    if not root.has(WITHOUT):
+        return None
+    table = root.table(WITHOUT)
+    found = OutageMinutes(_minutes(table, "kept"), _minutes(table, "unkept"))
+    table.finish()
+    return found
+
+
+def _minutes(table: Table, key: str) -> int:
+    value = table.whole(key)
+    if value > _LONGEST_OUTAGE:
+        table.refuse(key, f"{key} is longer than a week.", f"{_LONGEST_OUTAGE} minutes at the most")
+    return value
 
 
 def _few(root: Table, key: str) -> Iterator[Table]:

@@ -156,6 +156,15 @@ class Policy:
         """
         return self._unsure("on_limits_unknown", self.document.on_limits_unknown)
 
+    def goes_on(self, *, zero_retention: bool) -> int | None:
+        """For how many minutes requests go on while the databases can't be asked, of a key of which
+        nothing is kept or of another one; None: no end is said.
+        """
+        outage = self.document.without_database
+        if outage is None:
+            return None
+        return outage.unkept if zero_retention else outage.kept
+
     @property
     def plans(self) -> Mapping[str, Plan]:
         """The plans by name, each with its `segment`."""

@@ -15,6 +15,7 @@ from bailee.accounts import OPERATOR
 from bailee.app.access import GatewayPolicyAccess
 from bailee.config import load as load_settings
 from bailee.errors import BaileeError, InputError, IntegrityError
+from bailee.gateway.access import Passage
 from bailee.node import Node
 from bailee.node.activations import Concerned
 from bailee.policy.loading import from_bytes, shipped
@@ -220,3 +221,32 @@ def test_a_document_that_cannot_be_read_any_more_is_replaced_by_name_alone(place
     place.node = Node.open(place.node.home, clock=place.clock, environment={}, settings=named)
     assert "2025-10-27" != place.node.policy.version
     assert 3 == len(place.ask("policy.activations"))
+
+
+@pytest.mark.row("P1", "O6")
+def test_the_document_says_for_how_long_requests_go_on_without_databases(place: Firm) -> None:
+    """Of each kind of key by itself, and never less than a lease is good for; the next document's
+    word holds at once, and one that says nothing sets no end.
+    """
+    seconds = 0.0
+    accounts = place.node.accounts
+    access = GatewayPolicyAccess(accounts, place.node.holding, unsure=lambda: seconds)
+    _, _, unkept = accounts.create(plan="api", name="forgets", zero_retention=True)
+
+    def passages() -> list[Passage]:
+        found = [access.authenticate(key.encode()) for key in (place.key, unkept)]
+        return [caller.passage("conversation", False) for caller in found if caller is not None]
+
+    place.activate(edited(("kept = 60, unkept = 60", "kept = 0, unkept = 2")))
+    seen = {}
+    for seconds in (30.0, 31.0, 120.0, 121.0):
+        seen[seconds] = [one.allowed for one in passages()]
+    assert {
+        30.0: [True, True],
+        31.0: [False, True],
+        120.0: [False, True],
+        121.0: [False, False],
+    } == seen
+    assert {("without_database", True)} == {(one.clause, one.again) for one in passages()}
+    place.activate(edited(("without_database = { kept = 60, unkept = 60 }\n", "")))
+    assert [True, True] == [one.allowed for one in passages()]

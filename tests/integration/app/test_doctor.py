@@ -211,6 +211,9 @@ def test_everything_that_is_found_has_its_words() -> None:
         named |= {f"{one}_there", f"{one}_away", f"{one}_mend"}
     named |= {f"sandbox_{why}" for why in ("missing", "broken", "forbidden")}
     named |= {f"kvm_{why}{mend}" for why in ("missing", "closed") for mend in ("", "_mend")}
+    checks = re.findall(r'^        "([a-z_]+)": _', source, re.M)
+    assert "objects" in checks
+    named |= {f"check_{one}" for one in checks}
     assert len(named) > 40
     for language in LANGUAGES:
         texts = words(language, "terminal").texts

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bailee.accounts import OPERATOR
+from bailee.app.older import accept_older
 from bailee.app.salvaging import salvage
+from bailee.db.fencing import COMMITS
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
@@ -233,3 +235,25 @@ def test_the_promise_is_judged_by_what_is_destroyed(home: There) -> None:
     assert 1 == late([REQUESTED, INACCESSIBLE], REQUESTED, before)[0]
     home.node.vault.sweep(home.clock())
     assert 0 == late([REQUESTED, INACCESSIBLE], REQUESTED, before)[0]
+
+
+@pytest.mark.row("O6", "R5")
+def test_an_older_database_is_refused_until_it_is_accepted(home: There) -> None:
+    """By the one thing that says so, its count, whichever of the two it is; and by nothing once
+    somebody has accepted it.
+    """
+    home.end(home.begin(ONE, text="medlar"))
+    for name, address in zip(("data", "keyring"), home.names.values(), strict=True):
+        home.close()
+        older = f"UPDATE {COMMITS} SET number = number - 1"
+        postgres.shared().do(older, at=address.rpartition("/")[2])
+        for _ in range(2):
+            with pytest.raises(IntegrityError, match=f"has of {name}/ lacks what was") as refused:
+                home.open()
+            assert f"accept-older {name} " in (refused.value.hint or "")
+        done = accept_older(Home(home.folder), [name], "the disk is lost", home.names)
+        assert [name] == done.accepted
+        home.open()
+        assert {ONE} == home.sessions().keys()
+        accepted = [one.subject for one in home.node.ledger.entries(kind="home.older_accepted")]
+        assert name in accepted

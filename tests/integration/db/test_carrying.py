@@ -27,7 +27,8 @@ from bailee.db.audit import audit
 from bailee.db.carrying import Line, carried, carry, declared, into_file, is_empty
 from bailee.db.checks import MAC, checked, sound, unsound, use_key
 from bailee.db.engine import open_sqlite, reading
-from bailee.db.leases import TABLE, Lease
+from bailee.db.fencing import TABLE
+from bailee.db.leases import Lease
 from bailee.db.metadata import Moment
 from bailee.db.migrate import upgrade
 from bailee.db.postgresql import open_postgresql

@@ -17,8 +17,9 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from bailee.db.engine import storage_errors
-from bailee.db.leases import SECONDS, TABLE, Lease, fence_of
+from bailee.db.engine import reading, storage_errors
+from bailee.db.fencing import COMMITS, TABLE, fence_of
+from bailee.db.leases import SECONDS, Lease
 from bailee.db.postgresql import open_postgresql
 from bailee.errors import StorageError
 from support.servers import postgres
@@ -90,9 +91,11 @@ class Database:
         """What was written and is there."""
         return [said for (said,) in self.ask("SELECT said FROM notes ORDER BY said")]
 
-    def number(self) -> object:
+    def number(self) -> int:
         """The present holder's."""
-        return self.ask(f"SELECT number FROM {TABLE}")[0][0]
+        ((number,),) = self.ask(f"SELECT number FROM {TABLE}")
+        assert isinstance(number, int)
+        return number
 
     def run_out(self) -> None:
         """Have the moment of a holder pass that does not renew it."""
@@ -145,6 +148,7 @@ def test_one_has_it(database: Database) -> None:
     with pytest.raises(StorageError, match="another process has the database") as refused:
         lease.take()
     assert "seconds more" in (refused.value.hint or "")
+    before = database.number()
     holder.tell("pear")
     assert holder.says() == "wrote"
     holder.tell("give back")
@@ -152,13 +156,16 @@ def test_one_has_it(database: Database) -> None:
     engine, lease = database.lease()
     lease.take()
     write(engine, "quince")
-    assert (["pear", "quince"], 2) == (database.notes(), database.number())
+    assert ["pear", "quince"] == database.notes()
+    assert before < database.number()
 
 
 @pytest.mark.row("O6", "R5")
 def test_a_killed_holders_is_free_at_once(database: Database) -> None:
     """Its connection has ended, so nobody waits for its moment to pass."""
-    database.holder().send(signal.SIGKILL)
+    holder = database.holder()
+    before = database.number()
+    holder.send(signal.SIGKILL)
 
     def taken() -> bool:
         try:
@@ -169,7 +176,8 @@ def test_a_killed_holders_is_free_at_once(database: Database) -> None:
 
     becomes(taken)
     ((left,),) = database.ask(f"SELECT until > clock_timestamp() FROM {TABLE}")
-    assert (True, 2) == (left, database.number())
+    assert left
+    assert before < database.number()
 
 
 @pytest.mark.row("O6", "R5")
@@ -208,6 +216,7 @@ def test_a_broken_connection_is_made_again(database: Database) -> None:
     and others are refused again.
     """
     holder = database.holder()
+    number = database.number()
     ((before,),) = database.ask(f"SELECT session FROM {TABLE}")
     database.run_out()
     database.do(f"SELECT pg_terminate_backend({before}, 10000)")
@@ -221,7 +230,7 @@ def test_a_broken_connection_is_made_again(database: Database) -> None:
         lease.take()
     holder.tell("pear")
     assert holder.says() == "wrote"
-    assert (["pear"], 1) == (database.notes(), database.number())
+    assert (["pear"], number) == (database.notes(), database.number())
 
 
 @pytest.mark.row("O6")
@@ -229,6 +238,7 @@ def test_taken_while_a_connection_is_broken(database: Database) -> None:
     """The lock of a connection that is gone keeps nobody out; its holder is, from then on."""
     holder = database.holder()
     holder.send(signal.SIGSTOP)
+    number = database.number()
     ((session,),) = database.ask(f"SELECT session FROM {TABLE}")
     database.do(f"SELECT pg_terminate_backend({session}, 10000)")
     engine, lease = database.lease()
@@ -238,7 +248,8 @@ def test_taken_while_a_connection_is_broken(database: Database) -> None:
     holder.tell("pear")
     assert holder.says().startswith("refused")
     write(engine, "quince")
-    assert (["quince"], 2) == (database.notes(), database.number())
+    assert ["quince"] == database.notes()
+    assert number < database.number()
 
 
 @pytest.mark.row("O6")
@@ -305,6 +316,9 @@ def test_a_server_that_crashed_knows_who_had_it() -> None:
         closing.callback(lease.give_back)
         lease.take()
         lease.number()
+        fence = fence_of(engines[0])
+        assert fence is not None
+        mine = fence.number
         write(engines[0], "pear")
         server.stop("immediate")
         with pytest.raises(StorageError), storage_errors("it"):
@@ -321,5 +335,67 @@ def test_a_server_that_crashed_knows_who_had_it() -> None:
         with pytest.raises(StorageError, match="another process has"):
             other.take()
         with psycopg.connect(address) as connection:
-            assert (1,) == connection.execute("SELECT number FROM bailee_lease").fetchone()
+            assert (mine,) == connection.execute("SELECT number FROM bailee_lease").fetchone()
             assert 2 == len(connection.execute("SELECT said FROM notes").fetchall())
+
+
+# -- an older state in the place of the newest -----------------------------------------------------
+
+_LACKS = "the database that database.url names lacks what was committed to it"
+
+
+@pytest.mark.row("O6", "R5")
+@pytest.mark.parametrize("older", [f"UPDATE {COMMITS}", f"UPDATE {TABLE}"])
+def test_nothing_is_written_to_an_older_state(database: Database, older: str) -> None:
+    """One that counts fewer transactions than were committed, or knows an earlier holder as the
+    last one: the holder is refused, and told.
+    """
+    holder = database.holder()
+    holder.tell("pear")
+    assert holder.says() == "wrote"
+    database.do(f"{older} SET number = number - 1")
+    holder.tell("quince")
+    assert {holder.says() for _ in range(2)} == {
+        "told",
+        f"refused: {_LACKS}; nothing is read or written there any more.",
+    }
+    assert ["pear"] == database.notes()
+
+
+@pytest.mark.row("O6", "R5")
+def test_nothing_is_read_of_an_older_state(database: Database) -> None:
+    """Each connection is asked before it is used, and what was missing once stays so."""
+    engine, lease = database.lease()
+    lease.take()
+    lease.number()
+    write(engine, "pear")
+    database.do(f"UPDATE {COMMITS} SET number = number - 1")
+    engine.dispose()
+    with pytest.raises(StorageError, match=_LACKS), reading(engine):
+        pass
+    database.do(f"UPDATE {COMMITS} SET number = number + 9")  # by whoever writes there now
+    with pytest.raises(StorageError, match=_LACKS):
+        write(engine, "quince")
+    assert ["pear"] == database.notes()
+
+
+@pytest.mark.row("O6")
+def test_what_was_not_committed_is_not_missed(database: Database) -> None:
+    """A transaction that was undone counts for nothing, nor does one that only reads."""
+    engine, lease = database.lease()
+    lease.take()
+    lease.number()
+    fence = fence_of(engine)
+    assert fence is not None
+    noted: list[int] = []
+    fence.note = noted.append
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), engine.begin() as connection:
+            connection.execute(text("INSERT INTO notes VALUES ('never')"))
+            _ = 1 // 0
+        with reading(engine) as connection:
+            assert 0 == connection.execute(text("SELECT count(*) FROM notes")).scalar()
+    assert 0 == fence.commits
+    write(engine, "pear")
+    assert (1, [1], ["pear"]) == (fence.commits, noted, database.notes())
+    assert [(1,)] == database.ask(f"SELECT number FROM {COMMITS}")

@@ -100,6 +100,32 @@ def test_beyond_this_machine_a_certificate_is_asked_for() -> None:
     assert "sslmode" not in _read("postgresql:///d?host=/run/postgresql", "x").query
 
 
+def test_an_address_may_name_several_servers() -> None:
+    """As libpq has it; the one that takes writes is used. One of them that is elsewhere is enough
+    for TLS, however it is named.
+    """
+    from bailee.db.postgresql import _read
+
+    url = _read("postgresql://b@one.example:5433,two.example/d?sslmode=require", "x")
+    assert ("one.example,two.example", "5433,") == (url.query["host"], url.query["port"])
+    assert "read-write" == url.query["target_session_attrs"]
+    any_of = "postgresql://b@one,two/d?target_session_attrs=any&sslmode=require"
+    assert "any" == _read(any_of, "x").query["target_session_attrs"]
+    assert "target_session_attrs" not in _read("postgresql://b@127.0.0.1/d", "x").query
+    for near in ("@127.0.0.1:1,localhost/d", "@[::1]:5,127.0.0.1/d", "/d?host=/run,127.0.0.1"):
+        assert "sslmode" not in _read(f"postgresql://{near}", "x").query
+    for far in (
+        "b@127.0.0.1,db.example.com/d",
+        "b@/d?host=127.0.0.1:1&host=db.example.com:2",
+        "b@127.0.0.1/d?host=db.example.com",
+        "b@127.0.0.1/d?hostaddr=192.0.2.1",
+    ):
+        assert "verify-full" == _read(f"postgresql://{far}", "x").query["sslmode"]
+    for wrong in ("b@one:x,two/d", "b@one,/d", "b@one:1:2,two/d"):
+        with pytest.raises(InputError, match="no address of a database"):
+            _read(f"postgresql://{wrong}", "x")
+
+
 def test_nobody_is_there(server: PostgresServer) -> None:
     """A server, a database or a user that is not there: which setting names it, and no more."""
     for address in (

@@ -29,7 +29,8 @@ def programs() -> Path | None:
 class PostgresServer:
     """One server on a port of 127.0.0.1. Whoever made it calls `end`."""
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
+    def __init__(self, options: Sequence[str] = (), *, of: PostgresServer | None = None) -> None:
+        """`of`: it is a standby of that one."""
         found = programs()
         if found is None:
             pytest.skip("needs PostgreSQL")
@@ -43,8 +44,12 @@ class PostgresServer:
             self._as = ("runuser", "-u", "postgres", "--")
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.port = taken.getsockname()[1]
-        self._run("initdb", "--no-sync", "-A", "trust", "-U", "bailee", "-E", "UTF8", "--locale=C",
-                  "-D", str(self.files))  # fmt: skip
+        if of is None:
+            self._run("initdb", "--no-sync", "-A", "trust", "-U", "bailee", "-E", "UTF8",
+                      "--locale=C", "-D", str(self.files))  # fmt: skip
+        else:
+            self._run("pg_basebackup", "--no-sync", "-c", "fast", "-R", "-D", str(self.files),
+                      "-d", f"host=127.0.0.1 port={of.port} user=bailee")  # fmt: skip
         self._options = options
         self.start()
         self._count = 0
@@ -63,6 +68,14 @@ class PostgresServer:
     def stop(self, how: str = "fast") -> None:
         """Stop it; its files stay. `immediate`: as a crash does."""
         self._run("pg_ctl", "-D", str(self.files), "-w", "-m", how, "stop")
+
+    def promote(self) -> None:
+        """A standby takes writes from now on, and follows nobody."""
+        self._run("pg_ctl", "-D", str(self.files), "-w", "promote")
+
+    def follow_nobody(self) -> None:
+        """A standby gets nothing more."""
+        self.do("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
 
     def end(self) -> None:
         """Stop it, and remove what there is of it."""
@@ -90,9 +103,10 @@ class PostgresServer:
             env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
         )
 
-    def address(self, name: str, user: str = "bailee") -> str:
-        """The address of a database."""
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{name}"
+    def address(self, name: str, user: str = "bailee", *others: PostgresServer) -> str:
+        """The address of a database; `others` may have it as well."""
+        servers = ",".join(f"127.0.0.1:{one.port}" for one in (self, *others))
+        return f"postgresql://{user}@{servers}/{name}"
 
     def do(self, *statements: str, at: str = "postgres") -> None:
         """Run statements, each in a transaction of its own."""

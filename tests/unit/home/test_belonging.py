@@ -105,6 +105,16 @@ def test_a_part_whose_log_is_damaged_is_older_whatever_its_mark_says() -> None:
     assert ("keyring",) == judge(("a", Stage.WHOLE), parts, ["keyring"]).older
 
 
+@pytest.mark.row("O6")
+def test_a_database_elsewhere_that_lacks_something_is_older_whatever_its_mark_says() -> None:
+    """It is refused by name, and taken at somebody's word."""
+    parts = {name: Part(True, Mark("a", 5, 5), lacks=name == "data") for name in PARTS}
+    with pytest.raises(IntegrityError, match="has of data/ lacks what was committed") as error:
+        judge(("a", Stage.WHOLE), parts)
+    assert "accept-older data" in str(error.value.hint)
+    assert ("data",) == judge(("a", Stage.WHOLE), parts, ["data"]).older
+
+
 def test_when_the_homes_own_file_is_the_odd_one_it_is_named() -> None:
     """And not the parts, which agree."""
     parts = {name: Part(True, Mark("a", 5, 5)) for name in PARTS}

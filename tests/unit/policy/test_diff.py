@@ -161,6 +161,7 @@ def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str)
         ("default_days = 30", "default_days = 7"),
         ('sign_up = ["free", "pro", "max"]', 'sign_up = ["pro"]'),
         ('cloud_opens = ["hosts", "networks"]', "cloud_opens = []"),
+        ("kept = 60, unkept = 60", "kept = 0, unkept = 60"),
         ("\n[dates]\n", f"{DEMAND}\n[dates]\n"),
         ("Error events are kept 30 days.", "We keep error events 30 days."),
         ('id = "retain.metric"', 'id = "retain.metrics"'),
@@ -172,6 +173,7 @@ def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str)
         ("local_transcripts.default_days", "30", "7"),
         ("sign_up", "free, pro, max", "pro"),
         ("cloud_opens", "hosts, networks", "none"),
+        ("without_database", "60 kept, 60 unkept", "0 kept, 60 unkept"),
         ("network network.trusted", "none", "at most trusted, example.org denied"),
     } == set(found.settings)
     assert ("retain.error-event",) == found.clauses_reworded

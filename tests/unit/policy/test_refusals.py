@@ -50,6 +50,18 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         'sign_up = ["free", "team"]',
         "sign_up names 'team', which is no plan for consumers",
     ),
+    "a time without a database that is longer than a week": (
+        "without_database = { kept = 60, unkept = 60 }",
+        "without_database = { kept = 60, unkept = 10081 }",
+        "without_database = {",
+        "unkept is longer than a week",
+    ),
+    "a time without a database of one kind of key alone": (
+        "without_database = { kept = 60, unkept = 60 }",
+        "without_database = { kept = 60 }",
+        "without_database = {",
+        "unkept is missing here",
+    ),
     "something that nothing can open": (
         'cloud_opens = ["hosts", "networks"]',
         'cloud_opens = ["hosts", "ports"]',
@@ -274,7 +286,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 1094): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 1097): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; "
         "105 combinations.",
