@@ -46,7 +46,7 @@ _OURS: Final = 0x6261696C6566  # the advisory lock of the holder's connection
 _OPTION: Final = "bailee_fence"
 
 _WRITE: Final = f"SELECT pg_advisory_xact_lock({_WRITING})"
-_HELD: Final = f"SELECT number FROM {TABLE} WHERE name = '{_HOME}'"  # noqa: S608 - constants
+HELD: Final = f"SELECT number FROM {TABLE} WHERE name = '{_HOME}'"  # noqa: S608 - constants
 _MADE: Final = (
     f"CREATE TABLE IF NOT EXISTS {TABLE} (name text PRIMARY KEY, number bigint NOT NULL, "
     "session integer NOT NULL, until timestamptz NOT NULL)"
@@ -57,7 +57,7 @@ _STANDS: Final = (
     "SELECT session, ceil(extract(epoch FROM until - clock_timestamp()))::int "  # noqa: S608
     f"FROM {TABLE} WHERE name = '{_HOME}'"
 )
-_END: Final = (
+END: Final = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND (classid::bigint << 32) | objid::bigint = %s AND objsubid = 1 AND granted "
@@ -109,7 +109,7 @@ class Fence:
                 raw.execute(_WRITE)
                 return
             # The second statement sees what was committed before the first one's end.
-            asked = raw.execute(f"{_WRITE}; {_HELD}", prepare=False)
+            asked = raw.execute(f"{_WRITE}; {HELD}", prepare=False)
             asked.nextset()
             found = asked.fetchone()
         except Error as error:
@@ -173,7 +173,7 @@ class Lease:
             StorageError: another process has it, or the database can't be reached.
         """
         with self._failures():
-            raw = _driver(self._connected())
+            raw = driver(self._connected())
             there = _is_there(raw)
             if not self._own(raw):
                 if not there:
@@ -191,8 +191,8 @@ class Lease:
         if self._fence.number is not None:
             return
         with self._failures():
-            raw = _driver(self._connected())
-            raw.execute(_END, (_WRITING, None, None))  # what an earlier holder has not ended
+            raw = driver(self._connected())
+            raw.execute(END, (_WRITING, None, None))  # what an earlier holder has not ended
             with raw.transaction():
                 raw.execute(_WRITE)
                 raw.execute(_MADE)
@@ -221,7 +221,7 @@ class Lease:
                 return  # the connection is the thread's; the lease runs out
         if not self.lost:
             with suppress(DBAPIError, Error):  # else it runs out
-                raw = _driver(self._connected())
+                raw = driver(self._connected())
                 if self._fence.number is not None:
                     raw.execute(_BACK, (self._fence.number,))
                 raw.execute(_FREE)
@@ -254,7 +254,7 @@ class Lease:
         session, left = raw.execute(_STANDS).fetchone() or (None, None)
         if session is None or (isinstance(left, int) and left > 0):
             raise self._refused(left)
-        raw.execute(_END, (_OURS, session, session))
+        raw.execute(END, (_OURS, session, session))
         if not self._own(raw):  # somebody else was quicker
             raise self._refused(SECONDS)
 
@@ -282,7 +282,7 @@ class Lease:
 
     def _renew(self) -> bool:
         """Whether the lease is still held; it is good for as long again then."""
-        raw = _driver(self._connected())
+        raw = driver(self._connected())
         if not self._owns:
             self._own(raw)
         return raw.execute(_RENEWED, (self._fence.number,)).rowcount == 1
@@ -291,7 +291,7 @@ class Lease:
         if self._connection is None:
             made = self._engine.raw_connection()
             made.detach()
-            raw = _driver(made)
+            raw = driver(made)
             raw.read_only, raw.autocommit = False, True  # whatever it was used for before
             self._connection, self._owns = made, False
         return self._connection
@@ -299,7 +299,7 @@ class Lease:
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            _driver(connection).close()
+            driver(connection).close()
             connection.invalidate()  # nothing is to be rolled back, over a network that is away
 
 
@@ -308,7 +308,8 @@ def _is_there(raw: Driver[DriverRow]) -> bool:
     return bool(found)
 
 
-def _driver(connection: PoolProxiedConnection) -> Driver[DriverRow]:
+def driver(connection: PoolProxiedConnection) -> Driver[DriverRow]:
+    """The driver's own connection, behind one of the pool's."""
     return cast("Driver[DriverRow]", connection.dbapi_connection)
 
 
