@@ -96,6 +96,13 @@ _IN_BUCKET: Final = tuple(
     text(f"SELECT at FROM bailee_spool_{slot} WHERE file = :file AND content IS NULL")  # noqa: S608
     for slot in range(SLOTS)
 )
+_ALL_IN_BUCKET: Final = text(
+    " UNION ALL ".join(
+        f"SELECT file, at FROM bailee_spool_{slot} JOIN bailee_spool USING (file) "  # noqa: S608
+        "WHERE content IS NULL"
+        for slot in range(SLOTS)
+    )
+)
 _NAMES: Final = text("SELECT file FROM bailee_spool WHERE sealed = :sealed")
 _SLOT: Final = text("SELECT slot FROM bailee_spool WHERE file = :file")
 _TAKEN: Final = text("SELECT slot, count(*) AS files FROM bailee_spool GROUP BY slot")
@@ -303,13 +310,15 @@ class SpoolRows:
             self._bucket_from = time.monotonic() + _AGAIN
 
     def _remove_late(self) -> None:
-        """Remove the objects that no file has any more."""
+        """Remove the objects that no row speaks of: who put them never said so, or they came when
+        their file was gone. Nobody puts any before this is done.
+        """
         if self._objects is None:
             return
         with suppress(StorageError):
-            kept = {*self.names(), *self.sealed_away()}
-            there = self._objects.names()
-            self._late |= {one for one in there if one.partition("/")[0] not in kept}
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                kept = {_object(row.file, row.at) for row in connection.execute(_ALL_IN_BUCKET)}
+            self._late |= {*self._objects.names()} - kept
         self._remove_objects()
 
     def put_aside(self, name: str, offset: int, content: bytes) -> None:

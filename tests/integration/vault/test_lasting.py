@@ -130,7 +130,7 @@ def test_one_bad_group_never_stops_the_others(bench: Bench) -> None:
     assert ["vault.damaged"] == reported(bench)
     (aside,) = bench.vault._reader.aside()
     assert (0, True) == (aside.offset, aside.size > 0)
-    assert ["quarantine/" + aside.label] == [one.what for one in bench.vault.verifying({}).spool()]
+    assert ["quarantine/" + aside.label] == [one.where for one in bench.vault.verifying({}).spool()]
     bench.reopen()
     lose(bench)
     bench.reopen()
