@@ -33,6 +33,7 @@ from bailee.keyring import FileRoot, Keyring
 from bailee.testing.recording import MemoryRecording
 from bailee.vault.exchange import Terms
 from bailee.vault.spool import Spool
+from bailee.vault.spool_store import FolderSpool
 from bailee.vault.spool_writing import Kept
 from bench import peers
 from bench.result import Unavailable
@@ -198,7 +199,8 @@ def spool(folder: Path) -> Spool:
     engine = open_sqlite(folder / "keyring.db")
     upgrade(engine, "keys")
     keyring = Keyring.open(engine, FileRoot(folder / "root.json"), system_clock)
-    return Spool(files, keyring, system_clock, Nowhere())
+    store = FolderSpool(files, files.with_name("quarantine"))
+    return Spool(store, keyring, system_clock, Nowhere())
 
 
 NGINX = """

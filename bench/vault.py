@@ -42,6 +42,7 @@ from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.spool import Spool
+from bailee.vault.spool_store import FolderSpool
 from bailee.vault.spool_writing import Kept
 from bailee.vault.vault import Vault
 from bench.alone import keyring_in, vault_in
@@ -313,7 +314,7 @@ def _sqlite_delete(path: Path) -> float:
 
 def _postgres_delete() -> float | None:
     """Seconds for DELETE and its commit (what a VACUUM would still have to do is not counted)."""
-    binaries = _postgres_binaries()
+    binaries = postgres_binaries()
     if binaries is None:
         return None
     folder = Path(tempfile.mkdtemp(prefix="bailee-pg-"))
@@ -326,7 +327,7 @@ def _postgres_delete() -> float | None:
         os.chown(folder, account.pw_uid, account.pw_gid)
         user = {"user": account.pw_uid, "group": account.pw_gid, "cwd": "/"}
     try:
-        with _postgres(binaries, folder, user) as run:
+        with postgres(binaries, folder, user) as run:
             run(
                 "CREATE TABLE s (id bigint PRIMARY KEY, content bytea, expires int); INSERT INTO s "
                 f"SELECT n, decode(repeat(md5(n::text), {ROW_BYTES // 16}), 'hex'), 1 "
@@ -342,7 +343,7 @@ def _postgres_delete() -> float | None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _postgres_binaries() -> Path | None:
+def postgres_binaries() -> Path | None:
     """The folder with `initdb`, `pg_ctl` and `psql`, or None."""
     candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     found = shutil.which("pg_ctl")
@@ -352,7 +353,7 @@ def _postgres_binaries() -> Path | None:
 
 
 @contextmanager
-def _postgres(binaries: Path, folder: Path, user: dict[str, Any]) -> Any:
+def postgres(binaries: Path, folder: Path, user: dict[str, Any]) -> Any:
     """A server of our own: a folder, a socket in it, no network."""
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, **user}
     data = folder / "data"
@@ -408,7 +409,8 @@ class _Nowhere:
 
 def _spool(home: Path) -> list[Line]:
     with keyring_in(home) as keyring:
-        spool = Spool(home / "files", keyring, system_clock, _Nowhere())
+        store = FolderSpool(home / "files", home / "quarantine")
+        spool = Spool(store, keyring, system_clock, _Nowhere())
         exchange = _exchange(0, os.urandom(4000), os.urandom(4000), time.time())
         try:
             return asyncio.run(_measure(spool, exchange, home))

@@ -603,6 +603,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "as the AWS SDKs find them. Not set: in folders of the home.",
     ),
     Setting(
+        "spool.durability",
+        str,
+        "local",
+        "Where what is answered is durable before its client sees the end: `local`, on this "
+        "machine's disk, or `database`, so that nothing of it is lost with the machine. The latter "
+        "needs `database.url` and `objects.url`.",
+    ),
+    Setting(
         "keys.per_person",
         int,
         100,

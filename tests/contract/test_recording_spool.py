@@ -1,7 +1,7 @@
 """The port `Recording`: what the gateway may rely on.
 
-The first tests hold for every implementation, the fake that tests use included; the others show the
-spool on a disk that fails.
+The first tests hold for every implementation, the fake that tests use included; of the others some
+for the spool wherever its files lie, and the rest show it on a disk that fails.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
 from bailee.admission import Unsealed
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
+from bailee.db.postgresql import open_postgresql
 from bailee.errors import StorageError
 from bailee.gateway.recording import Recording
 from bailee.keyring import FileRoot, Keyring
@@ -29,7 +31,10 @@ from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.files import Files
 from bailee.vault.spool import LARGE, Spool
 from bailee.vault.spool_reading import DamagedFrame, SpoolReader
+from bailee.vault.spool_rows import SLOTS, SpoolRows
+from bailee.vault.spool_store import FolderSpool, SpoolStore, SpoolStores
 from bailee.vault.spool_writing import Kept
+from support.servers import postgres
 
 
 class FaultyFiles(Files):
@@ -100,19 +105,22 @@ class Receiver:
 class Port:
     """A spool, its disk, and what a process that starts later finds of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: Callable[[Files], SpoolStore] | None = None) -> None:
         engine = open_sqlite(folder / "keyring.db")
         upgrade(engine, "keys")
         self.keyring = Keyring.open(engine, FileRoot(folder / "root.json"), FakeClock())
         self.files = FaultyFiles()
         self.receiver = Receiver()
-        self.folder = folder / "spool"
+        self.store: SpoolStore = (
+            FolderSpool(folder / "spool", folder / "quarantine", self.files)
+            if store is None
+            else store(self.files)
+        )
         self.spool = Spool(
-            self.folder,
+            self.store,
             self.keyring,
             FakeClock(),
             self.receiver,
-            files=self.files,
             file_bytes=1 << 16,
             most_waiting=100_000,
             probe_seconds=0.02,
@@ -120,8 +128,8 @@ class Port:
         self.recording: Recording = self.spool
 
     def found(self) -> tuple[list[str], int]:
-        """The exchanges on disk, in order, and how much damage there is."""
-        reader = SpoolReader(self.folder, self.folder.parent / "quarantine", self.keyring)
+        """The exchanges that are durable, in order, and how much damage there is."""
+        reader = SpoolReader(SpoolStores(self.store), self.keyring)
         ids, damage = [], 0
         for name in reader.names():
             if reader.is_blank(name):
@@ -134,10 +142,75 @@ class Port:
         return ids, damage
 
 
+class Rows:
+    """A database of PostgreSQL's with the tables of a spool, and somebody else who is in it."""
+
+    def __init__(self) -> None:
+        self.address = postgres.shared().new()
+        self.engine = open_postgresql(self.address, "database.url")
+        self.store = SpoolRows(self.engine)
+        with self.engine.begin() as connection:
+            self.store.prepare(connection)
+        self.store.take()
+        self._other = psycopg.connect(self.address)
+
+    def hold(self) -> None:
+        """Have whoever writes there wait."""
+        for slot in range(SLOTS):
+            self._other.execute(f"LOCK TABLE bailee_spool_{slot}")  # type: ignore[call-overload]
+
+    def release(self) -> None:
+        """Let them go on."""
+        self._other.rollback()
+
+    def fail(self) -> None:
+        """Have PostgreSQL say that its disk is full, whatever is written."""
+        self._do(
+            "CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53100'; END$$",
+            *(f"CREATE TRIGGER full_disk BEFORE INSERT ON {name} EXECUTE FUNCTION full_disk()"
+              for name in self._names()),
+        )  # fmt: skip
+
+    def mend(self) -> None:
+        """Have it take what is written again."""
+        self._do(*(f"DROP TRIGGER full_disk ON {name}" for name in self._names()))
+
+    def _do(self, *statements: str) -> None:
+        for statement in statements:
+            self._other.execute(statement)  # type: ignore[call-overload]
+        self._other.commit()
+
+    def _names(self) -> list[str]:
+        return ["bailee_spool", *(f"bailee_spool_{slot}" for slot in range(SLOTS))]
+
+    def close(self) -> None:
+        """End all connections."""
+        self._other.close()
+        self.store.close()
+        self.engine.dispose()
+
+
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
+def rows() -> Iterator[Rows]:
+    """Such a database."""
+    made = Rows()
+    yield made
+    made.close()
+
+
+everywhere = pytest.mark.parametrize("port", ["folder", "rows"], indirect=True)
+"""The spool's files lie in a folder, and in a database."""
+
+
+@pytest.fixture
+def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Port]:
     """A port over a new spool."""
-    made = Port(tmp_path)
+    if getattr(request, "param", "folder") == "rows":
+        database: Rows = request.getfixturevalue("rows")
+        made = Port(tmp_path, lambda _files: database.store)
+    else:
+        made = Port(tmp_path)
     yield made
     made.files.gate.set()
     made.files.large_gate.set()
@@ -213,6 +286,15 @@ class SpoolStage:
         self._port.files.fail_make = self._port.files.fail_write = None
 
 
+class RowsStage:
+    """The spool in a database, with PostgreSQL in the test's hands."""
+
+    def __init__(self, port: Port, rows: Rows) -> None:
+        self.recording: Recording = port.recording
+        self.hold, self.release = rows.hold, rows.release
+        self.fail, self.mend = rows.fail, rows.mend
+
+
 class MemoryStage:
     """The fake, likewise."""
 
@@ -239,13 +321,22 @@ class MemoryStage:
         self._fake.broken = False
 
 
-Stage = SpoolStage | MemoryStage
+Stage = SpoolStage | RowsStage | MemoryStage
 
 
-@pytest.fixture(params=["spool", "memory"])
-def stage(request: pytest.FixtureRequest, port: Port) -> Stage:
+@pytest.fixture(params=["spool", "rows", "memory"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """Each implementation."""
-    return SpoolStage(port) if request.param == "spool" else MemoryStage()
+    if request.param == "memory":
+        yield MemoryStage()
+    elif request.param == "spool":
+        yield SpoolStage(request.getfixturevalue("port"))
+    else:
+        rows: Rows = request.getfixturevalue("rows")
+        port = Port(tmp_path, lambda _files: rows.store)
+        yield RowsStage(port, rows)
+        rows.release()
+        port.spool.close()
 
 
 def test_done_is_called_later_in_order(stage: Stage) -> None:
@@ -306,6 +397,7 @@ def test_failing_and_working_again(stage: Stage) -> None:
     run(work())
 
 
+@everywhere
 def test_done_means_on_disk(port: Port) -> None:
     """When `done` has been called without an error, another process finds the exchange."""
 
@@ -318,6 +410,7 @@ def test_done_means_on_disk(port: Port) -> None:
     run(work())
 
 
+@everywhere
 def test_order_and_threads(port: Port) -> None:
     """Exchanges stay in order, over many files; `done` is called on the loop, after submit."""
 
@@ -349,6 +442,7 @@ def test_order_and_threads(port: Port) -> None:
     run(work())
 
 
+@everywhere
 def test_larger_than_a_file(port: Port) -> None:
     """An exchange larger than a spool file is kept."""
 
@@ -424,6 +518,7 @@ def test_a_failing_disk(port: Port, operation: str, number: int) -> None:
     run(work())
 
 
+@everywhere
 def test_a_keyring_that_fails(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a key nothing is written: a new file's exchanges are refused until there is one."""
 
@@ -443,6 +538,7 @@ def test_a_keyring_that_fails(port: Port, monkeypatch: pytest.MonkeyPatch) -> No
     run(work())
 
 
+@everywhere
 def test_a_defect_does_not_leave_clients_waiting(
     port: Port, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -459,6 +555,7 @@ def test_a_defect_does_not_leave_clients_waiting(
     run(work())
 
 
+@everywhere
 @pytest.mark.parametrize("size", [10, 2 * LARGE])
 def test_a_defect_in_what_comes_after_writing_leaves_nobody_waiting(port: Port, size: int) -> None:
     """By the loop or by a lane: it is refused; and what comes later is written, and handed on."""

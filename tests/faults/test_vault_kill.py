@@ -51,12 +51,13 @@ POINTS = [
 ]
 
 
-def killed(home: Path, first: int, *point: str, after: int | None = None) -> set[int]:
+def killed(home: str | Path, first: int, *point: str, after: int | None = None) -> set[int]:
     """Run the process to its end; the numbers that it acknowledged. `after` so many of them it is
     killed from outside, in the middle of whatever it does then.
     """
+    folder = Path(str(home).partition(",")[0])
     process = processes.start(
-        *(str(home), str(first), *point), env=clean_environment(home), program=PROCESS
+        *(str(home), str(first), *point), env=clean_environment(folder), program=PROCESS
     )
     assert process.stdout is not None and process.stderr is not None
     before = "".join(process.stdout.readline() for _ in range(after or 0))

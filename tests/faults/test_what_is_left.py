@@ -18,7 +18,7 @@ from bailee.home import Home, HomeLock
 from bailee.node.node import Node
 from bailee.testing.upstream import ScriptedUpstream, Text
 from bailee.vault.exchange import Terms
-from bailee.vault.files import Files
+from bailee.vault.spool_store import FolderSpool
 from bailee.vault.spool_writing import SpoolWriter
 from support.clients.programs import Bailee, message
 from support.homes.captured import captured
@@ -62,11 +62,10 @@ def fill(home: Path, mebibytes: int) -> None:
         first = node.accounts.first()
         assert first is not None
         writer = SpoolWriter(
-            home / "vault" / "spool",
+            FolderSpool(home / "vault" / "spool", home / "vault" / "quarantine"),
             node.keyring,
             system_clock,
             closed=lambda _file: None,
-            files=Files(),
             file_bytes=16 * MIB,
         )
         text = os.urandom(4 * MIB).hex().encode()

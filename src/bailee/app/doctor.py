@@ -42,7 +42,7 @@ from bailee.clock import system_clock
 from bailee.cloud.image import store
 from bailee.cloud.machine.command_line import KVM, PROGRAM
 from bailee.config import Settings
-from bailee.db.postgresql import open_postgresql, standbys
+from bailee.db.postgresql import has_second_copy, open_postgresql, standbys
 from bailee.errors import BaileeError
 from bailee.gateway.settings import Upstream
 from bailee.gateway.tls import server_context
@@ -52,7 +52,7 @@ from bailee.home.reserve import size_on
 from bailee.json_values import members
 from bailee.keyring.roots.opening import open_root
 from bailee.loopback import is_loopback
-from bailee.node import databases, objects
+from bailee.node import databases, objects, spooling
 from bailee.node.databases import are_elsewhere
 from bailee.outbound.network import Network, NoAnswer
 from bailee.policy import load
@@ -115,6 +115,7 @@ def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
         "keyring": _keyring,
         "databases": _databases,
         "objects": _objects,
+        "spool": _spool,
         "server": _server,
         "policy": _policy,
         "listeners": _listeners,
@@ -278,6 +279,24 @@ def _objects(it: ExaminedHome) -> Iterator[MachineFinding]:
         yield MachineFinding("objects", Fitness.WRONG, "objects_other", "objects_name", values)
     else:
         yield MachineFinding("objects", Fitness.WELL, "objects_there", values=values)
+
+
+def _spool(it: ExaminedHome) -> Iterator[MachineFinding]:
+    if not spooling.is_in_database(it.settings):
+        return
+    copied = True
+    for name in databases.SETTINGS:
+        engine = open_postgresql(it.settings.text(name) or "", name)
+        try:
+            copied = copied and has_second_copy(engine)
+        finally:
+            engine.dispose()
+    if copied:
+        yield MachineFinding("spool", Fitness.WELL, "spool_copied")
+    else:
+        yield MachineFinding("spool", Fitness.DOUBT, "spool_one_copy", "spool_standby")
+    if (it.settings.text("keyring.root") or "file").partition(":")[0] in ("file", "env"):
+        yield MachineFinding("spool", Fitness.DOUBT, "spool_root", "spool_root_elsewhere")
 
 
 def _server(it: ExaminedHome) -> Iterator[MachineFinding]:

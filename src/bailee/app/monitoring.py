@@ -40,6 +40,8 @@ from bailee.monitoring.exchanges import ExchangeCounts
 from bailee.monitoring.exposition import CONTENT_TYPE, Exposition, Readings
 from bailee.node.node import Node
 from bailee.node.promises import PromiseStanding, Stands, judged
+from bailee.node.spooling import LOCAL
+from bailee.node.spooling import SETTING as DURABILITY
 from bailee.operations import promises
 
 SETTING: Final = "health.listen"
@@ -186,9 +188,11 @@ class ServerFigures:
 
     def _vault(self) -> dict[str, dict[tuple[str, ...], float]]:
         vault = self.node.vault
-        unsealed = vault.spool.unsealed("")
+        unsealed, took = vault.spool.unsealed(""), vault.spool.write_seconds
+        where = self.node.settings.text(DURABILITY) or LOCAL
         return {
             "bailee_spool_bytes": {_ALONE: unsealed.all},
+            "bailee_spool_write_seconds": {} if took is None else {(where,): took},
             "bailee_unsealed_exchanges": {_ALONE: unsealed.all_exchanges},
             "bailee_sealing_stalled_seconds": {_ALONE: vault.stalled()},
             "bailee_stored_bytes": {_ALONE: vault.stored.all},

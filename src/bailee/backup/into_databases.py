@@ -33,9 +33,9 @@ from bailee.db.engine import open_sqlite, remove_file
 from bailee.db.migrate import upgrade
 from bailee.errors import InputError
 from bailee.home import Home
-from bailee.node import databases, objects
+from bailee.node import databases, objects, spooling
 
-_ADDRESSES: Final = (*databases.SETTINGS, objects.SETTING)
+_ADDRESSES: Final = (*databases.SETTINGS, objects.SETTING, spooling.SETTING)
 _TABLE: Final = re.compile(r"\s*\[([^\[\]]+)\]")
 _KEY: Final = re.compile(r"\s*([A-Za-z_.\s]+?)\s*=")
 
@@ -138,7 +138,7 @@ def begun_by(home: Home) -> str:
 
 
 def without_addresses(settings: str) -> str:
-    """A settings file as it was, but for where databases and objects are.
+    """A settings file as it was, but for where databases and objects are, and what rests on that.
 
     Raises:
         InputError: code `configuration`: these can't be told from the rest.

@@ -296,7 +296,7 @@ def _is_full(error: BaseException | None) -> bool:
     )
 
 
-def _is_away(error: BaseException | None) -> bool:
+def is_away(error: BaseException | None) -> bool:
     """Whether a server is not there: psycopg's errors of connections have no state, or one of
     PostgreSQL's classes 08 (connection exceptions) and 57P (its shutdown).
     """
@@ -322,7 +322,7 @@ def storage_errors(what: str) -> Iterator[None]:
                 hint="put back what was there last; which rows that concerns says `bailee verify` "
                 "or, where nothing starts, `bailee home salvage`",
             ) from error
-        if _is_away(own):
+        if is_away(own):
             raise StorageError(
                 f"{what} can't be read or written: PostgreSQL can't be reached.",
                 hint="see that it runs; what was begun goes on when it is back",

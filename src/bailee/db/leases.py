@@ -48,7 +48,7 @@ _STANDS: Final = (
     "SELECT session, ceil(extract(epoch FROM until - clock_timestamp()))::int "  # noqa: S608
     f"FROM {TABLE} WHERE name = '{HOME}'"
 )
-_END: Final = (
+END: Final = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND (classid::bigint << 32) | objid::bigint = %s AND objsubid = 1 AND granted "
@@ -119,7 +119,7 @@ class Lease:
             StorageError: another process has it, or the database can't be reached.
         """
         with self._failures():
-            raw = _driver(self._connected())
+            raw = driver(self._connected())
             there = _is_there(raw)
             if not self._own(raw):
                 if not there:
@@ -138,8 +138,8 @@ class Lease:
             return
         asked = self._seconds()
         with self._failures():
-            raw = _driver(self._connected())
-            raw.execute(_END, (WRITING, None, None))  # what an earlier holder has not ended
+            raw = driver(self._connected())
+            raw.execute(END, (WRITING, None, None))  # what an earlier holder has not ended
             with raw.transaction():
                 raw.execute(WRITE)
                 raw.execute(MADE)
@@ -181,7 +181,7 @@ class Lease:
                 return  # the connection is the thread's; the lease runs out
         if not self.lost:
             with suppress(DBAPIError, Error, StorageError):  # else it runs out
-                raw = _driver(self._connected())
+                raw = driver(self._connected())
                 if self._fence.number is not None:
                     raw.execute(_BACK, (self._fence.number,))
                 raw.execute(_FREE)
@@ -214,7 +214,7 @@ class Lease:
         session, left = raw.execute(_STANDS).fetchone() or (None, None)
         if session is None or (isinstance(left, int) and left > 0):
             raise self._refused(left)
-        raw.execute(_END, (_OURS, session, session))
+        raw.execute(END, (_OURS, session, session))
         if not self._own(raw):  # somebody else was quicker
             raise self._refused(SECONDS)
 
@@ -245,7 +245,7 @@ class Lease:
     def _renew(self) -> bool:
         """Whether the lease is still held; it is good for as long again then."""
         asked = self._seconds()
-        raw = _driver(self._connected())
+        raw = driver(self._connected())
         if not self._owns:
             self._own(raw)
         if raw.execute(_RENEWED, (self._fence.number,)).rowcount == 1:
@@ -258,7 +258,7 @@ class Lease:
         if self._connection is None:
             made = self._engine.raw_connection()
             made.detach()
-            raw = _driver(made)
+            raw = driver(made)
             raw.read_only, raw.autocommit = False, True  # whatever it was used for before
             self._connection, self._owns = made, False
         return self._connection
@@ -266,7 +266,7 @@ class Lease:
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            _driver(connection).close()
+            driver(connection).close()
             connection.invalidate()  # nothing is to be rolled back, over a network that is away
 
 
@@ -275,7 +275,8 @@ def _is_there(raw: Driver[DriverRow]) -> bool:
     return bool(found)
 
 
-def _driver(connection: PoolProxiedConnection) -> Driver[DriverRow]:
+def driver(connection: PoolProxiedConnection) -> Driver[DriverRow]:
+    """The driver's own connection, behind one of the pool's."""
     return cast("Driver[DriverRow]", connection.dbapi_connection)
 
 

@@ -69,6 +69,7 @@ _STANDING: Final = text(
     "(SELECT datcollate FROM pg_database WHERE datname = current_database()) AS collation, "
     "current_setting('fsync') AS fsync, "
     "current_setting('synchronous_commit') AS durable, "
+    "current_setting('synchronous_standby_names') AS standbys, "
     "pg_is_in_recovery() AS standby, "
     "current_schema() IS NOT NULL "
     "AND has_schema_privilege(current_schema(), 'CREATE') AS may_make, "
@@ -157,6 +158,15 @@ def open_postgresql(address: str, setting: str) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def has_second_copy(engine: Engine) -> bool:
+    """Whether a commit waits for a synchronous standby.
+
+    Raises:
+        StorageError: it can't be reached.
+    """
+    return bool(_standing(engine, "the database").standbys)
 
 
 def which(engine: Engine) -> str:

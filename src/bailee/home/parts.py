@@ -38,7 +38,8 @@ def examine(
     elsewhere: Mapping[str, Part] = MappingProxyType({}),
 ) -> HomeStanding:
     """How a home stands, before anything of it is opened. Who asks holds its lock. `restoring`: who
-    asks restores it. `elsewhere`: the parts `data` and `keyring`, where they are no files in it.
+    asks restores it. `elsewhere`: the parts `data` and `keyring`, where they are no files in it;
+    and `vault`, for where its folder is not there.
 
     Raises:
         IntegrityError: code `home_parts`, parts do not belong together (`belonging.judge`); or a
@@ -46,10 +47,11 @@ def examine(
         StorageError: something can't be read.
     """
     own = _read(home.identity_file)
+    vault = _vault(home)
     parts = {
         "data": elsewhere.get("data") or _database(home.data_database),
         "keyring": elsewhere.get("keyring") or _database(home.keyring_database),
-        "vault": _vault(home),
+        "vault": vault if vault.there else elsewhere.get("vault", vault),
     }
     rooted = home.root_key_file.exists()
     if own is None:

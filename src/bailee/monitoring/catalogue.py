@@ -141,6 +141,12 @@ _ALL: Final = (
     _counter("bailee_unrecorded_total", "Exchanges served although they could not be recorded."),
     # what is kept
     _gauge("bailee_spool_bytes", "Bytes that are recorded and not sealed yet."),
+    _gauge(
+        "bailee_spool_write_seconds",
+        "What it took lately to make a group of small exchanges durable before their clients see "
+        "the end.",
+        where=("local", "database"),
+    ),
     _gauge("bailee_unsealed_exchanges", "Exchanges that are recorded and not sealed yet."),
     _gauge("bailee_sealing_stalled_seconds", "Since when nothing of what waits was sealed."),
     _gauge("bailee_stored_bytes", "Bytes that are sealed and kept."),

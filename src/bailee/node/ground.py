@@ -31,7 +31,7 @@ from bailee.ledger import Cosigning, Folder, Ledger, Sequencer, history, signing
 from bailee.ledger.cosigning import SETTING as WITNESSES
 from bailee.ledger.cosigning import policy_of
 from bailee.ledger.history import History
-from bailee.node import databases, old_entries
+from bailee.node import databases, old_entries, spooling
 from bailee.node.activations import Activations
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
@@ -102,8 +102,11 @@ def lay(
     settings = settings or config.load(home.settings_file, environment, {})
     document = settings.text("policy.document")
     named = None if document is None else Path(document)
+    spooling.is_in_database(settings)
     there = databases.connect(home, settings, closing)
-    elsewhere = {} if there is None else databases.parts(*there)
+    elsewhere = {} if there is None else dict(databases.parts(*there))
+    if there is not None:
+        elsewhere |= spooling.vault_part(there[0], elsewhere)
     if there is None and not home.data_database.exists():
         load(named)  # a new home's first document: what is wrong with it is said before it is made
     trusted = settings.text(WITNESSES)

@@ -3,6 +3,7 @@
     PREFIX/home.json             which home they are of
     PREFIX/segments/...          as in `vault/segments/`
     PREFIX/reports/...           as in `vault/reports/`
+    PREFIX/spool/...             what is answered and large, until it is filed (`node.spooling`)
     vault/objects.json           in the home, that they are in a bucket
 
 Rules kept here:
@@ -37,6 +38,7 @@ SETTING: Final = "objects.url"
 SEGMENTS: Final = "segments"
 REPORTS: Final = "reports"
 KINDS: Final = (SEGMENTS, REPORTS)
+_SPOOL: Final = "spool"
 _MARK: Final = "home.json"
 _MOST: Final = 4096  # bytes of a mark
 _PATIENCE: Final = BucketPatience(connect=5, request=120, silence=30, again=2, all=60)
@@ -56,6 +58,8 @@ class HomeObjects:
     """Those of a kind; of a folder, made where it is not there. Raises: StorageError."""
     where: str | None = None
     check: Callable[[], None] = lambda: None
+    spool: Objects | None = None
+    """Those of the spool, which nobody waits long for and no backup has; None: it has none."""
 
     def named(self, path: str) -> tuple[Objects, str] | None:
         """What a file of a home is as an object: its kind's, and its name among them; None: it is
@@ -108,7 +112,12 @@ def open_objects(
     if not known:
         parts.write_objects(home, home_id, given)
     kept = {kind: StoredObjects(open_store(given, environment, _PATIENCE, kind)) for kind in KINDS}
-    return HomeObjects(kept.__getitem__, given, lambda: _demand_own(root, home_id, "", known=True))
+    return HomeObjects(
+        kept.__getitem__,
+        given,
+        lambda: _demand_own(root, home_id, "", known=True),
+        StoredObjects(open_store(given, environment, _SOON, _SPOOL)),
+    )
 
 
 def whose(settings: Settings, environment: Mapping[str, str]) -> str | None:

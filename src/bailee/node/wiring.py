@@ -44,6 +44,7 @@ from bailee.node.ground import Ground, lay
 from bailee.node.objects import REPORTS, SEGMENTS, HomeObjects, open_objects
 from bailee.node.once import Once
 from bailee.node.person_keys import KeyringPersonKeys
+from bailee.node.spooling import rows_of
 from bailee.node.stores import Stores
 from bailee.node.sweeping import Sweeping
 from bailee.policy import Policy
@@ -227,6 +228,7 @@ class Wiring:
             rotation_interval=timedelta(hours=at.settings.number("retention.shred_hours")),
             damages=at.damages,
             objects=self.objects.of(SEGMENTS),
+            rows=rows_of(at.data, at.settings, self.objects),
             files=FilesWithin(at.room.ready),
             room=at.room.writing,
         )

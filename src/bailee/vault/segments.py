@@ -11,6 +11,10 @@ A closed segment gets no more records, whether it could be put or not: where a p
 be carried out later (`Objects.late`), a longer one under the same name could be written over by it.
 There no segment that `recover` finds is appended to, since it may have been closed.
 
+Where what is answered outlives the machine (`segment_rows`), an open segment's records are rows of
+the database, too, from the commit of their index on until the object is put; `recover` makes the
+local file again from them.
+
 A copy that was made while a segment was shipped has the segment on one side and the index of the
 other: `recover` takes it from where it is.
 
@@ -47,6 +51,7 @@ from bailee.db.vault import exchanges, receipt_segments, segments
 from bailee.errors import StorageError
 from bailee.vault.files import Files
 from bailee.vault.objects import Objects
+from bailee.vault.segment_rows import SegmentRows
 
 _NAMED = select(segments.c.data_class, segments.c.expiry_day).where(
     segments.c.id == bindparam("which")
@@ -96,8 +101,10 @@ class Segments:
         lock: AbstractContextManager[object],
         ship_bytes: int,
         ship_age: timedelta,
+        rows: SegmentRows | None = None,
     ) -> None:
         self._engine = engine
+        self._rows = rows
         self._folder = folder
         self._objects = objects
         self._files = files
@@ -176,6 +183,9 @@ class Segments:
                 )
                 .on_conflict_do_update(index_elements=["id"], set_={"length": length})
             )
+            if self._rows is not None:
+                content = b"".join(segment.waiting)
+                self._rows.put(connection, segment.id, segment.length, content)
 
     def committed(self) -> None:
         """The transaction of `put_rows` has been committed."""
@@ -275,6 +285,8 @@ class Segments:
             self._engine.begin() as connection,
         ):
             connection.execute(delete(segments).where(segments.c.id == segment_id))
+            if self._rows is not None:
+                self._rows.forget(connection, segment_id)
             connection.execute(
                 delete(receipt_segments).where(receipt_segments.c.segment_id == segment_id)
             )
@@ -295,6 +307,8 @@ class Segments:
         shipped = {row.id: row for row in rows if row.state != "open"}
         with _disk():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for lasting in known.values():
+                self._make_again(lasting)
             self._check_there(known, used)
             for path in self._folder.iterdir():
                 row = known.pop(path.name, None)
@@ -321,6 +335,29 @@ class Segments:
         for row in list(known.values()):
             if row.id in used and self._is_kept(row):
                 self._set(row.id, "shipped")
+
+    def _make_again(self, row: DbRow) -> None:
+        """Where an open segment's file is not there, or lacks something, make it from its rows."""
+        path = self._folder / row.id
+        size = path.stat().st_size if path.exists() else 0
+        if self._rows is None or not isinstance(row.length, int) or size >= row.length:
+            return
+        content = self._rows.content(row.id)
+        if len(content) > size:
+            path.unlink(missing_ok=True)
+            descriptor = self._files.make(path, 0)
+            try:
+                self._files.write(descriptor, content, 0)
+                self._files.sync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def outlive(self) -> bool:
+        """Whether all that is local is in rows, too: the folder may be lost."""
+        with self._lock:
+            self.settle()
+            local = {one.id: one.length for one in self._local.values()}
+            return self._rows is not None and self._rows.have(local)
 
     def _length(self, row: DbRow, size: int) -> int:
         """Where a segment ends, of which `size` bytes are there: where its row says, but behind
@@ -371,6 +408,8 @@ class Segments:
             connection.execute(
                 update(segments).where(segments.c.id == segment_id).values(state=state)
             )
+            if self._rows is not None and state == "shipped":
+                self._rows.forget(connection, segment_id)
 
     def _waiting(self) -> list[OpenSegment]:
         return [segment for segment in self._local.values() if segment.waiting]

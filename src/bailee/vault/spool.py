@@ -1,16 +1,18 @@
 """The spool: where an exchange is durable before its client sees the end of it.
 
-Theory of operation: the event loop hands exchanges over with `submit`, which only queues; all that
-one turn of the loop submitted is one group, written with one write and one sync. A small group is
-written by the loop's own thread at the end of the turn, while the disk is quick: handing it to
-another thread and being woken by it costs a lone exchange 0.05 ms more. A large group, or one that
-needs a new file, or any while the disk is slow, is written by the spool's thread, and the loop goes
-on meanwhile; what comes in until it is done is the next group. Files are allocated ahead.
+Where that is, is its store: a folder of this machine, or the database (`spool_store`). Theory of
+operation: the event loop hands exchanges over with `submit`, which only queues; all that
+one turn of the loop submitted is one group, written with one write and one sync, or one statement.
+A small group is written by the loop's own thread at the end of the turn, while a disk is quick:
+handing it to another thread and being woken by it costs a lone exchange 0.05 ms more. A large
+group, or one that needs a new file, or any while the disk is slow or the store is not one, is
+written by the spool's thread, and the loop goes on meanwhile; what comes in until it is done is the
+next group. Files are made ahead.
 Large exchanges have a lane of their own: a second spool, with its thread and its file.
 
 Rules kept here:
 
-* `done(None)` is called only after the record is on disk.
+* `done(None)` is called only after the record is durable.
 * Nobody's small record stands behind anybody's large one: what has more than `LARGE` bytes goes to
   the lane for large ones.
 * Of each lane one thread writes at a time: who holds `_turn`. The loop never waits for it.
@@ -32,7 +34,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -42,7 +43,7 @@ from bailee.errors import StorageError
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.vault.exchange import CapturedExchange
-from bailee.vault.files import Files
+from bailee.vault.spool_store import SpoolStore
 from bailee.vault.spool_writing import Kept, SpoolWriter
 
 LARGE = 1 << 20
@@ -95,7 +96,7 @@ class _Order:
 
 
 class Spool:
-    """Writes exchanges to files in `folder`. Implements the gateway's port `Recording`.
+    """Writes exchanges to files of a `store`. Implements the gateway's port `Recording`.
 
     The vault makes it and closes it. `submit` and what the port asks are for the event loop's
     thread; `flush`, `roll` and `close` for any other, since they wait. It owns a thread for each
@@ -104,12 +105,11 @@ class Spool:
 
     def __init__(
         self,
-        folder: Path,
+        store: SpoolStore,
         keyring: Keyring,
         clock: Clock,
         receiver: Receiver,
         *,
-        files: Files | None = None,
         file_bytes: int = _FILE_BYTES,
         most_waiting: int = 64 << 20,
         probe_seconds: float = _PROBE_SECONDS,
@@ -123,29 +123,27 @@ class Spool:
         self._large: Spool | None = None
         if not large:
             self._large = Spool(
-                folder,
+                store,
                 keyring,
                 clock,
                 receiver,
-                files=files,
                 file_bytes=file_bytes,
                 probe_seconds=probe_seconds,
                 quick_seconds=0,
                 large=True,
             )
         self._writer = SpoolWriter(
-            folder,
+            store,
             keyring,
             clock,
             closed=receiver.closed,
-            files=files or Files(),
             file_bytes=file_bytes,
             large=large,
         )
         self._receiver = receiver
         self._most_waiting = most_waiting
         self._probe_seconds = probe_seconds
-        self._quick_seconds = quick_seconds
+        self._quick_seconds = quick_seconds if store.quick else 0.0
         # Held by whoever writes: `_writer`, `_failure` and `_probed` are theirs to change.
         self._turn = threading.Lock()
         self._waiting: deque[Submitted] = deque()  # for the end of the loop's turn
@@ -236,6 +234,12 @@ class Spool:
         with contextlib.suppress(IndexError):
             while True:
                 self._queue.put(self._waiting.popleft())
+
+    @property
+    def write_seconds(self) -> float | None:
+        """What it took lately to make a group of small ones durable; None: none was yet."""
+        took = self._writer.sync_seconds
+        return None if took == float("inf") else took
 
     # -- from any thread -------------------------------------------------------------------------
 

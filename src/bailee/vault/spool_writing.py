@@ -1,13 +1,12 @@
 """The spool's files, written: one present file, one made ahead, groups of exchanges appended.
 
-Rules kept here:
+Rules kept here, wherever the files lie (`spool_store`):
 
 * A file has a key of its own (keyring subject `spool:<name>`), which dies with the file, and after
   30 days whatever happens. No file is written to when its key may be due before it is sealed.
-* A small group is one write, and each group one sync. After a failed write a file is not written to
-  again.
-* What is large is not copied as a whole: it is sealed and written in steps, since to copy it keeps
-  all other threads waiting.
+* After a failed write a file is not written to again.
+* What is large is not copied as a whole: it is sealed in steps, since to copy it keeps all other
+  threads waiting.
 * A `SpoolWriter` is used by one thread at a time; its caller sees to that.
 """
 
@@ -21,7 +20,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,8 +29,8 @@ from bailee.errors import BaileeError, StorageError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, STEP, sealed_parts
 from bailee.vault.exchange import CapturedExchange
-from bailee.vault.files import Files
 from bailee.vault.frames import encoded, frame_data, header
+from bailee.vault.spool_store import SpoolFile, SpoolStore
 
 DATA_CLASS: Final = "spool"
 LIFETIME: Final = timedelta(days=30)
@@ -76,8 +74,7 @@ def is_large(file: str) -> bool:
 @dataclass(slots=True)
 class _File:
     name: str
-    descriptor: int
-    size: int
+    stored: SpoolFile
     key: bytes
     cipher: AESGCM
     begun: datetime
@@ -95,21 +92,19 @@ class SpoolWriter:
 
     def __init__(
         self,
-        folder: Path,
+        store: SpoolStore,
         keyring: Keyring,
         clock: Clock,
         *,
         closed: Callable[[str], None],
-        files: Files,
         file_bytes: int,
         large: bool = False,
     ) -> None:
-        self._kind = _LARGE if large else ""
-        self._folder = folder
+        self._kind = store.kind + (_LARGE if large else "")
+        self._store = store
         self._keyring = keyring
         self._clock = clock
         self._closed = closed
-        self._files = files
         self._file_bytes = file_bytes
         self._file: _File | None = None
         self._next: Future[_File] | None = None
@@ -123,7 +118,7 @@ class SpoolWriter:
         file = self._file
         return (
             file is not None
-            and file.offset + payload + exchanges * _ROOM_FOR_HEAD <= file.size
+            and file.offset + payload + exchanges * _ROOM_FOR_HEAD <= file.stored.size
             and not self._is_stale(file)
         )
 
@@ -137,7 +132,7 @@ class SpoolWriter:
         sizes = [sum(map(len, plain)) for plain in plains]
         total = sum(sizes) + _FRAME_BYTES * len(sizes)
         file = self._file
-        if file is None or file.offset + total > file.size or self._is_stale(file):
+        if file is None or file.offset + total > file.stored.size or self._is_stale(file):
             self._close_file()
             file = self._file = self._take_file(max(self._file_bytes, total))
         parts: list[bytes] = []
@@ -157,31 +152,16 @@ class SpoolWriter:
             offset += 16 + length
             sequence += 1
         began = time.perf_counter()
-        try:
-            self._put(file, parts, total)
-        except OSError as error:
-            raise _storage_error(error) from error
+        file.stored.append(parts, total, file.offset)
         self._note(time.perf_counter() - began)
         file.offset, file.sequence = offset, sequence
         return group
-
-    def _put(self, file: _File, parts: list[bytes], total: int) -> None:
-        """Write a group's parts durably: a small one at once, a large one part by part."""
-        if total <= STEP:
-            self._files.put(file.descriptor, b"".join(parts), file.offset)
-            return
-        at = file.offset
-        for part in parts:
-            self._files.write(file.descriptor, part, at)
-            at += len(part)
-        self._files.sync(file.descriptor)
 
     def give_up(self) -> None:
         """Close a file that could not be written: what it holds from now on is unknown."""
         file = self._file
         if file is not None:
-            with contextlib.suppress(OSError):  # what was refused shall not reappear
-                os.ftruncate(file.descriptor, file.offset)
+            file.stored.give_up(file.offset)
         self._close_file()
 
     def prepare(self) -> None:
@@ -196,7 +176,7 @@ class SpoolWriter:
     def make_ahead(self) -> None:
         """Begin to make the next file when the present one is half full."""
         file = self._file
-        if self._next is None and (file is None or file.offset > file.size // 2):
+        if self._next is None and (file is None or file.offset > file.stored.size // 2):
             self._next = self._maker.submit(self._make, self._file_bytes)
 
     def roll(self, older_than: timedelta | None) -> None:
@@ -223,25 +203,22 @@ class SpoolWriter:
         now = self._clock()
         milliseconds = int(now.timestamp() * 1000)
         name = f"{milliseconds:013d}-{next(_serial):06d}-{os.urandom(6).hex()}{self._kind}"
-        path = self._folder / name
-        try:
-            descriptor = self._files.make(path, size)
-        except OSError as error:
-            raise _storage_error(error) from error
+        stored = self._store.make(name, size)
         try:
             dek = self._keyring.dek(subject_of(name), DATA_CLASS, now + LIFETIME)
         except BaileeError:
-            os.close(descriptor)
-            path.unlink(missing_ok=True)
+            stored.close()
+            with contextlib.suppress(StorageError):  # nothing is in it
+                self._store.remove(name)
             raise
-        return _File(name, descriptor, size, dek.key, AESGCM(dek.key), now)
+        return _File(name, stored, dek.key, AESGCM(dek.key), now)
 
     def _take_file(self, size: int) -> _File:
         if self._next is not None:
             ready, self._next = self._next, None
             with contextlib.suppress(BaileeError):
                 file = ready.result()
-                if file.size >= size and not self._is_stale(file):
+                if file.stored.size >= size and not self._is_stale(file):
                     return file
                 self._discard(file)
         return self._make(size)
@@ -257,7 +234,7 @@ class SpoolWriter:
         if file.sequence == 0:
             self._discard(file)
         else:
-            os.close(file.descriptor)
+            file.stored.close()
             self._closed(file.name)
 
     def _discard_next(self) -> None:
@@ -268,14 +245,7 @@ class SpoolWriter:
 
     def _discard(self, file: _File) -> None:
         """Remove a file that nothing was kept in."""
-        os.close(file.descriptor)
-        with contextlib.suppress(OSError, StorageError):
+        file.stored.close()
+        with contextlib.suppress(StorageError):
             self._keyring.destroy([subject_of(file.name)])  # a key without a file is a loss
-            (self._folder / file.name).unlink(missing_ok=True)
-
-
-def _storage_error(error: OSError) -> StorageError:
-    return StorageError(
-        f"the spool can't be written ({error.strerror or type(error).__name__}).",
-        hint="check the disk's free space and the permissions of the home's vault folder",
-    )
+            self._store.remove(file.name)

@@ -8,6 +8,9 @@ Everything lies in one folder:
     open/         segments that are appended to   segments/     the object store's folder (default)
     attempting    what of the spool is being tried alone
 
+and, where what is answered is to outlive the machine, spool and open segments in the database, too
+(`lasting_rows`).
+
 Rules kept here:
 
 * Who reads or deletes does not wait for what others have in the seal queue, but in turns. `settle`
@@ -62,6 +65,7 @@ from bailee.vault.forgetting import Forgetting, Lag, SweepReport
 from bailee.vault.groups import SessionGroup, groups
 from bailee.vault.indexing import Indexing
 from bailee.vault.kept import IndexedExchange, IndexedSession
+from bailee.vault.lasting_rows import LastingRows
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.prolonging import Prolonging
@@ -74,6 +78,7 @@ from bailee.vault.searching import Searching
 from bailee.vault.segments import Segments
 from bailee.vault.spool import Spool
 from bailee.vault.spool_reading import SpoolReader
+from bailee.vault.spool_store import FolderSpool, SpoolStores
 from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.steps import Steps
 from bailee.vault.stored import Stored
@@ -149,6 +154,7 @@ class Vault:
         deleted_by: Callable[[], str] = lambda: "resume.deleted",
         damages: Damages | None = None,
         objects: Objects | None = None,
+        rows: LastingRows | None = None,
         files: Files | None = None,
         room: Callable[[], AbstractContextManager[None]] = nullcontext,
         spool_file_bytes: int = 16 << 20,
@@ -164,8 +170,9 @@ class Vault:
         digests. `record` appends to the audit record, and so does `append_owned`; `present`
         says on what terms an owner's sessions are kept now; `deleted_by` gives the clause by which
         what goes on with a deleted session is not. `objects` is where sealed segments go
-        (default: a folder); `ship_bytes`, `ship_age`: when. `room` is entered for writing what was
-        accepted before.
+        (default: a folder); `ship_bytes`, `ship_age`: when. `rows`: those of spool and open
+        segments in the database, if there are any; the vault closes them. `room` is entered for
+        writing what was accepted before.
 
         Raises:
             IntegrityError, StorageError: a store can't be used.
@@ -187,9 +194,13 @@ class Vault:
             lock=self.lock,
             ship_bytes=ship_bytes,
             ship_age=ship_age,
+            rows=None if rows is None else rows.segments,
         )
         self._segments.recover()
-        self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
+        self._rows = rows
+        self._folder_spool = FolderSpool(folder / "spool", folder / "quarantine", files)
+        spools = [self._folder_spool] if rows is None else [self._folder_spool, rows.spool]
+        self._reader = SpoolReader(SpoolStores(*spools), keyring)
         self._recovery = Recovery(self._reader, folder / "attempting", record)
         self._begun = False
         self._ticks = ticking
@@ -266,11 +277,10 @@ class Vault:
             rotation_interval=rotation_interval,
         )
         self.spool = Spool(
-            folder / "spool",
+            self._folder_spool if rows is None or not rows.writes else rows.spool,
             keyring,
             clock,
             self._sealer,
-            files=files,
             file_bytes=spool_file_bytes,
             most_waiting=most_waiting,
         )
@@ -576,6 +586,7 @@ class Vault:
                 self._sealer.queue.wait()
         with taken.step("quarantine"):
             self._reader.forget_quarantined()
+            self._note_outlived()
         if steps is None:
             taken.raise_first()
         return replace(done, kept=kept)
@@ -703,6 +714,7 @@ class Vault:
         self.holds.finish_placing(self._clock())
         self.holds.finish_releases(self._clock())
         self._erasing.finish_erasures(self._clock())
+        self._note_outlived()
         return self._recovery.report()
 
     def ship(self) -> int:
@@ -747,6 +759,8 @@ class Vault:
             self._record("vault.closed_unsealed", "spool", {})
         self._sealer.close()
         self._segments.close()
+        if self._rows is not None:
+            self._rows.close()
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -789,6 +803,15 @@ class Vault:
     ) -> Iterator[KeptExchange]:
         for exchange, _ in rebuild(self._records(session, rows, key)):
             yield exchange
+
+    def _note_outlived(self) -> None:
+        """Once nothing lies in the folder alone, a start may do without it: note that."""
+        rows = self._rows
+        if rows is None or not rows.writes or rows.noted or self._sealer.queue.unfiled().earlier:
+            return
+        folder = self._folder_spool
+        if not folder.names() and not folder.aside() and self._segments.outlive():
+            rows.note_outlived()
 
     def _forget_positions(self) -> None:
         names = self._reader.names()

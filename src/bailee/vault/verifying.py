@@ -96,9 +96,9 @@ class Verifying:
         for name in self.reader.missing():
             said = "it is not there, though its key is: what was in it is lost."
             yield Damaged(f"spool file {name}", said)
-        for path in self.reader.aside():
-            self._count("bytes aside", path.stat().st_size)
-            yield Damaged(f"quarantine/{path.name}", "bytes of the spool that do not open.")
+        for one in self.reader.aside():
+            self._count("bytes aside", one.size)
+            yield Damaged(f"quarantine/{one.label}", "bytes of the spool that do not open.")
 
     def _sessions(self, now: datetime) -> Iterator[Damaged]:
         living = select(*_OF_A_SESSION).where(sessions.c.expires_at > now, sound(sessions))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.store import LocalStore
 from sqlalchemy import Connection
 
 from bailee.db.migrate import upgrade
@@ -21,6 +22,8 @@ from bailee.keyring import FileRoot, Keyring
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.interpreted import Interpreted
+from bailee.vault.lasting_rows import open_rows
+from bailee.vault.objects import StoredObjects
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Interpret
 from support.homes.databases import opened
@@ -53,7 +56,9 @@ def interpret(exchange: CapturedExchange) -> Interpreted:
 
 @dataclass
 class Bench:
-    """A home, its vault, and the means to use and reopen it."""
+    """A home, its vault, and the means to use and reopen it. `bucket`: a folder that is one, of a
+    home on PostgreSQL; and whether what is answered is `lasting` there.
+    """
 
     path: Path
     clock: FakeClock = field(default_factory=FakeClock)
@@ -64,6 +69,8 @@ class Bench:
     keyring: Keyring = field(init=False)
     count: int = 0
     consents: dict[str, int] = field(default_factory=dict)
+    bucket: Path | None = None
+    lasting: bool = False
 
     def open(self) -> Vault:
         """Open everything, as a process does that starts."""
@@ -97,9 +104,19 @@ class Bench:
                 self.keyring.generation,
                 overwritten=self.keyring.overwrites,
             ),
-            **{"spool_file_bytes": 1 << 18, **self.options},
+            **{"spool_file_bytes": 1 << 18, **self._elsewhere(), **self.options},
         )
         return self.vault
+
+    def _elsewhere(self) -> dict[str, Any]:
+        if self.bucket is None:
+            return {}
+        kinds = {}
+        for kind in ("segments", "spool"):
+            (self.bucket / kind).mkdir(parents=True, exist_ok=True)
+            kinds[kind] = StoredObjects(LocalStore(self.bucket / kind))
+        rows = open_rows(self.engine, kinds["spool"], writes=self.lasting)
+        return {"objects": kinds["segments"], "rows": rows}
 
     def close(self) -> None:
         """Close everything."""
