@@ -867,6 +867,34 @@ CREATE TABLE saved_views (
 	CONSTRAINT fk_saved_views_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
 
+CREATE TABLE session_facts (
+	owner VARCHAR NOT NULL, 
+	"plan" VARCHAR NOT NULL, 
+	channel VARCHAR NOT NULL, 
+	uses VARCHAR NOT NULL, 
+	data_class VARCHAR NOT NULL, 
+	last_consent INTEGER NOT NULL, 
+	sessions INTEGER NOT NULL, 
+	CONSTRAINT pk_session_facts PRIMARY KEY (owner, "plan", channel, uses, data_class, last_consent)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE session_ends (
+	data_class VARCHAR NOT NULL, 
+	"plan" VARCHAR NOT NULL, 
+	half_hour VARCHAR NOT NULL, 
+	sessions INTEGER NOT NULL, 
+	exchanges INTEGER NOT NULL, 
+	bytes INTEGER NOT NULL, 
+	kept INTEGER NOT NULL, 
+	CONSTRAINT pk_session_ends PRIMARY KEY (data_class, "plan", half_hour)
+)
+ WITHOUT ROWID
+
+;
+
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER accounts_mac_update AFTER UPDATE OF "id", "name", "plan", "training_choice", "chosen_at", "partner_programme", "created_at", "person_id", "organisation_id", "partner_since", "unrecorded_routes", "chosen_number", "partner_number", "stored_mb", "no_keeping", "residency" ON accounts WHEN OLD.mac IS row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."name", OLD."plan", OLD."training_choice", OLD."chosen_at", OLD."partner_programme", OLD."created_at", OLD."person_id", OLD."organisation_id", OLD."partner_since", OLD."unrecorded_routes", OLD."chosen_number", OLD."partner_number", OLD."stored_mb", OLD."no_keeping", OLD."residency") AS BLOB)) BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1049,8 +1077,6 @@ CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 
-CREATE INDEX ix_sessions_facts ON sessions (owner, "plan", channel, uses, data_class, last_consent);
-
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
 
 CREATE INDEX ix_sessions_number ON sessions (number);
@@ -1155,6 +1181,14 @@ CREATE TRIGGER sessions_mac_insert AFTER INSERT ON sessions BEGIN UPDATE session
 
 CREATE TRIGGER sessions_mac_update AFTER UPDATE OF "id", "owner", "client_session", "data_class", "plan", "channel", "key_id", "started", "last_activity", "last_request", "uses", "exchanges", "bytes", "expires_at", "period", "clause", "document", "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "last_consent", "kept_until", "number" ON sessions WHEN OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until", NEW."number") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
+CREATE TRIGGER sessions_summed_delete AFTER DELETE ON sessions WHEN OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN UPDATE session_facts SET "sessions" = "sessions" - (1) WHERE "owner" = OLD."owner" AND "plan" = OLD."plan" AND "channel" = OLD."channel" AND "uses" = OLD."uses" AND "data_class" = OLD."data_class" AND "last_consent" = OLD."last_consent"; DELETE FROM session_facts WHERE "owner" = OLD."owner" AND "plan" = OLD."plan" AND "channel" = OLD."channel" AND "uses" = OLD."uses" AND "data_class" = OLD."data_class" AND "last_consent" = OLD."last_consent" AND "sessions" = 0; UPDATE session_ends SET "sessions" = "sessions" - (1), "exchanges" = "exchanges" - (OLD."exchanges"), "bytes" = "bytes" - (OLD."bytes"), "kept" = "kept" - (CASE WHEN OLD."kept_until" >= OLD."expires_at" THEN 1 ELSE 0 END) WHERE "data_class" = OLD."data_class" AND "plan" = OLD."plan" AND "half_hour" = substr(OLD."expires_at", 1, 14) || CASE WHEN substr(OLD."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END; DELETE FROM session_ends WHERE "data_class" = OLD."data_class" AND "plan" = OLD."plan" AND "half_hour" = substr(OLD."expires_at", 1, 14) || CASE WHEN substr(OLD."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END AND "sessions" = 0; END;
+
+CREATE TRIGGER sessions_summed_insert AFTER INSERT ON sessions BEGIN INSERT INTO session_facts ("owner", "plan", "channel", "uses", "data_class", "last_consent", "sessions") VALUES (NEW."owner", NEW."plan", NEW."channel", NEW."uses", NEW."data_class", NEW."last_consent", 1) ON CONFLICT ("owner", "plan", "channel", "uses", "data_class", "last_consent") DO UPDATE SET "sessions" = session_facts."sessions" + excluded."sessions"; INSERT INTO session_ends ("data_class", "plan", "half_hour", "sessions", "exchanges", "bytes", "kept") VALUES (NEW."data_class", NEW."plan", substr(NEW."expires_at", 1, 14) || CASE WHEN substr(NEW."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END, 1, NEW."exchanges", NEW."bytes", CASE WHEN NEW."kept_until" >= NEW."expires_at" THEN 1 ELSE 0 END) ON CONFLICT ("data_class", "plan", "half_hour") DO UPDATE SET "sessions" = session_ends."sessions" + excluded."sessions", "exchanges" = session_ends."exchanges" + excluded."exchanges", "bytes" = session_ends."bytes" + excluded."bytes", "kept" = session_ends."kept" + excluded."kept"; END;
+
+CREATE TRIGGER sessions_summed_session_ends AFTER UPDATE OF "data_class", "plan", "expires_at", "exchanges", "bytes", "kept_until" ON sessions WHEN (OLD."data_class", OLD."plan", OLD."expires_at", OLD."exchanges", OLD."bytes", OLD."kept_until") IS NOT (NEW."data_class", NEW."plan", NEW."expires_at", NEW."exchanges", NEW."bytes", NEW."kept_until") AND OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN INSERT INTO session_ends ("data_class", "plan", "half_hour", "sessions", "exchanges", "bytes", "kept") VALUES (NEW."data_class", NEW."plan", substr(NEW."expires_at", 1, 14) || CASE WHEN substr(NEW."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END, 1, NEW."exchanges", NEW."bytes", CASE WHEN NEW."kept_until" >= NEW."expires_at" THEN 1 ELSE 0 END) ON CONFLICT ("data_class", "plan", "half_hour") DO UPDATE SET "sessions" = session_ends."sessions" + excluded."sessions", "exchanges" = session_ends."exchanges" + excluded."exchanges", "bytes" = session_ends."bytes" + excluded."bytes", "kept" = session_ends."kept" + excluded."kept"; UPDATE session_ends SET "sessions" = "sessions" - (1), "exchanges" = "exchanges" - (OLD."exchanges"), "bytes" = "bytes" - (OLD."bytes"), "kept" = "kept" - (CASE WHEN OLD."kept_until" >= OLD."expires_at" THEN 1 ELSE 0 END) WHERE "data_class" = OLD."data_class" AND "plan" = OLD."plan" AND "half_hour" = substr(OLD."expires_at", 1, 14) || CASE WHEN substr(OLD."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END; DELETE FROM session_ends WHERE "data_class" = OLD."data_class" AND "plan" = OLD."plan" AND "half_hour" = substr(OLD."expires_at", 1, 14) || CASE WHEN substr(OLD."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END AND "sessions" = 0; END;
+
+CREATE TRIGGER sessions_summed_session_facts AFTER UPDATE OF "owner", "plan", "channel", "uses", "data_class", "last_consent" ON sessions WHEN (OLD."owner", OLD."plan", OLD."channel", OLD."uses", OLD."data_class", OLD."last_consent") IS NOT (NEW."owner", NEW."plan", NEW."channel", NEW."uses", NEW."data_class", NEW."last_consent") AND OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN INSERT INTO session_facts ("owner", "plan", "channel", "uses", "data_class", "last_consent", "sessions") VALUES (NEW."owner", NEW."plan", NEW."channel", NEW."uses", NEW."data_class", NEW."last_consent", 1) ON CONFLICT ("owner", "plan", "channel", "uses", "data_class", "last_consent") DO UPDATE SET "sessions" = session_facts."sessions" + excluded."sessions"; UPDATE session_facts SET "sessions" = "sessions" - (1) WHERE "owner" = OLD."owner" AND "plan" = OLD."plan" AND "channel" = OLD."channel" AND "uses" = OLD."uses" AND "data_class" = OLD."data_class" AND "last_consent" = OLD."last_consent"; DELETE FROM session_facts WHERE "owner" = OLD."owner" AND "plan" = OLD."plan" AND "channel" = OLD."channel" AND "uses" = OLD."uses" AND "data_class" = OLD."data_class" AND "last_consent" = OLD."last_consent" AND "sessions" = 0; END;
+
 CREATE TRIGGER sign_in_terms_mac_insert AFTER INSERT ON sign_in_terms BEGIN UPDATE sign_in_terms SET mac = row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', NEW."organisation_id", NEW."provider_only") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER sign_in_terms_mac_update AFTER UPDATE OF "organisation_id", "provider_only" ON sign_in_terms WHEN OLD.mac IS row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', OLD."organisation_id", OLD."provider_only") AS BLOB)) BEGIN UPDATE sign_in_terms SET mac = row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', NEW."organisation_id", NEW."provider_only") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1207,5 +1241,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0096');
+INSERT INTO alembic_version VALUES ('0097');
 

@@ -309,6 +309,28 @@ CREATE TABLE segments (
 	CONSTRAINT pk_segments PRIMARY KEY (id)
 );
 
+CREATE TABLE session_ends (
+	data_class VARCHAR NOT NULL, 
+	plan VARCHAR NOT NULL, 
+	half_hour VARCHAR NOT NULL, 
+	sessions BIGINT NOT NULL, 
+	exchanges BIGINT NOT NULL, 
+	bytes BIGINT NOT NULL, 
+	kept BIGINT NOT NULL, 
+	CONSTRAINT pk_session_ends PRIMARY KEY (data_class, plan, half_hour)
+);
+
+CREATE TABLE session_facts (
+	owner VARCHAR NOT NULL, 
+	plan VARCHAR NOT NULL, 
+	channel VARCHAR NOT NULL, 
+	uses VARCHAR NOT NULL, 
+	data_class VARCHAR NOT NULL, 
+	last_consent BIGINT NOT NULL, 
+	sessions BIGINT NOT NULL, 
+	CONSTRAINT pk_session_facts PRIMARY KEY (owner, plan, channel, uses, data_class, last_consent)
+);
+
 CREATE TABLE session_words (
 	session BIGINT NOT NULL, 
 	covers BIGINT NOT NULL, 
@@ -998,8 +1020,6 @@ CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 
-CREATE INDEX ix_sessions_facts ON sessions (owner, plan, channel, uses, data_class, last_consent);
-
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
 
 CREATE INDEX ix_sessions_number ON sessions (number);
@@ -1092,5 +1112,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0096');
+INSERT INTO alembic_version VALUES ('0097');
 
