@@ -118,12 +118,16 @@ class _Home:
             ("sessions.list", {"limit": 100, "owner": owner}),
             ("sessions.count", {}),
             ("retention.report", {}),
+            ("retention.damaged", {}),
         ):
             with self._timed():
                 for _ in range(5):
                     perform(self.node, name, arguments, by=OPERATOR)
             said = f"{name} {' of a person' if 'owner' in arguments else ''}"
             self._say(said, "a page of 100" if "limit" in arguments else "", times=5)
+        with self._timed():
+            assert self.count < sum(one.sessions for one in self.node.vault.groups())
+        self._say("counted by what a policy decides by", "as for `policy try`")
         listed: Any = perform(self.node, "sessions.list", {"limit": 50}, by=OPERATOR)
         for what, against in (
             ("sessions.show, what finds it made then", "a server's thread has made it before"),

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from bailee.db import checks
+from bailee.db import checks, counting
 from bailee.db.carrying import declared
 from bailee.db.engine import open_sqlite
 from bailee.db.keys import CHECKED
@@ -44,6 +44,8 @@ def render(line: Literal["data", "keys"]) -> str:
         with engine.begin() as connection:
             steps(connection, line)
             checks.install(connection, DECIDING if line == "data" else CHECKED, renew=False)
+            if line == "data":
+                counting.install(connection)
             (revision,) = connection.execute(text("SELECT version_num FROM alembic_version")).one()
             made = connection.execute(
                 text("SELECT name, type, sql FROM sqlite_master WHERE sql <> '' ORDER BY rowid")

@@ -121,13 +121,6 @@ class Costs:
             ms,
             against=True,
         )
-        self.report = self._cost(
-            "a report of what is kept, of 50,001 sessions",
-            "retention",
-            "retention.report",
-            r"^([\d.]+) ms",
-            ms / 50_001,
-        )
         self.rewrap = self._cost(
             "wrapping sessions' keys anew",
             "shred",
@@ -264,11 +257,6 @@ class Needs:
         ends = 2 * EPOCHS_A_DAY + self.service.sessions * self.service.deleted
         return self.costs.entries * ends * YEAR
 
-    @property
-    def report_seconds(self) -> float:
-        """That `bailee retention report` takes."""
-        return self.service.living * self.costs.report
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -287,12 +275,6 @@ LIMITS: Final = (
         lambda needs: needs.word_cores / _WORD_SHARE,
         "New sessions are found by their words later and later, and at once by who lists them. The "
         "share would become a setting, then a process of its own.",
-    ),
-    Limit(
-        "`bailee retention report` answers within a minute",
-        lambda needs: needs.report_seconds / 60,
-        "It reads a row of each session. Sums by day and clause, kept as sessions are filed, take "
-        "that away.",
     ),
     Limit(
         "one sealer files in a day what comes in a day",

@@ -58,6 +58,13 @@ class Damages:
         with self._lock:
             self._found.pop(line(where), None)
 
+    def forget_all(self, kind: str, ids: Iterable[str]) -> None:
+        """Rows of a table are gone: what was noted of them is not so any more."""
+        with self._lock:
+            if self._found:
+                for one in ids:
+                    self._found.pop(line(f"{kind} {one}"), None)
+
     def all(self) -> list[Damaged]:
         """All that was noted, by name."""
         with self._lock:

@@ -69,9 +69,10 @@ def killed(home: str | Path, first: int, *point: str, after: int | None = None) 
 
 
 def verify(home: Path, acknowledged: set[int]) -> None:
-    """Open the vault as the next process would, and compare."""
+    """Open the vault as the next process would, and compare; its sums are of its rows."""
     vault, _ = vault_process.open_vault(home)
     report = vault.recover()
+    assert not vault.sum_up()
     assert [] == [damage for damage in report.damaged if not damage.torn]
     found: Counter[int] = Counter()
     for row in vault.sessions(vault_process.system_clock()):

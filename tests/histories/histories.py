@@ -406,6 +406,11 @@ class Histories(RuleBasedStateMachine):
             assert set() == {one.kind for one in self.product.receipts(session.row)} & WORDS
 
     @invariant()
+    def sums_agree(self) -> None:
+        """What is counted without looking at sessions is what looking at each of them counts."""
+        assert not self.product.node.vault.sum_up()
+
+    @invariant()
     def forgetting_agrees(self) -> None:
         """What is gone has its receipt and no key; what is held has a key, and says so."""
         for session in self.model.sessions:

@@ -1,6 +1,6 @@
 """Whether a machine is fit to serve a home, and what its server needs is there: `bailee doctor
 --service`. It changes nothing, whether a server runs or not; only modes of the home that let others
-in are mended, as by every command.
+in are mended, as by every command, and a server is asked to put its sums of sessions right.
 
 Rules kept here:
 
@@ -94,7 +94,8 @@ class MachineFinding:
 class ExaminedHome:
     """What is looked at. `issuers`: the providers of the home's organisations, if a server says.
     `closed`: the settings that open what the policy document closes, each with the key or clause of
-    the document; None: no server says.
+    the document; None: no server says. `summed`: whether the sums of sessions were those of all
+    sessions; likewise.
     """
 
     home: Home
@@ -102,6 +103,7 @@ class ExaminedHome:
     environment: Mapping[str, str]
     issuers: Sequence[str] = ()
     closed: Sequence[tuple[str, str]] | None = None
+    summed: bool | None = None
 
 
 def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
@@ -118,6 +120,7 @@ def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
         "spool": _spool,
         "server": _server,
         "policy": _policy,
+        "sums": _sums,
         "listeners": _listeners,
         "certificate": _certificate,
         "public_name": _public_names,
@@ -328,6 +331,13 @@ def _policy(it: ExaminedHome) -> Iterator[MachineFinding]:
         yield MachineFinding("policy", Fitness.DOUBT, "policy_closes", "policy_take_out", told)
     if not it.closed:
         yield MachineFinding("policy", Fitness.WELL, "policy_agrees")
+
+
+def _sums(it: ExaminedHome) -> Iterator[MachineFinding]:
+    if it.summed is True:
+        yield MachineFinding("sums", Fitness.WELL, "sums_right")
+    elif it.summed is False:
+        yield MachineFinding("sums", Fitness.DOUBT, "sums_anew", "sums_verify")
 
 
 def _reasons(body: bytes) -> Sequence[object]:

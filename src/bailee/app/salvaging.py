@@ -35,6 +35,7 @@ BEARABLE: Final = frozenset(
         *("saved_views", "pending"),
         *("error_issues", "telemetry_dropped", "survey_counts", "received", "egress_counts"),
         *("receipt_owners", "conversation_links", "session_words"),
+        *("session_facts", "session_ends"),
         *("usage_counts", "usage_windows", "usage_reservations", "usage_limits", "usage_models"),
     }
 )
@@ -90,4 +91,5 @@ def _settle(home: Home, found: list[Lost], reason: str, **given: Unpack[WiringOp
             keys = node.keyring.subjects(subject_of(""))
             node.keyring.destroy([one for one in keys if one not in known_keys])
         node.vault.stored.recount()
+        node.vault.sum_up()
         node.vault.rotate(node.clock())

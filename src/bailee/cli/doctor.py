@@ -35,7 +35,8 @@ def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
     runs = home.control_socket.exists()
     issuers = _issuers(given, MOST_NAMES) if runs else []
     closed = _closed(given) if runs else None
-    found = list(examine(ExaminedHome(home, settings, os.environ, issuers, closed)))
+    summed = _summed(given) if runs else None
+    found = list(examine(ExaminedHome(home, settings, os.environ, issuers, closed, summed)))
     if as_json:
         print_json([_as_json(one, said) for one in found])
     else:
@@ -73,6 +74,14 @@ def _closed(given: HomePlace | None) -> list[tuple[str, str]] | None:
         return [
             (one.text("setting"), one.text("by")) for one in ask_several(given, "policy.closed")
         ]
+    except BaileeError:  # as above
+        return None
+
+
+def _summed(given: HomePlace | None) -> bool | None:
+    """Whether a running server's sums of sessions were right; it has put them right."""
+    try:
+        return ask_one(given, "retention.sums")["right"] is True
     except BaileeError:  # as above
         return None
 

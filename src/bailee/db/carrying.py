@@ -7,6 +7,7 @@ Rules kept here:
   nothing. Who goes on after a crash finds its mark (`carried`), and does not do it twice.
 * A row that decides something (`checks`) is checked where it is read. If it was sound, it gets the
   check that the other database makes of it; if not, it is carried, and is not sound there either.
+* What the database makes of other rows (`counting`) it makes there of those that are sound there.
 * A number that a table has counted is not given again there, though its row is gone.
 * What a row has that the other database can't hold was not written by us: it is refused, by the
   table's name, and nothing is carried.
@@ -27,7 +28,7 @@ from sqlalchemy.exc import DataError, ProgrammingError
 from sqlalchemy.exc import IntegrityError as ConstraintError
 
 import bailee.db
-from bailee.db import fencing, metadata
+from bailee.db import counting, fencing, metadata
 from bailee.db.checks import MAC, sound, use_key
 from bailee.db.engine import DbRow, as_one_file, open_sqlite, reading, remove_file, storage_errors
 from bailee.db.many import put
@@ -64,6 +65,8 @@ def carry(source: Engine, target: Engine, line: Line, mark: str | None = None) -
     what = f"the {line} database"
     with storage_errors(what), reading(source) as old, target.begin() as new:
         for table in declared(line).sorted_tables:
+            if table.info == metadata.SUMMED_UP:
+                continue
             try:
                 _carry_table(old, new, table)
             except _MISFITS as error:
@@ -71,6 +74,8 @@ def carry(source: Engine, target: Engine, line: Line, mark: str | None = None) -
                     f"{what} can't be carried over: a row of {table.name} is not what was written.",
                     hint="see to it where it is: bailee verify names it; nothing was carried",
                 ) from error
+        if line == "data":
+            counting.recount(new)
         if mark is not None:
             assert set(mark) <= set("0123456789abcdef")
             new.exec_driver_sql(f"{_MARK} '{mark}'")

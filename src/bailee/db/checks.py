@@ -33,6 +33,9 @@ from sqlalchemy import (
     Engine,
     LargeBinary,
     Table,
+    literal_column,
+    not_,
+    select,
     text,
 )
 from sqlalchemy.ext.compiler import compiles
@@ -101,18 +104,36 @@ def sound(table: Table) -> ColumnElement[bool]:
     return _Sound(_condition(table), Boolean, is_literal=True)
 
 
-def unsound(connection: Connection, table: Table) -> list[str]:
+def unsound(
+    connection: Connection, table: Table, within: Sequence[ColumnElement[bool]] = ()
+) -> list[str]:
     """The ids of the rows of `table` that are not what was written, as text, bytes in hexadecimal
-    digits; the parts of a key of several columns with a slash between.
+    digits; the parts of a key of several columns with a slash between. `within`: of those rows
+    alone that are so.
     """
-    if not is_sqlite(connection):
-        return checks_there.unsound(connection, table, _columns(table))
+    here = is_sqlite(connection)
+    ids: ColumnElement[object] = literal_column(_ids(table) if here else checks_there.ids(table))
+    query = select(ids).select_from(table).where(not_(sound(table)), *within)
+    found = connection.execute(query).scalars()
+    return sorted(_as_text(one) if isinstance(one, bytes) else str(one) for one in found)
+
+
+def _ids(table: Table) -> str:
     ids = " || '/' || ".join(
         f'hex("{column.name}")' if isinstance(column.type, LargeBinary) else f'"{column.name}"'
         for column in table.primary_key
     )
-    query = f"SELECT CAST({ids} AS BLOB) FROM {table.name} WHERE NOT {_condition(table)}"  # noqa: S608
-    return sorted(_as_text(bytes(one)) for one in connection.execute(text(query)).scalars())
+    return f"CAST({ids} AS BLOB)"
+
+
+def in_trigger(connection: Connection, table: Table, of: str) -> str:
+    """The condition, in SQL of this database, that the row of `table` that is called `of` there is
+    what was written.
+    """
+    columns = _columns(table)
+    if is_sqlite(connection):
+        return f"{of}.{MAC} IS {_mac(table, columns, of)}"
+    return f"{of}.{MAC} IS NOT DISTINCT FROM {checks_there.mac(table, columns, of)}"
 
 
 def accept(connection: Connection, table: Table, row_id: str) -> None:

@@ -34,16 +34,14 @@ def condition(table: Table, columns: Sequence[str]) -> str:
     return f"({table.name}.{MAC} IS NOT DISTINCT FROM {mac(table, columns, table.name)})"
 
 
-def unsound(connection: Connection, table: Table, columns: Sequence[str]) -> list[str]:
-    """The ids of the rows that are not what was written, as `checks.unsound` gives them."""
-    ids = " || '/' || ".join(
+def ids(table: Table) -> str:
+    """What names a row of a table, in SQL, as `checks.unsound` gives it."""
+    return " || '/' || ".join(
         f"upper(encode(\"{column.name}\", 'hex'))"
         if isinstance(column.type, LargeBinary)
         else f'"{column.name}"::text'
         for column in table.primary_key
     )
-    query = f"SELECT {ids} FROM {table.name} WHERE NOT {condition(table, columns)}"  # noqa: S608
-    return sorted(map(str, connection.execute(text(query)).scalars()))
 
 
 def install(connection: Connection, tables: Mapping[Table, Sequence[str]], *, renew: bool) -> None:

@@ -58,6 +58,9 @@ class Moment(TypeDecorator[datetime]):
 UNCHECKED: Final[dict[str, object]] = {"unchecked": True}
 """What a column's `info` says that a row's check (`checks`) is not of: it has checks of its own."""
 
+SUMMED_UP: Final[dict[str, object]] = {"summed_up": True}
+"""What the `info` of a table says that the database makes of another one's rows (`counting`)."""
+
 
 def check() -> Column[bytes]:
     """The column of a table whose rows are checked (`checks`). The database fills it."""

@@ -4,8 +4,9 @@ Each database has its own line of revisions, `migrations/data` and `migrations/k
 that a newer version has written is refused: an older program would not know what it means.
 
 A database with nothing in it is made in one go from `from_nothing.sql`, which `make docs` writes
-from the steps and with the triggers of `checks`; what steps have come since are taken then, and
-triggers that are not what they are to be are made anew. So the file may be behind, never wrong.
+from the steps and with the triggers of `checks` and `counting`; what steps have come since are
+taken then, and triggers that are not what they are to be are made anew. So the file may be behind,
+never wrong.
 
 On PostgreSQL a line begins with `from_nothing_postgresql.sql`: nobody has an older one there. The
 steps up to 0092 and 0043 were written for SQLite alone, and each after them is for both.
@@ -24,6 +25,7 @@ from bailee.db import (
     cases,
     checks,
     cloud,
+    counting,
     feedback,
     groups,
     home_clock,
@@ -118,6 +120,8 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
             steps(connection, line)
         tables = DECIDING if line == "data" else keys.CHECKED
         checks.install(connection, tables, renew=behind)
+        if line == "data":
+            counting.install(connection)
     leases.number(engine)
 
 

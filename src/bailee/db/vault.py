@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from bailee.db.metadata import UNCHECKED, Moment, check, data
+from bailee.db.metadata import SUMMED_UP, UNCHECKED, Moment, check, data
 from bailee.db.portable import Whole
 
 sessions = Table(
@@ -67,13 +67,40 @@ of the two."""
 Index("ix_sessions_number", sessions.c.number)
 Index("ix_sessions_client_session", sessions.c.client_session)
 Index("ix_sessions_owner", sessions.c.owner, sessions.c.id)
-Index(
-    "ix_sessions_facts",
-    *(sessions.c.owner, sessions.c.plan, sessions.c.channel),
-    *(sessions.c.uses, sessions.c.data_class, sessions.c.last_consent),
-)
 Index("ix_sessions_latest", sessions.c.last_activity.desc(), sessions.c.id)
 Index("ix_sessions_owner_latest", sessions.c.owner, sessions.c.last_activity.desc(), sessions.c.id)
+
+session_facts = Table(
+    "session_facts",
+    data,
+    Column("owner", String, primary_key=True),
+    Column("plan", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("uses", String, primary_key=True),
+    Column("data_class", String, primary_key=True),
+    Column("last_consent", Whole, primary_key=True, autoincrement=False),
+    Column("sessions", Whole, nullable=False),
+    info=SUMMED_UP,
+    sqlite_with_rowid=False,
+)
+"""How many sessions an owner has of which a policy decides by the same. The database keeps it
+(`db.counting`). It decides nothing."""
+
+session_ends = Table(
+    "session_ends",
+    data,
+    Column("data_class", String, primary_key=True),
+    Column("plan", String, primary_key=True),
+    Column("half_hour", String, primary_key=True),
+    Column("sessions", Whole, nullable=False),
+    Column("exchanges", Whole, nullable=False),
+    Column("bytes", Whole, nullable=False),
+    Column("kept", Whole, nullable=False),
+    info=SUMMED_UP,
+    sqlite_with_rowid=False,
+)
+"""How much there is that goes in a half hour: sessions, their exchanges and bytes, and how many of
+them their person keeps. `half_hour`: that of `expires_at`, as `2026-01-31 12:30`. Likewise."""
 
 kept_sessions = Table(
     "kept_sessions",

@@ -76,7 +76,7 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     **dict.fromkeys(
         (
             *("sessions", "kept_sessions", "exchanges", "conversation_links"),
-            "session_words",
+            *("session_words", "session_facts"),
             *("feedback_reports", "cloud_holdings", "cloud_pieces"),
         ),
         ("a legal hold", "the last hold is released"),

@@ -1,4 +1,5 @@
-"""Checking a whole home: what is wrong with what. Reads, and changes nothing.
+"""Checking a whole home: what is wrong with what. Reads, and changes nothing but sums that are made
+of other rows: these are put right.
 
 `known` is quick and is asked whenever somebody looks; `verify` reads every page, key and record.
 Neither keeps the home from serving what is not damaged.
@@ -7,10 +8,11 @@ Neither keeps the home from serving what is not damaged.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Engine, Table, func, select, text
 
@@ -21,7 +23,7 @@ from bailee.db.engine import overwrites, reading, storage_errors
 from bailee.db.feedback import feedback_reports
 from bailee.db.migrate import DECIDING
 from bailee.db.salvaging import lost
-from bailee.db.vault import exchanges, segments
+from bailee.db.vault import exchanges, segments, sessions
 from bailee.errors import BaileeError, StorageError
 from bailee.ledger import history
 from bailee.ledger.history import History
@@ -31,6 +33,9 @@ from bailee.node.objects import REPORTS, SEGMENTS
 from bailee.node.stores import Stores
 from bailee.shown import line
 from bailee.telemetry.shelves import shelf_of
+
+_MANY: Final = frozenset({exchanges, sessions})
+"""Tables that have more rows than somebody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,14 @@ class Verified:
 
 def known(node: Stores) -> list[Damaged]:
     """What is known to be damaged without reading what is kept: rows that are not what was written,
-    what lies in quarantine, keys that a rotation found not to open, and what this process has come
-    upon.
+    of sessions some thousands at a time, what lies in quarantine, keys that a rotation found not to
+    open, and what this process has come upon, also by going round all sessions.
 
     Raises:
         StorageError: a store can't be read.
     """
-    quick = [table for table in DECIDING if table is not exchanges]  # one for each exchange
-    rows = _rows(node, {}, quick)
+    quick = [table for table in DECIDING if table not in _MANY]
+    rows = (*_rows(node, {}, quick), *_some_sessions(node))
     found = {*node.damages.all(), *rows, *node.vault.verifying({}).spool()}
     found.update(node.keyring.found())
     return _one_each(found)
@@ -73,6 +78,7 @@ def verify(node: Stores, now: datetime) -> Verified:
         ("objects.url", _unknown(node, checked)),
         ("vault/telemetry", _telemetry(node, now)),
         ("ledger", _log(node, checked)),
+        ("data/data.db", _sums(node, found)),
     ):
         try:
             found.update(check)
@@ -142,6 +148,16 @@ def _rows(node: Stores, checked: dict[str, int], tables: Sequence[Table]) -> Ite
             yield Damaged(f"{table.name} {one}", UNSOUND)
 
 
+def _some_sessions(node: Stores) -> Iterator[Damaged]:
+    try:
+        found = node.vault.unsound()
+    except StorageError as error:
+        yield Damaged(f"data.db, {sessions.name}", error.message)
+        return
+    for one in found:
+        yield Damaged(f"{sessions.name} {one}", UNSOUND)
+
+
 def _reports(node: Stores, now: datetime, checked: dict[str, int]) -> Iterator[Damaged]:
     for report in node.reports.all(now):
         checked["reports"] = checked.get("reports", 0) + 1
@@ -188,6 +204,16 @@ def _log(node: Stores, checked: dict[str, int]) -> Iterator[Damaged]:
     for one in found.damaged:
         is_entry = one.where.startswith("audit ")
         yield Damaged(one.where if is_entry else f"ledger/{one.where}", one.what)
+
+
+def _sums(node: Stores, others: Collection[Damaged]) -> Iterator[Damaged]:
+    """Sums of sessions that are not what they are of; they are put right. Where rows are gone or
+    not what was written, that is named, and nothing is said of the sums.
+    """
+    if node.vault.sum_up() and not any(
+        one.where.startswith(("sessions ", "account ")) for one in others
+    ):
+        yield Damaged("sums of sessions", "they were not of the rows, and were summed up anew.")
 
 
 def _consents(node: Stores) -> Iterator[Damaged]:

@@ -20,8 +20,8 @@ from bailee.operations.operation import operation
 from bailee.operations.whose import asked_for
 from bailee.vault import moving
 from bailee.vault.forgetting import SweepReport
+from bailee.vault.holdings import Holding
 from bailee.vault.recovery import WAITS
-from bailee.vault.vault import Holding
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,13 @@ class WatchReport:
     lag_hours: int
     recoverable_until: datetime | None
     keys_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SumsLook:
+    """Whether the sums that are kept of sessions were `right`; they are now."""
+
+    right: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,13 @@ def report(asks: Asks, node: Node, wait: bool = True) -> list[Holding]:
 
 
 @operation()
+def sums(asks: Asks, node: Node) -> SumsLook:
+    """Compare the sums of sessions with all sessions, and put right what differs."""
+    asks.require(node, Permission.HOME_VERIFY)
+    return SumsLook(right=not node.vault.sum_up())
+
+
+@operation()
 def list_moves(
     asks: Asks,
     node: Node,
@@ -181,6 +195,7 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "retention.run": run,
     "retention.watch": watch,
     "retention.report": report,
+    "retention.sums": sums,
     "retention.moves": list_moves,
     "retention.damaged": damaged,
 }

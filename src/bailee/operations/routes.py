@@ -116,6 +116,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "status": Route("GET", "/status"),
     "retention.watch": Route("GET", "/retention/watch"),
     "retention.report": Route("GET", "/retention/report"),
+    "retention.sums": Route("POST", "/retention/sums"),
     "retention.receipts": Route("GET", "/retention/receipts"),
     "receipts.show": Route("GET", "/retention/receipts/{id}"),
     "receipts.proof": Route("GET", "/retention/receipts/{id}/proof"),

@@ -36,7 +36,7 @@ from sqlalchemy import (
 
 from bailee.damage import Damages
 from bailee.db.among import among, texts
-from bailee.db.checks import sound
+from bailee.db.checks import sound, unsound
 from bailee.db.engine import fold, past_indexes, reading, storage_errors
 from bailee.db.metadata import Moment
 from bailee.db.vault import (
@@ -338,6 +338,7 @@ class Forgetting:
             if living:
                 self._keyring.destroy(sorted(living))
             self._erasing.remove_rows(some)
+        self._damages.forget_all("sessions", some)
         return len(some)
 
     def _fold(self) -> None:
@@ -345,21 +346,25 @@ class Forgetting:
             fold(self._engine)
 
     def _remove_unsound(self) -> int:
-        """Remove the rows that are not sound and whose key is gone, of one part of the sessions:
-        what decides is checked where it is read, so there is time.
+        """Remove the rows that are not sound and whose key is gone, of one part of the sessions,
+        and note the others: what decides is checked where it is read, so there is time.
 
         One that has no exchanges stays, and stays named: its id may be what was changed.
         """
         unheld = sessions.c.id.not_in(held_subjects())
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             part = self._round.next(connection)
-            query = select(sessions.c.id).where(*part, not_(sound(sessions)), unheld, HAS_SOME)
-            found = list(connection.execute(query).scalars())
+            bad = unsound(connection, sessions, part)
+            wrong = (among(sessions.c.id, bad), not_(sound(sessions)))
+            query = select(sessions.c.id).where(*wrong, unheld, HAS_SOME)
+            found = list(connection.execute(query).scalars()) if bad else []
         living = set(self._keyring.living([subject_of(name) for name in found]))
         gone = [name for name in found if subject_of(name) not in living]
+        self._damages.note_all("sessions", {*bad}.difference(gone))
         if gone:
             with self._lock:
                 self._erasing.remove_rows(gone)
+            self._damages.forget_all("sessions", gone)
         return len(gone)
 
     @staticmethod

@@ -25,7 +25,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -34,10 +34,7 @@ from typing import Final
 from sqlalchemy import (
     Connection,
     Engine,
-    String,
     bindparam,
-    case,
-    cast,
     delete,
     func,
     not_,
@@ -46,7 +43,8 @@ from sqlalchemy import (
 
 from bailee.clock import Clock, Ticks, ticks
 from bailee.damage import Damages
-from bailee.db.checks import sound
+from bailee.db import counting
+from bailee.db.checks import sound, unsound
 from bailee.db.engine import DbRow, Query, reading, storage_errors
 from bailee.db.pages import Order, following
 from bailee.db.vault import OF_A_RECORD, exchanges, sessions, spool_positions
@@ -62,7 +60,9 @@ from bailee.vault.erasing import Erasing
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, Lag, SweepReport
+from bailee.vault.going_round import Round
 from bailee.vault.groups import SessionGroup, groups
+from bailee.vault.holdings import Holding, holdings
 from bailee.vault.indexing import Indexing
 from bailee.vault.kept import IndexedExchange, IndexedSession
 from bailee.vault.lasting_rows import LastingRows
@@ -108,21 +108,7 @@ _WHOLE = 60.0  # that who copies a session waits, since a copy is whole or is no
 _ERASING = 10.0  # that the erasure of a person waits, before it goes on by itself later
 _EVER = datetime.min.replace(tzinfo=UTC)  # before any time that a session is kept until
 _CLOSING = 10.0  # that the end waits; what is not sealed then is in the spool
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """What is kept of one class and plan until one day. `bytes`: of ciphertext; `kept`: how many of
-    the sessions are there by an act of their person's.
-    """
-
-    data_class: str
-    plan: str
-    expiry_day: str
-    sessions: int
-    exchanges: int
-    bytes: int
-    kept: int
+_AS_MANY = 1 << 62  # parts, that each is the least
 
 
 class Vault:
@@ -205,6 +191,7 @@ class Vault:
         self._begun = False
         self._ticks = ticking
         self._opened = ticking()
+        self._round, self._looking = Round(parts=_AS_MANY), threading.Lock()
         secret = keyring.secret("vault/tombstones")
         digest_keys = DigestKeys(keyring.secret("vault/conversations"), secret)
         tombstones = self.tombstones = Tombstones(engine, secret, append_owned)
@@ -427,23 +414,34 @@ class Vault:
 
     def report(self, now: datetime) -> list[Holding]:
         """What is kept at `now`, by class, plan and expiry day."""
-        day = func.substr(cast(sessions.c.expires_at, String), 1, 10).label("day")
-        query = (
-            select(
-                sessions.c.data_class,
-                sessions.c.plan,
-                day,
-                func.count(),
-                func.sum(sessions.c.exchanges),
-                func.sum(sessions.c.bytes),
-                func.count(case((sessions.c.kept_until >= sessions.c.expires_at, 1))),
-            )
-            .where(sessions.c.expires_at > now, sound(sessions))
-            .group_by(sessions.c.data_class, sessions.c.plan, day)
-            .order_by(day, sessions.c.data_class, sessions.c.plan)
-        )
+        return holdings(self._engine, now)
+
+    def sum_up(self) -> bool:
+        """See that the sums of sessions (`db.counting`) are what they are of; whether they had to
+        be put right. Every session is read for it.
+
+        Raises:
+            StorageError: the index can't be read, or not be written.
+        """
+        with storage_errors("the vault's index"):
+            with reading(self._engine) as connection:
+                wrong = counting.differ(connection)
+            if wrong:
+                with self.lock, self._engine.begin() as connection:
+                    counting.recount(connection)
+        return wrong
+
+    def unsound(self) -> list[str]:
+        """The ids of sessions whose rows are not what was written, as text: of some thousands at
+        most, others each time. Sweeps go round all of them, and note in `damages` what they find.
+
+        Raises:
+            StorageError: the index can't be read.
+        """
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return [Holding(*row._mapping.values()) for row in connection.execute(query)]
+            with self._looking:
+                part = self._round.next(connection)
+            return unsound(connection, sessions, part)
 
     def groups(self, owner: str | None = None) -> Iterator[SessionGroup]:
         """All sessions, or one owner's, counted by what a policy decides about them by."""

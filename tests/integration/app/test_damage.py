@@ -292,6 +292,19 @@ def test_a_key_that_a_rotation_could_not_open_is_said_once(orchard: Orchard) -> 
     assert {named, f"session {BOBS}"} == orchard.damaged()
 
 
+def test_sums_that_are_not_of_the_rows_are_named_once_and_put_right(orchard: Orchard) -> None:
+    """Where the rows are well; where rows are gone or changed, these are named, and the sums follow
+    without a word.
+    """
+    for change in ("sessions = sessions + 1", "owner = owner || 'x'"):
+        assert 0 < tamper(orchard.data, f"UPDATE session_facts SET {change}")
+        assert {"sums of sessions"} == orchard.damaged()
+        assert set() == orchard.damaged()
+    tamper(orchard.data, "UPDATE sessions SET plan = 'p9' WHERE id = ?", [BOBS])
+    assert {f"sessions {BOBS}"} == orchard.damaged()
+    assert {orchard.account} == {one.owner for one in orchard.node.vault.groups()}
+
+
 def test_what_a_server_says_of_damage_is_what_is_known(orchard: Orchard) -> None:
     """`retention.damaged` names it without reading what is kept; `verify` counts what it read."""
     tamper(orchard.data, "UPDATE sessions SET uses = '' WHERE id = ?", [BOBS])

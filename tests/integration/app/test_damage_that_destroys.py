@@ -276,6 +276,8 @@ def test_a_home_from_before_sessions_had_numbers(grove: Grove) -> None:
     changed = f"UPDATE exchanges SET status = 500 WHERE number = 1 AND session_id = '{TWO}'"
     assert 1 == tamper(grove.data, changed)
     grove.open()
+    assert 2 == sum(one.sessions for one in grove.node.vault.groups(grove.account))
+    assert not grove.node.vault.sum_up()
     assert before == grove.node.vault.stored.of(grove.account)
     assert told == grove.node.vault.indexing.tellings([ONE, TWO])
     assert [] == grove.node.vault.indexing.behind([ONE, TWO])

@@ -23,6 +23,7 @@ from bailee.app.doctor import ExaminedHome, Fitness, MachineFinding, examine
 from bailee.clock import system_clock
 from bailee.home import Home
 from bailee.node.node import Node
+from bailee.testing.tampering import tamper
 from bailee.words import LANGUAGES, words
 from support.clients.programs import Bailee
 
@@ -191,6 +192,11 @@ def test_a_server_that_runs_is_asked_how_it_is(tmp_path: Path) -> None:
         (server,) = [one for one in said if one["check"] == "server"]
         assert (server["health"], server["hint"]) == ("well", "")
         assert not [one for one in said if one["health"] == "wrong"]
+        assert "well" == sums(said)
+        more = "INSERT INTO session_facts VALUES ('acc_x', 'pro', 'api', '', 'transcript', 0, 7)"
+        assert 1 == tamper(Home(bailee.home).data_database, more)
+        told = [sums(bailee.json("doctor", "--service")) for _ in range(2)]
+        assert ["doubt", "well"] == told
         shown = bailee.run("doctor", "--service", "--lang", "zh")
         assert shown.returncode == 0 and "已就绪" in shown.stdout
     finally:
@@ -200,6 +206,12 @@ def test_a_server_that_runs_is_asked_how_it_is(tmp_path: Path) -> None:
     control.control_socket.touch()
     found = _found(control, health__listen="127.0.0.1:1")
     assert _of(found, "server") == [(Fitness.WRONG, "server_silent")]
+
+
+def sums(said: list[dict[str, str]]) -> str:
+    """What is said of the sums of sessions."""
+    (found,) = [one["health"] for one in said if one["check"] == "sums"]
+    return found
 
 
 def test_everything_that_is_found_has_its_words() -> None:

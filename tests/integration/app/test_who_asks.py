@@ -74,7 +74,7 @@ KEEPING = ("sessions.may_keep", "sessions.keep", "sessions.release")
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "policy.try", "policy.closed", "policy.activate",
-        "retention.run", "verify",
+        "retention.run", "retention.sums", "verify",
         "keyring.rotate", "clock.confirm",
         "backup.create", "backup.list", "backup.end",
         "training.export", "training.exports", "training.verify", "training.withdrawals",

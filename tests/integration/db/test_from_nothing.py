@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from sqlalchemy import Connection, text
 
-from bailee.db import checks, migrate
+from bailee.db import checks, counting, migrate
 from bailee.db.engine import open_sqlite
 from bailee.db.keys import CHECKED
 from bailee.db.migrate import upgrade
@@ -38,6 +38,8 @@ def test_it_is_what_the_steps_come_to(line: Literal["data", "keys"], tmp_path: P
             if name == "steps":
                 tables = migrate.DECIDING if line == "data" else CHECKED
                 checks.install(connection, tables, renew=True)
+                if line == "data":
+                    counting.install(connection)
             both.append(schema(connection))
         engine.dispose()
     assert both[0] == both[1]

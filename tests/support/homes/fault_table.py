@@ -382,6 +382,15 @@ FAULTS: Final[tuple[Fault, ...]] = (
         _row(DATA, "stored", -3),
         folded=True,
     ),
+    Fault(
+        "a row of `session_facts`",
+        "a byte changed",
+        "sums of sessions",
+        "Nothing: the sums are made anew.",
+        "Nothing.",
+        _row(DATA, "session_facts", -3),
+        folded=True,
+    ),
     # Rows without a check of their own
     Fault(
         "a row of `segments`",

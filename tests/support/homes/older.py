@@ -38,6 +38,8 @@ ALTER TABLE departed_old RENAME TO departed_sessions;
 CREATE INDEX ix_exchanges_segment_id ON exchanges (segment_id);
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 DROP INDEX ix_sessions_number; ALTER TABLE sessions DROP COLUMN number;
+DROP TABLE session_facts; DROP TABLE session_ends;
+CREATE INDEX ix_sessions_facts ON sessions (owner, plan, channel, uses, data_class, last_consent);
 DROP TABLE own_policies; DROP TABLE saved_views; DROP TABLE pending;
 DROP TABLE provisioned_members; DROP TABLE provisioned_groups;
 DROP TABLE provisioned_people; DROP TABLE provisioning_tokens;

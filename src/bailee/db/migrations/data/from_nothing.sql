@@ -867,21 +867,33 @@ CREATE TABLE saved_views (
 	CONSTRAINT fk_saved_views_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
 
-CREATE TABLE pending (
-	digest BLOB NOT NULL, 
-	kind VARCHAR NOT NULL, 
-	asker BLOB NOT NULL, 
-	person_id VARCHAR, 
-	code BLOB, 
-	content BLOB NOT NULL, 
-	answer BLOB, 
-	begun_at DATETIME NOT NULL, 
-	until DATETIME NOT NULL, 
-	mac BLOB, 
-	CONSTRAINT pk_pending PRIMARY KEY (digest), 
-	CONSTRAINT uq_pending_code UNIQUE (code), 
-	CONSTRAINT fk_pending_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
-);
+CREATE TABLE session_facts (
+	owner VARCHAR NOT NULL, 
+	"plan" VARCHAR NOT NULL, 
+	channel VARCHAR NOT NULL, 
+	uses VARCHAR NOT NULL, 
+	data_class VARCHAR NOT NULL, 
+	last_consent INTEGER NOT NULL, 
+	sessions INTEGER NOT NULL, 
+	CONSTRAINT pk_session_facts PRIMARY KEY (owner, "plan", channel, uses, data_class, last_consent)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE session_ends (
+	data_class VARCHAR NOT NULL, 
+	"plan" VARCHAR NOT NULL, 
+	half_hour VARCHAR NOT NULL, 
+	sessions INTEGER NOT NULL, 
+	exchanges INTEGER NOT NULL, 
+	bytes INTEGER NOT NULL, 
+	kept INTEGER NOT NULL, 
+	CONSTRAINT pk_session_ends PRIMARY KEY (data_class, "plan", half_hour)
+)
+ WITHOUT ROWID
+
+;
 
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -1015,12 +1027,6 @@ CREATE INDEX ix_own_policies_organisation_id ON own_policies (organisation_id);
 
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
-CREATE INDEX ix_pending_kind ON pending (kind, asker, begun_at);
-
-CREATE INDEX ix_pending_person_id ON pending (person_id);
-
-CREATE INDEX ix_pending_until ON pending (until);
-
 CREATE INDEX ix_person_requests_digest ON person_requests (digest);
 
 CREATE INDEX ix_person_requests_due_at ON person_requests (due_at);
@@ -1070,8 +1076,6 @@ CREATE INDEX ix_service_accounts_organisation_id ON service_accounts (organisati
 CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
-
-CREATE INDEX ix_sessions_facts ON sessions (owner, "plan", channel, uses, data_class, last_consent);
 
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
 
@@ -1129,10 +1133,6 @@ CREATE TRIGGER passkeys_mac_insert AFTER INSERT ON passkeys BEGIN UPDATE passkey
 
 CREATE TRIGGER passkeys_mac_update AFTER UPDATE OF "id", "person_id", "public_key", "sign_count", "name", "created_at", "last_used_at" ON passkeys WHEN OLD.mac IS row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(OLD."id"), OLD."person_id", quote(OLD."public_key"), OLD."sign_count", quote(OLD."name"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER pending_mac_insert AFTER INSERT ON pending BEGIN UPDATE pending SET mac = row_mac(CAST(printf('pending/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."digest"), NEW."kind", quote(NEW."asker"), NEW."person_id", quote(NEW."code"), quote(NEW."content"), quote(NEW."answer"), NEW."begun_at", NEW."until") AS BLOB)) WHERE rowid = NEW.rowid; END;
-
-CREATE TRIGGER pending_mac_update AFTER UPDATE OF "digest", "kind", "asker", "person_id", "code", "content", "answer", "begun_at", "until" ON pending WHEN OLD.mac IS row_mac(CAST(printf('pending/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(OLD."digest"), OLD."kind", quote(OLD."asker"), OLD."person_id", quote(OLD."code"), quote(OLD."content"), quote(OLD."answer"), OLD."begun_at", OLD."until") AS BLOB)) BEGIN UPDATE pending SET mac = row_mac(CAST(printf('pending/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."digest"), NEW."kind", quote(NEW."asker"), NEW."person_id", quote(NEW."code"), quote(NEW."content"), quote(NEW."answer"), NEW."begun_at", NEW."until") AS BLOB)) WHERE rowid = NEW.rowid; END;
-
 CREATE TRIGGER person_requests_mac_insert AFTER INSERT ON person_requests BEGIN UPDATE person_requests SET mac = row_mac(CAST(printf('person_requests/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."state", quote(NEW."digest"), NEW."person_id", NEW."erasure_id", quote(NEW."sealed"), NEW."opened_by", NEW."handled_by", NEW."received_at", NEW."due_at", NEW."extended_at", NEW."exported_at", NEW."answered_at", NEW."closed_at", NEW."expires_at", NEW."clause", NEW."document") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER person_requests_mac_update AFTER UPDATE OF "id", "kind", "state", "digest", "person_id", "erasure_id", "sealed", "opened_by", "handled_by", "received_at", "due_at", "extended_at", "exported_at", "answered_at", "closed_at", "expires_at", "clause", "document" ON person_requests WHEN OLD.mac IS row_mac(CAST(printf('person_requests/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."kind", OLD."state", quote(OLD."digest"), OLD."person_id", OLD."erasure_id", quote(OLD."sealed"), OLD."opened_by", OLD."handled_by", OLD."received_at", OLD."due_at", OLD."extended_at", OLD."exported_at", OLD."answered_at", OLD."closed_at", OLD."expires_at", OLD."clause", OLD."document") AS BLOB)) BEGIN UPDATE person_requests SET mac = row_mac(CAST(printf('person_requests/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."state", quote(NEW."digest"), NEW."person_id", NEW."erasure_id", quote(NEW."sealed"), NEW."opened_by", NEW."handled_by", NEW."received_at", NEW."due_at", NEW."extended_at", NEW."exported_at", NEW."answered_at", NEW."closed_at", NEW."expires_at", NEW."clause", NEW."document") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1180,6 +1180,14 @@ CREATE TRIGGER service_accounts_mac_update AFTER UPDATE OF "id", "organisation_i
 CREATE TRIGGER sessions_mac_insert AFTER INSERT ON sessions BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until", NEW."number") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER sessions_mac_update AFTER UPDATE OF "id", "owner", "client_session", "data_class", "plan", "channel", "key_id", "started", "last_activity", "last_request", "uses", "exchanges", "bytes", "expires_at", "period", "clause", "document", "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "last_consent", "kept_until", "number" ON sessions WHEN OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN UPDATE sessions SET mac = row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."owner", quote(NEW."client_session"), NEW."data_class", NEW."plan", NEW."channel", NEW."key_id", NEW."started", NEW."last_activity", NEW."last_request", NEW."uses", NEW."exchanges", NEW."bytes", NEW."expires_at", NEW."period", NEW."clause", NEW."document", NEW."input_tokens", NEW."output_tokens", NEW."cache_creation_input_tokens", NEW."cache_read_input_tokens", NEW."last_consent", NEW."kept_until", NEW."number") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER sessions_summed_delete AFTER DELETE ON sessions WHEN OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN UPDATE session_facts SET "sessions" = "sessions" - (1) WHERE "owner" = OLD."owner" AND "plan" = OLD."plan" AND "channel" = OLD."channel" AND "uses" = OLD."uses" AND "data_class" = OLD."data_class" AND "last_consent" = OLD."last_consent"; DELETE FROM session_facts WHERE "owner" = OLD."owner" AND "plan" = OLD."plan" AND "channel" = OLD."channel" AND "uses" = OLD."uses" AND "data_class" = OLD."data_class" AND "last_consent" = OLD."last_consent" AND "sessions" = 0; UPDATE session_ends SET "sessions" = "sessions" - (1), "exchanges" = "exchanges" - (OLD."exchanges"), "bytes" = "bytes" - (OLD."bytes"), "kept" = "kept" - (CASE WHEN OLD."kept_until" >= OLD."expires_at" THEN 1 ELSE 0 END) WHERE "data_class" = OLD."data_class" AND "plan" = OLD."plan" AND "half_hour" = substr(OLD."expires_at", 1, 14) || CASE WHEN substr(OLD."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END; DELETE FROM session_ends WHERE "data_class" = OLD."data_class" AND "plan" = OLD."plan" AND "half_hour" = substr(OLD."expires_at", 1, 14) || CASE WHEN substr(OLD."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END AND "sessions" = 0; END;
+
+CREATE TRIGGER sessions_summed_insert AFTER INSERT ON sessions BEGIN INSERT INTO session_facts ("owner", "plan", "channel", "uses", "data_class", "last_consent", "sessions") VALUES (NEW."owner", NEW."plan", NEW."channel", NEW."uses", NEW."data_class", NEW."last_consent", 1) ON CONFLICT ("owner", "plan", "channel", "uses", "data_class", "last_consent") DO UPDATE SET "sessions" = session_facts."sessions" + excluded."sessions"; INSERT INTO session_ends ("data_class", "plan", "half_hour", "sessions", "exchanges", "bytes", "kept") VALUES (NEW."data_class", NEW."plan", substr(NEW."expires_at", 1, 14) || CASE WHEN substr(NEW."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END, 1, NEW."exchanges", NEW."bytes", CASE WHEN NEW."kept_until" >= NEW."expires_at" THEN 1 ELSE 0 END) ON CONFLICT ("data_class", "plan", "half_hour") DO UPDATE SET "sessions" = session_ends."sessions" + excluded."sessions", "exchanges" = session_ends."exchanges" + excluded."exchanges", "bytes" = session_ends."bytes" + excluded."bytes", "kept" = session_ends."kept" + excluded."kept"; END;
+
+CREATE TRIGGER sessions_summed_session_ends AFTER UPDATE OF "data_class", "plan", "expires_at", "exchanges", "bytes", "kept_until" ON sessions WHEN (OLD."data_class", OLD."plan", OLD."expires_at", OLD."exchanges", OLD."bytes", OLD."kept_until") IS NOT (NEW."data_class", NEW."plan", NEW."expires_at", NEW."exchanges", NEW."bytes", NEW."kept_until") AND OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN INSERT INTO session_ends ("data_class", "plan", "half_hour", "sessions", "exchanges", "bytes", "kept") VALUES (NEW."data_class", NEW."plan", substr(NEW."expires_at", 1, 14) || CASE WHEN substr(NEW."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END, 1, NEW."exchanges", NEW."bytes", CASE WHEN NEW."kept_until" >= NEW."expires_at" THEN 1 ELSE 0 END) ON CONFLICT ("data_class", "plan", "half_hour") DO UPDATE SET "sessions" = session_ends."sessions" + excluded."sessions", "exchanges" = session_ends."exchanges" + excluded."exchanges", "bytes" = session_ends."bytes" + excluded."bytes", "kept" = session_ends."kept" + excluded."kept"; UPDATE session_ends SET "sessions" = "sessions" - (1), "exchanges" = "exchanges" - (OLD."exchanges"), "bytes" = "bytes" - (OLD."bytes"), "kept" = "kept" - (CASE WHEN OLD."kept_until" >= OLD."expires_at" THEN 1 ELSE 0 END) WHERE "data_class" = OLD."data_class" AND "plan" = OLD."plan" AND "half_hour" = substr(OLD."expires_at", 1, 14) || CASE WHEN substr(OLD."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END; DELETE FROM session_ends WHERE "data_class" = OLD."data_class" AND "plan" = OLD."plan" AND "half_hour" = substr(OLD."expires_at", 1, 14) || CASE WHEN substr(OLD."expires_at", 15, 2) < '30' THEN '00' ELSE '30' END AND "sessions" = 0; END;
+
+CREATE TRIGGER sessions_summed_session_facts AFTER UPDATE OF "owner", "plan", "channel", "uses", "data_class", "last_consent" ON sessions WHEN (OLD."owner", OLD."plan", OLD."channel", OLD."uses", OLD."data_class", OLD."last_consent") IS NOT (NEW."owner", NEW."plan", NEW."channel", NEW."uses", NEW."data_class", NEW."last_consent") AND OLD.mac IS row_mac(CAST(printf('sessions/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."owner", quote(OLD."client_session"), OLD."data_class", OLD."plan", OLD."channel", OLD."key_id", OLD."started", OLD."last_activity", OLD."last_request", OLD."uses", OLD."exchanges", OLD."bytes", OLD."expires_at", OLD."period", OLD."clause", OLD."document", OLD."input_tokens", OLD."output_tokens", OLD."cache_creation_input_tokens", OLD."cache_read_input_tokens", OLD."last_consent", OLD."kept_until", OLD."number") AS BLOB)) BEGIN INSERT INTO session_facts ("owner", "plan", "channel", "uses", "data_class", "last_consent", "sessions") VALUES (NEW."owner", NEW."plan", NEW."channel", NEW."uses", NEW."data_class", NEW."last_consent", 1) ON CONFLICT ("owner", "plan", "channel", "uses", "data_class", "last_consent") DO UPDATE SET "sessions" = session_facts."sessions" + excluded."sessions"; UPDATE session_facts SET "sessions" = "sessions" - (1) WHERE "owner" = OLD."owner" AND "plan" = OLD."plan" AND "channel" = OLD."channel" AND "uses" = OLD."uses" AND "data_class" = OLD."data_class" AND "last_consent" = OLD."last_consent"; DELETE FROM session_facts WHERE "owner" = OLD."owner" AND "plan" = OLD."plan" AND "channel" = OLD."channel" AND "uses" = OLD."uses" AND "data_class" = OLD."data_class" AND "last_consent" = OLD."last_consent" AND "sessions" = 0; END;
 
 CREATE TRIGGER sign_in_terms_mac_insert AFTER INSERT ON sign_in_terms BEGIN UPDATE sign_in_terms SET mac = row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', NEW."organisation_id", NEW."provider_only") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -1233,5 +1241,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0099');
+INSERT INTO alembic_version VALUES ('0097');
 

@@ -309,6 +309,28 @@ CREATE TABLE segments (
 	CONSTRAINT pk_segments PRIMARY KEY (id)
 );
 
+CREATE TABLE session_ends (
+	data_class VARCHAR NOT NULL, 
+	plan VARCHAR NOT NULL, 
+	half_hour VARCHAR NOT NULL, 
+	sessions BIGINT NOT NULL, 
+	exchanges BIGINT NOT NULL, 
+	bytes BIGINT NOT NULL, 
+	kept BIGINT NOT NULL, 
+	CONSTRAINT pk_session_ends PRIMARY KEY (data_class, plan, half_hour)
+);
+
+CREATE TABLE session_facts (
+	owner VARCHAR NOT NULL, 
+	plan VARCHAR NOT NULL, 
+	channel VARCHAR NOT NULL, 
+	uses VARCHAR NOT NULL, 
+	data_class VARCHAR NOT NULL, 
+	last_consent BIGINT NOT NULL, 
+	sessions BIGINT NOT NULL, 
+	CONSTRAINT pk_session_facts PRIMARY KEY (owner, plan, channel, uses, data_class, last_consent)
+);
+
 CREATE TABLE session_words (
 	session BIGINT NOT NULL, 
 	covers BIGINT NOT NULL, 
@@ -695,22 +717,6 @@ CREATE TABLE passkeys (
 	CONSTRAINT fk_passkeys_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
 
-CREATE TABLE pending (
-	digest BYTEA NOT NULL, 
-	kind VARCHAR NOT NULL, 
-	asker BYTEA NOT NULL, 
-	person_id VARCHAR, 
-	code BYTEA, 
-	content BYTEA NOT NULL, 
-	answer BYTEA, 
-	begun_at TIMESTAMP WITH TIME ZONE NOT NULL, 
-	until TIMESTAMP WITH TIME ZONE NOT NULL, 
-	mac BYTEA, 
-	CONSTRAINT pk_pending PRIMARY KEY (digest), 
-	CONSTRAINT fk_pending_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
-	CONSTRAINT uq_pending_code UNIQUE (code)
-);
-
 CREATE TABLE providers (
 	organisation_id VARCHAR NOT NULL, 
 	domain VARCHAR NOT NULL, 
@@ -1014,8 +1020,6 @@ CREATE INDEX ix_sessions_client_session ON sessions (client_session);
 
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 
-CREATE INDEX ix_sessions_facts ON sessions (owner, plan, channel, uses, data_class, last_consent);
-
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
 
 CREATE INDEX ix_sessions_number ON sessions (number);
@@ -1057,12 +1061,6 @@ CREATE INDEX ix_memberships_person_id ON memberships (person_id);
 CREATE INDEX ix_own_policies_organisation_id ON own_policies (organisation_id);
 
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
-
-CREATE INDEX ix_pending_kind ON pending (kind, asker, begun_at);
-
-CREATE INDEX ix_pending_person_id ON pending (person_id);
-
-CREATE INDEX ix_pending_until ON pending (until);
 
 CREATE INDEX ix_provisioned_groups_organisation_id ON provisioned_groups (organisation_id);
 
@@ -1114,5 +1112,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0099');
+INSERT INTO alembic_version VALUES ('0097');
 
