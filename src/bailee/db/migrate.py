@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from bailee.db import (
     accounts,
     cases,
+    change_log,
     checks,
     cloud,
     feedback,
@@ -116,6 +117,8 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
             steps(connection, line)
         tables = DECIDING if line == "data" else keys.CHECKED
         checks.install(connection, tables, renew=behind)
+        if line == "data":
+            change_log.install(connection)
     leases.number(engine)
 
 
