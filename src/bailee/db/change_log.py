@@ -25,7 +25,7 @@ from sqlalchemy import Connection, text
 from bailee.db.accounts import accounts, api_keys
 from bailee.db.policy import own_policies, policy_activations
 from bailee.db.portable import is_sqlite
-from bailee.db.versions import NOTHING, Change, Changes, Version, since
+from bailee.db.versions import NOTHING, ChangedRows, DataVersion, RowChange, since
 
 TABLE: Final = "bailee_changes"
 CHANNEL: Final = TABLE
@@ -85,15 +85,15 @@ def install(connection: Connection) -> None:
             )
 
 
-def read(connection: Connection, known: Version | None) -> Changes:
+def read(connection: Connection, known: DataVersion | None) -> ChangedRows:
     """What has changed since `known`; None: everything is new. What is read in the same transaction
     is as of the version that this gives, so it is one that sees one moment (`db.engine.reading`).
     """
     if known is not None:
         asked = connection.execute(_SINCE, {"known": known.number})
-        found = [Change(*row) for row in asked]
+        found = [RowChange(*row) for row in asked]
         changes = since(known, found)
         if changes is not None and len(found) <= KEPT:
             return changes
     newest = connection.execute(_NEWEST).first()
-    return Changes(NOTHING if newest is None else Version(*newest), None)
+    return ChangedRows(NOTHING if newest is None else DataVersion(*newest), None)

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from bailee.clock import Ticks, ticks
 from bailee.db import change_log
 from bailee.db.engine import reading, storage_errors
-from bailee.db.versions import EVERY, Changes, Confirmation, Version
+from bailee.db.versions import EVERY, ChangedRows, Confirmation, DataVersion
 from bailee.errors import BaileeError
 from bailee.lasting import Lasting
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from bailee.db.engine import DriverRow
 
-Take = Callable[[Connection, Changes], None]
+Take = Callable[[Connection, ChangedRows], None]
 """Takes up in memory what has changed, reading it by the connection; it may be told of the same
 twice. What it raises of ours is a look that failed."""
 
@@ -64,7 +64,7 @@ class Follower:
         self._confirmation = confirmation
         self._every = every
         self._ticks = ticks
-        self._known: Version | None = None
+        self._known: DataVersion | None = None
         self._listening: PoolProxiedConnection | None = None
         self._ending = False
         self._woken, self._wake = socket.socketpair()

@@ -33,18 +33,18 @@ EVERY: Final = 2.0
 """Seconds between two looks, where nothing says that something has changed."""
 
 
-class Version(NamedTuple):
+class DataVersion(NamedTuple):
     """Up to which change something was read: its number, and its mark."""
 
     number: int
     mark: int
 
 
-NOTHING: Final = Version(0, 0)
+NOTHING: Final = DataVersion(0, 0)
 """Before the first change of all."""
 
 
-class Change(NamedTuple):
+class RowChange(NamedTuple):
     """A row of a table was made, changed or removed. `id`: by which it is found there, as text."""
 
     number: int
@@ -53,18 +53,18 @@ class Change(NamedTuple):
     id: str
 
     @property
-    def version(self) -> Version:
+    def version(self) -> DataVersion:
         """What is known once this change is."""
-        return Version(self.number, self.mark)
+        return DataVersion(self.number, self.mark)
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ChangedRows:
     """What to read anew, to know all as of `version`. `rows`: by table, the ids of rows; None:
     everything.
     """
 
-    version: Version
+    version: DataVersion
     rows: Mapping[str, frozenset[str]] | None
 
     def of(self, table: str) -> frozenset[str]:
@@ -72,12 +72,12 @@ class Changes:
         return frozenset() if self.rows is None else self.rows.get(table, frozenset())
 
 
-def since(known: Version, found: Sequence[Change]) -> Changes | None:
+def since(known: DataVersion, found: Sequence[RowChange]) -> ChangedRows | None:
     """What has changed since `known`, by the changes from its number on, in order. None: they don't
     follow from it, so all is to be read anew.
     """
     if not found:
-        return Changes(known, {}) if known == NOTHING else None
+        return ChangedRows(known, {}) if known == NOTHING else None
     if found[0].version != known:
         return None
     rows: dict[str, set[str]] = {}
@@ -85,7 +85,7 @@ def since(known: Version, found: Sequence[Change]) -> Changes | None:
         if change.number != number:
             return None
         rows.setdefault(change.table, set()).add(change.id)
-    return Changes(found[-1].version, {table: frozenset(ids) for table, ids in rows.items()})
+    return ChangedRows(found[-1].version, {table: frozenset(ids) for table, ids in rows.items()})
 
 
 class Confirmation:

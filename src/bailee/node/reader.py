@@ -43,7 +43,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.follower import Follower
 from bailee.db.migrate import newest
 from bailee.db.policy import own_policies, policy_activations
-from bailee.db.versions import BOUND, EVERY, Changes, Confirmation
+from bailee.db.versions import BOUND, EVERY, ChangedRows, Confirmation
 from bailee.errors import IntegrityError, StorageError
 from bailee.home import Home, parts
 from bailee.keyring import Root, open_root, open_under, read_secrets
@@ -127,7 +127,7 @@ class HomeReader:
     def _nothing(self) -> HeldAccounts:
         return HeldAccounts(self.damages, unopened)
 
-    def _take(self, connection: Connection, changes: Changes) -> None:
+    def _take(self, connection: Connection, changes: ChangedRows) -> None:
         self._check(connection)
         if changes.rows is None:
             held = self._nothing()

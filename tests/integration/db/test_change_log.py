@@ -21,7 +21,7 @@ from bailee.db.engine import open_sqlite, reading
 from bailee.db.migrate import upgrade
 from bailee.db.policy import policy_activations
 from bailee.db.postgresql import open_postgresql
-from bailee.db.versions import NOTHING, Changes, Version
+from bailee.db.versions import NOTHING, ChangedRows, DataVersion
 from support.servers import postgres
 
 pytestmark = pytest.mark.row("O6")
@@ -51,7 +51,7 @@ def add(connection: Connection, *names: str) -> None:
         )  # fmt: skip
 
 
-def read(engine: Engine, known: Version | None) -> Changes:
+def read(engine: Engine, known: DataVersion | None) -> ChangedRows:
     """As who follows it does."""
     with reading(engine) as connection:
         return change_log.read(connection, known)
@@ -60,7 +60,7 @@ def read(engine: Engine, known: Version | None) -> Changes:
 def test_what_changed_is_told_by_its_row(engine: Engine) -> None:
     """Made, changed, removed; whatever the transaction was for; and nothing else is."""
     start = read(engine, None)
-    assert Changes(NOTHING, None) == start
+    assert ChangedRows(NOTHING, None) == start
     with engine.begin() as connection:
         add(connection, "ada", "bob")
         connection.execute(
@@ -95,7 +95,7 @@ def test_what_is_undone_was_no_change(engine: Engine) -> None:
         with engine.connect() as connection, connection.begin() as transaction:
             add(connection, "ada")
             transaction.rollback()
-        assert Changes(NOTHING, None) == read(engine, None)
+        assert ChangedRows(NOTHING, None) == read(engine, None)
         with engine.begin() as connection:
             add(connection, "bob", "eve")
         assert 2 == read(engine, None).version.number

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.db.versions import BOUND, NOTHING, Change, Changes, Confirmation, Version, since
+from bailee.db.versions import (
+    BOUND,
+    NOTHING,
+    ChangedRows,
+    Confirmation,
+    DataVersion,
+    RowChange,
+    since,
+)
 from bailee.errors import StorageError
 from bailee.testing.clock import FakeTicks
 
@@ -15,12 +23,12 @@ pytestmark = pytest.mark.row("O6")
 ROWS = st.tuples(st.sampled_from(["accounts", "api_keys"]), st.sampled_from(["a", "b", "c"]))
 
 
-def history(rows: list[tuple[str, str]], mark: int = 7, first: int = 1) -> list[Change]:
+def history(rows: list[tuple[str, str]], mark: int = 7, first: int = 1) -> list[RowChange]:
     """These rows changed, one after the other."""
-    return [Change(n, mark * 1000 + n, *row) for n, row in enumerate(rows, first)]
+    return [RowChange(n, mark * 1000 + n, *row) for n, row in enumerate(rows, first)]
 
 
-def after(known: Version, kept: list[Change]) -> Changes | None:
+def after(known: DataVersion, kept: list[RowChange]) -> ChangedRows | None:
     """As who reads the log asks for it."""
     return since(known, [one for one in kept if one.number >= known.number])
 
@@ -68,7 +76,7 @@ def test_another_past_is_no_continuation(
 
 def test_before_the_first_change_there_is_nothing_to_follow() -> None:
     """An empty log says that nothing changed to who knew it empty; any other, that all has."""
-    assert Changes(NOTHING, {}) == after(NOTHING, [])
+    assert ChangedRows(NOTHING, {}) == after(NOTHING, [])
     assert after(NOTHING, history([("accounts", "a")])) is None
 
 
