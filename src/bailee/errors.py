@@ -130,6 +130,12 @@ CODES: Final[dict[str, Code]] = {
     "root_unreachable": Code(
         503, "overloaded_error", 6, "The service that holds the root key fails or refuses."
     ),
+    "unconfirmed": Code(
+        503,
+        "overloaded_error",
+        6,
+        "Which keys are good and what the policy says has not been confirmed for too long.",
+    ),
     "overloaded": Code(529, "overloaded_error", 6, "Too much is waiting; try again later."),
     "draining": Code(503, "overloaded_error", 6, "The server is about to stop; send it again."),
     # MachineError: whoever runs the hosts of cloud sessions

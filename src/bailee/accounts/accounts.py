@@ -7,25 +7,22 @@ are the rules that hold whoever asks.
 Rules kept here:
 
 * Every account has a plan of the policy document (T1), every key one account.
-* A key is shown once; its digest is stored and compared in constant time.
-* An ingest key opens nothing but the ingest: whoever does not ask for one by name gets none.
+* A key is shown once; its digest is stored.
 * A choice is a consent record, appended and never edited, and the account's state in the same
   transaction (T2). There is no way to make one here without saying who chose and by which way.
 * Choosing what holds already changes nothing: the present choice holds since it was made.
 * What came before a choice and what after is said by its number, never by the clock.
-* An account or a key whose row is not sound (`db.checks`) is not there: nobody is let in by it.
 * How many keys are good at once is bounded, of a person, of an account and in all; to revoke one
   makes room for one.
-* Authentication reads memory only. This process owns the home, so what it holds is what is true:
-  a revoked key stops at once.
+* Who presents a key is told from memory (`known`). This process owns the home, so what it holds is
+  what is true: a revoked key stops at once. What others hold is told of each change
+  (`db.change_log`).
 
 Rows: T1, T2, T6.
 """
 
 from __future__ import annotations
 
-import heapq
-import hmac
 import secrets
 import threading
 from base64 import b64decode, b64encode
@@ -33,23 +30,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from operator import attrgetter
-from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, update
 
-from bailee.accounts import client_tokens, consent, keys
+from bailee.accounts import consent, keys
 from bailee.accounts.account import Account, ApiKey, Choice, Scope
 from bailee.accounts.consent import ConsentRecord, Purpose
+from bailee.accounts.held import SEALED, HeldAccounts
 from bailee.accounts.identifiers import Identifiers
+from bailee.accounts.known import KnownAccounts
 from bailee.accounts.roles import OPERATOR, Actor
 from bailee.clock import Clock
 from bailee.damage import Damages
 from bailee.db import people, provisioning
 from bailee.db.accounts import accounts, api_keys, consent_records
-from bailee.db.checks import sound, unsound
-from bailee.db.engine import DbRow, reading, storage_errors
-from bailee.db.pages import cut, place, read_place
+from bailee.db.checks import unsound
+from bailee.db.engine import reading, storage_errors
 from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
@@ -57,20 +53,18 @@ from bailee.policy import Policy
 from bailee.policy.holding import PolicyHolder
 from bailee.shown import named
 
-_Item = TypeVar("_Item")
 RetentionFollows = Callable[[str], None]
 """Told the id of an account whose terms have changed, after the change is on disk."""
 
 _WHAT = "the accounts"
 _NAME = "a key's name"
-_SEALED = "sealed:"
 
 
-class Accounts:
-    """The accounts and keys of a home: their rows, and a copy of them in memory.
+class Accounts(KnownAccounts):
+    """The accounts and keys of a home: their rows, and a copy of them in memory, which is what is
+    asked (`KnownAccounts`).
 
-    `PeopleRegistry` makes one for each open home. Its methods may be called from any thread;
-    `authenticate` is called on the event loops of gateway and ingest too, so it only looks up. It
+    `PeopleRegistry` makes one for each open home. Its methods may be called from any thread. It
     never decides whether an actor may ask: `authority` does that, before.
     """
 
@@ -90,21 +84,16 @@ class Accounts:
         """`names` seals what people call their keys; without it, names are kept as they are."""
         self._names = names
         self.damages = damages or Damages()
+        prove = None if names is None else names.index
+        super().__init__(HeldAccounts(self.damages, self._opened), clock, prove)
         self._retention_follows = retention_follows
         self._engine = engine
         self._holding = holding
-        self._clock = clock
         self._ledger = ledger
         self._random = random
         self._key_limits = key_limits
         # Held by whoever changes a key or an account that is there, until memory agrees.
         self._changing = threading.Lock()
-        # Other threads read these while one changes them: never gone through but by way of a copy
-        # that is made in one step.
-        self._accounts: dict[str, Account] = {}
-        self._of_person: dict[str, str] = {}
-        self._of_organisation: dict[str, str] = {}
-        self._keys: dict[str, tuple[bytes, ApiKey]] = {}
         self._load()
 
     @property
@@ -118,62 +107,7 @@ class Accounts:
                 *(*people.CHECKED, *provisioning.CHECKED),
             ):
                 self.damages.note_all(table.name, unsound(connection, table))
-            kept = [column for column in accounts.c if column is not accounts.c.mac]
-            for row in connection.execute(select(*kept).where(sound(accounts))):
-                self.remember(Account(*row))
-            rows = connection.execute(select(api_keys).where(sound(api_keys))).all()
-        for digest, key in self.damages.each(rows, self._loaded, lambda row: f"api_keys {row.id}"):
-            self._keys[key.key_id] = (digest, key)
-
-    def _loaded(self, row: DbRow) -> tuple[bytes, ApiKey]:
-        """A key and its digest. There is none without its account."""
-        account = self._accounts.get(row.account_id)
-        if account is None:
-            raise IntegrityError(f"its account {row.account_id} is not there, or not sound.")
-        key = ApiKey(
-            row.id,
-            row.account_id,
-            self._opened(row.person_id or account.person_id, row.name),
-            row.zero_retention,
-            row.created_at,
-            row.revoked_at,
-            row.person_id,
-            row.created_by,
-            row.scope,
-            row.expires_at,
-        )
-        return row.digest, key
-
-    def authenticate(
-        self, presented: bytes, *, sending: bool = False, asking: bool = False
-    ) -> tuple[ApiKey, Account] | None:
-        """Who presents this key; None when it is unknown, malformed or over. An ingest key is
-        known only where it is presented for `sending`, a cloud session's only where it is not; one
-        that speaks for the operator only where something is asked of the home (`asking`). Of a
-        client that is signed in, and of a service account, it is an access token.
-        """
-        name = keys.key_id(presented)
-        held = self._keys.get(name) if name is not None else None
-        if held is None:
-            return None
-        stored, key = held
-        if key.revoked_at is not None or not self._is_good(key, stored, presented):
-            return None
-        if key.expires_at is not None and key.is_over(self._clock()):
-            return None
-        if key.scope in (("cloud", "workload") if sending else ("ingest",)):
-            return None
-        if key.scope == "operator" and not asking:
-            return None
-        return key, self._accounts[key.account_id]
-
-    def _is_good(self, key: ApiKey, stored: bytes, presented: bytes) -> bool:
-        if key.scope not in ("signed_in", "workload"):
-            return hmac.compare_digest(stored, keys.digest(presented))
-        prove = None if self._names is None else self._names.index
-        return prove is not None and client_tokens.is_good(
-            prove, key.key_id, presented, self._clock()
-        )
+            self._held.load(connection)
 
     def create(
         self,
@@ -204,7 +138,7 @@ class Accounts:
                 expires_at=expires_at,
             )
         self.remember(account)
-        self._keys[key.key_id] = (digest, key)
+        self._held.keys[key.key_id] = (digest, key)
         return account, key, secret
 
     def insert(
@@ -252,11 +186,7 @@ class Accounts:
 
     def remember(self, account: Account) -> None:
         """Hold an account in memory as it now is on disk."""
-        self._accounts[account.account_id] = account
-        if account.person_id is not None:
-            self._of_person.setdefault(account.person_id, account.account_id)
-        if account.organisation_id is not None:
-            self._of_organisation.setdefault(account.organisation_id, account.account_id)
+        self._held.put(account)
 
     def create_key(
         self,
@@ -299,7 +229,7 @@ class Accounts:
                     scope=scope,
                     expires_at=expires_at,
                 )
-            self._keys[key.key_id] = (digest, key)
+            self._held.keys[key.key_id] = (digest, key)
         return key, secret
 
     def _check_plan(self, plan: str, zero_retention: bool) -> None:
@@ -326,7 +256,7 @@ class Accounts:
         expires_at: datetime | None = None,
     ) -> tuple[ApiKey, bytes, str]:
         if scope not in ("signed_in", "workload"):
-            held = tuple(self._keys.values())
+            held = tuple(self._held.keys.values())
             good = (key for _, key in held)
             keys.check_number(self._key_limits, good, account, person_id, self._clock())
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
@@ -375,13 +305,13 @@ class Accounts:
         """A key's name as it is kept: a person gave it, so it is under the person's own key."""
         if person_id is None or self._names is None:
             return name
-        return _SEALED + b64encode(self._names.seal(person_id, "key", name)).decode()
+        return SEALED + b64encode(self._names.seal(person_id, "key", name)).decode()
 
     def _opened(self, person_id: str | None, kept: str) -> str:
-        if person_id is None or self._names is None or not kept.startswith(_SEALED):
+        if person_id is None or self._names is None or not kept.startswith(SEALED):
             return kept
         try:
-            return self._names.open(person_id, "key", b64decode(kept.removeprefix(_SEALED)))
+            return self._names.open(person_id, "key", b64decode(kept.removeprefix(SEALED)))
         except IntegrityError as error:
             if error.code != "key_destroyed":
                 raise
@@ -410,7 +340,7 @@ class Accounts:
 
     def end_key_of_cloud_session(self, key_id: str) -> None:
         """That key is good no more. Ending it twice changes nothing."""
-        if self._keys.pop(key_id, None) is not None:
+        if self._held.keys.pop(key_id, None) is not None:
             self._ledger.append("key.revoked", key_id, {"by": "cloud session's end"})
 
     def _fleeting(
@@ -437,7 +367,7 @@ class Accounts:
         self._ledger.append(
             "key.created", key.key_id, {"account": account_id, "by": by, "scope": scope, **more}
         )
-        self._keys[key.key_id] = (minted.digest, key)
+        self._held.keys[key.key_id] = (minted.digest, key)
         return key.key_id, minted.key
 
     def revoke(self, key_id: str, *, by: Actor = OPERATOR) -> ApiKey:
@@ -451,7 +381,7 @@ class Accounts:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 ended = self._end(connection, [key_id], by.name)
             self._forget(ended)
-            return self._keys[key_id][1]
+            return self._held.keys[key_id][1]
 
     @contextmanager
     def ending_keys(
@@ -510,7 +440,7 @@ class Accounts:
 
     def _end(self, connection: Connection, key_ids: Iterable[str], by: str) -> list[ApiKey]:
         """Note of those that are good that they are so no more."""
-        good = [key for one in key_ids if (key := self._keys[one][1]).revoked_at is None]
+        good = [key for one in key_ids if (key := self._held.keys[one][1]).revoked_at is None]
         now = self._clock()
         for key in good:
             connection.execute(
@@ -521,7 +451,7 @@ class Accounts:
 
     def _forget(self, changed: Iterable[ApiKey]) -> None:
         for key in changed:
-            self._keys[key.key_id] = (self._keys[key.key_id][0], key)
+            self._held.keys[key.key_id] = (self._held.keys[key.key_id][0], key)
 
     def unname(self, account_id: str | None, key_ids: Iterable[str]) -> None:
         """Remove the names that someone gave to an account and to keys. Twice changes nothing."""
@@ -533,10 +463,10 @@ class Accounts:
                     update(accounts).where(accounts.c.id == account_id).values(name="")
                 )
             for key_id in ids:
-                stored, key = self._keys[key_id]
-                self._keys[key_id] = (stored, replace(key, name=""))
+                stored, key = self._held.keys[key_id]
+                self._held.keys[key_id] = (stored, replace(key, name=""))
             if account_id is not None:
-                self.remember(replace(self._accounts[account_id], name=""))
+                self.remember(replace(self._held.accounts[account_id], name=""))
 
     def choose_training(
         self,
@@ -771,100 +701,6 @@ class Accounts:
             self.remember(changed)
             return changed
 
-    def page(self, after: str | None, limit: int) -> tuple[list[Account], str | None]:
-        """The accounts after a place, oldest first, and the place where the next page begins.
-
-        Raises:
-            InputError: there is no such place.
-        """
-        held = tuple(self._accounts.values())
-        return _page(held, attrgetter("created_at", "account_id"), after, limit)
-
-    def every(self) -> tuple[Account, ...]:
-        """All accounts, from memory."""
-        return tuple(self._accounts.values())
-
-    def get(self, account_id: str) -> Account:
-        """The account, from memory.
-
-        Raises:
-            InputError: code `not_found`.
-        """
-        account = self._accounts.get(account_id)
-        if account is None:
-            raise InputError(f"there is no account {account_id!r}.", code="not_found")
-        return account
-
-    def api_key(self, key_id: str) -> ApiKey:
-        """A key without its secret.
-
-        Raises:
-            InputError: code `not_found`.
-        """
-        held = self._keys.get(key_id)
-        if held is None:
-            raise InputError(
-                f"there is no key {key_id!r}.", code="not_found", hint="see `bailee key list`"
-            )
-        return held[1]
-
-    def of_person(self, person_id: str) -> Account | None:
-        """A person's own account, if they have one."""
-        account_id = self._of_person.get(person_id)
-        return None if account_id is None else self._accounts[account_id]
-
-    def of_organisation(self, organisation_id: str) -> Account:
-        """An organisation's account.
-
-        Raises:
-            InputError: code `not_found`.
-        """
-        account_id = self._of_organisation.get(organisation_id)
-        if account_id is None:
-            raise InputError(f"there is no organisation {organisation_id!r}.", code="not_found")
-        return self._accounts[account_id]
-
-    def first(self) -> Account | None:
-        """The account that was made first of those that are nobody's in particular, if there is
-        any: a person's or an organisation's is not the operator's to use.
-        """
-        every = tuple(self._accounts.values())
-        nobodys = (one for one in every if not (one.person_id or one.organisation_id))
-        return min(nobodys, key=lambda a: a.created_at, default=None)
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is no account at all."""
-        return not self._accounts
-
-    def api_keys(self) -> list[tuple[ApiKey, Account]]:
-        """Every key with its account, oldest first."""
-        held = [(key, self._accounts[key.account_id]) for _, key in tuple(self._keys.values())]
-        return sorted(held, key=lambda pair: pair[0].created_at)
-
-    def keys_page(
-        self, after: str | None, limit: int
-    ) -> tuple[list[tuple[ApiKey, Account]], str | None]:
-        """Like `page`, of keys, each with its account; those too that are kept in memory only."""
-        held = [key for _, key in tuple(self._keys.values())]
-        found, following = _page(held, attrgetter("created_at", "key_id"), after, limit)
-        return [(key, self._accounts[key.account_id]) for key in found], following
-
     def consent_records(self, account_id: str) -> list[ConsentRecord]:
         """The account's consent records, oldest first."""
         return consent.history(self._engine, account_id)
-
-
-def _page(
-    items: Iterable[_Item],
-    of: Callable[[_Item], tuple[datetime, str]],
-    after: str | None,
-    limit: int,
-) -> tuple[list[_Item], str | None]:
-    """A page of what is in memory, and the place where it ends if there is more. `of`: by what
-    items are in order.
-    """
-    if after is not None:
-        last = read_place(after)
-        items = (one for one in items if of(one) > last)
-    return cut(heapq.nsmallest(limit + 1, items, key=of), limit, lambda one: place(*of(one)))

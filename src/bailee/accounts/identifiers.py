@@ -96,8 +96,13 @@ class Identifiers:
 
     def index(self, kind: str, *parts: str) -> bytes:
         """The keyed digest by which something is found."""
-        message = b"\x00".join(part.encode() for part in (kind, *parts))
-        return hmac.digest(self._index_key, message, "sha256")
+        return indexed(self._index_key, kind, *parts)
+
+
+def indexed(key: bytes, kind: str, *parts: str) -> bytes:
+    """The keyed digest by which something is found."""
+    message = b"\x00".join(part.encode() for part in (kind, *parts))
+    return hmac.digest(key, message, "sha256")
 
 
 def _bound(person_id: str, kind: str) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bailee.accounts import Account, Accounts, ApiKey
+from bailee.accounts import Account, ApiKey
+from bailee.accounts.known import KnownAccounts
 from bailee.app.reaching import Roads, roads_of
 from bailee.app.using import asker_of
 from bailee.clock import Clock, system_clock
@@ -32,16 +33,17 @@ _NONE: Final[Mapping[str, tuple[DeclaredUpstream, ...]]] = {}
 class GatewayPolicyAccess:
     """The gateway's `Access`: keys from `accounts`, terms from `policy`.
 
-    The server makes it; the gateway calls it on its event loop's thread, so it only looks up. A
-    caller is made once for each state of an account, with its terms, and what passes for it,
-    decided; a change of the account (a choice, a revoked key), and another document, make a new one
-    at the next request. All that is decided of a request is by one document: the one that held when
-    it was let in. It never keeps what was presented.
+    The server makes it, over what it has or what it follows (`node.reader`); the gateway calls it
+    on its event loop's thread, so it only looks up. A caller is made once for each state of an
+    account, with its terms, and what passes for it, decided; a change of the account (a choice, a
+    revoked key), and another document, make a new one at the next request. All that is decided of a
+    request is by one document: the one that held when it was let in. It never keeps what was
+    presented.
     """
 
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: KnownAccounts,
         holding: PolicyHolder,
         upstreams: Mapping[str, tuple[DeclaredUpstream, ...]] = _NONE,
         teams: Callable[[UsageAsker], UsageAsker] = lambda asker: asker,

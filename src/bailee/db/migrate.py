@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from bailee.db import (
     accounts,
     cases,
+    change_log,
     checks,
     cloud,
     counting,
@@ -122,6 +123,7 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
         checks.install(connection, tables, renew=behind)
         if line == "data":
             counting.install(connection)
+            change_log.install(connection)
     leases.number(engine)
 
 

@@ -63,6 +63,7 @@ _STARTING: Final = (
     ("extra_float_digits", "1"),
     ("bytea_output", "hex"),
 )
+_READ_ONLY: Final = ("default_transaction_read_only", "on")
 _STANDING: Final = text(
     "SELECT current_setting('server_version_num')::int / 10000 AS version, "
     "current_setting('server_encoding') AS encoding, "
@@ -88,8 +89,9 @@ class Standbys:
     connected: int
 
 
-def open_postgresql(address: str, setting: str) -> Engine:
+def open_postgresql(address: str, setting: str, *, reads_only: bool = False) -> Engine:
     """The engine for the database at `address`, a `postgresql://` URL, which `setting` names.
+    `reads_only`: another process has it, and nothing is written by this engine.
 
     Raises:
         InputError: code `configuration`: it is no such address, or has a password in it.
@@ -108,7 +110,8 @@ def open_postgresql(address: str, setting: str) -> Engine:
     @event.listens_for(engine, "do_connect")
     def _starts(_dialect: object, _record: object, _args: object, given: dict[str, object]) -> None:
         inner, outer = key.pads
-        said = (*_STARTING, ("bailee.row_inner", inner.hex()), ("bailee.row_outer", outer.hex()))
+        starting = (*_STARTING, _READ_ONLY) if reads_only else _STARTING
+        said = (*starting, ("bailee.row_inner", inner.hex()), ("bailee.row_outer", outer.hex()))
         given["options"] = " ".join(f"-c {name}={value}" for name, value in said)
         for name, value in _CUT_OFF.items():
             given.setdefault(name, value)
@@ -135,6 +138,8 @@ def open_postgresql(address: str, setting: str) -> Engine:
         raw = connection.connection.driver_connection
         assert isinstance(raw, Driver)
         read = is_reading(connection)
+        if reads_only and not read:
+            raise StorageError("this process only reads the home's databases.")
         level = IsolationLevel.REPEATABLE_READ if read else IsolationLevel.READ_COMMITTED
         if (raw.read_only, raw.isolation_level) != (read, level):
             raw.read_only, raw.isolation_level = read, level
@@ -153,7 +158,7 @@ def open_postgresql(address: str, setting: str) -> Engine:
     # There is an event before a commit, and none after it.
     engine.dialect.do_commit = committed  # type: ignore[method-assign]
     try:
-        _check(engine, setting)
+        _check(engine, setting, reads_only=reads_only)
     except BaseException:
         engine.dispose()
         raise
@@ -265,7 +270,7 @@ def _standing(engine: Engine, setting: str) -> DbRow:
         ) from None
 
 
-def _check(engine: Engine, setting: str) -> None:
+def _check(engine: Engine, setting: str, *, reads_only: bool) -> None:
     found = _standing(engine, setting)
     refusals = (
         (found.version < LEAST, f"is of PostgreSQL {found.version}", f"use {LEAST} or newer"),
@@ -281,7 +286,7 @@ def _check(engine: Engine, setting: str) -> None:
             "set fsync and synchronous_commit to on",
         ),
         (
-            not found.may_make,
+            not found.may_make and not reads_only,
             "lets this user make no tables",
             "GRANT CREATE, USAGE ON SCHEMA public TO ... ; or make the user the database's owner",
         ),

@@ -92,5 +92,9 @@ class Access(Protocol):
     """
 
     def authenticate(self, presented: bytes) -> Caller | None:
-        """The caller whose key this is, or None when it is unknown or revoked."""
+        """The caller whose key this is, or None when it is unknown or revoked.
+
+        Raises:
+            StorageError: code `unconfirmed`, that is not known at the moment.
+        """
         ...

@@ -264,7 +264,7 @@ class Gateway:
         if isinstance(where, GatewayRoute):
             try:
                 caller, passthrough = caller_of(head, self._access.authenticate)
-            except InputError as error:
+            except BaileeError as error:
                 self.refuse(client, head, error, where=where)
                 client.finished()
                 return

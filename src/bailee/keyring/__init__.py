@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bailee.keyring.fitting import newest_generation
     from bailee.keyring.keyring import Keyring
     from bailee.keyring.moving import Moved, Want
+    from bailee.keyring.named import read_secrets
     from bailee.keyring.rooted import open_under
     from bailee.keyring.roots.file import EnvironmentRoot, FileRoot
     from bailee.keyring.roots.opening import driver_of, open_root
@@ -31,6 +32,7 @@ else:
         "Keyring": ("bailee.keyring.keyring", "Keyring"),
         "Moved": ("bailee.keyring.moving", "Moved"),
         "Want": ("bailee.keyring.moving", "Want"),
+        "read_secrets": ("bailee.keyring.named", "read_secrets"),
         "open_under": ("bailee.keyring.rooted", "open_under"),
         "EnvironmentRoot": ("bailee.keyring.roots.file", "EnvironmentRoot"),
         "FileRoot": ("bailee.keyring.roots.file", "FileRoot"),
@@ -66,4 +68,5 @@ __all__ = [
     "newest_generation",
     "open_root",
     "open_under",
+    "read_secrets",
 ]

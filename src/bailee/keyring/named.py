@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
-from bailee.db.engine import DbRow, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.keys import secrets
 from bailee.errors import IntegrityError
-from bailee.keyring.roots.root import Bound
+from bailee.keyring.roots.root import Bound, Root
 from bailee.keyring.store import KeyStore
 from bailee.keyring.wrapping import secret_data
 from bailee.shown import line
@@ -48,14 +48,43 @@ def open_secrets(
         StorageError: one is not in memory, and the root is not to be reached.
     """
     found = {row.name: store.named[row.name] for row in rows if row.name in store.named}
+    opened, shut = _unwrapped(store.root, [row for row in rows if row.name not in found])
+    return found | opened, shut
+
+
+def read_secrets(engine: Engine, root: Root, names: Iterable[str]) -> dict[str, bytes]:
+    """The named keys of a keyring that another process has. Nothing is made or written.
+
+    Raises:
+        IntegrityError: one is not there (code `home_parts`), or was tampered with.
+        StorageError: the store can't be read, or the root is not to be reached.
+    """
+    wanted = [*names]
+    with storage_errors("the keyring"), reading(engine) as connection:
+        rows = connection.execute(select(secrets).where(secrets.c.name.in_(wanted))).all()
+    found, shut = _unwrapped(root, rows)
+    for error in shut.values():
+        raise error
+    if missing := [name for name in wanted if name not in found]:
+        raise IntegrityError(
+            f"the keyring has no secret {line(missing[0])}.",
+            code="home_parts",
+            hint="the home was never opened by a server of this version; nothing was changed",
+        )
+    return found
+
+
+def _unwrapped(
+    root: Root, rows: Sequence[DbRow]
+) -> tuple[dict[str, bytes], dict[str, IntegrityError]]:
+    found: dict[str, bytes] = {}
     shut: dict[str, IntegrityError] = {}
     wraps: dict[int, dict[str, Bound]] = {}
     for row in rows:
-        if row.name not in found:
-            data = secret_data(row.name, row.generation)
-            wraps.setdefault(row.generation, {})[row.name] = (row.wrapped, data)
+        data = secret_data(row.name, row.generation)
+        wraps.setdefault(row.generation, {})[row.name] = (row.wrapped, data)
     for generation, some in wraps.items():
-        opened = store.root.unwrap_all(generation, [*some.values()])
+        opened = root.unwrap_all(generation, [*some.values()])
         for name, key in zip(some, opened, strict=True):
             if isinstance(key, bytes):
                 found[name] = key

@@ -266,15 +266,8 @@ class Activations:
         """The policy of a document that held, by its SHA-256 (hex); None: it is not there whole, or
         this version of the program can't read it.
         """
-        query = select(policy_documents.c.content).where(policy_documents.c.sha256 == document)
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            content = connection.execute(query).scalar()
-        if content is None or hashlib.sha256(content).hexdigest() != document:
-            return None
-        try:
-            return from_bytes(content, "the document on record")
-        except (InputError, Unsound):
-            return None
+            return _policy_of(connection, document)
 
     # -- who has seen what -----------------------------------------------------------------------
 
@@ -336,3 +329,34 @@ class Activations:
             theirs = or_(policy_seen.c.account_id.in_(ids), policy_seen.c.who.in_(ids))
             connection.execute(delete(policy_seen).where(theirs))
             connection.execute(delete(policy_notices).where(policy_notices.c.account_id.in_(ids)))
+
+
+def in_force(connection: Connection) -> InForce:
+    """What holds, by the record, in a home that another process has. Nothing takes the place of a
+    document that can't be used: that is for whoever has the home.
+
+    Raises:
+        IntegrityError: it is not there whole, or this version of the program can't read it.
+    """
+    acts = policy_activations.c
+    query = select(acts.document, acts.since, sound(policy_activations).label("sound"))
+    row = connection.execute(query.order_by(acts.number.desc()).limit(1)).first()
+    policy = _policy_of(connection, row.document) if row is not None and row.sound else None
+    if row is None or policy is None:
+        raise IntegrityError(
+            "the policy document that holds can't be read: it is damaged, or of another version of "
+            "bailee.",
+            hint="see what the server says that has this home; nothing was changed",
+        )
+    return InForce(policy, row.since)
+
+
+def _policy_of(connection: Connection, document: str) -> Policy | None:
+    query = select(policy_documents.c.content).where(policy_documents.c.sha256 == document)
+    content = connection.execute(query).scalar()
+    if content is None or hashlib.sha256(content).hexdigest() != document:
+        return None
+    try:
+        return from_bytes(content, "the document on record")
+    except (InputError, Unsound):
+        return None

@@ -74,12 +74,7 @@ def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine,
             code="configuration",
             hint='it moves there by a backup and a restore (guide, "On PostgreSQL")',
         )
-    engines = []
-    for name in SETTINGS:
-        engine = open_postgresql(settings.text(name) or "", name)
-        closing.callback(engine.dispose)
-        engines.append(engine)
-    data, keys = engines
+    data, keys = engines = _opened(settings, closing)
     if which(data) == which(keys):
         raise InputError(
             "database.url and keyring.database_url name the same database.",
@@ -96,6 +91,34 @@ def connect(home: Home, settings: Settings, closing: ExitStack) -> tuple[Engine,
         lease.take()
         closing.callback(lease.give_back)
     return data, keys
+
+
+def connect_beside(settings: Settings, closing: ExitStack) -> tuple[Engine, Engine]:
+    """The engines of the two databases of a home that another process has; nothing can be written
+    by them. `closing` closes them.
+
+    Raises:
+        InputError: code `configuration`: they are files, which one process alone has; or the
+            settings do not fit one another.
+        StorageError: one can't be reached, or will not do.
+    """
+    if not are_elsewhere(settings):
+        raise InputError(
+            "this home has its databases in files, which one process has alone.",
+            code="configuration",
+            hint="set database.url and keyring.database_url, as the server has them",
+        )
+    data, keys = _opened(settings, closing, reads_only=True)
+    return data, keys
+
+
+def _opened(settings: Settings, closing: ExitStack, *, reads_only: bool = False) -> list[Engine]:
+    engines = []
+    for name in SETTINGS:
+        engine = open_postgresql(settings.text(name) or "", name, reads_only=reads_only)
+        closing.callback(engine.dispose)
+        engines.append(engine)
+    return engines
 
 
 def there(data: Engine, keys: Engine) -> dict[str, Engine]:

@@ -65,6 +65,7 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "consent_records": ("it proves what was chosen; it names an account and who chose", _ALWAYS),
     "receipts": ("it proves what was destroyed; it names it by its id", _ALWAYS),
     "erasures": ("this erasure", _ALWAYS),
+    "bailee_changes": ("which rows changed last, for processes beside", "4096 more changes"),
     "persons": ("an empty row, so that consent records are of someone", _ALWAYS),
     "accounts": ("an empty row, so that consent records are of someone", _ALWAYS),
     "api_keys": ("a revoked key without a name, so that it stays revoked", _ALWAYS),

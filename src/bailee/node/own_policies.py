@@ -88,13 +88,13 @@ class OwnPolicies:
 
     def begin(self) -> None:
         """Take up what holds, from the record. Raises `StorageError`."""
-        newest = select(func.max(own_policies.c.number)).group_by(own_policies.c.organisation_id)
-        for row in self._rows(own_policies.c.number.in_(newest)):
-            held = _held(row)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            found = own_in_force(connection)
+        for organisation, held in found.items():
             if not held.sound:
-                what = f"own_policies {row.number}"
+                what = f"own_policies {held.since}"
                 self._damages.note(what, "an organisation's own document can't be read.")
-            self._holding.take_own(row.organisation_id, held)
+            self._holding.take_own(organisation, held)
 
     def change(self, wanted: WantedChange) -> OwnChange:
         """Let a document of an organisation's hold from now on, or none; on disk, and in force,
@@ -159,6 +159,14 @@ class OwnPolicies:
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             yield from connection.execute(query).all()
+
+
+def own_in_force(connection: Connection) -> dict[str, OwnHeld]:
+    """What holds of each organisation that has a document of its own, or had one, by the record."""
+    newest = select(func.max(own_policies.c.number)).group_by(own_policies.c.organisation_id)
+    query = select(own_policies, sound(own_policies).label("sound"))
+    rows = connection.execute(query.where(own_policies.c.number.in_(newest)))
+    return {row.organisation_id: _held(row) for row in rows}
 
 
 def put_own_policy(connection: Connection, made: OwnChange, content: bytes | None) -> None:

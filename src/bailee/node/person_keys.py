@@ -19,6 +19,8 @@ from bailee.errors import IntegrityError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal
 
+INDEX_KEY: Final = "people"
+"""The name of the key of the digests by which people are found, among the keyring's secrets."""
 _DATA_CLASS: Final = "person"
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 # Built once: to build a statement costs several times what it takes to run it.
@@ -48,7 +50,7 @@ class KeyringPersonKeys:
 
     def index_key(self) -> bytes:
         """The key of the digests by which people are found."""
-        return self._keyring.secret("people")
+        return self._keyring.secret(INDEX_KEY)
 
 
 class Holders:

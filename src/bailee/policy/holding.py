@@ -125,6 +125,30 @@ class PolicyHolder:
         made = {name: one for name, one in state.made.items() if name != organisation}
         self._state = _State(state.now, {**state.own, organisation: held}, made)
 
+    def take_all(self, now: InForce, own: Mapping[str, OwnHeld]) -> None:
+        """Let another hold, with these documents of organisations' own."""
+        self._state = _State(now, own)
+
+
+class FollowedPolicy(PolicyHolder):
+    """What holds in a home that another process has. Each question raises `StorageError`
+    (`unconfirmed`) while what is in memory is not confirmed. Who reads the record puts the whole of
+    what holds there (`take_all`), on one thread; before the first time it is asked nothing.
+    """
+
+    def __init__(self, require: Callable[[], None]) -> None:
+        """`require` raises while nothing may be gone by."""
+        self._require = require
+
+    @property
+    def _state(self) -> _State:
+        self._require()
+        return self._followed
+
+    @_state.setter
+    def _state(self, state: _State) -> None:
+        self._followed = state
+
 
 def together(now: InForce, held: OwnHeld) -> InForce:
     """The operator's document and an organisation's, as one policy. One that can't be read lets

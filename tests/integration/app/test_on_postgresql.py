@@ -13,33 +13,16 @@ from bailee.accounts import OPERATOR
 from bailee.app.older import accept_older
 from bailee.app.salvaging import salvage
 from bailee.db.fencing import COMMITS
-from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
+from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
 from bailee.node.verifying import verify
 from support.clients.asking import perform
 from support.homes.places import Place
+from support.homes.there import There
 from support.servers import postgres
 
 ONE = "6a1f0e6e-1111-4222-8333-444455556666"
-
-
-class There(Place):
-    """Such a home. `names`: the settings' values."""
-
-    def __init__(self, folder: Path, data: str, keys: str) -> None:
-        self.names = {"BAILEE_DATABASE_URL": data, "BAILEE_KEYRING_DATABASE_URL": keys}
-        super().__init__(folder)
-
-    def open(self) -> None:
-        """Start."""
-        Home(self.folder).make()
-        self._lock.acquire()
-        try:
-            self.node = Node.open(Home(self.folder), clock=self.clock, environment=self.names)
-        except BaileeError:
-            self._lock.release()
-            raise
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import uvloop
 
 from bailee.admission import OnDisk
 from bailee.clock import system_clock
+from bailee.errors import StorageError
 from bailee.gateway.access import Caller, NothingKept, Passage
 from bailee.gateway.credentials import FixedKey, KeyForm
 from bailee.gateway.routes import Kind
@@ -43,7 +44,8 @@ def converses(kind: Kind, own: bool) -> Passage:
 
 class Keys:
     """`bl_keep` keeps, and `bl_else` of another account; `bl_zero` is under zero retention,
-    `bl_cloud` is a cloud session's; there are no others.
+    `bl_cloud` is a cloud session's; of `bl_late` it is not known at the moment; there are no
+    others.
     """
 
     def authenticate(self, presented: bytes) -> Caller | None:
@@ -59,6 +61,8 @@ class Keys:
             return Caller(
                 "acc_3", "key_3", "cse_1", "team", False, lambda channel: TERMS, converses
             )
+        if presented == b"bl_late":
+            raise StorageError("that was not confirmed.", code="unconfirmed")
         return None
 
 

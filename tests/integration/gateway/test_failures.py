@@ -53,6 +53,21 @@ def test_a_bad_key_is_refused(serve: Any, post: Callable[..., bytes], key: str) 
         )
 
 
+def test_who_it_is_that_asks_is_not_known(serve: Any, post: Callable[..., bytes]) -> None:
+    """What is known of keys was not confirmed for too long: 503, which clients repeat, before
+    anything goes upstream; others are served.
+    """
+    with ScriptedUpstream() as upstream:
+        serving = serve(upstream)
+        check_error(serving.connect().send(post(key="bl_late")).answer(), 503, "overloaded_error")
+        assert [] == upstream.requests
+        assert ("refused", "unconfirmed") == (
+            serving.summary().outcome,
+            serving.summary().error,
+        )
+        assert 200 == serving.connect().send(post(key="bl_keep")).answer().status
+
+
 @pytest.mark.parametrize(
     ("request_line", "status", "kind", "allow"),
     [
