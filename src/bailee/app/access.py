@@ -12,7 +12,7 @@ from bailee.clock import Clock, system_clock
 from bailee.gateway.access import Caller, NothingKept, Passage, Reach, Road
 from bailee.gateway.routes import CHANNELS, KINDS, GatewayRoute, Kind
 from bailee.gateway.settings import MIB
-from bailee.policy import Policy
+from bailee.policy import Policy, bounds
 from bailee.policy.choosing import DeclaredUpstream
 from bailee.policy.facts import Terms
 from bailee.policy.holding import InForce, PolicyHolder
@@ -90,6 +90,9 @@ class GatewayPolicyAccess:
         def passage(kind: Kind, own: bool) -> Passage:
             return passages[kind, own]
 
+        def stored(setting: int) -> int:
+            return bounds.mib(policy.document, bounds.STORED, setting) * MIB
+
         waits = account.person_id is not None and policy.may_require_choice
         return Caller(
             owner=account.account_id,
@@ -103,7 +106,8 @@ class GatewayPolicyAccess:
             must_record=policy.on_recorder_failure == "refuse",
             asker=asker_of(key, account),
             reach=self._reach_of(policy, key, account, zero=zero),
-            stored=None if account.stored_mb is None else account.stored_mb * MIB,
+            stored=None if account.stored_mb is None else stored(account.stored_mb),
+            stored_at_most=stored(0),
         )
 
     def _waiting(

@@ -6,8 +6,9 @@ What the command line prints with `--json` and answers in a batch: a format that
 from __future__ import annotations
 
 from bailee.errors import BaileeError
+from bailee.policy.bounds import SETTING_OF
 from bailee.policy.diff import Difference
-from bailee.policy.document import Clause, Document, Language, NetworkDemand
+from bailee.policy.document import Clause, Document, Language, NetworkDemand, SettingBound
 from bailee.policy.policy import Decision, Explanation
 from bailee.policy.reading import Unsound
 from bailee.policy.wording import sentence, why_not
@@ -95,6 +96,17 @@ def problems_as_json(unsound: Unsound) -> dict[str, object]:
 def demand_as_json(demand: NetworkDemand) -> dict[str, object]:
     """A demand of what cloud sessions reach, by its clause's id."""
     return {"clause": demand.clause.id, "at_most": demand.level, "deny": demand.hosts}
+
+
+def bound_as_json(bound: SettingBound) -> dict[str, object]:
+    """How far a setting may go, by its clause's id."""
+    return {
+        "clause": bound.clause.id,
+        "of": bound.of,
+        "setting": SETTING_OF[bound.of],
+        "at_most": bound.at_most,
+        "only": bound.only,
+    }
 
 
 def clause_as_json(clause: Clause) -> dict[str, object]:
