@@ -133,7 +133,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         0,
         "Disk (MiB) that what is kept of one account takes; 0: no limit, so as much as the policy "
         "keeps. Beyond it, what would be recorded is answered 429, until sessions are deleted or "
-        "their time comes. `bailee account limit` sets another for one account.",
+        "their time comes. `bailee account limit` sets another for one account. Never more than "
+        "the policy document has.",
         least=0,
     ),
     Setting(
@@ -228,7 +229,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         int,
         4096,
         "Disk (MiB) that what is kept of one account's metrics and errors takes; 0: no limit. "
-        "Beyond it more is answered 429, until some of it comes to its time.",
+        "Beyond it more is answered 429, until some of it comes to its time. Never more than the "
+        "policy document has.",
         least=0,
     ),
     Setting(
@@ -256,7 +258,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         int,
         1024,
         "Disk (MiB) that what is kept of one account's reports takes; 0: no limit. Beyond it more "
-        "are answered 429, until some are withdrawn or come to their time.",
+        "are answered 429, until some are withdrawn or come to their time. Never more than the "
+        "policy document has.",
         least=0,
     ),
     Setting(
@@ -281,14 +284,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "telemetry.metrics",
         str,
         "store",
-        "Where metrics go after the guard: `store`, `otlp:URL`, `none`; or `store otlp:URL`.",
+        "Where metrics go after the guard: `store`, `otlp:URL`, `none`; or `store otlp:URL`. The "
+        "policy document says how far.",
     ),
     Setting(
         "telemetry.errors",
         str,
         "store",
         "Where errors go after the guard: `store`, `sentry:DSN`, `otlp:URL`, `none`; or `store` "
-        "and an address.",
+        "and an address. The policy document says how far.",
     ),
     Setting(
         "telemetry.otlp_authorization_env",
@@ -349,13 +353,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str,
         "P1M",
         "Within which a person's request about their own data has to be answered, as an ISO 8601 "
-        "period.",
+        "period; never longer than the policy document has it.",
     ),
     Setting(
         "requests.further_period",
         str,
         "P2M",
-        "By which such a request can be put off, once and with a reason.",
+        "By which such a request can be put off, once and with a reason; never longer than the "
+        "policy document has it.",
     ),
     Setting(
         "requests.contact",
@@ -651,7 +656,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         24,
         "How long after one shred cycle the next comes, if anything was destroyed meanwhile: the "
         "root key is made anew, and the one that older copies of the keyring are under goes. With "
-        "the keys on PostgreSQL it is a quarter of an hour, whatever this says.",
+        "the keys on PostgreSQL it is a quarter of an hour, whatever this says; never longer than "
+        "the policy document has it.",
         most=24,
     ),
     Setting(
@@ -659,7 +665,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         int,
         48,
         "How long a snapshot of the keyring lives that a backup takes. Until then, what is "
-        "destroyed can be read again by whoever has snapshot and data: it is part of the lag.",
+        "destroyed can be read again by whoever has snapshot and data: it is part of the lag. "
+        "Never longer than the policy document has it.",
         least=1,
         most=24 * 14,
     ),

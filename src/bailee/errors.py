@@ -130,7 +130,7 @@ CODES: Final[dict[str, Code]] = {
     "root_unreachable": Code(
         503, "overloaded_error", 6, "The service that holds the root key fails or refuses."
     ),
-    "unconfirmed": Code(
+    "outdated": Code(
         503,
         "overloaded_error",
         6,

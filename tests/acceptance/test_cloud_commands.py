@@ -322,5 +322,5 @@ def test_what_the_operators_document_leaves_cloud_sessions(yard: Yard, tmp_path:
     assert (2, True) == (closed.returncode, "https://" in closed.stderr)
     (finding,) = [one for one in told if one["check"] == "policy"]
     assert "doubt" == finding["health"]
-    assert "cloud.git_networks opens what the document closes (cloud_opens)" in finding["found"]
+    assert "cloud.git_networks goes further than the document (cloud_opens)" in finding["found"]
     assert "finished" == again["end"]

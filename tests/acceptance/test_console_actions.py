@@ -279,6 +279,7 @@ def activate(s: Stage, path: str) -> Answer:
     document = content(None).decode().replace("P5Y", "P6Y")
     fields = {"document": document.replace("\n", "\r\n")}  # as browsers send it
     shown = s.operator.submit("/policy/difference", "/policy/difference", fields).text
+    assert "<code>accounts.sign_up_plans</code>" in shown  # what becomes of the settings
     against = re.findall(r'name="against" value="([0-9a-f]{64})"', shown)
     fields |= {"against": against[0], "reason": "the board decided it"}
     return s.operator.submit("/policy/difference", path, fields)

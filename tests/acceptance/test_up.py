@@ -22,6 +22,7 @@ import trustme
 
 from bailee.testing.upstream import ScriptedUpstream, Text
 from support.clients.programs import Bailee, message
+from support.documents import edited
 
 Serve = Callable[..., Bailee]
 
@@ -271,3 +272,38 @@ def test_a_home_that_others_could_change_is_refused(bailee: Bailee, tmp_path: Pa
     assert 2 == refused.returncode
     assert f"chmod go-w {tmp_path}" in " ".join(refused.stderr.split())
     assert [] == [*theirs.iterdir(), *bailee.home.iterdir()]
+
+
+@pytest.mark.row("P1", "P5")
+def test_what_becomes_of_settings_is_said_before_a_document_holds(
+    bailee: Bailee, served: Serve, tmp_path: Path
+) -> None:
+    """Which it closes, by which clause, and which hold: when it is tried, and before it is
+    activated; then by the doctor, and by the server at its next start.
+    """
+    bailee.declare("http://127.0.0.1:9")
+    with (bailee.home / "bailee.toml").open("a") as file:
+        file.write("[retention]\nshred_hours = 12\n[backup]\nkeys_hours = 300\n")
+    document = tmp_path / "ours.toml"
+    document.write_text(edited(('at_most = "P14D"', 'at_most = "PT48H"')))
+    served()
+    tried = bailee.run("policy", "try", str(document))
+    hold = ("policy", "activate", str(document), "--reason", "the board's decision", "--yes")
+    made = bailee.run(*hold)
+    told = json.loads(bailee.run("doctor", "--service", "--json").stdout)
+    first, _ = bailee.end()
+    served()
+    second, said = bailee.end()
+
+    for done in (tried, made):
+        assert 0 == done.returncode, done.stderr
+        words = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        assert "setting now then" in words
+        assert "retention.shred_hours holds holds" in words
+        assert "backup.keys_hours holds closed by bound.key-snapshots" in words
+    found = [one["found"] for one in told if one["check"] == "policy"]
+    assert 1 == len(found)
+    assert "backup.keys_hours goes further than the document (bound.key-snapshots)" in found[0]
+    assert (0, 0) == (first, second)
+    assert "the setting backup.keys_hours goes further than the policy document" in said
+    assert "shred_hours" not in said

@@ -28,7 +28,7 @@ LONG = 60.0
 NEVER = 3600.0
 SOON = 0.1
 _PROGRAM = Path(__file__).with_name("reader_process.py")
-UNCONFIRMED = "refused unconfirmed"
+UNCONFIRMED = "refused outdated"
 
 
 class Reader:

@@ -81,7 +81,7 @@ def open_vault(place: str | Path) -> tuple[Vault, Keyring]:
         receipts=Receipts(engine, lambda _kind, _entries, _within: None, keyring.generation),
         spool_file_bytes=1 << 15,
         ship_bytes=1 << 12,
-        rotation_interval=timedelta(0),
+        rotation_interval=timedelta,
         **elsewhere,
     )
     return vault, keyring

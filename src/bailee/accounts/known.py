@@ -166,7 +166,7 @@ class KnownAccounts:
 
 class FollowedAccounts(KnownAccounts):
     """The accounts and keys of a home that another process has. Each method raises `StorageError`
-    (`unconfirmed`) while what is in memory is not confirmed. Who reads the database takes up what
+    (`outdated`) while what is in memory is not confirmed. Who reads the database takes up what
     has changed, on one thread.
     """
 

@@ -14,7 +14,7 @@ from bailee.db.leases import SECONDS
 from bailee.gateway.access import Caller, NothingKept, Passage, Reach, Road
 from bailee.gateway.routes import CHANNELS, KINDS, GatewayRoute, Kind
 from bailee.gateway.settings import MIB
-from bailee.policy import Policy
+from bailee.policy import Policy, bounds
 from bailee.policy.choosing import DeclaredUpstream
 from bailee.policy.document import WITHOUT
 from bailee.policy.facts import Terms
@@ -101,6 +101,9 @@ class GatewayPolicyAccess:
         def passage(kind: Kind, own: bool) -> Passage:
             return passages[kind, own]
 
+        def stored(setting: int) -> int:
+            return bounds.mib(policy.document, bounds.STORED, setting) * MIB
+
         asks: Callable[[Kind, bool], Passage] = passage
         if account.person_id is not None and policy.may_require_choice:
             asks = self._waiting(policy, account, asks)
@@ -118,7 +121,8 @@ class GatewayPolicyAccess:
             must_record=policy.on_recorder_failure == "refuse",
             asker=asker_of(key, account),
             reach=self._reach_of(policy, key, account, zero=zero),
-            stored=None if account.stored_mb is None else account.stored_mb * MIB,
+            stored=None if account.stored_mb is None else stored(account.stored_mb),
+            stored_at_most=stored(0),
         )
 
     def _waiting(

@@ -12,8 +12,10 @@ from bailee.feedback.receiver import REPORTS, ReportReceiver, ReportSender
 from bailee.feedback.reports import DATA_CLASS, Origin
 from bailee.ingest.quotas import Rate
 from bailee.ingest.shares import Share
+from bailee.node.bounded import bytes_stored
 from bailee.node.node import Node
 from bailee.operations.feedback import whose
+from bailee.policy.bounds import STORED_REPORTS
 
 
 class ReportPolicyAccess:
@@ -55,8 +57,7 @@ def make_receiver(node: Node) -> ReportReceiver:
         node.clock,
         latest=node.latest,
         limits=replace(REPORTS, bytes_per_account=rate),
-        share=Share(
-            number("feedback.reports_per_account"),
-            number("feedback.stored_per_account_mb") << 20,
+        share=lambda: Share(
+            number("feedback.reports_per_account"), bytes_stored(node, STORED_REPORTS)
         ),
     )

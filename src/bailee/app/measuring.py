@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -40,6 +40,7 @@ from bailee.errors import CODES, BaileeError, InputError
 from bailee.gateway.summary import ExchangeSummary
 from bailee.lasting import Lasting
 from bailee.policy import Policy
+from bailee.policy.bounds import PLACES
 from bailee.registry import Guard, Refusals
 from bailee.telemetry import sentry
 from bailee.telemetry.records import ERROR, METRIC, DataClass, Figure, figure
@@ -68,9 +69,19 @@ _KINDS: Final = {
     529: "overloaded_error",
 }
 
-Period = Callable[[DataClass, str], str | None]
-"""How long something of a class is kept that came by the key of this id; None: not at all. Of no
-key ("") is what is the server's own."""
+
+class MeasuredTerms(NamedTuple):
+    """How long something is kept (None: not at all), and where alone it may go, of
+    `bounds.PLACES`.
+    """
+
+    period: str | None
+    places: tuple[str, ...] = PLACES
+
+
+TermsOf = Callable[[DataClass, str], MeasuredTerms]
+"""On what terms something of a class is kept that came by the key of this id. Of no key ("") is
+what is the server's own."""
 
 
 @dataclass(slots=True)
@@ -81,8 +92,8 @@ class _Sum:
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
 
 
-_Alike = tuple[str | None, str, str, str, str | None]
-"""Period, channel, outcome, class of status, kind of error."""
+_Alike = tuple[MeasuredTerms, str, str, str, str | None]
+"""Terms, channel, outcome, class of status, kind of error."""
 
 
 class Own:
@@ -98,15 +109,15 @@ class Own:
         telemetry: Telemetry,
         clock: Clock,
         channels: Callable[[], frozenset[str]],
-        period: Period,
+        terms: TermsOf,
     ) -> None:
         """`channels`: those whose exchanges are measured now (`measured_channels`)."""
         self._telemetry = telemetry
         self._clock = clock
         self._channels = channels
-        self._period = period
+        self._terms = terms
         self._sums: dict[_Alike, _Sum] = {}
-        self._periods: dict[str, str | None] = {}
+        self._known: dict[str, MeasuredTerms] = {}
         self._lock = threading.Lock()  # whenever these two are read or changed
         self._stopping = threading.Event()
         self.thread = Lasting("measuring", self._run)
@@ -125,10 +136,10 @@ class Own:
         if summary.channel not in self._channels() or not summary.owner:
             return
         with self._lock:
-            if summary.key_id not in self._periods:
-                self._periods[summary.key_id] = self._period(METRIC, summary.key_id)
-            period = self._periods[summary.key_id]
-            alike = (period, summary.channel, *ending(summary))
+            if summary.key_id not in self._known:
+                self._known[summary.key_id] = self._terms(METRIC, summary.key_id)
+            terms = self._known[summary.key_id]
+            alike = (terms, summary.channel, *ending(summary))
             found = self._sums.get(alike)
             if found is None:
                 found = self._sums[alike] = _Sum()
@@ -144,16 +155,16 @@ class Own:
         """
         with self._lock:
             sums, self._sums = self._sums, {}
-            self._periods.clear()  # decided anew each time
+            self._known.clear()  # decided anew each time
         now = self._clock()
         guard = Guard(self._telemetry.registry, now.date())
-        by_period: dict[str | None, list[Figure]] = {}
-        for (period, *how), found in sums.items():
+        by_terms: dict[MeasuredTerms, list[Figure]] = {}
+        for (terms, *how), found in sums.items():
             row = _row(guard, int(now.timestamp() * 1000), how, found)
-            by_period.setdefault(period, []).append(row)
-        for period, rows in by_period.items():
+            by_terms.setdefault(terms, []).append(row)
+        for terms, rows in by_terms.items():
             taken = Taken(figures=rows)
-            self._telemetry.prepare(taken, {METRIC: period})
+            self._telemetry.prepare(taken, {METRIC: terms.period}, {METRIC: terms.places})
             self._telemetry.keep_now(taken)
 
     def settle(self) -> None:
@@ -263,11 +274,11 @@ class Defects:
     The console calls it on its worker threads, several at once. It never raises.
     """
 
-    def __init__(self, telemetry: Telemetry, clock: Clock, period: str | None) -> None:
-        """`period`: how long they are kept; None: not at all."""
+    def __init__(self, telemetry: Telemetry, clock: Clock, terms: MeasuredTerms) -> None:
+        """`terms`: on which they are kept."""
         self._telemetry = telemetry
         self._clock = clock
-        self._period = period
+        self._terms = terms
         self._declared = Declared(telemetry.registry)
         self._lock = threading.Lock()  # who counts in `_times`
         self._times: deque[float] = deque(maxlen=_MOST_DEFECTS)
@@ -293,5 +304,5 @@ class Defects:
         event_id = secrets.token_hex(16)
         item = orjson.dumps(content(event, about, at=now, event_id=event_id))
         taken = self._telemetry.take_envelope(sentry.Envelope(event_id, [("event", item)]))
-        self._telemetry.prepare(taken, {ERROR: self._period})
+        self._telemetry.prepare(taken, {ERROR: self._terms.period}, {ERROR: self._terms.places})
         self._telemetry.keep_now(taken)

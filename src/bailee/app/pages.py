@@ -41,7 +41,6 @@ def console_parts(
             upstream,
             tls,
             _goes_on(node),
-            lag_hours=round(node.vault.lag(node.clock()).at_most.total_seconds() / 3600),
         ),
         names=names,
         defect=defect,
@@ -54,8 +53,6 @@ def running(
     upstream: str,
     tls: bool,
     goes_on: Mapping[str, str],
-    *,
-    lag_hours: int,
 ) -> Configuration:
     """What the data-flow diagram is drawn from: what runs, and what does not."""
     local = settings.text("upstream.url") is None
@@ -74,9 +71,7 @@ def running(
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
     taken = frozenset() if listening_at(settings) is None else _TAKEN
     network = settings.text("cloud.network")
-    return Configuration(
-        gateway, tls, tuple(upstreams), "folder", root, taken, goes_on, network, lag_hours
-    )
+    return Configuration(gateway, tls, tuple(upstreams), "folder", root, taken, goes_on, network)
 
 
 def _goes_on(node: Node) -> dict[str, str]:

@@ -38,6 +38,7 @@ from bailee.home.set_clock import time_set
 from bailee.node.databases import leases
 from bailee.node.node import Node
 from bailee.node.verifying import known
+from bailee.operations.beside import closed_by
 from bailee.operations.codec import plain
 from bailee.policy import load
 from bailee.shown import line
@@ -91,6 +92,7 @@ def run_server(
             on_exchange=_ignore if as_json else lambda summary: told.put(describe(summary, node)),
         )
         _say_document(node)
+        _say_closed(node)
         ready = _announce_json if as_json else _announce
         held = leases(node.data, node.keyring.engine)
         uvloop.run(
@@ -207,6 +209,15 @@ def _say_document(node: Node) -> None:
             f"bailee: the policy document of {node.policy.version} holds, and not the one that "
             "policy.document names, which is a new home's first alone. hint: to let it hold, "
             f"bailee policy activate {line(named)} --reason ...; else take the setting out"
+        )
+
+
+def _say_closed(node: Node) -> None:
+    """Say which settings go further than the policy document: it holds, and not they."""
+    for one in closed_by(node.settings, node.policy):
+        to_stderr(
+            f"bailee: the setting {one.setting} goes further than the policy document ({one.by}), "
+            "and has no effect beyond it. hint: bailee policy show says how far the document goes"
         )
 
 

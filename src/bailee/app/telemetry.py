@@ -7,19 +7,26 @@ from dataclasses import replace
 from functools import lru_cache, partial
 
 from bailee.accounts import Account, ApiKey
-from bailee.app.measuring import Defects, Own, measured_channels, reports_errors
+from bailee.app.measuring import (
+    Defects,
+    MeasuredTerms,
+    Own,
+    measured_channels,
+    reports_errors,
+)
 from bailee.config import Settings, parse_address
 from bailee.errors import InputError
 from bailee.ingest.door import DoorLimits
 from bailee.ingest.quotas import Rate
 from bailee.ingest.shares import Share
+from bailee.node.bounded import bytes_stored
 from bailee.node.node import Node
 from bailee.operations.telemetry import chosen
-from bailee.policy import Policy
+from bailee.policy import Policy, bounds
 from bailee.policy.facts import Facts, nobodys
 from bailee.policy.holding import InForce
 from bailee.telemetry.ingest import Ingest, TelemetrySender
-from bailee.telemetry.records import ERROR, METRIC, DataClass
+from bailee.telemetry.records import ERROR, FLOWS, METRIC, DataClass
 
 
 class TelemetryPolicyAccess:
@@ -45,7 +52,7 @@ class TelemetryPolicyAccess:
             return held[3]
         facts = account.facts(zero_retention=key_of.zero_retention)
         periods = {name: _period(now.policy, name, facts) for name in (METRIC, ERROR)}
-        sender = TelemetrySender(account.account_id, periods)
+        sender = TelemetrySender(account.account_id, periods, places_of(now.policy))
         self._senders[key_of.key_id] = (key_of, account, now, sender)
         return sender
 
@@ -55,19 +62,29 @@ def _period(policy: Policy, data_class: DataClass, facts: Facts) -> str | None:
     return None if terms is None else terms.period
 
 
-def own_period(node: Node, data_class: DataClass, key_id: str) -> str | None:
-    """How long a measurement of the server's own is kept (None: it is not): on the terms of the key
-    whose exchange it was; of no key's, on those of plain API use.
+def places_of(policy: Policy) -> dict[DataClass, tuple[str, ...]]:
+    """Where metrics and errors may go by an organisation's document beside the operator's."""
+    own = () if policy.own is None else policy.own.bounds
+    return {kept: bounds.places(policy.document, flow, own) for flow, kept in FLOWS.items()}
+
+
+def own_terms(node: Node, data_class: DataClass, key_id: str) -> MeasuredTerms:
+    """How long a measurement of the server's own is kept (None: it is not), and where: on the terms
+    of the key whose exchange it was; of no key's, on those of plain API use.
     """
     if not key_id:
-        return _period(node.policy, data_class, nobodys("api"))
+        return _terms(node.policy, data_class, nobodys("api"))
     try:
         key = node.accounts.api_key(key_id)
         account = node.accounts.get(key.account_id)
     except InputError:
-        return None  # erased meanwhile
+        return MeasuredTerms(None)  # erased meanwhile
     facts = account.facts(zero_retention=key.zero_retention)
-    return _period(node.policy_of(account), data_class, facts)
+    return _terms(node.policy_of(account), data_class, facts)
+
+
+def _terms(policy: Policy, data_class: DataClass, facts: Facts) -> MeasuredTerms:
+    return MeasuredTerms(_period(policy, data_class, facts), places_of(policy)[data_class])
 
 
 def measuring(node: Node, environment: Mapping[str, str]) -> Own:
@@ -82,7 +99,7 @@ def measuring(node: Node, environment: Mapping[str, str]) -> Own:
     def channels() -> frozenset[str]:
         return measured(node.policy)
 
-    return Own(node.telemetry, node.clock, channels, partial(own_period, node))
+    return Own(node.telemetry, node.clock, channels, partial(own_terms, node))
 
 
 def defects(node: Node, environment: Mapping[str, str]) -> Callable[[BaseException], None]:
@@ -92,7 +109,7 @@ def defects(node: Node, environment: Mapping[str, str]) -> Callable[[BaseExcepti
     def under(policy: Policy) -> Callable[[BaseException], None]:
         if not reports_errors(policy, node.settings, environment):
             return lambda _error: None
-        return Defects(node.telemetry, node.clock, own_period(node, ERROR, ""))
+        return Defects(node.telemetry, node.clock, own_terms(node, ERROR, ""))
 
     under(node.policy)  # a setting that is wrong stops a start
 
@@ -122,16 +139,21 @@ def pass_on(node: Node, environment: Mapping[str, str]) -> None:
 def make_ingest(node: Node) -> Ingest:
     """The ingest application over a home."""
     number = node.settings.number
-    stored, usual = number("telemetry.stored_per_account_mb") << 20, DoorLimits()
+    usual = DoorLimits()
     rate = Rate(number("telemetry.rate_per_account_kb") << 10, usual.bytes_per_account.burst)
+    items = {
+        METRIC: number("telemetry.metrics_per_account"),
+        ERROR: number("telemetry.errors_per_account"),
+    }
+
+    def share(data_class: DataClass) -> Share:
+        return Share(items[data_class], bytes_stored(node, bounds.STORED_MEASUREMENTS))
+
     return Ingest(
         node.telemetry,
         TelemetryPolicyAccess(node),
         limits=replace(usual, bytes_per_account=rate),
-        shares={
-            METRIC: Share(number("telemetry.metrics_per_account"), stored),
-            ERROR: Share(number("telemetry.errors_per_account"), stored),
-        },
+        shares=share,
     )
 
 

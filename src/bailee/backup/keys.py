@@ -19,8 +19,9 @@ from bailee.keyring import FileRoot, signing
 from bailee.node import Node
 
 
-def take_keys(node: Node, target: Path, hours: int) -> KeySnapshot:
-    """Take a snapshot of the keyring, into a folder of its own below `target`, which lives so long.
+def take_keys(node: Node, target: Path, live: timedelta) -> KeySnapshot:
+    """Take a snapshot of the keyring, into a folder of its own below `target`; `live`: how long it
+    does.
 
     It is on record before its first byte is written; a crash in between leaves one that opens
     nothing, and goes at its time.
@@ -31,7 +32,7 @@ def take_keys(node: Node, target: Path, hours: int) -> KeySnapshot:
     now = node.clock()
     name = "keys_" + os.urandom(8).hex()
     place = target.resolve() / name
-    until = now + timedelta(hours=hours)
+    until = now + live
     try:
         files.made_folder(place)
     except OSError as error:

@@ -5,7 +5,8 @@
 
 Rules kept here:
 
-* A request is due one period after it came (a month, unless the operator set another), and may be
+* A request is due one period after it came (a month, unless the operator set another; never longer
+  than the policy document has it), and may be
   put off once, by a second period, with a reason. It is never put off after it was due.
 * It is answered or refused once. What was answered is not opened again: who has more to ask makes
   another request.
@@ -55,18 +56,20 @@ class CaseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long a request may take, as ISO 8601 periods: `first`, and `further` once."""
+    """How long a request may take, as ISO 8601 periods: `first`, and `further` once. Of several the
+    one holds that ends first.
+    """
 
-    first: str = "P1M"
-    further: str = "P2M"
+    first: tuple[str, ...] = ("P1M",)
+    further: tuple[str, ...] = ("P2M",)
 
     def due(self, received: datetime) -> datetime:
         """When a request is due that came at a moment."""
-        return expires_at(received, self.first)
+        return min(expires_at(received, one) for one in self.first)
 
     def put_off(self, due: datetime) -> datetime:
         """When it is due once it was put off."""
-        return expires_at(due, self.further)
+        return min(expires_at(due, one) for one in self.further)
 
 
 def reference(random: bytes) -> str:

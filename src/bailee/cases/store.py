@@ -77,12 +77,14 @@ class Cases:
         keyring: Keyring,
         ledger: Ledger,
         damages: Damages,
-        deadlines: Deadlines,
+        deadlines: Callable[[], Deadlines],
         terms: Callable[[], Terms],
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """`terms`: those on which an answered request is kept now."""
-        self.deadlines = deadlines
+        """`deadlines`: how long a request may take now; `terms`: those on which an answered one is
+        kept now.
+        """
+        self._deadlines = deadlines
         self._engine = engine
         self._keyring = keyring
         self._ledger = ledger
@@ -168,6 +170,7 @@ class Cases:
                 f"there are {_MOST_OPEN} open requests of this email.", hint="answer some of them"
             )
         case_id = reference(self._random(REFERENCE_BYTES))
+        due = self._deadlines().due(received)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(
                 insert(table).values(
@@ -180,11 +183,11 @@ class Cases:
                     opened_by=by,
                     handled_by=by,
                     received_at=received,
-                    due_at=self.deadlines.due(received),
+                    due_at=due,
                 )
             )
-            due = int(self.deadlines.due(received).timestamp())
-            self._note(connection, case_id, "opened", by, {"what": kind, "due": due})
+            body: Body = {"what": kind, "due": int(due.timestamp())}
+            self._note(connection, case_id, "opened", by, body)
         return self.get(case_id)
 
     def extend(self, case: Case, now: datetime, reason: str, *, by: str) -> Case:
@@ -194,7 +197,7 @@ class Cases:
             InputError: it can't be put off.
         """
         check_extension(case.state, case.extended_at is not None, case.due_at, now)
-        due = self.deadlines.put_off(case.due_at)
+        due = self._deadlines().put_off(case.due_at)
         values = {"extended_at": now, "due_at": due}
         said: Body = {"due": int(due.timestamp()), "reason": reason}
         now_known = replace(particulars_of(case), later=reason)

@@ -27,8 +27,9 @@ from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, load
 from bailee.policy import as_json as shapes
 from bailee.policy.asking import LONGEST_LINE, question, typed
+from bailee.policy.bounds import SETTING_OF
 from bailee.policy.document import Clause, Language
-from bailee.policy.wording import outcome_in_words
+from bailee.policy.wording import bound_in_words, outcome_in_words
 
 app = typer.Typer(
     help="The data policy: check it, ask it, compare versions, publish its page.",
@@ -209,6 +210,7 @@ def show(
                     "sign_up": whole.sign_up,
                     "cloud_opens": whole.cloud_opens,
                     "network": [shapes.demand_as_json(one) for one in whole.network],
+                    "bounds": [shapes.bound_as_json(one) for one in whole.bounds],
                     "plans": {one.name: one.segment for one in whole.plans.values()},
                     "clauses": listed,
                 }
@@ -232,6 +234,13 @@ def show(
                     for one in whole.network
                 ]
                 out.print(plain(("network", "at most", "never reached"), demands))
+            if whole.bounds:
+                out.print()
+                bounds = [
+                    (f"  {one.clause.id}", SETTING_OF[one.of], bound_in_words(one, language))
+                    for one in whole.bounds
+                ]
+                out.print(plain(("bound", "setting", "as far as"), bounds))
             out.print()
             stated = [(f"  {one.id}", one.text.of(language)) for one in whole.statements]
             out.print(plain(("stated", ""), stated))
@@ -249,6 +258,10 @@ def show(
             if demand.clause is one:
                 said = conditions(demand.level, demand.hosts)
                 about += [(key.fact, ", ".join(map(str, key.values))) for key in said]
+        for bound in whole.bounds:
+            if bound.clause is one:
+                about.append(("setting", SETTING_OF[bound.of]))
+                about.append(("as far as", bound_in_words(bound, language)))
         about.append(("serves", ", ".join(one.rows)))
         about.append(("heading", next(h.source for h in whole.headings if h.id == one.heading)))
         out.print(unheaded(about))

@@ -17,7 +17,7 @@ from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, print_json, say
 from bailee.cli.speaking import LanguageOption, spoken
 from bailee.errors import InputError
-from bailee.json_values import text
+from bailee.json_values import Json, objects, text
 from bailee.policy import as_json as shapes
 from bailee.policy import load
 from bailee.policy.wording import outcome_in_words
@@ -205,7 +205,7 @@ def held(as_json: JsonOption = False, home: PlaceOption = None) -> None:
 
 
 def _concerns(found: Fields, over: str = "Nothing was changed.") -> None:
-    """Whom each change concerns, and of how many in all."""
+    """Whom each change concerns, and of how many in all; and which settings a document closes."""
     rows = [
         (
             one.text("action"),
@@ -219,11 +219,28 @@ def _concerns(found: Fields, over: str = "Nothing was changed.") -> None:
     if rows:
         columns = ("action", "changes", "by clause", "sessions", "accounts")
         console().print(plain(columns, rows, right=("sessions", "accounts")))
+    _settings(found)
     say(
         f"{found.text('before')} → {found.text('after')}: of {found.number('sessions'):,} sessions "
         f"of {found.number('accounts'):,} accounts, {found.number('changed_sessions'):,} of "
         f"{found.number('changed_accounts'):,} are decided otherwise. {over}"
     )
+
+
+def _settings(found: Fields) -> None:
+    """How the document that holds, and the other one, stand to the settings. A server of an
+    earlier version does not say it.
+    """
+    rows = [
+        (text(one.get("setting")), _standing(one.get("before")), _standing(one.get("after")))
+        for one in objects(found.get("settings"))
+    ]
+    if rows:
+        console().print(plain(("setting", "now", "then"), rows))
+
+
+def _standing(by: Json) -> str:
+    return "holds" if by is None else f"closed by {text(by)}"
 
 
 def _in_words(outcome: str) -> str:

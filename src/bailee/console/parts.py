@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bailee.console.names import Names
@@ -45,6 +45,11 @@ class Parts:
         actor = from_outside(self.node, {"cookie": ask.visitor.cookie})
         asks = asked_by(self.node, actor, Via.PAGE, reason=ask.form.get("reason"))
         return operation(asks, self.node, *args, **given)
+
+    def drawn(self) -> Configuration:
+        """`running`, with the lag as the policy document that holds lets it be."""
+        lag = self.node.vault.lag(self.node.clock()).at_most
+        return replace(self.running, lag_hours=round(lag.total_seconds() / 3600))
 
     @property
     def secure(self) -> bool:

@@ -37,9 +37,10 @@ class Public:
     def data_usage(self, ask: Ask) -> Response:
         """The public page, with the diagram of what runs."""
         policy, language = self._parts.node.policy, ask.words.language
+        running = self._parts.drawn()
         # Made here from the policy and the configuration, every text escaped: markup of our own.
         pictures = [
-            Markup(draw(policy, self._parts.running, language, layout))  # noqa: S704
+            Markup(draw(policy, running, language, layout))  # noqa: S704
             for layout in ("wide", "narrow")
         ]
         return self._frame.page(

@@ -116,12 +116,12 @@ class Confirmation:
         """Go on only if it is not.
 
         Raises:
-            StorageError: code `unconfirmed`.
+            StorageError: code `outdated`.
         """
         if self.is_stale:
             raise StorageError(
                 "which keys are good, and what the policy says, was not confirmed for "
                 f"{self._bound:g} seconds.",
-                code="unconfirmed",
+                code="outdated",
                 hint="see that PostgreSQL runs and is reached from here; it goes on by itself then",
             )

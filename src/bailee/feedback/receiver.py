@@ -22,8 +22,8 @@ Rows: F1, F3, F4.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, Protocol
 
 import orjson
@@ -116,9 +116,11 @@ class ReportReceiver:
         latest: Clock | None = None,
         limits: DoorLimits = REPORTS,
         answers: DoorLimits = ANSWERS,
-        share: Share | None = None,
+        share: Callable[[], Share] = Share,
     ) -> None:
-        """`latest`: the time by which is told what may be read, if that is not `clock`'s."""
+        """`latest`: the time by which is told what may be read, if that is not `clock`'s; `share`:
+        what an account may send, and have on disk, at the moment.
+        """
         self._reports = reports
         self._survey = survey
         self._access = access
@@ -126,7 +128,7 @@ class ReportReceiver:
         self._latest = latest or clock
         self._door = Door(access.sender, limits)
         self._answers: Door[ReportSender] = Door(access.sender, answers)
-        self._over: Final = partial(reports.over, share or Share())
+        self._share = share
         self._turns = SenderTurns("reports")
         self.routes: Final = [
             Route("/api/claude_cli_feedback", self._report, methods=["POST"]),
@@ -147,11 +149,14 @@ class ReportReceiver:
         """Let the thread end."""
         self._turns.close()
 
+    def _used_up(self, account_id: str) -> tuple[str, int] | None:
+        return self._reports.over(self._share(), account_id)
+
     async def _report(self, request: Request) -> Response:
         key = bearer(request)
 
         async def answer() -> Response:
-            async with self._door.admitted(request, key, self._over) as (sender, body):
+            async with self._door.admitted(request, key, self._used_up) as (sender, body):
                 account = sender.account_id
                 encoding = request.headers.get("content-encoding", "")
                 sent_as = request.headers.get("idempotency-key")

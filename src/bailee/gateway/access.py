@@ -69,7 +69,8 @@ class Caller:
     theirs may be on disk (0: no limit; None: as many as everybody's). `must_record`: what can't be
     recorded is refused (None: as the gateway is set). `asker`: whose limits and lists of models
     hold for them. `reach`: where their requests go; None: to the first upstream of the channel,
-    whatever they use there.
+    whatever they use there. `stored_at_most`: how many bytes of anybody's the policy document lets
+    be on disk (0: no limit).
     """
 
     owner: str
@@ -84,6 +85,7 @@ class Caller:
     must_record: bool | None = None
     asker: UsageAsker = NOBODY
     reach: Reach | None = None
+    stored_at_most: int = 0
 
 
 class Access(Protocol):
@@ -95,6 +97,6 @@ class Access(Protocol):
         """The caller whose key this is, or None when it is unknown or revoked.
 
         Raises:
-            StorageError: code `unconfirmed`, that is not known at the moment.
+            StorageError: code `outdated`, that is not known at the moment.
         """
         ...

@@ -419,10 +419,9 @@ class Gateway:
 
     def _stores(self, caller: Caller) -> Over | None:
         """Whether an account has as much sealed on disk as it may."""
-        own = caller.stored
-        return stores(
-            self._disk(caller.owner), self.limits.stored_per_account if own is None else own
-        )
+        limits = self.limits.stored_per_account, caller.stored_at_most
+        usual = min(filter(None, limits), default=0)
+        return stores(self._disk(caller.owner), usual if caller.stored is None else caller.stored)
 
     def refuse(
         self,

@@ -24,8 +24,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -65,12 +65,19 @@ class KeySnapshots:
     name: Final = "snapshots"
 
     def __init__(
-        self, engine: Engine, record: Record, let_go: Callable[[datetime], object]
+        self,
+        engine: Engine,
+        record: Record,
+        let_go: Callable[[datetime], object],
+        longest: Callable[[], timedelta | None],
     ) -> None:
-        """`let_go` is told when one is gone: receipts may go on."""
+        """`let_go` is told when one is gone: receipts may go on. `longest`: for how long one
+        lives at the most, as the policy document has it now; None: as long as it was taken for.
+        """
         self._engine = engine
         self._record = record
         self._let_go = let_go
+        self._longest = longest
 
     def note(self, snapshot: KeySnapshot) -> None:
         """Have a snapshot on record. The same again changes nothing.
@@ -87,13 +94,16 @@ class KeySnapshots:
         self._record("backup.keys_taken", snapshot.id, {"until": until, "generation": generation})
 
     def all(self) -> list[KeySnapshot]:
-        """Every snapshot, the oldest first. A row that is not sound counts as it is: it can only
-        keep a receipt waiting, or end a snapshot early.
+        """Every snapshot, the oldest first, none ending later than the policy document lets it. A
+        row that is not sound counts as it is: it can only keep a receipt waiting, or end a snapshot
+        early.
         """
         columns = [key_snapshots.c[name] for name in KeySnapshot.__slots__]
         query = select(*columns).order_by(key_snapshots.c.taken_at, key_snapshots.c.id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [KeySnapshot(*row) for row in connection.execute(query)]
+            found = [KeySnapshot(*row) for row in connection.execute(query)]
+        longest = self._longest()
+        return found if longest is None else [_within(one, longest) for one in found]
 
     def living(self) -> list[KeySnapshot]:
         """Those that open something still, as far as is known."""
@@ -157,6 +167,13 @@ class KeySnapshots:
             of_it = update(key_snapshots).where(key_snapshots.c.id == one.id)
             connection.execute(of_it.values(gone_at=now))
         self._let_go(now)
+
+
+def _within(one: KeySnapshot, longest: timedelta) -> KeySnapshot:
+    """A snapshot that ends no later than so long after it was taken."""
+    if one.until - one.taken_at <= longest:
+        return one
+    return replace(one, until=one.taken_at + longest)
 
 
 def _destroy(one: KeySnapshot) -> None:

@@ -4,7 +4,7 @@ followed, never written.
 Rules kept here:
 
 * What it goes by was confirmed within ten seconds (`db.versions`), or it goes by nothing: whoever
-  asks is refused (`unconfirmed`) until it is confirmed again. That is told by no clock that can be
+  asks is refused (`outdated`) until it is confirmed again. That is told by no clock that can be
   set.
 * A confirmation is the word of the primary, of the home that was opened, with the schema that this
   version knows. A standby says what was; what another home's rows say, or another version's, is not

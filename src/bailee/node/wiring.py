@@ -15,26 +15,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import datetime
+from functools import cached_property, partial
 from typing import TypedDict
 
 from bailee.accounts import PeopleRegistry
 from bailee.accounts.keys import KeyLimits
 from bailee.apis.reading import interpret
-from bailee.cases import Cases, Deadlines
+from bailee.cases import Cases
 from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions.store import Store as CloudStore
 from bailee.config import Settings
-from bailee.errors import InputError, StorageError
+from bailee.errors import StorageError
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
 from bailee.home import Home
 from bailee.keeping.holds import Holds
 from bailee.keeping.receipts import Receipts
 from bailee.keeping.snapshots import KeySnapshots
+from bailee.node import bounded
 from bailee.node.deciding import Deciding
 from bailee.node.egress import TELEMETRY, EgressDays
 from bailee.node.erasing import Erasures
@@ -47,8 +48,6 @@ from bailee.node.person_keys import KeyringPersonKeys
 from bailee.node.spooling import rows_of
 from bailee.node.stores import Stores
 from bailee.node.sweeping import Sweeping
-from bailee.policy import Policy
-from bailee.policy.period import parse
 from bailee.registry import load as load_registry
 from bailee.steady import MachineClocks
 from bailee.telemetry.telemetry import Telemetry
@@ -60,8 +59,6 @@ from bailee.usage.limit_store import LimitStore
 from bailee.vault.files import FilesWithin
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
-
-_LONGEST_DEADLINE = 366  # days
 
 
 class OpeningOptions(TypedDict, total=False):
@@ -157,7 +154,7 @@ class Wiring:
             at.clock,
             at.ledger,
             keys=KeyringPersonKeys(at.keyring),
-            sign_up=_sign_up(at.settings, at.policy),
+            sign_up=bounded.sign_up(at.settings, at.policy),
             damages=at.damages,
             retention_follows=self._follow,
             key_limits=KeyLimits(
@@ -191,7 +188,8 @@ class Wiring:
     def snapshots(self) -> KeySnapshots:
         """The copies of keys that are still about."""
         at = self.ground
-        return KeySnapshots(at.data, at.ledger.append, self._let_go)
+        longest = partial(bounded.snapshots_at_most, at)
+        return KeySnapshots(at.data, at.ledger.append, self._let_go, longest)
 
     def _let_go(self, now: datetime) -> None:
         self.vault.note_ended_roots(now)
@@ -225,7 +223,7 @@ class Wiring:
             receipts=self.receipts,
             present=self.deciding.present,
             deleted_by=self._deleted_by,
-            rotation_interval=timedelta(hours=at.settings.number("retention.shred_hours")),
+            rotation_interval=partial(bounded.shredding_after, at),
             damages=at.damages,
             objects=self.objects.of(SEGMENTS),
             rows=rows_of(at.data, at.settings, self.objects),
@@ -319,6 +317,7 @@ class Wiring:
             alert=self.webhook or (lambda *_: None),
             survey=by_telemetry(self.survey),
             left=lambda sent: egress.add(TELEMETRY, sent, 0),
+            places=partial(bounded.measurements_go, at),
             files=FilesWithin(at.room.ready),
         )
         self._closing.callback(made.close)
@@ -365,7 +364,7 @@ class Wiring:
             keyring=at.keyring,
             ledger=at.ledger,
             damages=at.damages,
-            deadlines=_deadlines(at.settings),
+            deadlines=bounded.deadlines(at),
             terms=self.deciding.request_terms,
         )
 
@@ -427,46 +426,3 @@ class Wiring:
 
     def end_cloud_sessions(self, account_id: str) -> None:
         """End the cloud sessions of an account that run: here none does."""
-
-
-def _deadlines(settings: Settings) -> Deadlines:
-    """How long a request of a person may take.
-
-    Raises:
-        InputError: code `configuration`, a setting is no period.
-    """
-    found = []
-    for name in ("requests.period", "requests.further_period"):
-        given = settings.text(name) or ""
-        try:
-            period = parse(given)
-        except InputError as error:
-            raise InputError(f"{name}: {error.message}", code="configuration") from None
-        if period.count == 0 or period.longest_days > _LONGEST_DEADLINE:
-            raise InputError(
-                f"{name} is {given!r}.", code="configuration", hint="a day at least, a year at most"
-            )
-        found.append(str(period))
-    return Deadlines(*found)
-
-
-def _sign_up(settings: Settings, policy: Policy) -> frozenset[str]:
-    """The plans that people may take by themselves; none where sign-up is closed."""
-    said = settings.text("accounts.sign_up")
-    if said not in ("open", "closed"):
-        raise InputError(
-            f"accounts.sign_up is {said!r}.", code="configuration", hint="use open, or closed"
-        )
-    if said == "closed":
-        return frozenset()
-    consumers = [plan.name for plan in policy.plans.values() if plan.segment == "consumer"]
-    names = frozenset(
-        name.strip() for name in (settings.text("accounts.sign_up_plans") or "").split(",")
-    )
-    if not names <= set(consumers):
-        raise InputError(
-            "sign-up is open, and accounts.sign_up_plans does not say for which plans.",
-            code="configuration",
-            hint=f"name some of {', '.join(consumers)}: whoever signs up uses the model on them",
-        )
-    return names

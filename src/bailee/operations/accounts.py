@@ -17,10 +17,12 @@ from bailee import accounts
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.node import Node
+from bailee.node.bounded import bytes_stored
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
 from bailee.operations.whose import named, own_account
+from bailee.policy.bounds import STORED, STORED_MEASUREMENTS, STORED_REPORTS
 from bailee.policy.names import ANYWHERE
 
 MiB = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
@@ -112,7 +114,6 @@ def residency(asks: Asks, node: Node, account: str, region: str | None = None) -
 def shown(node: Node, account: accounts.Account) -> AccountSummary:
     """An account as lists show it."""
     stored = node.vault.stored.of(account.account_id)
-    own, number = account.stored_mb, node.settings.number
     return AccountSummary(
         account.account_id,
         account.name,
@@ -124,13 +125,13 @@ def shown(node: Node, account: accounts.Account) -> AccountSummary:
         account.residency,
         stored.living,
         stored.gone,
-        number("gateway.stored_per_account_mb") if own is None else own,
+        bytes_stored(node, STORED, account.stored_mb) >> 20,
         node.vault.spool.unsealed(account.account_id).own,
-        number("gateway.spool_per_account_mb"),
+        node.settings.number("gateway.spool_per_account_mb"),
         node.telemetry.on_disk(account.account_id),
-        number("telemetry.stored_per_account_mb"),
+        bytes_stored(node, STORED_MEASUREMENTS) >> 20,
         node.reports.on_disk(account.account_id),
-        number("feedback.stored_per_account_mb"),
+        bytes_stored(node, STORED_REPORTS) >> 20,
         account.created_at,
     )
 

@@ -19,6 +19,7 @@ from bailee.backup.places import BackupPlace, FolderPlace
 from bailee.errors import InputError
 from bailee.keeping.snapshots import KeySnapshot
 from bailee.node import Node
+from bailee.node.bounded import snapshots_live
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation
@@ -72,7 +73,7 @@ def _create(
 ) -> Iterator[BackupProgress | KeySnapshot]:
     yield from Creating(node, place, asks.actor.name).run()
     if apart is not None:
-        yield take_keys(node, apart, node.settings.number("backup.keys_hours"))
+        yield take_keys(node, apart, snapshots_live(node))
         node.marks.catch_up()
 
 

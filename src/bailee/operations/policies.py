@@ -1,5 +1,5 @@
 """What can be asked of a home about policy documents: whom one that does not hold would concern,
-and which settings open what the one that holds closes.
+and which settings go further than the one that holds.
 
 Rules kept here:
 
@@ -24,10 +24,10 @@ from bailee.accounts.roles import Permission
 from bailee.errors import BaileeError, InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
+from bailee.operations.beside import ClosedSetting, SettingStanding, closed_by, standings
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
-from bailee.policy import Decision, Policy, network
-from bailee.policy.document import HOSTS, NETWORKS, OPENS
+from bailee.policy import Decision, Policy
 from bailee.policy.holding import InForce
 from bailee.policy.loading import from_bytes
 from bailee.training import eligibility
@@ -36,13 +36,6 @@ from bailee.vault.groups import SessionGroup
 LARGEST: Final = 1_000_000
 """Bytes that a document to be tried may have."""
 UNDECIDED: Final = "undecided"
-
-_OPENS: Final = {
-    "cloud.network_allow": HOSTS,
-    "cloud.git_networks": NETWORKS,
-    "cloud.egress_networks": NETWORKS,
-}
-"""Settings, and what of `document.OPENED` each opens."""
 
 PolicyOf = Callable[[str | None], Policy]
 """The policy for an organisation, or for who is of none."""
@@ -70,6 +63,7 @@ class Trial:
     """Whom a document concerns against another (their versions and SHA-256s, hex): each change with
     how many sessions and accounts, most sessions first; `changed_sessions`, `changed_accounts`: of
     all changes together, each counted once. `sessions`, `accounts`: of all that were looked at.
+    `settings`: those that somebody wrote and that the operator's document has a say in.
     """
 
     before: str
@@ -81,16 +75,7 @@ class Trial:
     changed_accounts: int
     sessions: int
     accounts: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedSetting:
-    """A setting that opens what the document that holds closes: there it has no effect. `by`: the
-    document's key, or its clause.
-    """
-
-    setting: str
-    by: str
+    settings: list[SettingStanding]
 
 
 @dataclass(slots=True)
@@ -158,6 +143,7 @@ def compared(node: Node, old: PolicyOf, new: PolicyOf, *, of: str | None = None)
         len(changed.accounts),
         everybody.sessions,
         len(everybody.accounts),
+        [] if of else standings(node.settings, old(None), new(None)),
     )
 
 
@@ -247,25 +233,9 @@ def _clause(decision: Decision | None) -> str:
 
 @operation()
 def closed(asks: Asks, node: Node) -> list[ClosedSetting]:
-    """The settings that open what the policy document closes. They have no effect there."""
+    """The settings that go further than the policy document. Beyond it they have no effect."""
     asks.require(node, Permission.POLICY_TRY)
-    settings, document = node.settings, node.policy.document
-    found: list[ClosedSetting] = []
-    plans = (settings.text("accounts.sign_up_plans") or "").split(",")
-    if settings.text("accounts.sign_up") == "open" and not {one.strip() for one in plans} <= {
-        *document.sign_up
-    }:
-        found.append(ClosedSetting("accounts.sign_up_plans", "sign_up"))
-    usual, demand = settings.text("cloud.network") or "", node.policy.most_network
-    written = settings.origin["cloud.network"] != "default"
-    if written and demand is not None and network.at_most(demand, usual) != usual:
-        found.append(ClosedSetting("cloud.network", demand.clause.id))
-    found += [
-        ClosedSetting(name, OPENS)
-        for name, what in _OPENS.items()
-        if settings.text(name) and what not in document.cloud_opens
-    ]
-    return found
+    return closed_by(node.settings, node.policy)
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {"policy.try": try_document, "policy.closed": closed}

@@ -17,7 +17,8 @@ from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
-from bailee.telemetry.destinations import Destination, destination
+from bailee.policy.bounds import places
+from bailee.telemetry.destinations import Destination, destination, within
 from bailee.telemetry.error_queries import SeenIssue, WholeIssue
 from bailee.telemetry.queries import Between, Figures, Measured
 from bailee.telemetry.records import FLOWS, DataClass
@@ -126,11 +127,16 @@ def summary(
 
 @operation()
 def destinations(asks: Asks, node: Node) -> list[Onward]:
-    """Where figures and errors go on to, and how passing them on goes."""
+    """Where figures and errors go on to, as far as the policy document lets them, and how passing
+    them on goes.
+    """
     asks.require(node, Permission.METRICS_READ)
     # From the settings: where no server runs, nothing is passed on.
-    to = chosen(node.settings, None)
-    return [_onward(node, flow, data_class, to) for flow, data_class in FLOWS.items()]
+    to, document = chosen(node.settings, None), node.policy.document
+    return [
+        _onward(node, flow, data_class, within(to[data_class], places(document, flow)))
+        for flow, data_class in FLOWS.items()
+    ]
 
 
 @operation()
@@ -201,11 +207,9 @@ def _between(now: datetime, since: str) -> Between:
     return Between(now - parse_span(since, name="--since"), now + timedelta(minutes=10))
 
 
-def _onward(
-    node: Node, flow: str, data_class: DataClass, to: Mapping[DataClass, Destination]
-) -> Onward:
+def _onward(node: Node, flow: str, data_class: DataClass, to: Destination) -> Onward:
     """How passing on goes, or that nothing is passed on."""
-    shown, forwarder = to[data_class].shown, node.telemetry.forwarders.get(data_class)
+    shown, forwarder = to.shown, node.telemetry.forwarders.get(data_class)
     if forwarder is None:
         return Onward(flow, shown, 0, 0, 0, None)
     state = forwarder.state

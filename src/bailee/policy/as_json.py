@@ -6,8 +6,16 @@ What the command line prints with `--json` and answers in a batch: a format that
 from __future__ import annotations
 
 from bailee.errors import BaileeError
+from bailee.policy.bounds import SETTING_OF
 from bailee.policy.diff import Difference
-from bailee.policy.document import Clause, Document, Language, NetworkDemand, OutageMinutes
+from bailee.policy.document import (
+    Clause,
+    Document,
+    Language,
+    NetworkDemand,
+    OutageMinutes,
+    SettingBound,
+)
 from bailee.policy.policy import Decision, Explanation
 from bailee.policy.reading import Unsound
 from bailee.policy.wording import sentence, why_not
@@ -100,6 +108,17 @@ def demand_as_json(demand: NetworkDemand) -> dict[str, object]:
 def outage_as_json(outage: OutageMinutes | None) -> dict[str, int] | None:
     """For how long requests go on without a database; None: no end is said."""
     return None if outage is None else {"kept": outage.kept, "unkept": outage.unkept}
+
+
+def bound_as_json(bound: SettingBound) -> dict[str, object]:
+    """How far a setting may go, by its clause's id."""
+    return {
+        "clause": bound.clause.id,
+        "of": bound.of,
+        "setting": SETTING_OF[bound.of],
+        "at_most": bound.at_most,
+        "only": bound.only,
+    }
 
 
 def clause_as_json(clause: Clause) -> dict[str, object]:

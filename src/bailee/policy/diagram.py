@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from bailee.policy.bounds import ONWARD, places
 from bailee.policy.document import Language
 from bailee.policy.drawing import Box, Layout, Story, drawn
 from bailee.policy.facts import Facts
@@ -328,11 +329,12 @@ class _Content:
         return boxes
 
     def goes_on(self) -> list[str]:
-        """Each flow that is passed on, and to whom."""
+        """Each flow that is passed on, as far as the document lets it be, and to whom."""
         flows = self.policy.document.flows
         return [
             self.words["goes_on"].format(flow=flows[flow].label.of(self.language), place=place)
             for flow, place in self.running.goes_on.items()
+            if ONWARD in places(self.policy.document, flow)
         ]
 
     def models(self) -> list[Box]:

@@ -15,6 +15,8 @@ from bailee.records import dataclass
 
 Language = Literal["en", "zh"]
 Version = tuple[int, ...]
+BOUND: Final = "bound"
+"""The key of how far settings may go."""
 NETWORK: Final = "network"
 """The key of demands, and the action of such a clause of an organisation's."""
 OPENS: Final = "cloud_opens"
@@ -167,6 +169,18 @@ class OutageMinutes:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingBound:
+    """How far a setting may go. `of`: what it is about, one of `bounds.SETTING_OF`; of a time
+    `at_most`, as it is written; of a place `only`, of `bounds.PLACES`.
+    """
+
+    clause: Clause
+    of: str
+    at_most: str | None
+    only: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Heading:
     """A heading of the page; `source` is the heading of the published page it answers to."""
 
@@ -217,7 +231,7 @@ class Document:
     `sign_up`: the plans that people may take by themselves. `network`: demands of what cloud
     sessions reach, each a statement too; `cloud_opens`: what may be opened to them beside it, of
     `network.OPENED`. `without_database`: for how long requests go on without it; None: no end is
-    said.
+    said. `bounds`: how far settings may go, each a statement too.
     """
 
     file: str
@@ -253,8 +267,13 @@ class Document:
     network: tuple[NetworkDemand, ...] = ()
     cloud_opens: tuple[str, ...] = ()
     without_database: OutageMinutes | None = None
+    bounds: tuple[SettingBound, ...] = ()
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:
         """The statements and the clauses of all actions."""
         return (*self.statements, *(one for group in self.clauses.values() for one in group))
+
+    def bound(self, of: str) -> SettingBound | None:
+        """How far settings may go that decide this; None: as far as the software lets them."""
+        return next((one for one in self.bounds if one.of == of), None)

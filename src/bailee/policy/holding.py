@@ -132,7 +132,7 @@ class PolicyHolder:
 
 class FollowedPolicy(PolicyHolder):
     """What holds in a home that another process has. Each question raises `StorageError`
-    (`unconfirmed`) while what is in memory is not confirmed. Who reads the record puts the whole of
+    (`outdated`) while what is in memory is not confirmed. Who reads the record puts the whole of
     what holds there (`take_all`), on one thread; before the first time it is asked nothing.
     """
 

@@ -9,6 +9,8 @@ Rules kept here:
 * Longer than the operator's clauses have it, something is kept only in a room that their document
   opens (`[[room]]`), and never what they have kept not at all.
 * Periods are days, so that any two can be compared, in February too.
+* Of metrics and errors that its people send it demands that they are passed on to nobody, or kept
+  nowhere (`[[bound]]`).
 * Of cloud sessions it demands how much of the network they have at the most, and which hosts they
   never reach (`[[network]]`): it opens nothing. Of what happens when nothing can be recorded, or a
   limit can't be told, it demands that nothing goes on (`on_recorder_failure`, `on_limits_unknown`).
@@ -31,13 +33,16 @@ from bailee.errors import InputError
 from bailee.policy import network as demands
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, OWN_ACTIONS, OWN_CLASSES, Action
+from bailee.policy.bounds import MEASURED, PLACES, STORE, bounded
 from bailee.policy.document import (
+    BOUND,
     NETWORK,
     Clause,
     Condition,
     Document,
     NetworkDemand,
     RetentionRoom,
+    SettingBound,
     Text,
 )
 from bailee.policy.names import conditions_of
@@ -81,22 +86,25 @@ class OwnClause:
 @dataclass(frozen=True, slots=True)
 class OwnDocument:
     """An organisation's document, read against the operator's. `sha256`: hex, of its exact bytes;
-    `clauses`: by action, in order. `network`: of cloud sessions; `refuses`: of `UNSURE`, what is
-    refused whatever the operator's document has. `readable`: False for what stands in the place of
-    one that can't be read: it lets nothing pass, and says nothing of what is kept.
+    `clauses`: by action, in order. `network`: of cloud sessions; `bounds`: of where its metrics and
+    errors go; `refuses`: of `UNSURE`, what is refused whatever the operator's document has.
+    `readable`: False for what stands in the place of one that can't be read: it lets nothing pass,
+    and says nothing of what is kept.
     """
 
     sha256: str
     clauses: Mapping[str, tuple[OwnClause, ...]]
     readable: bool = True
     network: tuple[NetworkDemand, ...] = ()
+    bounds: tuple[SettingBound, ...] = ()
     refuses: frozenset[str] = frozenset()
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:
         """All of its clauses, by action."""
         decided = tuple(one.clause for group in self.clauses.values() for one in group)
-        return (*decided, *(one.clause for one in self.network))
+        demanded = (one.clause for one in self.network)
+        return (*decided, *demanded, *(one.clause for one in self.bounds))
 
     def deciding(
         self,
@@ -167,6 +175,7 @@ def read(
                 f"it has {', '.join(OWN_ACTIONS)}",
             )
     network = tuple(_network(table, ids) for table in root.tables(NETWORK))
+    bounds = _bounds(root, ids)
     refuses = frozenset(one for one in UNSURE if root.has(one) and _refuses(root, one))
     root.finish()
     if not ids and not refuses:
@@ -175,6 +184,7 @@ def read(
         hashlib.sha256(content).hexdigest(),
         {name: all_ for name, all_ in clauses.items() if all_},
         network=network,
+        bounds=bounds,
         refuses=refuses,
     )
 
@@ -198,11 +208,13 @@ def unreadable(content: bytes, under: Document) -> OwnDocument:
         if action in under.spaces
     }
     shut = Clause(f"{PREFIX}unreadable", NETWORK, "", (), (), "deny", None, text, 1)
+    here = Clause(f"{PREFIX}unreadable", BOUND, "", (), (), "deny", None, text, 1)
     return OwnDocument(
         hashlib.sha256(content).hexdigest(),
         clauses,
         readable=False,
         network=(NetworkDemand(shut, demands.LEVELS[0], ()),),
+        bounds=tuple(SettingBound(here, of, None, (STORE,)) for of in MEASURED),
         refuses=frozenset(UNSURE),
     )
 
@@ -220,6 +232,22 @@ def _network(table: Table, ids: set[str]) -> NetworkDemand:
     text, line = _text(table), table.line
     clause = Clause(name, NETWORK, "", (), when, "deny", None, text, line)
     return NetworkDemand(clause, level, hosts)
+
+
+def _bounds(root: Table, ids: set[str]) -> tuple[SettingBound, ...]:
+    found: list[SettingBound] = []
+    for table in root.tables(BOUND):
+        name = _name(table, ids)
+        of, _, only = bounded(table, MEASURED)
+        if only is None or {*only} == {*PLACES}:
+            table.refuse("only", f"{name} demands nothing.", f'only = ["{STORE}"], or []')
+        if any(one.of == of for one in found):
+            table.refuse("of", f"{of} is bounded twice.", "keep the stricter one")
+        when = (Condition("only", only),) if only else ()
+        text, line = _text(table), table.line
+        clause = Clause(name, BOUND, "", (), when, "deny", None, text, line)
+        found.append(SettingBound(clause, of, None, only))
+    return tuple(found)
 
 
 def _name(table: Table, ids: set[str]) -> str:

@@ -17,7 +17,13 @@ from bailee.policy.document import Clause, Heading, Language
 from bailee.policy.policy import Policy
 from bailee.policy.proof import reaches
 from bailee.policy.space import Region
-from bailee.policy.wording import QUESTIONS, facts_in_words, joined, outcome_in_words
+from bailee.policy.wording import (
+    QUESTIONS,
+    bound_in_words,
+    facts_in_words,
+    joined,
+    outcome_in_words,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +206,9 @@ class _Maker:
         outcome = None
         if clause.effect is not None:
             outcome = outcome_in_words(clause.effect, clause.retention, self.language)
+        for bound in self.document.bounds:
+            if bound.clause is clause:
+                outcome = bound_in_words(bound, self.language)
         return ListItem(clause.text.of(self.language), clause.id, outcome)
 
     def extras(self, heading: str) -> Iterator[str | Grid]:

@@ -23,7 +23,9 @@ from typing import Final
 from bailee.errors import InputError
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, Action
+from bailee.policy.bounds import bounded
 from bailee.policy.document import (
+    BOUND,
     NETWORK,
     OPENED,
     OPENS,
@@ -39,6 +41,7 @@ from bailee.policy.document import (
     NetworkDemand,
     OutageMinutes,
     RetentionRoom,
+    SettingBound,
     SurveyQuestion,
 )
 from bailee.policy.names import DocumentNames, conditions_of, text_of
@@ -95,7 +98,8 @@ def read(content: bytes, file: str | PurePath) -> Document:
     )
     rooms = tuple(_room(table, spaces["retain"], heading_ids, ids) for table in _few(root, "room"))
     network = tuple(_demand(table, heading_ids, ids) for table in _few(root, NETWORK))
-    statements += tuple(one.clause for one in rooms) + tuple(one.clause for one in network)
+    bounds = _bounds(root, heading_ids, ids)
+    statements += tuple(one.clause for some in (rooms, network, bounds) for one in some)
     invariants = tuple(_invariant(table, spaces, ids) for table in _few(root, "invariant"))
     document = Document(
         file=str(file),
@@ -131,6 +135,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         network=network,
         cloud_opens=_cloud_opens(root),
         without_database=_without_database(root),
+        bounds=bounds,
     )
     root.finish()
     return document
@@ -257,6 +262,16 @@ def _demand(table: Table, headings: Sequence[str], ids: set[str]) -> NetworkDema
 
     level, hosts = demanded(table)
     return NetworkDemand(_clause(table, None, None, headings, ids), level, hosts)
+
+
+def _bounds(root: Table, headings: Sequence[str], ids: set[str]) -> tuple[SettingBound, ...]:
+    found: list[SettingBound] = []
+    for table in _few(root, BOUND):
+        of, at_most, only = bounded(table)
+        if any(one.of == of for one in found):
+            table.refuse("of", f"{of} is bounded twice.", "keep the stricter one")
+        found.append(SettingBound(_clause(table, None, None, headings, ids), of, at_most, only))
+    return tuple(found)
 
 
 def _conditions(table: Table, key: str, action: Action, space: Space) -> tuple[Condition, ...]:

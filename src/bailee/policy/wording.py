@@ -6,9 +6,11 @@ Labels and clause texts come from the document; what is here are the few words b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from bailee.policy import period as periods
-from bailee.policy.document import Document, Language
+from bailee.policy.bounds import KEY_SNAPSHOTS, OLD_KEYS, SIZES, hours_of
+from bailee.policy.document import Document, Language, SettingBound
 from bailee.policy.policy import Explanation, PassedOver
 from bailee.policy.reaching import DeclaredTerms, UpstreamTerms
 from bailee.policy.space import Value
@@ -37,6 +39,12 @@ _STATES: dict[Language, dict[str, str]] = {
     "en": {"absent": "not set", "empty": "empty", "set": "set"},
     "zh": {"absent": "未设置", "empty": "为空", "set": "已设置"},
 }
+_PLACES: dict[Language, dict[str, str]] = {
+    "en": {"store": "kept here", "onward": "passed on", "": "nowhere"},
+    "zh": {"store": "保存于此", "onward": "转发", "": "不保存，也不转发"},
+}
+_A_FEW: Final = 48
+"""So many are said as hours: those of a day or two."""
 QUESTIONS: dict[Language, dict[str, str]] = {
     "en": {
         "choose": "Is a person asked about training?",
@@ -75,6 +83,22 @@ def outcome_in_words(effect: str, retention: str | None, language: Language) -> 
     if retention is not None:
         return period_in_words(retention, language)
     return _OUTCOMES[language][effect]
+
+
+def bound_in_words(bound: SettingBound, language: Language) -> str:
+    """How far settings may go, in a word or two: "24 hours at most", "kept here or passed on"."""
+    if bound.at_most is None:
+        return joined([_PLACES[language][one] for one in bound.only or ("",)], language)
+    if bound.of in SIZES:
+        return f"最多 {bound.at_most}" if language == "zh" else f"{bound.at_most} at most"
+    hours = hours_of(bound.at_most) if bound.of in (OLD_KEYS, KEY_SNAPSHOTS) else 0
+    if 0 < hours <= _A_FEW or hours % 24:
+        longest = (
+            f"{hours} 小时" if language == "zh" else f"{hours} hour{'' if hours == 1 else 's'}"
+        )
+    else:
+        longest = period_in_words(f"P{hours // 24}D" if hours else bound.at_most, language)
+    return f"最多 {longest}" if language == "zh" else f"{longest} at most"
 
 
 def joined(words: Sequence[str], language: Language) -> str:

@@ -1,19 +1,22 @@
 """Where what the guard let through goes: into the own store, on to somebody, or nowhere. Pure.
 
 A destination is written in words: `store`, `otlp:URL`, `sentry:DSN`, `none`; `store` and one
-address may stand together. What a destination can't take is refused when the server starts.
+address may stand together. What a destination can't take is refused when the server starts. The
+policy document says how far any of it holds (`within`).
 
 Standards: OTLP/HTTP (the address is the base, `/v1/...` is added), Sentry DSNs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError
 from bailee.loopback import is_loopback
+from bailee.policy.bounds import ONWARD, STORE
 from bailee.telemetry.records import METRIC, DataClass
 
 KINDS: Final[dict[DataClass, tuple[str, ...]]] = {
@@ -76,6 +79,11 @@ def destination(
         raise _wrong(f"{name} names a destination that does not take this.", data_class)
     made = _dsn(url, name) if kind == "sentry" else _otlp(url, name, authorization)
     return Destination("store" in words, made)
+
+
+def within(to: Destination, places: Collection[str]) -> Destination:
+    """A destination as far as the policy document lets it be one: `places`, of `bounds.PLACES`."""
+    return Destination(to.store and STORE in places, to.address if ONWARD in places else None)
 
 
 def check_address(url: str, name: str) -> None:

@@ -11,6 +11,8 @@ Rules kept here:
 * What is not taken is tried again after 1 second, 2, 4 … up to 5 minutes, or when the address says.
   A refusal (any 4xx but 408, 425 and 429) is final: noted in the audit record, and let go.
 * Something may arrive twice (after a crash, or when an answer is lost), but is not lost.
+* What the policy document lets be passed on no more (another one holds) is sent no more, and what
+  waits of it is removed: noted in the audit record.
 * What waits is bounded on disk; beyond that a sender of whom more than a little waits is told to
   come later (`over_share`), and others when not even a little is left (`overloaded`). What an
   earlier process left counts to all, as nobody's.
@@ -86,19 +88,22 @@ class Forwarder:
         clock: Clock,
         common: frozenset[str],
         record: Callable[[str, str, dict[str, str | int]], object],
+        goes_on: Callable[[], bool] = lambda: True,
         left: Callable[[int], object] = lambda _: None,
         files: Files | None = None,
         post: Post | None = None,
         pause: float = 1.0,
         most_waiting: int = _MOST_WAITING,
     ) -> None:
-        """`folder` has one for each class; `common`: the fields that are a resource's; `pause`:
+        """`folder` has one for each class; `common`: the fields that are a resource's; `goes_on`:
+        whether the policy document lets it be passed on, asked before each request; `pause`:
         seconds before the second try; `left` is told the bytes of each request before it is sent,
         taken or not; `most_waiting`: bytes that may wait (`admission.together`).
         """
         self.data_class: Final = data_class
         self.to: Final = to
         self.state = ForwardingState()
+        self._goes_on = goes_on
         self._folder = folder = folder / data_class
         self._keyring = keyring
         self._clock = clock
@@ -149,7 +154,9 @@ class Forwarder:
         self._appended(batches, "")
 
     def sweep(self, now: datetime) -> int:
-        """Destroy what is past its time before it was delivered; how many files."""
+        """Destroy what is past its time before it was delivered, and remove what may be passed on
+        no more; how many files.
+        """
         gone = 0
         for name in list(self._sizes):
             shelf = shelf_of(name)
@@ -159,7 +166,7 @@ class Forwarder:
                 gone += 1
         if gone:
             self._record("telemetry.undelivered", self.data_class, {"files": gone})
-        return gone
+        return gone + (0 if self._goes_on() else self._let_go([*self._sizes]))
 
     def threads(self) -> list[Lasting]:
         """Its threads, for whoever watches."""
@@ -198,6 +205,17 @@ class Forwarder:
         for sender, size in self._parts.pop(name, {}).items():
             self._waiting.less(sender, size)
 
+    def _let_go(self, names: Sequence[str]) -> int:
+        """Remove files that are not delivered, since the policy document lets nothing be passed on
+        now; how many. Their key is the whole day's, and goes at its time.
+        """
+        gone = [name for name in names if name in self._sizes]
+        for name in gone:
+            self._forget(name)
+        if gone:
+            self._record("telemetry.undelivered", self.data_class, {"files": len(gone)})
+        return len(gone)
+
     def _run(self) -> None:
         self._dirty.set()  # what came before a defect is not left lying
         while not self._stopping.is_set():
@@ -210,8 +228,10 @@ class Forwarder:
                     self._journal.roll()
                 continue
             try:
-                if self._deliver(name):
+                if self._goes_on() and self._deliver(name):
                     self._forget(name)
+                elif not self._goes_on():
+                    self._let_go([name])
             except Exception as error:  # a defect in one file must not hold up all that follow
                 self.state.failing_since = self.state.failing_since or self._clock()
                 _log.error(
@@ -235,7 +255,7 @@ class Forwarder:
 
     def _sent(self, request: outward.OutwardRequest, until: datetime) -> bool:
         pause = self._pause
-        while not self._stopping.is_set() and self._clock() < until:
+        while not self._stopping.is_set() and self._clock() < until and self._goes_on():
             self._left(len(request.body))
             status, after = self._post(request)
             self.state.status = status
@@ -253,7 +273,7 @@ class Forwarder:
                 self.state.failing_since = self._clock()
             self._stopping.wait(_seconds(after) or pause)
             pause = min(pause * 2, _LONGEST)
-        return not self._stopping.is_set()
+        return not self._stopping.is_set() and self._goes_on()
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -25,9 +25,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import Final, Protocol
 
 import orjson
@@ -46,7 +45,7 @@ from bailee.ingest.turns import SenderTurns
 from bailee.lasting import Lasting
 from bailee.telemetry import sentry, statsig
 from bailee.telemetry.records import ERROR, METRIC, DataClass
-from bailee.telemetry.telemetry import Periods, Taken, Telemetry
+from bailee.telemetry.telemetry import Periods, Places, Taken, Telemetry
 
 RATINGS: Final = Rate(0.2, 60)
 """Of one account, as of one address where they come without a sender."""
@@ -58,10 +57,13 @@ _SIGNALS: Final = ("metrics", "logs", "traces")
 
 @dataclass(frozen=True, slots=True)
 class TelemetrySender:
-    """Who sends, for quotas and shares alone, and how long what they send is kept."""
+    """Who sends, for quotas and shares alone, and how long what they send is kept, and where; see
+    `Taken`.
+    """
 
     account_id: str
     periods: Periods
+    places: Places = field(default_factory=dict)
 
 
 class TelemetryAccess(Protocol):
@@ -87,14 +89,15 @@ class Ingest:
         access: TelemetryAccess,
         *,
         limits: DoorLimits | None = None,
-        shares: Mapping[DataClass, Share] = MappingProxyType({}),
+        shares: Callable[[DataClass], Share] = lambda _: Share(),
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`shares`: what an account may send of a class, and have on disk, at the moment."""
         self._telemetry = telemetry
+        self._shares = shares
         self._door = Door(access.sender, limits or DoorLimits(), seconds=seconds)
         self._over: Final[Mapping[DataClass, Over]] = {
-            data_class: partial(telemetry.over, data_class, shares.get(data_class, Share()))
-            for data_class in (METRIC, ERROR)
+            data_class: partial(self._used_up, data_class) for data_class in (METRIC, ERROR)
         }
         self._seconds = seconds
         self._ratings = Quota(RATINGS)  # asked on the thread of `_turns` alone
@@ -131,6 +134,9 @@ class Ingest:
     def close(self) -> None:
         """Let the thread end."""
         self._turns.close()
+
+    def _used_up(self, data_class: DataClass, account_id: str) -> tuple[str, int] | None:
+        return self._telemetry.over(data_class, self._shares(data_class), account_id)
 
     # -- protocols -------------------------------------------------------------------------------
 
@@ -247,7 +253,7 @@ class Ingest:
             if self._ratings.take(sender.account_id, len(taken.ratings), self._seconds()):
                 taken.rejected += len(taken.ratings)
                 taken.ratings.clear()
-            self._telemetry.prepare(taken, sender.periods)
+            self._telemetry.prepare(taken, sender.periods, sender.places)
             return taken
 
         try:

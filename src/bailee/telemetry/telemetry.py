@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -31,11 +31,12 @@ from bailee.ingest.bodies import check_objects
 from bailee.ingest.shares import ReceivedCounts, Share, Standing
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
+from bailee.policy.bounds import ONWARD, PLACES
 from bailee.registry import OTHER, Guard, Refusals, Registry
 from bailee.registry.guard import WRONG_VALUE
 from bailee.telemetry import otlp_json, sentry, statsig
 from bailee.telemetry.days import Days, ShelfHolding
-from bailee.telemetry.destinations import Destination
+from bailee.telemetry.destinations import Destination, within
 from bailee.telemetry.dropped import DroppedCounts
 from bailee.telemetry.error_queries import ErrorQueries
 from bailee.telemetry.forwarding import Forwarder
@@ -66,13 +67,18 @@ NOT_SENT = "not sent by the client"
 Periods = Mapping[DataClass, str | None]
 """How long a sender's metrics and errors are kept; None: not at all."""
 
+Places = Mapping[DataClass, Collection[str]]
+"""Where a sender's metrics and errors may go, of `bounds.PLACES`."""
+
 Survey = Callable[[str, str | None, datetime], None]
 """Told a rating (bad, fine, good, dismissed) and the client's version; nothing else is known."""
 
 
 @dataclass(slots=True)
 class Taken:
-    """What of one request may be kept; `rejected`: how many of its parts may not."""
+    """What of one request may be kept; `rejected`: how many of its parts may not. `places`: where
+    alone its sender's terms let a class go, of `bounds.PLACES`; anywhere, if nothing is said.
+    """
 
     figures: list[Figure] = field(default_factory=list)
     errors: list[CaughtError] = field(default_factory=list)
@@ -80,6 +86,7 @@ class Taken:
     rejected: int = 0
     event_id: str | None = None
     batches: list[Batch] = field(default_factory=list)
+    places: Places = field(default_factory=dict)
 
     @property
     def accepted(self) -> int:
@@ -111,16 +118,19 @@ class Telemetry:
         alert: Alert = lambda *_: None,
         survey: Survey = lambda *_: None,
         left: Callable[[int], object] = lambda _: None,
+        places: Callable[[DataClass], Collection[str]] = lambda _: PLACES,
         files: Files | None = None,
         file_bytes: int = 8 << 20,
     ) -> None:
-        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`. `left`:
+        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`.
+        `places`: where the policy document lets a class go now, of `bounds.PLACES`; `left`:
         see `Forwarder`.
         """
         self._keyring = keyring
         self._clock = clock
         self.registry = registry
         self.survey = survey
+        self._places = places
         self._worker = ThreadPoolExecutor(1, "telemetry-files")
         self._stopping = False
         self._days = Days(engine, folder, keyring, registry, record=record, files=files)
@@ -167,7 +177,17 @@ class Telemetry:
         self.destinations |= destinations
         for data_class, to in self.destinations.items():
             if to.address is not None:
-                self.forwarders[data_class] = self._open_forwarder(data_class, to.address)
+                goes_on = partial(self._goes_on, data_class)
+                self.forwarders[data_class] = self._open_forwarder(
+                    data_class, to.address, goes_on=goes_on
+                )
+
+    def destination(self, data_class: DataClass) -> Destination:
+        """Where a class goes now: where it was said to, as far as the policy document lets it."""
+        return within(self.destinations[data_class], self._places(data_class))
+
+    def _goes_on(self, data_class: DataClass) -> bool:
+        return ONWARD in self._places(data_class)
 
     # -- taking ----------------------------------------------------------------------------------
 
@@ -278,10 +298,12 @@ class Telemetry:
 
     # -- keeping ---------------------------------------------------------------------------------
 
-    def prepare(self, taken: Taken, periods: Periods) -> None:
-        """Make what was taken ready to be written, for as long as its sender's terms say. Without
-        a period it is dropped. Work for a thread, as taking is.
+    def prepare(self, taken: Taken, periods: Periods, places: Places | None = None) -> None:
+        """Make what was taken ready to be written, for as long as its sender's terms say, and where
+        they let it go (`places`; None: anywhere). Without a period it is dropped. A thread does it,
+        as taking is.
         """
+        taken.places = places or {}
         taken.batches = self._batches(taken, periods)
 
     async def keep(self, taken: Taken, account_id: str) -> None:
@@ -309,13 +331,17 @@ class Telemetry:
         self._count_ratings(taken)
         self._kept(taken)
 
+    def _goes(self, taken: Taken, data_class: DataClass) -> Destination:
+        """Where what was taken of a class goes: as far as the policy documents let it."""
+        return within(self.destination(data_class), taken.places.get(data_class, PLACES))
+
     def _stored(self, taken: Taken) -> list[Batch]:
-        return [batch for batch in taken.batches if self.destinations[batch[0]].store]
+        return [one for one in taken.batches if self._goes(taken, one[0]).store]
 
     def _onward(self, taken: Taken) -> Iterator[tuple[Forwarder, list[Batch]]]:
         for data_class, forwarder in self.forwarders.items():
             batches = [batch for batch in taken.batches if batch[0] == data_class]
-            if batches:
+            if batches and self._goes(taken, data_class).address is not None:
                 yield forwarder, batches
 
     def _batches(self, taken: Taken, periods: Periods) -> list[Batch]:
@@ -360,7 +386,7 @@ class Telemetry:
         now = self._clock()
         for data_class, period, rows in taken.batches:
             items = len(taken.figures if data_class == METRIC else taken.errors)
-            size = len(rows) if self.destinations[data_class].store else 0
+            size = len(rows) if self._goes(taken, data_class).store else 0
             until = Shelf(data_class, now.date(), period).expires_at
             self.received[data_class].add(account_id, Standing(items, size), now, until, period)
 

@@ -147,7 +147,7 @@ class Forgetting:
         erasing: Erasing,
         receipts: Receipts,
         damages: Damages,
-        rotation_interval: timedelta,
+        rotation_interval: Callable[[], timedelta],
     ) -> None:
         self._engine = engine
         self._keyring = keyring
@@ -158,9 +158,7 @@ class Forgetting:
         self._tombstones = tombstones
         self._erasing = erasing
         self._damages = damages
-        self._rotation_interval = (
-            rotation_interval if keyring.overwrites else min(rotation_interval, _ROTATED_EVERY)
-        )
+        self._rotation_interval = rotation_interval
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._round = Round()
         self.receipts = receipts
@@ -208,11 +206,16 @@ class Forgetting:
 
     def rotation_due(self, now: datetime) -> bool:
         """Whether something was destroyed, and an interval has passed since the last rotation."""
-        return self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
+        return self._keyring.rotation_due(now, self._rotates_after().total_seconds())
+
+    def _rotates_after(self) -> timedelta:
+        """How long after a rotation the next one comes, as it is now."""
+        usual = self._rotation_interval()
+        return usual if self._keyring.overwrites else min(usual, _ROTATED_EVERY)
 
     def lag(self, now: datetime) -> Lag:
         """How long what is destroyed can be recovered from older copies of the keyring."""
-        interval = self._rotation_interval
+        interval = self._rotates_after()
         at_most = interval + self._keyring.root_lag
         until = self._keyring.unrecoverable_at(now, interval.total_seconds())
         return Lag(at_most, self._keyring.root_lag, until)

@@ -147,7 +147,7 @@ class Vault:
         most_waiting: int = 64 << 20,
         ship_bytes: int = 8 << 20,
         ship_age: timedelta = timedelta(hours=1),
-        rotation_interval: timedelta = timedelta(days=1),
+        rotation_interval: Callable[[], timedelta] = lambda: timedelta(days=1),
         ticking: Ticks = ticks,
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.

@@ -166,7 +166,7 @@ def test_the_gateway_decides_by_what_is_followed(beside: Beside) -> None:
     beside.ticks.seconds += BOUND
     with pytest.raises(StorageError) as refused:
         there.authenticate(ask)
-    assert "unconfirmed" == refused.value.code
+    assert "outdated" == refused.value.code
 
 
 def test_nobody_goes_by_what_is_too_old(beside: Beside) -> None:
@@ -193,7 +193,7 @@ def test_nobody_goes_by_what_is_too_old(beside: Beside) -> None:
     ):
         with pytest.raises(StorageError, match="was not confirmed for 10 seconds") as refused:
             asked()
-        assert "unconfirmed" == refused.value.code
+        assert "outdated" == refused.value.code
     postgres.shared().do(f"ALTER DATABASE {data} ALLOW_CONNECTIONS true")
     becomes(lambda: not reader.confirmation.is_stale)
     assert is_good(reader, secret)

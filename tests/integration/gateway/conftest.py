@@ -62,7 +62,7 @@ class Keys:
                 "acc_3", "key_3", "cse_1", "team", False, lambda channel: TERMS, converses
             )
         if presented == b"bl_late":
-            raise StorageError("that was not confirmed.", code="unconfirmed")
+            raise StorageError("that was not confirmed.", code="outdated")
         return None
 
 

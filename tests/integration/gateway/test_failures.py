@@ -61,7 +61,7 @@ def test_who_it_is_that_asks_is_not_known(serve: Any, post: Callable[..., bytes]
         serving = serve(upstream)
         check_error(serving.connect().send(post(key="bl_late")).answer(), 503, "overloaded_error")
         assert [] == upstream.requests
-        assert ("refused", "unconfirmed") == (
+        assert ("refused", "outdated") == (
             serving.summary().outcome,
             serving.summary().error,
         )

@@ -322,6 +322,60 @@ def test_a_file_that_breaks_the_sending_holds_up_no_other(bench: Bench) -> None:
     assert forwarder.waiting > 0
 
 
+@pytest.mark.row("S1", "S2", "P1")
+def test_what_may_be_passed_on_no_more_is_not_sent_and_what_waits_is_removed(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """Another document holds: what is tried again is tried no more, what comes stays here alone,
+    and that is on record. Where it may be passed on again, what comes then is.
+    """
+    receiver.answers = [(503, {"retry-after": "1"})]
+    bench = opened(tmp_path, f"store otlp:{receiver.url}")
+    keep(bench)
+    receiver.wait(1)
+    bench.places[METRIC] = ("store",)
+    keep(bench)
+    shown = bench.telemetry.destination(METRIC).shown
+    forwarder = bench.telemetry.forwarders[METRIC]
+    for _ in range(600):
+        if not forwarder.waiting:
+            break
+        threading.Event().wait(0.05)
+    let_go = [one for one in bench.leaves if one[0] == "telemetry.undelivered"]
+    so_far = len(receiver.wait(1))
+    bench.places.clear()
+    keep(bench)
+    last = len(receiver.wait(4))
+    kept = bench.commands()
+    bench.close()
+    assert ("store", [("telemetry.undelivered", "metric")]) == (shown, let_go)
+    assert (1, 4, 3) == (so_far, last, kept["count"])
+
+
+@pytest.mark.row("S1", "S2", "P1")
+def test_a_sweep_removes_what_may_be_passed_on_no_more(tmp_path: Path, receiver: Receiver) -> None:
+    """While the address has asked for minutes of patience, and at a start with what an earlier
+    process left: nothing of it is sent.
+    """
+    receiver.answers = [(503, {"retry-after": "300"})]
+    bench = opened(tmp_path, f"otlp:{receiver.url}")
+    keep(bench)
+    receiver.wait(1)
+    bench.places[METRIC] = ()
+    bench.telemetry.sweep(bench.clock())
+    gone = bench.telemetry.forwarders[METRIC].waiting
+    bench.places.clear()
+    keep(bench)
+    bench.close()
+    bench.places[METRIC] = ()
+    bench.open()
+    bench.telemetry.sweep(bench.clock())
+    left = [*(bench.folder / "onward" / METRIC).iterdir()]
+    bench.close()
+    assert (0, []) == (gone, left)
+    assert 1 == len(receiver.got)
+
+
 @pytest.mark.row("G1")
 def test_who_fills_what_waits_keeps_nobody_else_out(bench: Bench) -> None:
     """The address is down: one account's rows take all the room there is, and it is told to come
@@ -366,3 +420,24 @@ def test_who_fills_what_waits_keeps_nobody_else_out(bench: Bench) -> None:
     said = asyncio.run(run())
     forwarder.close()
     assert ["taken", "taken", "taken", "taken", "over_share", "taken"] == said
+
+
+@pytest.mark.row("S1", "S2", "P1")
+def test_what_its_sender_lets_go_nowhere_else_is_not_passed_on(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """Of one sender it stays here, of another it is passed on alone, of a third neither; what is
+    passed on was all of another's.
+    """
+    bench = opened(tmp_path, f"store otlp:{receiver.url}")
+    at = int(bench.clock().timestamp() * 1000)
+    for command, places in (("verify", ("store",)), ("doctor", ("onward",)), ("backup", ())):
+        row = figure(at, "bailee.command.count", "counter", 1, {"command": command})
+        taken = Taken(figures=[row])
+        bench.telemetry.prepare(taken, PERIODS, {METRIC: places})
+        bench.telemetry.keep_now(taken)
+    ((_, _, body),) = receiver.wait(1)
+    kept = bench.query("bailee.command.count", by=("command",))
+    bench.close()
+    assert ["verify"] == [one["group"]["command"] for one in kept]
+    assert (True, False, False) == tuple(one in body for one in (b"doctor", b"verify", b"backup"))

@@ -13,6 +13,7 @@ from bailee import config
 from bailee.app.measuring import (
     BOUNDS,
     Defects,
+    MeasuredTerms,
     Own,
     ending,
     measured_channels,
@@ -80,7 +81,10 @@ def test_exchanges_are_added_up_and_kept_as_histograms(bench: Bench) -> None:
     and nothing at all of a key whose terms are zero days, or of nobody's.
     """
     own = Own(
-        bench.telemetry, bench.clock, lambda: ALL, lambda _, key: None if key == "zero" else "P30D"
+        bench.telemetry,
+        bench.clock,
+        lambda: ALL,
+        lambda _, key: MeasuredTerms(None if key == "zero" else "P30D"),
     )
     for number in range(100):
         own.exchange(exchange(seconds=(number + 1) / 100))
@@ -135,7 +139,7 @@ def test_a_defect_is_reported_without_its_words(bench: Bench) -> None:
     """Class and own frames; a class of somebody else's by its nearest known one. A flood of them
     is held back.
     """
-    report = Defects(bench.telemetry, bench.clock, "P30D")
+    report = Defects(bench.telemetry, bench.clock, MeasuredTerms("P30D"))
 
     class QuinceError(KeyError):
         pass
@@ -173,7 +177,7 @@ def test_a_defect_is_reported_without_its_words(bench: Bench) -> None:
 @pytest.mark.row("S2")
 def test_a_flood_of_defects_is_held_back_from_however_many_threads(bench: Bench) -> None:
     """Twenty a minute are kept, and not one more."""
-    report = Defects(bench.telemetry, bench.clock, "P30D")
+    report = Defects(bench.telemetry, bench.clock, MeasuredTerms("P30D"))
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(report, [ValueError("quince") for _ in range(200)]))
     bench.telemetry.settle()

@@ -16,6 +16,7 @@ from bailee.db.migrate import upgrade
 from bailee.ingest.door import DoorLimits
 from bailee.ingest.shares import Share
 from bailee.keyring import FileRoot, Keyring
+from bailee.policy.bounds import PLACES
 from bailee.registry import load
 from bailee.telemetry.destinations import Destination
 from bailee.telemetry.ingest import Ingest, TelemetrySender
@@ -32,7 +33,9 @@ PERIODS = {METRIC: "P30D", ERROR: "P30D"}
 
 @dataclass
 class Bench:
-    """A home's telemetry, and the means to use and reopen it."""
+    """A home's telemetry, and the means to use and reopen it. `places`: where a class may go, by
+    the policy document; anywhere, if nothing is said.
+    """
 
     path: Path
     clock: FakeClock = field(
@@ -43,6 +46,7 @@ class Bench:
     alerts: list[tuple[str, str]] = field(default_factory=list)
     ratings: list[tuple[str, str | None]] = field(default_factory=list)
     destinations: dict[DataClass, Destination] = field(default_factory=dict)
+    places: dict[DataClass, tuple[str, ...]] = field(default_factory=dict)
     telemetry: Telemetry = field(init=False)
 
     @property
@@ -66,6 +70,7 @@ class Bench:
             record=lambda kind, subject, _body: self.leaves.append((kind, subject)),
             alert=self._alert,
             survey=lambda rating, version, _at: self.ratings.append((rating, version)),
+            places=lambda data_class: self.places.get(data_class, PLACES),
             files=self.files,
             file_bytes=20_000,
         )
@@ -125,7 +130,10 @@ class Site:
     ) -> None:
         self.asked = 0
         self.loop = asyncio.new_event_loop()
-        self.ingest = Ingest(bench.telemetry, self, limits=limits, shares=shares or {})
+        known = shares or {}
+        self.ingest = Ingest(
+            bench.telemetry, self, limits=limits, shares=lambda one: known.get(one, Share())
+        )
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         listening = bind("127.0.0.1", 0, "ingest")

@@ -86,7 +86,7 @@ def test_a_confirmation_is_good_until_its_bound() -> None:
     confirmed = Confirmation(ticks)
     with pytest.raises(StorageError) as refused:
         confirmed.require()
-    assert ("unconfirmed", 503) == (refused.value.code, refused.value.http_status)
+    assert ("outdated", 503) == (refused.value.code, refused.value.http_status)
     asked = ticks()
     ticks.seconds += 3
     confirmed.note(asked)

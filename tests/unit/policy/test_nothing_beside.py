@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from bailee.config import SETTINGS
+from bailee.policy import bounds
 
 pytestmark = pytest.mark.row("P1")
 
@@ -62,18 +63,15 @@ LESS: Final = _names(
     """
     telemetry.own retention.every_minutes accounts.sign_up accounts.sign_up_plans
     cloud.network cloud.network_allow cloud.network_deny cloud.git_networks cloud.egress_networks
+    telemetry.metrics telemetry.errors retention.shred_hours backup.keys_hours
+    requests.period requests.further_period
+    gateway.stored_per_account_mb telemetry.stored_per_account_mb feedback.stored_per_account_mb
     """
 )
 """They can be stricter than what the document or a promise says, and never laxer."""
 
-BESIDE: Final = _names(
-    """
-    gateway.stored_per_account_mb telemetry.stored_per_account_mb feedback.stored_per_account_mb
-    telemetry.metrics telemetry.errors retention.shred_hours backup.keys_hours
-    requests.period requests.further_period
-    """
-)
-"""They decide something that is the document's to decide."""
+BESIDE: Final = _names("")
+"""They decide something that is the document's to decide: none is left."""
 
 
 def test_every_setting_is_of_one_kind() -> None:
@@ -81,6 +79,14 @@ def test_every_setting_is_of_one_kind() -> None:
     kinds = (WHERE, HOW_MUCH, LESS, BESIDE)
     assert {one.name for one in SETTINGS} == frozenset().union(*kinds)
     assert sum(map(len, kinds)) == len(SETTINGS)
+
+
+def test_what_a_document_bounds_can_only_be_stricter() -> None:
+    """Each setting that a bound is of, and its meaning says so."""
+    bounded = {*bounds.SETTING_OF.values()}
+    assert bounded <= LESS
+    meanings = {one.name: " ".join(one.meaning.split()) for one in SETTINGS}
+    assert [] == [one for one in bounded if "policy document" not in meanings[one]]
 
 
 def test_what_is_decided_beside_the_document_is_said_to_be() -> None:

@@ -9,6 +9,7 @@ import pytest
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound
 from bailee.policy.actions import ACTIONS, OWN_CLASSES
+from bailee.policy.bounds import PLACES, places
 from bailee.policy.check import facts_of
 from bailee.policy.facts import Facts
 from bailee.policy.holding import InForce, OwnHeld, PolicyHolder, together
@@ -363,3 +364,46 @@ def test_what_can_not_be_told_is_refused_where_an_organisation_says_so(what: str
     assert "refuse" not in said.values()
     with pytest.raises(Unsound, match="only be made stricter"):
         proved(lax, f'{head}{what} = "serve"\n')
+
+
+BOUND = """
+[[bound]]
+id = "own.nobody-else"
+of = "metrics"
+only = ["store"]
+en = "What our agents measure is passed on to nobody."
+"""
+
+
+@pytest.mark.row("S1", "S2", "P1")
+def test_where_measurements_go_can_only_get_less() -> None:
+    """Of both documents what both leave; one that can't be read has nothing passed on."""
+    head = 'format = "bailee-own-policy/1"\n'
+    for theirs, left in (('["store", "onward"]', ("store",)), ('["onward"]', ()), ("[]", ())):
+        whole = 'of = "metrics"\nonly = ["store", "onward"]'
+        text = edited((whole, f'of = "metrics"\nonly = {theirs}'))
+        both = proved(from_bytes(text.encode(), "ours.toml"), head + BOUND)
+        assert both.own is not None
+        assert left == places(both.document, "metrics", both.own.bounds)
+        assert PLACES == places(both.document, "errors", both.own.bounds)
+        assert both.own.bounds[0].clause == both.clause("own.nobody-else")
+    broken = together(InForce(from_bytes(text.encode(), "ours.toml")), OwnHeld(b"none", 1)).policy
+    assert broken.own is not None
+    assert ("store",) == places(broken.document, "errors", broken.own.bounds)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (('only = ["store"]', 'only = ["onward", "store"]'), "demands nothing"),
+        (('of = "metrics"', 'of = "old_keys"'), "of can't be 'old_keys'"),
+        (('only = ["store"]', 'only = ["tape"]'), "'tape' is nowhere that metrics go"),
+        (('"own.nobody-else"', '"nobody-else"'), "can't be an id here"),
+        (("[[bound]]", BOUND.replace("nobody", "no") + "[[bound]]"), "metrics is bounded twice"),
+    ],
+)
+def test_a_bound_that_is_none(policy: Policy, changed: tuple[str, str], why: str) -> None:
+    """It opens nothing, and is about measurements alone."""
+    text = 'format = "bailee-own-policy/1"\n' + BOUND.replace(*changed)
+    with pytest.raises(Unsound, match=why):
+        proved(policy, text)

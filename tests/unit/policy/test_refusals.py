@@ -81,6 +81,42 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         'deny = ["0x7f.1"]',
         "'0x7f.1' is no host",
     ),
+    "a bound of what nothing decides": (
+        'of = "old_keys"',
+        'of = "old_locks"',
+        'of = "old_locks"',
+        "of can't be 'old_locks'",
+    ),
+    "a bound twice": (
+        'of = "metrics"',
+        'of = "errors"',
+        'of = "errors"\nonly = ["store", "onward"]\nen = "So are',
+        "errors is bounded twice",
+    ),
+    "a time of keys by the calendar": (
+        'at_most = "PT24H"',
+        'at_most = "P1M"',
+        'at_most = "P1M"\nen = "With',
+        "P1M is not in hours or days",
+    ),
+    "no time at all": (
+        'at_most = "P14D"',
+        'at_most = "P0D"',
+        'at_most = "P0D"',
+        "P0D is no time, or over a year",
+    ),
+    "a place where nothing goes": (
+        'of = "errors"\nonly = ["store", "onward"]',
+        'of = "errors"\nonly = ["tape"]',
+        'only = ["tape"]',
+        "'tape' is nowhere that errors go",
+    ),
+    "a size that is none": (
+        'of = "answers"\nat_most = "P1M"',
+        'of = "stored"\nat_most = "0 MiB"',
+        'at_most = "0 MiB"',
+        "'0 MiB' is no size",
+    ),
     "unknown format": (
         "bailee-policy/1",
         "bailee-policy/2",
@@ -286,7 +322,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 1097): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 1152): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; "
         "105 combinations.",

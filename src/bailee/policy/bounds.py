@@ -1,0 +1,186 @@
+"""How far settings may go: the part of a document's format. Pure.
+
+A setting is one machine's, and a document is what people are told. Where a setting decides for how
+long what was destroyed can be opened, where measurements go, or within which time somebody is
+answered, the document says how far it may go (`[[bound]]`).
+
+Rules kept here:
+
+* A bound opens nothing: a setting that goes less far holds as it is, one that goes further holds as
+  far as the bound.
+* There is one of each at the most. Without one a setting goes as far as the software lets it.
+* A time of keys is whole hours or days. Of two times by the calendar the one holds that ends first.
+* A size is whole MiB. A setting of 0 is no limit, so every bound is the stricter one.
+
+Rows: P1, R5, R6, S1, S2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence, Set
+from typing import Final
+
+from bailee.errors import InputError
+from bailee.policy import period as periods
+from bailee.policy.document import Document, SettingBound
+from bailee.policy.reading import Table
+
+STORE: Final = "store"
+"""Kept by the server itself."""
+ONWARD: Final = "onward"
+"""Passed on to an address that a setting names."""
+PLACES: Final = (STORE, ONWARD)
+"""Where measurements can go."""
+
+METRICS: Final = "metrics"
+ERRORS: Final = "errors"
+OLD_KEYS: Final = "old_keys"
+"""For how long an older copy of the keyring opens what was destroyed since."""
+KEY_SNAPSHOTS: Final = "key_snapshots"
+"""For how long a snapshot of the keyring lives that a backup takes."""
+ANSWERS: Final = "answers"
+"""Within which time a person's request about their own data is to be answered."""
+FURTHER: Final = "answers_further"
+"""By how much that can be put off."""
+
+STORED: Final = "stored"
+"""How much of an account's sessions is kept on disk."""
+STORED_MEASUREMENTS: Final = "stored_measurements"
+"""How much of its metrics and errors."""
+STORED_REPORTS: Final = "stored_reports"
+"""How much of its reports."""
+
+SETTING_OF: Final[Mapping[str, str]] = {
+    METRICS: "telemetry.metrics",
+    ERRORS: "telemetry.errors",
+    OLD_KEYS: "retention.shred_hours",
+    KEY_SNAPSHOTS: "backup.keys_hours",
+    ANSWERS: "requests.period",
+    FURTHER: "requests.further_period",
+    STORED: "gateway.stored_per_account_mb",
+    STORED_MEASUREMENTS: "telemetry.stored_per_account_mb",
+    STORED_REPORTS: "feedback.stored_per_account_mb",
+}
+"""What can be bounded, and the setting that decides it."""
+
+MEASURED: Final = (METRICS, ERRORS)
+"""What is bounded by places; an organisation's own document can bound it too, for its people."""
+_OF_KEYS: Final = (OLD_KEYS, KEY_SNAPSHOTS)
+SIZES: Final = (STORED, STORED_MEASUREMENTS, STORED_REPORTS)
+"""What is bounded by a size. A setting of 0 is none, so it goes further than any."""
+_SIZE: Final = re.compile(r"([1-9][0-9]{0,8}) MiB", re.ASCII)
+_MOST_HOURS: Final = 366 * 24
+_HOURS: Final = re.compile(r"PT([1-9][0-9]{0,4})H", re.ASCII)
+
+
+def bounded(
+    table: Table, among: Collection[str] = tuple(SETTING_OF)
+) -> tuple[str, str | None, tuple[str, ...] | None]:
+    """What a bound is of, one of `among`; and of a time or a size how much it is at the most, of a
+    place where alone it may be.
+
+    Raises:
+        Unsound: it bounds nothing, or by what is no bound.
+    """
+    of = table.one_of("of", among)
+    if of in MEASURED:
+        only = table.texts("only", some=False)
+        for one in only:
+            if one not in PLACES:
+                table.refuse(
+                    "only", f"{one!r} is nowhere that {of} go.", f"there are {', '.join(PLACES)}"
+                )
+        return of, None, only
+    text = table.text("at_most")
+    if of in SIZES:
+        if _SIZE.fullmatch(text) is None:
+            table.refuse("at_most", f"{text!r} is no size.", "such as 4096 MiB")
+        return of, text, None
+    try:
+        hours = hours_of(text) if of in _OF_KEYS else 24 * periods.parse(text).longest_days
+    except InputError as error:
+        table.refuse("at_most", error.message, error.hint)
+    if not 0 < hours <= _MOST_HOURS:
+        table.refuse("at_most", f"{text} is no time, or over a year.", "such as P1D")
+    return of, text, None
+
+
+def hours_of(text: str) -> int:
+    """The hours of a time of keys: `PTnH`, or `PnD`.
+
+    >>> hours_of("PT24H"), hours_of("P14D")
+    (24, 336)
+
+    Raises:
+        InputError: anything else.
+    """
+    if found := _HOURS.fullmatch(text):
+        return int(found[1])
+    period = periods.parse(text)
+    if period.unit != "D":
+        raise InputError(f"{text} is not in hours or days.", hint="write PT24H, or P14D")
+    return period.count * 24
+
+
+def places(document: Document, of: str, own: Sequence[SettingBound] = ()) -> tuple[str, ...]:
+    """Where measurements may go, of `PLACES`. `own`: an organisation's bounds, which can only leave
+    less.
+    """
+    bounds = [one for one in (document.bound(of), *own) if one is not None and one.of == of]
+    listed = [one.only for one in bounds if one.only is not None]
+    return tuple(place for place in PLACES if all(place in only for only in listed))
+
+
+def hours(document: Document, of: str, setting: int) -> int:
+    """The hours that a setting has, or those of the bound, whichever are fewer."""
+    bound = document.bound(of)
+    if bound is None or bound.at_most is None:
+        return setting
+    return min(setting, hours_of(bound.at_most))
+
+
+def mib_of(text: str) -> int:
+    """The MiB of a size that a document has taken.
+
+    >>> mib_of("4096 MiB")
+    4096
+    """
+    return int(text.removesuffix(" MiB"))
+
+
+def mib(document: Document, of: str, setting: int) -> int:
+    """The MiB that a setting has, or those of the bound, whichever are fewer; 0: no limit."""
+    bound = document.bound(of)
+    if bound is None or bound.at_most is None:
+        return setting
+    return min(filter(None, (setting, mib_of(bound.at_most))))
+
+
+def times(document: Document, of: str, setting: str) -> tuple[str, ...]:
+    """The ISO 8601 periods of a setting and of the bound, if any: what ends first holds."""
+    bound = document.bound(of)
+    return (setting,) if bound is None or bound.at_most is None else (setting, bound.at_most)
+
+
+def exceeds(bound: SettingBound, setting: str | int) -> bool:
+    """Whether a setting goes further than a bound. A setting that nobody can read does not."""
+    if bound.only is not None:
+        return not named(str(setting)) <= {*bound.only}
+    if bound.at_most is None:
+        return False
+    if bound.of in SIZES:
+        return setting == 0 or int(setting) > mib_of(bound.at_most)
+    if isinstance(setting, int):
+        return setting > hours_of(bound.at_most)
+    try:
+        return periods.parse(setting).longest_days > periods.parse(bound.at_most).longest_days
+    except InputError:
+        return False
+
+
+def named(setting: str) -> Set[str]:
+    """Where a setting has measurements go, of `PLACES`."""
+    words = {*setting.split()} - {"none"}
+    onward = {ONWARD} if words - {STORE} else set[str]()
+    return onward | (words & {STORE})
