@@ -47,7 +47,7 @@ from bailee.clock import Clock
 from bailee.damage import Damages
 from bailee.db import people, provisioning
 from bailee.db.accounts import accounts, api_keys, consent_records
-from bailee.db.checks import sound, unsound
+from bailee.db.checks import sound, unsound_beside, unsound_of
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.pages import cut, place, read_place
 from bailee.db.sign_ins import sign_ins
@@ -113,15 +113,18 @@ class Accounts:
 
     def _load(self) -> None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            for table in (
-                *(accounts, api_keys, consent_records, sign_ins),
-                *(*people.CHECKED, *provisioning.CHECKED),
-            ):
-                self.damages.note_all(table.name, unsound(connection, table))
             kept = [column for column in accounts.c if column is not accounts.c.mac]
-            for row in connection.execute(select(*kept).where(sound(accounts))):
-                self.remember(Account(*row))
+            own = connection.execute(select(*kept).where(sound(accounts))).all()
             rows = connection.execute(select(api_keys).where(sound(api_keys))).all()
+            wrong = unsound_beside(connection, {accounts: len(own), api_keys: len(rows)})
+            wrong |= unsound_of(
+                connection,
+                [consent_records, sign_ins, *people.CHECKED, *provisioning.CHECKED],
+            )
+        for name, ids in wrong.items():
+            self.damages.note_all(name, ids)
+        for row in own:
+            self.remember(Account(*row))
         for digest, key in self.damages.each(rows, self._loaded, lambda row: f"api_keys {row.id}"):
             self._keys[key.key_id] = (digest, key)
 

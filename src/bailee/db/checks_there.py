@@ -34,16 +34,20 @@ def condition(table: Table, columns: Sequence[str]) -> str:
     return f"({table.name}.{MAC} IS NOT DISTINCT FROM {mac(table, columns, table.name)})"
 
 
-def unsound(connection: Connection, table: Table, columns: Sequence[str]) -> list[str]:
-    """The ids of the rows that are not what was written, as `checks.unsound` gives them."""
+def unsound(table: Table, columns: Sequence[str]) -> str:
+    """What asks for the ids of the rows that are not what was written, each after the table's name,
+    as `checks.unsound_of` gives them.
+    """
     ids = " || '/' || ".join(
         f"upper(encode(\"{column.name}\", 'hex'))"
         if isinstance(column.type, LargeBinary)
         else f'"{column.name}"::text'
         for column in table.primary_key
     )
-    query = f"SELECT {ids} FROM {table.name} WHERE NOT {condition(table, columns)}"  # noqa: S608
-    return sorted(map(str, connection.execute(text(query)).scalars()))
+    return (
+        f"SELECT '{table.name}', {ids} FROM {table.name} "  # noqa: S608 - names of ours
+        f"WHERE NOT {condition(table, columns)}"
+    )
 
 
 def install(connection: Connection, tables: Mapping[Table, Sequence[str]], *, renew: bool) -> None:

@@ -700,8 +700,7 @@ class Vault:
         if not self._sealer.queue.wait(within):
             return None
         self._forget_positions()
-        self.holds.finish_placing(self._clock())
-        self.holds.finish_releases(self._clock())
+        self.holds.finish(self._clock())
         self._erasing.finish_erasures(self._clock())
         return self._recovery.report()
 
