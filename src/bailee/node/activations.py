@@ -335,7 +335,7 @@ class Activations:
 def _content(connection: Connection, document: str) -> bytes | None:
     """A document that held, by its SHA-256 (hex); None: it is not there whole."""
     query = select(policy_documents.c.content).where(policy_documents.c.sha256 == document)
-    content = connection.execute(query).scalar()
+    content: bytes | None = connection.execute(query).scalar()
     if content is None or hashlib.sha256(content).hexdigest() != document:
         return None
     return content
