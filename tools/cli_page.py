@@ -1,4 +1,4 @@
-"""docs/reference/cli.md, from the command line itself.
+"""docs/reference/cli.md and what helps say, from the command line itself.
 
 The objects are those of the click that typer carries within itself, which has no public name; they
 are told apart by what they have.
@@ -30,6 +30,15 @@ def render() -> str:
         if shown := typed.get(" ".join(path[1:])):
             lines += ["", "```sh", *shown, "```"]
     return "\n".join(lines) + "\n"
+
+
+def render_helps() -> str:
+    """What every command's help says, a line of JSON for each: src/bailee/cli/help.jsonl."""
+    from bailee import cli
+    from bailee.cli.help_page import as_line
+    from bailee.cli.helping import commands, page_from
+
+    return "".join(as_line(page_from(*one)) for one in commands(cli.whole()))
 
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -40,6 +40,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/demo.svg": lambda: demo_picture.render((ROOT / "README.md").read_text()),
     "docs/coverage.md": lambda: coverage_page.render(coverage_page.collect(ROOT)),
     "docs/reference/cli.md": cli_page.render,
+    "src/bailee/cli/help.jsonl": cli_page.render_helps,
     "docs/reference/configuration.md": configuration_page.render,
     "docs/reference/errors.md": errors_page.render,
     "docs/reference/http-api.md": api_page.render,

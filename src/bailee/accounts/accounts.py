@@ -44,7 +44,7 @@ from bailee.clock import Clock
 from bailee.damage import Damages
 from bailee.db import people, provisioning
 from bailee.db.accounts import accounts, api_keys, consent_records
-from bailee.db.checks import unsound
+from bailee.db.checks import unsound_beside, unsound_of
 from bailee.db.engine import reading, storage_errors
 from bailee.db.sign_ins import sign_ins
 from bailee.errors import InputError, IntegrityError, PolicyDenied
@@ -102,12 +102,14 @@ class Accounts(KnownAccounts):
 
     def _load(self) -> None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            for table in (
-                *(accounts, api_keys, consent_records, sign_ins),
-                *(*people.CHECKED, *provisioning.CHECKED),
-            ):
-                self.damages.note_all(table.name, unsound(connection, table))
-            self._held.load(connection)
+            read = self._held.load(connection)
+            wrong = unsound_beside(connection, read)
+            wrong |= unsound_of(
+                connection,
+                [consent_records, sign_ins, *people.CHECKED, *provisioning.CHECKED],
+            )
+        for name, ids in wrong.items():
+            self.damages.note_all(name, ids)
 
     def create(
         self,

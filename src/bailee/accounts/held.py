@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Table, or_, select
 
 from bailee.accounts.account import Account, ApiKey
 from bailee.damage import Damages
@@ -51,12 +51,14 @@ class HeldAccounts:
         self.keys: dict[str, tuple[bytes, ApiKey]] = {}
         """By their ids, each with the digest of the key itself."""
 
-    def load(self, connection: Connection) -> None:
-        """Read all rows."""
-        for row in connection.execute(select(*_COLUMNS).where(sound(accounts))):
+    def load(self, connection: Connection) -> dict[Table, int]:
+        """Read all rows that are sound; how many there were of each table."""
+        own = connection.execute(select(*_COLUMNS).where(sound(accounts))).all()
+        for row in own:
             self.put(Account(*row))
         rows = connection.execute(select(api_keys).where(sound(api_keys))).all()
         self.keys.update(self._read(rows))
+        return {accounts: len(own), api_keys: len(rows)}
 
     def reread(
         self, connection: Connection, account_ids: Collection[str], key_ids: Collection[str]

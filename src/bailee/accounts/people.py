@@ -25,7 +25,7 @@ from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.key_days import KeyDays
 from bailee.accounts.roles import Actor, Permission
-from bailee.db.checks import sound, unsound
+from bailee.db.checks import sound, unsound_beside
 from bailee.db.engine import reading, storage_errors
 from bailee.db.groups import group_grants
 from bailee.db.pages import Order, cut, following, place
@@ -199,8 +199,9 @@ class People:
         query = select(persons).where(sound(persons))
         query = query.order_by(persons.c.created_at, persons.c.id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            self._damages.note_all("persons", unsound(connection, persons))
             rows = connection.execute(query).all()
+            wrong = unsound_beside(connection, {persons: len(rows)})
+        self._damages.note_all(persons.name, wrong[persons.name])
         return list(self._damages.each(rows, self._person, lambda row: f"person {row.id}"))
 
     def page(

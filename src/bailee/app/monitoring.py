@@ -19,7 +19,8 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -37,18 +38,21 @@ from bailee.health import Ask
 from bailee.ledger.folder import CHECKPOINT
 from bailee.monitoring.catalogue import ALERTS, REASONS, STEPS
 from bailee.monitoring.exchanges import ExchangeCounts
-from bailee.monitoring.exposition import CONTENT_TYPE, Exposition, Readings
 from bailee.node.node import Node
 from bailee.node.promises import PromiseStanding, Stands, judged
 from bailee.node.spooling import LOCAL
 from bailee.node.spooling import SETTING as DURABILITY
 from bailee.operations import promises
 
+if TYPE_CHECKING:  # its library is imported when somebody scrapes
+    from bailee.monitoring.exposition import Exposition, Readings
+
 SETTING: Final = "health.listen"
 CONNECTIONS: Final = 16
 """Of its listener, at once."""
 _FRESH: Final = 1.0
 _COUNTED: Final = 60.0
+_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ALONE: Final[tuple[str, ...]] = ()
 
 
@@ -80,17 +84,17 @@ def listening_at(settings: Settings) -> tuple[str, int] | None:
     return None if text == "off" else parse_address(text, SETTING)
 
 
-def site(health: Ask, figures: Exposition) -> ASGIApp:
-    """What this listener answers."""
-    return Scraped(Healthy(nothing_else, health), figures)
+def site(health: Ask, said: Callable[[], bytes]) -> ASGIApp:
+    """What this listener answers. `said`: all figures, as they are scraped."""
+    return Scraped(Healthy(nothing_else, health), said)
 
 
 class Scraped:
     """Answers `/metrics`, and hands on what else comes. Called on the event loop's thread."""
 
-    def __init__(self, app: ASGIApp, figures: Exposition, ticking: Ticks = ticks) -> None:
+    def __init__(self, app: ASGIApp, said: Callable[[], bytes], ticking: Ticks = ticks) -> None:
         self._app = app
-        self._figures = figures
+        self._said = said
         self._ticks = ticking
         self._one = asyncio.Lock()  # while the text is made
         self._text = b""
@@ -105,13 +109,13 @@ class Scraped:
             answer = Response(status_code=405, headers={"allow": "GET, HEAD"})
         else:
             headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-            answer = Response(await self._fresh(), 200, headers, CONTENT_TYPE)
+            answer = Response(await self._fresh(), 200, headers, _CONTENT_TYPE)
         await answer(scope, receive, send)
 
     async def _fresh(self) -> bytes:
         async with self._one:
             if self._ticks() - self._made >= _FRESH:
-                self._text = await asyncio.to_thread(self._figures.text)
+                self._text = await asyncio.to_thread(self._said)
                 self._made = self._ticks()
             return self._text
 
@@ -147,8 +151,14 @@ class ServerFigures:
     ticking: Ticks = ticks
     _promises: tuple[float, list[PromiseStanding]] = (float("-inf"), [])
 
-    def figures(self) -> Exposition:
-        """All that is said."""
+    def said(self) -> bytes:
+        """All that is said, in the form that Prometheus reads."""
+        return self._exposition.text()
+
+    @cached_property
+    def _exposition(self) -> Exposition:
+        from bailee.monitoring.exposition import Exposition
+
         return Exposition(self.counts, self.read)
 
     def read(self) -> Readings:

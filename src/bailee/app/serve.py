@@ -428,7 +428,7 @@ class Server:
 
     async def _start_health(self, listening: socket.socket) -> str:
         host, port = listening.getsockname()[:2]
-        site = monitoring.site(self._watch.health, self._measured.figures())
+        site = monitoring.site(self._watch.health, self._measured.said)
         tls = None if is_loopback(host) else _tls_files(self._node.settings)
         await self._listen("health", site, listening, monitoring.CONNECTIONS, tls)
         return f"{'http' if tls is None else 'https'}://{_host(host)}:{port}"

@@ -179,15 +179,9 @@ def main() -> None:
         raise
 
 
-def _columns() -> int:
-    """How wide the terminal is; without one, as wide as a line should be."""
-    try:
-        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
-    except (OSError, ValueError):
-        return 80
-
-
 def _run(first: list[str]) -> None:
+    if _showed_help(sys.argv[1:]):
+        return
     if first == ["code"]:
         # A start makes much that stays, and nearly nothing that could be collected.
         gc.set_threshold(_BEFORE_COLLECTING, 10, 10)
@@ -197,14 +191,24 @@ def _run(first: list[str]) -> None:
             work(asked)
     if first and first[0] in _COMMANDS:
         _perform(of(first[0]))
-    elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
-        from bailee.cli.listing import help_of
-
-        write_text(help_of(listed(), _columns()))
-        if not sys.argv[1:]:
-            raise SystemExit(2)
     else:
         _perform(whole())
+
+
+def _showed_help(asked: list[str]) -> bool:
+    """Whether a help was asked for, of commands that there are, and nothing beside: it is shown."""
+    if (asked and asked[-1] not in ("-h", "--help")) or "_BAILEE_COMPLETE" in os.environ:
+        return False
+    from bailee.cli.help_page import columns, first_page, page_of, set_in_lines
+
+    page = page_of(asked[:-1]) if len(asked) > 1 else first_page(listed())
+    if page is None:
+        return False
+    open_streams()
+    write_text(set_in_lines(page, columns()) + "\n")
+    if not asked:
+        raise SystemExit(2)
+    return True
 
 
 def _perform(program: typer.Typer) -> None:

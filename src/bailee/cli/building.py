@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from bailee import __version__
-from bailee.cli.examples import exemplify
-from bailee.cli.listing import OPTIONS, WHAT
+from bailee.cli.help_page import OPTIONS, WHAT
+from bailee.cli.helping import HelpedGroup, with_help
 from bailee.cli.show import say
 
 
@@ -33,6 +33,7 @@ def made(places: Mapping[str, str]) -> typer.Typer:
     """A program with the commands at `places`, each a module's name and an attribute of it."""
     program = typer.Typer(
         name="bailee",
+        cls=HelpedGroup,
         help=WHAT,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -48,5 +49,5 @@ def made(places: Mapping[str, str]) -> typer.Typer:
             program.add_typer(command, name=name)
         else:
             program.command(name, **getattr(module, "HOW", {}))(command)
-    exemplify(program)
+    with_help(program)
     return program

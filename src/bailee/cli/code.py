@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from bailee.cli.coding import CodeCommandLine, work
-from bailee.cli.examples import ExemplifiedCommand
+from bailee.cli.helping import HelpedCommand
 
 
-class CodeCommand(ExemplifiedCommand):
+class CodeCommand(HelpedCommand):
     """Lets `--resume` and `-p` stand without a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

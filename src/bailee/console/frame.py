@@ -6,12 +6,12 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 from itertools import cycle
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
@@ -27,6 +27,9 @@ from bailee.policy.wording import outcome_in_words, period_in_words
 from bailee.shown import page as page_text
 from bailee.usage.limits import UNLIMITED, LimitMeasure
 from bailee.words import LANGUAGES
+
+if TYPE_CHECKING:  # imported with the first page
+    from jinja2 import Environment
 
 _FOLDER: Final = Path(__file__).parent
 _PAGES: Final = _FOLDER / "pages"
@@ -52,7 +55,16 @@ class PageTemplates:
         self._policy = policy
         self._own_of = own_of
         self._random = random
-        self._environment = Environment(
+        self._sign_up = sign_up
+        self.style: Final = (_PAGES / "style.css").read_text("utf-8") + DIAGRAM_STYLE
+        self.script: Final = (_PAGES / "passkey.js").read_text("utf-8")
+        self.cloud_script: Final = (_PAGES / "cloud.js").read_text("utf-8")
+
+    @cached_property
+    def _environment(self) -> Environment:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        made = Environment(
             loader=FileSystemLoader(_PAGES),
             autoescape=True,
             undefined=StrictUndefined,
@@ -60,17 +72,15 @@ class PageTemplates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.style: Final = (_PAGES / "style.css").read_text("utf-8") + DIAGRAM_STYLE
-        self.script: Final = (_PAGES / "passkey.js").read_text("utf-8")
-        self.cloud_script: Final = (_PAGES / "cloud.js").read_text("utf-8")
-        self._environment.globals.update(
+        made.globals.update(
             style_address=_named("/style.css", self.style),
             script_address=_named("/passkey.js", self.script),
             cloud_script_address=_named("/cloud.js", self.cloud_script),
             urlencode=urlencode,
-            sign_up=sign_up,
+            sign_up=self._sign_up,
             dollars=dollars,
         )
+        return made
 
     def page(self, ask: Ask, name: str, status: int = 200, /, **values: object) -> HTMLResponse:
         """The template `name` for this visitor. `here` (in `values`) marks a place in the menu."""

@@ -260,13 +260,14 @@ class Site:
             response = refusal(InputError("the API has no such operation.", code=code))
             response.headers.update(error.headers or {})
             return response
-        ask, _ = await run_in_threadpool(self._ask, request)
-        name = "error.no_page" if error.status_code == 404 else "error.no_method"
-        response = self._frame.page(
-            ask, "error.html", error.status_code, message=ask.words(name), hint=None
-        )
+        response = await run_in_threadpool(self._no_page, request, error.status_code)
         response.headers.update(error.headers or {})
         return response
+
+    def _no_page(self, request: Request, status: int) -> Response:
+        ask, _ = self._ask(request)
+        name = "error.no_page" if status == 404 else "error.no_method"
+        return self._frame.page(ask, "error.html", status, message=ask.words(name), hint=None)
 
 
 def _report(entry: PageRoute, error: Exception) -> None:

@@ -44,6 +44,16 @@ def ids(table: Table) -> str:
     )
 
 
+def unsound(table: Table, columns: Sequence[str]) -> str:
+    """What asks for the ids of the rows that are not what was written, each after the table's name,
+    as `checks.unsound_of` gives them.
+    """
+    return (
+        f"SELECT '{table.name}', {ids(table)} FROM {table.name} "  # noqa: S608 - names of ours
+        f"WHERE NOT {condition(table, columns)}"
+    )
+
+
 def install(connection: Connection, tables: Mapping[Table, Sequence[str]], *, renew: bool) -> None:
     """Have the database make the checks of `tables`, each over these columns. `renew`: as in
     `checks.install`.

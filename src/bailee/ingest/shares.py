@@ -63,6 +63,24 @@ class Standing:
         return None
 
 
+def sent_today(engine: Engine, now: datetime) -> Mapping[str, Mapping[str, int]]:
+    """How many items each account has sent today, by class of data.
+
+    Raises:
+        StorageError: the counts can't be read.
+    """
+    query = (
+        select(table.c.data_class, table.c.account_id, func.sum(table.c["items"]))
+        .where(table.c.day == _day(now))
+        .group_by(table.c.data_class, table.c.account_id)
+    )
+    sent: dict[str, dict[str, int]] = {}
+    with storage_errors(_WHAT), reading(engine) as connection:
+        for data_class, account, items in connection.execute(query):
+            sent.setdefault(data_class, {})[account] = int(items)
+    return sent
+
+
 class ReceivedCounts:
     """The counts of one class, in one home. A store owns it and calls `look` when it sweeps; `add`,
     `of` and `forget` are called from any thread, `rests` from any but the event loop's. It refuses
@@ -75,8 +93,10 @@ class ReceivedCounts:
         data_class: str,
         now: datetime,
         resting: Callable[[], Mapping[str, int]],
+        today: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
-        """`resting`: what a store has on disk by now, in bytes, by account.
+        """`resting`: what a store has on disk by now, in bytes, by account. `today`: what
+        `sent_today` gives, where several counts begin with it.
 
         Raises:
             StorageError: the counts can't be read.
@@ -89,12 +109,8 @@ class ReceivedCounts:
         self._since: Counter[str] = Counter()
         self._rest: Mapping[str, int] | None = None
         self._day = _day(now)
-        query = select(table.c.account_id, func.sum(table.c["items"])).where(
-            table.c.data_class == data_class, table.c.day == self._day
-        )
-        with storage_errors(_WHAT), reading(engine) as connection:
-            rows = connection.execute(query.group_by(table.c.account_id))
-            self._today: Counter[str] = Counter({account: int(items) for account, items in rows})
+        counted = sent_today(engine, now) if today is None else today
+        self._today: Counter[str] = Counter(counted.get(data_class, {}))
 
     def of(self, account_id: str, now: datetime) -> Standing:
         """What an account has; until something has looked, what rested before counts as nothing.

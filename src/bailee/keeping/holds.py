@@ -21,7 +21,7 @@ Rows: R6.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -139,15 +139,26 @@ class Holds:
             self._take(self.get(hold_id), now)
             return self.get(hold_id)
 
-    def finish_placing(self, now: datetime) -> IntegrityError | None:
-        """Take what a crash left to be taken. One whose thing's key is damaged can't be, and stops
-        no other: an error that names the last such.
+    def finish(self, now: datetime) -> IntegrityError | None:
+        """Take what a crash left to be taken, and release what is to be released. One whose thing's
+        key is damaged can't be taken, and stops no other: an error that names the last such.
 
         Raises:
             StorageError: a store failed; call again.
         """
+        begun = self._begun(PLACING, RELEASING)
+        damaged = self._finish_placing([one for one in begun if one.state == PLACING], now)
+        self._finish_releases([one for one in begun if one.state == RELEASING], now)
+        return damaged
+
+    def _begun(self, *states: str) -> list[Hold]:
+        """Those at one of these states whose rows are what was written; the others are noted."""
+        found = self._select(holds.c.state.in_(states))
+        return [hold for hold in found if hold.state != DAMAGED]
+
+    def _finish_placing(self, some: Sequence[Hold], now: datetime) -> IntegrityError | None:
         damaged = None
-        for hold in self._select(holds.c.state == PLACING, sound(holds)):
+        for hold in some:
             try:
                 with self.keeper(hold.subject).lock:
                     if self.get(hold.id).state == PLACING:
@@ -208,16 +219,12 @@ class Holds:
             StorageError: a store failed; the next sweep finishes it.
         """
         self.begin_release(hold_id)
-        self.finish_releases(now)
+        self._finish_releases(self._begun(RELEASING), now)
         return self.get(hold_id)
 
-    def finish_releases(self, now: datetime) -> None:
-        """Release what is to be released; the last hold on a thing sets free what it deferred.
-
-        Raises:
-            StorageError: a store failed; call again.
-        """
-        for hold in self._select(holds.c.state == RELEASING, sound(holds)):
+    def _finish_releases(self, some: Sequence[Hold], now: datetime) -> None:
+        """Release these; the last hold on a thing sets free what it deferred."""
+        for hold in some:
             keeper = self.keeper(hold.subject)
             with keeper.lock:
                 if not self.holding(hold.subject):
@@ -228,7 +235,7 @@ class Holds:
                 self.released(hold, now)
 
     def begin_release(self, hold_id: str) -> Hold:
-        """Note that a hold is to be released; `finish_releases` does the rest.
+        """Note that a hold is to be released; `finish` does the rest.
 
         Raises:
             InputError: `not_found`; or it is not placed.

@@ -354,11 +354,14 @@ class Receipts:
         """The receipts whose destruction was begun, and whose keys the store has still."""
         return self._select(_GOING)
 
-    def gone(self, of: Select[str]) -> list[Receipt]:
-        """The receipts for the subjects `of` a query whose keys the store has let go of, and that
-        have come no further.
+    def going_and_gone(self, of: Select[str]) -> tuple[list[Receipt], list[Receipt]]:
+        """What `going` gives; and the receipts for the subjects `of` a query whose keys the store
+        has let go of, and that have come no further.
         """
-        return self._select(_LET_GO & receipts.c.subject.in_(of))
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            going = self._found(connection, self._in_order(_GOING))
+            gone = _LET_GO & receipts.c.subject.in_(of)
+            return going, self._found(connection, self._in_order(gone))
 
     def late(
         self, states: Sequence[str], since: str, before: datetime
@@ -432,9 +435,11 @@ class Receipts:
         return len(done)
 
     def _select(self, where: ColumnElement[bool]) -> list[Receipt]:
-        query = self._query().where(where).order_by(receipts.c.requested_at, receipts.c.id)
         with storage_errors("the receipts"), reading(self._engine) as connection:
-            return self._found(connection, query)
+            return self._found(connection, self._in_order(where))
+
+    def _in_order(self, where: ColumnElement[bool]) -> Query:
+        return self._query().where(where).order_by(receipts.c.requested_at, receipts.c.id)
 
     def _query(self) -> Query:
         return select(*[receipts.c[name] for name in Receipt.__slots__]).where(sound(receipts))

@@ -27,7 +27,6 @@ from bailee.compiled import is_compiled
 from bailee.monitoring.catalogue import FAMILIES, OTHER, STATUSES, Family, FigureKind
 from bailee.monitoring.exchanges import ExchangeCounts, Times
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _CLASSES: Final = {0: "none", **{int(name[0]): name for name in STATUSES[1:]}}
 
 Readings: TypeAlias = Mapping[str, Mapping[tuple[str, ...], float]]

@@ -45,6 +45,16 @@ from bailee.policy.loading import content as content_of
 KIND: Final = "policy.activated"
 _WHAT: Final = "the policy documents"
 _REPLACED: Final = "the document that held could not be read by this version"
+_ROWS: Final = (
+    select(
+        policy_activations,
+        func.coalesce(policy_documents.c.version, "").label("version"),
+        func.coalesce(policy_documents.c.shipped, False).label("shipped"),
+        sound(policy_activations).label("sound"),
+    )
+    .outerjoin(policy_documents, policy_documents.c.sha256 == policy_activations.c.document)
+    .order_by(policy_activations.c.number)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +121,16 @@ class Activations:
             IntegrityError: what is on record can't be used, and nobody named another.
             StorageError: the database failed.
         """
-        rows = list(self._rows())
-        if not rows:
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(_ROWS).all()
+            newest = rows[-1] if rows else None
+            content = None
+            if newest is not None and newest.sound:
+                content = _content(connection, newest.document)
+        if newest is None:
             self.holding = PolicyHolder(self._first(named))
             return self.holding
-        newest = rows[-1]
-        policy = self.policy_of(newest.document) if newest.sound else None
+        policy = _read(content)
         if policy is None:
             self._damages.note(f"policy_activations {newest.number}", "its document can't be used.")
             return self._replace(newest, named)
@@ -242,32 +256,19 @@ class Activations:
     def all(self) -> list[Activation]:
         """Every activation whose row is as it was written, in order."""
         fields = Activation.__slots__
-        return [
-            Activation(**{name: getattr(row, name) for name in fields})
-            for row in self._rows()
-            if row.sound
-        ]
-
-    def _rows(self) -> Iterator[DbRow]:
-        query = (
-            select(
-                policy_activations,
-                func.coalesce(policy_documents.c.version, "").label("version"),
-                func.coalesce(policy_documents.c.shipped, False).label("shipped"),
-                sound(policy_activations).label("sound"),
-            )
-            .outerjoin(policy_documents, policy_documents.c.sha256 == policy_activations.c.document)
-            .order_by(policy_activations.c.number)
-        )
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            yield from connection.execute(query).all()
+            rows = connection.execute(_ROWS).all()
+        return [
+            Activation(**{name: getattr(row, name) for name in fields}) for row in rows if row.sound
+        ]
 
     def policy_of(self, document: str) -> Policy | None:
         """The policy of a document that held, by its SHA-256 (hex); None: it is not there whole, or
         this version of the program can't read it.
         """
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return _policy_of(connection, document)
+            content = _content(connection, document)
+        return _read(content)
 
     # -- who has seen what -----------------------------------------------------------------------
 
@@ -341,7 +342,7 @@ def in_force(connection: Connection) -> InForce:
     acts = policy_activations.c
     query = select(acts.document, acts.since, sound(policy_activations).label("sound"))
     row = connection.execute(query.order_by(acts.number.desc()).limit(1)).first()
-    policy = _policy_of(connection, row.document) if row is not None and row.sound else None
+    policy = _read(_content(connection, row.document)) if row is not None and row.sound else None
     if row is None or policy is None:
         raise IntegrityError(
             "the policy document that holds can't be read: it is damaged, or of another version of "
@@ -351,12 +352,18 @@ def in_force(connection: Connection) -> InForce:
     return InForce(policy, row.since)
 
 
-def _policy_of(connection: Connection, document: str) -> Policy | None:
+def _content(connection: Connection, document: str) -> bytes | None:
+    """A document that held, by its SHA-256 (hex); None: it is not there whole."""
     query = select(policy_documents.c.content).where(policy_documents.c.sha256 == document)
-    content = connection.execute(query).scalar()
+    content: bytes | None = connection.execute(query).scalar()
     if content is None or hashlib.sha256(content).hexdigest() != document:
         return None
+    return content
+
+
+def _read(content: bytes | None) -> Policy | None:
+    """The policy of a document on record; None: this version of the program can't read it."""
     try:
-        return from_bytes(content, "the document on record")
+        return None if content is None else from_bytes(content, "the document on record")
     except (InputError, Unsound):
         return None

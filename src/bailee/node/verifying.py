@@ -18,7 +18,7 @@ from sqlalchemy import Engine, Table, func, select, text
 
 from bailee.damage import UNREADABLE, UNSOUND, Damaged, why
 from bailee.db.accounts import consent_records
-from bailee.db.checks import unsound
+from bailee.db.checks import unsound, unsound_of
 from bailee.db.engine import overwrites, reading, storage_errors
 from bailee.db.feedback import feedback_reports
 from bailee.db.migrate import DECIDING
@@ -55,7 +55,7 @@ def known(node: Stores) -> list[Damaged]:
         StorageError: a store can't be read.
     """
     quick = [table for table in DECIDING if table not in _MANY]
-    rows = (*_rows(node, {}, quick), *_some_sessions(node))
+    rows = (*_quick_rows(node, quick), *_some_sessions(node))
     found = {*node.damages.all(), *rows, *node.vault.verifying({}).spool()}
     found.update(node.keyring.found())
     return _one_each(found)
@@ -132,6 +132,16 @@ def _pages(engine: Engine) -> Iterator[Damaged]:
             yield Damaged(f"{name}, {one.table}", one.said)
     for table, count in sorted(Counter(astray).items()):
         yield Damaged(f"{name}, {table}", f"{count} rows refer to a row that is not there.")
+
+
+def _quick_rows(node: Stores, tables: Sequence[Table]) -> Iterable[Damaged]:
+    """What `_rows` finds, without counting: in one statement, where every table can be read."""
+    try:
+        with storage_errors("data.db"), reading(node.data) as connection:
+            bad = unsound_of(connection, tables)
+    except StorageError:
+        return _rows(node, {}, tables)
+    return [Damaged(f"{table} {one}", UNSOUND) for table, ids in bad.items() for one in ids]
 
 
 def _rows(node: Stores, checked: dict[str, int], tables: Sequence[Table]) -> Iterator[Damaged]:

@@ -304,11 +304,13 @@ class Days:
         Raises:
             StorageError: the index can't be read.
         """
-        from bailee.telemetry import columns
-
         query = select(telemetry_files.c.name).where(telemetry_files.c.expires_at > now)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             names = [row.name for row in connection.execute(query)]
+        if not names:
+            return
+        from bailee.telemetry import columns
+
         for name in names:
             try:
                 shelf = shelf_of(name)

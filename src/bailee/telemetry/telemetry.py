@@ -28,7 +28,7 @@ from bailee.clock import Clock
 from bailee.damage import Damaged
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.bodies import check_objects
-from bailee.ingest.shares import ReceivedCounts, Share, Standing
+from bailee.ingest.shares import ReceivedCounts, Share, Standing, sent_today
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.policy.bounds import ONWARD, PLACES
@@ -165,8 +165,10 @@ class Telemetry:
         self.metrics = MetricQueries(self._days, registry)
         self.summaries = Summaries(self._days, self.metrics, registry)
         self.errors = ErrorQueries(self._days, self.issues)
+        now = clock()
+        today = sent_today(engine, now)
         self.received: Final[Mapping[DataClass, ReceivedCounts]] = {
-            name: ReceivedCounts(engine, name, clock(), partial(self._days.resting, name))
+            name: ReceivedCounts(engine, name, now, partial(self._days.resting, name), today)
             for name in (METRIC, ERROR)
         }
 

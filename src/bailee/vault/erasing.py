@@ -183,11 +183,11 @@ class Erasing:
         many.
         """
         with self._lock:
-            left = self.receipts.gone(select(sessions.c.id))
+            begun, left = self.receipts.going_and_gone(select(sessions.c.id))
             gone = {receipt.id for receipt in left}
             going = [
                 receipt
-                for receipt in (*self.receipts.going(), *left)
+                for receipt in (*begun, *left)
                 if receipt.kind in (ERASURE, HELD_EXPIRY)
                 and (
                     receipt.id in gone

@@ -169,8 +169,7 @@ class Forgetting:
         with self._one:
             damaged = None
             with steps.step("holds"):
-                damaged = self._holds.finish_placing(now)
-                self._holds.finish_releases(now)
+                damaged = self._holds.finish(now)
                 if not waits:
                     self._defer_held(now)
             with steps.step("damaged holds"):

@@ -709,8 +709,7 @@ class Vault:
         if not self._sealer.queue.wait(within):
             return None
         self._forget_positions()
-        self.holds.finish_placing(self._clock())
-        self.holds.finish_releases(self._clock())
+        self.holds.finish(self._clock())
         self._erasing.finish_erasures(self._clock())
         self._note_outlived()
         return self._recovery.report()

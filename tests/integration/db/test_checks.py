@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,10 +13,19 @@ from alembic import command
 from sqlalchemy import Engine, insert, select, text, update
 
 from bailee.db import checks
-from bailee.db.checks import accept, install, sound, unsound, use_key
+from bailee.db.checks import (
+    accept,
+    install,
+    sound,
+    unsound,
+    unsound_beside,
+    unsound_of,
+    use_key,
+)
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import DECIDING, configuration, upgrade
 from bailee.db.vault import retention_moves as moves
+from bailee.db.vault import stored
 from bailee.testing.tampering import tamper
 
 KEY = bytes(range(32))
@@ -60,6 +70,46 @@ def test_a_changed_row_stays_unsound(engine: Engine, tmp_path: Path) -> None:
         assert ["1"] == unsound(connection, moves)
         accept(connection, moves, "1")
         assert [] == unsound(connection, moves)
+
+
+def test_rows_of_several_tables_are_looked_at_together(engine: Engine, tmp_path: Path) -> None:
+    """In one statement: each table has an entry, whole or not; a checked row is no other's."""
+    with engine.begin() as connection:
+        connection.execute(insert(stored).values(owner="ada", living=1, gone=0))
+        some = unsound_of(connection, DECIDING)
+    assert some == {table.name: [] for table in DECIDING}
+    tamper(tmp_path / "data.db", "UPDATE retention_moves SET seen_to = 'x'")
+    tamper(tmp_path / "data.db", "UPDATE stored SET living = 2")
+    with engine.begin() as connection:
+        found = unsound_of(connection, DECIDING)
+    assert found == some | {"retention_moves": ["1", "2"], "stored": ["ada"]}
+
+
+def test_rows_that_were_not_read_are_looked_for(engine: Engine, tmp_path: Path) -> None:
+    """Where fewer sound rows were read than there are."""
+    with engine.begin() as connection:
+        assert {"retention_moves": []} == unsound_beside(connection, {moves: 2})
+    tamper(tmp_path / "data.db", "UPDATE retention_moves SET seen_to = 'x' WHERE id = 1")
+    with engine.begin() as connection:
+        assert {"retention_moves": ["1"]} == unsound_beside(connection, {moves: 1})
+
+
+def test_how_many_rows_there_are_is_asked_of_no_index(engine: Engine, tmp_path: Path) -> None:
+    """One that has lost an entry would hide the row."""
+    tamper(tmp_path / "data.db", "UPDATE retention_moves SET seen_to = 'x' WHERE id = 1")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE INDEX less ON retention_moves (id) WHERE id = 2")
+    engine.dispose()
+    with closing(sqlite3.connect(tmp_path / "data.db")) as other:
+        other.execute("PRAGMA writable_schema = ON")
+        other.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, ' WHERE id = 2', '') WHERE name = 'less'"
+        )
+        other.commit()
+    with engine.begin() as connection:
+        by_index = connection.exec_driver_sql("SELECT count(*) FROM retention_moves").scalar_one()
+        assert 1 == by_index
+        assert {"retention_moves": ["1"]} == unsound_beside(connection, {moves: 1})
 
 
 @pytest.mark.parametrize("value", [b"\xff", "Ada", 1, None, "ad'a", "a\0b"])

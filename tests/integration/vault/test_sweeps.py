@@ -162,12 +162,12 @@ def test_no_key_goes_before_a_hold_has_it(bench: Bench) -> None:
     def fails(_now: object) -> None:
         raise StorageError("the store failed.")
 
-    bench.vault.holds.finish_placing = fails
+    bench.vault.holds.finish = fails
     steps = Steps()
     assert 0 == bench.vault.sweep(bench.clock(), steps).keks
     assert ["holds"] == list(steps.failures)
     assert "keys" not in steps.done
-    del bench.vault.holds.finish_placing
+    del bench.vault.holds.finish
     assert 0 < bench.vault.sweep(bench.clock()).keks
 
 
