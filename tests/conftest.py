@@ -21,8 +21,8 @@ import pytest
 from hypothesis import Phase, settings
 
 from support import compiled_once
-from support.clients import compiled_statements
-from support.homes import databases, made_databases
+from support.clients import cheap_hashes, compiled_statements
+from support.homes import databases, made_databases, small_files
 from support.servers import buckets, postgres
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ settings.register_profile(
 )
 settings.load_profile("bailee")
 
+cheap_hashes.share()
 compiled_statements.share()
 made_databases.share()
+small_files.share()
 # A server of a test's own sends an answer's head, then its body. Else the second waits for the
 # receipt of the first, 40 ms at each request.
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from bailee.gateway.taking_apart import COMMAND
+from bailee.testing.upstream import ScriptedUpstream
 from support.clients import processes
-from support.clients.programs import clean_environment
+from support.clients.programs import Bailee, clean_environment, message
 
 SHOWN = """
 import json, os, sys
@@ -145,3 +148,47 @@ def test_what_decides_how_python_starts_is_no_fork_s(tmp_path: Path) -> None:
     assert process.communicate()[0].startswith("bailee ")
     assert sys.executable == process.args[0]  # type: ignore[index]
     assert not isinstance(process, processes.Forked)
+
+
+def test_what_takes_exchanges_apart_is_forked_beside_a_server_once(tmp_path: Path) -> None:
+    """It has the server's socket alone and gives way, as one that is started; killed, another is
+    started. It ends with its server, however that ends.
+    """
+    bailee = Bailee(tmp_path)
+    with ScriptedUpstream(tools_only=False) as upstream:
+        try:
+            pid = bailee.up("--upstream", upstream.url)["pid"]
+            message(bailee.ready, "one")
+            assert 1 == len(bailee.sessions())
+            (beside,) = _children(pid)
+            streams = [Path(f"/proc/{beside}/fd/{number}").readlink() for number in range(3)]
+            assert streams[0].name.startswith("socket:")
+            assert [Path(os.devnull)] * 2 == streams[1:]
+            others = {one.readlink().name for one in Path(f"/proc/{beside}/fd").iterdir()}
+            assert {"null"} == {one for one in others if not one.startswith("socket:")}
+            assert 2 == len(others), "of sockets there is one, which it has twice"
+            own = os.getpriority(os.PRIO_PROCESS, pid)
+            assert min(own + 5, 19) == os.getpriority(os.PRIO_PROCESS, beside)
+
+            os.kill(beside, signal.SIGKILL)
+            message(bailee.ready, "two")
+            assert 2 == len(bailee.sessions(2))
+            (started,) = _children(pid)
+            words = Path(f"/proc/{started}/cmdline").read_bytes().split(b"\0")
+            assert list(COMMAND) == [one.decode() for one in words[:-1]]
+        finally:
+            bailee.close()
+
+        again = bailee.up("--upstream", upstream.url)["pid"]
+        (beside,) = _children(again)
+        ended = os.pidfd_open(beside)
+        try:
+            bailee.close()
+            assert select.select([ended], [], [], 60)[0]
+        finally:
+            os.close(ended)
+
+
+def _children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(one) for path in found for one in path.read_text().split()]

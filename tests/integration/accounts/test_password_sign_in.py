@@ -12,6 +12,7 @@ from bailee.accounts import OPERATOR
 from bailee.errors import InputError, PolicyDenied
 from bailee.policy.holding import InForce
 from bailee.policy.loading import from_bytes
+from support.clients import cheap_hashes
 from support.documents import edited
 from support.homes.town import PASSWORD, CountingHasher, Town
 
@@ -300,6 +301,11 @@ def test_nobody_sets_someone_elses_password(town: Town) -> None:
         )
 
     assert "forbidden" == refused.value.code
+
+
+def test_a_server_hashes_as_rfc_9106_says_where_memory_is_short() -> None:
+    """Three times over 64 MiB in four lanes: tests alone hash with less."""
+    assert cheap_hashes.truly().hash(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 def test_a_digest_with_old_parameters_is_made_anew(town: Town) -> None:

@@ -393,4 +393,4 @@ class RawUpstream:
 
     def __exit__(self, *unused: object) -> None:
         self.sock.close()
-        self.thread.join(5)
+        self.thread.join(60)

@@ -158,7 +158,7 @@ def test_a_post_whose_end_was_not_written_goes_again_whole(
         client = serving.connect()
         assert 200 == client.send(post()).answer().status
         client.send(request[:-50])
-        assert gone.wait(5)
+        assert gone.wait(60)
         serving.wait(lambda: not serving.gateway._pools["api"].idle)
         client.quiet(0.3)  # the gateway sees the end, and connects anew
         assert 200 == client.send(request[-50:]).answer().status

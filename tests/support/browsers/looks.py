@@ -7,6 +7,7 @@ wide and narrow, light and dark; every page is opened in Chinese too.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from coding_agents import CACHE
@@ -16,19 +17,35 @@ PICTURES = CACHE / "screenshots" if os.environ.get("BAILEE_PICTURES") == "1" els
 Look = tuple[Literal["light", "dark"], int]
 _LOOKS: tuple[Look, ...] = (("light", 1280), ("dark", 390))
 _PICTURED: tuple[Look, ...] = (*_LOOKS, ("dark", 1280), ("light", 390))
-_RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+_RUN = """
+async only => (await axe.run(document, {resultTypes: ['violations'], ...only})).violations
+"""
+# Of axe's rules those that look at colours and sizes. The others see what there is to see.
+_OF_STYLE = {
+    "runOnly": {
+        "type": "rule",
+        "values": ["color-contrast", "link-in-text-block", "scrollable-region-focusable"],
+    }
+}
+_SEEN = """
+() => Array.from(document.querySelectorAll('*'),
+                 one => one.checkVisibility({visibilityProperty: true}) ? 1 : 0).join('')
+"""
 
 
 def barriers(page: Page, name: str, axe: str) -> list[str]:
     """What there is of both on a page that is open: light and wide, then dark and narrow. It is
-    loaded once for both, as nothing but the style differs. `axe` is the source of axe-core.
+    loaded once for both, as nothing but the style differs; where the same elements are seen too,
+    what does not depend on style is not looked for again. `axe` is the source of axe-core.
     """
     page.evaluate(axe)
-    found = []
+    found, looked = [], set[str]()
     for scheme, width in _PICTURED if PICTURES else _LOOKS:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 800})
-        told = _serious(page)
+        seen: str = page.evaluate(_SEEN)
+        told = _serious(page, _OF_STYLE if seen in looked else {})
+        looked.add(seen)
         if page.evaluate("document.documentElement.scrollWidth") > width:
             told.append("wider than the screen")
         found += [f"{scheme}, {width}: {one}" for one in told]
@@ -37,9 +54,9 @@ def barriers(page: Page, name: str, axe: str) -> list[str]:
     return found
 
 
-def _serious(page: Page) -> list[str]:
+def _serious(page: Page, only: Mapping[str, object]) -> list[str]:
     """What axe-core finds to be serious or critical, with the first place of each."""
-    found: list[dict[str, Any]] = page.evaluate(_RUN)
+    found: list[dict[str, Any]] = page.evaluate(_RUN, only)
     return [
         f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0].get('failureSummary', '')}"
         for one in found

@@ -31,10 +31,13 @@ import threading
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
+import cheap_hashes
 import compiled_statements
+import compiled_templates
+import spare_workbench
 
 # What a command imports besides that prints a table; a server that writes its metrics down.
 OF_TABLES = ("bailee.plain_console", "rich.table")
@@ -69,6 +72,9 @@ def load() -> None:
     _read_commands()
     bailee.policy.load()  # what comes with the package; kept for who asks for it again
     compiled_statements.share()
+    cheap_hashes.share()
+    _of_homes("made_databases").share()
+    _of_homes("small_files").share()
     _open_a_home()
     _lay_out_a_console()
     _settle()
@@ -81,6 +87,15 @@ def _read_commands() -> None:
     typer: Any = import_module("typer.main")
     typer.get_params_from_function = cache(typer.get_params_from_function)
     typer.get_command(whole())
+
+
+def _of_homes(name: str) -> ModuleType:
+    """What makes homes less costly in the tests' own processes, which have it for themselves."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    try:
+        return import_module(f"support.homes.{name}")
+    finally:
+        del sys.path[0]
 
 
 def _open_a_home() -> None:
@@ -100,7 +115,7 @@ def _open_a_home() -> None:
 
 
 def _lay_out_a_console() -> None:
-    """Do once what every server does: the patterns of its routes are compiled then."""
+    """Do once what every server does: the patterns of its routes are compiled, and its pages."""
     from bailee.console import Parts
     from bailee.console.site import Site
     from bailee.policy.diagram import Configuration
@@ -108,6 +123,8 @@ def _lay_out_a_console() -> None:
     nothing: Any = SimpleNamespace(policy=None, registry=None)  # none of it is asked for
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
     Site(Parts(nothing, running, nothing))
+    compiled_templates.share()
+    compiled_templates.warm()
 
 
 def _load_code() -> None:
@@ -182,6 +199,8 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     os.environ.update(asked["environment"])
     sys.path[0] = asked["folder"]
     sys.argv[:] = [asked["program"], *asked["arguments"]]
+    if asked["program"] == "bailee" and asked["arguments"][:1] == ["up"]:
+        spare_workbench.beside()
 
 
 def _run() -> None:

@@ -130,11 +130,9 @@ class Bailee:
 
     def holds(self, *needles: bytes) -> list[str]:
         """Files of the home in which one of the byte strings stands."""
-        return [
-            str(file.relative_to(self.home))
-            for file in self.home.rglob("*")
-            if file.is_file() and any(needle in file.read_bytes() for needle in needles)
-        ]
+        files = (file for file in self.home.rglob("*") if file.is_file())
+        read = ((str(file.relative_to(self.home)), file.read_bytes()) for file in files)
+        return [name for name, content in read if any(needle in content for needle in needles)]
 
     def environment(
         self, now: str | None = None, env: dict[str, str] | None = None

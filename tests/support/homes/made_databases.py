@@ -1,8 +1,9 @@
 """A new database is copied from one that was made before: a run makes some thousands.
 
 Making one is two hundred statements, half of what opening a new home takes. The first of a process
-is made as ever; those after it are a copy of its pages. `test_from_nothing.py` shows that what is
-made is right, and asks for it by `truly`; `bailee` as a process of its own makes each.
+is made as ever; those after it are a copy of its pages, those of `bailee` in forked processes too.
+`test_from_nothing.py` shows that what is made is right, and asks for it by `truly`; a process of
+its own that is not forked makes each.
 """
 
 from __future__ import annotations

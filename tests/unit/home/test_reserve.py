@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.home.reserve import SIZE, size_on, step
+from bailee.home.reserve import SIZE, step
+from support.homes.small_files import truly as size_on
 
 
 def test_a_small_file_system_has_a_small_reserve() -> None:
