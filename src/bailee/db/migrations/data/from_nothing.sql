@@ -895,6 +895,22 @@ CREATE TABLE session_ends (
 
 ;
 
+CREATE TABLE pending (
+	digest BLOB NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	asker BLOB NOT NULL, 
+	person_id VARCHAR, 
+	code BLOB, 
+	content BLOB NOT NULL, 
+	answer BLOB, 
+	begun_at DATETIME NOT NULL, 
+	until DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_pending PRIMARY KEY (digest), 
+	CONSTRAINT uq_pending_code UNIQUE (code), 
+	CONSTRAINT fk_pending_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
+);
+
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER accounts_mac_update AFTER UPDATE OF "id", "name", "plan", "training_choice", "chosen_at", "partner_programme", "created_at", "person_id", "organisation_id", "partner_since", "unrecorded_routes", "chosen_number", "partner_number", "stored_mb", "no_keeping", "residency" ON accounts WHEN OLD.mac IS row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."name", OLD."plan", OLD."training_choice", OLD."chosen_at", OLD."partner_programme", OLD."created_at", OLD."person_id", OLD."organisation_id", OLD."partner_since", OLD."unrecorded_routes", OLD."chosen_number", OLD."partner_number", OLD."stored_mb", OLD."no_keeping", OLD."residency") AS BLOB)) BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1027,6 +1043,12 @@ CREATE INDEX ix_own_policies_organisation_id ON own_policies (organisation_id);
 
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
+CREATE INDEX ix_pending_kind ON pending (kind, asker, begun_at);
+
+CREATE INDEX ix_pending_person_id ON pending (person_id);
+
+CREATE INDEX ix_pending_until ON pending (until);
+
 CREATE INDEX ix_person_requests_digest ON person_requests (digest);
 
 CREATE INDEX ix_person_requests_due_at ON person_requests (due_at);
@@ -1132,6 +1154,10 @@ CREATE TRIGGER own_policies_mac_update AFTER UPDATE OF "number", "organisation_i
 CREATE TRIGGER passkeys_mac_insert AFTER INSERT ON passkeys BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER passkeys_mac_update AFTER UPDATE OF "id", "person_id", "public_key", "sign_count", "name", "created_at", "last_used_at" ON passkeys WHEN OLD.mac IS row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(OLD."id"), OLD."person_id", quote(OLD."public_key"), OLD."sign_count", quote(OLD."name"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE passkeys SET mac = row_mac(CAST(printf('passkeys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."id"), NEW."person_id", quote(NEW."public_key"), NEW."sign_count", quote(NEW."name"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER pending_mac_insert AFTER INSERT ON pending BEGIN UPDATE pending SET mac = row_mac(CAST(printf('pending/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."digest"), NEW."kind", quote(NEW."asker"), NEW."person_id", quote(NEW."code"), quote(NEW."content"), quote(NEW."answer"), NEW."begun_at", NEW."until") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER pending_mac_update AFTER UPDATE OF "digest", "kind", "asker", "person_id", "code", "content", "answer", "begun_at", "until" ON pending WHEN OLD.mac IS row_mac(CAST(printf('pending/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(OLD."digest"), OLD."kind", quote(OLD."asker"), OLD."person_id", quote(OLD."code"), quote(OLD."content"), quote(OLD."answer"), OLD."begun_at", OLD."until") AS BLOB)) BEGIN UPDATE pending SET mac = row_mac(CAST(printf('pending/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', quote(NEW."digest"), NEW."kind", quote(NEW."asker"), NEW."person_id", quote(NEW."code"), quote(NEW."content"), quote(NEW."answer"), NEW."begun_at", NEW."until") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER person_requests_mac_insert AFTER INSERT ON person_requests BEGIN UPDATE person_requests SET mac = row_mac(CAST(printf('person_requests/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."kind", NEW."state", quote(NEW."digest"), NEW."person_id", NEW."erasure_id", quote(NEW."sealed"), NEW."opened_by", NEW."handled_by", NEW."received_at", NEW."due_at", NEW."extended_at", NEW."exported_at", NEW."answered_at", NEW."closed_at", NEW."expires_at", NEW."clause", NEW."document") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -1241,5 +1267,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0097');
+INSERT INTO alembic_version VALUES ('0098');
 

@@ -717,6 +717,22 @@ CREATE TABLE passkeys (
 	CONSTRAINT fk_passkeys_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
 
+CREATE TABLE pending (
+	digest BYTEA NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	asker BYTEA NOT NULL, 
+	person_id VARCHAR, 
+	code BYTEA, 
+	content BYTEA NOT NULL, 
+	answer BYTEA, 
+	begun_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	until TIMESTAMP WITH TIME ZONE NOT NULL, 
+	mac BYTEA, 
+	CONSTRAINT pk_pending PRIMARY KEY (digest), 
+	CONSTRAINT fk_pending_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
+	CONSTRAINT uq_pending_code UNIQUE (code)
+);
+
 CREATE TABLE providers (
 	organisation_id VARCHAR NOT NULL, 
 	domain VARCHAR NOT NULL, 
@@ -1062,6 +1078,12 @@ CREATE INDEX ix_own_policies_organisation_id ON own_policies (organisation_id);
 
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
+CREATE INDEX ix_pending_kind ON pending (kind, asker, begun_at);
+
+CREATE INDEX ix_pending_person_id ON pending (person_id);
+
+CREATE INDEX ix_pending_until ON pending (until);
+
 CREATE INDEX ix_provisioned_groups_organisation_id ON provisioned_groups (organisation_id);
 
 CREATE INDEX ix_provisioned_people_person_id ON provisioned_people (person_id);
@@ -1112,5 +1134,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0097');
+INSERT INTO alembic_version VALUES ('0098');
 
