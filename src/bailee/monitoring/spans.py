@@ -113,13 +113,13 @@ def request(spans: Sequence[Span]) -> bytes:
             said.append(("http.response.status_code", of.status))
         if of.error:
             said.append(("error.type", of.error))
-        for name, value in said:
+        for key, figure in said:
             one = put.attributes.add()
-            one.key = name
-            if isinstance(value, int):
-                one.value.int_value = value
+            one.key = key
+            if isinstance(figure, int):
+                one.value.int_value = figure
             else:
-                one.value.string_value = value
+                one.value.string_value = figure
         if of.status >= 500:
             put.status.code = _ERROR
         if of.first_byte >= 0:
