@@ -121,7 +121,7 @@ def test_a_request_is_a_span_of_its_clients_trace_without_content(
     assert {
         ("POST /v1/messages", 200): "gateway",
         ("POST /v1/messages", 401): "gateway",
-        ("GET /api/v1/sessions/{session}", 404): "console",
+        ("GET /api/v1/sessions/{id}", 404): "console",
     } == found
     for content in ("zebra", "quokka", secret, "bl_none"):
         assert content not in "".join(map(str, spans))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -38,7 +39,6 @@ from bailee.app.signing_in import (
     signing_in,
     taken_and_dropped,
 )
-from bailee.app.tracing import Traced, Tracing, tracing
 from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
 from bailee.app.usage_pushing import usage_push
 from bailee.app.using import UsageMetering
@@ -74,6 +74,9 @@ from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
 from bailee.scim.application import Scim
+
+if TYPE_CHECKING:
+    from bailee.app.tracing import Tracing
 
 _GRACE_SECONDS = 10.0  # to end what is under way, for who was not drained
 _UPSTREAMS = 3  # as many as are kept open to, besides further ones
@@ -194,11 +197,7 @@ class Server:
         watch.mind([own.thread])
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
 
-        self._traces = traces = tracing(settings, to_stderr)
-        if traces is not None:
-            traces.start()
-            watch.mind([traces.thread])
-            self._parts.push_async_callback(asyncio.to_thread, traces.stop)
+        await self._start_traces(watch)
         metering = UsageMetering(node)
         await asyncio.to_thread(metering.start)
         watch.mind(metering.threads())
@@ -209,8 +208,8 @@ class Server:
             counts.add(summary)
             own.exchange(summary)
             metering.exchange(summary)
-            if traces is not None:
-                traces.exchange(summary)
+            if self._traces is not None:
+                self._traces.exchange(summary)
             if summary.outcome != "refused" and not (embedded and summary.channel == "api"):
                 node.egress.add(summary.channel, summary.bytes_in, summary.bytes_out)
             self._on_exchange(summary)
@@ -422,9 +421,23 @@ class Server:
             or f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
         )
 
+    async def _start_traces(self, watch: Watch) -> None:
+        settings = self._node.settings
+        if settings.text("tracing.otlp") is None:
+            return
+        from bailee.app.tracing import tracing
+
+        self._traces = traces = tracing(settings, to_stderr)
+        traces.start()
+        watch.mind([traces.thread])
+        self._parts.push_async_callback(asyncio.to_thread, traces.stop)
+
     def _traced(self, app: ASGIApp, listener: str) -> ASGIApp:
-        traces = self._traces
-        return app if traces is None else Traced(app, traces, listener, self._node.clock)
+        if self._traces is None:
+            return app
+        from bailee.app.tracing import Traced
+
+        return Traced(app, self._traces, listener, self._node.clock)
 
     async def _start_health(self, listening: socket.socket) -> str:
         host, port = listening.getsockname()[:2]

@@ -28,7 +28,15 @@ from bailee.clock import Clock
 from bailee.config import Settings
 from bailee.gateway.summary import ExchangeSummary
 from bailee.lasting import Lasting
-from bailee.monitoring.spans import RANDOM, Served, Span, parent_of, rejected, request, span
+from bailee.monitoring.spans import (
+    RANDOM,
+    TracedRequest,
+    TraceSpan,
+    parent_of,
+    rejected,
+    request,
+    span,
+)
 
 _EVERY: Final = 5.0
 _MOST: Final = 4096  # spans that wait
@@ -61,7 +69,7 @@ class Tracing:
         self._every = every
         self._random = random
         self._lock = threading.Lock()  # who has it changes these two
-        self._waiting: deque[Span] = deque(maxlen=_MOST)
+        self._waiting: deque[TraceSpan] = deque(maxlen=_MOST)
         self._left_out = 0
         self._stopping = threading.Event()
         self._failed = False
@@ -76,7 +84,7 @@ class Tracing:
         self._stopping.set()
         self.thread.join()
 
-    def over(self, of: Served, traceparent: str) -> None:
+    def over(self, of: TracedRequest, traceparent: str) -> None:
         """A request is over. `traceparent`: the field's value, empty where there was none."""
         made = span(of, parent_of(traceparent), self._random(RANDOM), self._percent)
         if made is not None:
@@ -96,7 +104,8 @@ class Tracing:
         more += [(name, value) for name, value in named if value]
         times = (of.started, of.seconds, of.first_byte)
         self.over(
-            Served(of.method, of.path, of.status, of.error, *times, tuple(more)), of.traceparent
+            TracedRequest(of.method, of.path, of.status, of.error, *times, tuple(more)),
+            of.traceparent,
         )
 
     def send(self) -> None:
@@ -119,13 +128,13 @@ class Tracing:
             with self._lock:
                 self._left_out += refused
 
-    def _deliver(self, some: list[Span]) -> int:
+    def _deliver(self, some: list[TraceSpan]) -> int:
         fields = {"content-type": "application/x-protobuf", **bearer(self._token)}
         answer = self._post(f"{self._url.rstrip('/')}/v1/traces", request(some), fields)
         taken(answer)
         return rejected(answer.content)
 
-    def _give_back(self, some: list[Span]) -> None:
+    def _give_back(self, some: list[TraceSpan]) -> None:
         with self._lock:
             room = min(len(some), _MOST - len(self._waiting))
             self._left_out += len(some) - room
@@ -185,7 +194,7 @@ class Traced:
             seconds = self._clock().timestamp() - began
             more = (("bailee.listener", self._listener),)
             self._tracing.over(
-                Served(method, route, status, error, began, seconds, first, more),
+                TracedRequest(method, route, status, error, began, seconds, first, more),
                 _traceparent(scope),
             )
 
@@ -195,15 +204,12 @@ def _traceparent(scope: Scope) -> str:
     return said[0].decode("latin-1") if len(said) == 1 else ""
 
 
-def tracing(settings: Settings, say: Say) -> Tracing | None:
-    """The one that the settings name, not yet started; None: they name none.
+def tracing(settings: Settings, say: Say) -> Tracing:
+    """The one that the settings name, not yet started.
 
     Raises:
         InputError: code `configuration`; a setting is wrong.
     """
-    url = settings.text("tracing.otlp")
-    if url is None:
-        return None
-    percent = settings.number("tracing.percent")
+    url = check_url(settings.text("tracing.otlp") or "", "tracing.otlp")
     token = secret_file(settings, "tracing.otlp_token_file")
-    return Tracing(check_url(url, "tracing.otlp"), say, percent=percent, token=token)
+    return Tracing(url, say, percent=settings.number("tracing.percent"), token=token)

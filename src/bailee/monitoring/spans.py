@@ -1,4 +1,5 @@
-"""The server's own requests as spans of OpenTelemetry. Pure: what is random is given.
+"""The server's own requests as spans of OpenTelemetry. It computes, and acts nowhere; what is
+random is given.
 
 Rules kept here:
 
@@ -36,7 +37,7 @@ class Parent(NamedTuple):
     sampled: bool
 
 
-class Served(NamedTuple):
+class TracedRequest(NamedTuple):
     """A request that is over. `status` 0: it was not answered. `started` in Unix seconds;
     `first_byte` in seconds after it, less than 0: none. `more`: further names and numbers, by their
     attributes' names.
@@ -52,13 +53,13 @@ class Served(NamedTuple):
     more: tuple[tuple[str, str | int], ...] = ()
 
 
-class Span(NamedTuple):
+class TraceSpan(NamedTuple):
     """One, with its ids; `parent` is empty where it begins a trace."""
 
     trace_id: bytes
     span_id: bytes
     parent: bytes
-    of: Served
+    of: TracedRequest
 
 
 def parent_of(traceparent: str) -> Parent | None:
@@ -72,7 +73,7 @@ def parent_of(traceparent: str) -> Parent | None:
     return Parent(trace_id, span_id, bool(int(found[4], 16) & 1))
 
 
-def span(of: Served, parent: Parent | None, random: bytes, percent: int) -> Span | None:
+def span(of: TracedRequest, parent: Parent | None, random: bytes, percent: int) -> TraceSpan | None:
     """A request's span; None: its trace is not kept. `random`: so many bytes as `RANDOM` says."""
     if parent is None:
         trace_id, above = random[:_ID], b""
@@ -82,10 +83,10 @@ def span(of: Served, parent: Parent | None, random: bytes, percent: int) -> Span
         return None
     if int.from_bytes(trace_id[-7:], "big") * 100 >= percent << 56:
         return None
-    return Span(trace_id, random[_ID:], above, of)
+    return TraceSpan(trace_id, random[_ID:], above, of)
 
 
-def request(spans: Sequence[Span]) -> bytes:
+def request(spans: Sequence[TraceSpan]) -> bytes:
     """An `ExportTraceServiceRequest`."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 

@@ -9,15 +9,15 @@ import pytest
 
 from bailee.app.tracing import Tracing
 from bailee.auditing.sinks import NotTaken
-from bailee.monitoring.spans import Served
+from bailee.monitoring.spans import TracedRequest
 from support.servers.trace_collector import TraceCollector
 
 pytestmark = pytest.mark.row("O5")
 
 
-def served(number: int) -> Served:
+def served(number: int) -> TracedRequest:
     """A request that differs from others by its time."""
-    return Served("GET", "/", 200, "", float(number), 0.0)
+    return TracedRequest("GET", "/", 200, "", float(number), 0.0)
 
 
 def test_what_is_not_taken_waits_in_its_order(trace_collector: TraceCollector) -> None:

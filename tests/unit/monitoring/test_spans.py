@@ -7,12 +7,12 @@ import os
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from bailee.monitoring.spans import RANDOM, Served, parent_of, request, span
+from bailee.monitoring.spans import RANDOM, TracedRequest, parent_of, request, span
 
 pytestmark = pytest.mark.row("O5")
 
 TRACE, ABOVE = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-SERVED = Served("POST", "/v1/messages", 200, "", 1_700_000_000.25, 2.5, 0.5, (("n", 7),))
+SERVED = TracedRequest("POST", "/v1/messages", 200, "", 1_700_000_000.25, 2.5, 0.5, (("n", 7),))
 
 
 @pytest.mark.parametrize(
