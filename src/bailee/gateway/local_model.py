@@ -51,6 +51,11 @@ class LocalModel:
         # Its threads wait for each other at every step, spinning: one more than there are free
         # processors, and each step takes a turn of the scheduler.
         settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = _THREADS
+        # A model as small as this one falls into saying the same again, until its context is full:
+        # minutes. What it has said is less likely then.
+        sampling = settings.sampling
+        sampling.temp, sampling.penalty_repeat, sampling.penalty_last_n = 0.4, 1.15, 256
+        sampling.dry_multiplier = 0.8
         settings.verbosity = _QUIET
         server = xllamacpp.Server(settings)
         self._server: xllamacpp.Server | None = server
