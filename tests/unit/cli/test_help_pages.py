@@ -114,7 +114,7 @@ def test_columns_that_are_none_are_asked_of_the_terminal(
 ) -> None:
     """80 where there is none."""
     monkeypatch.setenv("COLUMNS", said)
-    monkeypatch.setattr(os, "get_terminal_size", lambda: os.terminal_size((0, 0)))
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
     assert 80 == columns()
 
 
