@@ -43,7 +43,8 @@ _FLOOD = """
 
 _LIMITS = """
 Who is refused gets 429 or 529 and says so to its person; who asks again later is served. Memory
-grows until each connection to a database has the pages that it keeps, 16 MB at most.
+grows with what waits, and until each connection to a database has the pages that it keeps, 16 MB at
+most; it is not given back.
 
 **What this does not say**: clients and model are on the same machine, so nothing of a network is in
 it; a stream's events are small; one home, on SQLite, with a root in a file. What an event costs
