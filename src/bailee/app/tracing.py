@@ -26,7 +26,7 @@ from bailee.app.watch import Say
 from bailee.auditing.sinks import NotTaken, Post, bearer, check_url, post, shown, taken
 from bailee.clock import Clock
 from bailee.config import Settings
-from bailee.gateway.summary import ExchangeSummary
+from bailee.gateway.summary import METHODS, ExchangeSummary
 from bailee.lasting import Lasting
 from bailee.monitoring.spans import (
     RANDOM,
@@ -41,7 +41,6 @@ from bailee.monitoring.spans import (
 _EVERY: Final = 5.0
 _MOST: Final = 4096  # spans that wait
 _AT_ONCE: Final = 512
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Tracing:
@@ -188,7 +187,7 @@ class Traced:
         try:
             await self._app(scope, receive, noted)
         finally:
-            method = scope["method"] if scope["method"] in _METHODS else "other"
+            method = scope["method"] if scope["method"] in METHODS else "other"
             route = getattr(scope.get("route"), "path", "*")
             error = str(status) if status >= 500 else ""
             seconds = self._clock().timestamp() - began

@@ -67,6 +67,8 @@ _METHODS: Final = {
     name.encode("ascii"): name
     for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
+METHODS: Final = frozenset(_METHODS.values())
+"""Those that are said by their names; another could be anything that a client wrote."""
 
 
 _CLIENT: Final = re.compile(rb"ser-[Aa]gent:[ \t]*([A-Za-z_.-]{1,30})")
