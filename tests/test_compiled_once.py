@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.assertion import rewrite
+from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.internal import constants_ast
 
-from support.compiled_once import compile_test
+from support.compiled_once import compile_test, take_constants
 
 
 def test_pytest_takes_what_was_compiled(
@@ -29,3 +32,29 @@ def test_pytest_takes_what_was_compiled(
 
     with pytest.raises(AssertionError, match="assert 3 == 4"):
         module.test_it()
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Path]:
+    """A place of its own for what Hypothesis keeps."""
+    set_hypothesis_home_dir(tmp_path / "kept")
+    yield tmp_path
+    set_hypothesis_home_dir(None)
+
+
+def test_hypothesis_takes_what_was_found(apart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not take the module apart again."""
+    file = apart / "orchard.py"
+    file.write_text("TREES = 71_077\nNAME = 'quincequince'\n")
+    take_constants(file)
+    read = constants_ast._constants_from_source
+
+    def noted(source: str | bytes, *, limit: bool) -> constants_ast.Constants:
+        assert source != file.read_bytes(), "it was not taken"
+        return read(source, limit=limit)
+
+    monkeypatch.setattr(constants_ast, "_constants_from_source", noted)
+    spec = importlib.util.spec_from_file_location("orchard", file)
+    assert spec is not None
+    found = constants_ast.constants_from_module(importlib.util.module_from_spec(spec))
+    assert (71_077 in found.integers, "quincequince" in found.strings) == (True, True)

@@ -196,6 +196,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         environment="BAILEE_INGEST_PUBLIC_URL",
     ),
     Setting(
+        "holder.url",
+        str,
+        None,
+        "Of a gateway of its own (`bailee serve gateway`): where the gateway of the server that "
+        "has the home is reached from it. What is for no model is passed on there: how clients "
+        "sign in, what they must obey, their telemetry. Not set: it is answered 404.",
+    ),
+    Setting(
         "health.listen",
         str,
         "127.0.0.1:8790",
@@ -334,7 +342,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "usage.ask_at",
         str,
         None,
-        "Where people ask for more than their limit, an address: it stands in the refusal.",
+        "Where people ask for more than their limit, an address: it stands in the refusal. Not "
+        "set: the console's page, for what can be asked for there.",
     ),
     Setting(
         "upstream.url",

@@ -130,6 +130,9 @@ CODES: Final[dict[str, Code]] = {
     "root_unreachable": Code(
         503, "overloaded_error", 6, "The service that holds the root key fails or refuses."
     ),
+    "standby_behind": Code(
+        503, "overloaded_error", 6, "A standby of the database of keys lacks what was written last."
+    ),
     "outdated": Code(
         503,
         "overloaded_error",

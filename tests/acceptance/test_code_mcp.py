@@ -50,7 +50,7 @@ def test_a_servers_tools_are_there_and_each_needs_permission(
 ) -> None:
     """One over standard input and one over HTTP with a header: listed for the model, shown by
     `bailee flows`, called where a rule allows, refused where none does; what fails, what does not
-    start and what is inherited.
+    start, what a clause of the policy document leaves out, and what is inherited.
     """
     port = free_port()
     settings = json.dumps({
@@ -58,8 +58,12 @@ def test_a_servers_tools_are_there_and_each_needs_permission(
             "here": STDIO,
             "there": {"url": f"http://127.0.0.1:{port}/mcp", "headers": {"x-word": "${WORD}"}},
             "gone": {"command": "/nonexistent/server"},
+            "shut": {"url": "https://elsewhere.example/mcp"},
         },
         "permissions": {"allow": ["mcp__here", "mcp__there__pick"]},
+        "bounds": {"bound.servers": {
+            "of": "mcp_servers", "only": ["programs", "127.0.0.1"], "en": "Agreed ones alone.",
+        }},
     })  # fmt: skip
     upstream.then(
         ToolUse("mcp__here__pick", {"kind": "pears", "count": 3}),
@@ -83,6 +87,8 @@ def test_a_servers_tools_are_there_and_each_needs_permission(
 
     assert (0, "Done.\n") == (done.returncode, done.stdout)
     assert "warning: The MCP server gone can't be used" in done.stderr
+    shut = "The MCP server shut is not started. Agreed ones alone. (bound.servers)"
+    assert shut in done.stderr
     picked, from_afar, refused, fell, variables = results(upstream)
     assert "3 pears" in picked
     assert "4 quinces" in from_afar
@@ -98,6 +104,7 @@ def test_a_servers_tools_are_there_and_each_needs_permission(
         "mcp_server.gone": ("on", "a program here: /nonexistent/server"),
         "mcp_server.here": ("on", f"a program here: {sys.executable}"),
         "mcp_server.there": ("on", f"http://127.0.0.1:{port}/mcp"),
+        "mcp_server.shut": ("off", "https://elsewhere.example/mcp"),
     } == servers
 
 

@@ -38,6 +38,9 @@ ELSEWHERE = {
         for step in ("inventory", "export", "hold", "erase", "answer", "extend", "close")
     },
     "/settings/requests": "tests/acceptance/test_requests.py",
+    "/usage/increases": "a limit: tests/acceptance/test_spend_limits.py",
+    f"{OF}/increases/approve": "a request: tests/acceptance/test_spend_limits.py",
+    f"{OF}/increases/deny": "a request: tests/acceptance/test_spend_limits.py",
     f"{OF}/policy": "a document: tests/acceptance/test_own_policy.py",
     f"{OF}/policy/trial": "a document: tests/acceptance/test_own_policy.py",
     "/sign-in/passkey/begin": "a passkey: tests/browser",
@@ -357,8 +360,9 @@ def bind_provider(s: Stage, path: str) -> Answer:
 
 
 def limit_members(s: Stage, path: str) -> Answer:
-    """Of what each member may cost, and of a team and one for whom that is lifted: unlimited is a
-    word in both languages and no amount, there and on the page of the organisation's own document.
+    """Of what each member may cost, of a team and one for whom that is lifted, and of what a team
+    shares: unlimited is a word in both languages and no amount, there and on the page of the
+    organisation's own document.
     """
     page = OF.format(**s.names) + "/usage"
     fields = {"measure": "money", "per": "month", "of": ""}
@@ -379,9 +383,16 @@ def limit_members(s: Stage, path: str) -> Answer:
     s.person.headers["accept-language"] = "zh"
     assert "不限" in s.person.get(page).text
     del s.person.headers["accept-language"]
-    assert {"members": 31_500_000, "team_members": 10**15, "member": 10**15} == {
-        one["scope"]: one["amount"] for one in s.bailee.json("limits", "list")
-    }
+    assert 400 == s.person.submit(page, path, {**fields, "amount": "9", "pool": "yes"}).status
+    shared = {**fields, "amount": "9", "pool": "yes", "of": "pilots"}
+    answer = s.person.submit(page, path, shared)
+    assert re.search(r"pool of\s+<span[^>]*>Acme/pilots", answer.text)
+    assert {
+        "members": 31_500_000,
+        "team_members": 10**15,
+        "member": 10**15,
+        "pool": 9_000_000,
+    } == {one["scope"]: one["amount"] for one in s.bailee.json("limits", "list")}
     return answer
 
 
@@ -394,7 +405,7 @@ def unlimit_members(s: Stage, path: str) -> Answer:
     shown = s.person.get(page).text
     assert "9000" in shown
     found = re.findall(r'name="limit" value="([^"]+)"', shown)
-    assert 3 == len(found)
+    assert 4 == len(found)
     for one in found:
         answer = s.person.submit(page, path, {"limit": one})
     assert "$31.50" not in answer.text

@@ -90,7 +90,8 @@ SHOWS: dict[str, list[str]] = {
 OF_SEVERAL_LINES = {"sessions show", "feedback show", "feedback draft"}
 """What was said, not what something is called: it has lines of its own."""
 NOT_HERE = {
-    "up": "its lines are looked at below", "demo": "names nothing", "code": "tests of its terminal",
+    "up": "its lines are looked at below", "serve gateway": "its own settings",
+    "demo": "names nothing", "code": "tests of its terminal",
     "run": "an agent's own output", "outbox show": "exact bytes, tests of the outbox",
     "outbox send": "acts", "flows off": "acts", "flows on": "acts", "local export": "a file",
     "local clean": "acts", "local delete": "acts",

@@ -192,6 +192,32 @@ def test_the_watch_sees_what_the_client_does_by_itself(claude: Path, ann: Person
     assert all(one.refused or one.round_proxy for one in watch.broken)
 
 
+@pytest.mark.row("P1", "D3")
+def test_the_real_client_has_no_pages_and_servers_where_none_are_left(
+    claude: Path, ann: Person
+) -> None:
+    """By the settings of a policy document: the model is told of no way to fetch, and no server is
+    started; without them both are there.
+    """
+    begun = ann.home / "begun"
+    program = {"command": ann.program("orchard", f"touch {begun}\nexec cat > /dev/null\n")}
+    (ann.home / ".claude.json").write_text(json.dumps({"mcpServers": {"orchard": program}}))
+    bounds = {
+        f"bound.{of}": {"of": of, "only": [], "en": "None."} for of in ("web_pages", "mcp_servers")
+    }
+    found = []
+    for settings in ({"bounds": bounds}, {}):
+        with ScriptedUpstream([Text("Seven.")]) as model:
+            done = ann.run(
+                "run", "--settings", json.dumps(settings), "--", str(claude), "-p", "How many?",
+                BAILEE_URL=model.url, BAILEE_API_KEY="bl_test",
+            )  # fmt: skip
+            assert 0 == done.returncode, done.stderr
+            asked = json.dumps(model.conversations[0].json)  # some tools are named in a message
+        found.append(("WebFetch" in asked, begun.exists()))
+    assert [(False, False), (True, True)] == found
+
+
 # -- any program ----------------------------------------------------------------------------------
 
 
@@ -608,3 +634,59 @@ def test_no_surroundings_make_a_traceback_or_delete_anything(
 
 def _quoted(words: list[str]) -> str:
     return " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+
+
+@pytest.mark.row("P1")
+@pytest.mark.parametrize("left", [[], ["docs.example"]])
+def test_what_a_policy_document_leaves_of_pages_and_servers_is_handed_on(
+    ann: Person, left: list[str]
+) -> None:
+    """Where nothing is left the agent is told so; what it can't be told is said with its clause."""
+    settings = json.dumps({"bounds": {
+        "bound.pages": {"of": "web_pages", "only": left, "en": "Our pages alone."},
+        "bound.servers": {"of": "mcp_servers", "only": left, "en": "Our servers alone."},
+    }})  # fmt: skip
+    notes = {}
+    for agent, pages, servers in (
+        ("claude", '"deny": ["WebFetch"]', "--strict-mcp-config"),
+        ("opencode", '"webfetch": "deny"', None),
+    ):
+        shown = ann.run("run", "--settings", settings, "--dry-run", "--", agent)
+        assert (not left) == (pages in shown.stdout)
+        assert servers is None or (not left) == (servers in shown.stdout)
+        notes[agent] = re.findall(r"\((bound\.\w+)\)", shown.stderr)
+    both = ["bound.pages", "bound.servers"] if left else []
+    assert {"claude": both, "opencode": both or ["bound.servers"]} == notes
+
+
+@pytest.mark.row("P1")
+@pytest.mark.parametrize(
+    ("language", "needed", "vendor"),
+    [
+        ("C.UTF-8", "Needed for the way to the gateway", "sends that vendor nothing"),
+        ("zh_CN.UTF-8", "用于连接网关", "不会主动向其厂商发送任何内容"),
+    ],
+)
+def test_a_dry_run_says_of_each_variable_why_it_is_set(
+    ann: Person, language: str, needed: str, vendor: str
+) -> None:
+    """By the texts of clauses with their ids, in the person's language, or what it is for."""
+    shown = ann.run(
+        "run", "--dry-run", "--", "claude",
+        BAILEE_API_KEY="bl_x", LANG=language, DISABLE_BUG_COMMAND="1",
+    )  # fmt: skip
+    why: dict[str, str] = {}
+    reasons: list[str] = []
+    lines = shown.stdout.splitlines()
+    for before, line in zip(["", *lines], lines, strict=False):
+        if line.startswith("# "):
+            reasons = [*(reasons if before.startswith("# ") else []), line]
+        elif line.startswith("unset ") or re.match(r"[A-Z_]+=", line):
+            why[line.removeprefix("unset ").partition("=")[0]] = " ".join(reasons)
+    assert needed in why["ANTHROPIC_BASE_URL"] and needed in why["ANTHROPIC_AUTH_TOKEN"]
+    assert vendor in why["DISABLE_AUTOUPDATER"]
+    assert "(state.vendors-get-nothing)" in why["DISABLE_AUTOUPDATER"]
+    assert "(state.telemetry-encryption)" in why["OTEL_LOG_USER_PROMPTS"]
+    assert "(send." in why["CLAUDE_CODE_ENABLE_TELEMETRY"]
+    assert "DISABLE_BUG_COMMAND" in why["DISABLE_BUG_COMMAND"]
+    assert all(why.values())

@@ -16,17 +16,20 @@ import anthropic
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text
+from support.browsers.browsing import Visitor
 from support.clients.programs import Bailee
 
 HAIKU = "claude-haiku-4-5-20251001"
 USED = {"input_tokens": 1000, "output_tokens": 2000}  # 1.1 cents on the shipped list
 SPEND = "/v1/organizations/spend_limits"
+ASKED = "/v1/organizations/spend_limit_increase_requests"
 
 
 @dataclass
 class Firm:
     """A server with two organisations: in Acme Ann is admin, and Mia and Ian are members; Eve is
-    Other's. `keys`: of each, for their organisation; of the operator's, for the API.
+    Other's. `keys`: of each, for their organisation; of the operator's, for the API. `own`: of
+    each, for themselves.
     """
 
     bailee: Bailee
@@ -36,6 +39,7 @@ class Firm:
     other: str
     people: dict[str, str]
     keys: dict[str, str]
+    own: dict[str, str]
 
     def limits(self, who: str, **more: Any) -> Any:
         """The SDK's spend limits, asked by somebody."""
@@ -80,19 +84,20 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
     answer = Text("plums", usage=USED)
     with ScriptedUpstream(tools_only=False, after=answer, aside=answer) as upstream:
         bailee.declare(upstream.url)
-        ready = bailee.up(env={"BAILEE_USAGE_ASK_AT": "https://a.b"})
+        ready = bailee.up()
         of = {
             name: bailee.json("organisation", "create", name, "--plan", "enterprise")
             for name in ("Acme", "Other")
         }
         acme, other = (of[name]["organisation"] for name in ("Acme", "Other"))
-        people, keys = {}, {}
+        people, keys, own = {}, {}, {}
         for name, where, role in (
             ("ann", acme, "admin"), ("mia", acme, "member"), ("ian", acme, "member"),
             ("eve", other, "owner"),
         ):  # fmt: skip
             email = f"{name}@x.example"
-            people[name] = bailee.json("person", "create", "--email", email)["person"]
+            made = bailee.json("person", "create", "--email", email, "--plan", "team")
+            people[name], own[name] = made["person"], made["key"]
             bailee.json("organisation", "member", "add", where, email, "--role", role)
             keys[name] = bailee.json(
                 "key", "create", "--organisation", where, "--person", email, "--name", name
@@ -101,7 +106,7 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
         keys["root"] = bailee.json(
             "key", "create", "--person", "root@x.example", "--name", "api", "--operator"
         )["key"]
-        yield Firm(bailee, upstream, ready["gateway"], acme, other, people, keys)
+        yield Firm(bailee, upstream, ready["gateway"], acme, other, people, keys, own)
         bailee.close()
 
 
@@ -209,6 +214,167 @@ def test_what_each_may_spend_holds_for_each(firm: Firm) -> None:
     assert (None, "user", "3.300") == (row.amount, row.source.type, row.period_to_date_spend)
 
 
+def test_a_pool_stands_beside_a_groups_limit(firm: Firm) -> None:
+    """It is set, paused, changed and taken away with the group's limit of the month, by who
+    administers the organisation; as `bailee limits` sees it, and as the audit record has it.
+    """
+    group = {"type": "rbac_group", "rbac_group_id": "pilots"}
+
+    def put(who: str = "ann", **said: Any) -> tuple[int, Any]:
+        body = json.dumps({"scope": group, **said}).encode()
+        status, _, answer = firm.raw(who, "POST", SPEND, body)
+        return status, answer
+
+    def held() -> dict[str, int]:
+        return {one["scope"]: one["amount"] for one in firm.bailee.json("limits", "list")}
+
+    was = held()
+    assert 404 == put(pooled_budget={"amount": "300"})[0]  # of what each has nothing is known
+    assert 400 == put(amount="20", period="daily", pooled_budget={"amount": "300"})[0]
+    assert 400 == put(amount="20", pooled_budget={"paused": False})[0]
+    assert 403 == put("mia", amount="20", pooled_budget={"amount": "300"})[0]
+    assert was == held()
+
+    made = put(amount="20", pooled_budget={"amount": "300"})[1]
+    pool = {"amount": "300", "paused": False, "currency": "USD", "period_to_date_spend": "0.000"}
+    assert ("20", pool) == (made["amount"], made["pooled_budget"])
+    assert {"team_members": 200_000, "pool": 3_000_000}.items() <= held().items()
+    paused = put(pooled_budget={"paused": True})[1]
+    assert (made["id"], "20", {**pool, "paused": True}) == (
+        paused["id"], paused["amount"], paused["pooled_budget"],
+    )  # fmt: skip
+    assert {"paused_pool": 3_000_000}.items() <= held().items() and "pool" not in held()
+    other = put(amount="30")[1]
+    assert ("30", {**pool, "paused": True}) == (other["amount"], other["pooled_budget"])
+    (listed,) = [one for one in firm.limits("ann").list() if one.id == made["id"]]
+    assert other["pooled_budget"] == listed.to_dict()["pooled_budget"]
+    gone = put(pooled_budget={"amount": None, "paused": True})[1]
+    assert ("30", None) == (gone["amount"], gone["pooled_budget"])
+
+    events = firm.raw("ann", "GET", SPEND + "/audit?limit=1000")[2]["data"]
+    of_pool = [
+        (one["action"], (one["before"] or {}).get("pooled_budget"), one["after"])
+        for one in events
+        if one["target_id"] == made["id"] and "amount" not in (one["after"] or one["before"])
+    ]
+    state = {"scope": group, "period": "monthly"}
+    said = [{"amount": "300", "paused": paused} for paused in (False, True)]
+    assert [
+        ("spend_limit.upsert", said[1], None),
+        ("spend_limit.upsert", said[0], {**state, "pooled_budget": said[1]}),
+        ("spend_limit.upsert", None, {**state, "pooled_budget": said[0]}),
+    ] == of_pool
+
+    team = f"{firm.acme}/pilots"
+    firm.bailee.run("limits", "set", "--of", team, "--pool", "--money", "5", "--per", "month")
+    firm.limits("ann").delete(made["id"])
+    assert was == held()
+    alone = ("limits", "set", "--of", team, "--pool", "--paused", "--money", "7", "--per", "month")
+    assert f"paused_pool:{team}:money:month: $7.00, paused." in firm.bailee.run(*alone).stdout
+    (shown,) = [one for one in firm.limits("ann").list() if one.id == made["id"]]
+    assert (None, "700") == (shown.amount, shown.to_dict()["pooled_budget"]["amount"])
+    firm.limits("ann").delete(made["id"])
+    assert was == held()
+
+
+def test_a_member_asks_for_more_where_the_refusal_says_and_the_sdk_decides(firm: Firm) -> None:
+    """On their own page, which the refusal names. Who administers the organisation grants it with
+    the vendor's SDK, and denies the next on their page; the member goes on, and is told there.
+    """
+    visitors, password = {}, "seven pear trees in a row"
+    for name in ("mia", "ann"):
+        typed = f"{password}\n{password}\n"
+        done = firm.bailee.run("person", "password", "--key", firm.own[name], given=typed)
+        assert 0 == done.returncode
+        visitors[name] = Visitor(firm.bailee.ready["console"])
+        fields = {"email": f"{name}@x.example", "password": password}
+        assert 200 == visitors[name].submit("/sign-in", "/sign-in", fields).status
+    mia, ann, of = visitors["mia"], visitors["ann"], f"/organisations/{firm.acme}"
+    limits, requests = firm.limits("ann"), firm.limits("ann").increase_requests
+    limits.set(scope={"type": "user", "user_id": firm.people["mia"]}, amount="0", period="weekly")
+    refused = firm.ask("mia")[2]
+    page = refused.rpartition(" · ask for more at ")[2]
+    assert f"{firm.bailee.ready['console']}/usage#more" == page
+
+    beyond = {"beyond": f"{firm.acme}/week"}
+    wrong = mia.submit("/usage", "/usage/increases", {**beyond, "enough": "-7"})
+    assert (400, True) == (wrong.status, 'value="-7"' in wrong.text)
+    asked = mia.submit("/usage", "/usage/increases", {**beyond, "enough": "7"})
+    assert "$7.00 a week" in asked.text and "not decided yet" in asked.text
+    (one,) = requests.list(status=["pending"])
+    assert ("mia@x.example", "weekly", "pending", None) == (
+        one.actor.email_address, one.period, one.status, one.resolved_by,
+    )  # fmt: skip
+    assert ("0", "user") == (one.spend_summary.amount, one.spend_summary.source.type)
+    assert one == requests.retrieve(one.id)
+    with pytest.raises(anthropic.BadRequestError):
+        requests.approve(one.id, amount="")
+    done = requests.approve(one.id, amount="650", suppress_notification=True)
+    assert ("approved", "650", "weekly", "ann@x.example") == (
+        done.status, done.spend_limit.amount, done.spend_limit.period,
+        done.resolved_by.email_address,
+    )  # fmt: skip
+    assert done.spend_limit == limits.retrieve(done.spend_limit.id)
+    with pytest.raises(anthropic.BadRequestError):
+        requests.deny(one.id)
+    assert 200 == firm.ask("mia")[0]
+    assert "granted: $6.50 a week" in mia.get("/usage").text
+
+    mia.submit("/usage", "/usage/increases", {**beyond, "enough": "8"})
+    (two,) = requests.list(status=["pending"], actor_ids=[firm.people["mia"]])
+    shown = ann.get(of + "/usage").text
+    assert "mia@x.example" in shown and 'value="8.00"' in shown
+    gone = ann.submit(of + "/usage", of + "/increases/deny", {"request": one.id})
+    assert 409 == gone.status
+    assert "denied" in ann.submit(of + "/usage", of + "/increases/deny", {"request": two.id}).text
+    assert "denied" == requests.deny(two.id).status  # again
+    assert "denied" in mia.get("/usage").text
+    mia.submit("/usage", "/usage/increases", {**beyond, "enough": "9"})
+    (three,) = requests.list(status=["pending"])
+    granted = {"request": three.id, "granted": "8.50", "granted_per": "week"}
+    assert (
+        "granted: $8.50 a week"
+        in ann.submit(of + "/usage", of + "/increases/approve", granted).text
+    )
+    assert [three.id, two.id, one.id] == [each.id for each in requests.list(limit=1)]
+    assert [] == requests.list(actor_ids=[firm.people["ian"]]).data
+    limits.delete(done.spend_limit.id)
+
+
+def test_who_may_decide(firm: Firm) -> None:
+    """Who administers the organisation of who asks, and the operator for one that they name."""
+    limits = firm.limits("ann")
+    made = limits.set(scope={"type": "user", "user_id": "ian@x.example"}, amount="1")
+    path, body = firm.bailee.ready["console_api"] + "/api/v1/usage/increases", {
+        "amount": 10**6, "per": "month",
+    }  # fmt: skip
+    head = {"x-api-key": firm.keys["ian"], "content-type": "application/json"}
+    request = urllib.request.Request(path, json.dumps(body).encode(), head)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        one = f"{ASKED}/{json.loads(response.read())['id']}"
+    named = {"x_bailee_organization": firm.acme}
+    assert 401 == firm.raw(None, "GET", ASKED)[0]
+    for who in ("mia", "ian"):
+        assert 403 == firm.raw(who, "GET", ASKED)[0] == firm.raw(who, "GET", one)[0]
+        assert 403 == firm.raw(who, "POST", one + "/deny", b"{}")[0]
+    assert [] == firm.raw("eve", "GET", ASKED)[2]["data"]
+    assert 404 == firm.raw("eve", "GET", one)[0]
+    assert 404 == firm.raw("eve", "POST", one + "/approve", b'{"amount": "9"}')[0]
+    assert 403 == firm.raw("eve", "POST", one + "/approve", b'{"amount": "9"}', **named)[0]
+    assert 405 == firm.raw("ann", "DELETE", one)[0]
+    for wrong in (
+        b"", b"[]", b'{"amount": null}', b'{"amount": 9}', b'{"amount": "9", "more": 1}',
+        b'{"amount": "9", "period": "yearly"}', b'{"amount": "9", "suppress_notification": 1}',
+    ):  # fmt: skip
+        assert 400 == firm.raw("ann", "POST", one + "/approve", wrong)[0]
+    for query in ("?status[]=gone", "?limit=0", "?page=x", "?q=mia"):
+        assert 400 == firm.raw("ann", "GET", ASKED + query)[0]
+    assert "pending" == firm.raw("ann", "GET", one)[2]["status"]
+    assert "denied" == firm.raw("root", "POST", one + "/deny", b"", **named)[2]["status"]
+    assert "1" == limits.retrieve(made.id).amount
+    limits.delete(made.id)
+
+
 def test_who_may(firm: Firm) -> None:
     """Who administers an organisation, for theirs; the operator by a key for the API, for one that
     they name. Nobody else sees or changes any, and nothing goes upstream.
@@ -250,6 +416,8 @@ def test_who_may(firm: Firm) -> None:
         b'{"scope": {"type": "organization"}, "amount": "5", "period": "yearly"}',
         b'{"scope": {"type": "organization"}, "amount": "5", "period": []}',
         b'{"scope": {"type": "organization"}, "amount": "5", "pooled_budget": {}}',
+        b'{"scope": {"type": "rbac_group", "rbac_group_id": "x"}, "pooled_budget": 1}',
+        b'{"scope": {"type": "rbac_group", "rbac_group_id": "x"}, "pooled_budget": {"more": 1}}',
         b'{"scope": {"type": "organization", "user_id": "x"}, "amount": "5"}',
         b'{"scope": {"type": "seat_tier", "seat_tier": "x"}, "amount": "5"}',
         b'{"scope": {"type": "rbac_group", "rbac_group_id": "a/b"}, "amount": "5"}',

@@ -108,7 +108,7 @@ def test_a_crash_leaves_no_image_of_the_memory(served: Serve) -> None:
 def test_the_memory_is_not_for_dumping_or_other_processes() -> None:
     """The kernel's flag is cleared, too, for systems that pipe core dumps to a program."""
     script = (
-        "import ctypes; from bailee.app.run import leave_no_core; leave_no_core();"
+        "import ctypes; from bailee.app.process import leave_no_core; leave_no_core();"
         "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from browser.conftest import Open, Town, carry, new_key, sign_up
 from support.browsers.browsing import Visitor
@@ -182,10 +182,12 @@ def test_no_page_of_feedback_keeps_anyone_out(
         "survey-zh": (town.operator, "/admin/survey?lang=zh"),
     }
     found: dict[str, object] = {}
+    tabs: dict[int, Page] = {}
+    for one in (iris.visitor, town.operator):
+        tabs[id(one)] = chromium.new_context(locale="en").new_page()
+        carry(one, tabs[id(one)].context, town.console)
     for name, (visitor, path) in pages.items():
-        context = chromium.new_context(locale="en")
-        carry(visitor, context, town.console)
-        page = context.new_page()
+        page = tabs[id(visitor)]
         page.goto(town.console + path)
         if name == "admin-report":
             page.locator("#reason").fill("looking at the page")
@@ -193,6 +195,7 @@ def test_no_page_of_feedback_keeps_anyone_out(
             expect(page.locator(".message")).to_have_count(2)
         if findings := barriers(page, name, axe):
             found[name] = findings
-        context.close()
+    for tab in tabs.values():
+        tab.context.close()
 
     assert {} == found

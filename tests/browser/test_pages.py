@@ -33,6 +33,10 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
     """Every page, with who looks at it."""
     operator, of = town.operator, f"/organisations/{town.organisation}"
     owner = town.session(town.owner)
+    limit = ("--of", town.organisation, "--each", "--money", "500", "--per", "week")
+    assert 0 == town.bailee.run("limits", "set", *limit).returncode
+    more = {"beyond": f"{town.organisation}/week", "enough": "600"}
+    assert 200 == owner.submit("/usage", "/usage/increases", more).status
     session = town.bailee.sessions()[0]["id"]
     mine = person.get("/settings/privacy").text.split('href="/settings/sessions/')[1].split('"')[0]
     somebody = town.bailee.json("person", "list")[0]["person"]
@@ -66,6 +70,7 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
         "organisation-staff": (operator, of),
         "own-policy": (owner, f"{of}/policy"),
         "organisation-usage": (owner, f"{of}/usage"),
+        "usage-asked": (owner, "/usage"),
         "partner": (owner, f"{of}/partner"),
         "overview": (operator, "/"),
         "people": (operator, "/admin/people"),

@@ -1,5 +1,5 @@
-"""A whole server is cut off from its databases, and another takes its place and revokes a key: for
-a network of its own, which the process that starts this makes.
+"""A whole server is cut off from its databases, and another takes its place, revokes a key
+and deletes a session: for a network of its own, which the process that starts this makes.
 
 The first reaches the databases at an address to which the way is taken; all else stays. What was
 seen is said at the end, as JSON.
@@ -66,7 +66,11 @@ def main(folder: Path, server: PostgresServer, closing: ExitStack) -> dict[str, 
     forgets = ("key", "create", "--plan", "api", "--zero-retention", "--name", "unkept")
     unkept = first.json(*forgets)["key"]
     seen: dict[str, object] = {"before": answer(ready, kept["key"])}
-    first.sessions(1)
+    (session,) = first.sessions(1)
+    show = ("sessions", "show", session["id"])
+    assert "hello" in first.run(*show).stdout
+    message(ready, "quince", kept["key"])
+    first.sessions(2)
 
     way("add")
     shutil.copytree(first.home, second.home, ignore=shutil.ignore_patterns("*.sock"))
@@ -75,8 +79,11 @@ def main(folder: Path, server: PostgresServer, closing: ExitStack) -> dict[str, 
         server.do(past, at=address.rpartition("/")[2])
     later = second.up(env=near)
     assert 0 == second.run("key", "revoke", kept["key_id"]).returncode
+    assert 0 == second.run("sessions", "delete", session["id"]).returncode
     seen["at the other"] = answer(later, kept["key"])
     seen["at once"] = [answer(ready, key) for key in (kept["key"], unkept)]
+    shown = first.run(*show)
+    seen["deleted"] = [shown.returncode, "hello" in shown.stdout + shown.stderr]
     time.sleep(600)
     seen["after ten minutes"] = [answer(ready, key) for key in (kept["key"], unkept)]
     time.sleep(36_000)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -16,8 +13,11 @@ from sqlalchemy import text
 
 from bailee.accounts import OPERATOR
 from bailee.db.change_log import CHANNEL
+from support.clients import processes
 from support.clients.asking import perform
+from support.clients.programs import clean_environment
 from support.documents import LONGER, edited
+from support.homes import databases
 from support.homes.there import There
 from support.servers import postgres
 from support.servers.way import Way
@@ -37,12 +37,12 @@ class Reader:
     def __init__(
         self, home: There, every: float, bound: float, names: Mapping[str, str] | None = None
     ) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, _PROGRAM, home.folder, str(every), str(bound)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **home.names, **(names or {})},
+        self._process = processes.start(
+            *(str(home.folder), str(every), str(bound)),
+            env=clean_environment(home.folder, **{**home.names, **(names or {})}),
+            program=_PROGRAM,
+            given=True,
+            stderr=2,  # as of this process
         )
 
     def __enter__(self) -> Reader:
@@ -74,9 +74,8 @@ class Reader:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[There]:
     """One that this process has."""
-    server = postgres.shared()
     with ExitStack() as closing:
-        made = There(tmp_path / "home", server.new(), server.new())
+        made = There(tmp_path / "home", databases.new("data"), databases.new("keys"))
         closing.callback(made.close)
         yield made
 

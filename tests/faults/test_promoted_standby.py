@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bailee.app.doctor import ExaminedHome, examine
+from bailee.app.doctor import examine
+from bailee.app.doctor_findings import ExaminedHome
 from bailee.config import load
 from bailee.db.fencing import TABLE
 from bailee.home import Home
@@ -43,12 +44,14 @@ class Pair:
         waits = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
         until(lambda: [(1,)] == self.ask(self.primary, waits))
 
-    def ask(self, server: PostgresServer, query: str, at: str = "postgres") -> list[object]:
+    def ask(
+        self, server: PostgresServer, query: str, at: str = "postgres"
+    ) -> list[tuple[object, ...]]:
         """What one of them says."""
         with closing(psycopg.connect(server.address(at))) as connection:
             return list(connection.execute(query))  # type: ignore[call-overload]
 
-    def numbers(self, server: PostgresServer) -> list[object]:
+    def numbers(self, server: PostgresServer) -> list[list[tuple[object, ...]]]:
         """Who has the databases, as one of the servers says."""
         names = [address.rpartition("/")[2] for address in self.databases.values()]
         return [self.ask(server, f"SELECT number FROM {TABLE}", at=name) for name in names]
@@ -184,7 +187,9 @@ def test_a_standby_that_lacks_something_is_not_taken_for_the_newest(
 
 @pytest.mark.row("O5", "O6")
 def test_the_doctor_says_whether_a_standby_has_everything(pair: Pair, tmp_path: Path) -> None:
-    """One that is behind, one for which commits wait, one that they wait for in vain, and none."""
+    """One that is behind, one for which commits wait, one that they wait for in vain, and none;
+    one that is away, one that has no slot, and one of which this user may not know.
+    """
 
     def found() -> set[str]:
         settings = load(Path("nowhere"), pair.databases, {})
@@ -196,7 +201,24 @@ def test_the_doctor_says_whether_a_standby_has_everything(pair: Pair, tmp_path: 
     assert {"standby_synchronous"} == found()
     pair.standby.stop("immediate")
     until(lambda: [(0,)] == pair.ask(pair.primary, "SELECT count(*) FROM pg_stat_replication"))
-    assert {"standby_missing"} == found()
-    pair.primary.do("ALTER SYSTEM RESET synchronous_standby_names")
-    pair.primary.do("SELECT pg_reload_conf()")
-    until(lambda: {"standby_none"} == found())
+    assert {"standby_missing", "slot_away"} == found()
+    pair.primary.do("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+    until(lambda: {"standby_behind", "slot_away"} == found())
+    (slot,) = pair.ask(pair.primary, "SELECT slot_name FROM pg_replication_slots")
+    pair.primary.do(f"SELECT pg_drop_replication_slot('{slot[0]}')")
+    assert {"standby_none"} == found()
+    pair.standby.start()
+    pair.standby.do("ALTER SYSTEM RESET primary_slot_name", "SELECT pg_reload_conf()")
+    until(lambda: {"standby_behind", "slot_none"} == found())
+    pair.primary.do("CREATE ROLE another LOGIN")
+    names = [address.rpartition("/")[2] for address in pair.databases.values()]
+    for name in names:
+        pair.primary.do("GRANT CREATE ON SCHEMA public TO another", at=name)
+    pair.databases = {
+        setting: pair.primary.address(name, "another")
+        for setting, name in zip(pair.databases, names, strict=True)
+    }
+    assert {"standby_behind", "slot_none", "standby_unseen"} == found()
+    for name in names:
+        pair.primary.do("GRANT pg_monitor TO another", at=name)
+    assert {"standby_behind", "slot_none"} == found()

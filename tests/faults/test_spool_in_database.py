@@ -7,7 +7,6 @@ from __future__ import annotations
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from bailee.db.postgresql import open_postgresql
 from bailee.vault.lasting_rows import may_be_without_folder
 from bailee.vault.spool_rows import SLOTS
 from faults.test_vault_kill import killed, vault_process
-from support.servers import postgres
+from support.homes.databases import new
 
 pytestmark = pytest.mark.row("R5", "O6", "G1")
 
@@ -54,10 +53,9 @@ def other(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def databases() -> Iterator[tuple[str, str]]:
+def databases() -> tuple[str, str]:
     """Two new ones."""
-    server = postgres.shared()
-    yield server.new(), server.new()
+    return new("data"), new("keys")
 
 
 def place(folder: Path, databases: tuple[str, str], other: Path) -> str:

@@ -121,20 +121,23 @@ def test_a_holder_that_is_cut_off_is_outlived(tmp_path: Path) -> None:
 def test_a_server_that_is_cut_off_goes_on_for_as_long_as_the_document_says(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Another has its place and revokes a key. The first can't know, and lets it in for ten
-    minutes, a key of which nothing is kept for ten hours. Then it refuses everybody until it is
-    told, and ends.
+    """Another has its place, revokes a key and deletes a session. The first can't know, and lets
+    the key in for ten minutes, one of which nothing is kept for ten hours. Then it refuses
+    everybody until it is told, and ends. It shows nothing meanwhile.
     """
     said = in_a_network_of_its_own("cut_off_process.py", tmp_path)
     assert {
         "before": 200,
         "at the other": 401,
         "at once": [200, 200],
+        "deleted": [6, False],
         "after ten minutes": [503, 200],
         "after ten hours": [503, 503],
         "ended": [6, True],
         "verified": 0,
     } == said
     record_property(
-        "seen", "a revoked key let in for the ten minutes that the document says, no longer"
+        "seen",
+        "a revoked key let in for the ten minutes that the document says, no longer; a session "
+        "that was deleted elsewhere not shown",
     )

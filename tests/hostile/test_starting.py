@@ -38,13 +38,19 @@ def test_a_start_over_content_that_asks_for_much(house: House) -> None:
 
 def test_a_start_over_a_gigabyte(house: House) -> None:
     """Killed with a gigabyte in the spool: the thread that starts does as little, and the rest is
-    done behind, which has begun by then.
+    done behind, most of it still to come. Meanwhile it serves, lists, and says that more is being
+    filed; and it holds a fraction of it in memory.
     """
     plain = house.killed()
+    spool = house.bailee.home / "vault" / "spool"
     with house.ended() as node:
         asyncio.run(_spool(node, 1024 * MIB))
+        files = len([*spool.iterdir()])
+    assert len([*spool.iterdir()]) > files // 2
+    assert 200 == house.post(WELL)[0]
+    assert "an earlier run left" in house.bailee.run("sessions", "list").stdout
     house.killed()
-    left = size_of(node.home.path / "vault" / "spool")
+    left = size_of(spool)
     after = house.killed()
     assert after.loop < plain.loop + 1.0 and after.memory < plain.memory + 300, (plain, after)
     assert left > 128 * MIB  # how much depends on how long the start and the kill took

@@ -16,8 +16,11 @@ import kubernetes_validate
 import pytest
 import yaml
 from helm_python import chart
-from helm_python.errors import HelmValuesError
+from helm_python.errors import HelmRenderError, HelmValuesError
 
+from bailee import config
+from bailee.app.gateway_role import check_settings
+from bailee.home import Home
 from bailee.monitoring.catalogue import FAMILIES, PROCESS, FigureKind
 
 pytestmark = pytest.mark.row("O5")
@@ -113,11 +116,29 @@ def test_the_containers_file_has_no_fault_that_its_linter_knows() -> None:
     assert (0, "") == (done.returncode, done.stdout)
 
 
-def composed(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What Compose makes of its file."""
-    file = DEPLOY / "compose/compose.yaml"
+# What gateways need beside the server, each by its name.
+SHARED = {
+    "BAILEE_DATABASE_URL": "postgresql://bailee@db.example.org/bailee",
+    "BAILEE_KEYRING_DATABASE_URL": "postgresql://bailee@keys.example.org/bailee_keys",
+    "BAILEE_OBJECTS_URL": "s3://bailee/one",
+    "BAILEE_SPOOL_DURABILITY": "database",
+    "BAILEE_KEYRING_ROOT": "transit:https://bao.example.org:8200/v1/transit/keys/bailee",
+}
+GIVEN = {
+    "BAILEE_GATEWAY_PUBLIC_URL": "https://llm.example.org:8787",
+    "BAILEE_CONSOLE_PUBLIC_URL": "https://llm.example.org:8788",
+    "BAILEE_INGEST_PUBLIC_URL": "https://llm.example.org:8789",
+    "UPSTREAM_URL": "https://api.example.com",
+    "UPSTREAM_KEY": "dummy",
+}
+
+
+def composed(tmp_path: Path, *over: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What Compose makes of its file, and of what is laid over it."""
+    files = [DEPLOY / "compose" / one for one in ("compose.yaml", *over)]
+    named = [part for file in files for part in ("--file", str(file))]
     return subprocess.run(
-        [sys.executable, "-m", "podman_compose", "--file", file, "config"],
+        [sys.executable, "-m", "podman_compose", *named, "config"],
         check=False, capture_output=True, text=True, cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
     )  # fmt: skip
@@ -125,21 +146,43 @@ def composed(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[
 
 def test_compose_takes_its_file_and_says_what_is_missing(tmp_path: Path) -> None:
     """Each address and the key are asked for; without one, nothing starts."""
-    given = {
-        "BAILEE_GATEWAY_PUBLIC_URL": "https://llm.example.org:8787",
-        "BAILEE_CONSOLE_PUBLIC_URL": "https://llm.example.org:8788",
-        "BAILEE_INGEST_PUBLIC_URL": "https://llm.example.org:8789",
-        "UPSTREAM_URL": "https://api.example.com",
-        "UPSTREAM_KEY": "dummy",
-    }
-    whole = composed(tmp_path, **given)
+    whole = composed(tmp_path, **GIVEN)
     assert 0 == whole.returncode, whole.stderr
     service = yaml.safe_load(whole.stdout)["services"]["bailee"]
     assert service["read_only"]
     assert ["ALL"] == service["cap_drop"]
     assert_settings(service["environment"])
-    for name in given:
-        lacking = composed(tmp_path, **{one: value for one, value in given.items() if one != name})
+    for name in GIVEN:
+        lacking = composed(tmp_path, **{one: value for one, value in GIVEN.items() if one != name})
+        assert lacking.returncode
+        assert name in lacking.stderr
+
+
+@pytest.mark.row("O6")
+def test_compose_has_gateways_that_start(tmp_path: Path) -> None:
+    """With what is laid over its file: what they need to be of the server's home is asked for by
+    name, and the server has the same. They are closed as the server is, and have no volume.
+    """
+    given = GIVEN | {name: SHARED[name] for name in SHARED if name != "BAILEE_SPOOL_DURABILITY"}
+    whole = composed(tmp_path, "gateways.yaml", **given)
+    assert 0 == whole.returncode, whole.stderr
+    services = yaml.safe_load(whole.stdout)["services"]
+    assert {"bailee", "gateway-1", "gateway-2"} == {*services}
+    server = services.pop("bailee")
+    assert SHARED.items() <= server["environment"].items()
+    closed = "image", "user", "read_only", "cap_drop", "security_opt", "ulimits", "tmpfs"
+    for gateway in services.values():
+        assert ["serve", "gateway"] == gateway["command"]
+        assert [server[one] for one in closed] == [gateway[one] for one in closed]
+        assert ["./tls:/etc/bailee/tls:ro"] == gateway["volumes"]
+        said = {name: value for name, value in gateway["environment"].items() if value is not None}
+        assert_settings(gateway["environment"])
+        home = Home(tmp_path / "none")
+        check_settings(config.load(home.settings_file, said, {}), home)
+    assert 2 == len({port for one in services.values() for port in one["ports"]})
+    for name in given.keys() - GIVEN.keys():
+        values = {one: value for one, value in given.items() if one != name}
+        lacking = composed(tmp_path, "gateways.yaml", **values)
         assert lacking.returncode
         assert name in lacking.stderr
 
@@ -175,29 +218,33 @@ MORE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("more", [{}, MORE], ids=["least", "most"])
-def test_helm_renders_what_kubernetes_takes(more: dict[str, Any]) -> None:
-    """Its own linter finds nothing, and each thing fits the oldest version's schema that the chart
-    names, and the newest one's. What runs is closed as the container's test has it.
+def rendered(values: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the chart makes of values, by kind and name. Its own linter finds nothing, and each
+    thing fits the oldest version's schema that the chart names, and the newest one's.
     """
-    values = VALUES | more
     found = chart.lint(str(CHART), values=values, strict=True)
     assert [] == found["errors"]
     with chart.Chart.load(str(CHART)) as loaded:
-        rendered = loaded.render(values=values, name="demo")
-    made = {
-        one["kind"]: one
-        for name, text in rendered.items()
+        texts = loaded.render(values=values, name="demo")
+    made = [
+        one
+        for name, text in texts.items()
         if not name.endswith(".txt")
         for one in yaml.safe_load_all(text)
-    }
-    assert {"StatefulSet", "Service", "ServiceAccount", "NetworkPolicy"} == {*made}
-    for one in made.values():
+        if one is not None
+    ]
+    for one in made:
         for version in ("1.27", "1.37"):
             kubernetes_validate.validate(one, version, strict=True)
-    pod = made["StatefulSet"]["spec"]["template"]["spec"]
+    return {(one["kind"], one["metadata"]["name"]): one for one in made}
+
+
+def container_of(workload: dict[str, Any]) -> dict[str, Any]:
+    """The container of a workload's pod. It is closed as the container's test has it, and its
+    variables are ours.
+    """
+    pod = workload["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    assert 1 == made["StatefulSet"]["spec"]["replicas"]
     assert not pod["automountServiceAccountToken"]
     assert (True, 10001) == tuple(
         pod["securityContext"][one] for one in ("runAsNonRoot", "fsGroup")
@@ -207,7 +254,101 @@ def test_helm_renders_what_kubernetes_takes(more: dict[str, Any]) -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     } == container["securityContext"]
-    assert_settings(one["name"] for one in container["env"])
+    names = [one["name"] for one in container["env"]]
+    assert len({*names}) == len(names)
+    assert_settings(names)
+    return dict(container)
+
+
+@pytest.mark.parametrize("more", [{}, MORE], ids=["least", "most"])
+def test_helm_renders_what_kubernetes_takes(more: dict[str, Any]) -> None:
+    """One server and what it needs, and nothing else."""
+    made = rendered(VALUES | more)
+    kinds = "StatefulSet", "Service", "ServiceAccount", "NetworkPolicy"
+    assert {(kind, "demo") for kind in kinds} == {*made}
+    server = made["StatefulSet", "demo"]
+    assert 1 == server["spec"]["replicas"]
+    container_of(server)
+
+
+@pytest.mark.row("O6")
+@pytest.mark.parametrize("scales", [False, True], ids=["so many", "by processor"])
+def test_helm_renders_gateways_that_start(tmp_path: Path, scales: bool) -> None:
+    """With their settings a gateway of its own begins. Their Service leads to them alone, and the
+    server's to the server; a network policy that narrows who comes lets them through.
+    """
+    made = rendered(
+        VALUES
+        | MORE
+        | {"settings": SHARED | {"BAILEE_GATEWAY_DRAIN_SECONDS": "20"}}
+        | {
+            "gateways": {
+                "enabled": True,
+                "replicas": 3,
+                "autoscaling": {"enabled": scales},
+                "holderUrl": "https://bailee.example.org:8787",
+                "settings": {"BAILEE_GATEWAY_DRAIN_SECONDS": "40"},
+                "tolerations": [{"key": "a", "operator": "Exists"}],
+                "nodeSelector": {"disk": "none"},
+            }
+        }
+    )
+    name = "demo-gateways"
+    kinds = ["Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"]
+    kinds += ["HorizontalPodAutoscaler"] if scales else []
+    assert {*kinds} == {kind for kind, of in made if of == name}
+    gateways = made["Deployment", name]
+    container = container_of(gateways)
+    assert ["serve", "gateway"] == container["args"]
+    assert scales is ("replicas" not in gateways["spec"])
+    probes = "startupProbe", "livenessProbe", "readinessProbe"
+    paths = [container[probe]["httpGet"]["path"] for probe in probes]
+    assert ["/healthz", "/healthz", "/readyz"] == paths
+    given = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    home = Home(tmp_path / "none")
+    settings = config.load(home.settings_file, given, {})
+    check_settings(settings, home)
+    assert 40 == settings.number("gateway.drain_seconds")
+
+    server = made["StatefulSet", "demo"]["spec"]["template"]["metadata"]["labels"].items()
+    own = gateways["spec"]["template"]["metadata"]["labels"].items()
+    for which, leads, others in (("demo", server, own), (name, own, server)):
+        selected = made["Service", which]["spec"]["selector"].items()
+        assert selected <= leads
+        assert not selected <= others
+        policy = made["NetworkPolicy", which]["spec"]["podSelector"]["matchLabels"].items()
+        assert policy <= leads
+        assert not policy <= others
+    lets = [
+        peer["podSelector"]["matchLabels"].items() <= own
+        for rule in made["NetworkPolicy", "demo"]["spec"]["ingress"]
+        for peer in rule.get("from", ())
+        if peer.get("podSelector", {}).get("matchLabels")
+    ]
+    assert [True] == lets
+
+
+@pytest.mark.row("O6")
+@pytest.mark.parametrize(("settings", "more", "said"), [
+    *(({name: ""}, {}, name) for name in SHARED),
+    ({"BAILEE_DATABASE_URL": "sqlite://"}, {}, "BAILEE_DATABASE_URL"),
+    ({"BAILEE_SPOOL_DURABILITY": "local"}, {}, "BAILEE_SPOOL_DURABILITY"),
+    ({"BAILEE_KEYRING_ROOT": "file"}, {}, "BAILEE_KEYRING_ROOT"),
+    ({"BAILEE_KEYRING_ROOT": "env:ROOT"}, {}, "BAILEE_KEYRING_ROOT"),
+    ({"BAILEE_INGEST_LISTEN": "off"}, {}, "BAILEE_INGEST_LISTEN"),
+    ({"BAILEE_GATEWAY_DRAIN_SECONDS": "50"}, {}, "terminationGracePeriodSeconds"),
+    ({}, {"settings": {"BAILEE_SPOOL_DURABILITY": "local"}}, "BAILEE_SPOOL_DURABILITY"),
+])  # fmt: skip
+def test_helm_refuses_gateways_that_would_end(
+    settings: dict[str, str], more: dict[str, Any], said: str
+) -> None:
+    """What they can't be without is named, and nothing is made."""
+    values = VALUES | {"settings": SHARED | settings, "gateways": {"enabled": True} | more}
+    with (
+        chart.Chart.load(str(CHART)) as loaded,
+        pytest.raises(HelmRenderError, match=said),
+    ):
+        loaded.render(values=values, name="demo")
 
 
 @pytest.mark.parametrize(("at", "value"), [
@@ -216,9 +357,12 @@ def test_helm_renders_what_kubernetes_takes(more: dict[str, Any]) -> None:
     ("image", {"repository": "registry.example.org/bailee", "tag": ""}),
     ("settings", {"PATH": "/"}),
     ("replicas", 2),
+    ("gateways", {"replicas": 0}),
 ])  # fmt: skip
 def test_helm_refuses_what_can_not_be(at: str, value: object) -> None:
-    """Plain HTTP, no certificate, an unnamed image, what is no setting, a second server."""
+    """Plain HTTP, no certificate, an unnamed image, what is no setting, a second server, no
+    gateways where there are to be some.
+    """
     with (
         chart.Chart.load(str(CHART)) as loaded,
         pytest.raises(HelmValuesError),
@@ -226,11 +370,15 @@ def test_helm_refuses_what_can_not_be(at: str, value: object) -> None:
         loaded.render(values=VALUES | {at: value}, name="demo")
 
 
-def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "does"), [
+    ("bailee.service", "up"), ("bailee-gateway.service", "serve gateway"),
+])  # fmt: skip
+def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path: Path, name: str, does: str) -> None:
     """Its own tool finds nothing wrong in it, and little that it lays open."""
-    unit = tmp_path / "bailee.service"
-    text = (DEPLOY / "systemd/bailee.service").read_text()
-    unit.write_text(text.replace("/opt/bailee/.venv/bin/bailee up", "/bin/true"))
+    unit = tmp_path / name
+    text = (DEPLOY / "systemd" / name).read_text()
+    assert f"/opt/bailee/.venv/bin/bailee {does}\n" in text
+    unit.write_text(text.replace(f"/opt/bailee/.venv/bin/bailee {does}", "/bin/true"))
     assert "" == ran("systemd-analyze", "verify", str(unit), package="systemd").strip()
     found = ran("systemd-analyze", "security", "--offline=true", str(unit), package="systemd")
     exposure = re.search(r"exposure level for \S+: ([0-9.]+)", found)

@@ -80,8 +80,8 @@ def test_opening_a_home_takes_few_transactions(home: Home) -> None:
     with transactions() as again:
         open_once(home)
 
-    assert {"data.db": 28, "keyring.db": 7} == new
-    assert {"data.db": 24, "keyring.db": 8} == again
+    assert {"data.db": 29, "keyring.db": 7} == new
+    assert {"data.db": 25, "keyring.db": 8} == again
 
 
 def test_what_each_start_asks_for_by_name_is_read_together(home: Home) -> None:

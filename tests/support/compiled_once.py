@@ -2,6 +2,7 @@
 
 In a fresh checkout nothing is: each process would compile all of it, at the same time as the others
 the same. Of the tests it is pytest's own form, with assertions rewritten, in pytest's own place.
+Hypothesis takes all of the source apart for the constants in it, and keeps those in its own place.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from _pytest.assertion import rewrite
+from hypothesis.internal.constants_ast import constants_from_module
 
 TESTS = Path(__file__).parents[1]
+SOURCE = TESTS.parent / "src" / "bailee"
 # The packages of which a run imports most, and which take longest.
 LIBRARIES = (
     *("anthropic", "sqlalchemy", "bailee", "playwright", "pydantic", "prompt_toolkit"),
@@ -39,6 +43,7 @@ def compile_all(config: pytest.Config) -> None:
         for folder in (*folders, TESTS / "support", TESTS.parent / "tools")
     ]
     work += [partial(compile_test, config, file) for file in sorted(TESTS.rglob("*.py"))]
+    work += [partial(take_constants, file) for file in sorted(SOURCE.rglob("*.py"))]
     _work.extend(work)  # a fork has it: what it works on is not sent to it
     with multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
         pool.map(_do, range(len(work)), chunksize=1)
@@ -65,3 +70,10 @@ def compile_test(config: pytest.Config, file: Path) -> None:
     except SyntaxError:
         return
     rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, digest, compiled)
+
+
+def take_constants(file: Path) -> None:
+    """Have Hypothesis find a module's constants, as it does in each process that imported it."""
+    module = ModuleType(file.stem)
+    module.__file__ = str(file)
+    constants_from_module(module)

@@ -12,6 +12,36 @@ LONGER = (
 )
 """Commercial data is kept longer."""
 
+FILES_ALONE = (
+    (
+        "[credentials]",
+        'files = { begins = ["/v1/files"], en = "files", zh = "文件" }\n\n[credentials]',
+    ),
+    (
+        'route = "other", credential = "own" }\nthen = "allow"',
+        'route = "other", credential = "own" }\nthen = "deny"',
+    ),
+    (
+        'route = "other", unrecorded_routes = true }\nthen = "allow"',
+        'route = "files", cloud_session = false }\nthen = "allow"',
+    ),
+    ('id = "pass.named-account"', 'id = "pass.files"'),
+    (
+        'when = { route = "other" }\nthen = "deny"\nen = "The operator\'s',
+        'when = { route = ["files", "other"] }\nthen = "deny"\nen = "Nothing passes unrecorded but '
+        "files. The operator's",
+    ),
+    (
+        'when = { credential = "own", cloud_session = false }\nalways = "allow"',
+        'when = { route = "other" }\nnever = "allow"',
+    ),
+    (
+        "when = { unrecorded_routes = true, cloud_session = false }\nalways",
+        'when = { route = "files", cloud_session = false }\nalways',
+    ),
+)
+"""Files pass for everybody, and nothing else does that is no conversation."""
+
 
 def edited(*changes: tuple[str, str]) -> str:
     """The document, with changes."""

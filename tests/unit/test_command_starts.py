@@ -48,7 +48,7 @@ _AFTER_IT = {
     "prompt_toolkit", "pydantic", "rich", "sqlalchemy", "sysconfig", "tomllib", "typer",
     "zipfile",
 }  # fmt: skip
-_MOST_UP_TO_IT = {"of the project": 99, "in all": 325}
+_MOST_UP_TO_IT = {"of the project": 100, "in all": 325}
 """Each module costs about a millisecond. Who needs one more looks first for one that can wait."""
 
 

@@ -41,6 +41,7 @@ from bailee.accounts.groups import (
 )
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.roles import Actor, Permission, Role
+from bailee.accounts.teams import teams_on
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.groups import group_grants, group_rules
@@ -457,11 +458,8 @@ class GroupGrants:
 
     def teams(self) -> dict[tuple[str, str], str]:
         """The team of everybody who has one, by organisation and person."""
-        return {
-            (one.organisation_id, one.person_id): one.team
-            for one in self._grants(group_grants.c.team.is_not(None))
-            if one.team is not None
-        }
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return teams_on(connection)
 
     def _grants(self, *conditions: ColumnElement[bool]) -> list[GroupGrant]:
         columns = [column for column in group_grants.c if column is not group_grants.c.mac]

@@ -15,7 +15,8 @@ Rules kept here:
 * What the provider's groups give is settled at each renewal (`group_grants`): who has no part any
   more in what their client works for is signed out.
 * A refresh token that was used and comes again ends the sign-in (`client_tokens.use_of`). Renewals
-  of one sign-in are made one after the other.
+  of one sign-in are made one after the other; of two servers the one that comes second gives what
+  the first one gave, and ends nothing for what the first has used up at the provider.
 * A person has a bounded number; one more ends the one that was renewed longest ago.
 
 Rows: O1.
@@ -232,8 +233,8 @@ class SignIns:
             return self._renewed(token)
 
     def _renewed(self, token: RefreshToken) -> ClientTokens:
-        key_id, now = token.key_id, self._clock()
-        row = self._row(key_id)
+        key_id = token.key_id
+        row, now = self._row(key_id), self._clock()
         if row is None or not self._stands(row):
             raise _over()
         use = client_tokens.use_of(
@@ -252,8 +253,8 @@ class SignIns:
                 .where(sign_ins.c.key_id == key_id, sign_ins.c.number == row.number)
                 .values(number=following, renewed_at=now, provider_token=sealed)
             ).rowcount
-        if not changed:  # ended meanwhile, or renewed by another process
-            raise _over()
+        if not changed:  # ended meanwhile, or renewed by another process: what is so now counts
+            return self._renewed(token)
         return self._tokens(key_id, row.person_id, following)
 
     def _stands(self, row: DbRow) -> bool:
@@ -280,6 +281,10 @@ class SignIns:
             renewed = providers.renew(provider, kept)
         except InputError as error:
             if error.code == "authentication":
+                if self._moved_on(row):
+                    raise UpstreamError(
+                        "this sign-in is being renewed by another server.", hint="ask again"
+                    ) from error
                 self._end(row.key_id, "provider", _NOBODY)
             raise
         sealed = self._seal(row.person_id, renewed.token)
@@ -293,6 +298,11 @@ class SignIns:
             self._end(row.key_id, "groups", _NOBODY)
             raise _over()
         return sealed
+
+    def _moved_on(self, row: DbRow) -> bool:
+        """Whether another server has asked the provider meanwhile, which took its token for it."""
+        now = self._row(row.key_id)
+        return now is not None and now.provider_token != row.provider_token
 
     def _keep(self, row: DbRow, sealed: bytes) -> None:
         with storage_errors(_WHAT), self._engine.begin() as connection:

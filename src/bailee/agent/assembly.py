@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bailee.agent.measuring import Measuring
 from bailee.agent.permissions import PermissionRules, parse_rules
@@ -24,6 +25,9 @@ from bailee.client.servers import McpServer, server
 from bailee.client.settings import ClientSettings
 from bailee.outbound.network import Network
 
+if TYPE_CHECKING:
+    from bailee.client.bounds_question import BoundsQuestion
+
 
 def assembled(
     options: Options,
@@ -35,7 +39,8 @@ def assembled(
     permitted: Sequence[McpServer] = (),
     trial: SandboxTrial | None = None,
 ) -> AgentSession:
-    """A session as this machine's settings want it; measured where there is a `background`.
+    """A session as this machine's settings want it; measured where there is a `background`. What
+    the server's document leaves of web pages and MCP servers is asked for where there are any.
     `permitted`: MCP servers that a project proposes and the person said yes to; `trial`: see
     `session.start`.
 
@@ -43,6 +48,7 @@ def assembled(
         InputError: see `session.start`.
     """
     settings = machine.settings
+    asked = _asked(machine) if settings.flag("webFetch") or settings.servers or permitted else None
     way = network(settings)
     chosen = settings.values.get("model")
     held = variables(machine)
@@ -64,17 +70,29 @@ def assembled(
         rules=rules_of(settings),
         asker=asker,
         transcripts=transcripts or machine.transcripts(),
-        more_tools=_web(way) if settings.flag("webFetch") else [],
+        more_tools=_web(way, asked) if asked is not None and settings.flag("webFetch") else [],
         network=way,
         trial=trial,
         hidden=(machine.data, Path(held.get("BAILEE_HOME") or "/nonexistent")),
     )
     wanted = [server(name, one.value) for name, one in settings.servers.items()]
     wanted = [*(one.expanded(held.get) for one in wanted), *permitted]
-    if wanted:
+    if asked is not None and wanted:
         from bailee.agent.mcp_servers import Servers
+        from bailee.client.agent_bounds import closing_server
 
-        made.servers = Servers(wanted, way, str(made.workspace.root))
+        bounds = asked.afresh().settings.bounds
+        closed = {one.name: closing_server(bounds, one) for one in wanted}
+        made.servers = Servers(
+            [one for one in wanted if closed[one.name] is None],
+            way,
+            str(made.workspace.root),
+            [
+                f"The MCP server {name} is not started. {by.said}"
+                for name, by in closed.items()
+                if by is not None
+            ],
+        )
     if background is not None:
         provider, _ = provider_of(machine.policy, settings)
         made.measuring = Measuring(background, provider=provider)
@@ -84,10 +102,16 @@ def assembled(
     return made
 
 
-def _web(way: Network) -> Sequence[Tool]:
+def _asked(machine: ClientMachine) -> BoundsQuestion:
+    from bailee.client.bounds_question import BoundsQuestion  # here: most sessions ask nothing
+
+    return BoundsQuestion(machine)
+
+
+def _web(way: Network, asked: BoundsQuestion) -> Sequence[Tool]:
     from bailee.agent.tools.web import WebFetch
 
-    return [WebFetch(way)]
+    return [WebFetch(way, bounds=lambda: asked.afresh().settings.bounds)]
 
 
 def proposed(machine: ClientMachine) -> list[McpServer]:

@@ -25,7 +25,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -74,7 +74,15 @@ class McpTool:
 class Servers:
     """The servers of one session, started with the first turn, all at the same time."""
 
-    def __init__(self, wanted: Iterable[McpServer], network: Network, folder: str) -> None:
+    def __init__(
+        self,
+        wanted: Iterable[McpServer],
+        network: Network,
+        folder: str,
+        refused: Sequence[str] = (),
+    ) -> None:
+        """`refused`: what to tell of those that are not to be started."""
+        self._refused = refused
         self._connections = [_Connection(one, network, folder) for one in wanted]
         self._listed = False
 
@@ -91,7 +99,7 @@ class Servers:
             return [], []
         self.start()
         tools: list[Tool] = []
-        told: list[str] = []
+        told = [*self._refused]
         for one in self._connections:
             try:
                 tools += await one.tools()

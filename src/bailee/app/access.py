@@ -12,9 +12,9 @@ from bailee.app.using import asker_of
 from bailee.clock import Clock, system_clock
 from bailee.db.leases import SECONDS
 from bailee.gateway.access import Caller, NothingKept, Passage, Reach, Road
-from bailee.gateway.routes import CHANNELS, KINDS, GatewayRoute, Kind
+from bailee.gateway.routes import CHANNELS, GatewayRoute
 from bailee.gateway.settings import MIB
-from bailee.policy import Policy, bounds
+from bailee.policy import Decision, Policy, bounds
 from bailee.policy.choosing import DeclaredUpstream
 from bailee.policy.document import WITHOUT
 from bailee.policy.facts import Terms
@@ -24,9 +24,15 @@ from bailee.usage.asking import UsageAsker
 
 _OWNER: Final = "your organisation's own policy document says so: ask its owner"
 _CHOOSE: Final = "choose under Privacy in the console, or by `bailee privacy`; then ask again"
+_BY_OWN: Final = (
+    "send a credential of your own for the upstream, and the bailee key as x-bailee-key"
+)
+_NAMED: Final = "--unrecorded-routes"
 _AWAY: Final = "The databases of this server have been away"
 _AGAIN: Final = "try again later; the operator sees to the databases (bailee doctor --service)"
 _HELD: Final = float(SECONDS)
+_MOST: Final = 10_000
+_Asks = Callable[[GatewayRoute, bool], Passage]
 _NONE: Final[Mapping[str, tuple[DeclaredUpstream, ...]]] = {}
 
 
@@ -50,10 +56,12 @@ class GatewayPolicyAccess:
         clock: Clock = system_clock,
         *,
         unsure: Callable[[], float] | None = None,
+        most: int = _MOST,
     ) -> None:
         """`upstreams`: those that there are, by channel, the first first. `teams`: who asks, with
         their team; a look into memory. `clock`: says which day it is. `unsure`: for how many
         seconds the databases have not been known to be this server's; None: nobody can take them.
+        `most`: how many callers are remembered; those of keys that have ended are among them.
         """
         self._accounts = accounts
         self._holding = holding
@@ -61,6 +69,7 @@ class GatewayPolicyAccess:
         self._teams = teams
         self._clock = clock
         self._unsure = unsure
+        self._most = most
         # The gateway's loop's alone. By both documents, plan, zero retention, the region demanded.
         self._roads: dict[tuple[str, str, str, bool, str], Roads | None] = {}
         self._callers: dict[str, tuple[ApiKey, Account, InForce, Caller]] = {}
@@ -76,6 +85,8 @@ class GatewayPolicyAccess:
         if held is not None and held[0] is key and held[1] is account and held[2] is now:
             return held[3]
         caller = self._caller(now, key, account)
+        if len(self._callers) >= self._most:
+            self._callers.clear()  # each is made anew when it asks
         self._callers[key.key_id] = (key, account, now, caller)
         return caller
 
@@ -93,18 +104,18 @@ class GatewayPolicyAccess:
             # What its organisation has kept nowhere is under all that holds for such a key.
             zero = all(isinstance(one, NothingKept) for one in terms.values())
         passages = {
-            (kind, own): _passage(policy, key, account, kind, own=own)
-            for kind in KINDS
+            (route, own): _passage(policy, key, account, str(route), own=own)
+            for route in policy.document.labels["route"]
             for own in (False, True)
         }
 
-        def passage(kind: Kind, own: bool) -> Passage:
-            return passages[kind, own]
+        def passage(where: GatewayRoute, own: bool) -> Passage:
+            return passages[policy.route(where.kind, where.target.decode("latin-1")), own]
 
         def stored(setting: int) -> int:
             return bounds.mib(policy.document, bounds.STORED, setting) * MIB
 
-        asks: Callable[[Kind, bool], Passage] = passage
+        asks: _Asks = passage
         if account.person_id is not None and policy.may_require_choice:
             asks = self._waiting(policy, account, asks)
         if (minutes := policy.goes_on(zero_retention=zero)) is not None:
@@ -125,14 +136,12 @@ class GatewayPolicyAccess:
             stored_at_most=stored(0),
         )
 
-    def _waiting(
-        self, policy: Policy, account: Account, passage: Callable[[Kind, bool], Passage]
-    ) -> Callable[[Kind, bool], Passage]:
+    def _waiting(self, policy: Policy, account: Account, passage: _Asks) -> _Asks:
         """The same, where the document may let nothing through before a person has chosen: that is
         asked with each request, since it goes by the day.
         """
 
-        def waits(kind: Kind, own: bool) -> Passage:
+        def waits(where: GatewayRoute, own: bool) -> Passage:
             decision = policy.choose(
                 plan=account.plan,
                 training_choice=account.training_choice,
@@ -140,16 +149,14 @@ class GatewayPolicyAccess:
                 arrival="existing",
             )
             if decision.effect != "require":
-                return passage(kind, own)
+                return passage(where, own)
             clause = policy.clause(decision.clause)
             assert clause is not None
             return Passage(False, decision.clause, clause.text.en, _CHOOSE)
 
         return waits
 
-    def _confirmed(
-        self, minutes: int, passage: Callable[[Kind, bool], Passage]
-    ) -> Callable[[Kind, bool], Passage]:
+    def _confirmed(self, minutes: int, passage: _Asks) -> _Asks:
         """The same, as long as the databases are known to be this server's, and for so many minutes
         more: what was revoked, chosen or erased since would not be known here.
         """
@@ -161,8 +168,8 @@ class GatewayPolicyAccess:
             False, WITHOUT, f"{_AWAY} for more than {minutes} minutes.", _AGAIN, again=True
         )
 
-        def confirmed(kind: Kind, own: bool) -> Passage:
-            return passage(kind, own) if unsure() <= most else away
+        def confirmed(where: GatewayRoute, own: bool) -> Passage:
+            return passage(where, own) if unsure() <= most else away
 
         return confirmed
 
@@ -194,19 +201,37 @@ class GatewayPolicyAccess:
         return road
 
 
-def _passage(policy: Policy, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:
-    decision = policy.passes(
-        route=kind,
-        credential="own" if own else "operator",
-        unrecorded_routes=account.unrecorded_routes,
-        cloud_session=key.scope == "cloud",
-    )
-    allowed, clause = decision.effect == "allow", None
-    if not allowed and policy.own is not None and decision.document == policy.own.sha256:
-        clause = policy.clause(decision.clause)
-    if clause is None:
-        return Passage(allowed, decision.clause)
-    return Passage(allowed, decision.clause, clause.text.en, _OWNER)
+def _passage(policy: Policy, key: ApiKey, account: Account, route: str, *, own: bool) -> Passage:
+    credential = "own" if own else "operator"
+    named, cloud = account.unrecorded_routes, key.scope == "cloud"
+
+    def asked(
+        credential: str = credential, *, named: bool = named, cloud: bool = cloud
+    ) -> Decision:
+        return policy.passes(
+            route=route, credential=credential, unrecorded_routes=named, cloud_session=cloud
+        )
+
+    decision = asked()
+    if decision.effect == "allow":
+        return Passage(True, decision.clause)
+    if policy.own is not None:
+        # What the organisation closes as well is its owner's to open, whatever the operator would.
+        for one in (decision, asked("own")):
+            theirs = policy.clause(one.clause)
+            if theirs is not None and one.document == policy.own.sha256:
+                return Passage(False, one.clause, theirs.text.en, _OWNER)
+    clause = policy.clause(decision.clause)
+    assert clause is not None
+    ways = []
+    if asked("own").effect == "allow":
+        ways.append(_BY_OWN)
+    if asked(named=True).effect == "allow":
+        ways.append(f"ask the operator for `bailee account allow {account.account_id} {_NAMED}`")
+    if not ways and asked(cloud=False).effect == "allow":
+        ways.append("do this outside the cloud session, with another key")
+    hint = "; or ".join(ways) or "the operator's policy document says so: ask the operator"
+    return Passage(False, decision.clause, clause.text.en, hint)
 
 
 def _terms(policy: Policy, account: Account, channel: str, *, zero: bool) -> Terms | NothingKept:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bailee.app.monitoring import StreamFigures
-from bailee.app.said import to_stderr
-from bailee.app.watch import Say
+from bailee.app.said import Say, to_stderr
+from bailee.app.secret_files import secret_file
 from bailee.auditing import cloud_events, syslog
 from bailee.auditing.entries import Entries
 from bailee.auditing.sinks import (
@@ -25,7 +25,6 @@ from bailee.auditing.syslog import SyslogSink
 from bailee.clock import Clock
 from bailee.config import Settings
 from bailee.errors import InputError
-from bailee.home.guarding import check_secret
 from bailee.node.node import Node
 
 if TYPE_CHECKING:
@@ -88,22 +87,6 @@ def _file(path: Path, settings: Settings, log: str) -> FileSink:
     return FileSink(
         path, log, largest=number("audit.file_mb") * _MIB, keep=number("audit.file_keep")
     )
-
-
-def secret_file(settings: Settings, name: str) -> Path | None:
-    """The file that a setting names, which is its owner's alone; None: it names none.
-
-    Raises:
-        InputError: code `configuration`; it is not there, or others can read it.
-    """
-    text = settings.text(name)
-    if text is None:
-        return None
-    path = Path(text)
-    check_secret(path)
-    if not path.is_file():
-        raise _wrong(f"{name}: {path} is not there.", "make it, for whoever runs the server alone")
-    return path
 
 
 def _signer(file: Path) -> Callable[[], Webhook]:

@@ -17,7 +17,7 @@ import uvloop
 
 from bailee import config
 from bailee.app.cloud_running import limits
-from bailee.app.run import leave_no_core
+from bailee.app.process import leave_no_core
 from bailee.cloud.image.store import DEFAULT, default_folder
 from bailee.cloud.image.store import find as find_image
 from bailee.cloud.machine import QemuMachines

@@ -21,10 +21,8 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -35,25 +33,21 @@ from bailee import config
 from bailee.admission import raise_limit, share_out
 from bailee.admission.disk import floor
 from bailee.agent.sandbox import SandboxTrial
+from bailee.app import doctor_beside, doctor_storage
 from bailee.app.certificate import ends_at
 from bailee.app.disk import room_on
+from bailee.app.doctor_findings import ExaminedHome, Fitness, MachineFinding
+from bailee.app.to_holder import SETTING as HOLDER
 from bailee.app.upstreams import further_upstreams, upstreams
 from bailee.clock import system_clock
 from bailee.cloud.image import store
 from bailee.cloud.machine.command_line import KVM, PROGRAM
-from bailee.config import Settings
-from bailee.db.postgresql import has_second_copy, open_postgresql, standbys
 from bailee.errors import BaileeError
 from bailee.gateway.settings import Upstream
 from bailee.gateway.tls import server_context
-from bailee.home import Home
-from bailee.home.parts import id_of
 from bailee.home.reserve import size_on
 from bailee.json_values import members
-from bailee.keyring.roots.opening import open_root
 from bailee.loopback import is_loopback
-from bailee.node import databases, objects, spooling
-from bailee.node.databases import are_elsewhere
 from bailee.outbound.network import Network, NoAnswer
 from bailee.policy import load
 
@@ -63,61 +57,28 @@ _SOON: Final = timedelta(days=14)
 _CLOCK: Final = timedelta(seconds=10)
 _LEAST_MEMORY: Final = 1 << 30
 _LISTENERS: Final = ("gateway", "console", "ingest")
-
-
-class Fitness(StrEnum):
-    """How a thing is: well; it works, and will not or not with everything; it does not work; it
-    can't be told.
-    """
-
-    WELL = "well"
-    DOUBT = "doubt"
-    WRONG = "wrong"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class MachineFinding:
-    """What one check found. `said` and, if there is something to do, `hint` are names of texts
-    below `doctor`, filled with `values`; an error of bailee's own says both itself.
-    """
-
-    check: str
-    health: Fitness
-    said: str
-    hint: str = ""
-    values: Mapping[str, object] = field(default_factory=dict)
-    error: BaileeError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExaminedHome:
-    """What is looked at. `issuers`: the providers of the home's organisations, if a server says.
-    `closed`: the settings that open what the policy document closes, each with the key or clause of
-    the document; None: no server says. `summed`: whether the sums of sessions were those of all
-    sessions; likewise.
-    """
-
-    home: Home
-    settings: Settings
-    environment: Mapping[str, str]
-    issuers: Sequence[str] = ()
-    closed: Sequence[tuple[str, str]] | None = None
-    summed: bool | None = None
+_OF_A_HOME: Final = frozenset(
+    {"home", "disk", "keyring", "objects", "spool", "server", "policy", "sums", "provider"}
+    | {"sandbox", "machines"}
+)
+"""Checks that say nothing of a gateway of its own."""
 
 
 def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
     """Each finding, as soon as there is one."""
     checks: Mapping[str, Callable[[ExaminedHome], Iterator[MachineFinding]]] = {
+        "gateway": doctor_beside.gateway,
+        "holder": _holder,
         "home": _home,
         "disk": _disk,
         "machine": _machine,
         "descriptors": _descriptors,
         "clock": _clock,
-        "keyring": _keyring,
-        "databases": _databases,
-        "objects": _objects,
-        "spool": _spool,
+        "keyring": doctor_storage.keyring,
+        "databases": doctor_storage.databases_there,
+        "objects": doctor_storage.objects_there,
+        "spool": doctor_storage.spool,
+        "members": doctor_storage.members,
         "server": _server,
         "policy": _policy,
         "sums": _sums,
@@ -130,6 +91,8 @@ def examine(it: ExaminedHome) -> Iterator[MachineFinding]:
         "machines": _machines,
     }
     for name, check in checks.items():
+        if name in _OF_A_HOME and doctor_beside.is_gateways(it):
+            continue
         try:
             yield from check(it)
         except BaileeError as error:
@@ -236,72 +199,6 @@ def _answer(*command: str) -> str:
 # -- the home and its server -----------------------------------------------------------------------
 
 
-def _keyring(it: ExaminedHome) -> Iterator[MachineFinding]:
-    where = it.settings.text("keyring.root") or "file"
-    driver = where.partition(":")[0]
-    elsewhere = are_elsewhere(it.settings)
-    made = it.home.identity_file if elsewhere else it.home.keyring_database
-    if not made.exists():
-        yield MachineFinding("keyring", Fitness.WELL, "keyring_none", values={"driver": driver})
-        return
-    open_root(where, it.home.root_key_file, it.settings, it.environment, may_make=False)
-    yield MachineFinding("keyring", Fitness.WELL, "keyring_opens", values={"driver": driver})
-
-
-def _databases(it: ExaminedHome) -> Iterator[MachineFinding]:
-    if not are_elsewhere(it.settings):
-        return
-    for name in databases.SETTINGS:
-        engine = open_postgresql(it.settings.text(name) or "", name)
-        try:
-            found, values = standbys(engine, name), {"name": name}
-        finally:
-            engine.dispose()
-        if found.waits and not found.connected:
-            yield MachineFinding(
-                "databases", Fitness.WRONG, "standby_missing", "standby_back", values
-            )
-        elif found.waits:
-            yield MachineFinding("databases", Fitness.WELL, "standby_synchronous", values=values)
-        elif found.connected:
-            yield MachineFinding(
-                "databases", Fitness.DOUBT, "standby_behind", "standby_wait", values
-            )
-        else:
-            yield MachineFinding("databases", Fitness.WELL, "standby_none", values=values)
-
-
-def _objects(it: ExaminedHome) -> Iterator[MachineFinding]:
-    where = it.settings.text(objects.SETTING)
-    if where is None:
-        return
-    found, values = objects.whose(it.settings, it.environment), {"where": where}
-    if found is None and not it.home.objects_file.exists():
-        yield MachineFinding("objects", Fitness.WELL, "objects_none", values=values)
-    elif found is None or found != id_of(it.home):
-        yield MachineFinding("objects", Fitness.WRONG, "objects_other", "objects_name", values)
-    else:
-        yield MachineFinding("objects", Fitness.WELL, "objects_there", values=values)
-
-
-def _spool(it: ExaminedHome) -> Iterator[MachineFinding]:
-    if not spooling.is_in_database(it.settings):
-        return
-    copied = True
-    for name in databases.SETTINGS:
-        engine = open_postgresql(it.settings.text(name) or "", name)
-        try:
-            copied = copied and has_second_copy(engine)
-        finally:
-            engine.dispose()
-    if copied:
-        yield MachineFinding("spool", Fitness.WELL, "spool_copied")
-    else:
-        yield MachineFinding("spool", Fitness.DOUBT, "spool_one_copy", "spool_standby")
-    if (it.settings.text("keyring.root") or "file").partition(":")[0] in ("file", "env"):
-        yield MachineFinding("spool", Fitness.DOUBT, "spool_root", "spool_root_elsewhere")
-
-
 def _server(it: ExaminedHome) -> Iterator[MachineFinding]:
     if not it.home.control_socket.exists():
         yield MachineFinding("server", Fitness.UNKNOWN, "server_none")
@@ -355,7 +252,7 @@ def _reached(host: str) -> str:
 
 def _listeners(it: ExaminedHome) -> Iterator[MachineFinding]:
     tls = it.settings.text("gateway.tls_cert") is not None
-    for name in _LISTENERS:
+    for name in _LISTENERS[:1] if doctor_beside.is_gateways(it) else _LISTENERS:
         at = it.settings.text(f"{name}.listen")
         if at is None or at == "off":
             continue
@@ -400,6 +297,13 @@ def _public_names(it: ExaminedHome) -> Iterator[MachineFinding]:
                 yield MachineFinding("public_name", Fitness.WRONG, "name_tls", "name_mend", told)
                 continue
         yield _asked("public_name", out, address.rstrip("/") + "/healthz", values, "name")
+
+
+def _holder(it: ExaminedHome) -> Iterator[MachineFinding]:
+    url = it.settings.text(HOLDER)
+    if url is not None and doctor_beside.is_gateways(it):
+        out, at = Network.of(it.environment), url.rstrip("/") + "/healthz"
+        yield _asked("holder", out, at, {"name": url}, "name")
 
 
 def _upstreams(it: ExaminedHome) -> Iterator[MachineFinding]:

@@ -1,40 +1,28 @@
-"""The listener for whoever watches a server: `/healthz`, `/readyz` and `/metrics`.
+"""What a server's figures are read from.
 
-Rules kept here:
-
-* It stands on an address of its own, which on a machine at large is loopback: who may reach the
-  gateway need not see it. It says no content (`monitoring.catalogue`).
-* Figures that need a database are read beside the event loop, by one at a time, and at most once a
-  second; what is counted over many rows, once a minute. A crowd of scrapers costs no more than one.
-* Where no address is set and the usual one is taken, it listens at any free one of this machine. An
-  address that was set is listened at, or the start is refused.
+Figures that need a database are read beside the event loop, by one at a time, and at most once a
+second (`health_listener`); what is counted over many rows, once a minute.
 
 Rows: O5.
 """
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from bailee.app.disk import room_on
+from bailee.app.gateway_figures import Figures, gateway_figures, health_figures
 from bailee.app.promise import Reason
 from bailee.app.watch import Watch
 from bailee.clock import Ticks, ticks
-from bailee.config import Settings, parse_address
-from bailee.console import Healthy, bind
-from bailee.db.engine import size_of
-from bailee.errors import BaileeError, InputError
+from bailee.db.engine import overwrites, size_of
+from bailee.db.members import by_role
+from bailee.errors import BaileeError
 from bailee.gateway.server import Gateway
-from bailee.health import Ask
 from bailee.ledger.folder import CHECKPOINT
 from bailee.monitoring.catalogue import ALERTS, REASONS, STEPS
 from bailee.monitoring.exchanges import ExchangeCounts
@@ -47,83 +35,8 @@ from bailee.operations import promises
 if TYPE_CHECKING:  # its library is imported when somebody scrapes
     from bailee.monitoring.exposition import Exposition, Readings
 
-SETTING: Final = "health.listen"
-CONNECTIONS: Final = 16
-"""Of its listener, at once."""
-_FRESH: Final = 1.0
 _COUNTED: Final = 60.0
-_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ALONE: Final[tuple[str, ...]] = ()
-
-
-def listening(settings: Settings) -> socket.socket | None:
-    """The bound socket; None: the setting says `off`.
-
-    Raises:
-        InputError: code `configuration`; the address is none, or can't be had.
-    """
-    at = listening_at(settings)
-    if at is None:
-        return None
-    host, port = at
-    try:
-        return bind(host, port, "health")
-    except InputError:
-        if settings.origin[SETTING] != "default":
-            raise
-        return bind(host, 0, "health")
-
-
-def listening_at(settings: Settings) -> tuple[str, int] | None:
-    """Its address, or None: nowhere.
-
-    Raises:
-        InputError: code `configuration`.
-    """
-    text = settings.text(SETTING) or "off"
-    return None if text == "off" else parse_address(text, SETTING)
-
-
-def site(health: Ask, said: Callable[[], bytes]) -> ASGIApp:
-    """What this listener answers. `said`: all figures, as they are scraped."""
-    return Scraped(Healthy(nothing_else, health), said)
-
-
-class Scraped:
-    """Answers `/metrics`, and hands on what else comes. Called on the event loop's thread."""
-
-    def __init__(self, app: ASGIApp, said: Callable[[], bytes], ticking: Ticks = ticks) -> None:
-        self._app = app
-        self._said = said
-        self._ticks = ticking
-        self._one = asyncio.Lock()  # while the text is made
-        self._text = b""
-        self._made = float("-inf")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http" or scope["path"] != "/metrics":
-            await self._app(scope, receive, send)
-            return
-        if scope["method"] not in ("GET", "HEAD"):
-            answer = Response(status_code=405, headers={"allow": "GET, HEAD"})
-        else:
-            headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-            answer = Response(await self._fresh(), 200, headers, _CONTENT_TYPE)
-        await answer(scope, receive, send)
-
-    async def _fresh(self) -> bytes:
-        async with self._one:
-            if self._ticks() - self._made >= _FRESH:
-                self._text = await asyncio.to_thread(self._said)
-                self._made = self._ticks()
-            return self._text
-
-
-async def nothing_else(scope: Scope, _receive: Receive, send: Send) -> None:
-    """What this listener answers to any other address."""
-    if scope["type"] == "http":
-        await Response(status_code=404)(scope, _receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +76,10 @@ class ServerFigures:
 
     def read(self) -> Readings:
         """What stands now. What can't be read is left out."""
-        found: dict[str, dict[tuple[str, ...], float]] = {}
+        found: Figures = {}
         for part in (
             self._health, self._gateway, self._vault, self._forgetting, self._kept, self._proof,
-            self._streams, self._disks,
+            self._streams, self._disks, self._members,
         ):  # fmt: skip
             with suppress(BaileeError, OSError):
                 found |= part()
@@ -174,29 +87,19 @@ class ServerFigures:
 
     # -- the parts -------------------------------------------------------------------------------
 
-    def _health(self) -> dict[str, dict[tuple[str, ...], float]]:
+    def _health(self) -> Figures:
         health = self.watch.health()
-        return {
-            "bailee_ready": {_ALONE: float(health.ready)},
-            "bailee_not_ready": {(name,): float(name in health.reasons) for name in REASONS},
-            "bailee_alert": {(name,): float(name in health.alerts) for name in ALERTS},
+        return health_figures(health) | {
             "bailee_sweep_step_failing": {
                 (name,): 1.0 for name in dict.fromkeys((*STEPS, *health.failing))
                 if name in health.failing
             },
         }  # fmt: skip
 
-    def _gateway(self) -> dict[str, dict[tuple[str, ...], float]]:
-        gateway = self.gateway
-        under_way = sum(not client.idle for client in gateway.clients.copy())
-        return {
-            "bailee_requests_in_flight": {_ALONE: under_way},
-            "bailee_accounts_in_flight": {_ALONE: gateway.shares.accounts},
-            "bailee_connections": {(name,): of() for name, of in self.connections.items()},
-            "bailee_unrecorded_total": {_ALONE: gateway.unrecorded},
-        }
+    def _gateway(self) -> Figures:
+        return gateway_figures(self.gateway, self.connections)
 
-    def _vault(self) -> dict[str, dict[tuple[str, ...], float]]:
+    def _vault(self) -> Figures:
         vault = self.node.vault
         unsealed, took = vault.spool.unsealed(""), vault.spool.write_seconds
         where = self.node.settings.text(DURABILITY) or LOCAL
@@ -209,7 +112,7 @@ class ServerFigures:
             "bailee_stored_accounts": {_ALONE: vault.stored.accounts},
         }
 
-    def _forgetting(self) -> dict[str, dict[tuple[str, ...], float]]:
+    def _forgetting(self) -> Figures:
         done = self.watch.done
         return {
             "bailee_sweep_age_seconds": {_ALONE: self.node.sweeping.unswept()},
@@ -218,7 +121,7 @@ class ServerFigures:
             "bailee_sessions_removed_total": {_ALONE: done.sessions},
         }
 
-    def _kept(self) -> dict[str, dict[tuple[str, ...], float]]:
+    def _kept(self) -> Figures:
         node, standing = self.node, self._standing()
         return {
             "bailee_epoch_keys": {_ALONE: len(node.keyring.kek_ids())},
@@ -240,7 +143,7 @@ class ServerFigures:
             self._promises = self.ticking(), found
         return found
 
-    def _proof(self) -> dict[str, dict[tuple[str, ...], float]]:
+    def _proof(self) -> Figures:
         node = self.node
         leaves, waiting = node.sequencer.sizes()
         written = node.home.ledger / CHECKPOINT
@@ -255,7 +158,7 @@ class ServerFigures:
             "bailee_ledger_unwitnessed_seconds": {_ALONE: node.cosigning.unwitnessed()},
         }
 
-    def _streams(self) -> dict[str, dict[tuple[str, ...], float]]:
+    def _streams(self) -> Figures:
         streams = self.streams().items()
         return {
             "bailee_audit_stream_lag_entries": {(n,): one.lag_entries for n, one in streams},
@@ -264,12 +167,19 @@ class ServerFigures:
             "bailee_audit_stream_failures_total": {(n,): one.failures for n, one in streams},
         }
 
-    def _disks(self) -> dict[str, dict[tuple[str, ...], float]]:
+    def _disks(self) -> Figures:
         rooms = {(folder.name,): room_on(folder) for folder in self.node.home.stores}
         return {
             "bailee_disk_free_bytes": {name: float(room[0]) for name, room in rooms.items()},
             "bailee_disk_size_bytes": {name: float(room[1]) for name, room in rooms.items()},
         }
+
+    def _members(self) -> Figures:
+        if overwrites(self.node.data):
+            return {}  # a file, which this process has alone
+        found: dict[tuple[str, ...], float] = {("gateway",): 0.0}
+        found |= {(role,): of.present for role, of in by_role(self.node.data).items()}
+        return {"bailee_members": found}
 
 
 assert {*REASONS, *ALERTS} == {*Reason}

@@ -24,6 +24,8 @@ SEALING: Final = 10 * 60.0
 """Within which something of what waits must have been sealed."""
 WITNESSES: Final = 60 * 60.0
 """Within which a quorum of the witnesses must have cosigned the log again."""
+HOLDER: Final = 60.0
+"""For how long at most no server has the home beside which a gateway of its own stands."""
 STREAMS: Final = 60 * 60.0
 """For how long at most an entry of the audit record waits to be delivered where it is streamed."""
 
@@ -33,6 +35,8 @@ class Reason(StrEnum):
 
     STARTING = "starting"
     DRAINING = "draining"
+    OUTDATED = "outdated"
+    NOT_JOINED = "not_joined"
     NOT_RECORDING = "not_recording"
     KEYRING_UNREADABLE = "keyring_unreadable"
     SWEEP_LATE = "sweep_late"
@@ -43,11 +47,15 @@ class Reason(StrEnum):
     REQUESTS_OVERDUE = "requests_overdue"
     DISK_LOW = "disk_low"
     AUDIT_STREAM_LATE = "audit_stream_late"
+    HOLDER_AWAY = "holder_away"
 
 
 IN_WORDS: Final = {
     Reason.STARTING: "the first sweep has not succeeded yet",
     Reason.DRAINING: "it is about to stop, and begins nothing more",
+    Reason.OUTDATED: "which keys are good and what the policy says is not confirmed",
+    Reason.NOT_JOINED: "it has no part in what the home records yet: no server has had it with "
+    "spool.durability = database, or a database is away",
     Reason.NOT_RECORDING: "exchanges can't be recorded",
     Reason.KEYRING_UNREADABLE: "the keyring can't be read",
     Reason.SWEEP_LATE: "no sweep has destroyed what was due for over 30 minutes",
@@ -58,6 +66,7 @@ IN_WORDS: Final = {
     Reason.REQUESTS_OVERDUE: "a person's request about their own data is overdue",
     Reason.DISK_LOW: "less of a store's disk is free than gateway.free_mb keeps",
     Reason.AUDIT_STREAM_LATE: "entries have waited for over an hour where the record is streamed",
+    Reason.HOLDER_AWAY: "no server has had the home for over a minute",
 }
 BOUNDS: Final = {
     Reason.SWEEP_LATE: SWEEP,
@@ -72,6 +81,7 @@ ALERTS: Final = frozenset(
         Reason.REQUESTS_OVERDUE,
         Reason.DISK_LOW,
         Reason.AUDIT_STREAM_LATE,
+        Reason.HOLDER_AWAY,
     }
 )
 """With these a server is ready all the same: it can't act on them, and its clients lose nothing."""
@@ -117,6 +127,35 @@ def reasons(standing: ServerStanding) -> tuple[Reason, ...]:
         Reason.REQUESTS_OVERDUE: standing.overdue > 0,
         Reason.DISK_LOW: standing.low,
         Reason.AUDIT_STREAM_LATE: standing.unstreamed > STREAMS,
+    }
+    return tuple(reason for reason, holds in found.items() if holds)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStanding:
+    """How a gateway of its own stands. `confirmed`: what it knows of keys and policy is, within the
+    bound (`db.versions`); `joined`: it is a member of the home (`db.members`); `records`: what
+    comes is written down; seconds in which no server is known to have had the home (`unheld`);
+    `lasting` and `draining`: as `ServerStanding` has them.
+    """
+
+    confirmed: bool
+    joined: bool
+    records: bool
+    unheld: float
+    lasting: bool = True
+    draining: bool = False
+
+
+def gateway_reasons(standing: GatewayStanding) -> tuple[Reason, ...]:
+    """What a gateway of its own is short of, as `reasons` says it of a server."""
+    found = {
+        Reason.DRAINING: standing.draining,
+        Reason.OUTDATED: not standing.confirmed,
+        Reason.NOT_JOINED: not standing.joined,
+        Reason.NOT_RECORDING: standing.joined and not standing.records,
+        Reason.THREAD_ENDED: not standing.lasting,
+        Reason.HOLDER_AWAY: standing.unheld > HOLDER,
     }
     return tuple(reason for reason, holds in found.items() if holds)
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import json
 import os
 import queue
-import resource
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import uvloop
 
 from bailee import config
 from bailee.admission import raise_limit, share_out
 from bailee.app import telemetry
+from bailee.app.process import SWITCH, drained, leave_no_core, say_variables, thread_ended
 from bailee.app.said import log_as_text, to_stderr, use
 from bailee.app.serve import Running, Server
 from bailee.app.wiring import ServerWiring
@@ -42,14 +39,11 @@ from bailee.operations.beside import closed_by
 from bailee.operations.codec import plain
 from bailee.policy import load
 from bailee.shown import line
-from bailee.variables import unread
 from bailee.vault.workbench_process import WorkbenchProcess
 
-_OURS = Path(config.__file__).parent
 _LINES_WAITING = 1000
 _LONGEST_NAME = 60
 _MOST_DAMAGED = 20
-_PR_SET_DUMPABLE = 4
 
 
 def run_server(
@@ -77,7 +71,7 @@ def run_server(
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
     use(settings.text("log.format") or "text")
-    _say_variables(environment, settings)  # what is refused below may be for want of one
+    say_variables(environment, settings)  # what is refused below may be for want of one
     now = time_set(home, environment)
     clock = None if now is None else starting_at(now)
     told = _Lines()
@@ -104,38 +98,8 @@ def run_server(
             raise lease.why()
 
 
-def thread_ended(ended: threading.ExceptHookArgs) -> None:
-    """Say that a defect ended a thread: of what class, and where in bailee's own code. Its message
-    may hold what it was about.
-    """
-    name = "a thread" if ended.thread is None else f"the thread {ended.thread.name!r}"
-    at = [
-        f"{Path(frame.filename).stem}:{frame.lineno}"
-        for frame in traceback.extract_tb(ended.exc_traceback)
-        if Path(frame.filename).is_relative_to(_OURS)
-    ]
-    to_stderr(f"bailee: {name} ended by a defect ({ended.exc_type.__name__} at {' '.join(at)})")
-
-
-def leave_no_core() -> None:
-    """Leave no image of this process's memory on the disk when it crashes: it holds content.
-
-    The limit keeps the kernel from writing one, the flag keeps it from piping one to a program
-    that does; the flag also keeps other processes of this user from reading the memory.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
 def _ignore(_summary: ExchangeSummary) -> None:
     pass
-
-
-# Seconds that one thread keeps the interpreter while another wants it. Python's 5 ms are more than
-# a whole exchange takes: with the event loop busy, a record's way through its thread, which asks
-# for it several times, took 20 ms and more, and every client waited for that.
-_SWITCH: Final = 0.0005
 
 
 async def _serve(
@@ -147,7 +111,7 @@ async def _serve(
     """Serve until told to stop. `ready` is called after the first sweep; then `behind`, apart.
     Where a lease that is `held` is lost, what is under way is not waited for.
     """
-    sys.setswitchinterval(_SWITCH)
+    sys.setswitchinterval(SWITCH)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -173,25 +137,7 @@ async def _serve(
         swept.cancel()
         await stopping
         if not any(lease.lost for lease in held):
-            await _drained(server, stop)
-
-
-async def _drained(server: Server, stop: asyncio.Event) -> None:
-    """Let what is under way end; who tells it to stop a second time waits for nothing."""
-    stop.clear()
-    draining = asyncio.ensure_future(server.drain())
-    again = asyncio.ensure_future(stop.wait())
-    await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
-    for task in (draining, again):
-        task.cancel()
-    await asyncio.gather(draining, again, return_exceptions=True)
-
-
-def _say_variables(environment: Mapping[str, str], settings: config.Settings) -> None:
-    """Say which variables of the environment begin as bailee's do, and are read by nobody."""
-    for name, meant in unread(environment, settings):
-        hint = "see bailee config show" if meant is None else f"is it {meant} that was meant?"
-        to_stderr(f"bailee: nobody reads the variable {name}. hint: {hint}")
+            await drained(server.drain, stop)
 
 
 def _say_document(node: Node) -> None:

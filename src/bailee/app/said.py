@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -18,6 +19,8 @@ from bailee.errors import InputError
 from bailee.shown import line, lines
 
 FORMATS: Final = ("text", "json")
+Say: TypeAlias = Callable[[str], None]
+"""How one says something to whoever runs the server."""
 _LONGEST: Final = 20_000
 _Exception: TypeAlias = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]

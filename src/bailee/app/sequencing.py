@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from bailee.app.said import to_stderr
-from bailee.app.watch import Say
+from bailee.app.said import Say, to_stderr
 from bailee.errors import BaileeError
 from bailee.lasting import Lasting
 from bailee.ledger import Sequencer

@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from bailee.accounts import OPERATOR
-from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_out
+from bailee.admission import ConnectionLimits, raise_limit, share_out
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
-from bailee.app import auditing, feedback, monitoring, spend_limits, telemetry
+from bailee.app import auditing, feedback, health_listener, monitoring, spend_increases, telemetry
 from bailee.app.access import GatewayPolicyAccess
 from bailee.app.certificate import ends_at
 from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
+from bailee.app.listener_settings import in_url, limits_of, public_url, tls_files
 from bailee.app.pages import console_parts
 from bailee.app.said import to_stderr
 from bailee.app.signing_in import (
@@ -39,15 +40,17 @@ from bailee.app.signing_in import (
     signing_in,
     taken_and_dropped,
 )
+from bailee.app.spend_desk import SpendDesk
 from bailee.app.upstreams import declared_upstreams, further_upstreams, upstreams
 from bailee.app.usage_pushing import usage_push
-from bailee.app.using import UsageMetering
+from bailee.app.using import UsageMetering, home_of
 from bailee.app.watch import Watch
 from bailee.app.wiring import ServerWiring
 from bailee.auditing.streams import AuditStreams
 from bailee.config import Settings, parse_address
-from bailee.console import Healthy, Listener, bind, check_url, make_site, names
-from bailee.errors import BaileeError, InputError
+from bailee.console import Healthy, Listener, bind, make_site
+from bailee.console.names import names
+from bailee.errors import BaileeError
 from bailee.gateway.beside import BesideApplications
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.gateway.origins import Origins
@@ -55,7 +58,6 @@ from bailee.gateway.server import Gateway
 from bailee.gateway.settings import (
     MIB,
     GatewayConfig,
-    GatewayLimits,
     Upstream,
     check_bind,
 )
@@ -64,7 +66,6 @@ from bailee.gateway.tls import server_context
 from bailee.home.console_name import console_label
 from bailee.home.control import reachable
 from bailee.home.control_server import ControlServer
-from bailee.home.guarding import check_secret
 from bailee.loopback import is_loopback
 from bailee.monitoring.exchanges import ExchangeCounts
 from bailee.node.databases import leases, unsure_of
@@ -172,13 +173,13 @@ class Server:
 
     async def _start(self) -> Running:
         node, wiring, settings = self._node, self._wiring, self._node.settings
-        files = _tls_files(settings)
+        files = tls_files(settings)
         self._proxies = trusted_proxies(settings.text("trusted_proxies"))
         tls = None if files is None else server_context(*files)
         gateway_at = parse_address(settings.text("gateway.listen") or "", "gateway.listen")
         console_at = parse_address(settings.text("console.listen") or "", "console.listen")
         ingest_at = telemetry.listening_at(settings)
-        listening = (gateway_at, console_at, ingest_at, monitoring.listening_at(settings))
+        listening = (gateway_at, console_at, ingest_at, health_listener.listening_at(settings))
         for host, _ in (at for at in listening if at is not None):
             check_bind(host, tls is not None)
         gateway_config, described = await self._gateway_config(settings)
@@ -187,7 +188,7 @@ class Server:
         disk = Disk(node.vault.stored, node.home.stores, free, time.monotonic)
         streams = auditing.streams(node)
         self._watch = watch = self._make_watch(disk, streams)
-        health_at = monitoring.listening(settings)
+        health_at = health_listener.listening(settings)
         if health_at is not None:
             self._parts.callback(health_at.close)
         counts = ExchangeCounts()
@@ -198,7 +199,7 @@ class Server:
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
 
         await self._start_traces(watch)
-        metering = UsageMetering(node)
+        metering = UsageMetering(home_of(node))
         await asyncio.to_thread(metering.start)
         watch.mind(metering.threads())
         self._parts.push_async_callback(asyncio.to_thread, metering.stop)
@@ -238,7 +239,7 @@ class Server:
         self._parts.push_async_callback(lambda: gateway.close(self._grace))
         scheme = "http" if tls is None else "https"
         gateway_url = (
-            _public(settings, "gateway.url") or f"{scheme}://{_host(gateway_at[0])}:{port}"
+            public_url(settings, "gateway.url") or f"{scheme}://{in_url(gateway_at[0])}:{port}"
         )
 
         def measured() -> None:
@@ -276,12 +277,15 @@ class Server:
         )
         await asyncio.to_thread(queue.check)
         await self._start_console(console_at, tls, gateway_url, described, watch)
-        clients = signing_in(node, gateway=_public(settings, "gateway.url"), console=self._console)
+        metering.console = self._console
+        clients = signing_in(
+            node, gateway=public_url(settings, "gateway.url"), console=self._console
+        )
         self._parts.callback(clients.close)
-        limits = spend_limits.SpendLimits(node)
-        self._parts.callback(limits.close)
+        desk = SpendDesk(node)
+        self._parts.callback(desk.close)
         self._beside.applications |= beside(clients)
-        self._beside.applications |= spend_limits.beside(limits)
+        self._beside.applications |= spend_increases.beside(node, desk)
         for work in (wiring.mover, wiring.sequencing, wiring.witnesses, wiring.word_maker):
             work.start()
             watch.mind([work.thread])
@@ -359,7 +363,7 @@ class Server:
                 if self._node.policy.on_recorder_failure == "refuse"
                 else "serve_unrecorded"
             ),
-            limits=_limits(settings, self._descriptors),
+            limits=limits_of(settings, self._descriptors),
             trusted_proxy=self._proxies.trusts,
             origins=Origins((settings.text("gateway.origins") or "").replace(",", " ").split()),
         )
@@ -389,7 +393,7 @@ class Server:
             tls=tls is not None,
             label=console_label(node.home.console_name_file),
         )
-        self._console, self._console_api = own.url, f"{scheme}://{_host(at[0])}:{port}"
+        self._console, self._console_api = own.url, f"{scheme}://{in_url(at[0])}:{port}"
         parts = console_parts(
             node,
             names=own,
@@ -401,7 +405,7 @@ class Server:
         scim = Scim(make_site(parts), node.registry, own.url, defect=parts.defect)
         self._parts.callback(scim.close)
         site = Healthy(self._traced(scim, "console"), watch.health)
-        files = _tls_files(node.settings)
+        files = tls_files(node.settings)
         await self._listen("console", site, listening, self._descriptors.console, files)
 
     async def _start_ingest(self, at: tuple[str, int], scheme: str, watch: Watch) -> str:
@@ -413,12 +417,12 @@ class Server:
         self._parts.callback(receiver.close)
         self._beside.applications |= dict.fromkeys(TELEMETRY, ingest.app)
         ingest.app.router.routes.extend(receiver.routes)
-        files = _tls_files(node.settings)
+        files = tls_files(node.settings)
         app = self._traced(ingest.app, "ingest")
         await self._listen("ingest", app, listening, self._descriptors.ingest, files)
         return (
-            _public(node.settings, "ingest.url")
-            or f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
+            public_url(node.settings, "ingest.url")
+            or f"{scheme}://{in_url(at[0])}:{listening.getsockname()[1]}"
         )
 
     async def _start_traces(self, watch: Watch) -> None:
@@ -441,10 +445,10 @@ class Server:
 
     async def _start_health(self, listening: socket.socket) -> str:
         host, port = listening.getsockname()[:2]
-        site = monitoring.site(self._watch.health, self._measured.said)
-        tls = None if is_loopback(host) else _tls_files(self._node.settings)
-        await self._listen("health", site, listening, monitoring.CONNECTIONS, tls)
-        return f"{'http' if tls is None else 'https'}://{_host(host)}:{port}"
+        site = health_listener.site(self._watch.health, self._measured.said)
+        tls = None if is_loopback(host) else tls_files(self._node.settings)
+        await self._listen("health", site, listening, health_listener.CONNECTIONS, tls)
+        return f"{'http' if tls is None else 'https'}://{in_url(host)}:{port}"
 
     async def _listen(
         self,
@@ -499,49 +503,7 @@ def _say_what_failed(starting: asyncio.Task[None]) -> None:
         to_stderr(f"bailee: cloud sessions that waited were not taken up: {told}")
 
 
-def _public(settings: Settings, name: str) -> str | None:
-    url = settings.text(name)
-    return None if url is None else check_url(url, name)
-
-
-def _limits(settings: Settings, descriptors: Descriptors) -> GatewayLimits:
-    """The gateway's limits: as set, and within what the process may have."""
-    return GatewayLimits(
-        connections=min(settings.number("gateway.connections"), descriptors.gateway),
-        connections_per_address=settings.number("gateway.connections_per_address"),
-        requests_per_account=settings.number("gateway.requests_per_account"),
-        memory_per_account=settings.number("gateway.memory_per_account_mb") * MIB,
-        spool_per_account=settings.number("gateway.spool_per_account_mb") * MIB,
-        spool=settings.number("gateway.spool_mb") * MIB,
-        unsealed_per_account=settings.number("gateway.unsealed_per_account"),
-        unsealed=settings.number("gateway.unsealed"),
-        sealing_per_account=settings.number("gateway.sealing_seconds_per_account"),
-        stored_per_account=settings.number("gateway.stored_per_account_mb") * MIB,
-        idle_upstreams=descriptors.idle_upstreams,
-        max_body=settings.number("gateway.max_request_mb") * MIB,
-        max_upload=settings.number("gateway.max_upload_mb") * MIB,
-    )
-
-
-def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
-    certificate, key = settings.text("gateway.tls_cert"), settings.text("gateway.tls_key")
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise InputError(
-            "TLS needs both a certificate and its key.",
-            code="configuration",
-            hint="give --tls-cert and --tls-key",
-        )
-    check_secret(Path(key))
-    return Path(certificate), Path(key)
-
-
 def _ends_at(file: Path) -> datetime | None:
     with contextlib.suppress(OSError, ValueError):
         return ends_at(file)
     return None
-
-
-def _host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -14,6 +14,7 @@ from bailee.app.using import asker_of
 from bailee.gateway.routes import BESIDE, SPEND_LIMITS
 from bailee.json_values import JsonObject, members
 from bailee.managed import ManagedAgent, settings_for
+from bailee.managed.compiling import BOUNDS
 from bailee.node.node import Node
 from bailee.operations.usage import usage_for_client
 from bailee.policy import Policy
@@ -37,6 +38,7 @@ def signing_in(node: Node, *, gateway: str | None, console: str) -> ClientSignIn
     return ClientSignInApplication(
         *(node.registry, lambda: places, lambda at: noticed(node.policy, at)),
         settings=settings_of(node, console),
+        bounds=bounds_of(node),
         usage=_usage_of(node),
     )
 
@@ -71,6 +73,19 @@ def settings_of(node: Node, console: str = "") -> Given:
         return compiled | {"availableModels": [*told], "enforceAvailableModels": True}
 
     return given
+
+
+def bounds_of(node: Node) -> Given:
+    """What `bailee code` and `bailee run` obey on a machine where nobody puts a file: what the
+    document, and an organisation's own, leave agents of web pages and MCP servers.
+    """
+
+    @lru_cache(maxsize=64)
+    def compiled_for(policy: Policy) -> JsonObject:
+        content = settings_for(policy, ManagedAgent.BAILEE, signed_in=True).file.content()
+        return {BOUNDS: content.get(BOUNDS, {})}
+
+    return lambda _key, account: compiled_for(node.policy_of(account))
 
 
 def _asker(node: Node, key: ApiKey, account: Account) -> UsageAsker:

@@ -23,8 +23,8 @@ from typing import Final
 
 import orjson
 
-from bailee.app.auditing import secret_file
-from bailee.app.watch import Say
+from bailee.app.said import Say
+from bailee.app.secret_files import secret_file
 from bailee.auditing.sinks import NotTaken, Post, bearer, check_url, post, shown, taken
 from bailee.clock import Clock
 from bailee.config import Settings

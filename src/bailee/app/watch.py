@@ -17,7 +17,7 @@ from typing import Final
 
 from bailee.app import promise
 from bailee.app.promise import Reason, ServerStanding
-from bailee.app.said import to_stderr
+from bailee.app.said import Say, to_stderr
 from bailee.app.schedule import Schedule
 from bailee.clock import Ticks, ticks
 from bailee.errors import BaileeError
@@ -28,8 +28,6 @@ from bailee.node.sweeping import SEALING, NodeSweep
 
 _EVERY: Final = 5.0
 _QUIET: Final = 10.0  # that a start may take before it says what it waits for
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from starlette.routing import Route
 from bailee.admission import ConnectionLimits
 from bailee.admission.addresses import trusted_proxies
 from bailee.app.cloud_runner import until_told
-from bailee.app.run import leave_no_core
+from bailee.app.process import leave_no_core
 from bailee.app.said import log_as_text
 from bailee.config import parse_address
 from bailee.console import Listener, bind

@@ -156,6 +156,7 @@ MAPPED: Final[Mapping[str, Mapped]] = {
     "cloud.erased": _DESTROYED,
     # limits and the policy
     "usage.limit_set": _UPDATED, "usage.limit_removed": _UPDATED, "usage.models_set": _UPDATED,
+    "usage.increase_asked": _CREATED, "usage.increase_decided": _UPDATED,
     "policy.activated": _entity(10, Severity.MEDIUM),
     UNREADABLE: _GRAVE,
 }  # fmt: skip

@@ -22,6 +22,8 @@ from typing import Final, NamedTuple
 from bailee.errors import IntegrityError
 from bailee.ledger.particulars import Value
 
+_POOLS: Final = {"pool": "paused_pool", "paused_pool": "pool"}
+
 
 class Entry(NamedTuple):
     """An entry as a restore reads it: what is somebody's is not in its body."""
@@ -310,6 +312,9 @@ def _usage_limit(made: ReplayPlan, entry: Entry) -> None:
     subject = "" if scope == "everybody" else entry.subject
     limit = None if amount is None else int(amount)
     made.usage_limits[scope, subject, measure, span] = limit
+    other = _POOLS.get(scope)
+    if other is not None and limit is not None:  # it took the other's place
+        made.usage_limits[other, subject, measure, span] = None
 
 
 def _usage_models(made: ReplayPlan, entry: Entry) -> None:
@@ -479,6 +484,8 @@ _NOTHING: Final = frozenset(
         *("training.export_begun", "training.exported"),
         # how far somebody has come with a report or an error
         *("report.changed", "error_issue.changed"),
+        # what was granted is a limit, which is done again
+        *("usage.increase_asked", "usage.increase_decided"),
     }
 )
 """An older home lacks it, and nothing is shown, kept or let in by that. `home.older_accepted` is in

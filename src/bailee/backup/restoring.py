@@ -370,7 +370,7 @@ def _replay(
         apply_to_node(node, sources.plan, done)
         at = (str(sources.keys.resolve()), own.generation, own.at, own.until)
         node.snapshots.note(KeySnapshot(own.snapshot, *at))
-        node.vault.rotate(node.clock())
+        _rotate(node)
         said = {
             "since": int(sources.manifest.at.timestamp()),
             "entries": len(sources.rows),
@@ -382,6 +382,17 @@ def _replay(
     finally:
         wiring.close()
     return done
+
+
+def _rotate(node: Node) -> None:
+    """Rotate the root of a home that is all there. What waits for a standby that has not got it
+    all, the first sweep of its server finishes.
+    """
+    try:
+        node.vault.rotate(node.clock())
+    except StorageError as error:
+        if error.code != "standby_behind":
+            raise
 
 
 def _is_used(path: Path) -> bool:

@@ -29,6 +29,10 @@ _COMMANDS: Final = {
         "up:up",
         "Start the gateway and the console, and run until stopped (Ctrl-C or SIGTERM).",
     ),
+    "serve": (
+        "serve:app",
+        "One part of a server as a process of its own, beside the one that has the home.",
+    ),
     "sign-in": (
         "up:sign_in",
         "Print a new single-use sign-in link for the console of a running server.",

@@ -13,7 +13,7 @@ from bailee.home import find
 from bailee.words import Words
 
 if TYPE_CHECKING:
-    from bailee.app.doctor import MachineFinding
+    from bailee.app.doctor_findings import MachineFinding
 
 _SHOWN: Final = {"well": "✓", "doubt": "!", "wrong": "✗", "unknown": "?"}
 
@@ -24,7 +24,8 @@ def look(given: HomePlace | None, said: Words, *, as_json: bool) -> bool:
     Raises:
         InputError: a server elsewhere is named, or the settings can't be read.
     """
-    from bailee.app.doctor import MOST_NAMES, ExaminedHome, examine
+    from bailee.app.doctor import MOST_NAMES, examine
+    from bailee.app.doctor_findings import ExaminedHome
 
     if given is not None and given.address is not None:
         raise InputError(

@@ -19,7 +19,7 @@ from bailee.client.flow_choices import FlowAct, FlowChoices
 from bailee.client.flow_receipts import told
 from bailee.client.flows import FlowState, all_flows, where
 from bailee.client.picture import draw
-from bailee.client.setting_keys import FLOWS
+from bailee.client.setting_keys import FLOWS, TOLD_BOUNDS
 from bailee.client.settings import ClientSettings
 from bailee.errors import InputError
 from bailee.policy import Policy, load
@@ -78,6 +78,10 @@ def list_flows(
             raise InputError("Give --json or --diagram, not both.")
         policy = load(document)
         holding = files.read(policy, here(), option=settings)
+        if (files.data_folder() / TOLD_BOUNDS).exists():
+            from bailee.client.told_bounds import with_told  # here: it needs more than the base
+
+            holding = with_told(holding, files.data_folder())
         warn(holding)
         boxed = shutil.which("bwrap") is not None
         found = all_flows(policy, holding, language, sandboxed=boxed)

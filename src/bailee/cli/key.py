@@ -202,7 +202,7 @@ def _opens(key: Fields, t: Words) -> str:
 
 def _whose(key: Fields, t: Words) -> str:
     """On whose terms a key is, in a sentence."""
-    from bailee.policy.wording import period_in_words
+    from bailee.policy.amounts import period_in_words
 
     terms = key.part("terms")
     kept = t("own.sending")
@@ -222,7 +222,7 @@ def _whose(key: Fields, t: Words) -> str:
 
 def _terms(terms: Fields) -> tuple[object, ...]:
     """Who pays for a key, the plan, whose policy holds, for how long, and whether for training."""
-    from bailee.policy.wording import period_in_words
+    from bailee.policy.amounts import period_in_words
 
     pays = terms["payer_id"]
     if terms["payer"] == "organisation":

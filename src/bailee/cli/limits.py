@@ -19,6 +19,11 @@ app = typer.Typer(
 )
 
 _EACH = ("members", "team_members")
+_UNCOUNTED = (*_EACH, "paused_pool")
+_CALLED = {
+    "members": "each of", "team_members": "each of",
+    "pool": "pool of", "paused_pool": "pool, paused, of",
+}  # fmt: skip
 _UNLIMITED = 10**15  # `usage.limits`, which the base install has not
 _Of = Annotated[
     str | None,
@@ -48,7 +53,7 @@ def list_limits(
                 one["id"],
                 _of_whom(one),
                 one["measure"] if one["per"] == "now" else f"{one['measure']} a {one['per']}",
-                "" if one["scope"] in _EACH else _amount(one, "used"),
+                "" if one["scope"] in _UNCOUNTED else _amount(one, "used"),
                 _amount(one, "amount"),
                 moment(one["ends"]) if one["ends"] else "",
             )
@@ -71,6 +76,13 @@ def set_limit(  # noqa: PLR0917 - each is an option
             help="A member of the organisation (per_… or email): theirs, whatever each has."
         ),
     ] = None,
+    pool: Annotated[
+        bool,
+        typer.Option("--pool", help="A team's pool: its members share so much."),
+    ] = False,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="With --pool: nothing is asked of it for now.")
+    ] = False,
     money: Annotated[
         str | None, typer.Option(help="US dollars: 20 or 0.50; of a member also `unlimited`.")
     ] = None,
@@ -102,12 +114,16 @@ def set_limit(  # noqa: PLR0917 - each is an option
             **({} if per is None else {"per": per}),
             **({"each": True} if each else {}),
             **({} if member is None else {"member": member}),
+            **({"pool": True} if pool else {}),
+            **({"paused": True} if paused else {}),
         }  # fmt: skip
         changed = ask_one(home, "usage.limit", asked)
         if as_json:
             print_json(changed)
         elif changed["scope"] in _EACH:
             say(f"{changed['id']}: each has {_amount(changed, 'amount')}.")
+        elif changed["scope"] in _UNCOUNTED:
+            say(f"{changed['id']}: {_amount(changed, 'amount')}, paused.")
         else:
             say(
                 f"{changed['id']}: {_amount(changed, 'used')} of {_amount(changed, 'amount')} used."
@@ -162,7 +178,8 @@ def _show_models(found: list[Fields], as_json: bool) -> None:
 
 def _of_whom(one: Fields) -> str:
     named = str(one["subject"] or "everybody")
-    return f"each of {named}" if one["scope"] in _EACH else named
+    called = _CALLED.get(str(one["scope"]))
+    return named if called is None else f"{called} {named}"
 
 
 def _amount(one: Fields, name: str) -> str:

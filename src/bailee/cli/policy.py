@@ -27,7 +27,7 @@ from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, load
 from bailee.policy import as_json as shapes
 from bailee.policy.asking import LONGEST_LINE, question, typed
-from bailee.policy.bounds import SETTING_OF
+from bailee.policy.bounds import setting_of
 from bailee.policy.document import Clause, Language
 from bailee.policy.wording import bound_in_words, outcome_in_words
 
@@ -237,7 +237,7 @@ def show(
             if whole.bounds:
                 out.print()
                 bounds = [
-                    (f"  {one.clause.id}", SETTING_OF[one.of], bound_in_words(one, language))
+                    (f"  {one.clause.id}", setting_of(one.of), bound_in_words(one, language))
                     for one in whole.bounds
                 ]
                 out.print(plain(("bound", "setting", "as far as"), bounds))
@@ -260,7 +260,7 @@ def show(
                 about += [(key.fact, ", ".join(map(str, key.values))) for key in said]
         for bound in whole.bounds:
             if bound.clause is one:
-                about.append(("setting", SETTING_OF[bound.of]))
+                about.append(("setting", setting_of(bound.of)))
                 about.append(("as far as", bound_in_words(bound, language)))
         about.append(("serves", ", ".join(one.rows)))
         about.append(("heading", next(h.source for h in whole.headings if h.id == one.heading)))

@@ -20,6 +20,7 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import say, size
+from bailee.cli.speaking import spoken
 from bailee.cli.surroundings import here
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.json_values import Json
@@ -80,6 +81,7 @@ def run(
     """Run another agent so that it uses the gateway, respects the switches and forgets on time."""
     from bailee.cli.local_files import planned
     from bailee.client import agents
+    from bailee.client.bounds_question import BoundsQuestion
     from bailee.client.egress import EgressWatch
     from bailee.client.machine import ClientMachine
     from bailee.client.run_session import session_of
@@ -94,6 +96,8 @@ def run(
                 "There is no such program.", code="not_found", hint="bailee run -- claude"
             )
         agent = agents.known(command)
+        if not show:
+            machine = BoundsQuestion(machine).afresh()
         own = {name: chosen.value for name, chosen in machine.settings.env.items()}
         under = agents.terms(
             machine.policy,
@@ -109,7 +113,7 @@ def run(
         )
         made = agents.launch(agent, under)
         if show:
-            _show(machine, agent, made, command)
+            _show(machine, agent, made, command, direct=direct)
             return
         if under.key is None and not direct:
             _say("no bailee key is set (BAILEE_API_KEY): the agent's own credential is passed on")
@@ -330,16 +334,16 @@ def _nothing(_due: LocalDue) -> bool:
     return False
 
 
-def _show(machine: ClientMachine, agent: str | None, made: Launch, command: list[str]) -> None:
+def _show(
+    machine: ClientMachine, agent: str | None, made: Launch, command: list[str], *, direct: bool
+) -> None:
     from bailee.cli.local_files import planned
 
-    for name in sorted(made.env):
-        value = "(your bailee key)" if name in _SECRET else made.env[name]
-        say(f"{name}={'(your own, and the id of a session)' if name in _OWN else value}")
-    for name in sorted(made.without - set(made.env)):
-        say(f"unset {name}")
-    for variable, content in made.files.values():
-        say(f"{variable}=(a file with {content})")
+    for why, lines in _by_reason(machine, made, direct=direct).items():
+        for reason in why:
+            say(f"# {reason}")
+        for line in lines:
+            say(line)
     say(" ".join([command[0], *made.arguments, *command[1:]]))
     if agent is not None:
         for one in planned(machine, agent).past:
@@ -347,6 +351,28 @@ def _show(machine: ClientMachine, agent: str | None, made: Launch, command: list
             say(f"past its time: {one.path}{what}")
     for note in made.notes:
         _say(note)
+
+
+def _by_reason(
+    machine: ClientMachine, made: Launch, *, direct: bool
+) -> dict[tuple[str, ...], list[str]]:
+    """What is set and taken away, a line for each variable, under why it is."""
+    from bailee.client.launch_reasons import reasons
+
+    lines = {}
+    for name in sorted(made.env):
+        value = "(your bailee key)" if name in _SECRET else made.env[name]
+        value = "(your own, and the id of a session)" if name in _OWN else value
+        lines[name] = f"{name}={value}"
+    for name in sorted(made.without - set(made.env)):
+        lines[name] = f"unset {name}"
+    for variable, content in made.files.values():
+        lines[variable] = f"{variable}=(a file with {content})"
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, line in lines.items():
+        why = reasons(name, machine.policy, machine.settings, spoken(None), direct=direct)
+        found.setdefault(tuple(why), []).append(line)
+    return found
 
 
 def _tell(watch: EgressWatch, under: LaunchTerms, report: Path | None) -> None:

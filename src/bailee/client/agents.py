@@ -3,8 +3,9 @@ Pure.
 
 Rules kept here:
 
-* An agent's own vendor gets nothing but what the person asks of the model: whatever its switches
-  for that are called, they are set. bailee's flows go to bailee, and only while they are on.
+* An agent's own vendor gets nothing but what the person asks of the model, where the document says
+  so: whatever its switches for that are called, they are set, and otherwise they are not. Why each
+  variable is set: `launch_reasons`. bailee's flows go to bailee, and only while they are on.
 * The switches that hold here hold there too: they are passed on, from whatever scope they come.
 * A key stands in the environment alone, never in arguments, which every user of a machine can read.
 * What can't be brought under these terms is said in a note.
@@ -19,7 +20,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import PurePath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bailee.client.flows import (
@@ -32,7 +33,11 @@ from bailee.client.flows import (
 from bailee.client.rooted_settings import Unheeded
 from bailee.client.settings import ClientSettings
 from bailee.policy import Policy
+from bailee.policy.bounds import ANY, MCP_SERVERS, PROGRAMS, VENDOR, WEB_PAGES
 from bailee.records import dataclass
+
+if TYPE_CHECKING:
+    from bailee.client.agent_bounds import AgentBound
 
 
 @dataclass(slots=True)
@@ -61,7 +66,8 @@ class LaunchTerms:
     """What a launch is made from. `key`: the person's bailee key. `direct`: the model's address is
     left as it is. `session`: an id for what this run says, for agents that send none of their own;
     `environment`: what is set for the agent otherwise. `helper`: the
-    key lasts an hour, and this command prints another.
+    key lasts an hour, and this command prints another. `bounds`: what a policy document leaves
+    agents of web pages and MCP servers. `said`: which of `launch_reasons.STATEMENTS` it has.
     """
 
     gateway: str
@@ -70,11 +76,18 @@ class LaunchTerms:
     key: str | None
     on: frozenset[str]
     switches: Mapping[str, str]
+    said: frozenset[str]
     keep_days: int
     direct: bool = False
     session: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     helper: str | None = None
+    bounds: tuple[AgentBound, ...] = ()
+
+    @property
+    def closed(self) -> bool:
+        """Whether an agent's own vendor is to get nothing."""
+        return VENDOR in self.said
 
 
 def terms(
@@ -89,6 +102,8 @@ def terms(
     helper: str | None = None,
 ) -> LaunchTerms:
     """The terms that hold on this machine."""
+    from bailee.client.launch_reasons import said_by  # here: no start of the agent asks
+
     return LaunchTerms(
         bailee_address(settings),
         ingest_address(settings),
@@ -96,11 +111,13 @@ def terms(
         key,
         frozenset(flow.name for flow in all_flows(policy, settings) if flow.on),
         settings.switch_values,
+        said_by(policy),
         keep_days,
         direct,
         session,
         environment or {},
         helper,
+        settings.bounds,
     )
 
 
@@ -112,13 +129,33 @@ def known(command: Sequence[str]) -> str | None:
 
 def launch(agent: str | None, under: LaunchTerms) -> Launch:
     """How to start it."""
+    from bailee.client.launch_reasons import unfounded
+
     made = Launch(env={**under.switches, "DO_NOT_TRACK": "1"})
     _AGENTS.get(agent or "", _any)(made, under)
+    for name in unfounded(under.said):
+        made.without.discard(name)
+        if name in under.switches:
+            made.env[name] = under.switches[name]
+        else:
+            made.env.pop(name, None)
     if under.helper is not None and agent != "claude" and not under.direct:
         made.notes.append(
             "this machine is signed in, and a token lasts an hour: start it again after that"
         )
     return made
+
+
+def _left_none(made: Launch, under: LaunchTerms, *told: str) -> frozenset[str]:
+    """Of what is bounded that of which nothing is left, where the agent can be `told` so; what it
+    can't be told is said in a note.
+    """
+    none = {one.of for one in under.bounds if not one.only and one.of in told}
+    for one in under.bounds:
+        everything = {ANY} if one.of == WEB_PAGES else {ANY, PROGRAMS}
+        if one.of not in none and not everything <= {*one.only}:
+            made.notes.append(f"its own settings decide, and it can't be told this: {one.said}")
+    return frozenset(none)
 
 
 def promised(
@@ -155,6 +192,12 @@ def _claude(made: Launch, under: LaunchTerms) -> None:
         "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
         "DISABLE_AUTOUPDATER": "1",
     }
+    settings: dict[str, object] = {}
+    none = _left_none(made, under, WEB_PAGES, MCP_SERVERS)
+    if WEB_PAGES in none:
+        settings["permissions"] = {"deny": ["WebFetch"]}
+    if MCP_SERVERS in none:
+        made.arguments.append("--strict-mcp-config")  # and none is given with it
     if not under.direct:
         if under.provider == "bedrock":
             made.env |= {
@@ -174,12 +217,14 @@ def _claude(made: Launch, under: LaunchTerms) -> None:
         else:
             made.env["ANTHROPIC_BASE_URL"] = under.gateway
         if under.helper is not None and under.provider == "api":
-            made.arguments += ["--settings", json.dumps({"apiKeyHelper": under.helper})]
+            settings["apiKeyHelper"] = under.helper
             made.env["CLAUDE_CODE_API_KEY_HELPER_TTL_MS"] = "240000"
             made.without |= {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"}
         elif under.key is not None:
             made.env["ANTHROPIC_AUTH_TOKEN"] = under.key
             made.without.add("ANTHROPIC_API_KEY")
+    if settings:
+        made.arguments += ["--settings", json.dumps(settings)]
     # A telemetry configuration of the person's own is theirs; only one for bailee is bailee's.
     made.without |= {"OTEL_LOG_USER_PROMPTS", "OTEL_LOG_TOOL_DETAILS", "OTEL_LOG_TOOL_CONTENT"}
     if "metrics" in under.on:
@@ -212,14 +257,16 @@ _NOBODY: Final = "http://127.0.0.1:9/"
 
 
 def _codex(made: Launch, under: LaunchTerms) -> None:
-    made.arguments += [
-        *("-c", "analytics.enabled=false"),
-        *("-c", "feedback.enabled=false"),
-        *("-c", 'otel.exporter="none"'),
-        *("-c", "check_for_update_on_startup=false"),
-        # Its vendor's plugins are looked for on chatgpt.com and GitHub at every start.
-        *("-c", "features.plugins=false"),
-    ]
+    _left_none(made, under)
+    if under.closed:
+        made.arguments += [
+            *("-c", "analytics.enabled=false"),
+            *("-c", "feedback.enabled=false"),
+            *("-c", 'otel.exporter="none"'),
+            *("-c", "check_for_update_on_startup=false"),
+            # Its vendor's plugins are looked for on chatgpt.com and GitHub at every start.
+            *("-c", "features.plugins=false"),
+        ]
     if under.keep_days == 0:
         made.arguments += ["-c", 'history.persistence="none"']
     if not under.direct:
@@ -252,12 +299,16 @@ def _codex(made: Launch, under: LaunchTerms) -> None:
 
 
 def _gemini(made: Launch, under: LaunchTerms) -> None:
-    settings: dict[str, object] = {
-        "privacy": {"usageStatisticsEnabled": False},
-        "telemetry": {"enabled": False, "logPrompts": False},
-        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
-    }
+    settings: dict[str, object] = {}
+    if under.closed:
+        settings |= {
+            "privacy": {"usageStatisticsEnabled": False},
+            "telemetry": {"enabled": False, "logPrompts": False},
+            "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+        }
     made.env["GEMINI_TELEMETRY_ENABLED"] = "false"
+    if _left_none(made, under, WEB_PAGES):
+        settings["tools"] = {"exclude": ["web_fetch"]}
     if not under.direct:
         made.env["GOOGLE_GEMINI_BASE_URL"] = f"{under.gateway}/gemini"
         # With another sign-in it would go round the gateway: so it does not start with one.
@@ -279,10 +330,12 @@ def _gemini(made: Launch, under: LaunchTerms) -> None:
                 "of their own, where nothing would be recorded. Use a key, or --direct"
             )
         settings["security"] = {"auth": auth}
-    made.files["gemini-settings.json"] = (_GEMINI_SYSTEM, json.dumps(settings))
+    if settings:
+        made.files["gemini-settings.json"] = (_GEMINI_SYSTEM, json.dumps(settings))
     made.beneath[_GEMINI_SYSTEM] = "/etc/gemini-cli/settings.json"
     made.unheeded = Unheeded(
-        _GEMINI_STATISTICS if under.direct else _GEMINI_STATISTICS | _GEMINI_SIGN_INS,
+        (_GEMINI_STATISTICS if under.closed else frozenset())
+        | (frozenset() if under.direct else _GEMINI_SIGN_INS),
         own=".gemini/settings.json",
         needed=None if under.direct else (("security", "auth", "selectedType"), "gemini-api-key"),
         instead="It would sign in elsewhere, where nothing is recorded, or not start.",
@@ -314,7 +367,11 @@ def _opencode(made: Launch, under: LaunchTerms) -> None:
         # has no switch for that. For this scope alone there is no registry.
         "npm_config_@opencode-ai:registry": _NOBODY,
     }
-    config: dict[str, object] = {"autoupdate": False, "share": "disabled"}
+    config: dict[str, object] = {}
+    if under.closed:
+        config = {"autoupdate": False, "share": "disabled"}
+    if _left_none(made, under, WEB_PAGES):
+        config["permission"] = {"webfetch": "deny"}
     if not under.direct:
         providers: dict[str, object] = {}
         for name, path in (
@@ -327,19 +384,22 @@ def _opencode(made: Launch, under: LaunchTerms) -> None:
             providers[name] = {"options": options}
         config["provider"] = providers
         config["enabled_providers"] = list(providers)  # its vendor's free models are on by default
-    made.env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
+    if config:
+        made.env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
 
 
 def _aider(made: Launch, under: LaunchTerms) -> None:
+    _left_none(made, under)
     made.env |= {
         "AIDER_ANALYTICS": "false",
         "AIDER_CHECK_UPDATE": "false",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
-    # For this run: --analytics-disable would write a choice down for good.
-    made.arguments += ["--no-analytics", "--no-check-update"]
-    # A list of prices, which comes with it too; there is no switch.
-    made.fresh[".aider/caches/model_prices_and_context_window.json"] = b'{"": {}}'
+    if under.closed:
+        # For this run: --analytics-disable would write a choice down for good.
+        made.arguments += ["--no-analytics", "--no-check-update"]
+        # A list of prices, which comes with it too; there is no switch.
+        made.fresh[".aider/caches/model_prices_and_context_window.json"] = b'{"": {}}'
     if not under.direct:
         made.env |= {
             "OPENAI_API_BASE": f"{under.gateway}/openai/v1",
@@ -368,6 +428,7 @@ _AIDER_MODELS: Final = "AIDER_MODEL_SETTINGS_FILE"
 
 
 def _any(made: Launch, under: LaunchTerms) -> None:
+    _left_none(made, under)
     if not under.direct:
         made.env["ANTHROPIC_BASE_URL"] = under.gateway
         if under.key is not None:

@@ -27,15 +27,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import ipaddress
 import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from bailee.client.open_connections import OpenConnections
 from bailee.loopback import is_loopback
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer
@@ -137,8 +136,9 @@ class EgressWatch:
         ended = threading.Event()
 
         def look() -> None:
+            opened = OpenConnections(process)
             while not ended.wait(_EVERY):
-                for host, port in connections(process):
+                for host, port in opened.look():
                     if port != self.port or not is_loopback(host):
                         self._seen(f"{host}:{port}")
 
@@ -243,48 +243,3 @@ class _AnyDialer(Dialer):
 
 def _place(host: str, port: int) -> str:
     return f"{host}:{port}"
-
-
-def connections(process: int) -> Iterator[tuple[str, int]]:
-    """The far ends of the TCP and UDP connections that a process and its children have open."""
-    sockets: set[str] = set()
-    for pid in _family(process):
-        with contextlib.suppress(OSError):
-            for link in Path(f"/proc/{pid}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    target = str(link.readlink())
-                    if target.startswith("socket:["):
-                        sockets.add(target[8:-1])
-    for kind in ("tcp", "tcp6", "udp", "udp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{process}/net/{kind}").read_text().splitlines()[1:]:
-                columns = line.split()
-                if columns[9] in sockets:
-                    far = _address(columns[2])
-                    if far is not None:
-                        yield far
-
-
-def _family(process: int) -> list[int]:
-    found, waiting = [], [process]
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        with contextlib.suppress(OSError, ValueError):
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                waiting += map(int, (task / "children").read_text().split())
-    return found
-
-
-def _address(text: str) -> tuple[str, int] | None:
-    """A far end as the kernel writes it; None: there is none."""
-    digits, _, port = text.partition(":")
-    raw = bytes.fromhex(digits)
-    # The kernel writes words of four bytes in the machine's order.
-    swapped = b"".join(raw[place : place + 4][::-1] for place in range(0, len(raw), 4))
-    address = ipaddress.ip_address(swapped)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_unspecified or int(port, 16) == 0:
-        return None
-    return str(address), int(port, 16)

@@ -18,8 +18,8 @@ Rows: S1, S2, S3, S4, S5, S7.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from bailee import __version__
@@ -27,10 +27,14 @@ from bailee.client.servers import server
 from bailee.client.settings import Chosen, ClientSettings
 from bailee.errors import InputError
 from bailee.policy import Policy
+from bailee.policy.bounds import ANY, WEB_PAGES
 from bailee.policy.document import Language
 from bailee.policy.facts import ClientFacts
 from bailee.records import dataclass
 from bailee.words import Words, words
+
+if TYPE_CHECKING:
+    from bailee.client.agent_bounds import AgentBound
 
 HERE: Final = "http://127.0.0.1:8787"
 INGEST_PORT: Final = 8789
@@ -283,14 +287,31 @@ def _public_issue(policy: Policy, settings: ClientSettings, said: Words) -> Flow
 def _web_fetch(settings: ClientSettings, said: Words) -> FlowState:
     chosen = settings.values.get("webFetch")
     on = settings.flag("webFetch")
+    bound = next((one for one in settings.bounds if one.of == WEB_PAGES), None)
+    reached = said("flow.any_host" if on else "flow.nowhere")
+    decided = said("flow.default") if chosen is None else _set_in("webFetch", chosen, said)
+    if on and bound is not None:
+        on, reached = bool(bound.only), ", ".join(bound.only) or said("flow.nowhere")
+        return FlowState(
+            "web_fetch",
+            said("flow.web"),
+            on,
+            said("flow.any_host") if ANY in bound.only else reached,
+            said("flow.carries_web"),
+            bound.clause,
+            bound.text(said.language),
+            None,
+            bound.scope,
+            bound.place,
+        )
     return FlowState(
         "web_fetch",
         said("flow.web"),
         on,
-        said("flow.any_host" if on else "flow.nowhere"),
+        reached,
         said("flow.carries_web"),
         None,
-        said("flow.default") if chosen is None else _set_in("webFetch", chosen, said),
+        decided,
         None,
         None if chosen is None else chosen.scope,
         None if chosen is None else chosen.place,
@@ -329,11 +350,11 @@ def _commands(settings: ClientSettings, sandboxed: bool, said: Words) -> FlowSta
 def _servers(settings: ClientSettings, said: Words) -> list[FlowState]:
     """One for each MCP server; one that is off where there is none."""
     made = [
-        _server(name, chosen, _set_in("mcpServers", chosen, said), said, on=True)
+        _server(name, chosen, _set_in("mcpServers", chosen, said), said, settings.bounds, on=True)
         for name, chosen in sorted(settings.servers.items())
     ]
     made += [
-        _server(name, chosen, said("flow.proposed", place=chosen.place), said, on=False)
+        _server(name, chosen, said("flow.proposed", place=chosen.place), said, (), on=False)
         for name, chosen in sorted(settings.proposed.items())
         if name not in settings.servers
     ]
@@ -342,20 +363,31 @@ def _servers(settings: ClientSettings, said: Words) -> list[FlowState]:
     return made or [FlowState("mcp_servers", label, False, nowhere, carries, None, why)]
 
 
-def _server(name: str, chosen: Chosen, decided: str, said: Words, *, on: bool) -> FlowState:
+def _server(
+    name: str,
+    chosen: Chosen,
+    decided: str,
+    said: Words,
+    bounds: Sequence[AgentBound],
+    *,
+    on: bool,
+) -> FlowState:
+    from bailee.client.agent_bounds import closing_server  # here: no start of the agent asks
+
     found = server(name, chosen.value)
+    closed = closing_server(bounds, found)
     here = said("flow.program", name=found.command)
     return FlowState(
         f"mcp_server.{name}",
         said("flow.server", name=name),
-        on,
+        on and closed is None,
         here if found.url is None else shown(found.url),
         said("flow.carries_servers"),
+        None if closed is None else closed.clause,
+        decided if closed is None else closed.text(said.language),
         None,
-        decided,
-        None,
-        chosen.scope,
-        chosen.place,
+        chosen.scope if closed is None else closed.scope,
+        chosen.place if closed is None else closed.place,
     )
 
 

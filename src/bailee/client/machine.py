@@ -25,6 +25,7 @@ from bailee.client.local_key import machine_key
 from bailee.client.outbox import Outbox, OutboxItem
 from bailee.client.payloads import Payload
 from bailee.client.sender import SendOutcome, send
+from bailee.client.setting_keys import TOLD_BOUNDS
 from bailee.client.settings import ClientSettings
 from bailee.client.signed_in import SIGN_IN_FILE, surroundings
 from bailee.client.transcripts import LocalTranscripts, reaching
@@ -77,6 +78,7 @@ class ClientMachine:
         if added:  # somebody is signed in here, and has set nothing else
             environment = {**environment, **added}
             settings = files.read(policy, folder, option=option, environment=environment)
+        settings = _with_told(settings, data)
         return cls(policy, settings, folder, data, option, environment, clock, clocks)
 
     @property
@@ -121,7 +123,7 @@ class ClientMachine:
         settings = files.read(
             self.policy, self.folder, option=self.option, environment=self.environment
         )
-        return replace(self, settings=settings)
+        return replace(self, settings=_with_told(settings, self.data))
 
     def transcripts(self) -> LocalTranscripts:
         """The local transcripts."""
@@ -309,3 +311,12 @@ class ClientMachine:
             only=only,
             leaving=leaving,
         )
+
+
+def _with_told(settings: ClientSettings, data: Path) -> ClientSettings:
+    """The settings, with what a server said last of what agents may reach, where one ever did."""
+    if not os.path.lexists(data / TOLD_BOUNDS):
+        return settings
+    from bailee.client.told_bounds import with_told
+
+    return with_told(settings, data)

@@ -10,7 +10,9 @@ from typing import Final, Literal
 
 from bailee.records import dataclass
 
-Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers", "flows"]
+Kind = Literal[
+    "env", "days", "text", "flag", "sandbox", "permissions", "servers", "flows", "bounds"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ KEYS: Final[dict[str, SettingKey]] = {
             True,
         ),
         SettingKey("mcpServers", "servers", "MCP servers the agent may start, by name."),
+        SettingKey("bounds", "bounds", "What a policy document leaves of pages and servers."),
         SettingKey("flows", "flows", "Flows that are off, by name: false. True undoes nothing."),
         SettingKey(
             "feedbackRepository", "text", "Public repository (owner/name) for GitHub issues."
@@ -56,6 +59,8 @@ FLOWS: Final = ("metrics", "errors", "bug_report", "survey")
 """The flows of the policy that bailee's own programs have."""
 CHOICES: Final = "flow-choices.json"
 """The note, in the client's folder, of what a person turned off by name."""
+TOLD_BOUNDS: Final = "told-bounds"
+"""The folder, in the client's own, of what servers said last of pages and MCP servers."""
 LIKE_FLOWS: Final = 'like {"metrics": false}'
 RULES: Final = ("allow", "ask", "deny")
 HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")

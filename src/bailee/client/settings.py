@@ -26,7 +26,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any, Final, NoReturn, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeGuard
 
 from bailee.client.servers import trouble
 from bailee.client.setting_keys import (
@@ -41,6 +41,9 @@ from bailee.client.setting_keys import (
     SettingKey,
 )
 from bailee.records import dataclass
+
+if TYPE_CHECKING:
+    from bailee.client.agent_bounds import AgentBound
 
 SCOPES: Final = (
     "managed",
@@ -105,6 +108,7 @@ class ClientSettings:
     other keys, only where somebody set them. `rules`: allow, ask and deny rules with their source.
     `problems` made the private choice necessary; `ignored` was understood and is not allowed there.
     `servers`: MCP servers by name, as they were written; `proposed`: what a project would like.
+    `bounds`: what a policy document leaves of web pages and MCP servers.
     `own_days`: the `cleanupPeriodDays` that holds for what is no project's; `managed_days`: that of
     who manages the machine. `off`: the flows that somebody turned off by name, by flow.
     """
@@ -120,6 +124,7 @@ class ClientSettings:
     own_days: Chosen | None = None
     managed_days: Chosen | None = None
     off: Mapping[str, Chosen] = field(default_factory=dict)
+    bounds: tuple[AgentBound, ...] = ()
 
     @property
     def switch_values(self) -> dict[str, str]:
@@ -198,6 +203,7 @@ def merge(
         reading.own_days,
         reading.managed_days,
         reading.off,
+        tuple(reading.bounds),
     )
 
 
@@ -217,6 +223,7 @@ class _Reading:
         self.own_days: Chosen | None = None
         self.managed_days: Chosen | None = None
         self.off: dict[str, Chosen] = {}
+        self.bounds: list[AgentBound] = []
         self.problems: list[SettingProblem] = []
         self.ignored: list[SettingProblem] = []
 
@@ -251,6 +258,8 @@ class _Reading:
                 self._servers(source, name, value)
             elif key.kind == "flows":
                 self._flows(source, value)
+            elif key.kind == "bounds":
+                self._bounds(source, name, value)
             else:
                 self._text(source, name, value)
 
@@ -377,6 +386,16 @@ class _Reading:
                 self._problem(source, f"flows.{flow}", "must be true or false.", LIKE_FLOWS)
             elif not on:
                 self.off.setdefault(flow, Chosen(False, source.scope, source.place))
+
+    def _bounds(self, source: SettingSource, name: str, value: object) -> None:
+        """Of every scope: each can only leave less."""
+        from bailee.client.agent_bounds import LIKE_BOUNDS, bounds_of  # here: few machines have any
+
+        found, wrong = bounds_of(source.scope, source.place, value)
+        if wrong is not None:
+            key = f"{name}.{wrong}" if wrong else name
+            self._problem(source, key, "is not understood, and leaves nothing.", LIKE_BOUNDS)
+        self.bounds += found
 
     def _servers(self, source: SettingSource, name: str, value: object) -> None:
         if not isinstance(value, Mapping):

@@ -200,14 +200,21 @@ def end(held: LocalSignIn, network: Network) -> None:
         raise UpstreamError(f"{held.gateway} did not take it back (status {answer.status}).")
 
 
+def in_force(variable: Callable[[str], str | None], folder: Path) -> LocalSignIn | None:
+    """The sign-in that counts here; None: there is none, or somebody has set where to go, and as
+    whom.
+    """
+    return None if any(variable(name) for name in _OWN) else read(folder)
+
+
 def surroundings(
     variable: Callable[[str], str | None], folder: Path, network: Network, now: float
 ) -> Mapping[str, str]:
     """What is added to a program's environment where someone is signed in, and has set nothing
     else: where to go, and as whom. Who is signed in no more gets nothing, and is told by what asks.
     """
-    held = read(folder)
-    if held is None or any(variable(name) for name in _OWN):
+    held = in_force(variable, folder)
+    if held is None:
         return {}
     try:
         held = fresh(folder, network, now)

@@ -20,10 +20,11 @@ from bailee.console.asking import Ask
 from bailee.console.language import HTML_LANGUAGE, OWN_NAME
 from bailee.money import dollars
 from bailee.policy import Policy
+from bailee.policy.amounts import period_in_words
 from bailee.policy.diagram import STYLE as DIAGRAM_STYLE
 from bailee.policy.document import Clause
 from bailee.policy.own import PREFIX, OwnDocument
-from bailee.policy.wording import outcome_in_words, period_in_words
+from bailee.policy.wording import outcome_in_words
 from bailee.shown import page as page_text
 from bailee.usage.limits import UNLIMITED, LimitMeasure
 from bailee.words import LANGUAGES

@@ -14,12 +14,13 @@ from typing import Final
 
 from bailee.accounts import Account
 from bailee.policy import Decision, Policy
+from bailee.policy.amounts import period_in_words
 from bailee.policy.diagram import Configuration
 from bailee.policy.document import Language
 from bailee.policy.names import ANYWHERE
 from bailee.policy.period import NOTHING
 from bailee.policy.reaching import ReachFacts, UpstreamTerms, reaches_any
-from bailee.policy.wording import period_in_words, upstream_in_words
+from bailee.policy.wording import upstream_in_words
 
 KEPT: Final = "transcript_kept"
 # flow → the data class that it brings in

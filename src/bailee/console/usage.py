@@ -19,13 +19,24 @@ from bailee.console.parts import Parts
 from bailee.console.plots import PlotWords
 from bailee.errors import InputError
 from bailee.money import micro
-from bailee.operations import usage
+from bailee.operations import increases, usage
+from bailee.operations.increases import IncreaseSummary
 from bailee.operations.usage import LimitSummary, UsageReport
 from bailee.usage.counts import UsageRow
-from bailee.usage.limits import OF_MEMBERS, UNLIMITED, LimitMeasure, LimitSpan, Scope
+from bailee.usage.increase import SPANS
+from bailee.usage.limits import (
+    BY_ADMINS,
+    UNLIMITED,
+    LimitMeasure,
+    LimitSpan,
+    Scope,
+    UsageLimit,
+)
 
 Named = TypeVar("Named", bound=StrEnum)
 _DIGITS: Final = 15  # of an amount
+_MOST_WAITING: Final = 100  # requests for more on a page, and
+_NEWEST: Final = 20  # decided ones
 
 _WHERE: Final = ("channel", "upstream", "key")
 _BY: Final[Mapping[str, Sequence[str]]] = {
@@ -43,6 +54,7 @@ class UsagePages:
 
     def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._do = parts.do
+        self._node = parts.node
         self._registry = parts.node.registry
         self._frame = frame
 
@@ -77,10 +89,11 @@ class UsagePages:
 
     def limit_members(self, ask: Ask) -> Response:
         """Set what each member of an organisation, each of a team of it, or one of them, may use,
-        in the place of the limit on the same.
+        or what a team shares, in the place of the limit on the same.
         """
         of, named = ask.path["organisation"], ask.form.get("of", "").strip()
-        one = named if "@" in named or named.startswith("per_") else None
+        pool = ask.form.get("pool") == "yes"
+        one = named if not pool and ("@" in named or named.startswith("per_")) else None
         try:
             measure, span = _limited(ask)
             self._do(
@@ -90,8 +103,9 @@ class UsagePages:
                 UNLIMITED if ask.form.get("unlimited") == "yes" else _amount(ask, measure),
                 per=span,
                 of=f"{of}/{named}" if named and one is None else of,
-                each=one is None,
+                each=one is None and not pool,
                 member=one,
+                pool=pool,
             )
         except InputError as error:
             return self._shown(ask, of, "organisation", error)
@@ -101,6 +115,73 @@ class UsagePages:
         """Take one of these away."""
         self._do(ask, usage.unlimit, ask.given("limit"))
         return RedirectResponse(_address(ask.path["organisation"]), 303)
+
+    def ask_for_more(self, ask: Ask) -> Response:
+        """Ask for more than one of one's own limits in an organisation."""
+        try:
+            of, _, span = ask.given("beyond").partition("/")
+            per = next((one for one in SPANS if one == span), None)
+            if per is None:
+                raise InputError(ask.words("form.missing", field="beyond"))
+            self._do(ask, increases.ask, micro(ask.given("enough")), per=per, organisation=of)
+        except InputError as error:
+            return self._shown(ask, None, "everybody" if ask.visitor.operator else "own", error)
+        return RedirectResponse("/usage#more", 303)
+
+    def approve(self, ask: Ask) -> Response:
+        """Grant a request for more."""
+        of = ask.path["organisation"]
+        try:
+            amount, request = micro(ask.given("granted")), self._asked_in(ask, of)
+            span = _one_of(ask, LimitSpan, "granted_per")
+            self._do(ask, increases.approve, request, amount, per=span)
+        except InputError as error:
+            return self._shown(ask, of, "organisation", error)
+        return RedirectResponse(_address(of) + "#more", 303)
+
+    def deny(self, ask: Ask) -> Response:
+        """Deny one."""
+        of = ask.path["organisation"]
+        try:
+            self._do(ask, increases.deny, self._asked_in(ask, of))
+        except InputError as error:
+            return self._shown(ask, of, "organisation", error)
+        return RedirectResponse(_address(of) + "#more", 303)
+
+    def _asked_in(self, ask: Ask, of: str) -> str:
+        """The request that a form names, among those that wait in an organisation."""
+        named = ask.given("request")
+        if all(one.id != named for one in self._waiting(ask, of)):
+            raise InputError(ask.words("usage.more_gone"), code="changed_meanwhile")
+        return named
+
+    def _waiting(self, ask: Ask, of: str) -> Sequence[IncreaseSummary]:
+        return self._do(ask, increases.list_, of, limit=_MOST_WAITING, pending=True).items
+
+    def _more(self, ask: Ask, of: str | None) -> dict[str, object]:
+        """What is asked for beyond limits: in an organisation, or by whoever asks, with the limits
+        beyond which they can. Who decided is named to those alone who are in the organisation, too.
+        """
+        me, asked, ids = ask.visitor.person, list[IncreaseSummary](), set[str]()
+        beyond: list[tuple[str, str, UsageLimit]] = []
+        if of is not None:
+            newest = self._do(ask, increases.list_, of, limit=_NEWEST).items
+            asked = [*self._waiting(ask, of), *(one for one in newest if one.decided)]
+            members = self._registry.organisations.members(of)
+            ids = {one.person for one in asked} | {one.decided_by or "" for one in asked}
+            ids &= {one.person_id for one in members}
+        elif me is not None:
+            asked = self._do(ask, increases.list_).items
+            ids = {one.organisation for one in asked}
+            waits = {one.organisation for one in asked if one.decided is None}
+            beyond = [
+                (f"{place.organisation}/{one.limit.span}", place.name, one.limit)
+                for place in me.memberships
+                if place.organisation not in waits
+                for one in increases.standings(self._node, place.organisation, me.person, ask.now)
+            ]
+        names = called(self._registry, ids)
+        return {"asked": asked, "beyond": beyond, "names": names, "spans": SPANS}
 
     def _shown(
         self, ask: Ask, of: str | None, whose: str, error: InputError | None = None
@@ -121,7 +202,7 @@ class UsagePages:
             whose=whose,
             address_of=_address(of),
             sets=None if whose == "own" else _limits_address(of),
-            of_members=list(OF_MEMBERS),
+            by_admins=list(BY_ADMINS),
             by=by,
             choices=choices,
             found=found,
@@ -130,6 +211,8 @@ class UsagePages:
             picture=_picture(ask, found, by, names),
             names=names,
             subjects=self._called(limits),
+            more=self._more(ask, of),
+            increases_at=f"/organisations/{of}/increases",
         )
 
     def _called(self, limits: Sequence[LimitSummary]) -> dict[str, str]:

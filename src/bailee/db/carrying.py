@@ -28,7 +28,7 @@ from sqlalchemy.exc import DataError, ProgrammingError
 from sqlalchemy.exc import IntegrityError as ConstraintError
 
 import bailee.db
-from bailee.db import change_log, counting, fencing, metadata
+from bailee.db import change_log, counting, fencing, members, metadata
 from bailee.db.checks import MAC, sound, use_key
 from bailee.db.engine import DbRow, as_one_file, open_sqlite, reading, remove_file, storage_errors
 from bailee.db.many import put
@@ -100,7 +100,7 @@ def is_empty(target: Engine, line: Line) -> bool:
     """
     known = {table.name: table for table in declared(line).sorted_tables}
     with storage_errors(f"the {line} database"), reading(target) as connection:
-        not_ours = {"alembic_version", *fencing.TABLES, change_log.TABLE}
+        not_ours = {"alembic_version", *fencing.TABLES, change_log.TABLE, members.TABLE}
         there = {*inspect(connection).get_table_names()} - not_ours
         if there - known.keys():
             return False

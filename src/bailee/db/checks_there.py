@@ -62,32 +62,31 @@ def install(connection: Connection, tables: Mapping[Table, Sequence[str]], *, re
         "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
     )
     there = {row.proname: row.prosrc for row in connection.execute(query)}
-    if "row_mac" not in there:
-        connection.exec_driver_sql(_FUNCTION)
+    made = [] if "row_mac" in there else [_FUNCTION]
     for table, columns in tables.items():
         name, body = f"{table.name}_{MAC}", _body(table, columns)
         if there.get(name) == body:
             continue
         before = _NAMED.findall(there.get(name, ""))
-        connection.exec_driver_sql(
+        made.append(
             f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql "
             f"AS $made${body}$made$"
         )
         listed = ", ".join(f'"{column}"' for column in columns)
         for when, on in (("insert", "INSERT"), ("update", f"UPDATE OF {listed}")):
-            connection.exec_driver_sql(
+            made.append(
                 f"CREATE OR REPLACE TRIGGER {name}_{when} BEFORE {on} ON {table.name} "
                 f"FOR EACH ROW EXECUTE FUNCTION {name}()"
             )
         if renew:
             was = mac(table, before, table.name) if before else "NULL"
             now = mac(table, columns, table.name)
-            connection.execute(
-                text(
-                    f"UPDATE {table.name} SET {MAC} = {now} "  # noqa: S608 - names of ours
-                    f"WHERE {MAC} IS NOT DISTINCT FROM {was}"
-                )
+            made.append(
+                f"UPDATE {table.name} SET {MAC} = {now} "  # noqa: S608 - names of ours
+                f"WHERE {MAC} IS NOT DISTINCT FROM {was}"
             )
+    if made:  # in one message: each of some two hundred would be a way there and back
+        connection.exec_driver_sql(";\n".join(made).replace("%", "%%"))
 
 
 def _body(table: Table, columns: Sequence[str]) -> str:

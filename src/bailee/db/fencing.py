@@ -38,6 +38,7 @@ TABLES: Final = (TABLE, COMMITS)
 HOME: Final = "home"
 WRITING: Final = 0x6261696C6565  # the advisory lock of who writes; another's is another database's
 WRITE: Final = f"SELECT pg_advisory_xact_lock({WRITING})"
+LINKS: Final = 0x6261696C6567  # the advisory lock of the links (`db.links`) of who has the lease
 MADE: Final = (
     f"CREATE TABLE IF NOT EXISTS {TABLE} (name text PRIMARY KEY, number bigint NOT NULL, "  # noqa: S608
     "session integer NOT NULL, until timestamptz NOT NULL); "
@@ -45,10 +46,8 @@ MADE: Final = (
     f"INSERT INTO {COMMITS} SELECT 0 WHERE NOT EXISTS (SELECT FROM {COMMITS})"
 )
 COUNTED: Final = f"SELECT number FROM {COMMITS}"  # noqa: S608 - constants, here as below
-_HOLDER: Final = f"(SELECT number FROM {TABLE} WHERE name = '{HOME}')"  # noqa: S608
-# The second statement sees what was committed before the first one's end.
-_BEGIN: Final = f"{WRITE}; UPDATE {COMMITS} SET number = number + 1 RETURNING number, {_HOLDER}"  # noqa: S608
-_STANDS: Final = f"SELECT number, {_HOLDER} FROM {COMMITS}"  # noqa: S608
+HOLDER: Final = f"(SELECT number FROM {TABLE} WHERE name = '{HOME}')"  # noqa: S608
+"""The number of whoever has the home, as a value of a statement."""
 _OPTION: Final = "bailee_fence"
 
 
@@ -72,7 +71,18 @@ class Fence:
         """Set once it is known that nothing of this process's is to be written any more."""
         self.lacks = False
         """Whether that is for want of what was committed; else another has the lease."""
+        self.links = LINKS
+        """The advisory lock that links share which write by this number."""
         self._lock = threading.Lock()  # while `commits` grows
+        self._go_by(HOLDER)
+
+    def _go_by(self, number: str) -> None:
+        """`number`: what asks in SQL for the number that may write."""
+        # The second statement sees what was committed before the first one's end.
+        self._begin = (
+            f"{WRITE}; UPDATE {COMMITS} SET number = number + 1 RETURNING number, {number}"  # noqa: S608
+        )
+        self._stands = f"SELECT number, {number} FROM {COMMITS}"  # noqa: S608
 
     def options(self) -> dict[str, Fence]:
         """What an engine is made with, so that `fence_of` finds it."""
@@ -91,7 +101,7 @@ class Fence:
         if number is None:
             return
         try:
-            found = raw.execute(_STANDS).fetchone()
+            found = raw.execute(self._stands).fetchone()
         except UndefinedTable:
             found = (-1, None)
         raw.rollback()
@@ -112,7 +122,7 @@ class Fence:
             if number is None:
                 raw.execute(WRITE)
                 return None
-            asked = raw.execute(_BEGIN, prepare=False)
+            asked = raw.execute(self._begin, prepare=False)
             asked.nextset()
             found = asked.fetchone()
         except Error as error:

@@ -63,7 +63,8 @@ destroyed_keks = Table(
     Column("emptied", Boolean, nullable=False, index=True),
     check(),
 )
-"""KEKs that are gone. `emptied`: the rows of the DEKs that were under it are gone, too."""
+"""KEKs that are gone. `emptied`: the rows of the DEKs that were under it are gone, too; a while
+later the note goes (`keyring.destroying.NOTED`)."""
 
 damaged_keys = Table(
     "damaged_keys",

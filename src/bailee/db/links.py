@@ -29,7 +29,7 @@ from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bailee.db.engine import is_away, storage_errors
-from bailee.db.fencing import fence_of
+from bailee.db.fencing import LINKS, fence_of
 from bailee.db.leases import END, driver
 
 if TYPE_CHECKING:
@@ -47,10 +47,9 @@ LONGEST: Final = 30.0
 """Seconds that statements may take, and their commit."""
 _PAUSE: Final = 0.1
 _LOOK: Final = 1.0
-_LINKS: Final = 0x6261696C6567  # the advisory lock of links; who has the database shares it
-_SHARED: Final = f"SELECT pg_advisory_lock_shared({_LINKS})"
-_ALONE: Final = f"SELECT pg_advisory_lock({_LINKS})"
-_LET_GO: Final = f"SELECT pg_advisory_unlock({_LINKS})"
+_SHARED: Final = "SELECT pg_advisory_lock_shared(%s)"
+_ALONE: Final = "SELECT pg_advisory_lock(%s)"
+_LET_GO: Final = "SELECT pg_advisory_unlock(%s)"
 _SET: Final = (
     "SELECT set_config('statement_timeout', '30s', false), "
     "set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') = "
@@ -149,13 +148,15 @@ class Link:
         made = self._engine.raw_connection()
         made.detach()
         raw = driver(made)
+        fence = fence_of(self._engine)
+        lock = LINKS if fence is None else fence.links
         try:
             raw.read_only, raw.autocommit = False, True  # whatever it was used for before
             raw.isolation_level = IsolationLevel.READ_COMMITTED
             if self._session is not None:  # it may be about to commit what is asked again
-                raw.execute(END, (_LINKS, self._session, self._session))
-            raw.execute(_SHARED)
-            if (fence := fence_of(self._engine)) is not None:
+                raw.execute(END, (lock, self._session, self._session))
+            raw.execute(_SHARED, (lock,))
+            if fence is not None:
                 fence.met(raw)
             raw.execute(_SET)
             while self._first:
@@ -186,9 +187,10 @@ class Link:
             made.invalidate()
 
 
-def end_links(engine: Engine, what: str) -> None:
-    """End the links of whoever had the database before this process took its lease: what they have
-    written can be read now, and they write no more.
+def end_links(engine: Engine, what: str, lock: int = LINKS) -> None:
+    """End the links of whoever had the database before this process took its lease, or of a member
+    that is none any more (`members`; by its `lock`): what they have written can be read now, and
+    they write no more.
 
     Raises:
         StorageError: one can't be ended, or the database can't be reached.
@@ -201,9 +203,9 @@ def end_links(engine: Engine, what: str) -> None:
         raw = driver(made)
         try:
             raw.read_only, raw.autocommit = False, True
-            raw.execute(END, (_LINKS, None, None))
-            raw.execute(_ALONE)
-            raw.execute(_LET_GO)
+            raw.execute(END, (lock, None, None))
+            raw.execute(_ALONE, (lock,))
+            raw.execute(_LET_GO, (lock,))
         except Error as error:
             raise OperationalError(None, None, error, hide_parameters=True) from error
         finally:

@@ -131,15 +131,14 @@ def _make(connection: Connection, line: Literal["data", "keys"]) -> str | None:
     """Make the schema in a database that is empty; which revision it is."""
     name = "from_nothing.sql" if is_sqlite(connection) else "from_nothing_postgresql.sql"
     file = (_MIGRATIONS / line / name).read_text("utf-8")
-    made = file.split(BETWEEN)[:-1]
     if is_sqlite(connection):
         # By the driver itself: for some two hundred, SQLAlchemy takes longer than SQLite.
         driver = connection.connection.cursor()
-        for statement in made:
+        for statement in file.split(BETWEEN)[:-1]:
             driver.execute(statement)
     else:
-        for statement in made:
-            connection.exec_driver_sql(statement.replace("%", "%%"))
+        # In one message: more than a hundred would each be a way there and back.
+        connection.exec_driver_sql(file.replace("%", "%%"))
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "is_sqlite",
     "least",
     "place_of",
+    "unix_now",
 ]
 
 Whole: Final = BigInteger().with_variant(Integer(), "sqlite")
@@ -187,6 +188,23 @@ def _text(element: as_text, compiler: SQLCompiler, **kw: object) -> str:
 @compiles(as_text, "postgresql")
 def _text_there(element: as_text, compiler: SQLCompiler, **kw: object) -> str:
     return f"to_char({compiler.process(element.clauses, **kw)}, 'YYYY-MM-DD HH24:MI:SS.US')"
+
+
+class unix_now(FunctionElement[int]):
+    """The present second by the database's own clock, in Unix seconds."""
+
+    inherit_cache = True
+    type = Whole
+
+
+@compiles(unix_now, "sqlite")
+def _now(_element: unix_now, _compiler: SQLCompiler, **_kw: object) -> str:
+    return "CAST(strftime('%s', 'now') AS INTEGER)"
+
+
+@compiles(unix_now, "postgresql")
+def _now_there(_element: unix_now, _compiler: SQLCompiler, **_kw: object) -> str:
+    return "floor(extract(epoch FROM clock_timestamp()))::bigint"
 
 
 @compiles(by_day, "sqlite")

@@ -20,7 +20,6 @@ writes into no log. No error says more of the address than which database is mea
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -29,6 +28,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from bailee.db import members
 from bailee.db.checks import RowKey, options
 from bailee.db.fencing import Fence
 from bailee.errors import InputError, StorageError
@@ -63,7 +63,9 @@ _STARTING: Final = (
     ("extra_float_digits", "1"),
     ("bytea_output", "hex"),
 )
-_READ_ONLY: Final = ("default_transaction_read_only", "on")
+_READ_ONLY: Final = (("default_transaction_read_only", "on"),)
+_BESIDE: Final = (("idle_in_transaction_session_timeout", "5s"),)
+"""Who stands still in its turn lets go of it: the process that has the home waits for it, too."""
 _STANDING: Final = text(
     "SELECT current_setting('server_version_num')::int / 10000 AS version, "
     "current_setting('server_encoding') AS encoding, "
@@ -74,31 +76,32 @@ _STANDING: Final = text(
     "pg_is_in_recovery() AS standby, "
     "current_schema() IS NOT NULL "
     "AND has_schema_privilege(current_schema(), 'CREATE') AS may_make, "
-    "current_setting('synchronous_standby_names') <> '' "
-    "AND current_setting('synchronous_commit') <> 'local' AS waits, "
-    "(SELECT count(*) FROM pg_stat_replication) AS connected, "
-    "current_database() || ' ' || pg_postmaster_start_time() || ' ' || inet_server_port() AS which"
+    # Not inet_server_port(), which there is none of through a Unix socket.
+    "current_database() || ' ' || pg_postmaster_start_time() || ' ' || current_setting('port') "
+    "AS which"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Standbys:
-    """Whether a database's commits wait for a standby to have them, and how many are connected."""
-
-    waits: bool
-    connected: int
-
-
-def open_postgresql(address: str, setting: str, *, reads_only: bool = False) -> Engine:
+def open_postgresql(
+    address: str,
+    setting: str,
+    *,
+    reads_only: bool = False,
+    member: bool = False,
+    beside: Fence | None = None,
+) -> Engine:
     """The engine for the database at `address`, a `postgresql://` URL, which `setting` names.
-    `reads_only`: another process has it, and nothing is written by this engine.
+    `reads_only`: another process has it, and nothing is written by this engine. `member`: another
+    has it, and what is written is so as a member's (`members`). `beside`: another has it, and this
+    engine writes what that fence lets through.
 
     Raises:
         InputError: code `configuration`: it is no such address, or has a password in it.
         StorageError: it can't be reached, or is not one that will do.
     """
     url = _read(address, setting)
-    key, fence = RowKey(), Fence(setting)
+    key = RowKey()
+    fence = beside or (members.MemberFence if member else Fence)(setting)
     engine = create_engine(
         url,
         pool_pre_ping=True,
@@ -110,8 +113,9 @@ def open_postgresql(address: str, setting: str, *, reads_only: bool = False) -> 
     @event.listens_for(engine, "do_connect")
     def _starts(_dialect: object, _record: object, _args: object, given: dict[str, object]) -> None:
         inner, outer = key.pads
-        starting = (*_STARTING, _READ_ONLY) if reads_only else _STARTING
-        said = (*starting, ("bailee.row_inner", inner.hex()), ("bailee.row_outer", outer.hex()))
+        pads = ("bailee.row_inner", inner.hex()), ("bailee.row_outer", outer.hex())
+        more = _READ_ONLY if reads_only else _BESIDE if beside is not None else ()
+        said = (*_STARTING, *more, *(members.STANDING if member else ()), *pads)
         given["options"] = " ".join(f"-c {name}={value}" for name, value in said)
         for name, value in _CUT_OFF.items():
             given.setdefault(name, value)
@@ -147,6 +151,14 @@ def open_postgresql(address: str, setting: str, *, reads_only: bool = False) -> 
         if not read and (count := fence.begin(raw)) is not None:
             connection.info[_COUNT] = count
 
+    if member:
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def _executes(
+            _connection: object, _cursor: object, statement: str, *_further: object
+        ) -> None:
+            members.check(statement)
+
     commit = engine.dialect.do_commit
 
     def committed(dbapi_connection: PoolProxiedConnection) -> None:
@@ -158,7 +170,7 @@ def open_postgresql(address: str, setting: str, *, reads_only: bool = False) -> 
     # There is an event before a commit, and none after it.
     engine.dialect.do_commit = committed  # type: ignore[method-assign]
     try:
-        _check(engine, setting, reads_only=reads_only)
+        _check(engine, setting, makes=not (reads_only or member or beside is not None))
     except BaseException:
         engine.dispose()
         raise
@@ -181,16 +193,6 @@ def which(engine: Engine) -> str:
         StorageError: it can't be reached.
     """
     return str(_standing(engine, "the database").which)
-
-
-def standbys(engine: Engine, setting: str) -> Standbys:
-    """What an ordinary user can be told of the standbys of the database that `setting` names.
-
-    Raises:
-        StorageError: it can't be reached.
-    """
-    found = _standing(engine, setting)
-    return Standbys(bool(found.waits), int(found.connected))
 
 
 def _read(address: str, setting: str) -> URL:
@@ -270,7 +272,7 @@ def _standing(engine: Engine, setting: str) -> DbRow:
         ) from None
 
 
-def _check(engine: Engine, setting: str, *, reads_only: bool) -> None:
+def _check(engine: Engine, setting: str, *, makes: bool) -> None:
     found = _standing(engine, setting)
     refusals = (
         (found.version < LEAST, f"is of PostgreSQL {found.version}", f"use {LEAST} or newer"),
@@ -286,7 +288,7 @@ def _check(engine: Engine, setting: str, *, reads_only: bool) -> None:
             "set fsync and synchronous_commit to on",
         ),
         (
-            not found.may_make and not reads_only,
+            makes and not found.may_make,
             "lets this user make no tables",
             "GRANT CREATE, USAGE ON SCHEMA public TO ... ; or make the user the database's owner",
         ),

@@ -1,4 +1,6 @@
-"""The tables of what is used of models: counts, limits, what is reserved, lists of models."""
+"""The tables of what is used of models: counts, limits and what is asked beyond them, what is
+reserved, lists of models.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Column, Index, String, Table
 
-from bailee.db.metadata import check, data
+from bailee.db.metadata import Moment, check, data
 from bailee.db.portable import Whole
 
 usage_counts = Table(
@@ -91,11 +93,23 @@ usage_reservations = Table(
     Column("tokens", Whole, nullable=False),
     Column("money", Whole, nullable=False),
     Column("again", Whole),
+    Column("gateway", String, nullable=False, server_default=""),
     Index("ix_usage_reservations_subject", "scope", "subject"),
 )
 """What is reserved for a request under way, for each of its subjects. One whose gateway is gone
-counts as used from `until` (Unix seconds) on. `again`: the sum of the three numbers. It is a check
+counts as used: `gateway` says which (empty: one of before it was said), and `until` (Unix seconds)
+when it does whether it is gone or not. `again`: the sum of the three numbers. It is a check
 that costs next to nothing where all that is under way is added up for each request."""
+
+usage_gateways = Table(
+    "usage_gateways",
+    data,
+    Column("id", String, primary_key=True),
+    Column("seen", Whole, nullable=False),
+    Column("counted", Whole, nullable=False),
+)
+"""What reserves and counts: `seen`, its last sign of life, in Unix seconds of the database's clock;
+`counted`: the number of the last batch of counts that it wrote."""
 
 usage_models = Table(
     "usage_models",
@@ -106,5 +120,24 @@ usage_models = Table(
     check(),
 )
 """Which models an organisation, a team or a plan's accounts may ask: names with spaces between."""
+
+limit_increases = Table(
+    "limit_increases",
+    data,
+    Column("id", String, primary_key=True),
+    Column("organisation", String, nullable=False, index=True),
+    Column("person", String, nullable=False, index=True),
+    Column("span", String, nullable=False),
+    Column("amount", Whole, nullable=False),
+    Column("state", String, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("decided_at", Moment),
+    Column("decided_by", String),
+    Column("granted", Whole),
+    Column("until", Moment, nullable=False, index=True),
+)
+"""That a member asks for more: `amount`, and what was `granted`, in micro-USD; `state` as
+`IncreaseState`; `until`: when the row goes. What is granted becomes a limit, which has a check:
+this row decides nothing."""
 
 CHECKED: Final = (usage_limits, usage_models, usage_windows)

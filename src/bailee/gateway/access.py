@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from bailee.errors import PolicyDenied
-from bailee.gateway.routes import GatewayRoute, Kind
+from bailee.gateway.routes import GatewayRoute
 from bailee.usage.asking import NOBODY, UsageAsker, WholeRequest
 from bailee.vault.exchange import Terms
 
@@ -25,9 +25,8 @@ class NothingKept:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Whether a kind of request may go upstream, and the policy's clause that says so. `why`: what
-    is said of a refusal in the place of what it usually is, and `hint` what to do. `again`: it may
-    pass later.
+    """Whether a request may go upstream, and the policy's clause that says so. `why`: what is said
+    of a refusal, and `hint` what to do. `again`: it may pass later.
     """
 
     allowed: bool
@@ -62,10 +61,10 @@ class Caller:
     """The holder of an API key.
 
     `owner` is the account's id. `terms(channel)` gives the terms on which this caller's exchanges
-    over `channel` are kept, or that they are not (zero retention). `passage(kind, own)` says
-    whether a request of this kind may go upstream, on the operator's credential or (`own`) with
-    the client's. `consent`: the number of the owner's last choice, or of the document that holds
-    (0: none, and the first): what comes in now, is said under it. `stored`: how many bytes of
+    over `channel` are kept, or that they are not (zero retention). `passage(where, own)` says
+    whether a request may go upstream, on the operator's credential or (`own`) with the client's.
+    `consent`: the number of the owner's last choice, or of the document that holds (0: none, and
+    the first): what comes in now, is said under it. `stored`: how many bytes of
     theirs may be on disk (0: no limit; None: as many as everybody's). `must_record`: what can't be
     recorded is refused (None: as the gateway is set). `asker`: whose limits and lists of models
     hold for them. `reach`: where their requests go; None: to the first upstream of the channel,
@@ -79,7 +78,7 @@ class Caller:
     plan: str
     zero_retention: bool
     terms: Callable[[str], Terms | NothingKept]
-    passage: Callable[[Kind, bool], Passage]
+    passage: Callable[[GatewayRoute, bool], Passage]
     consent: int = 0
     stored: int | None = None
     must_record: bool | None = None

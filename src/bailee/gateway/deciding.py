@@ -64,24 +64,11 @@ def kept(caller: Caller, where: GatewayRoute, passage: Passage) -> Keeping | Not
     return NotKept("zero_retention") if caller.zero_retention else Keeping(terms)
 
 
-def not_passed(passage: Passage, caller: Caller, where: GatewayRoute) -> PolicyDenied:
-    """A request that the policy does not let go upstream."""
-    with_their_own = caller.passage(where.kind, True)
-    for one in (passage, with_their_own):
-        if one.why:
-            code = "unconfirmed" if one.again else None
-            said = f"{one.why} (clause {one.clause})"
-            return PolicyDenied(said, code=code, hint=one.hint or None)
-    if not with_their_own.allowed:
-        return PolicyDenied(
-            f"This key is only for conversations with a model (clause {passage.clause}).",
-            hint="do this outside the cloud session, with another key",
-        )
+def not_passed(passage: Passage) -> PolicyDenied:
+    """A request that the policy does not let go upstream, in the words of the clause."""
+    code = "unconfirmed" if passage.again else None
     return PolicyDenied(
-        "This is no conversation that can be recorded, and does not go upstream on the operator's "
-        f"credential (clause {passage.clause}).",
-        hint="send a credential of your own for the upstream, and the bailee key as x-bailee-key; "
-        f"or ask the operator for `bailee account allow {caller.owner} --unrecorded-routes`",
+        f"{passage.why} (clause {passage.clause})", code=code, hint=passage.hint or None
     )
 
 

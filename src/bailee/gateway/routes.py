@@ -40,6 +40,7 @@ from bailee.gateway.known_routes import (
 __all__ = [
     "BESIDE",
     "CHANNELS",
+    "INCREASES",
     "KINDS",
     "KNOWN",
     "OTHERS",
@@ -127,12 +128,15 @@ _USUAL_RECORDED: Final = {one.target: one.target.decode("ascii") for one in _USU
 _GREETINGS: Final = {path.encode(): path for path in ("/", "/api/hello", "/healthz", "/readyz")}
 SPEND_LIMITS: Final = "/v1/organizations/spend_limits"
 """Where the vendor's admin API has limits on what each member spends."""
+INCREASES: Final = "/v1/organizations/spend_limit_increase_requests"
+"""Where it has members' requests for more."""
 BESIDE: Final = {
     "/.well-known/oauth-authorization-server": READ,
     "/oauth/device_authorization": frozenset({b"POST"}),
     "/oauth/token": frozenset({b"POST"}),
     "/oauth/revoke": frozenset({b"POST"}),
     "/managed/settings": frozenset({b"GET"}),
+    "/managed/bailee": frozenset({b"GET"}),
     "/api/oauth/usage": frozenset({b"GET"}),
     "/v1/metrics": frozenset({b"POST"}),
     "/v1/logs": frozenset({b"POST"}),
@@ -141,11 +145,20 @@ BESIDE: Final = {
     f"{SPEND_LIMITS}/effective": frozenset({b"GET"}),
     f"{SPEND_LIMITS}/audit": frozenset({b"GET"}),
     f"{SPEND_LIMITS}/{{id}}": frozenset({b"GET", b"DELETE"}),
+    INCREASES: frozenset({b"GET"}),
+    f"{INCREASES}/{{id}}": frozenset({b"GET"}),
+    f"{INCREASES}/{{id}}/approve": frozenset({b"POST"}),
+    f"{INCREASES}/{{id}}/deny": frozenset({b"POST"}),
 }
 """What is answered beside the gateway, with the methods. Clients that are signed in know one
 address, and send everything there."""
-_A_SPEND_LIMIT: Final = re.compile(rf"{SPEND_LIMITS}/[^/]+".encode())
 _BESIDE: Final = {path.encode(): BesideRoute(path) for path in BESIDE}
+_SPENDING: Final = b"/v1/organizations/spend_limit"
+_BESIDE_BY_ID: Final = [
+    (re.compile(path.replace("{id}", "[^/]+").encode()), BesideRoute(path))
+    for path in BESIDE
+    if "{id}" in path
+]
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt", b"api-version", b"stream", b"starting_after"})
 _ONE_SPELLING: Final = re.compile(rb"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@-]+)+")
@@ -184,8 +197,8 @@ def route(
     if (greeting := _GREETINGS.get(path)) is not None:
         return AnsweredHere(greeting) if method in READ else _wrong_method(greeting, READ)
     beside = _BESIDE.get(path)
-    if beside is None and _A_SPEND_LIMIT.fullmatch(path) is not None:
-        beside = BesideRoute(f"{SPEND_LIMITS}/{{id}}")
+    if beside is None and path.startswith(_SPENDING):
+        beside = next((one for named, one in _BESIDE_BY_ID if named.fullmatch(path)), None)
     if beside is not None:
         allowed = BESIDE[beside.label]
         return beside if method in allowed else _wrong_method(beside.label, allowed)

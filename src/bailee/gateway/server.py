@@ -291,7 +291,7 @@ class Gateway:
         """Begins an exchange, or answers."""
         if isinstance(where, GatewayRoute):
             own = passthrough and where.channel not in self._proved
-            passage = None if caller is None else caller.passage(where.kind, own)
+            passage = None if caller is None else caller.passage(where, own)
             begun = self._exchange(
                 client, head, where, caller, passage, passthrough=passthrough, own=own
             )
@@ -360,7 +360,7 @@ class Gateway:
         if passthrough and (wrong := no_credential(head)) is not None:
             return wrong
         if not passage.allowed:
-            return not_passed(passage, caller, where)
+            return not_passed(passage)
         limits = self.limits
         max_body = limits.max_upload if own and not where.recorded else limits.max_body
         if head.length is not None and head.length > max_body:

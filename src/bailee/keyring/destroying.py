@@ -2,12 +2,16 @@
 
 Each destruction is two transactions and a checkpoint: zero the wraps in place; delete the rows; cut
 the write-ahead log. A crash between them leaves zeros, which open nothing and are removed later.
+
+That a KEK was destroyed is noted until nothing asks for it: while rows of DEKs lie under it, and
+for `NOTED` after. By the note alone a file of the spool is known to have expired, which is looked
+for at each start and in each sweep. What stays for ever is in the audit record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, delete, exists, literal, not_, or_, select, update
@@ -24,6 +28,8 @@ from bailee.keyring.ending import EndedKek
 from bailee.keyring.store import KeyStore
 from bailee.keyring.wrapping import ZEROS
 
+NOTED: Final = timedelta(days=60)
+"""For how long the note of a KEK stays that is gone with all that was under it."""
 _PORTION: Final = 1000
 
 
@@ -99,13 +105,23 @@ def remove_keks(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def remove_dead(store: KeyStore, most: int) -> int:
-    """Remove up to `most` rows of DEKs whose KEK is gone, and then the log that still has them."""
+    """Remove up to `most` rows of DEKs whose KEK is gone, and then the log that still has them; and
+    as many notes that nothing asks for.
+    """
     with store.lock, storage_errors("the keyring"):
         with store.engine.begin() as connection:
+            _forget_notes(connection, store.clock() - NOTED, most)
             removed = _remove(connection, most)
         if removed:
             store.truncate_log()
     return removed
+
+
+def _forget_notes(connection: Connection, before: datetime, most: int) -> None:
+    old = select(destroyed_keks.c.id).where(
+        destroyed_keks.c.emptied, destroyed_keks.c.destroyed_at < before, sound(destroyed_keks)
+    )
+    connection.execute(delete(destroyed_keks).where(destroyed_keks.c.id.in_(old.limit(most))))
 
 
 def _remove(connection: Connection, most: int) -> int:

@@ -60,7 +60,9 @@ class Keyring:
         Raises:
             StorageError: the store can't be read or written.
         """
-        return cls(KeyStore(engine, root, clock, random))
+        store = KeyStore(engine, root, clock, random)
+        store.begin()
+        return cls(store)
 
     # -- keys ------------------------------------------------------------------------------------
 

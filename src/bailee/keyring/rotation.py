@@ -6,7 +6,10 @@ The steps, each of which may be the last before a crash and is found again by it
 2. Every dirty KEK from before is replaced: its living DEKs are rewrapped under a new KEK in
    portions, and it is destroyed.
 3. Every other KEK and every named secret is rewrapped under the new generation.
-4. The older generations are destroyed. A copy of the store from before now opens nothing at all;
+4. Standbys of the store have all of that (`db.standbys`): one that is promoted without it would
+   have keys under a root that is gone. They are waited for, call by call, for `STANDBYS` from the
+   beginning on, and no longer: what is past its time goes within the hour.
+5. The older generations are destroyed. A copy of the store from before now opens nothing at all;
    a copy from during the rotation opens only KEKs that are living, and none that was dirty.
 
 A key that does not open is set aside (`damage`) and stops nothing: the old generation goes all the
@@ -27,6 +30,7 @@ from typing import Final
 
 from sqlalchemy import Column, Connection, bindparam, delete, func, select, update
 
+from bailee.db import standbys
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.keys import deks, ended_roots, keks, root_place, rotation, secrets
@@ -41,6 +45,9 @@ from bailee.keyring.roots.root import Root
 from bailee.keyring.store import Dek, Kek, KeyStore, Swap
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
 
+STANDBYS: Final = timedelta(minutes=5)
+"""For how long a rotation waits for standbys of its store that lack what it has written."""
+_AT_ONCE: Final = 5.0  # seconds of that in one call
 _PORTION: Final = 1000
 _DIRTY: Final = 200  # KEKs that are replaced together
 
@@ -48,13 +55,15 @@ _DIRTY: Final = 200  # KEKs that are replaced together
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """What a rotation did. Whatever was destroyed before `began` is gone from older copies, too.
-    `damaged`: kind and name of each key that was found damaged, and had not been before.
+    `behind`: how many standbys lacked the new wraps when the older root was destroyed. `damaged`:
+    kind and name of each key that was found damaged, and had not been before.
     """
 
     generation: int
     began: datetime
     replaced_keks: int
     rewrapped_deks: int
+    behind: int = 0
     damaged: tuple[tuple[str, str], ...] = ()
 
 
@@ -87,6 +96,7 @@ def rotate(store: KeyStore) -> Rotation:
 
     Raises:
         IntegrityError: code `home_parts`: nothing opens under the root.
+        StorageError: code `standby_behind`: a standby lacks what was written; call again.
     """
     replaced = rewrapped = 0
     aside = _Aside(store)
@@ -105,8 +115,11 @@ def rotate(store: KeyStore) -> Rotation:
         with store.lock:
             _rewrap_secrets(store, new, aside)
             truncate_log(store.engine)
-            with store.engine.begin() as connection:
-                connection.execute(update(root_place).values(oldest=new))
+        while not _end_older(store, new, aside):
+            while _rewrap_keks(store, new, aside):
+                pass
+        behind = _lacking(store, new, began)
+        with store.lock:
             store.root.destroy(new - 1)
             with store.engine.begin() as connection:
                 connection.execute(update(rotation).values(rotated_at=began))
@@ -119,7 +132,7 @@ def rotate(store: KeyStore) -> Rotation:
                 ended = {"began_at": began, "gone_at": gone_at(store.root.lag, now)}
                 row = insert(ended_roots).values(generation=new, **ended)
                 connection.execute(row.on_conflict_do_nothing())
-    return Rotation(new, began, replaced, rewrapped, tuple(aside.news))
+    return Rotation(new, began, replaced, rewrapped, behind, tuple(aside.news))
 
 
 def gone_at(lag: timedelta, now: datetime) -> datetime:
@@ -146,6 +159,26 @@ def _begin(store: KeyStore) -> tuple[datetime, int]:
                 row = twice.rotated(connection)
             began = row.began_at or row.rotated_at
         return began, store.root.generations()[-1]
+
+
+def _lacking(store: KeyStore, new: int, began: datetime) -> int:
+    """Wait until every standby has what is under the new generation; how many have not, once the
+    time for that is over.
+
+    Raises:
+        StorageError: code `standby_behind`: one has not, and there is time.
+    """
+    if store.wrapped_at is None or store.wrapped_at[0] != new:  # once: the log goes on meanwhile
+        store.wrapped_at = new, standbys.place(store.engine)
+    found = standbys.lacking(store.engine, store.wrapped_at[1], _AT_ONCE)
+    if found and timedelta() <= store.clock() - began < STANDBYS:
+        raise StorageError(
+            "a standby of the database of keys lacks what was written last: until it has that, the "
+            "older root key stays.",
+            code="standby_behind",
+            hint="see that it runs, or drop its replication slot if there is none any more",
+        )
+    return found
 
 
 def _next_dirty(store: KeyStore, new: int, aside: _Aside) -> list[str]:
@@ -245,6 +278,21 @@ def _rewrap_keks(store: KeyStore, new: int, aside: _Aside) -> int:
             aside.put(connection, KEK, kek_id)
         _put_under(connection, keks.c.id, new, wraps)
     return len(rows)
+
+
+def _end_older(store: KeyStore, new: int, aside: _Aside) -> bool:
+    """Note that nothing is under an older generation than `new`, if nothing is. From then on nobody
+    wraps under one: a member asks for that in the turn in which it puts a key there (`beside`), and
+    may have put one just before.
+    """
+    there = select(keks.c.id).where(
+        keks.c.generation != new, keks.c.wrapped != ZEROS, keks.c.id.not_in(aside.keks)
+    )
+    with store.lock, store.engine.begin() as connection:
+        if connection.execute(there.limit(1)).first() is not None:
+            return False
+        connection.execute(update(root_place).values(oldest=new))
+    return True
 
 
 def _rewrap_secrets(store: KeyStore, new: int, aside: _Aside) -> None:

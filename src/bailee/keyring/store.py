@@ -114,11 +114,7 @@ class KeyStore:
     """
 
     def __init__(self, engine: Engine, root: Root, clock: Clock, random: Random) -> None:
-        """The store in `engine` (migrated).
-
-        Raises:
-            StorageError: it can't be read or written.
-        """
+        """The store in `engine` (migrated)."""
         self.engine = engine
         self.root = root
         self.clock = clock
@@ -128,12 +124,21 @@ class KeyStore:
         self._deks: OrderedDict[str, Dek] = OrderedDict()
         self.named: dict[str, bytes] = {}
         """The named keys that are open (`named`)."""
+        self.wrapped_at: tuple[int, str] | None = None
+        """The rotation's alone: a generation, and where the log has all wraps under it."""
         self._holding = threading.Lock()  # while `_deks` changes, or is gone through
         self._log_is_long = False
-        with storage_errors("the keyring"), engine.begin() as connection:
-            first = {"rotated_at": clock(), "destroyed_since": False}
+
+    def begin(self) -> None:
+        """Note what a store has from its first opening on: who has it alone does that first.
+
+        Raises:
+            StorageError: it can't be read or written.
+        """
+        with storage_errors("the keyring"), self.engine.begin() as connection:
+            first = {"rotated_at": self.clock(), "destroyed_since": False}
             twice.note(connection, rotation, first)
-            rooted.note(connection, root)
+            rooted.note(connection, self.root)
             # A crash between the two halves of destroying leaves rows that are zeros already.
             connection.execute(delete(keks).where(keks.c.wrapped == ZEROS))
             connection.execute(delete(kek_ends).where(kek_ends.c.id.not_in(select(keks.c.id))))
@@ -265,10 +270,10 @@ class KeyStore:
                         update(keks).where(keks.c.id == row.id).values(current=False)
                     )
         if missing := sorted(wanted - found.keys()):
-            found |= self._make_keks(connection, missing)
+            found |= self.make_keks(connection, missing)
         return found
 
-    def _make_keks(self, connection: Connection, targets: Sequence[Target]) -> dict[Target, Kek]:
+    def make_keks(self, connection: Connection, targets: Sequence[Target]) -> dict[Target, Kek]:
         """New KEKs. They are cached when they are next read: this transaction may yet fail."""
         generation, made = self.root.generations()[-1], dict[Target, Kek]()
         for target in targets:

@@ -199,7 +199,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "vault.spool_unopened": {"bytes": _NUMBER, "sealed": _NUMBER},
     "keyring.moved": {"driver": _WORD, "reason": _SEALED},
     "keyring.rotation_asked": {"reason": _SEALED},
-    "keyring.rotated": {"replaced": _NUMBER, "rewrapped": _NUMBER},
+    "keyring.rotated": {"replaced": _NUMBER, "rewrapped": _NUMBER, "behind": _NUMBER},
     # backups: data by its manifest's SHA-256; a snapshot of keys by when it has to be gone
     "backup.created": {"manifest": _WORD, "files": _NUMBER, "bytes": _NUMBER, "by": _ID},
     "backup.keys_taken": {"until": _NUMBER, "generation": _NUMBER},
@@ -281,6 +281,11 @@ KINDS: Final[Mapping[str, Declared]] = {
     },
     "usage.limit_removed": {"scope": _WORD, "measure": _WORD, "span": _WORD, "by": _ID},
     "usage.models_set": {"scope": _WORD, "models": _SETTING, "by": _ID},
+    # what a member asks for beyond their limit, by organisation and person
+    "usage.increase_asked": {"request": _ID, "span": _WORD, "amount": _NUMBER, "by": _ID},
+    "usage.increase_decided": {
+        "request": _ID, "state": _WORD, "span": _WORD, "amount": _NUMBER, "by": _ID,
+    },
     # the policy
     "policy.activated": {
         "version": _WORD, "before": _ID, "by": _ID, "reason": _SEALED,

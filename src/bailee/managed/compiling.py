@@ -31,13 +31,22 @@ from bailee.managed.values import (
     NotCovered,
 )
 from bailee.policy import Policy
+from bailee.policy.bounds import (
+    AGENT_SETTING_OF,
+    ANY,
+    MCP_SERVERS,
+    NO_CONTENT,
+    PROGRAMS,
+    VENDOR,
+    WEB_PAGES,
+)
+from bailee.policy.document import SettingBound
 from bailee.policy.facts import ClientFacts, nobodys
 from bailee.policy.period import NOTHING, parse
 
-VENDOR: Final = "state.vendors-get-nothing"
-"""The statement that what an agent sends its own vendor is turned off."""
+BOUNDS: Final = "bounds"
+"""The key of `bailee code`'s settings for what the document bounds there."""
 _NETWORKS: Final = "state.networks"
-_NO_CONTENT: Final = "state.telemetry-encryption"
 _ALL_OFF: Final = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
 
 
@@ -83,6 +92,25 @@ class _Making:
         facts = self.policy.sending(flow, self.provider, {}, client)
         decision = self.policy.decide("send", facts)
         return decision.effect == "allow", decision.clause
+
+    def bounds(self, of: str) -> list[SettingBound]:
+        """What bounds an agent on a machine, by the operator's document and the organisation's."""
+        own = () if self.policy.own is None else self.policy.own.bounds
+        return [one for one in (*self.policy.document.bounds, *own) if one.of == of]
+
+    def fetches(self, key: tuple[str, ...], to: Json) -> None:
+        """Turn fetching pages off where no host is left; else say that the agent can't be told."""
+        for one in self.bounds(WEB_PAGES):
+            if not one.only:
+                self.put(one.clause.id, *key, to=to)
+            elif ANY not in one.only:
+                self.lack(one.clause.id, "some_pages")
+
+    def lack_servers(self) -> None:
+        """Say that the agent can't be told which MCP servers it may have."""
+        for one in self.bounds(MCP_SERVERS):
+            if not {ANY, PROGRAMS} <= {*(one.only or ())}:
+                self.lack(one.clause.id, "servers_anyhow")
 
     def turn_off(self) -> None:
         """Set the switches of each flow that is denied, those of an allowed one left out."""
@@ -154,9 +182,26 @@ def _claude(making: _Making) -> None:
     making.put(VENDOR, "env", "DISABLE_AUTOUPDATER", to="1")
     making.put(VENDOR, "strictKnownMarketplaces", to=[])
     making.put(VENDOR, "skipWebFetchPreflight", to=True)
+    making.fetches(("permissions", "deny"), ["WebFetch"])
+    _claude_servers(making)
     if making.gateway is not None:
         for name, value in sign_in_at(making.gateway).items():
             making.put(_NETWORKS, name, to=value)
+
+
+def _claude_servers(making: _Making) -> None:
+    """Which MCP servers it may have: a list of addresses shuts out programs, too."""
+    for one in making.bounds(MCP_SERVERS):
+        hosts = [each for each in one.only or () if each != PROGRAMS]
+        if PROGRAMS in (one.only or ()):
+            if ANY not in hosts:
+                making.lack(one.clause.id, "servers_with_programs")
+        elif any(each.key == ("allowedMcpServers",) for each in making.values):
+            making.lack(one.clause.id, "servers_twice")
+        else:
+            listed: list[Json] = [{"serverUrl": f"https://{host}/*"} for host in hosts]
+            making.put(one.clause.id, "allowedMcpServers", to=listed)
+            making.put(one.clause.id, "allowManagedMcpServersOnly", to=True)
 
 
 def _claude_reports(making: _Making) -> None:
@@ -168,9 +213,9 @@ def _claude_reports(making: _Making) -> None:
             making.put(clause, "env", exporter, to="otlp")
         making.put(clause, "env", "OTEL_EXPORTER_OTLP_PROTOCOL", to="http/protobuf")
         for name in _CONTENT_IN_TELEMETRY:
-            making.put(_NO_CONTENT, "env", name, to="0")
+            making.put(NO_CONTENT, "env", name, to="0")
         for name in ("OTEL_METRICS_INCLUDE_ACCOUNT_UUID", "OTEL_METRICS_INCLUDE_SESSION_ID"):
-            making.put(_NO_CONTENT, "env", name, to="false")
+            making.put(NO_CONTENT, "env", name, to="false")
     survey, clause = making.sends("survey")
     if survey and metrics:
         making.put(clause, "env", "CLAUDE_CODE_ENABLE_FEEDBACK_SURVEY_FOR_OTEL", to="1")
@@ -198,6 +243,7 @@ def _codex(making: _Making) -> None:
     making.put(VENDOR, "otel", "exporter", to="none")
     making.put(VENDOR, "features", "plugins", to=False)
     making.lack(VENDOR, "codex_repository")
+    making.lack_servers()
     days, clause = making.local_days()
     if days:
         making.lack(clause, "no_time")
@@ -223,6 +269,8 @@ def _gemini(making: _Making) -> None:
     making.put(VENDOR, "general", "enableAutoUpdate", to=False)
     making.put(VENDOR, "general", "enableAutoUpdateNotification", to=False)
     making.lack(VENDOR, "gemini_extensions")
+    making.fetches(("tools", "exclude"), ["web_fetch"])
+    making.lack_servers()
     days, clause = making.local_days()
     if days:
         making.put(clause, "general", "sessionRetention", "enabled", to=True)
@@ -238,6 +286,8 @@ def _opencode(making: _Making) -> None:
     making.put(VENDOR, "share", to="disabled")
     making.put(VENDOR, "autoupdate", to=False)
     making.lack(VENDOR, "opencode_start")
+    making.fetches(("permission", "webfetch"), "deny")
+    making.lack_servers()
     making.lack(making.local_days()[1], "no_time")
     if making.gateway is not None:
         paths = {"anthropic": "/v1", "openai": "/openai/v1", "google": "/gemini/v1beta"}
@@ -249,6 +299,11 @@ def _opencode(making: _Making) -> None:
 
 def _bailee(making: _Making) -> None:
     making.turn_off()
+    for of in AGENT_SETTING_OF:
+        for one in making.bounds(of):
+            said: dict[str, Json] = {"of": of, "only": list(one.only or ())}
+            said |= {"en": one.clause.text.en, "zh": one.clause.text.zh}
+            making.put(one.clause.id, BOUNDS, one.clause.id, to=said)
     days, clause = making.local_days()
     making.put(clause, "cleanupPeriodDays", to=days)
     if making.gateway is not None:

@@ -63,16 +63,18 @@ CHANNELS: Final = ("api", "bedrock", "vertex", "openai", "google", "azure", "fou
 OUTCOMES: Final = ("complete", "client_aborted", "upstream_failed", "timed_out", "refused")
 STATUSES: Final = ("none", "2xx", "3xx", "4xx", "5xx")
 REASONS: Final = (
-    "starting", "draining", "not_recording", "keyring_unreadable", "sweep_late", "rotation_late",
-    "sealing_late", "thread_ended",
+    "starting", "draining", "outdated", "not_joined", "not_recording", "keyring_unreadable",
+    "sweep_late", "rotation_late", "sealing_late", "thread_ended",
 )  # fmt: skip
 """Why a server is not ready: `app.promise.Reason`, without what it is ready with."""
-ALERTS: Final = ("unwitnessed", "requests_overdue", "disk_low", "audit_stream_late")
+ALERTS: Final = (
+    "unwitnessed", "requests_overdue", "disk_low", "audit_stream_late", "holder_away",
+)  # fmt: skip
 STEPS: Final = (
     "clock", "holds", "damaged holds", "deletions", "keys", "rows", "segments", "rotation",
     "receipts", "tombstones", "sealing", "moves", "kept by their person", "quarantine", "erasures",
     "marks", "egress", "answers", "snapshots", "datasets", "cloud", "survey", "reports",
-    "telemetry", "limits", "usage", "requests", "pending",
+    "telemetry", "limits", "increases", "usage", "requests", "pending",
 )  # fmt: skip
 """The steps of a sweep."""
 SINKS: Final = ("file", "syslog", "http", "otlp", "webhook")
@@ -139,6 +141,19 @@ _ALL: Final = (
     _gauge("bailee_accounts_in_flight", "Accounts that have one under way."),
     _gauge("bailee_connections", "Clients' connections.", listener=LISTENERS),
     _counter("bailee_unrecorded_total", "Exchanges served although they could not be recorded."),
+    _gauge(
+        "bailee_confirmation_age_seconds",
+        "Since when a gateway of its own has confirmed which keys are good and what the policy is.",
+    ),
+    _gauge(
+        "bailee_holder_age_seconds",
+        "Since when no server is known to have had the home, by a gateway of its own.",
+    ),
+    _gauge(
+        "bailee_members",
+        "Processes beside the server that record, and have said so within 20 seconds.",
+        role=("gateway",),
+    ),
     # what is kept
     _gauge("bailee_spool_bytes", "Bytes that are recorded and not sealed yet."),
     _gauge(

@@ -20,6 +20,7 @@ from typing import Final
 from sqlalchemy import Engine, Table, inspect, select
 
 from bailee.config import Settings
+from bailee.db import beside
 from bailee.db.engine import Room, open_sqlite, overwrites, reading, storage_errors
 from bailee.db.fencing import fence_of
 from bailee.db.identity import data_identity, keys_identity
@@ -112,10 +113,32 @@ def connect_beside(settings: Settings, closing: ExitStack) -> tuple[Engine, Engi
     return data, keys
 
 
-def _opened(settings: Settings, closing: ExitStack, *, reads_only: bool = False) -> list[Engine]:
+def connect_member(settings: Settings, closing: ExitStack) -> tuple[Engine, Engine]:
+    """The same, to write by what a member may (`db.members`), once it has joined by them. Errors as
+    in `connect_beside`.
+    """
+    data, keys = _opened(settings, closing, member=True)
+    return data, keys
+
+
+def open_beside(settings: Settings, home: str, schema: str) -> Engine:
+    """The engine by which a process beside the one with the home (its id) writes what it may to the
+    data database.
+
+    Raises:
+        StorageError, IntegrityError: see `db.beside.open_beside`.
+    """
+    name = SETTINGS[0]
+    return beside.open_beside(settings.text(name) or "", name, home, schema)
+
+
+def _opened(
+    settings: Settings, closing: ExitStack, *, reads_only: bool = False, member: bool = False
+) -> list[Engine]:
     engines = []
     for name in SETTINGS:
-        engine = open_postgresql(settings.text(name) or "", name, reads_only=reads_only)
+        address = settings.text(name) or ""
+        engine = open_postgresql(address, name, reads_only=reads_only, member=member)
         closing.callback(engine.dispose)
         engines.append(engine)
     return engines

@@ -10,10 +10,11 @@ from bailee.accounts import Account, Accounts
 from bailee.cloud.sessions.store import CLASSES
 from bailee.damage import Damages
 from bailee.errors import InputError
+from bailee.node.usage_terms import usage_until
 from bailee.policy import Decision
 from bailee.policy.facts import Terms, nobodys
 from bailee.policy.holding import PolicyHolder
-from bailee.policy.period import NOTHING, expires_at
+from bailee.policy.period import NOTHING
 from bailee.training import eligibility
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
@@ -115,10 +116,7 @@ class Deciding:
         """Until when what an account uses at a moment is counted; None: it is not."""
         if self._is_gone(account.account_id):
             return None
-        terms = self._holding.policy.terms(
-            "usage_count", account.facts(zero_retention=zero_retention)
-        )
-        return None if terms is None else expires_at(at, terms.period)
+        return usage_until(self._holding.policy, account, zero_retention=zero_retention, at=at)
 
     def request_terms(self) -> Terms:
         """On what terms a person's request is kept from its answer on. It is about somebody, and

@@ -120,6 +120,19 @@ def open_objects(
     )
 
 
+def spool_beside(settings: Settings, environment: Mapping[str, str], home_id: str) -> Objects:
+    """The spool's objects in the bucket of a home that another process has. Nothing is made there.
+
+    Raises:
+        InputError: code `configuration`: the setting names no bucket.
+        IntegrityError: code `home_parts`: it is not this home's.
+        StorageError: the bucket can't be reached, or will not do.
+    """
+    given = settings.text(SETTING) or ""
+    _demand_own(open_store(given, environment, _SOON), home_id, "", known=True)
+    return StoredObjects(open_store(given, environment, _SOON, _SPOOL))
+
+
 def whose(settings: Settings, environment: Mapping[str, str]) -> str | None:
     """The id of the home whose objects the bucket has; None: nobody's. Changes nothing.
 
@@ -133,6 +146,19 @@ def whose(settings: Settings, environment: Mapping[str, str]) -> str | None:
     if mark is None:
         _is_empty(store)
     return None if mark is None else mark["home"]
+
+
+def has_versions(settings: Settings, environment: Mapping[str, str]) -> bool:
+    """Whether the bucket keeps versions of what is deleted, or once did: its mark is one of them.
+
+    Raises:
+        InputError, StorageError: as from `whose`; the mark is not there.
+    """
+    store = open_store(settings.text(SETTING) or "", environment, _SOON)
+    try:
+        return store.head(_MARK).get("version") is not None
+    except (BaseError, OSError) as error:
+        raise _away("read", error) from None
 
 
 def _demand_own(store: S3Store, home_id: str, begun: str, *, known: bool) -> None:

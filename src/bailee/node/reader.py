@@ -1,5 +1,5 @@
 """Accounts, keys and the policy of a home, beside the process that has it: read from PostgreSQL and
-followed, never written.
+followed. Of it nothing is written but what `writing` lets through.
 
 Rules kept here:
 
@@ -21,7 +21,7 @@ Rows: O6, T2, R5.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Final, Literal
@@ -40,6 +40,7 @@ from bailee.db.accounts import accounts, api_keys
 from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
 from bailee.db.engine import reading, storage_errors
+from bailee.db.fencing import fence_of
 from bailee.db.follower import Follower
 from bailee.db.migrate import newest
 from bailee.db.policy import own_policies, policy_activations
@@ -70,6 +71,17 @@ class HomeReader:
     """Its accounts and keys."""
     holding: FollowedPolicy
     """The policy that holds, and organisations' own."""
+    data: Engine
+    """Its data database, to read."""
+    keys: Engine
+    """Its database of keys, to read."""
+    settings: Settings
+    clock: Clock
+    """By which keys end and hours begin."""
+    home_id: str
+    """Which home it is."""
+    root: Callable[[], Root]
+    """Opens the home's root key."""
 
     def __init__(
         self,
@@ -95,22 +107,26 @@ class HomeReader:
         settings = settings or config.load(home.settings_file, environment, {})
         self.damages = Damages()
         self.confirmation = Confirmation(ticks, bound)
+        self._written: list[Engine] = []
         with ExitStack() as undo:
             data, keys = databases.connect_beside(settings, undo)
-            self._home_id = _home_of(home, data, keys)
+            self.home_id = _home_of(home, data, keys)
             _check_schema(_revision(keys), "keys")
 
             def opened(where: str, moving: bool) -> Root:
                 file = home.root_key_file
                 return open_root(where, file, settings, environment, may_make=False, moving=moving)
 
-            root = open_under(keys, settings.text("keyring.root") or "file", None, opened)
-            secrets = read_secrets(keys, root, (ROW_KEY, INDEX_KEY))
+            where = settings.text("keyring.root") or "file"
+            self.root = partial(open_under, keys, where, None, opened)
+            secrets = read_secrets(keys, self.root(), (ROW_KEY, INDEX_KEY))
             use_key(data, secrets[ROW_KEY])
+            self.data, self.keys = data, keys
+            self.settings, self._row_key = settings, secrets[ROW_KEY]
             require = self.confirmation.require
             prove = partial(indexed, secrets[INDEX_KEY])
-            now = _clock(home, data, clock)
-            self.accounts = FollowedAccounts(self._nothing(), now, prove, require)
+            self.clock = _clock(home, data, clock)
+            self.accounts = FollowedAccounts(self._nothing(), self.clock, prove, require)
             self.holding = FollowedPolicy(require)
             self.follower = Follower(data, self._take, self.confirmation, every=every, ticks=ticks)
             undo.callback(self.follower.close)
@@ -121,6 +137,24 @@ class HomeReader:
     def close(self) -> None:
         """Follow no more, and let go of the databases."""
         self._closing.close()
+
+    def writing(self) -> Engine:
+        """An engine that writes what a process beside may (`db.beside`), closed with this. Once it
+        writes no more (`lost`), this process is to end.
+
+        Raises:
+            StorageError, IntegrityError: see `databases.open_beside`.
+        """
+        engine = databases.open_beside(self.settings, self.home_id, newest("data"))
+        self._closing.callback(engine.dispose)
+        use_key(engine, self._row_key)
+        self._written.append(engine)
+        return engine
+
+    def lost(self) -> StorageError | None:
+        """Why this process is to end; None: it is not. A look into memory."""
+        fences = (fence_of(engine) for engine in self._written)
+        return next((one.why() for one in fences if one is not None and one.lost.is_set()), None)
 
     # -- inside: on the follower's thread, and before it begins ----------------------------------
 
@@ -159,7 +193,7 @@ class HomeReader:
         found = connection.execute(_STANDING).one()
         if found.standby:
             raise StorageError("the database is a standby.", hint="name the primary")
-        if found.home != self._home_id:
+        if found.home != self.home_id:
             raise IntegrityError(
                 "the database is another home's now.", code="home_parts", hint="start this anew"
             )

@@ -26,6 +26,7 @@ from bailee.telemetry.webhook import Webhook
 from bailee.training.exports import Exports
 from bailee.training.staging import Staging
 from bailee.usage.counts import UsageCounts
+from bailee.usage.increases import IncreaseRequests
 from bailee.usage.limit_store import LimitStore
 from bailee.vault.vault import Vault
 
@@ -55,6 +56,7 @@ class Stores(Ground):
     staging: Staging
     usage: UsageCounts
     limits: LimitStore
+    increases: IncreaseRequests
     cases: Cases
 
     @property
@@ -72,14 +74,14 @@ class Stores(Ground):
         """All that a sweep goes over before the vault."""
         return (
             self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress,
-            self.snapshots, self.usage, self.limits, self.staging,
+            self.snapshots, self.usage, self.limits, self.increases, self.staging,
             self.cases, self.registry.pending,
         )  # fmt: skip
 
     @property
     def used(self) -> tuple[Counted, ...]:
         """What is noted of people beside what they said; nobody is named once erased."""
-        return self.usage, self.limits, self.activations, self.cases
+        return self.usage, self.limits, self.increases, self.activations, self.cases
 
     @property
     def received(self) -> tuple[ReceivedCounts, ...]:

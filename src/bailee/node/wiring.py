@@ -55,7 +55,9 @@ from bailee.telemetry.webhook import Webhook
 from bailee.training.exports import Exports
 from bailee.training.staging import Staging
 from bailee.usage.counts import UsageCounts
+from bailee.usage.increases import IncreaseRequests
 from bailee.usage.limit_store import LimitStore
+from bailee.usage.reserving import new_gateway
 from bailee.vault.files import FilesWithin
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
@@ -348,12 +350,23 @@ class Wiring:
     @cached_property
     def usage(self) -> UsageCounts:
         """What is used of models, by the hour."""
-        return UsageCounts(self.ground.data)
+        return UsageCounts(self.ground.data, self._gateway)
 
     @cached_property
     def limits(self) -> LimitStore:
         """Limits on that."""
-        return LimitStore(self.ground.data, self.ground.ledger, self.usage.used_by)
+        at = self.ground
+        return LimitStore(at.data, at.ledger, self.usage.used_by, self._gateway)
+
+    @cached_property
+    def increases(self) -> IncreaseRequests:
+        """What members ask for beyond these."""
+        at = self.ground
+        return IncreaseRequests(at.data, at.ledger, at.damages, self.limits)
+
+    @cached_property
+    def _gateway(self) -> str:
+        return new_gateway()
 
     @cached_property
     def cases(self) -> Cases:
@@ -392,6 +405,7 @@ class Wiring:
             staging=self.staging,
             usage=self.usage,
             limits=self.limits,
+            increases=self.increases,
             cases=self.cases,
         )
 

@@ -106,7 +106,7 @@ def activate(
     asks.require(node, Permission.POLICY_ACTIVATE)
     why = worded(asks.reason or "", "activating a policy document")
     with sent_by(asks):
-        new = policies.read(document, "the document")
+        new = policies.proposed(document, "the document")
     with node.activations.alone():
         held = node.policy
         if against not in (None, held.sha256):

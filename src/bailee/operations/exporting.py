@@ -35,6 +35,7 @@ from bailee.operations import (
     cloud_network,
     codec,
     feedback,
+    increases,
     organisations,
     people,
     readable,
@@ -183,6 +184,7 @@ def _tables(
         if own is None
         else [_row(unkept_of(one)) for one in node.vault.unkept(own.account_id)],
         "usage": _used(node, subject, now),
+        "requests-for-more": [],
         "receipts": _receipts(node, subject, rows),
     }
     if person is not None:
@@ -215,6 +217,9 @@ def _tables(
                 "created": one.created_at.isoformat(),
             }
             for one in node.registry.saved_views.of(person.person_id)
+        ]
+        tables["requests-for-more"] = [
+            _row(increases.summary(one)) for one in node.increases.of_person(person.person_id, now)
         ]
     if own is not None:
         tables["consent"] = [

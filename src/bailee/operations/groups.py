@@ -191,7 +191,7 @@ def _tried(node: Node, organisation_id: str, given: GivenPlace) -> TriedPlace:
     whose = {("plan", account.plan), ("organisation", organisation_id)}
     if given.team is not None:
         team = team_id(organisation_id, given.team)
-        subjects += Subject(Scope.TEAM, team), Subject(Scope.TEAM_MEMBERS, team)
+        subjects += (Subject(scope, team) for scope in (Scope.TEAM, Scope.TEAM_MEMBERS, Scope.POOL))
         whose.add((Scope.TEAM, team))
     return TriedPlace(
         organisation_id,

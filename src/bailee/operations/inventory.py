@@ -98,6 +98,7 @@ def inventory(node: Node, subject: DataSubject, now: datetime) -> list[HeldThing
         "cloud": lambda: _cloud(node, subject),
         "lists": lambda: _lists(node, subject),
         "usage": lambda: _usage(node, subject, now),
+        "increases": lambda: _increases(node, subject, now),
         "consent": lambda: _consent(node, subject),
         "exports": lambda: _exports(node, subject),
         "receipts": lambda: _receipts(node, subject),
@@ -242,6 +243,13 @@ def _usage(node: Node, subject: DataSubject, now: datetime) -> Iterator[_One]:
         for row in node.usage.of(whose, since, until, ("day",), now):
             at = datetime.fromisoformat(str(row.group["day"])).replace(tzinfo=now.tzinfo)
             yield _One(subject.id, at, clause="retain.usage-count", decides=Decides.POLICY)
+
+
+def _increases(node: Node, subject: DataSubject, now: datetime) -> Iterator[_One]:
+    if subject.person is not None:
+        for one in node.increases.of_person(subject.person.person_id, now):
+            span, clause = (one.asked_at, one.decided_at, one.until), "retain.usage-count"
+            yield _One(subject.id, *span, clause, Decides.POLICY)
 
 
 def _consent(node: Node, subject: DataSubject) -> Iterator[_One]:

@@ -21,8 +21,8 @@ from typing import Final, Literal
 
 from bailee.accounts import Account, ApiKey, Scope
 from bailee.policy import Decision, Policy
+from bailee.policy.amounts import period_in_words
 from bailee.policy.period import NOTHING
-from bailee.policy.wording import period_in_words
 
 Payer = Literal["organisation", "person", "key_holder"]
 

@@ -28,8 +28,10 @@ from bailee.operations.beside import ClosedSetting, SettingStanding, closed_by, 
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
 from bailee.policy import Decision, Policy
+from bailee.policy.amounts import problems
 from bailee.policy.holding import InForce
 from bailee.policy.loading import from_bytes
+from bailee.policy.reading import Unsound
 from bailee.training import eligibility
 from bailee.vault.groups import SessionGroup
 
@@ -98,8 +100,10 @@ def try_document(asks: Asks, node: Node, document: str, against: str | None = No
     """
     asks.require(node, Permission.POLICY_TRY)
     with sent_by(asks):
-        new = read(document, "the document")
-        old = node.policy if against is None else read(against, "the other document")
+        if against is None:
+            old, new = node.policy, proposed(document, "the document")
+        else:
+            old, new = read(against, "the other document"), read(document, "the document")
     return compared(node, node.holding.under(old), node.holding.under(new))
 
 
@@ -214,6 +218,20 @@ def read(document: str, what: str) -> Policy:
             hint=f"{LARGEST:,} bytes at most; nothing was changed",
         )
     return from_bytes(content, what)
+
+
+def proposed(document: str, what: str) -> Policy:
+    """The same of one that is to come to hold: its bounds' texts say the numbers that these have.
+
+    Raises:
+        Unsound: it is not sound, or a text says another number.
+        InputError: it is too large.
+    """
+    policy = read(document, what)
+    wrong = [*problems(policy.document)]
+    if wrong:
+        raise Unsound(wrong)
+    return policy
 
 
 def _owner(node: Node, account_id: str) -> Account | None:

@@ -170,6 +170,10 @@ ROUTES: Final[Mapping[str, Route]] = {
     "usage.unlimit": Route("DELETE", "/usage/limits/{id}"),
     "usage.models": Route("GET", "/usage/models"),
     "usage.allow": Route("PUT", "/usage/models"),
+    "increase.ask": Route("POST", "/usage/increases"),
+    "increase.list": Route("GET", "/usage/increases"),
+    "increase.approve": Route("POST", "/usage/increases/{id}/approval"),
+    "increase.deny": Route("POST", "/usage/increases/{id}/denial"),
     # Feedback
     "feedback.list": Route("GET", "/feedback"),
     "feedback.show": Route("GET", "/feedback/{id}", content=True),

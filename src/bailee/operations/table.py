@@ -32,6 +32,7 @@ from bailee.operations import (
     holds,
     home,
     importing,
+    increases,
     keeping,
     keys,
     organisations,
@@ -127,6 +128,7 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **cloud_git.OPERATIONS,
     **cloud_network.OPERATIONS,
     **usage.OPERATIONS,
+    **increases.OPERATIONS,
     **workloads.OPERATIONS,
     **provisioning.OPERATIONS,
 }

@@ -30,7 +30,7 @@ from bailee.usage.client_shapes import oauth_usage
 from bailee.usage.counts import UsageOf, UsageRow
 from bailee.usage.limit_store import MOST_AMOUNT
 from bailee.usage.limits import (
-    OF_MEMBERS,
+    BY_ADMINS,
     LimitMeasure,
     LimitSpan,
     LimitStanding,
@@ -129,14 +129,23 @@ def limit(
     of: str | None = None,
     each: bool = False,
     member: str | None = None,
+    pool: bool = False,
+    paused: bool = False,
 ) -> LimitSummary:
     """Set a limit on money (micro-USD), tokens, requests or concurrency, `per` minute, day, week or
     month, of a person, an organisation, a team (`org_…/name`) or a key; without a name, of
     everybody together. `each`: of each member of the organisation or team, instead of all together;
     `member`: of this one in the organisation, in the place of what each may use. The largest amount
-    lifts that.
+    lifts that. `pool`: of a team's pool, which its members share, and which its organisation's own
+    admins set; while it is `paused`, nothing is asked of it.
     """
-    if each or member is not None:
+    if paused and not pool:
+        raise InputError("what can be paused is a team's pool.")
+    if pool:
+        if each or member is not None:
+            raise InputError("a pool is of a whole team.", hint="neither `each` nor `member`")
+        subject = _pool(asks, node, of or "", paused=paused)
+    elif each or member is not None:
         subject = _of_members(asks, node, of or "", member)
     else:
         asks.require(node, Permission.USAGE_LIMIT)
@@ -155,8 +164,8 @@ def limit(
 def unlimit(asks: Asks, node: Node, id: str) -> None:
     """Take a limit away, by its id."""
     found = [one for one in node.limits.limits() if one.limit_id == id]
-    of_members = bool(found) and found[0].subject.scope in OF_MEMBERS
-    if of_members:
+    by_admins = bool(found) and found[0].subject.scope in BY_ADMINS
+    if by_admins:
         account = node.accounts.of_organisation(organisation_of(found[0].subject))
         asks.require(node, Permission.MEMBERS_LIMIT, account)
     else:
@@ -259,20 +268,21 @@ def _subjects(node: Node, whose: UsageOf) -> list[Subject]:
             found.append(Subject(Scope.ORGANISATION, of))
             found += member_subjects(of, whose.person, node.registry.groups.team(of, whose.person))
         found += [
-            Subject(Scope.TEAM, team_id(one.organisation_id, one.team))
+            Subject(scope, team_id(one.organisation_id, one.team))
             for one in node.registry.groups.of_person(whose.person)
             if one.team is not None
+            for scope in (Scope.TEAM, Scope.POOL, Scope.PAUSED_POOL)
         ]
     if whose.organisation is not None and whose.team is not None:
         team = team_id(whose.organisation, whose.team)
-        return [Subject(Scope.TEAM, team), Subject(Scope.TEAM_MEMBERS, team)]
+        scopes = Scope.TEAM, Scope.TEAM_MEMBERS, Scope.POOL, Scope.PAUSED_POOL
+        return [Subject(scope, team) for scope in scopes]
     if whose.organisation is not None:
         found.append(Subject(Scope.ORGANISATION, whose.organisation))
         found += {
             one.subject
             for one in node.limits.limits()
-            if one.subject.scope in OF_MEMBERS
-            and organisation_of(one.subject) == whose.organisation
+            if one.subject.scope in BY_ADMINS and organisation_of(one.subject) == whose.organisation
         }
         accounts.add(node.accounts.of_organisation(whose.organisation).account_id)
     if whose.account is not None:
@@ -324,6 +334,16 @@ def _of_members(asks: Asks, node: Node, of: str, member: str | None) -> Subject:
     if all(one.person_id != person for one in node.registry.organisations.members(name)):
         raise InputError("this is no member of the organisation.", code="not_found")
     return Subject(Scope.MEMBER, member_id(name, person))
+
+
+def _pool(asks: Asks, node: Node, of: str, *, paused: bool) -> Subject:
+    """A team's pool (`org_…/team`)."""
+    name, _, team = of.partition("/")
+    if not of.startswith("org_") or not team:
+        raise InputError("whose pool? Name a team.", hint="org_…/team")
+    asks.require(node, Permission.MEMBERS_LIMIT, node.accounts.of_organisation(name))
+    scope = Scope.PAUSED_POOL if paused else Scope.POOL
+    return Subject(scope, team_id(name, check_team(team)))
 
 
 def _accounts(asks: Asks, node: Node) -> list[Account]:

@@ -59,7 +59,6 @@ REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
     "phases": frozenset({"before_choice", "deciding", "after_deadline"}),
     "arrivals": frozenset({"new", "existing"}),
     "segments": frozenset({"consumer", "commercial"}),
-    "routes": frozenset({"conversation", "counting", "models", "other"}),
     "credentials": frozenset({"operator", "own"}),
     "sign_ins": frozenset({"subscription", "organisation", "key", "gateway", "nobody"}),
     "upstreams": frozenset({"keeps_nothing", "keeps", "trains", "undeclared"}),
@@ -80,6 +79,7 @@ REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
 
 # Likewise, where a document may have more of them.
 NEEDED_VALUES: Final[dict[str, frozenset[str]]] = {
+    "routes": frozenset({"conversation", "counting", "models", "other"}),
     "models": frozenset({"other"}),
     "regions": frozenset({"elsewhere", "undeclared"}),
     "residencies": frozenset({"anywhere"}),

@@ -6,7 +6,7 @@ What the command line prints with `--json` and answers in a batch: a format that
 from __future__ import annotations
 
 from bailee.errors import BaileeError
-from bailee.policy.bounds import SETTING_OF
+from bailee.policy.bounds import setting_of
 from bailee.policy.diff import Difference
 from bailee.policy.document import (
     Clause,
@@ -115,7 +115,7 @@ def bound_as_json(bound: SettingBound) -> dict[str, object]:
     return {
         "clause": bound.clause.id,
         "of": bound.of,
-        "setting": SETTING_OF[bound.of],
+        "setting": setting_of(bound.of),
         "at_most": bound.at_most,
         "only": bound.only,
     }

@@ -10,6 +10,8 @@ Rules kept here:
   far as the bound.
 * There is one of each at the most. Without one a setting goes as far as the software lets it.
 * A time of keys is whole hours or days. Of two times by the calendar the one holds that ends first.
+* What an agent on a person's machine fetches and starts is bounded by hosts. The document can't be
+  asked there: the settings that are compiled from it say so, with the clause (`managed`).
 * A size is whole MiB. A setting of 0 is no limit, so every bound is the stricter one.
 
 Rows: P1, R5, R6, S1, S2.
@@ -51,6 +53,22 @@ STORED_MEASUREMENTS: Final = "stored_measurements"
 STORED_REPORTS: Final = "stored_reports"
 """How much of its reports."""
 
+WEB_PAGES: Final = "web_pages"
+"""Of which hosts an agent on a person's machine fetches pages."""
+MCP_SERVERS: Final = "mcp_servers"
+"""Which MCP servers it has: those at which hosts, and whether programs."""
+PROGRAMS: Final = "programs"
+"""MCP servers that are programs on the person's machine."""
+ANY: Final = "*"
+"""All hosts."""
+AGENT_SETTING_OF: Final[Mapping[str, str]] = {WEB_PAGES: "webFetch", MCP_SERVERS: "mcpServers"}
+"""What is bounded on people's machines, and the setting of `bailee code` that decides it."""
+
+VENDOR: Final = "state.vendors-get-nothing"
+"""The statement that what an agent sends its own vendor is turned off."""
+NO_CONTENT: Final = "state.telemetry-encryption"
+"""The statement that metrics and errors carry no content."""
+
 SETTING_OF: Final[Mapping[str, str]] = {
     METRICS: "telemetry.metrics",
     ERRORS: "telemetry.errors",
@@ -62,7 +80,9 @@ SETTING_OF: Final[Mapping[str, str]] = {
     STORED_MEASUREMENTS: "telemetry.stored_per_account_mb",
     STORED_REPORTS: "feedback.stored_per_account_mb",
 }
-"""What can be bounded, and the setting that decides it."""
+"""What can be bounded on a server, and the setting that decides it."""
+EVERY: Final = (*SETTING_OF, *AGENT_SETTING_OF)
+"""All that can be bounded."""
 
 MEASURED: Final = (METRICS, ERRORS)
 """What is bounded by places; an organisation's own document can bound it too, for its people."""
@@ -70,12 +90,13 @@ _OF_KEYS: Final = (OLD_KEYS, KEY_SNAPSHOTS)
 SIZES: Final = (STORED, STORED_MEASUREMENTS, STORED_REPORTS)
 """What is bounded by a size. A setting of 0 is none, so it goes further than any."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,8}) MiB", re.ASCII)
+_MOST_HOSTS: Final = 100
 _MOST_HOURS: Final = 366 * 24
 _HOURS: Final = re.compile(r"PT([1-9][0-9]{0,4})H", re.ASCII)
 
 
 def bounded(
-    table: Table, among: Collection[str] = tuple(SETTING_OF)
+    table: Table, among: Collection[str] = EVERY
 ) -> tuple[str, str | None, tuple[str, ...] | None]:
     """What a bound is of, one of `among`; and of a time or a size how much it is at the most, of a
     place where alone it may be.
@@ -84,6 +105,8 @@ def bounded(
         Unsound: it bounds nothing, or by what is no bound.
     """
     of = table.one_of("of", among)
+    if of in AGENT_SETTING_OF:
+        return of, None, _reached(table, of)
     if of in MEASURED:
         only = table.texts("only", some=False)
         for one in only:
@@ -104,6 +127,38 @@ def bounded(
     if not 0 < hours <= _MOST_HOURS:
         table.refuse("at_most", f"{text} is no time, or over a year.", "such as P1D")
     return of, text, None
+
+
+def _reached(table: Table, of: str) -> tuple[str, ...]:
+    """What an agent reaches: hosts, all of them, and of servers programs."""
+    from bailee.policy.network import is_host  # here: the shipped documents have none
+
+    only = table.texts("only", some=False)
+    if len(only) > _MOST_HOSTS:
+        table.refuse("only", f"There are more than {_MOST_HOSTS} hosts.", "*.host is all below it")
+    for one in only:
+        if one != ANY and not (one == PROGRAMS and of == MCP_SERVERS) and not is_host(one):
+            table.refuse(
+                "only", f"{one[:80]!r} is no host.", 'write host or *.host, in lower case, or "*"'
+            )
+    return only
+
+
+def lets(only: Collection[str], host: str) -> bool:
+    """Whether a host is one of those that a bound leaves: itself, one below a `*.host`, or any.
+
+    >>> lets(("*.example.com",), "docs.example.com"), lets(("*.example.com",), "example.com")
+    (True, False)
+    """
+    name = host.lower().rstrip(".")
+    return ANY in only or any(
+        name.endswith(one[1:]) if one.startswith("*.") else name == one for one in only
+    )
+
+
+def setting_of(of: str) -> str:
+    """The setting that decides what is bounded."""
+    return SETTING_OF.get(of) or AGENT_SETTING_OF[of]
 
 
 def hours_of(text: str) -> int:

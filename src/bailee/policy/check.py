@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from bailee.policy.actions import ACTIONS
+from bailee.policy.amounts import problems
 from bailee.policy.document import Condition
 from bailee.policy.loading import from_bytes
 from bailee.policy.policy import Policy
 from bailee.policy.proof import reaches
+from bailee.policy.reading import Unsound
 from bailee.policy.space import Combination, Region
 
 
@@ -42,6 +44,9 @@ def check(document: bytes, file: str | PurePath) -> Checked:
         Unsound: the document is malformed or not sound.
     """
     policy = from_bytes(document, file)
+    wrong = [*problems(policy.document)]
+    if wrong:
+        raise Unsound(wrong)
     decided: dict[str, dict[str, int]] = {}
     for action in ACTIONS:
         counts: dict[str, int] = {}

@@ -200,6 +200,9 @@ def _limits(document: Document) -> dict[str, str]:
     for demand in document.network:
         never = f", {', '.join(demand.hosts)} denied" if demand.hosts else ""
         found[f"network {demand.clause.id}"] = f"at most {demand.level or 'full'}{never}"
+    for fact in ("routes", "models", "regions"):
+        for name, begins in getattr(document, fact).items():
+            found[f"{fact}.{name}.begins"] = ", ".join(begins) or _NONE
     for bound in document.bounds:
         longest = None if bound.at_most is None else f"at most {bound.at_most}"
         found[f"bound of {bound.of}"] = longest or ", ".join(bound.only or ()) or "nowhere"

@@ -7,6 +7,7 @@ docs/reference/policy-document.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import date
 from typing import Final, Literal
 
@@ -225,9 +226,11 @@ class Document:
     and the segment; `clauses`: action → its clauses in order; `spaces`: action → its space;
     `facts`: action → what it takes. `settings`: those of `switches` that are keys of a settings
     file; the others are environment variables. `client_versions`: each with the version it begins
-    at, oldest first; none where versions are no matter. `models`, `regions`: families, each with
-    what its names begin with; none where they are no matter. `rooms`: of `retain`, each a statement
-    too. `prefers`: names of upstreams that are asked before the others of their API, in this order.
+    at, oldest first; none where versions are no matter. `routes`: what is told apart among other
+    requests, each with what a path at the provider begins with. `models`, `regions`: families,
+    each with what its names begin with; none where they are no matter. `rooms`: of `retain`, each
+    a statement too. `prefers`: names of upstreams that are asked before the others of their API, in
+    this order.
     `sign_up`: the plans that people may take by themselves. `network`: demands of what cloud
     sessions reach, each a statement too; `cloud_opens`: what may be opened to them beside it, of
     `network.OPENED`. `without_database`: for how long requests go on without it; None: no end is
@@ -268,6 +271,7 @@ class Document:
     cloud_opens: tuple[str, ...] = ()
     without_database: OutageMinutes | None = None
     bounds: tuple[SettingBound, ...] = ()
+    routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def every_clause(self) -> tuple[Clause, ...]:

@@ -36,6 +36,7 @@ _HAVE_MORE: Final = ("client_version", "model", "region")
 """Optional facts whose values have more to them than a label."""
 ANYWHERE: Final = "anywhere"
 """The residency of who demands no region."""
+_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[a-z0-9._~:@-]+)+", re.ASCII)
 _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}", re.ASCII)
 
 
@@ -59,7 +60,6 @@ class DocumentNames:
             "training_choice",
             "phase",
             "arrival",
-            "route",
             "credential",
             "upstream",
             "uses",
@@ -68,6 +68,7 @@ class DocumentNames:
             if fact not in OPTIONAL or self._is_read(fact):
                 self._labelled(root, NAMED_FACTS[fact], fact)
         self.client_versions = self._versions(root)
+        self.routes = self._routes(root)
         self.models = self._families(root, "model")
         self.regions = self._families(root, "region")
         self._check_residencies(root)
@@ -174,6 +175,18 @@ class DocumentNames:
             labels[name] = text_of(table)
         self.labels["client_version"] = labels
         return tuple(found)
+
+    def _routes(self, root: Table) -> Mapping[str, tuple[str, ...]]:
+        """What is told apart among other requests, by how a path at the provider begins."""
+        found = self._families(root, "route")
+        table = root.table(NAMED_FACTS["route"])
+        for name, begins in found.items():
+            for path in begins:
+                if _PATH.fullmatch(path) is None:
+                    table.refuse(
+                        name, f"{path!r} is no path at a provider.", "whole names, as in /v1/files"
+                    )
+        return {name: begins for name, begins in found.items() if begins}
 
     def _families(self, root: Table, fact: str) -> Mapping[str, tuple[str, ...]]:
         """What is told apart by how its names begin; what begins otherwise is one of the values

@@ -49,12 +49,13 @@ def demanded(table: Table) -> tuple[str | None, tuple[str, ...]]:
     if len(hosts) > _MOST_HOSTS:
         table.refuse("deny", f"There are more than {_MOST_HOSTS} hosts.", "*.host is all below it")
     for one in hosts:
-        if not _is_host(one):
+        if not is_host(one):
             table.refuse("deny", f"{one[:80]!r} is no host.", "write host or *.host, in lower case")
     return level, hosts
 
 
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
+    """Whether a text is a host, or `*.host`, in the one way in which documents write it."""
     if _HOST.fullmatch(text) is None or len(text) > _LONGEST_HOST:
         return False
     ends_in_a_number = _NUMBER.fullmatch(text.rpartition(".")[2]) is not None

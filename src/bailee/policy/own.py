@@ -11,12 +11,15 @@ Rules kept here:
 * Periods are days, so that any two can be compared, in February too.
 * Of metrics and errors that its people send it demands that they are passed on to nobody, or kept
   nowhere (`[[bound]]`).
+* Of the agents on its people's machines it demands which web pages they fetch and which MCP servers
+  they have: so do the settings that are compiled for them.
 * Of cloud sessions it demands how much of the network they have at the most, and which hosts they
   never reach (`[[network]]`): it opens nothing. Of what happens when nothing can be recorded, or a
   limit can't be told, it demands that nothing goes on (`on_recorder_failure`, `on_limits_unknown`).
 * A document may come to stand beside another one of the operator's than it was proved against. What
   it demands then holds all the same where it is stricter. A condition that can't be read any more
-  is left out: the clause holds for more, never for less, and uses no room.
+  is left out: the clause holds for more, never for less, and uses no room. So does one that is for
+  other requests where the operator's document comes to tell some of them apart.
 
 The format is described in docs/reference/organisation-document.md.
 Rows: P1, P2, R1.
@@ -27,13 +30,28 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from bailee.errors import InputError
 from bailee.policy import network as demands
 from bailee.policy import period as periods
-from bailee.policy.actions import ACTIONS, OWN_ACTIONS, OWN_CLASSES, Action
-from bailee.policy.bounds import MEASURED, PLACES, STORE, bounded
+from bailee.policy.actions import ACTIONS, NEEDED_VALUES, OWN_ACTIONS, OWN_CLASSES, Action
+from bailee.policy.bounds import (
+    AGENT_SETTING_OF,
+    ANSWERS,
+    ANY,
+    FURTHER,
+    KEY_SNAPSHOTS,
+    MEASURED,
+    OLD_KEYS,
+    PLACES,
+    PROGRAMS,
+    SIZES,
+    STORE,
+    WEB_PAGES,
+    bounded,
+)
 from bailee.policy.document import (
     BOUND,
     NETWORK,
@@ -57,6 +75,14 @@ MOST: Final = 40
 """Clauses of one."""
 PREFIX: Final = "own."
 """What each id of a clause begins with: none of the operator's does."""
+_NOT_OWN: Final[Mapping[str, str]] = {
+    **dict.fromkeys((OLD_KEYS, KEY_SNAPSHOTS), "the keyring is one for all whose data is here"),
+    **dict.fromkeys((ANSWERS, FURTHER), "the operator answers requests, which are people's"),
+    **dict.fromkeys(SIZES, "the operator sets how much of an account is kept"),
+}
+"""What the operator's document alone bounds, and why: nobody is to believe in a bound that nothing
+asks for.
+"""
 UNSURE: Final = ("on_recorder_failure", "on_limits_unknown")
 """What a document can demand to be refused where it can't be told, or not be recorded."""
 _ID: Final = re.compile(r"own\.[a-z0-9]+(?:[.-][a-z0-9]+)*", re.ASCII)
@@ -87,7 +113,8 @@ class OwnClause:
 class OwnDocument:
     """An organisation's document, read against the operator's. `sha256`: hex, of its exact bytes;
     `clauses`: by action, in order. `network`: of cloud sessions; `bounds`: of where its metrics and
-    errors go; `refuses`: of `UNSURE`, what is refused whatever the operator's document has.
+    errors go, and of its people's agents; `refuses`: of `UNSURE`, what is refused whatever the
+    operator's document has.
     `readable`: False for what stands in the place of one that can't be read: it lets nothing pass,
     and says nothing of what is kept.
     """
@@ -214,7 +241,10 @@ def unreadable(content: bytes, under: Document) -> OwnDocument:
         clauses,
         readable=False,
         network=(NetworkDemand(shut, demands.LEVELS[0], ()),),
-        bounds=tuple(SettingBound(here, of, None, (STORE,)) for of in MEASURED),
+        bounds=(
+            *(SettingBound(here, of, None, (STORE,)) for of in MEASURED),
+            *(SettingBound(here, of, None, ()) for of in AGENT_SETTING_OF),
+        ),
         refuses=frozenset(UNSURE),
     )
 
@@ -238,9 +268,18 @@ def _bounds(root: Table, ids: set[str]) -> tuple[SettingBound, ...]:
     found: list[SettingBound] = []
     for table in root.tables(BOUND):
         name = _name(table, ids)
-        of, _, only = bounded(table, MEASURED)
+        said = table.values.get("of")
+        if isinstance(said, str) and said in _NOT_OWN:
+            table.refuse(
+                "of",
+                f"{said} is not an organisation's to bound: {_NOT_OWN[said]}.",
+                f"it has {', '.join((*MEASURED, *AGENT_SETTING_OF))}",
+            )
+        of, _, only = bounded(table, (*MEASURED, *AGENT_SETTING_OF))
         if only is None or {*only} == {*PLACES}:
             table.refuse("only", f"{name} demands nothing.", f'only = ["{STORE}"], or []')
+        if ANY in only and (of == WEB_PAGES or PROGRAMS in only):
+            table.refuse("only", f"{name} demands nothing.", 'only = ["host"], or []')
         if any(one.of == of for one in found):
             table.refuse("of", f"{of} is bounded twice.", "keep the stricter one")
         when = (Condition("only", only),) if only else ()
@@ -292,14 +331,25 @@ def _conditions(
 ) -> tuple[tuple[Condition, ...], bool]:
     """The conditions, and whether they are all that is written."""
     if not before:
-        return conditions_of(table, action, space), True
+        return _wide(conditions_of(table, action, space), space), True
     found: list[Condition] = []
     for fact, value in table.values.items():
         try:
             found += conditions_of(Table({fact: value}, table.path, table.source), action, space)
         except Unsound:
             continue
-    return tuple(found), len(found) == len(table.values)
+    return _wide(found, space), len(found) == len(table.values)
+
+
+def _wide(conditions: Sequence[Condition], space: Space) -> tuple[Condition, ...]:
+    """What is for all other requests is for those too that the operator's document gives a name."""
+    named = {*(space.values("route") or ())} - NEEDED_VALUES["routes"]
+    return tuple(
+        replace(one, values=tuple(dict.fromkeys((*one.values, *sorted(map(str, named))))))
+        if one.fact == "route" and "other" in one.values
+        else one
+        for one in conditions
+    )
 
 
 def _text(table: Table) -> Text:

@@ -17,12 +17,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
 
 from bailee.errors import InputError
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, Action
+from bailee.policy.amounts import told_by
 from bailee.policy.bounds import bounded
 from bailee.policy.document import (
     BOUND,
@@ -136,6 +138,7 @@ def read(content: bytes, file: str | PurePath) -> Document:
         cloud_opens=_cloud_opens(root),
         without_database=_without_database(root),
         bounds=bounds,
+        routes=words.routes,
     )
     root.finish()
     return document
@@ -270,7 +273,9 @@ def _bounds(root: Table, headings: Sequence[str], ids: set[str]) -> tuple[Settin
         of, at_most, only = bounded(table)
         if any(one.of == of for one in found):
             table.refuse("of", f"{of} is bounded twice.", "keep the stricter one")
-        found.append(SettingBound(_clause(table, None, None, headings, ids), of, at_most, only))
+        clause = _clause(table, None, None, headings, ids)
+        told = clause.text if at_most is None else told_by(clause.text, of, at_most)
+        found.append(SettingBound(replace(clause, text=told), of, at_most, only))
     return tuple(found)
 
 

@@ -315,6 +315,17 @@ class Policy:
                 found = name
         return found
 
+    def route(self, kind: str, target: str) -> str:
+        """The value of the fact `route`: of what is known as nothing else (`other`), the first that
+        the document names for a `target` (path and query at the provider), if it names one.
+        """
+        if kind == "other" and self.document.routes:
+            path = target.partition("?")[0].lower()
+            for name, begins in self.document.routes.items():
+                if any(path == one or path.startswith(f"{one}/") for one in begins):
+                    return name
+        return kind
+
     def passes(
         self, *, route: str, credential: str, unrecorded_routes: bool, cloud_session: bool
     ) -> Decision:

@@ -6,10 +6,10 @@ Labels and clause texts come from the document; what is here are the few words b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from bailee.policy import period as periods
-from bailee.policy.bounds import KEY_SNAPSHOTS, OLD_KEYS, SIZES, hours_of
+from bailee.policy.amounts import most_in_words, period_in_words
+from bailee.policy.bounds import AGENT_SETTING_OF, ANY, PROGRAMS
 from bailee.policy.document import Document, Language, SettingBound
 from bailee.policy.policy import Explanation, PassedOver
 from bailee.policy.reaching import DeclaredTerms, UpstreamTerms
@@ -43,8 +43,10 @@ _PLACES: dict[Language, dict[str, str]] = {
     "en": {"store": "kept here", "onward": "passed on", "": "nowhere"},
     "zh": {"store": "保存于此", "onward": "转发", "": "不保存，也不转发"},
 }
-_A_FEW: Final = 48
-"""So many are said as hours: those of a day or two."""
+_REACHED: dict[Language, dict[str, str]] = {
+    "en": {ANY: "any host", PROGRAMS: "programs", "": "none"},
+    "zh": {ANY: "任何主机", PROGRAMS: "程序", "": "无"},
+}
 QUESTIONS: dict[Language, dict[str, str]] = {
     "en": {
         "choose": "Is a person asked about training?",
@@ -67,17 +69,6 @@ QUESTIONS: dict[Language, dict[str, str]] = {
 }
 
 
-def period_in_words(period: str, language: Language) -> str:
-    """A period as people say it: "5 years", "30 天", "not kept"."""
-    span = periods.parse(period)
-    if span.count == 0:
-        return "not kept" if language == "en" else "不保留"
-    if language == "zh":
-        return f"{span.count} {({'Y': '年', 'M': '个月', 'D': '天'})[span.unit]}"
-    unit = {"Y": "year", "M": "month", "D": "day"}[span.unit]
-    return f"{span.count} {unit}{'' if span.count == 1 else 's'}"
-
-
 def outcome_in_words(effect: str, retention: str | None, language: Language) -> str:
     """A decision's result in a word or two: "30 days", "not allowed"."""
     if retention is not None:
@@ -88,17 +79,12 @@ def outcome_in_words(effect: str, retention: str | None, language: Language) -> 
 def bound_in_words(bound: SettingBound, language: Language) -> str:
     """How far settings may go, in a word or two: "24 hours at most", "kept here or passed on"."""
     if bound.at_most is None:
+        if bound.of in AGENT_SETTING_OF:
+            said = _REACHED[language]
+            return joined([said.get(one, one) for one in bound.only or ("",)], language)
         return joined([_PLACES[language][one] for one in bound.only or ("",)], language)
-    if bound.of in SIZES:
-        return f"最多 {bound.at_most}" if language == "zh" else f"{bound.at_most} at most"
-    hours = hours_of(bound.at_most) if bound.of in (OLD_KEYS, KEY_SNAPSHOTS) else 0
-    if 0 < hours <= _A_FEW or hours % 24:
-        longest = (
-            f"{hours} 小时" if language == "zh" else f"{hours} hour{'' if hours == 1 else 's'}"
-        )
-    else:
-        longest = period_in_words(f"P{hours // 24}D" if hours else bound.at_most, language)
-    return f"最多 {longest}" if language == "zh" else f"{longest} at most"
+    most = most_in_words(bound.of, bound.at_most, language)
+    return f"最多 {most}" if language == "zh" else f"{most} at most"
 
 
 def joined(words: Sequence[str], language: Language) -> str:

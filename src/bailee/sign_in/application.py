@@ -7,6 +7,7 @@
 | `POST /oauth/token` | tokens for a grant that was confirmed, for a refresh token, for a job's |
 | `POST /oauth/revoke` | the sign-in is over (RFC 7009) |
 | `GET /managed/settings` | the settings that the client obeys, or 404: it may start without |
+| `GET /managed/bailee` | what the document leaves of a machine to `bailee code`, or 404 |
 | `GET /api/oauth/usage` | what its person used, or 404: nothing is shown |
 
 Rules kept here:
@@ -89,8 +90,8 @@ class ClientSignInApplication:
     """The application over one home's people; `app` is the ASGI side.
 
     The server makes it and closes it; `app` is called on the gateway's event loop. It owns the
-    threads `sign-in` and `sign-in-asking`. `settings` and `usage` give what a client may see; they
-    are called on the former. It keeps no token.
+    threads `sign-in` and `sign-in-asking`. `settings`, `bounds` and `usage` give what a client may
+    see; they are called on the former. It keeps no token.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class ClientSignInApplication:
         notice: Callable[[str], str],
         *,
         settings: Given = nothing,
+        bounds: Given = nothing,
         usage: Given = nothing,
     ) -> None:
         """`notice`: what is said of recording, given the console's address."""
@@ -107,6 +109,7 @@ class ClientSignInApplication:
         self._places = places
         self._notice = notice
         self._settings = settings
+        self._bounds = bounds
         self._usage = usage
         self._threads = _Threads(_THREADS, "sign-in")
         self._asking = _Threads(_ASKING, "sign-in-asking")
@@ -117,6 +120,7 @@ class ClientSignInApplication:
                 Route("/oauth/token", self._token, methods=["POST"]),
                 Route("/oauth/revoke", self._revoke, methods=["POST"]),
                 Route("/managed/settings", self._managed, methods=["GET"]),
+                Route("/managed/bailee", self._bounded, methods=["GET"]),
                 Route("/api/oauth/usage", self._used, methods=["GET"]),
             ]
         )
@@ -220,11 +224,17 @@ class ClientSignInApplication:
     # -- what a client that is signed in asks for --------------------------------------------------
 
     async def _managed(self, request: Request) -> Response:
+        return await self._document(request, self._settings)
+
+    async def _bounded(self, request: Request) -> Response:
+        return await self._document(request, self._bounds)
+
+    async def _document(self, request: Request, given: Given) -> Response:
         found = self._known(request)
         if found is None:
             return _unknown()
         try:
-            document = await self._threads.do(lambda: self._settings(*found))
+            document = await self._threads.do(lambda: given(*found))
             made = None if document is None else documents.settings(document)
         except Exception as error:
             _log.error("a client's settings can't be given: %s", type(error).__name__)

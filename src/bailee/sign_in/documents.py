@@ -21,9 +21,10 @@ from bailee.accounts.sign_ins import ClientTokens
 from bailee.json_values import Json, JsonObject
 from bailee.managed.values import checksum
 from bailee.policy import Policy
+from bailee.policy.amounts import period_in_words
 from bailee.policy.facts import Facts
 from bailee.policy.period import NOTHING
-from bailee.policy.wording import joined, period_in_words
+from bailee.policy.wording import joined
 
 LONGEST_NOTICE: Final = 500
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"

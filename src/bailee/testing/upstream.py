@@ -420,6 +420,8 @@ class ScriptedUpstream:
             )
         if request.method == "HEAD":
             return Exactly(Reply())
+        if path.startswith("/managed/"):  # of a gateway, and of no provider
+            return Exactly(Reply(404))
         has_tools = isinstance(body, dict) and bool(body.get("tools"))
         with self._lock:
             if self._tools_only and not has_tools and _CONVERSATION.search(path):

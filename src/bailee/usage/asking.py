@@ -41,7 +41,8 @@ class UsageAsker(NamedTuple):
         if self.organisation:
             found.append(Subject(Scope.ORGANISATION, self.organisation))
         if self.team:
-            found.append(Subject(Scope.TEAM, team_id(self.organisation, self.team)))
+            team = team_id(self.organisation, self.team)
+            found += Subject(Scope.TEAM, team), Subject(Scope.POOL, team)
         if self.organisation and self.person:
             found += member_subjects(self.organisation, self.person, self.team)
         return tuple(found)

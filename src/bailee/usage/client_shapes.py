@@ -16,7 +16,15 @@ from typing import Final
 
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.money import CENT
-from bailee.usage.limits import WARNED, LimitMeasure, LimitSpan, LimitStanding, OverLimit, nearest
+from bailee.usage.limits import (
+    WARNED,
+    LimitMeasure,
+    LimitSpan,
+    LimitStanding,
+    OverLimit,
+    Scope,
+    nearest,
+)
 
 _FIELD: Final = "anthropic-ratelimit-unified-"
 _PERIODS: Final = {LimitSpan.DAY: "daily", LimitSpan.WEEK: "weekly", LimitSpan.MONTH: "monthly"}
@@ -72,6 +80,13 @@ def refusal(found: OverLimit, now: datetime, ask_at: str = "") -> LimitRefusal:
         error = InputError(text, code="usage_rate")
         return LimitRefusal(error, b"retry-after: %d\r\n" % seconds)
     text = f"{_name(limit.measure)} limit reached · resets {one.ends:%b} {one.ends.day}{more}"
+    pool = limit.subject.scope is Scope.POOL
+    if pool:
+        text = (
+            "This request exceeds your group's budget. Ask your organization's admins to raise it,"
+            f" or try again after it resets on {one.ends:%B} {one.ends.day} at {one.ends:%H:%M} UTC"
+            + (more or ".")
+        )
     ends = int(one.ends.timestamp())
     fields: dict[str, str | int] = {
         "status": "rejected",
@@ -80,6 +95,7 @@ def refusal(found: OverLimit, now: datetime, ask_at: str = "") -> LimitRefusal:
         "overage-utilization": _ratio(one),
         "overage-surpassed-threshold": 1,
         "overage-period": period,
+        **({"overage-scope": "group_pool"} if pool else {}),
         "overage-disabled-reason": "org_spend_cap_reached",
     }
     lines = b"retry-after: %d\r\nx-should-retry: false\r\n" % seconds

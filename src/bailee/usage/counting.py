@@ -6,8 +6,9 @@ Rules kept here:
   found out when it is written, on a thread of its own.
 * Memory is bounded: `_MOST` different sums, and of an account `_MOST_MODELS` models an hour; what
   is beyond is counted as the model `other`.
-* What was not written is written the next time. A kill costs the last `SECONDS` seconds of counts;
-  an orderly end none.
+* What was not written is written the next time, as the same batch: whatever became of it before, it
+  counts once. A kill costs what was counted in the last `SECONDS` seconds, and since writing last
+  failed; an orderly end none.
 * A model's name is what a client wrote, and may be anything. Of a key of zero retention only a
   name of the price table is written; any other is counted as `other`.
 * What a client repeats of a request that was refused is counted once in a minute.
@@ -19,7 +20,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -36,6 +38,8 @@ SECONDS: Final = 2.0
 _MOST: Final = 20_000
 _MOST_MODELS: Final = 100
 _OTHER: Final = "other"
+_AT_ONCE: Final = 1_000
+"""Sums of a batch: all who write wait while it is written."""
 _AGAIN: Final = 60  # seconds in which a refusal that is repeated is one
 _MOST_REFUSED: Final = 10_000
 
@@ -111,6 +115,9 @@ class UsageCounting:
         self._from_unix = from_unix
         self._lock = threading.Lock()  # whenever `_sums` and what bounds them are read or changed
         self._sums: dict[_Alike, _Sum] = {}
+        self._writing = threading.Lock()  # of the next two
+        self._batches: deque[tuple[int, list[tuple[_Alike, _Sum]]]] = deque()
+        self._number = 0  # of the last of them
         self._models: dict[tuple[int, str], set[str]] = {}
         self._refused: dict[tuple[str, str], float] = {}
         self._stopping = threading.Event()
@@ -195,25 +202,20 @@ class UsageCounting:
         Raises:
             StorageError: it can't be written; nothing is lost, call again.
         """
-        with self._lock:
-            sums, self._sums = self._sums, {}
-        try:
-            self._counts.add(
-                [one for alike, found in sums.items() for one in self._row(alike, found)]
-            )
-        except BaseException:
+        with self._writing:
+            self._write_batches()  # of which one may have failed before
             with self._lock:
-                self._put_back(sums)
-            raise
+                sums, self._sums = [*self._sums.items()], {}
+            for at in range(0, len(sums), _AT_ONCE):
+                self._number += 1
+                self._batches.append((self._number, sums[at : at + _AT_ONCE]))
+            self._write_batches()
 
-    def _put_back(self, sums: Mapping[_Alike, _Sum]) -> None:
-        for alike, found in sums.items():
-            one = self._sums.setdefault(alike, _Sum())
-            for name in _Sum.__slots__:
-                if name == "slowest":
-                    one.slowest = max(one.slowest, found.slowest)
-                else:
-                    setattr(one, name, getattr(one, name) + getattr(found, name))
+    def _write_batches(self) -> None:
+        while self._batches:
+            number, sums = self._batches[0]
+            self._counts.add([one for of in sums for one in self._row(*of)], number)
+            self._batches.popleft()
 
     def _row(self, alike: _Alike, found: _Sum) -> list[CountedUse]:
         hour, account, key_id, client, model, channel, upstream, own = alike

@@ -7,6 +7,10 @@ Rules kept here:
   policy says.
 * A row lives as long as the policy's clause said when it was counted, and goes with a sweep. When a
   person is erased, their rows become part of a total that names nobody.
+* A batch that has a number is added once, however often it is said: where the answer to a commit
+  was lost, nobody knows whether it was carried out.
+* What somebody used who is erased meanwhile is added to the total, or to nothing: the same
+  transaction looks whether they are.
 * Nobody makes rows without end: an account has `_MOST_MODELS` models an hour, the rest are `other`.
 
 Rows: O2.
@@ -16,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import (
@@ -32,11 +36,13 @@ from sqlalchemy import (
 )
 
 from bailee.apis.using import Tokens
+from bailee.db.among import among
 from bailee.db.engine import reading, storage_errors
-from bailee.db.portable import by_day, by_hour, greatest
+from bailee.db.portable import by_day, by_hour, greatest, unix_now
 from bailee.db.portable import insert as upsert
-from bailee.db.usage import DIMENSIONS, SUMS
+from bailee.db.usage import DIMENSIONS, SUMS, usage_gateways
 from bailee.db.usage import usage_counts as table
+from bailee.db.vault import erasures
 from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
 from bailee.usage.limits import Scope, Subject, Used
@@ -132,19 +138,38 @@ class UsageCounts:
 
     name: Final = "usage"
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, gateway: str = "") -> None:
+        """`gateway`: a name that no other process has, nor had; empty: none of its batches has a
+        number.
+        """
         self._engine = engine
+        self._gateway = gateway
 
-    def add(self, counted: Iterable[CountedUse]) -> None:
-        """Add to what there is, in one transaction.
+    def add(self, counted: Iterable[CountedUse], number: int = 0) -> None:
+        """Add to what there is, in one transaction. `number`: of the batch, greater than that of
+        the one before; 0: it has none, and is told once.
 
         Raises:
-            StorageError: nothing was added.
+            StorageError: nothing was added, as far as is known.
         """
         rows = [_row(one) for one in counted]
-        if rows:
-            with storage_errors(_WHAT), self._engine.begin() as connection:
-                _add(connection, rows)
+        if not rows:
+            return
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            if not number or not self._gateway or self._is_new(connection, number):
+                _add(connection, _of_the_living(connection, rows))
+
+    def _is_new(self, connection: Connection, number: int) -> bool:
+        """Whether this batch was not added before; it is now."""
+        there = usage_gateways
+        own = there.c.id == self._gateway
+        before = connection.execute(select(there.c.counted).where(own)).scalar()
+        if before is not None and before >= number:
+            return False
+        new = upsert(there).values(id=self._gateway, seen=unix_now(), counted=number)
+        more = {"counted": new.excluded.counted}
+        connection.execute(new.on_conflict_do_update(index_elements=["id"], set_=more))
+        return True
 
     def of(
         self,
@@ -195,7 +220,11 @@ class UsageCounts:
         )
 
     def used_by(self, subject: Subject, since: datetime, until: datetime) -> Used:
-        """What a subject of limits used on the operator's credential, so far as it is counted."""
+        """What a subject of limits used on the operator's credential, so far as it is counted: of
+        less than an hour nothing, since the hour that it is in would be more than that.
+        """
+        if until - since < timedelta(seconds=HOUR):
+            return Used()
         columns = {
             Scope.PERSON: table.c.person,
             Scope.ORGANISATION: table.c.organisation,
@@ -204,7 +233,7 @@ class UsageCounts:
         query = select(
             *(func.coalesce(func.sum(table.c[name]), 0).label(name) for name in SUMS)
         ).where(table.c.hour >= _hour(since), table.c.hour < until.timestamp(), table.c.own == 0)
-        if subject.scope is Scope.TEAM:
+        if subject.scope in {Scope.TEAM, Scope.POOL, Scope.PAUSED_POOL}:
             organisation, _, team = subject.id.partition("/")
             query = query.where(table.c.organisation == organisation, table.c.team == team)
         elif subject.scope is Scope.MEMBER:
@@ -253,6 +282,24 @@ class UsageCounts:
                 _add(connection, rows)
             if len(rows) < _AT_ONCE:
                 return
+
+
+def _of_the_living(
+    connection: Connection, rows: list[dict[str, object]]
+) -> list[dict[str, object]]:
+    """Without what accounts used whose person is erased; what an erased person used elsewhere is
+    nobody's.
+    """
+    named = [{str(row[name]) for row in rows} for name in ("account", "person")]
+    ids = erasures.c.account_id, erasures.c.person_id
+    of = or_(*(among(column, some) for column, some in zip(ids, named, strict=True)))
+    gone = connection.execute(select(*ids).where(of)).all()
+    accounts, people = {one.account_id for one in gone}, {one.person_id for one in gone}
+    left = [row for row in rows if row["account"] not in accounts]
+    for row in left:
+        if row["person"] in people:
+            row["person"] = row["key_id"] = ""
+    return left
 
 
 def _add(connection: Connection, rows: list[dict[str, object]]) -> None:

@@ -10,7 +10,11 @@ Rules kept here:
 * Nobody waits for another's long request to be read: these are read before, in turns (`in_turns`).
 * A limit or list that was set through this process holds for the next request; one that another
   process set, within `_LOOK` seconds. Who has another team is counted anew as a member.
-* While the store is away, the policy's document says what happens (`on_limits_unknown`).
+* Teams, limits and lists are gone by only while this process alone can have changed them, or while
+  they were confirmed within the bound (`db.versions`), told by no clock that can be set. A look
+  waits for nobody who writes.
+* While they are not, or the store is away, the policy's document says what happens
+  (`on_limits_unknown`): to everybody, since nobody knows who has a limit.
 * What a request used is settled even if its client has gone; what can't be settled now is kept and
   settled with the next.
 
@@ -21,25 +25,27 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import time
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
 from bailee.apis.metering import Metered
-from bailee.clock import Clock
-from bailee.errors import BaileeError, PolicyDenied, StorageError
+from bailee.clock import Clock, Ticks, ticks
+from bailee.db.versions import Confirmation
+from bailee.errors import BaileeError, PolicyDenied
 from bailee.lasting import Lasting
 from bailee.usage.asked import AskedOf, asked_of
 from bailee.usage.asking import UsageAsker, WholeRequest
 from bailee.usage.client_shapes import LimitRefusal, refusal, store_away, warning_lines
 from bailee.usage.in_turns import AT_ONCE, ReadersInTurn
-from bailee.usage.limit_store import LimitStore, Reserved, ReserveUse, Settle
-from bailee.usage.limits import OF_MEMBERS, Subject, WantedUse
+from bailee.usage.limits import OF_MEMBERS, Subject, UsageLimit, WantedUse
 from bailee.usage.models import is_listed, model_of
 from bailee.usage.prices import Price, PriceTable
+from bailee.usage.reserving import Reserved, ReserveUse, Settle, UsageReservations
 
 _LOOK: Final = 2.0
 _AT_ONCE: Final = 100
@@ -70,16 +76,21 @@ class Governing:
 
     def __init__(
         self,
-        store: LimitStore,
+        store: UsageReservations,
         prices: PriceTable,
         clock: Clock,
         teams: Teams,
         *,
         serves_unknown: Callable[[str], bool],
-        ask_at: str = "",
+        ask_at: Callable[[UsageLimit], str] = lambda _: "",
+        is_alone: Callable[[], bool] = lambda: True,
+        confirmation: Confirmation | None = None,
+        ticks: Ticks = ticks,
     ) -> None:
         """`serves_unknown`: whether a request of this organisation's (empty: of none) goes on when
-        its limits can't be told. `ask_at`: where one asks for more, for people.
+        its limits can't be told. `ask_at`: where people ask for more than a limit; empty: nowhere.
+        `is_alone`: whether no other process can have set anything; a look into memory. Else
+        `confirmation` holds, by `ticks`.
         """
         self._store = store
         self._prices = prices
@@ -97,8 +108,12 @@ class Governing:
         self._teams: Mapping[tuple[str, str], str] = {}
         self._governed: dict[UsageAsker, bool] = {}  # what the loop found by these, which fills it
         self._seen = (-1, -1)
-        self._looked = 0.0
-        self.thread = Lasting("limits", self._run)
+        self._is_alone = is_alone
+        self._ticks = ticks
+        self.confirmation = Confirmation(ticks) if confirmation is None else confirmation
+        self._looking = threading.Lock()  # while what there is is read
+        self._stopping = threading.Event()
+        self.threads = [Lasting("limits", self._run), Lasting("limits read", self._keep_looking)]
 
     def start(self) -> None:
         """Read what there is, and begin.
@@ -107,18 +122,21 @@ class Governing:
             StorageError: it can't be read.
         """
         self._look()
-        self.thread.start()
+        for one in self.threads:
+            one.start()
 
     def stop(self) -> None:
         """Settle what is left, and stop."""
         self._queue.put(None)
-        self.thread.join()
+        self._stopping.set()
+        for one in self.threads:
+            one.join()
 
     # -- on the gateway's loop -------------------------------------------------------------------
 
     def governs(self, asker: UsageAsker) -> bool:
         """Whether a request of theirs has to be admitted."""
-        if self._version != self._seen:
+        if self._version != self._seen or self._is_unknown():
             return True
         # Before what it is found by: it is replaced after that.
         governed = self._governed
@@ -143,6 +161,8 @@ class Governing:
 
     async def admit(self, request: WholeRequest) -> bytes | LimitRefusal:
         """Whether it may go on: the header lines that its answer gets, or why not."""
+        if self._is_unknown():
+            return self._without(request.asker.organisation)
         loop = asyncio.get_running_loop()
         asks = None
         if request.codings or len(request.body) > AT_ONCE:
@@ -155,6 +175,13 @@ class Governing:
         self._reserved[request.request_id] = ""
         self._queue.put(_Waiting(request, asks, answer))
         return await told
+
+    def _is_unknown(self) -> bool:
+        """Whether nobody can tell whose limits there are."""
+        return self.confirmation.is_stale and not self._is_alone()
+
+    def _without(self, organisation: str) -> bytes | LimitRefusal:
+        return b"" if self._serves_unknown(organisation) else store_away()
 
     def settle(self, request_id: str, metered: Metered | None) -> None:
         """A request is over, whatever became of it. One that was never admitted is none of ours."""
@@ -197,15 +224,27 @@ class Governing:
 
     def _work(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            if self._version != self._seen or time.monotonic() - self._looked > _LOOK:
+            if self._version != self._seen:
                 self._look()
+            if self._is_unknown():
+                raise store_away().error
             self._decide(waiting)
-        except StorageError:
+        except BaileeError:
             for one in waiting:
-                serves = self._serves_unknown(one.request.asker.organisation)
-                one.answer(b"" if serves else store_away())
+                one.answer(self._without(one.request.asker.organisation))
+
+    def _keep_looking(self) -> None:
+        while not self._stopping.wait(_LOOK):
+            with suppress(BaileeError):  # which is not confirmed then
+                self._look()
 
     def _look(self) -> None:
+        with self._looking:
+            asked = self._ticks()
+            self._read()
+            self.confirmation.note(asked)
+
+    def _read(self) -> None:
         version = self._version
         limits, lists = self._store.limits(), self._store.lists()
         teams = self._of_teams.teams()
@@ -217,7 +256,6 @@ class Governing:
         self._limited = frozenset(one.subject for one in limits)
         self._lists = {(one.scope, one.subject): one.models for one in lists}
         self._governed = {}
-        self._looked = time.monotonic()
         self._seen = version
 
     def _decide(self, waiting: Sequence[_Waiting]) -> None:
@@ -242,6 +280,8 @@ class Governing:
         after = [one for one in self._unsettled if one.request_id in new]
         asked = [*before, *reserves, *after]
         if not asked:
+            if self._reserved:
+                self._store.stay()
             return
         found = self._store.work(asked, now)
         self._unsettled.clear()
@@ -250,7 +290,7 @@ class Governing:
 
     def _told(self, found: Reserved) -> bytes | LimitRefusal:
         if found.over is not None:
-            return refusal(found.over, self._clock(), self._ask_at)
+            return refusal(found.over, self._clock(), self._ask_at(found.over.standing.limit))
         return warning_lines(found.standings)
 
     def _most(self, of: AskedOf) -> WantedUse:

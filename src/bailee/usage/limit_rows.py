@@ -15,7 +15,14 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func
 
 from bailee.db.checks import sound
 from bailee.db.portable import insert as upsert
-from bailee.db.usage import usage_limits, usage_models, usage_reservations, usage_windows
+from bailee.db.portable import unix_now
+from bailee.db.usage import (
+    usage_gateways,
+    usage_limits,
+    usage_models,
+    usage_reservations,
+    usage_windows,
+)
 from bailee.usage.limits import (
     OF_MEMBERS,
     LimitMeasure,
@@ -29,12 +36,17 @@ from bailee.usage.limits import (
     limit_id,
     member_id,
     organisation_of,
+    other_pool,
     window_of,
     windows,
 )
 
 LASTS: Final = timedelta(hours=1)
-"""For how long a reservation whose gateway is gone is one."""
+"""For how long a reservation is one, at the most."""
+GONE: Final = 60
+"""After how many seconds without a sign of life a gateway is gone, with what it reserved."""
+_NAMED: Final = 24 * 3600
+"""For how many seconds the number of a gateway's last counts is kept."""
 _AS_WRITTEN: Final = usage_reservations.c.again == (
     usage_reservations.c.until + usage_reservations.c.tokens + usage_reservations.c.money
 )
@@ -48,8 +60,12 @@ def put_limit(
     amount: int | None,
 ) -> bool:
     """Write a limit in the place of the one on the same, if any; None: there is none any more. For
-    `LimitStore`, and for a restore that does again what was decided. Whether there was one.
+    `LimitStore`, and for a restore that does again what was decided. Whether there was one. A pool
+    takes the place of one that is paused, and the other way round.
     """
+    other = None if amount is None else other_pool(subject)
+    if other is not None:
+        put_limit(connection, other, measure, span, None)
     key = {"scope": subject.scope, "subject": subject.id, "measure": measure, "span": span}
     same = [usage_limits.c[name] == value for name, value in key.items()]
     gone = connection.execute(delete(usage_limits).where(*same))
@@ -115,11 +131,28 @@ def settle(connection: Connection, request_id: str, used: Used, now: datetime) -
             _count_ended(connection, row, used, now)
 
 
-def end_lost(connection: Connection, now: datetime) -> None:
-    """Count what was reserved and is over its time, in full; drop what is not what was written."""
-    table = usage_reservations
+def note_alive(connection: Connection, gateway: str) -> None:
+    """A gateway is there, by the database's clock."""
+    row = upsert(usage_gateways).values(id=gateway, seen=unix_now(), counted=0)
+    more = {"seen": row.excluded.seen}
+    connection.execute(row.on_conflict_do_update(index_elements=["id"], set_=more))
+
+
+def end_gone(connection: Connection) -> None:
+    """Forget gateways that have long gone: nothing names them any more."""
+    table = usage_gateways
+    connection.execute(delete(table).where(table.c.seen < unix_now() - _NAMED))
+
+
+def end_lost(connection: Connection, now: datetime, *, but: str) -> None:
+    """Count what was reserved, and is over its time or whose gateway is gone, in full; drop what is
+    not what was written. `but`: the gateway that asks, which is there.
+    """
+    table, named = usage_reservations, usage_reservations.c.gateway
     connection.execute(delete(table).where(not_(_AS_WRITTEN)))
-    lost = table.c.until <= now.timestamp()
+    there = select(usage_gateways.c.id).where(usage_gateways.c.seen > unix_now() - GONE)
+    gone = and_(named.not_in(["", but]), named.not_in(there))
+    lost = or_(table.c.until <= now.timestamp(), gone)
     for row in connection.execute(select(table).where(lost)).all():
         _count_ended(connection, row, Used(0, row.tokens, row.money), now)
         same = table.c.id == row.id, table.c.scope == row.scope, table.c.subject == row.subject

@@ -4,7 +4,8 @@ A limit is on money, tokens, requests or concurrency, of a person, an organisati
 key or everybody together, in a minute, day, week or month (UTC; a week begins on Monday). A request
 is under every limit of its person, organisation, team and key; and under one for each measure and
 span of what a member of the organisation may use: their own, else what each of their team may, else
-each of the organisation.
+each of the organisation. Of a team there are two amounts that its members share: the operator's,
+and a pool, which the organisation's own admins set and may pause.
 
 Rules kept here:
 
@@ -40,13 +41,22 @@ class Scope(StrEnum):
     """Each member of an organisation: what one uses is no other's."""
     TEAM_MEMBERS = "team_members"
     """Each member of a team."""
+    POOL = "pool"
+    """A team's pool: what its members share, as their organisation's admins say."""
+    PAUSED_POOL = "paused_pool"
+    """A pool that nothing is asked of for now, in the place of it: no request is under it."""
 
 
 _NEAREST: Final = {Scope.MEMBER: 0, Scope.TEAM_MEMBERS: 1, Scope.MEMBERS: 2}
 OF_MEMBERS: Final = frozenset(_NEAREST)
 """The scopes of what a member may use."""
+_POOLS: Final = {Scope.POOL: Scope.PAUSED_POOL, Scope.PAUSED_POOL: Scope.POOL}
+BY_ADMINS: Final = OF_MEMBERS.union(_POOLS)
+"""The scopes of what an organisation's own admins set."""
 EACH: Final = OF_MEMBERS - {Scope.MEMBER}
 """Those that are a rule: what it is used of is counted by member."""
+UNCOUNTED: Final = EACH | {Scope.PAUSED_POOL}
+"""Those of which nothing is counted as used."""
 UNLIMITED: Final = 10**15
 """The largest amount. What a member may use is not limited by it: it lifts what would hold of their
 team or organisation."""
@@ -91,9 +101,17 @@ def member_id(organisation: str, person: str) -> str:
     return f"{organisation}/{person}"
 
 
+def other_pool(subject: Subject) -> Subject | None:
+    """Of a pool that one which is paused, and of that one the pool: one of the two is there at a
+    time. None: it is no pool.
+    """
+    other = _POOLS.get(subject.scope)
+    return None if other is None else Subject(other, subject.id)
+
+
 def organisation_of(subject: Subject) -> str:
     """The organisation that a subject is, or is in; of a person, a key and everybody, none."""
-    named = subject.scope in {*OF_MEMBERS, Scope.ORGANISATION, Scope.TEAM}
+    named = subject.scope in {*BY_ADMINS, Scope.ORGANISATION, Scope.TEAM}
     return subject.id.partition("/")[0] if named else ""
 
 
@@ -223,7 +241,9 @@ def windows(
     found = {
         Window(one.subject, one.span, int(window_of(one.span, now)[0].timestamp()))
         for one in limits
-        if one.subject in among and one.span is not LimitSpan.NOW and one.subject.scope not in EACH
+        if one.subject in among
+        and one.span is not LimitSpan.NOW
+        and one.subject.scope not in UNCOUNTED
     }
     return sorted(found)
 
@@ -299,10 +319,14 @@ WARNED: Final = (0.95, 0.75)
 
 
 def nearest(found: Sequence[LimitStanding]) -> LimitStanding | None:
-    """The limit on money, but for a minute's, of which most is used: what a person is shown."""
+    """The limit on money, but for a minute's, of which most is used: what a person is shown. Not a
+    pool, since clients call it the person's own.
+    """
     money = [
         one
         for one in found
-        if one.limit.measure is LimitMeasure.MONEY and one.limit.span is not LimitSpan.MINUTE
+        if one.limit.measure is LimitMeasure.MONEY
+        and one.limit.span is not LimitSpan.MINUTE
+        and one.limit.subject.scope is not Scope.POOL
     ]
     return max(money, key=lambda one: one.share, default=None)

@@ -3,7 +3,8 @@
 Its tools set and show spend limits by `/v1/organizations/spend_limits`, and so does the vendor's
 own gateway (its API as seen at version 2.1.332, and the shapes of its SDK). A limit there is what
 each of some members may spend in a day, week or month: a member's, each of a team (it says
-`rbac_group`), each of the organisation.
+`rbac_group`), each of the organisation. A team's limit of the month can have a pool beside it
+(`pooled_budget`), which the team's members share.
 
 Rules kept here:
 
@@ -34,6 +35,7 @@ from bailee.usage.limits import (
     Scope,
     Subject,
     UsageLimit,
+    other_pool,
 )
 
 SPANS: Final = {
@@ -42,7 +44,8 @@ SPANS: Final = {
     "monthly": LimitSpan.MONTH,
 }
 """Its periods."""
-_PERIODS: Final = {span: period for period, span in SPANS.items()}
+PERIODS: Final = {span: period for period, span in SPANS.items()}
+"""And what we call them."""
 TYPES: Final = {
     Scope.MEMBERS: "organization",
     Scope.TEAM_MEMBERS: "rbac_group",
@@ -55,27 +58,66 @@ _NAMES: Final = {
     "user": (Scope.MEMBER, "user_id"),
 }
 _AMOUNT: Final = re.compile(r"[0-9]{1,11}")  # less than `UNLIMITED`
-_KNOWN: Final = frozenset(("scope", "amount", "period", "currency"))
+_KNOWN: Final = frozenset(("scope", "amount", "period", "currency", "pooled_budget"))
+_KNOWN_OF_POOL: Final = frozenset(("amount", "paused", "currency"))
 _LONGEST_NAME: Final = 320
 _PLACE: Final = re.compile(r"([0-9]{1,18}):(\w{1,64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class SpendPool:
+    """What a team's members share in a month, in micro-USD. `paused`: nothing is asked of it."""
+
+    amount: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSpendPool:
+    """What somebody says of a team's pool. `amount`: None takes it away; `says_amount`: whether
+    that is said at all. `paused`: None where it is not said.
+    """
+
+    amount: int | None
+    says_amount: bool
+    paused: bool | None
+
+    def made_of(self, before: SpendPool | None) -> SpendPool | None:
+        """The pool that there is to be; None: there is none.
+
+        Raises:
+            InputError: it is not paused, and has no amount.
+        """
+        there = None if before is None else before.amount
+        amount = self.amount if self.says_amount else there
+        paused = self.paused
+        if paused is None:
+            paused = amount is None if before is None else before.paused
+        if amount is not None:
+            return SpendPool(amount, paused)
+        if not paused:
+            raise InputError("a pool that is not paused has an amount.")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class WantedSpendLimit:
     """A limit that somebody sets: whose (`name`: a person or a team; of each of the organisation,
-    None), and at the most how many micro-USD in what.
+    None), and at the most how many micro-USD in what. `amount`: None where it is left as it is,
+    since something is said of the pool alone.
     """
 
     scope: Scope
     name: str | None
-    amount: int
+    amount: int | None
     span: LimitSpan
+    pool: WantedSpendPool | None
 
 
 @dataclass(frozen=True, slots=True)
 class SpendChange:
-    """A change of a limit, as the audit record has it. `before`, `after`: micro-USD; None: there
-    was none, or is none any more.
+    """A change of a limit or of its pool, as the audit record has it. `before`, `after`: micro-USD,
+    or the pool; None: there was none, or is none any more.
     """
 
     number: int
@@ -83,8 +125,8 @@ class SpendChange:
     by: str
     subject: Subject
     span: LimitSpan
-    before: int | None
-    after: int | None
+    before: int | SpendPool | None
+    after: int | SpendPool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +186,30 @@ def most_spent(
 def is_spend_limit(limit: UsageLimit, organisation: str) -> bool:
     """Whether it is one that this API shows of an organisation."""
     return (
-        limit.subject.scope in OF_MEMBERS
+        (limit.subject.scope in OF_MEMBERS or is_spend_pool(limit))
         and limit.subject.id.partition("/")[0] == organisation
         and limit.measure is LimitMeasure.MONEY
-        and limit.span in _PERIODS
+        and limit.span in PERIODS
     )
+
+
+def is_spend_pool(limit: UsageLimit) -> bool:
+    """Whether it is a team's pool that this API shows, paused or not."""
+    return (
+        other_pool(limit.subject) is not None
+        and limit.measure is LimitMeasure.MONEY
+        and limit.span is LimitSpan.MONTH
+    )
+
+
+def spend_pool(limit: UsageLimit) -> SpendPool:
+    """The pool that a limit is."""
+    return SpendPool(limit.amount, limit.subject.scope is Scope.PAUSED_POOL)
+
+
+def limit_beside(pool: Subject) -> Subject:
+    """The limit of each of the team, beside which a pool is shown; any other subject as it is."""
+    return pool if other_pool(pool) is None else Subject(Scope.TEAM_MEMBERS, pool.id)
 
 
 def spend_limit_id(subject: Subject, span: LimitSpan) -> str:
@@ -175,9 +236,27 @@ def wanted(body: object) -> WantedSpendLimit:
     if span is None:
         raise InputError("there is no such period.", hint=", ".join(SPANS))
     scope, name = _scope(given.get("scope"))
-    if "amount" not in given:
+    pool = _wanted_pool(given.get("pooled_budget"))
+    if pool is not None and (scope, span) != (Scope.TEAM_MEMBERS, LimitSpan.MONTH):
+        raise InputError("a pool is of a group, and monthly.")
+    if "amount" not in given and pool is None:
         raise InputError("the amount is missing.", hint="cents in a text, or null")
-    return WantedSpendLimit(scope, name, _micro(given["amount"]), span)
+    amount = micro_of(given["amount"]) if "amount" in given else None
+    return WantedSpendLimit(scope, name, amount, span, pool)
+
+
+def _wanted_pool(said: Json) -> WantedSpendPool | None:
+    if said is None:
+        return None
+    given, paused = members(said), members(said).get("paused")
+    if not isinstance(said, dict) or not _KNOWN_OF_POOL.issuperset(given):
+        raise InputError("this is no pooled_budget.", hint='{"amount": …, "paused": …}')
+    if given.get("currency", "USD") != "USD":
+        raise InputError("amounts are in USD.")
+    if paused is not None and not isinstance(paused, bool):
+        raise InputError("paused is true or false.")
+    amount = given.get("amount")
+    return WantedSpendPool(None if amount is None else micro_of(amount), "amount" in given, paused)
 
 
 def _scope(said: Json) -> tuple[Scope, str | None]:
@@ -194,7 +273,12 @@ def _scope(said: Json) -> tuple[Scope, str | None]:
     return scope, name
 
 
-def _micro(amount: Json) -> int:
+def micro_of(amount: Json) -> int:
+    """An amount, in micro-USD; of null, one that lets everything through.
+
+    Raises:
+        InputError: it is none.
+    """
     if amount is None:
         return UNLIMITED
     if not isinstance(amount, str) or _AMOUNT.fullmatch(amount) is None:
@@ -202,18 +286,28 @@ def _micro(amount: Json) -> int:
     return int(amount) * CENT
 
 
-def spend_limit(limit: UsageLimit, made: datetime, changed: datetime) -> JsonObject:
-    """A limit, with when it was set first and last."""
+def spend_limit(
+    limit: UsageLimit,
+    made: datetime,
+    changed: datetime,
+    pool: tuple[SpendPool, int] | None = None,
+) -> JsonObject:
+    """A limit, with when it was set first and last, and the pool beside it with what is spent."""
+    has_pool = (limit.subject.scope, limit.span) == (Scope.TEAM_MEMBERS, LimitSpan.MONTH)
+    shown: JsonObject = {} if not has_pool else {"pooled_budget": None if pool is None else {
+        **_pool(pool[0]), "currency": "USD", "period_to_date_spend": _spent(pool[1]),
+    }}  # fmt: skip
     return {
         "type": "spend_limit",
         "id": spend_limit_id(limit.subject, limit.span),
-        "created_at": _moment(made),
-        "updated_at": _moment(changed),
+        "created_at": moment(made),
+        "updated_at": moment(changed),
         "scope": _scope_of(limit.subject),
         "amount": _amount(limit.amount),
         "currency": "USD",
-        "period": _PERIODS[limit.span],
+        "period": PERIODS[limit.span],
         "is_enabled": True,
+        **shown,
     }
 
 
@@ -226,29 +320,35 @@ def summary(standing: LimitStanding, source: UsageLimit, member: SpendMember) ->
     """How a member stands with what they may spend, and whose limit that is."""
     return {
         "scope": {"type": "user", "user_id": member.person},
-        "actor": {
-            "type": "user_actor", "user_id": member.person, "name": None,
-            "email_address": member.email, "deleted": False,
-        },
+        "actor": user_actor(member.person, member.email),
         "groups": [] if member.team is None else [member.team],
         "amount": _amount(standing.limit.amount),
         "currency": "USD",
-        "period": _PERIODS[standing.limit.span],
+        "period": PERIODS[standing.limit.span],
         "source": _scope_of(source.subject),
         "spend_limit_id": spend_limit_id(source.subject, source.span),
-        "period_to_date_spend": f"{(Decimal(standing.used) / CENT).quantize(Decimal('.001')):f}",
+        "period_to_date_spend": _spent(standing.used),
+    }  # fmt: skip
+
+
+def user_actor(person: str, email: str | None) -> JsonObject:
+    """Somebody."""
+    return {
+        "type": "user_actor", "user_id": person, "name": None, "email_address": email,
+        "deleted": False,
     }  # fmt: skip
 
 
 def audit_event(change: SpendChange) -> JsonObject:
-    """A change of a limit."""
+    """A change of a limit, or of the pool beside it."""
+    pool = other_pool(change.subject) is not None
     return {
         "type": "audit_event",
         "id": str(change.number),
-        "created_at": _moment(change.at),
+        "created_at": moment(change.at),
         "actor": change.by,
-        "action": "spend_limit.delete" if change.after is None else "spend_limit.upsert",
-        "target_id": spend_limit_id(change.subject, change.span),
+        "action": f"spend_limit.{'delete' if change.after is None and not pool else 'upsert'}",
+        "target_id": spend_limit_id(limit_beside(change.subject), change.span),
         "before": _state(change, change.before),
         "after": _state(change, change.after),
         "reason": None,
@@ -268,14 +368,25 @@ def page(rows: Sequence[JsonObject], limit: int, at: int) -> JsonObject:
     }
 
 
-def _state(change: SpendChange, amount: int | None) -> JsonObject | None:
-    if amount is None:
+def _state(change: SpendChange, held: int | SpendPool | None) -> JsonObject | None:
+    if held is None:
         return None
+    shown: JsonObject = {"amount": _amount(held)} if isinstance(held, int) else {
+        "pooled_budget": _pool(held)
+    }  # fmt: skip
     return {
-        "scope": _scope_of(change.subject),
-        "amount": _amount(amount),
-        "period": _PERIODS[change.span],
+        "scope": _scope_of(limit_beside(change.subject)),
+        **shown,
+        "period": PERIODS[change.span],
     }
+
+
+def _pool(pool: SpendPool) -> JsonObject:
+    return {"amount": str(pool.amount // CENT), "paused": pool.paused}
+
+
+def _spent(micro: int) -> str:
+    return f"{(Decimal(micro) / CENT).quantize(Decimal('.001')):f}"
 
 
 def _scope_of(subject: Subject) -> JsonObject:
@@ -289,5 +400,6 @@ def _amount(micro: int) -> str | None:
     return None if micro >= UNLIMITED else str(micro // CENT)
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """A moment, as answers have it."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

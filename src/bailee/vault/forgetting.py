@@ -54,6 +54,7 @@ from bailee.keeping.receipts import (
 )
 from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
+from bailee.keyring.rotation import STANDBYS
 from bailee.vault.batch import DATA_CLASS
 from bailee.vault.erasing import HAS_SOME, Erasing
 from bailee.vault.going_round import Round
@@ -216,6 +217,8 @@ class Forgetting:
         """How long what is destroyed can be recovered from older copies of the keyring."""
         interval = self._rotates_after()
         at_most = interval + self._keyring.root_lag
+        if not self._keyring.overwrites:
+            at_most += STANDBYS
         until = self._keyring.unrecoverable_at(now, interval.total_seconds())
         return Lag(at_most, self._keyring.root_lag, until)
 
@@ -227,7 +230,11 @@ class Forgetting:
             self._record(
                 "keyring.rotated",
                 f"generation {rotation.generation}",
-                {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
+                {
+                    "replaced": rotation.replaced_keks,
+                    "rewrapped": rotation.rewrapped_deks,
+                    "behind": rotation.behind,
+                },
             )
             for kind, name in rotation.damaged:
                 self._enter_damaged(kind, name)

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bailee.api import Api
+from bailee.errors import IntegrityError
 from bailee.keyring.wrapping import associated
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import pack, unpack
@@ -71,11 +72,13 @@ def header(sequence: int, length: int) -> bytes:
     return start + zlib.crc32(start).to_bytes(4, "big")
 
 
-def scan(content: bytes, opener: Opener) -> Iterator[Frame | Damage]:
-    """Every frame and every damage of a file, in order."""
+def scan(content: bytes, opener: Opener, first: int = 0) -> Iterator[Frame | Damage]:
+    """Every frame and every damage of a file, in order; or of what follows before its frame
+    `first`.
+    """
     view = memoryview(content)
     used = used_of(content)
-    position = expected = 0
+    position, expected = 0, first
     while position < used:
         frame = _frame_at(content, view, position, opener)
         if frame is None:
@@ -144,6 +147,12 @@ def _tail(content: bytes, position: int, used: int) -> Damage:
     return Damage(position, max(used, min(end, len(content))), torn=used < end)
 
 
+def frame_length(content: bytes) -> int | None:
+    """How long the frame is that begins here, as far as its header says; None: there is none."""
+    lengths = _lengths(content, 0)
+    return None if lengths is None else HEADER_BYTES + lengths[1]
+
+
 def is_cut(content: bytes, position: int) -> bool:
     """Whether a file ends within the frame at `position`. One is made whole before it is written
     to, so it was cut later, and not by a crash.
@@ -190,7 +199,20 @@ def encoded(exchange: CapturedExchange) -> tuple[bytes, bytes, bytes]:
 def decode(plain: bytes) -> CapturedExchange:
     """The exchange that `encode` was given. One of an older version has no number of a choice, and
     counts as from before any; one that names no API is of the Messages API.
+
+    Raises:
+        IntegrityError: it opens, and is no exchange that this version knows.
     """
+    try:
+        return _decoded(plain)
+    except (ValueError, TypeError, LookupError, struct.error) as error:
+        raise IntegrityError(
+            "a record in the spool opens, and is none that this version can read.",
+            hint="one of a newer version is read by that; else restore it from a backup",
+        ) from error
+
+
+def _decoded(plain: bytes) -> CapturedExchange:
     head_length, request_length = _LENGTHS.unpack_from(plain)
     request_at = _LENGTHS.size + head_length
     answer_at = request_at + request_length

@@ -32,6 +32,7 @@ from bailee.errors import IntegrityError, StorageError
 from bailee.keeping.receipts import Record
 from bailee.vault.progress import Progress
 from bailee.vault.spool_reading import DamagedFrame, SpoolReader
+from bailee.vault.spool_rows import is_members
 from bailee.vault.spool_writing import Kept, is_large
 
 WARY: Final = 64
@@ -153,7 +154,8 @@ class Recovery:
         self._reader = reader
         self._record = record
         reader.remove_sealed()
-        self.files = tuple(reader.names())
+        # Members' may be written to all the while: `member_files` takes them up.
+        self.files = tuple(name for name in reader.names() if not is_members(name))
         self.attempts = RecoveryAttempt(attempts)
         self._tried: Counter[tuple[str, bool]] = Counter()  # frames by owner and lane
         self._tried_bytes: Counter[tuple[str, bool]] = Counter()

@@ -105,7 +105,7 @@ class Sealer:
         self._filed = filed
         self._room = room
         self._retry_seconds = retry_seconds
-        # The sealer's thread's alone.
+        # The sealer's thread's alone, but that anybody may add to `_wary`.
         self._in_doubt = False  # whether the last batch may have been committed after all
         self._wary: set[tuple[str, int]] = set()  # what was left and is to be tried alone
         self.queue = SealingQueue(most_held)
@@ -127,6 +127,12 @@ class Sealer:
     def unsealed(self, owner: str) -> Unsealed:
         """What is on disk and not sealed yet."""
         return self.queue.unsealed(owner)
+
+    def beware(self, frames: Sequence[Kept]) -> None:
+        """An earlier process may have ended at one of these, which are to be queued: the first few
+        of each owner are tried alone.
+        """
+        self._wary.update(kept.place for kept in frames if self._recovery.wary(kept))
 
     def forget(self, session_ids: Sequence[str]) -> None:
         """Drop what is held in memory of sessions. The caller holds the vault's lock."""
@@ -180,7 +186,7 @@ class Sealer:
         """
         self._mend_positions()
         frames = list(self._recovery.frames(left.file, self.sealed(left.file)))
-        self._wary |= {kept.place for kept in frames if self._recovery.wary(kept)}
+        self.beware(frames)
         self.queue.opened(left, frames)
 
     def _seal_in_order(self, frames: list[Kept]) -> list[Kept]:
@@ -337,6 +343,11 @@ class Sealer:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return positions.position(connection, file)
 
+    def mended(self, file: str) -> Progress:
+        """The same, where a row that says so may be damaged: of a file that is taken up."""
+        self._mend_positions()
+        return self.sealed(file)
+
     def _mend_positions(self) -> None:
         """Where a row that says how far a file is sealed is damaged, ask the index itself, for all
         files that were left: of which the row is may be what was changed.
@@ -346,7 +357,7 @@ class Sealer:
         if not damaged:
             return
         self._damages.note_all("spool_positions", damaged)
-        frames = {file: self._recovery.named(file) for file in self._recovery.files}
+        frames = {file: self._recovery.named(file) for file in self._reader.names()}
         with storage_errors("the vault's index"), self._lock, self._engine.begin() as connection:
             found = {file: positions.found(connection, some) for file, some in frames.items()}
             positions.replace(connection, found)

@@ -184,6 +184,18 @@ class SealingQueue:
         if file.release is not None and file.waiting == 0:
             self._ready.append((file.release, name))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether more of what lies elsewhere should be read: less than half of what may be held
+        is.
+        """
+        return self._held < self._most_held // 2
+
+    def waits_in(self, name: str) -> bool:
+        """Whether frames of a file wait."""
+        with self._change:
+            return name in self._files and self._files[name].waiting > 0
+
     def stalled(self) -> float:
         """Seconds in which nothing of what waits was sealed; 0 when nothing waits."""
         with self._change:
@@ -350,7 +362,9 @@ class SealingQueue:
         with self._change:
             taken, self._taken = self._taken, []
             (release,) = (number for number, item in taken if item is left)
-            file = self._files[left.file] = _File(release=release, left=True)
+            before = self._files.get(left.file, _File())  # of a member's, of which some is sealed
+            file = _File(spent=before.spent, owners=before.owners, release=release, left=True)
+            self._files[left.file] = file
             for kept in frames:
                 self._put(kept, file)
             self._bytes -= left.size

@@ -40,11 +40,10 @@ from typing import Protocol
 from bailee.admission import Unsealed
 from bailee.clock import Clock
 from bailee.errors import StorageError
-from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.spool_store import SpoolStore
-from bailee.vault.spool_writing import Kept, SpoolWriter
+from bailee.vault.spool_writing import FileKeys, Kept, SpoolWriter
 
 LARGE = 1 << 20
 _FILE_BYTES = 16 << 20
@@ -106,7 +105,7 @@ class Spool:
     def __init__(
         self,
         store: SpoolStore,
-        keyring: Keyring,
+        keyring: FileKeys,
         clock: Clock,
         receiver: Receiver,
         *,
@@ -257,14 +256,19 @@ class Spool:
         if self._large is not None:
             self._large.flush()
 
-    def roll(self, *, older_than: timedelta | None = None) -> None:
+    def roll(self, *, older_than: timedelta | None = None, waits: bool = True) -> None:
         """Close the present file, so that it can be sealed away and its key destroyed, and go on
         with one that is made afterwards; with `older_than`, only if it holds something and was
-        begun that long ago.
+        begun that long ago. Without `waits`, that is only asked for.
         """
-        self._ask(_Order(roll=True, older_than=older_than))
+        order = _Order(roll=True, older_than=older_than)
+        if waits:
+            self._ask(order)
+        else:
+            self._hand_over()
+            self._queue.put(order)
         if self._large is not None:
-            self._large.roll(older_than=older_than)
+            self._large.roll(older_than=older_than, waits=waits)
 
     def threads(self) -> list[Lasting]:
         """Its threads, one for each lane, for whoever watches."""

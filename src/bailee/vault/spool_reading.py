@@ -14,6 +14,7 @@ Rules kept here, wherever the files lie (`spool_store`):
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,7 +22,16 @@ from bailee.errors import IntegrityError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import STEP, cipher, unseal
 from bailee.vault.exchange import CapturedExchange
-from bailee.vault.frames import HEADER_BYTES, Damage, decode, frame_data, is_cut, scan, used_of
+from bailee.vault.frames import (
+    HEADER_BYTES,
+    Damage,
+    Opener,
+    decode,
+    frame_data,
+    is_cut,
+    scan,
+    used_of,
+)
 from bailee.vault.spool_store import Aside, SpoolStores
 from bailee.vault.spool_writing import DATA_CLASS, LIFETIME, Kept, subject_of
 
@@ -36,6 +46,20 @@ class DamagedFrame:
     offset: int
     length: int
     torn: bool
+
+
+def opener_of(name: str, key: bytes) -> Opener:
+    """What opens the frames of the file `name` by its key."""
+    many = cipher(key)
+
+    def opener(sequence: int, sealed: memoryview) -> bytes | None:
+        try:
+            by = many if len(sealed) <= STEP else key
+            return unseal(by, sealed, frame_data(name, sequence), "a record in the spool")
+        except IntegrityError:
+            return None
+
+    return opener
 
 
 class SpoolReader:
@@ -91,30 +115,24 @@ class SpoolReader:
             StorageError: the file can't be read.
         """
         key = self._keyring.get(subject_of(name)).key
-        many = cipher(key)
-
-        def opener(sequence: int, sealed: memoryview) -> bytes | None:
-            try:
-                by = many if len(sealed) <= STEP else key
-                return unseal(by, sealed, frame_data(name, sequence), "a record in the spool")
-            except IntegrityError:
-                return None
-
+        opener = opener_of(name, key)
         content = self._stores.of(name).content(name)
         if not content:  # a file is never without bytes, from before anything is written to it
             self.quarantine(name, 0, b"")
             yield DamagedFrame(name, 0, 0, torn=False)
         for found in scan(content, opener):
+            length = found.end - found.offset
+            torn = False
             if isinstance(found, Damage):
-                length = found.end - found.offset
                 torn = found.torn and not is_cut(content, found.offset)
-                if not torn and length:
-                    self.quarantine(name, found.offset, content[found.offset : found.end])
-                yield DamagedFrame(name, found.offset, length, torn)
             else:
-                length = found.end - found.offset
-                exchange = decode(found.plain)
-                yield Kept(name, found.sequence, found.offset, length, exchange.owner, exchange)
+                with suppress(IntegrityError):
+                    exchange = decode(found.plain)
+                    yield Kept(name, found.sequence, found.offset, length, exchange.owner, exchange)
+                    continue
+            if not torn and length:
+                self.quarantine(name, found.offset, content[found.offset : found.end])
+            yield DamagedFrame(name, found.offset, length, torn)
 
     def one(self, kept: Kept) -> CapturedExchange:
         """One exchange, from its place.

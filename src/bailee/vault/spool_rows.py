@@ -23,8 +23,9 @@ file: rows, pages and the write-ahead log have nothing but that (`db.engine.over
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -45,7 +46,7 @@ _WHAT: Final = "the spool"
 
 _MADE: Final = (
     "CREATE TABLE bailee_spool (file text PRIMARY KEY, slot integer NOT NULL, "
-    "sealed boolean NOT NULL DEFAULT false)",
+    "sealed boolean NOT NULL DEFAULT false, closed boolean NOT NULL DEFAULT false)",
     "CREATE TABLE bailee_spool_aside (file text, at bigint, content bytea NOT NULL, "
     "PRIMARY KEY (file, at))",
     *(
@@ -106,7 +107,7 @@ _ALL_IN_BUCKET: Final = text(
 _NAMES: Final = text("SELECT file FROM bailee_spool WHERE sealed = :sealed")
 _SLOT: Final = text("SELECT slot FROM bailee_spool WHERE file = :file")
 _TAKEN: Final = text("SELECT slot, count(*) AS files FROM bailee_spool GROUP BY slot")
-_BEGUN: Final = text("INSERT INTO bailee_spool VALUES (:file, :slot)")
+_BEGUN: Final = text("INSERT INTO bailee_spool (file, slot) VALUES (:file, :slot)")
 _SEALED: Final = text("UPDATE bailee_spool SET sealed = true WHERE file = :file")
 _REMOVED: Final = text("DELETE FROM bailee_spool WHERE file = :file")
 _ASIDE: Final = text("SELECT file, at, octet_length(content) AS size FROM bailee_spool_aside")
@@ -114,6 +115,22 @@ _PUT_ASIDE: Final = text(
     "INSERT INTO bailee_spool_aside VALUES (:file, :at, :content) "
     "ON CONFLICT (file, at) DO UPDATE SET content = excluded.content"
 )
+_CLOSABLE: Final = text(
+    "SELECT count(*) FROM information_schema.columns WHERE table_schema = current_schema() "
+    "AND table_name = 'bailee_spool' AND column_name = 'closed'"
+)
+_MADE_CLOSABLE: Final = "ALTER TABLE bailee_spool ADD closed boolean NOT NULL DEFAULT false"
+_OF: Final = "-of-"
+_MEMBER: Final = re.compile(r"-of-([0-9a-f]{16})(?:-|$)")
+_OF_MEMBERS: Final = text(
+    f"SELECT file, slot, closed FROM bailee_spool WHERE file LIKE '%{_OF}%' "  # noqa: S608
+    "AND NOT sealed ORDER BY file LIMIT :most"
+)
+_CLOSED_ALL: Final = text(
+    "UPDATE bailee_spool SET closed = true WHERE NOT closed AND file LIKE :whose"
+)
+CLOSED: Final = "UPDATE bailee_spool SET closed = true WHERE file = ANY(%s)"
+"""That nothing more is written to files: their member's statement (`Link`)."""
 _FORGOTTEN: Final = text("DELETE FROM bailee_spool_aside WHERE file = :file AND at = :at")
 
 
@@ -123,6 +140,25 @@ class _Row(NamedTuple):
     at: int
     length: int
     content: bytes | None
+
+
+class MemberFile(NamedTuple):
+    """A file of a member's: which slot it lies in, and whether nothing more is written to it."""
+
+    file: str
+    slot: int
+    closed: bool
+
+    @property
+    def member(self) -> int:
+        """Whose it is."""
+        found = _MEMBER.search(self.file)
+        return int(found[1], 16) if found else 0
+
+
+def is_members(file: str) -> bool:
+    """Whether a spool file is a member's, and so may still be written to by another process."""
+    return _MEMBER.search(file) is not None
 
 
 class SpoolRows:
@@ -156,6 +192,9 @@ class SpoolRows:
             StorageError: they can't be ended, or the database can't be reached.
         """
         end_links(self._engine, _WHAT)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            if not connection.execute(_CLOSABLE).scalar():
+                connection.exec_driver_sql(_MADE_CLOSABLE)
         self._remove_late()
 
     # -- writing ---------------------------------------------------------------------------------
@@ -176,6 +215,9 @@ class SpoolRows:
         taken = {row.slot: row.files for row in connection.execute(_TAKEN)}
         order = [(self._slot + step) % SLOTS for step in range(1, SLOTS + 1)]
         return min(order, key=lambda slot: taken.get(slot, 0)), 0
+
+    def ended(self, name: str) -> None:
+        """Nothing more is written to a file: whoever seals it is told by the spool."""
 
     def link(self, name: str) -> Link:
         """The link of a file's lane."""
@@ -262,6 +304,18 @@ class SpoolRows:
                 found += row.content
         return bytes(found)
 
+    # -- members' files --------------------------------------------------------------------------
+
+    def of_members(self, most: int) -> list[MemberFile]:
+        """The first `most` of the files of members that are not sealed away, oldest first."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [MemberFile(*row) for row in connection.execute(_OF_MEMBERS, {"most": most})]
+
+    def close_all(self, member: str) -> None:
+        """Note that nothing more is written to any file of a member, which is none any more."""
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(_CLOSED_ALL, {"whose": f"%{_OF}{member}%"})
+
     # -- what goes -------------------------------------------------------------------------------
 
     def note_sealed(self, name: str) -> None:
@@ -280,6 +334,8 @@ class SpoolRows:
                 self._late |= {_object(name, at) for at in places}
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(_REMOVED, {"file": name})
+            if slot is not None:
+                self._empty.discard(slot)  # another process may have begun it there
         self._remove_objects()
         self._empty_slots()
 
@@ -311,14 +367,18 @@ class SpoolRows:
 
     def _remove_late(self) -> None:
         """Remove the objects that no row speaks of: who put them never said so, or they came when
-        their file was gone. Nobody puts any before this is done.
+        their file was gone. Nobody puts any before this is done, but members into files of theirs.
         """
         if self._objects is None:
             return
         with suppress(StorageError):
+            there = {*self._objects.names()}
             with storage_errors(_WHAT), reading(self._engine) as connection:
                 kept = {_object(row.file, row.at) for row in connection.execute(_ALL_IN_BUCKET)}
-            self._late |= {*self._objects.names()} - kept
+                files = {*connection.execute(_NAMES, {"sealed": False}).scalars()}
+            self._late |= {
+                name for name in there - kept if not _is_written(name.rpartition("/")[0], files)
+            }
         self._remove_objects()
 
     def put_aside(self, name: str, offset: int, content: bytes) -> None:
@@ -374,7 +434,30 @@ class _FileInRows:
         self._link.first((_GONE[self._slot], (self._name, offset)))
 
     def close(self) -> None:
-        pass
+        self._rows.ended(self._name)
+
+
+class MemberRows(SpoolRows):
+    """The files of one member, by an engine of a member's. What is closed is `ended` when its
+    statement is told; nothing is removed, and `take` is not called: that is the home's.
+    """
+
+    def __init__(
+        self, engine: Engine, objects: Objects | None, member: str, ended: Callable[[str], None]
+    ) -> None:
+        """`member`: its name, which its files' names have; `ended` is called with the name of a
+        file that nothing more is written to, by the thread that wrote to it.
+        """
+        super().__init__(engine, objects)
+        self.kind = f"-rows{_OF}{member}"
+        self._ended = ended
+
+    def ended(self, name: str) -> None:
+        """As it was told to say."""
+        self._ended(name)
+
+    def remove(self, name: str) -> None:
+        """Leave it to the home, which finds it closed."""
 
 
 def _pieces(parts: Sequence[bytes]) -> Iterator[bytes]:
@@ -393,6 +476,11 @@ def _pieces(parts: Sequence[bytes]) -> Iterator[bytes]:
 def _is_large(name: str) -> bool:
     """Whether a file is of the lane for large ones (`spool_writing`): those go into the bucket."""
     return name.endswith("-large")
+
+
+def _is_written(file: str, files: set[str]) -> bool:
+    """Whether a member may be about to say that an object of this file is there."""
+    return file in files and is_members(file)
 
 
 def _object(name: str, at: int) -> str:

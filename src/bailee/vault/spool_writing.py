@@ -20,13 +20,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bailee.clock import Clock
 from bailee.errors import BaileeError, StorageError
-from bailee.keyring import Keyring
+from bailee.keyring import Dek
 from bailee.keyring.wrapping import NONCE_BYTES, STEP, sealed_parts
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.frames import encoded, frame_data, header
@@ -71,6 +71,18 @@ def is_large(file: str) -> bool:
     return file.endswith(_LARGE)
 
 
+class FileKeys(Protocol):
+    """Keys of spool files: a home's keyring, or what a member has of it. Errors as `Keyring`."""
+
+    def dek(self, subject: str, data_class: str, expires_at: datetime) -> Dek:
+        """The key of a new file."""
+        ...
+
+    def destroy(self, subjects: Sequence[str]) -> int:
+        """Destroy keys, if that is for this process to do; how many."""
+        ...
+
+
 @dataclass(slots=True)
 class _File:
     name: str
@@ -93,7 +105,7 @@ class SpoolWriter:
     def __init__(
         self,
         store: SpoolStore,
-        keyring: Keyring,
+        keyring: FileKeys,
         clock: Clock,
         *,
         closed: Callable[[str], None],

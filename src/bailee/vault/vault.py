@@ -35,7 +35,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     bindparam,
-    delete,
     func,
     not_,
     select,
@@ -54,6 +53,7 @@ from bailee.keeping.keeper import KeyOf, Owner
 from bailee.keeping.receipts import Receipt, Receipts, Record
 from bailee.keyring import Keyring, Rotation
 from bailee.lasting import Lasting
+from bailee.vault import positions
 from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.conversations import Conversations
 from bailee.vault.erasing import Erasing
@@ -66,6 +66,7 @@ from bailee.vault.holdings import Holding, holdings
 from bailee.vault.indexing import Indexing
 from bailee.vault.kept import IndexedExchange, IndexedSession
 from bailee.vault.lasting_rows import LastingRows
+from bailee.vault.member_files import MemberFiles
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.prolonging import Prolonging
@@ -226,6 +227,16 @@ class Vault:
             filed=self.indexing.note,
             room=room,
         )
+        self._members: MemberFiles | None = None
+        if rows is not None:
+            self._members = MemberFiles(
+                rows.spool,
+                engine,
+                keyring,
+                self._sealer.queue,
+                sealed=self._sealer.mended,
+                wary=self._sealer.beware,
+            )
         self.moving = Moving(
             engine,
             keyring=keyring,
@@ -637,7 +648,12 @@ class Vault:
             StorageError: a store fails; what was acknowledged stays in the spool.
         """
         self.spool.flush()
+        self._catch_up(_WHOLE)
         self._sealer.queue.wait()
+
+    def _catch_up(self, seconds: float) -> bool:
+        """Whether all that members have written is queued, after so many seconds at most."""
+        return self._members is None or self._members.catch_up(seconds)
 
     def settle(self, owner: str | None = None, *, session: str | None = None) -> Unfiled:
         """Wait, a little, until what was submitted before is in the index, of an owner (or of a
@@ -645,13 +661,14 @@ class Vault:
         one did last, unless this says otherwise.
         """
         self.spool.flush()
-        if not (nothing := self._sealer.queue.unfiled()):
+        self._catch_up(_PATIENCE)
+        if not (nothing := self.unfiled()):
             return nothing
         if owner is None and session is not None:
             owner = self._owner(session)
         with suppress(StorageError):
             self._sealer.queue.wait(_PATIENCE, owner, most=_SOON)
-        return self._sealer.queue.unfiled(owner)
+        return self.unfiled(owner)
 
     def settle_whole(self, session: str) -> None:
         """Wait until all that was submitted before of a session's owner is in the index: a copy
@@ -661,7 +678,8 @@ class Vault:
             StorageError: it is not within a minute, or a store fails; ask again.
         """
         self.spool.flush()
-        if not self._sealer.queue.wait(_WHOLE, self._owner(session)):
+        whole = self._catch_up(_WHOLE)
+        if not whole or not self._sealer.queue.wait(_WHOLE, self._owner(session)):
             raise StorageError(
                 "what was said last is still being filed, and a copy would lack it.",
                 hint="ask again in a minute",
@@ -671,6 +689,7 @@ class Vault:
         """Whether all that was submitted before is in the index after so many seconds. It may not
         be: much waits, or a store fails, as on a full disk.
         """
+        self._catch_up(seconds)
         with suppress(StorageError):
             return self._sealer.queue.wait(seconds, most=most)
         return False
@@ -680,6 +699,8 @@ class Vault:
         an owner or of everybody. There may be, for the same reasons.
         """
         self.spool.roll()
+        if self._members is not None and not self._members.close_all(seconds):
+            return False
         queue = self._sealer.queue
         with suppress(StorageError):
             return queue.wait_for(queue.mark(owner), seconds, most=most)
@@ -693,7 +714,10 @@ class Vault:
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What is durable and not in the index yet, of an owner or of everybody."""
-        return self._sealer.queue.unfiled(owner)
+        unfiled = self._sealer.queue.unfiled(owner)
+        if self._members is not None and self._members.behind:
+            return replace(unfiled, earlier=True)
+        return unfiled
 
     def recover(self, within: float | None = None) -> RecoveryReport | None:
         """Seal what an earlier process left in the spool; finish erasures that it began. None when
@@ -706,6 +730,8 @@ class Vault:
             self._begun = True
             for name in self._recovery.files:
                 self._sealer.queue.put_left(Left(name, self._reader.size(name)))
+            if self._members is not None and self._rows is not None:
+                self._members.begin(may_be=self._rows.writes)
         if not self._sealer.queue.wait(within):
             return None
         self._forget_positions()
@@ -728,7 +754,8 @@ class Vault:
 
     def threads(self) -> list[Lasting]:
         """The sealer's and the spool's, for whoever watches."""
-        return [self._sealer.thread, *self.spool.threads()]
+        threads = [self._sealer.thread, *self.spool.threads()]
+        return threads if self._members is None else [*threads, self._members.thread]
 
     def rotation_due(self, now: datetime) -> bool:
         """Whether the next sweep rotates the root.
@@ -746,6 +773,8 @@ class Vault:
         """Write and seal what waits, as far as the stores and ten seconds allow, and stop. What an
         earlier process left is not waited for.
         """
+        if self._members is not None:
+            self._members.stop()  # members go on; what they write waits for the next process
         self.spool.close()
         unfiled = self._sealer.queue.unfiled()
         try:
@@ -811,6 +840,10 @@ class Vault:
             rows.note_outlived()
 
     def _forget_positions(self) -> None:
-        names = self._reader.names()
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            known = connection.execute(select(spool_positions.c.file)).scalars().all()
+        names = self._reader.names()  # afterwards: a member's is there before its position
+        gone = [file for file in known if file not in names]
         with storage_errors("the vault's index"), self._engine.begin() as connection:
-            connection.execute(delete(spool_positions).where(spool_positions.c.file.not_in(names)))
+            for file in gone:
+                positions.forget(connection, file)

@@ -17,12 +17,12 @@ from bailee.app.access import GatewayPolicyAccess
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.access import NothingKept, Passage
-from bailee.gateway.routes import KINDS
 from bailee.ledger import Ledger
 from bailee.policy import load
 from bailee.policy.holding import PolicyHolder
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
+from support.asked_routes import EACH, FILES
 from support.homes.databases import opened
 
 pytestmark = pytest.mark.both_databases
@@ -227,10 +227,10 @@ def test_what_passes_follows_the_account_and_the_key(place: Place) -> None:
         caller = access.authenticate(presented.encode())
         assert caller is not None
         return [
-            f"{kind}{'+' * own}"
-            for kind in KINDS
+            f"{where.kind}{'+' * own}"
+            for where in EACH
             for own in (False, True)
-            if caller.passage(kind, own).allowed
+            if caller.passage(where, own).allowed
         ]
 
     lent = ["conversation", "conversation+", "counting", "counting+", "models", "models+"]
@@ -272,7 +272,7 @@ def test_a_zero_retention_key_of_a_named_account_keeps_nothing(place: Place) -> 
     caller = GatewayPolicyAccess(place.accounts, place.holding).authenticate(secret.encode())
     assert caller is not None
     assert NothingKept("retain.zero-retention") == caller.terms("api")
-    assert Passage(True, "pass.named-account") == caller.passage("other", False)
+    assert Passage(True, "pass.named-account") == caller.passage(FILES, False)
 
 
 def test_who_lists_while_others_make_accounts_is_not_disturbed(place: Place) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -114,6 +114,33 @@ def test_many_at_once_get_the_same_token(town: Town) -> None:
 
     assert 6 == len(given)
     assert 1 == len(set(given))
+
+
+def test_of_two_servers_the_second_gives_what_the_first_gave(town: Town) -> None:
+    """Both have read that the token is good before either has noted that it is used. What an older
+    token leads to is the same in that moment as in any: two have it, and both are out.
+    """
+    first = sign_in(town, *ada(town))
+    assert first.refresh is not None
+    one, given = town.registry.sign_ins, [first.refresh]
+    meanwhile: list[int] = []
+
+    def after_reading() -> datetime:
+        for _ in range(meanwhile.pop() if meanwhile else 0):
+            given.append(one.renew(given[-1]).refresh or "")
+        return town.fake()
+
+    town.clock = after_reading
+    another = town.reopened().sign_ins
+    meanwhile.append(1)
+    assert another.renew(given[0]).refresh == given[1]
+    assert 2 == len(given)
+    meanwhile.append(2)
+    with pytest.raises(InputError) as error:
+        another.renew(given[1])
+    assert "authentication" == error.value.code
+    assert 4 == len(given)
+    assert over(town, given[-1])
 
 
 @pytest.mark.parametrize("forged", ["", "blr_", "blr_0000000000_" + "0" * 48, "bl_x", "é" * 63])

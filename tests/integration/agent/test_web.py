@@ -18,7 +18,8 @@ import trustme
 from bailee.agent.ports import ToolOutcome
 from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.web import WebFetch, text_of
-from bailee.errors import BaileeError, InputError
+from bailee.client.agent_bounds import AgentBound
+from bailee.errors import BaileeError, InputError, PolicyDenied
 from bailee.outbound.dialing import Dialer
 from bailee.outbound.network import Network
 from support.servers.corporate_network import squid
@@ -168,3 +169,24 @@ def test_a_text_is_left_as_it_is() -> None:
         '{"a": "ä"}'.encode("latin-1"), "application/json; charset=latin-1"
     )
     assert "pears" == text_of(b"pears\n", "text/plain; charset=nonsense")
+
+
+@pytest.mark.row("P1", "D2")
+def test_a_host_that_the_policy_document_leaves_out_is_not_asked(site: Site) -> None:
+    """In the clause's words, from the next page on, and before anything is sent."""
+    left = ["localhost"]
+
+    def bounds() -> list[AgentBound]:
+        return [
+            AgentBound("web_pages", (*left,), "bound.pages", "Our pages alone.", "仅限自有网页。",
+                       "managed", "/etc/bailee/settings.json"),
+            AgentBound("mcp_servers", (), "bound.servers", "None.", "无。", "managed", "x"),
+        ]  # fmt: skip
+
+    tool = WebFetch(site.network, Dialer(private=HERE), bounds)
+    address = f"https://localhost:{site.port}/page"
+    assert not fetched(tool, address).is_error
+    left.clear()
+    with pytest.raises(PolicyDenied, match=r"Our pages alone\. \(bound\.pages\)"):
+        fetched(tool, address)
+    assert 1 == len(site.asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from bailee.gateway.access import Passage
 from bailee.node import Node
 from bailee.node.activations import Concerned
 from bailee.policy.loading import from_bytes, shipped
+from support.asked_routes import FILES, MESSAGES
 from support.clients.asking import perform
-from support.documents import HELD, LONGER, edited
+from support.documents import FILES_ALONE, HELD, LONGER, edited
 from support.homes.captured import begun
 from support.homes.places import Place
 
@@ -103,6 +105,37 @@ def test_no_exchange_is_under_two_documents(place: Firm) -> None:
     assert before.consent < after.consent == place.node.holding.now.since
     place.end(begun_before)
     assert {NAMES[0]: "P30D"} == place.periods()
+
+
+@pytest.mark.row("P1", "C1")
+def test_who_is_refused_is_told_the_clause_and_a_way(place: Firm) -> None:
+    """In the words of the document, and what would help by it: of an account's key and of a cloud
+    session's, with the operator's credential and with one's own.
+    """
+    access = GatewayPolicyAccess(place.node.accounts, place.node.holding)
+    _, of_session = place.node.accounts.key_for_cloud_session(
+        place.firm, "cs-1", zero_retention=False, by="operator"
+    )
+    for key, own, way in (
+        (place.key, False, f"or ask the operator for `bailee account allow {place.firm} "),
+        (of_session, True, "do this outside the cloud session, with another key"),
+    ):
+        caller = access.authenticate(key.encode())
+        assert caller is not None
+        passage = caller.passage(FILES, own)
+        clause = place.node.policy.clause(passage.clause)
+        assert clause is not None
+        assert (False, clause.text.en) == (passage.allowed, passage.why)
+        assert way in passage.hint
+
+
+def test_so_many_callers_are_remembered_and_all_are_served(place: Firm) -> None:
+    """Whoever's keys end every hour leaves nothing behind for as long as the server runs."""
+    access = GatewayPolicyAccess(place.node.accounts, place.node.holding, most=2)
+    keys = [place.node.accounts.key_for_this_run(place.firm)[1].encode() for _ in range(5)]
+    for _ in range(2):
+        assert all(access.authenticate(key) is not None for key in keys)
+    assert len(access._callers) <= 2
 
 
 @pytest.mark.row("T4", "P5")
@@ -223,6 +256,37 @@ def test_a_document_that_cannot_be_read_any_more_is_replaced_by_name_alone(place
     assert 3 == len(place.ask("policy.activations"))
 
 
+@pytest.mark.row("P1", "G2")
+def test_the_document_says_which_requests_pass_unrecorded(place: Firm) -> None:
+    """By paths that it names: files on the operator's credential for everybody, however the path is
+    spelled; nothing else but conversations, with whatever credential, in the words of the clause.
+    What would help is named, and nothing that would not.
+    """
+    access = GatewayPolicyAccess(place.node.accounts, place.node.holding)
+
+    def asked(own: bool = False, **changes: bytes) -> Passage:
+        caller = access.authenticate(place.key.encode())
+        assert caller is not None
+        return caller.passage(replace(FILES, **changes), own)
+
+    lent = asked()
+    assert (False, "pass.other") == (lent.allowed, lent.clause)
+    assert lent.why.startswith("The operator's credential is lent for conversations")
+    assert ["x-bailee-key", "--unrecorded"] == re.findall("x-bailee-key|--unrecorded", lent.hint)
+
+    place.activate(edited(*FILES_ALONE))
+    for target in (b"/v1/files", b"/v1/files/file_1/content?a=b", b"/v1/Files/x"):
+        assert Passage(True, "pass.files") == asked(target=target)
+    assert asked(target=b"/v1/other").why.startswith("Nothing passes unrecorded but files.")
+    for target in (b"/v1/filesystem", b"/v1/messages/batches", b"/v2/v1/files"):
+        for own in (False, True):
+            refused = asked(own, target=target)
+            by = "pass.own-credential" if own else "pass.other"
+            assert (False, by) == (refused.allowed, refused.clause)
+            assert "ask the operator" in refused.hint
+            assert not re.search("x-bailee-key|--unrecorded", refused.hint)
+
+
 @pytest.mark.row("P1", "O6")
 def test_the_document_says_for_how_long_requests_go_on_without_databases(place: Firm) -> None:
     """Of each kind of key by itself, and never less than a lease is good for; the next document's
@@ -235,7 +299,7 @@ def test_the_document_says_for_how_long_requests_go_on_without_databases(place: 
 
     def passages() -> list[Passage]:
         found = [access.authenticate(key.encode()) for key in (place.key, unkept)]
-        return [caller.passage("conversation", False) for caller in found if caller is not None]
+        return [caller.passage(MESSAGES, False) for caller in found if caller is not None]
 
     place.activate(edited(("kept = 60, unkept = 60", "kept = 0, unkept = 2")))
     seen = {}

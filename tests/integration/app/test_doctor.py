@@ -18,8 +18,9 @@ import pytest
 import trustme
 
 from bailee import config
-from bailee.app import doctor
-from bailee.app.doctor import ExaminedHome, Fitness, MachineFinding, examine
+from bailee.app import doctor, doctor_beside, doctor_storage
+from bailee.app.doctor import examine
+from bailee.app.doctor_findings import ExaminedHome, Fitness, MachineFinding
 from bailee.clock import system_clock
 from bailee.home import Home
 from bailee.node.node import Node
@@ -223,8 +224,13 @@ def test_everything_that_is_found_has_its_words() -> None:
         named |= {f"{one}_there", f"{one}_away", f"{one}_mend"}
     named |= {f"sandbox_{why}" for why in ("missing", "broken", "forbidden")}
     named |= {f"kvm_{why}{mend}" for why in ("missing", "closed") for mend in ("", "_mend")}
-    checks = re.findall(r'^        "([a-z_]+)": _', source, re.M)
-    assert "objects" in checks
+    storage = Path(doctor_storage.__file__).read_text("utf-8")
+    named |= set(re.findall(r'"((?:keyring|standby|slot|objects|spool|members)_[a-z_]+)"', storage))
+    named |= {"keyring_file", "keyring_env"}
+    checks = re.findall(r'^        "([a-z_]+)": (?:_|doctor_[a-z]+\.)', source, re.M)
+    assert {"objects", "gateway"} <= {*checks}
+    beside = Path(doctor_beside.__file__).read_text("utf-8")
+    named |= set(re.findall(r'"(gateway_[a-z]+)"', beside))
     named |= {f"check_{one}" for one in checks}
     assert len(named) > 40
     for language in LANGUAGES:

@@ -25,6 +25,7 @@ from bailee.node.reader import HomeReader
 from bailee.testing.clock import FakeClock, FakeMachine, FakeTicks
 from support.clients.asking import perform
 from support.documents import LONGER, edited
+from support.homes import databases
 from support.homes.places import Place
 from support.homes.there import There
 from support.own_documents import OF_THEIR_OWN
@@ -42,8 +43,7 @@ class Beside:
 
     def __init__(self, folder: Path, closing: ExitStack) -> None:
         self._closing = closing
-        server = postgres.shared()
-        self.home = There(folder, server.new(), server.new())
+        self.home = There(folder, databases.new("data"), databases.new("keys"))
         closing.callback(self.home.close)
         self.ticks = FakeTicks()
         made = self.ask("organisation.create", name="Acme", plan="team")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from bailee import config
-from bailee.app.doctor import ExaminedHome, examine
+from bailee.app.doctor import examine
+from bailee.app.doctor_findings import ExaminedHome
 from bailee.backup.checking import opened, verified
 from bailee.backup.places import FolderPlace
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
@@ -25,7 +26,7 @@ from bailee.outbound.bucket import BucketPatience, open_store
 from bailee.testing.store import Fault
 from bailee.vault.objects import StoredObjects
 from support.homes.backed_up import BackedUp
-from support.servers.buckets import BUCKET, BucketRelay, environment
+from support.servers.buckets import BUCKET, BucketRelay, environment, keep_versions
 
 pytestmark = pytest.mark.row("O6")
 
@@ -312,7 +313,7 @@ def test_the_status_says_where_objects_are(home: BackedUp, relay: BucketRelay) -
 
 
 def test_the_doctor_looks_at_the_bucket(home: BackedUp, relay: BucketRelay, tmp_path: Path) -> None:
-    """Whether it answers, and whose it is; it changes nothing there."""
+    """Whether it answers, whose it is, and whether it keeps versions; it changes nothing there."""
 
     def found(folder: Path, given: dict[str, str]) -> list[str]:
         it = ExaminedHome(Home(folder), config.load(folder / "none.toml", given, {}), given)
@@ -327,3 +328,8 @@ def test_the_doctor_looks_at_the_bucket(home: BackedUp, relay: BucketRelay, tmp_
     assert ["objects_other"] == found(home.home.path, new)
     assert ["error"] == found(home.home.path, in_a_bucket(relay, "s3://orchard-nowhere/homes"))
     assert [] == found(home.home.path, {})
+
+    keep_versions(relay.url, "attic")
+    kept = BackedUp(tmp_path / "kept", environment=in_a_bucket(relay, "s3://attic/home"))
+    kept.node.close()
+    assert ["objects_there", "objects_versions"] == found(kept.home.path, kept.environment)

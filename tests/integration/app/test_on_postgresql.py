@@ -18,6 +18,7 @@ from bailee.home import Home, HomeLock
 from bailee.node.node import Node
 from bailee.node.verifying import verify
 from support.clients.asking import perform
+from support.homes import databases
 from support.homes.places import Place
 from support.homes.there import There
 from support.servers import postgres
@@ -31,9 +32,8 @@ def make(tmp_path: Path) -> Iterator[Callable[[], There]]:
     with ExitStack() as closing:
 
         def made() -> There:
-            server = postgres.shared()
-            folder = tmp_path / f"home{len(server.said())}"
-            place = There(folder, server.new(), server.new())
+            names = databases.new("data"), databases.new("keys")
+            place = There(tmp_path / names[0].rpartition("/")[2], *names)
             closing.callback(place.close)
             return place
 

@@ -19,6 +19,7 @@ from bailee.gateway.access import NothingKept
 from bailee.node.own_policies import WantedChange
 from bailee.policy.own import LARGEST
 from bailee.testing.tampering import tamper
+from support.asked_routes import FILES, MESSAGES
 from support.clients.asking import perform
 from support.documents import LONGER, edited
 from support.homes.captured import begun
@@ -151,8 +152,8 @@ def test_everything_that_decides_for_an_organisation_goes_by_it(place: Firm) -> 
     assert ["P30D", "P7D"] == [getattr(one.terms("api"), "period", "") for one in (before, after)]
     assert before.consent < after.consent
     assert after is access.authenticate(place.key.encode())
-    assert "own.no-other" == after.passage("other", True).clause
-    assert not after.passage("other", True).allowed and after.passage("conversation", True).allowed
+    refused, passed = after.passage(FILES, True), after.passage(MESSAGES, True)
+    assert ("own.no-other", False, True) == (refused.clause, refused.allowed, passed.allowed)
 
     sender = TelemetryPolicyAccess(place.node).sender(place.key.encode())
     report = ReportPolicyAccess(place.node).sender(place.key.encode())
@@ -341,7 +342,7 @@ def test_a_changed_row_lets_nothing_through_and_destroys_nothing(place: Firm) ->
         place.open()
         access = GatewayPolicyAccess(place.node.accounts, place.node.holding)
         caller = access.authenticate(place.key.encode())
-        assert caller is not None and not caller.passage("conversation", False).allowed
+        assert caller is not None and not caller.passage(MESSAGES, False).allowed
         place.node.sweep(place.clock())
         assert {NAMES[0]: "P7D"} == place.periods()
         assert any(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from bailee import config
-from bailee.app.doctor import ExaminedHome, Fitness, examine
+from bailee.app.doctor import examine
+from bailee.app.doctor_findings import ExaminedHome, Fitness
+from bailee.db.members import HomeMember
 from bailee.errors import InputError
 from bailee.home import Home
+from bailee.node import databases as node_databases
 from bailee.node.node import Node
+from support.homes import databases
 from support.homes.backed_up import BackedUp
 from support.servers import postgres
 from support.servers.buckets import BUCKET, BucketRelay, environment
@@ -25,11 +30,10 @@ _numbers = itertools.count()
 @pytest.fixture
 def elsewhere(relay: BucketRelay) -> dict[str, str]:
     """What is set for such a home."""
-    server = postgres.shared()
     return {
         **environment(relay.url),
-        "BAILEE_DATABASE_URL": server.new(),
-        "BAILEE_KEYRING_DATABASE_URL": server.new(),
+        "BAILEE_DATABASE_URL": databases.new("data"),
+        "BAILEE_KEYRING_DATABASE_URL": databases.new("keys"),
         "BAILEE_OBJECTS_URL": f"s3://{BUCKET}/durable/{next(_numbers)}",
         "BAILEE_SPOOL_DURABILITY": "database",
     }
@@ -84,6 +88,29 @@ def test_the_doctor_says_what_it_rests_on(home: BackedUp, elsewhere: dict[str, s
     found = [
         (one.health, one.said)
         for one in examine(ExaminedHome(home.home, settings, elsewhere))
-        if one.check == "spool"
+        if one.check in ("spool", "keyring") and one.health is not Fitness.WELL
     ]
-    assert [(Fitness.DOUBT, "spool_one_copy"), (Fitness.DOUBT, "spool_root")] == found
+    assert [(Fitness.DOUBT, "keyring_file"), (Fitness.DOUBT, "spool_one_copy")] == found
+
+
+def test_the_doctor_says_who_records_beside(home: BackedUp, elsewhere: dict[str, str]) -> None:
+    """Who is there; and, while no server runs, who has been silent and was ended by none."""
+    settings = config.load(home.home.settings_file, elsewhere, {})
+
+    def found() -> tuple[Fitness, str, object]:
+        it = ExaminedHome(home.home, settings, elsewhere)
+        (one,) = (one for one in examine(it) if one.check == "members")
+        return one.health, one.said, one.values["present"]
+
+    assert (Fitness.WELL, "members_there", 0) == found()
+    home.node.close()
+    with ExitStack() as closing:
+        member = HomeMember(*node_databases.connect_member(settings, closing), "gateway")
+        member.join()
+        assert (Fitness.WELL, "members_there", 1) == found()
+        postgres.shared().do(
+            "UPDATE bailee_members SET until = clock_timestamp() - interval '1 second'",
+            at=elsewhere["BAILEE_DATABASE_URL"].rpartition("/")[2],
+        )
+        assert (Fitness.DOUBT, "members_silent", 0) == found()
+    home.open()

@@ -16,7 +16,7 @@ from bailee.accounts import OPERATOR
 from bailee.apis.metering import Metered
 from bailee.apis.using import Tokens
 from bailee.app.signing_in import settings_of
-from bailee.app.using import UsageMetering
+from bailee.app.using import UsageMetering, home_of
 from bailee.errors import InputError
 from bailee.gateway.summary import ExchangeSummary
 from bailee.home import Home
@@ -57,7 +57,7 @@ class Stage:
                 "organisation.member", organisation=self.acme["organisation"],
                 person=self.people[name]["person"], role=role,
             )  # fmt: skip
-        metering = UsageMetering(self.node)
+        metering = UsageMetering(home_of(self.node))
         for name in ("mia", "ann"):
             own = self.people[name]
             self._uses(metering, own["account"], own["key"])
@@ -138,8 +138,12 @@ def test_counts_go_when_their_time_is_past(stage: Stage) -> None:
 
 
 def test_a_new_limit_counts_what_was_used_before_it(stage: Stage) -> None:
-    """So that setting one at noon does not give the morning back."""
-    mia = stage.people["mia"]["person"]
+    """So that setting one at noon does not give the morning back. One by the minute counts from
+    now on: what is counted by the hour says nothing of it.
+    """
+    ann, mia = (stage.people[name]["person"] for name in ("ann", "mia"))
+    minute = stage.operator("usage.limit", measure="tokens", amount=10**6, per="minute", of=ann)
+    assert 0 == minute["used"]
     made = stage.operator("usage.limit", measure="money", amount=10**6, per="day", of=mia)
     assert 2 * 11_086 == made["used"]
     (told,) = stage.operator("usage.limits", of=mia)

@@ -115,6 +115,7 @@ ELSEWHERE = {
     "cloud.start", "cloud.list", "cloud.show", "cloud.stop", "cloud.send", "cloud.attach",
     "cloud.logs", "cloud.diff", "cloud.teleport", "cloud.delete",  # cloud_sessions/
     "usage.show", "usage.limits", "usage.models",  # app/test_usage.py
+    "increase.ask", "increase.list", "increase.approve", "increase.deny",  # app/test_increases.py
     "cloud.git.add", "cloud.git.list", "cloud.git.remove",  # cloud/test_git_connections.py
     "cloud.network.list", "cloud.network.allow", "cloud.network.deny",
     "cloud.network.remove",  # cloud/test_network_lists.py

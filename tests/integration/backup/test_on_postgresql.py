@@ -18,9 +18,11 @@ from bailee.db.postgresql import open_postgresql
 from bailee.db.vault import sessions
 from bailee.errors import InputError
 from bailee.node.verifying import verify
+from support.homes import databases
 from support.homes.backed_up import BackedUp, rows
 from support.servers import postgres
 
+ADDRESSES = ("BAILEE_DATABASE_URL", "BAILEE_KEYRING_DATABASE_URL")
 WAYS = [
     ("files", "postgresql"),
     ("postgresql", "files"),
@@ -29,14 +31,10 @@ WAYS = [
 
 
 def where(kind: str) -> dict[str, str]:
-    """What is set for a new home whose databases are of a kind."""
+    """What is set where a home is restored into databases of a kind, with nothing in them."""
     if kind == "files":
         return {}
-    server = postgres.shared()
-    return {
-        "BAILEE_DATABASE_URL": server.new(),
-        "BAILEE_KEYRING_DATABASE_URL": server.new(),
-    }
+    return {name: postgres.shared().new() for name in ADDRESSES}
 
 
 @pytest.fixture
@@ -45,7 +43,10 @@ def make(tmp_path: Path) -> Iterator[Callable[[str], BackedUp]]:
     made: list[BackedUp] = []
 
     def one(kind: str) -> BackedUp:
-        made.append(BackedUp(tmp_path / kind, environment=where(kind)))
+        there = {}
+        if kind == "postgresql":
+            there = {ADDRESSES[0]: databases.new("data"), ADDRESSES[1]: databases.new("keys")}
+        made.append(BackedUp(tmp_path / kind, environment=there))
         return made[-1]
 
     yield one

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bailee.cloud.ports import End
 from bailee.cloud.sessions.states import SessionState
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT
-from bailee.errors import InputError, MachineError
+from bailee.errors import InputError, MachineError, StorageError
 from support.machines.cloud_yard import CONVERSATION, TASK, Guest, Yard, state_of, until
 
 
@@ -84,6 +85,35 @@ def test_the_token_is_good_while_the_session_lasts_and_no_longer(yard: Yard) -> 
     assert [True] == seen
     assert None is yard.node.accounts.authenticate(token)
     assert True is yard.served[-1].closed
+
+
+@pytest.mark.row("C1", "C2")
+def test_the_machine_goes_where_the_end_of_its_key_can_not_be_written(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is good no more, the machine is destroyed, and what was served to it is closed."""
+    ledger, tokens = yard.node.ledger, []
+    append = ledger.append
+
+    def failing(kind: str, *given: Any, **named: Any) -> Any:
+        if kind == "key.revoked":
+            raise StorageError("no room")
+        return append(kind, *given, **named)
+
+    async def live() -> str:
+        yard.guest.hold = asyncio.Event()
+        async with yard.open() as sessions:
+            running = asyncio.create_task(sessions.run(yard.request(sessions)))
+            await yard.guest.working.wait()
+            tokens.append(yard.token())
+            monkeypatch.setattr(ledger, "append", failing)
+            yard.guest.hold.set()
+            return await running
+
+    assert End.REFUSED == asyncio.run(live())
+    assert [None] == [yard.node.accounts.authenticate(token) for token in tokens]
+    assert (set(), True) == (yard.machines.taken, yard.served[-1].closed)
+    assert True is yard.machines.started[0].ended.done()
 
 
 @pytest.mark.row("C5")

@@ -36,7 +36,7 @@ from bailee.db.migrate import upgrade
 from bailee.db.postgresql import open_postgresql
 from bailee.db.vault import holds, retention_moves, session_facts, sessions
 from bailee.errors import IntegrityError
-from support.servers import postgres
+from support.homes.databases import new
 
 pytestmark = pytest.mark.row("O6", "D4")
 
@@ -55,7 +55,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
             if kind == "sqlite":
                 engine = open_sqlite(tmp_path / f"{line}{len(list(tmp_path.iterdir()))}.db")
             else:
-                engine = open_postgresql(postgres.shared().new(), "database.url")
+                engine = open_postgresql(new(line), "database.url")
             closing.callback(engine.dispose)
             use_key(engine, KEY)
             upgrade(engine, line)

@@ -22,7 +22,7 @@ from bailee.db.migrate import upgrade
 from bailee.db.policy import policy_activations
 from bailee.db.postgresql import open_postgresql
 from bailee.db.versions import NOTHING, ChangedRows, DataVersion
-from support.servers import postgres
+from support.homes.databases import new
 
 pytestmark = pytest.mark.row("O6")
 
@@ -33,7 +33,7 @@ KEY = bytes(range(32))
 @pytest.fixture
 def engine() -> Iterator[Engine]:
     """A data database that has no rows."""
-    made = open_postgresql(postgres.shared().new(), "database.url")
+    made = open_postgresql(new("data"), "database.url")
     use_key(made, KEY)
     upgrade(made, "data")
     yield made
@@ -215,7 +215,7 @@ def test_what_is_carried_over_begins_another(engine: Engine) -> None:
     with engine.begin() as connection:
         add(connection, "ada", "bob")
     known = read(engine, None).version
-    other = open_postgresql(postgres.shared().new(), "database.url")
+    other = open_postgresql(new("data"), "database.url")
     use_key(other, KEY)
     upgrade(other, "data")
     carry(engine, other, "data")

@@ -17,6 +17,7 @@ from bailee.db.postgresql import open_postgresql
 from bailee.db.versions import ChangedRows, Confirmation
 from bailee.errors import IntegrityError, StorageError
 from bailee.testing.clock import FakeTicks
+from support.homes.databases import new
 from support.servers import postgres
 
 pytestmark = pytest.mark.row("O6")
@@ -32,7 +33,7 @@ class Followed:
 
     def __init__(self, closing: ExitStack) -> None:
         self._closing = closing
-        self.engine = open_postgresql(postgres.shared().new(), "database.url")
+        self.engine = open_postgresql(new("data"), "database.url")
         closing.callback(self.engine.dispose)
         upgrade(self.engine, "data")
         self.ticks = FakeTicks()

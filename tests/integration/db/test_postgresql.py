@@ -19,9 +19,10 @@ from bailee.db.audit import audit
 from bailee.db.checks import accept, sound, unsound, use_key
 from bailee.db.engine import reading, storage_errors
 from bailee.db.migrate import upgrade
-from bailee.db.postgresql import open_postgresql
+from bailee.db.postgresql import open_postgresql, which
 from bailee.db.vault import retention_moves as moves
 from bailee.errors import InputError, IntegrityError, StorageError
+from support.homes.databases import new
 from support.servers import postgres
 from support.servers.postgres import PostgresServer
 
@@ -38,9 +39,9 @@ def server() -> PostgresServer:
 
 
 @pytest.fixture
-def engine(server: PostgresServer) -> Iterator[Engine]:
+def engine() -> Iterator[Engine]:
     """A data database with a key of its own and two rows, Ada's and Bob's."""
-    made = open_postgresql(server.new(), "database.url")
+    made = open_postgresql(new("data"), "database.url")
     use_key(made, KEY)
     upgrade(made, "data")
     with made.begin() as connection:
@@ -62,6 +63,26 @@ def owners(engine: Engine) -> list[str]:
     """Whose rows are what was written."""
     with reading(engine) as connection:
         return sorted(connection.execute(select(moves.c.owner).where(sound(moves))).scalars())
+
+
+def test_a_database_is_told_from_another_whichever_way_it_is_reached(
+    server: PostgresServer,
+) -> None:
+    """Through a Unix socket there is no port of the connection to tell servers by: two databases of
+    one server are two there, too, and one is the same as through its port.
+    """
+    one, other = server.new(), server.new()
+    socket = [
+        f"postgresql://bailee@/{address.rsplit('/', 1)[1]}?host={server.folder}&port={server.port}"
+        for address in (one, other)
+    ]
+    made = [open_postgresql(address, "database.url") for address in (one, *socket)]
+    try:
+        first, same, another = map(which, made)
+        assert first == same != another
+    finally:
+        for engine in made:
+            engine.dispose()
 
 
 # -- what is refused ------------------------------------------------------------------------------
@@ -237,7 +258,7 @@ def test_a_row_is_taken_as_it_is_at_somebodys_word(server: PostgresServer) -> No
     """And then it is what was written."""
     from bailee.db.vault import holds
 
-    engine = open_postgresql(server.new(), "database.url")
+    engine = open_postgresql(new("data"), "database.url")
     use_key(engine, KEY)
     upgrade(engine, "data")
     row = {"id": "h", "subject": "s", "reason": "r", "state": "placed", "requested_at": MOMENT}

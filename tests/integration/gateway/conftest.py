@@ -20,7 +20,7 @@ from bailee.clock import system_clock
 from bailee.errors import StorageError
 from bailee.gateway.access import Caller, NothingKept, Passage
 from bailee.gateway.credentials import FixedKey, KeyForm
-from bailee.gateway.routes import Kind
+from bailee.gateway.routes import GatewayRoute
 from bailee.gateway.server import Gateway
 from bailee.gateway.settings import GatewayConfig, GatewayLimits, Upstream
 from bailee.gateway.summary import ExchangeSummary
@@ -30,16 +30,18 @@ from bailee.vault.exchange import Terms
 
 TERMS = Terms("P30D", "test.clause", "0" * 64)
 QUICK = GatewayLimits(ping=0)
+REFUSED = "So says the clause.", "ask whoever may open it"
+"""What the policy says of a refusal, and what to do."""
 
 
-def passes(kind: Kind, own: bool) -> Passage:
+def passes(where: GatewayRoute, own: bool) -> Passage:
     """As the shipped policy has it for an account that was not named."""
-    return Passage(kind != "other" or own, f"test.{kind}")
+    return Passage(where.kind != "other" or own, f"test.{where.kind}", *REFUSED)
 
 
-def converses(kind: Kind, own: bool) -> Passage:
+def converses(where: GatewayRoute, own: bool) -> Passage:
     """As the shipped policy has it for a cloud session's key."""
-    return Passage(kind == "conversation", f"test.{kind}")
+    return Passage(where.kind == "conversation", f"test.{where.kind}", *REFUSED)
 
 
 class Keys:

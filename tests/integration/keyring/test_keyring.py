@@ -17,6 +17,7 @@ from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import Dek, EnvironmentRoot, FileRoot, Keyring, Root, Want, rotation
 from bailee.keyring.checkpoint import truncate_log
+from bailee.keyring.destroying import NOTED
 from bailee.testing import FakeClock
 from bailee.testing.tampering import tamper
 from support.homes.databases import opened
@@ -167,6 +168,26 @@ def test_dead_rows_go_in_portions(store: Store, clock: FakeClock) -> None:
     clock.advance(DAYS_30)
     ring.destroy_due(clock())
     assert [10, 10, 5, 0] == [ring.remove_dead(10) for _ in range(4)]
+
+
+def test_notes_of_destroyed_keys_go_in_portions(store: Store, clock: FakeClock) -> None:
+    """For 60 days it is known that the keys of a time were destroyed, and not while the row of one
+    is there.
+    """
+    ring = store.open()
+    times = [soon(clock) + timedelta(days=day) for day in range(3)]
+    for number, time in enumerate(times):
+        ring.dek(str(number), "transcript", time)
+    clock.advance(DAYS_30 + timedelta(days=3))
+    assert 3 == len(ring.destroy_due(clock()))
+    clock.advance(NOTED)
+    assert 3 == ring.remove_dead()
+    assert [True] * 3 == [ring.ended("transcript", time) for time in times]
+    clock.advance(timedelta(seconds=1))
+    ring.remove_dead(2)
+    assert 1 == sum(ring.ended("transcript", time) for time in times)
+    ring.remove_dead(2)
+    assert not any(ring.ended("transcript", time) for time in times)
 
 
 def test_an_epoch_used_again_has_a_new_kek(store: Store, clock: FakeClock) -> None:

@@ -8,9 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from httpx2 import Client
-from scim2_client.engines.httpx2 import SyncSCIMClient
-from scim2_tester import Status, check_server
 
 from support.clients.programs import Bailee
 
@@ -21,6 +18,11 @@ KNOWN = {("User", "check_replace_attribute", "emails")}
 @pytest.mark.row("O1")
 def test_another_implementation_finds_nothing_but_what_is_meant(tmp_path: Path) -> None:
     """Discovery, creating, reading, filters, replacing, patching and deleting, of both kinds."""
+    # Not by every process that collects: beside all that they have imported it takes ten seconds.
+    from httpx2 import Client
+    from scim2_client.engines.httpx2 import SyncSCIMClient
+    from scim2_tester import Status, check_server
+
     bailee = Bailee(tmp_path)
     bailee.up("--upstream", "http://127.0.0.1:9")
     try:

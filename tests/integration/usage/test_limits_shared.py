@@ -5,6 +5,7 @@ Rows: O2.
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,14 +13,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
-from bailee.db.usage import usage_limits, usage_reservations, usage_windows
+from bailee.db.engine import reading
+from bailee.db.usage import (
+    SUMS,
+    usage_gateways,
+    usage_limits,
+    usage_reservations,
+    usage_windows,
+)
+from bailee.db.vault import erasures
 from bailee.errors import StorageError
 from bailee.home import Home
+from bailee.keeping.keeper import Owner
 from bailee.node import Node
 from bailee.testing.tampering import tamper
-from bailee.usage.limit_store import LimitStore, ReserveUse, Settle
+from bailee.usage.counts import CountedUse, UsageCounts, UsageOf
+from bailee.usage.limit_rows import GONE, reserved_for
+from bailee.usage.limit_store import LimitStore
 from bailee.usage.limits import (
     LimitMeasure,
     LimitSpan,
@@ -30,6 +42,7 @@ from bailee.usage.limits import (
     WantedUse,
     limit_id,
 )
+from bailee.usage.reserving import ReserveUse, Settle, UsageReservations
 
 NOW = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 ANN = Subject(Scope.PERSON, "per_1")
@@ -41,13 +54,13 @@ from datetime import datetime, UTC
 from pathlib import Path
 from bailee.db.checks import KEY, use_key
 from bailee.db.engine import open_sqlite
-from bailee.usage.limit_store import LimitStore, ReserveUse, Settle
+from bailee.usage.reserving import UsageReservations, ReserveUse, Settle
 from bailee.usage.limits import Scope, Subject, WantedUse, Used
 
 path, name, key = Path(sys.argv[1]), sys.argv[2], bytes.fromhex(sys.argv[3])
 engine = open_sqlite(path)
 use_key(engine, key)
-store = LimitStore(engine, None, lambda *_: Used())
+store = UsageReservations(engine, lambda *_: Used(), name)
 now = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 random.seed(name)
 first = ReserveUse(f"{name}-0", [Subject(Scope.PERSON, "per_1")], WantedUse(10, 1000))
@@ -213,3 +226,61 @@ def test_without_the_store_nothing_is_said_to_be_within(node: Node) -> None:
     with pytest.raises(StorageError):
         node.limits.work([ReserveUse("1", [ANN], WantedUse(1, 1))], NOW)
     assert Used() == node.usage.used_by(ANN, NOW, NOW)
+
+
+def test_a_batch_of_counts_is_added_once(node: Node) -> None:
+    """Said again, since its answer was lost: it is there once. The next one is new, and so is the
+    same number of another process. What somebody used who is erased is not added to theirs.
+    """
+    hour = int(NOW.replace(minute=0).timestamp())
+    amounts = tuple(2 if name == "requests" else 0 for name in SUMS)
+    until = hour + 90 * 24 * 3600
+    where = "key_1", "cli", "m", "api", "", False, until, amounts, 0
+    used = CountedUse(hour, "acc_1", "per_1", "org_1", "apps", *where)
+    other = UsageCounts(node.data, "other")
+    for counts, number in ((node.usage, 1), (node.usage, 1), (node.usage, 2), (other, 1)):
+        counts.add([used], number)
+
+    def requests(whose: UsageOf) -> int:
+        found = node.usage.of(whose, NOW - timedelta(hours=1), NOW + timedelta(hours=1), (), NOW)
+        return sum(one.requests for one in found)
+
+    assert 6 == requests(UsageOf())
+    with node.data.begin() as connection:
+        connection.execute(
+            insert(erasures).values(
+                id="era_1", person_id="per_1", account_id="acc_2", state="done",
+                requested_by="operator", requested_at=NOW,
+            )
+        )  # fmt: skip
+    node.usage.forget(Owner(account_id="acc_2", person_id="per_1"))
+    other.add([used, dataclasses.replace(used, account="acc_2")], 2)
+    assert (8, 0, 0) == tuple(
+        requests(one) for one in (UsageOf(), UsageOf(person="per_1"), UsageOf(account="acc_2"))
+    )
+
+
+def test_what_a_gateway_reserved_that_is_gone_is_over_before_its_time(node: Node) -> None:
+    """It is under way as long as its gateway gives signs of life, and then counts in full; what the
+    one that asks has reserved is under way in any case.
+    """
+    store = node.limits
+    limited(store, 1_500, LimitMeasure.MONEY, LimitSpan.DAY)
+    lost = UsageReservations(node.data, lambda *_: Used(), "lost")
+    assert lost.work([ReserveUse("1", [ANN], WantedUse(10, 600))], NOW)["1"].over is None
+    assert store.work([ReserveUse("2", [ANN], WantedUse(10, 600))], NOW)["2"].over is None
+    assert (0, 1_200) == used_and_reserved(store)
+    with node.data.begin() as connection:
+        of = update(usage_gateways).where(usage_gateways.c.id == "lost")
+        connection.execute(of.values(seen=usage_gateways.c.seen - GONE - 1))
+    store.work([], NOW)
+    assert (600, 600) == used_and_reserved(store)
+    lost.work([Settle("1", 1, 1)], NOW)  # it was cut off, and is back: that counted already
+    assert (600, 600) == used_and_reserved(store)
+
+
+def used_and_reserved(store: LimitStore) -> tuple[int, int]:
+    """Of the one limit of Ann's."""
+    (found,) = store.standings([ANN], NOW)
+    with reading(store._engine) as connection:
+        return found.used, reserved_for(connection, [ANN])[ANN].money

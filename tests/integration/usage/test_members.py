@@ -16,7 +16,7 @@ from bailee.home import Home
 from bailee.keeping.keeper import Owner
 from bailee.node import Node
 from bailee.usage.asking import UsageAsker
-from bailee.usage.limit_store import LimitStore, ReserveUse, Settle
+from bailee.usage.limit_store import LimitStore
 from bailee.usage.limits import (
     UNLIMITED,
     LimitMeasure,
@@ -29,6 +29,7 @@ from bailee.usage.limits import (
     limit_id,
     member_id,
 )
+from bailee.usage.reserving import ReserveUse, Settle
 
 NOW = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 ANN = UsageAsker("key_a", "per_a", "org_1", "team", "apps")
@@ -159,6 +160,36 @@ def test_a_request_under_way_at_a_change_counts_once(place: Place) -> None:
     place.counted[HERS.id] = 30
     assert [(30, 200)] == place.used(ANN)
     assert place.uses(ANN, 10) and [(40, 200)] == place.used(ANN)
+
+
+def test_a_pool_is_shared(tmp_path: Path) -> None:
+    """By who is in the team, beside what each of them may use. While it is paused nothing is asked
+    of it; then it counts what was used meanwhile, and a pause leaves other pools as they were.
+    """
+    counted = Used(0, 0, 0)
+    ian = UsageAsker("key_i", "per_i", "org_1", "team", "apps")
+    pool, paused = Subject(Scope.POOL, "org_1/apps"), Subject(Scope.PAUSED_POOL, "org_1/apps")
+    with Node.open(Home(tmp_path / "home"), clock=lambda: NOW) as node:
+        place = Place(node)
+        place.store = LimitStore(node.data, node.ledger, lambda *_: counted)
+        place.limited(pool, 100, LimitSpan.MONTH)
+        asks = limit_id(pool, LimitMeasure.REQUESTS, LimitSpan.MONTH)
+        place.store.set_limit(
+            UsageLimit(asks, pool, LimitMeasure.REQUESTS, LimitSpan.MONTH, 50), NOW, by="operator"
+        )
+        assert place.uses(ANN, 60) and place.uses(ian, 40)
+        assert not place.uses(ANN, 1) and not place.uses(ian, 1)
+        assert place.uses(BOB, 1)
+
+        place.limited(paused, 100, LimitSpan.MONTH)
+        assert [(2, 50)] == place.used(ANN)
+        assert place.uses(ANN, 500) and [(3, 50)] == place.used(ian)
+        counted = Used(3, 3, 600)
+        again = place.limited(pool, 700, LimitSpan.MONTH)
+        assert {(600, 700), (3, 50)} == {*place.used(ian)}
+        assert place.uses(ian, 100) and not place.uses(ANN, 1)
+        place.store.remove_limit(again, by="operator")
+        assert [asks] == [one.limit_id for one in place.store.limits()]
 
 
 def test_who_comes_to_another_team_is_counted_anew(place: Place) -> None:

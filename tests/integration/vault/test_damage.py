@@ -19,6 +19,9 @@ from bailee.db.keys import deks
 from bailee.db.vault import spool_positions
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import Keyring
+from bailee.vault import spool_writing
+from bailee.vault.exchange import CapturedExchange
+from bailee.vault.frames import encoded
 from bailee.vault.sealer import Sealer
 from bailee.vault.steps import Steps
 from support.homes import small_disks
@@ -86,6 +89,26 @@ def test_damage_in_the_spool(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
     bench.clock.advance(timedelta(days=31))
     bench.vault.sweep(bench.clock())
     assert [] == list((bench.path / "vault" / "quarantine").iterdir())
+
+
+def test_what_a_newer_version_wrote_costs_itself_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame that opens, and is no exchange that is known here, is put aside and reported."""
+
+    def newer(exchange: CapturedExchange) -> tuple[bytes, bytes, bytes]:
+        head, request, answer = encoded(exchange)
+        known = b"text 1" not in request
+        return head if known else head.replace(b'"complete"', b'"repeated"'), request, answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_writing, "encoded", newer)
+        path = crashed(bench, monkeypatch, 3)
+    report = recovered(bench)
+    assert [(path.name, False)] == [(damage.file, damage.torn) for damage in report.damaged]
+    assert ["text 0", "text 2"] == texts(bench)
+    (aside,) = (bench.path / "vault" / "quarantine").iterdir()
+    assert aside.read_bytes().startswith(b"BLF1")
 
 
 def test_a_torn_end_is_cut(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,12 +73,14 @@ def opened(path: Path) -> Engine:
         return open_sqlite(path)
     path = path.resolve()
     if path not in _there:
-        _there[path] = _new("keys" if "key" in path.name else "data")
+        _there[path] = new("keys" if "key" in path.name else "data")
     return open_postgresql(_there[path], "database.url")
 
 
-def _new(line: Literal["data", "keys"]) -> str:
-    """A database with the newest schema: to make it anew takes most of a test's time."""
+def new(line: Literal["data", "keys"]) -> str:
+    """The address of a new database of PostgreSQL with the newest schema: to make that anew takes
+    most of a test's time.
+    """
     server = postgres.shared()
     if line not in _made:
         made = server.new()
@@ -86,4 +88,4 @@ def _new(line: Literal["data", "keys"]) -> str:
         upgrade(engine, line)
         engine.dispose()
         _made[line] = made.rpartition("/")[2]
-    return server.new(f"TEMPLATE {_made[line]}")
+    return server.new(f"TEMPLATE {_made[line]} STRATEGY FILE_COPY")

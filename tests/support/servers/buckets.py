@@ -17,13 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import pytest
 
 from bailee.testing.store import Fault
 from bailee.testing.threaded import ThreadedServer
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
 
 _HELD = 100.0  # seconds that a request waits at most
 KEY, SECRET = "orchard", "medlar-and-quince"
@@ -77,11 +80,24 @@ def seaweedfs(folder: Path) -> Iterator[str]:
 
 
 def _make(url: str) -> None:
+    client = _client(url)
+    client.create_bucket(Bucket=BUCKET)
+    client.put_object(Bucket=BUCKET, Key="ready", Body=b"")
+
+
+def keep_versions(url: str, bucket: str) -> None:
+    """Make a bucket that keeps versions of what is written again or deleted."""
+    client = _client(url)
+    client.create_bucket(Bucket=bucket)
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def _client(url: str) -> BaseClient:
     from botocore.config import Config
     from botocore.session import Session
 
     options = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
-    client = Session().create_client(
+    return Session().create_client(
         "s3",
         region_name="eu-central-1",
         endpoint_url=url,
@@ -89,8 +105,6 @@ def _make(url: str) -> None:
         aws_secret_access_key=SECRET,
         config=options,
     )
-    client.create_bucket(Bucket=BUCKET)
-    client.put_object(Bucket=BUCKET, Key="ready", Body=b"")
 
 
 def environment(url: str) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ on it, each new.
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
@@ -30,25 +31,21 @@ class PostgresServer:
     """One server on a port of 127.0.0.1. Whoever made it calls `end`."""
 
     def __init__(self, options: Sequence[str] = (), *, of: PostgresServer | None = None) -> None:
-        """`of`: it is a standby of that one."""
+        """`of`: it is a standby of that one, and has a slot there."""
         found = programs()
         if found is None:
             pytest.skip("needs PostgreSQL")
         self._programs = found
-        self.folder = Path(tempfile.mkdtemp(prefix="pg."))
+        self.folder = _folder()
         self.files = self.folder / "files"
-        self._as: tuple[str, ...] = ()
-        if os.geteuid() == 0:  # it refuses to run as root
-            user = pwd.getpwnam("postgres")
-            os.chown(self.folder, user.pw_uid, user.pw_gid)
-            self._as = ("runuser", "-u", "postgres", "--")
+        self._as = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.port = taken.getsockname()[1]
         if of is None:
-            self._run("initdb", "--no-sync", "-A", "trust", "-U", "bailee", "-E", "UTF8",
-                      "--locale=C", "-D", str(self.files))  # fmt: skip
+            self._lay_out()
         else:
             self._run("pg_basebackup", "--no-sync", "-c", "fast", "-R", "-D", str(self.files),
+                      "-C", "-S", f"standby_{self.port}",
                       "-d", f"host=127.0.0.1 port={of.port} user=bailee")  # fmt: skip
         self._options = options
         self.start()
@@ -77,6 +74,11 @@ class PostgresServer:
         """A standby gets nothing more."""
         self.do("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
 
+    def follow(self, primary: PostgresServer) -> None:
+        """A standby gets what there is, again."""
+        at = f"host=127.0.0.1 port={primary.port} user=bailee"
+        self.do(f"ALTER SYSTEM SET primary_conninfo = '{at}'", "SELECT pg_reload_conf()")
+
     def end(self) -> None:
         """Stop it, and remove what there is of it."""
         for _ in range(3):
@@ -90,6 +92,16 @@ class PostgresServer:
     def said(self) -> str:
         """What it has written into its log, every statement among it."""
         return (self.folder / "said").read_text("utf-8", "replace")
+
+    def _lay_out(self) -> None:
+        """Its files, copied from those that the first of this process had made."""
+        if not _laid_out:
+            folder = _folder()
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            self._run("initdb", "--no-sync", "-A", "trust", "-U", "bailee", "-E", "UTF8",
+                      "--locale=C", "-D", str(folder / "files"))  # fmt: skip
+            _laid_out.append(folder / "files")
+        subprocess.run(["cp", "-a", _laid_out[0], self.files], check=True)
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
@@ -114,12 +126,13 @@ class PostgresServer:
             for statement in statements:
                 connection.execute(statement)  # type: ignore[call-overload]
 
-    def new(self, how: str = _NEW) -> str:
-        """A new database; its address."""
+    def new(self, how: str = _NEW, *, stays: bool = False) -> str:
+        """A new database; its address. `stays`: until the server ends, and not for one test."""
         self._count += 1
         name = f"d{os.getpid()}_{self._count}"
         self.do(f"CREATE DATABASE {name} {how}")
-        self._made.append(name)
+        if not stays:
+            self._made.append(name)
         return self.address(name)
 
     def drop(self, *, but: Collection[str]) -> None:
@@ -132,6 +145,18 @@ class PostgresServer:
             self._made = [*but]
 
 
+def _folder() -> Path:
+    """A new one, the server's own, which refuses to run as root. It is beside the tests' folders:
+    where they lie in memory, a commit waits for no disk.
+    """
+    made = Path(tempfile.mkdtemp(prefix="pg.", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    if os.geteuid() == 0:
+        user = pwd.getpwnam("postgres")
+        os.chown(made, user.pw_uid, user.pw_gid)
+    return made
+
+
+_laid_out: list[Path] = []
 _shared: list[PostgresServer] = []
 
 

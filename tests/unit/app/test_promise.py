@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from bailee.app import promise
-from bailee.app.promise import Reason, ServerStanding, pause, reasons
+from bailee.app.promise import (
+    GatewayStanding,
+    Reason,
+    ServerStanding,
+    gateway_reasons,
+    pause,
+    reasons,
+)
 from bailee.words import words
 
 GOOD = ServerStanding(begun=True, records=True, unswept=0.0, unrotated=0.0, unsealed=0.0)
@@ -37,6 +44,23 @@ def test_each_lack_has_its_reason(change: dict[str, float], reason: Reason) -> N
     """Each by itself is one reason, with words."""
     assert (reason,) == reasons(replace(GOOD, **change))
     assert promise.IN_WORDS[reason]
+
+
+def test_each_lack_of_a_gateway_of_its_own_has_its_reason() -> None:
+    """Up to its bound there is none; that no server has the home keeps it from nothing."""
+    good = GatewayStanding(confirmed=True, joined=True, records=True, unheld=promise.HOLDER)
+    assert () == gateway_reasons(good)
+    for change, reason in (
+        ({"confirmed": False}, Reason.OUTDATED),
+        ({"joined": False}, Reason.NOT_JOINED),
+        ({"joined": False, "records": False}, Reason.NOT_JOINED),
+        ({"records": False}, Reason.NOT_RECORDING),
+        ({"lasting": False}, Reason.THREAD_ENDED),
+        ({"draining": True}, Reason.DRAINING),
+        ({"unheld": promise.HOLDER + 1}, Reason.HOLDER_AWAY),
+    ):
+        assert (reason,) == gateway_reasons(replace(good, **change))
+        assert (reason in promise.ALERTS) is (reason is Reason.HOLDER_AWAY)
 
 
 def test_the_bounds_keep_the_hour() -> None:

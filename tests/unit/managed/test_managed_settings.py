@@ -10,15 +10,20 @@ from pathlib import Path
 import pytest
 
 from bailee import __version__
+from bailee.client.agent_bounds import closing_page, closing_server
 from bailee.client.flows import all_flows
 from bailee.client.obeying import settings_places
+from bailee.client.servers import server
 from bailee.client.settings import from_environment, merge, parse
 from bailee.managed import ManagedAgent, ManagedSettings, settings_for
 from bailee.managed.checking import SettingsPlace, ValueState, check
-from bailee.policy import Policy, load
+from bailee.policy import Policy, Unsound, load
+from bailee.policy.bounds import MCP_SERVERS, WEB_PAGES
 from bailee.policy.facts import ClientFacts
-from bailee.policy.loading import VERSIONS, content
+from bailee.policy.loading import VERSIONS, content, from_bytes
+from bailee.policy.own import read
 from bailee.words import words
+from support.documents import edited
 
 pytestmark = pytest.mark.row("O3")
 POLICY = load()
@@ -167,3 +172,87 @@ def test_files_that_others_can_change_are_not_an_administrators(tmp_path: Path) 
     assert (str(fetched), {"cleanupPeriodDays": 30}, True) == (one.path, one.content, one.loose)
     named = {"GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(file)}
     assert settings_places(ManagedAgent.GEMINI, home, named, root)[0].loose
+
+
+SERVERS = (
+    ("programs", {"command": "server"}),
+    ("near", {"url": "https://mcp.a.example/mcp"}),
+    ("far", {"url": "https://b.example/mcp"}),
+)
+
+
+@pytest.mark.row("P1")
+@pytest.mark.parametrize("own", ["", "own"])
+@pytest.mark.parametrize(
+    ("only", "has", "claudes"),
+    [
+        ((), "", []),
+        (("programs",), "programs", None),
+        (("*.a.example",), "near", ["https://*.a.example/*"]),
+        (("*",), "near far", ["https://*/*"]),
+        (("*", "programs"), "programs near far", None),
+    ],
+)
+def test_what_the_document_leaves_an_agent_of_servers_and_pages(
+    only: tuple[str, ...], has: str, claudes: list[str] | None, own: str
+) -> None:
+    """Said by the operator's document or an organisation's: bailee's agent has what it leaves and
+    says the clause's text of the rest; Claude Code gets a list, or it is said that it can't.
+    """
+    clause, pages = f"{own or 'bound'}.servers", f"{own or 'bound'}.pages"
+    listed = json.dumps(list(only))
+    head = "" if own else 'heading = "retention"\nrows = ["P1"]\n'
+    said = "".join(
+        f'[[bound]]\nid = "{one}"\n{head}of = "{of}"\nonly = {hosts}\n'
+        'en = "Agreed."\nzh = "已商定。"\n'
+        for one, of, hosts in ((clause, MCP_SERVERS, listed), (pages, WEB_PAGES, "[]"))
+    )
+    if own and {*only} == {"*", "programs"}:
+        with pytest.raises(Unsound, match="demands nothing"):
+            read(f'format = "bailee-own-policy/1"\n{said}'.encode(), POLICY.document)
+        return
+    if own:
+        theirs = read(f'format = "bailee-own-policy/1"\n{said}'.encode(), POLICY.document)
+        policy = Policy(POLICY.document, theirs)
+    else:
+        policy = from_bytes(edited(("\n[dates]\n", f"\n{said}\n[dates]\n")).encode(), "d.toml")
+    file = settings_for(policy, ManagedAgent.BAILEE).file
+    mine = parse(
+        "user", "mine", json.dumps({"webFetch": True, "mcpServers": dict(SERVERS)}).encode()
+    )
+    names = frozenset(policy.document.switches)
+    sources = [parse("managed", "/etc/x.json", file.text().encode()), mine]
+    holding = merge(sources, switches=names, private=names, most_days=30)
+    assert not holding.problems
+    states = {one.name: one for one in all_flows(policy, holding)}
+    on = [name for name, _ in SERVERS if states[f"mcp_server.{name}"].on]
+    assert has.split() == on
+    for state in (states["web_fetch"], *(states[f"mcp_server.{one}"] for one, _ in SERVERS)):
+        if not state.on:
+            assert state.clause in {clause, pages}
+            assert "Agreed." == state.decided_by
+    for signed_in in (False, True):
+        made = settings_for(policy, ManagedAgent.CLAUDE, signed_in=signed_in)
+        content = made.file.content()
+        assert {"deny": ["WebFetch"]} == content["permissions"]
+        assert content.get("allowedMcpServers") == (
+            None if claudes is None else [{"serverUrl": one} for one in claudes]
+        )
+        assert content.get("allowManagedMcpServersOnly") is (None if claudes is None else True)
+        told = [one.reason for one in made.not_covered if one.clause == clause]
+        assert told == (["servers_with_programs"] if only == ("programs",) else [])
+
+
+@pytest.mark.row("P1", "S6")
+@pytest.mark.parametrize(
+    "value",
+    [1, {"b": {"of": "pages", "only": []}}, {"b": {"of": WEB_PAGES, "only": [1]}}, {"b": 2}],
+)
+def test_a_bound_that_is_not_understood_leaves_nothing(value: object) -> None:
+    """Whoever wrote it meant less than everything."""
+    source = parse("managed", "/etc/x.json", json.dumps({"bounds": value}).encode())
+    holding = merge([source], switches=frozenset(), private=frozenset(), most_days=30)
+    assert ["bounds"] == [one.key.partition(".")[0] for one in holding.problems]
+    assert closing_page(holding.bounds, "a.example") is not None
+    for name, definition in SERVERS:
+        assert closing_server(holding.bounds, server(name, definition)) is not None

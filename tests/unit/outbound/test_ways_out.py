@@ -36,6 +36,7 @@ GATEWAY = {
 NO_WAYS = {
     "agent/clouds.py": {"AsyncClient"},
     "agent/messages_api.py": {"AsyncClient"},
+    "app/to_holder.py": {"AsyncClient"},
     "cli/elsewhere.py": {"Client"},
     "agent/sandbox.py": {"NO_PROXY"},
     "agent/variables.py": READS,

@@ -9,12 +9,15 @@ import pytest
 
 from bailee.config import SETTINGS
 from bailee.policy import bounds
+from bailee.policy.amounts import problems
+from bailee.policy.check import check
 from bailee.policy.diff import compare
 from bailee.policy.document import Document
 from bailee.policy.loading import VERSIONS, from_bytes, shipped
 from bailee.policy.page import page
 from bailee.policy.parsing import read
 from bailee.policy.period import expires_at
+from bailee.policy.reading import Unsound
 from bailee.policy.wording import bound_in_words
 from support.documents import edited
 
@@ -38,8 +41,8 @@ heading = "retention"
 rows = ["R1"]
 of = "OF"
 at_most = "MOST MiB"
-en = "No more of an account is kept."
-zh = "每个账户最多保留这些。"
+en = "Of an account {at_most} are kept."
+zh = "每个账户最多保留 {at_most}。"
 """
 AT = {
     bounds.OLD_KEYS: 'at_most = "PT24H"',
@@ -65,6 +68,42 @@ def of_size(of: str, most: int) -> Document:
     """The shipped document with a bound of a size."""
     bound = SIZE.replace("OF", of).replace("MOST", str(most))
     return read(edited(("\n[dates]\n", f"{bound}\n[dates]\n")).encode(), "ours.toml")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_bounds_text_has_its_number_from_the_bound(version: str) -> None:
+    """In both languages, and of each shipped document: with the number goes the text."""
+    text = shipped(version).decode()
+    assert [] == [*problems(read(text.encode(), "as shipped"))]
+    for of, written in AT.items():
+        for longest, en, zh in (("P3D", "3 days", "3 天"), ("P5D", "5 days", "5 天")):
+            edits = written, f'at_most = "{longest}"'
+            bound = read(text.replace(*edits, 1).encode(), "edited").bound(of)
+            assert bound is not None
+            assert en in bound.clause.text.en and zh in bound.clause.text.zh
+            assert "{" not in bound.clause.text.en + bound.clause.text.zh
+
+
+@pytest.mark.parametrize(
+    ("was", "said", "language"),
+    [
+        ("for {at_most} at most", "for a day at most", "en"),
+        ("for {at_most} at most", "for 25 hours at most", "en"),
+        ("for {at_most} at most", "for {at_most}, or 30, at most", "en"),
+        ("最多在 {at_most}之内", "最多在一天之内", "zh"),
+        ("最多在 {at_most}之内", "最多在 48 小时之内", "zh"),
+    ],
+)
+def test_a_document_whose_words_say_another_number_does_not_come_to_hold(
+    was: str, said: str, language: str
+) -> None:
+    """It is refused where the bound stands; one that has held so is still read."""
+    document = edited((was, said)).encode()
+    with pytest.raises(Unsound, match=f"The {language} text of bound.old-keys does not say '24"):
+        check(document, "ours.toml")
+    assert from_bytes(document, "ours.toml").document.bound(bounds.OLD_KEYS)
+    check(edited((was, was.replace("{at_most}", {"en": "24 hours", "zh": "24 小时"}[language])))
+          .encode(), "ours.toml")  # fmt: skip
 
 
 def without_bounds() -> Document:
@@ -196,3 +235,65 @@ def test_a_bound_is_said_in_words() -> None:
         bound_in_words(nowhere, "en"),
         bound_in_words(nowhere, "zh"),
     )
+
+
+AGENT = """
+[[bound]]
+id = "bound.agent"
+heading = "retention"
+rows = ["P1"]
+of = "OF"
+only = ONLY
+en = "Agents have these alone."
+zh = "智能体只可使用这些。"
+"""
+
+
+def of_agents(of: str, only: str) -> str:
+    """The shipped document with a bound of what agents reach, `only` as it is written."""
+    bound = AGENT.replace("OF", of).replace("ONLY", only)
+    return edited(("\n[dates]\n", f"{bound}\n[dates]\n"))
+
+
+@pytest.mark.parametrize(
+    ("of", "only", "en", "zh"),
+    [
+        (bounds.WEB_PAGES, "[]", "none", "无"),
+        (bounds.WEB_PAGES, '["*.a.example", "b.example"]', "*.a.example or b.example", None),
+        (bounds.MCP_SERVERS, '["programs", "*"]', "programs or any host", "程序或任何主机"),
+    ],
+)
+def test_what_agents_reach_is_bounded_by_hosts(of: str, only: str, en: str, zh: str | None) -> None:
+    """With its setting and its words; a document without one leaves it to people's settings."""
+    document = read(of_agents(of, only).encode(), "ours.toml")
+    bound = document.bound(of)
+    assert bound is not None and bound.clause in document.statements
+    assert en == bound_in_words(bound, "en")
+    assert zh is None or zh == bound_in_words(bound, "zh")
+    before = from_bytes(shipped(VERSIONS[-2]), "shipped.toml").document
+    assert before.bound(of) is None
+    assert f"bound of {of}" in [name for name, _, _ in compare(before, document).settings]
+
+
+@pytest.mark.parametrize(
+    ("of", "only"),
+    [
+        (bounds.WEB_PAGES, '["programs.Example"]'),
+        (bounds.WEB_PAGES, '["https://a.example/"]'),
+        (bounds.WEB_PAGES, '["a.*.example"]'),
+        (bounds.MCP_SERVERS, '["git "]'),
+    ],
+)
+def test_what_is_no_host_bounds_nothing(of: str, only: str) -> None:
+    """It is refused, rather than never to fit."""
+    with pytest.raises(Unsound, match="is no host"):
+        read(of_agents(of, only).encode(), "ours.toml")
+
+
+def test_a_host_is_itself_or_below_a_star() -> None:
+    """In any case of letters, with the root's dot or without; nothing that only ends like it."""
+    only = ("a.example", "*.b.example", "10.0.0.1")
+    let = ("a.example", "A.Example.", "x.b.example", "y.x.b.example", "10.0.0.1")
+    shut = ("b.example", "xa.example", "x.a.example", "xb.example", "a.example.evil", "")
+    assert [True] * 5 + [False] * 6 == [bounds.lets(only, one) for one in (*let, *shut)]
+    assert bounds.lets(("*",), "any.example") and not bounds.lets((), "a.example")

@@ -183,3 +183,19 @@ def test_settings_texts_and_other_clauses_are_told(policy: Policy, shipped: str)
     )
     assert (("retain", "retain.metric", "retain.metrics", 672),) == found.moved
     assert () == found.changes
+
+
+@pytest.mark.row("P3", "G2")
+def test_what_is_told_apart_by_how_it_begins_is_compared(policy: Policy, shipped: str) -> None:
+    """A route that is new, and a family of models that takes in more."""
+    more = (
+        "[credentials]",
+        'files = { begins = ["/v1/Files"], en = "f", zh = "f" }\n[credentials]',
+    )
+    wider = ('begins = ["claude"]', 'begins = ["claude", "opus"]')
+    found = compare(policy.document, edited(shipped, more, wider))
+    assert {
+        ("routes.files.begins", "none", "/v1/files"),
+        ("models.claude.begins", "claude", "claude, opus"),
+    } == {*found.settings}
+    assert ("route files",) == found.added

@@ -34,7 +34,7 @@ WHERE: Final = _names(
     azure.url azure.key_env foundry.url foundry.key_env ledger.witnesses policy.document
     keyring.root keyring.token_env keyring.token_file keyring.pin_env keyring.pin_file keyring.url
     database.url keyring.database_url objects.url spool.durability
-    cloud.image requests.contact requests.authority health.listen audit.file audit.syslog
+    cloud.image requests.contact requests.authority holder.url health.listen audit.file audit.syslog
     audit.http audit.http_token_file audit.otlp audit.otlp_token_file audit.webhook
     audit.webhook_kinds audit.webhook_secret_file log.format
     """

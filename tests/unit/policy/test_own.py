@@ -9,7 +9,7 @@ import pytest
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound
 from bailee.policy.actions import ACTIONS, OWN_CLASSES
-from bailee.policy.bounds import PLACES, places
+from bailee.policy.bounds import MEASURED, PLACES, SETTING_OF, places
 from bailee.policy.check import facts_of
 from bailee.policy.facts import Facts
 from bailee.policy.holding import InForce, OwnHeld, PolicyHolder, together
@@ -17,7 +17,7 @@ from bailee.policy.loading import from_bytes
 from bailee.policy.own import LARGEST, MOST, OwnDocument, read
 from bailee.policy.own_proof import prove
 from bailee.policy.period import parse
-from support.documents import LONGER, edited
+from support.documents import FILES_ALONE, LONGER, edited
 from support.own_documents import OF_THEIR_OWN, kept, own
 
 pytestmark = pytest.mark.row("P1", "P2")
@@ -266,6 +266,28 @@ def test_beside_another_document_of_the_operators_it_is_never_looser(policy: Pol
     }
 
 
+def test_what_is_for_other_requests_holds_for_those_that_come_to_have_a_name(
+    policy: Policy,
+) -> None:
+    """The operator's next document lets files pass: not those of who demanded conversations alone;
+    a demand of files by their name is one of them alone.
+    """
+    named = from_bytes(edited(*FILES_ALONE).encode(), "d.toml")
+
+    def passes(document: str, route: str) -> str:
+        held = together(InForce(named), OwnHeld(document.encode(), 9)).policy
+        return held.passes(
+            route=route, credential="operator", unrecorded_routes=False, cloud_session=False
+        ).clause
+
+    assert ["own.no-other", "pass.counting"] == [
+        passes(OF_THEIR_OWN, "files"),
+        passes(OF_THEIR_OWN, "counting"),
+    ]
+    alone = own(('route = "other"', 'route = "files"'))
+    assert ["own.no-other", "pass.other"] == [passes(alone, "files"), passes(alone, "other")]
+
+
 def test_one_that_cannot_be_read_lets_nothing_through_and_shortens_nothing(policy: Policy) -> None:
     """Whether its row is damaged or its text is none: nothing goes out, nothing is trained on."""
     for held in (OwnHeld(None, 3, sound=False), OwnHeld(b"nonsense", 3)):
@@ -366,6 +388,17 @@ def test_what_can_not_be_told_is_refused_where_an_organisation_says_so(what: str
         proved(lax, f'{head}{what} = "serve"\n')
 
 
+@pytest.mark.row("P1")
+@pytest.mark.parametrize("of", [one for one in SETTING_OF if one not in MEASURED])
+def test_what_is_the_operators_to_bound_is_refused_by_its_name(policy: Policy, of: str) -> None:
+    """With why: nobody believes in a bound that nothing asks for. Whatever can be bounded is an
+    organisation's, or is refused so.
+    """
+    text = 'format = "bailee-own-policy/1"\n' + BOUND.replace('"metrics"', f'"{of}"')
+    with pytest.raises(Unsound, match=rf"^.*{of} is not an organisation's to bound: the "):
+        proved(policy, text)
+
+
 BOUND = """
 [[bound]]
 id = "own.nobody-else"
@@ -396,7 +429,7 @@ def test_where_measurements_go_can_only_get_less() -> None:
     ("changed", "why"),
     [
         (('only = ["store"]', 'only = ["onward", "store"]'), "demands nothing"),
-        (('of = "metrics"', 'of = "old_keys"'), "of can't be 'old_keys'"),
+        (('of = "metrics"', 'of = "tape"'), "of can't be 'tape'"),
         (('only = ["store"]', 'only = ["tape"]'), "'tape' is nowhere that metrics go"),
         (('"own.nobody-else"', '"nobody-else"'), "can't be an id here"),
         (("[[bound]]", BOUND.replace("nobody", "no") + "[[bound]]"), "metrics is bounded twice"),

@@ -50,6 +50,18 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         'sign_up = ["free", "team"]',
         "sign_up names 'team', which is no plan for consumers",
     ),
+    "a route that is no path": (
+        "[credentials]",
+        'files = { begins = ["v1/files/"], en = "files", zh = "文件" }\n[credentials]',
+        'files = { begins = ["v1/files/"]',
+        "'v1/files/' is no path at a provider",
+    ),
+    "a route without a path": (
+        "[credentials]",
+        'files = { en = "files", zh = "文件" }\n[credentials]',
+        "files = { en",
+        "begins is missing",
+    ),
     "a time without a database that is longer than a week": (
         "without_database = { kept = 60, unkept = 60 }",
         "without_database = { kept = 60, unkept = 10081 }",

@@ -6,9 +6,10 @@ import pytest
 
 from bailee.policy import Policy
 from bailee.policy.actions import ACTIONS
+from bailee.policy.amounts import period_in_words
 from bailee.policy.check import facts_of
 from bailee.policy.document import Language
-from bailee.policy.wording import joined, period_in_words, sentence, why_not
+from bailee.policy.wording import joined, sentence, why_not
 
 TRAIN = {
     "data_class": "transcript",

@@ -10,13 +10,15 @@ import pytest
 
 from bailee.api import Api
 from bailee.clock import system_clock
+from bailee.db.versions import BOUND
 from bailee.errors import StorageError
+from bailee.testing.clock import FakeTicks
 from bailee.usage.asking import UsageAsker, WholeRequest
 from bailee.usage.client_shapes import LimitRefusal
 from bailee.usage.governing import Governing
-from bailee.usage.limit_store import LimitStore
 from bailee.usage.limits import Scope, Subject
 from bailee.usage.prices import PriceTable
+from bailee.usage.reserving import UsageReservations
 
 ADA = UsageAsker("key_a", "ada", "acme", "team")
 BOB = UsageAsker("key_b", "bob", "", "team")
@@ -45,6 +47,9 @@ class Store:
         """The lists of models."""
         return self.listed
 
+    def stay(self) -> None:
+        """It is there."""
+
 
 class NoPrices:
     """A table with no model in it."""
@@ -71,7 +76,7 @@ def test_who_has_a_limit_or_a_list_is_governed_from_when_it_is_set() -> None:
     """Nobody else is; and while what is set was not read yet, everybody."""
     store, teams = Store(), Teams()
     governing = Governing(
-        cast(LimitStore, store),
+        cast(UsageReservations, store),
         cast(PriceTable, None),
         system_clock,
         teams,
@@ -111,7 +116,7 @@ def test_nobody_waits_for_anothers_long_requests_to_be_read() -> None:
     """Three dense ones came before; who asks a small thing is told first."""
     store = Store(listed=[_Of("team", "plan", ("m",))])
     governing = Governing(
-        cast(LimitStore, store),
+        cast(UsageReservations, store),
         cast(PriceTable, None),
         system_clock,
         Teams(),
@@ -146,7 +151,7 @@ def test_while_the_store_is_away_an_organisations_own_document_is_asked() -> Non
 
     store = Away(limited=[_Of(Subject(Scope.EVERYBODY, ""))])
     governing = Governing(
-        cast(LimitStore, store),
+        cast(UsageReservations, store),
         cast(PriceTable, NoPrices()),
         system_clock,
         Teams(),
@@ -171,3 +176,37 @@ def test_while_the_store_is_away_an_organisations_own_document_is_asked() -> Non
     assert isinstance(strict, LimitRefusal)
     assert "usage_unknown" == strict.error.code
     assert b"" == other
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_is_known_is_gone_by_while_it_is_confirmed(alone: bool) -> None:
+    """Who has no limit is nobody's to say after ten seconds without a look: the document decides of
+    everybody. Where no other process can have set one, what is known is true.
+    """
+    moment = FakeTicks()
+    governing = Governing(
+        cast(UsageReservations, Store()),
+        cast(PriceTable, None),
+        system_clock,
+        Teams(),
+        serves_unknown=lambda organisation: organisation != "strict",
+        is_alone=lambda: alone,
+        ticks=moment,
+    )
+
+    def asked(organisation: str) -> str:
+        asker = UsageAsker("key", "ada", organisation, "team")
+        if not governing.governs(asker):
+            return "none to ask"
+        request = WholeRequest("r", asker, Api.MESSAGES, "/v1/messages", b"{}", "", own=False)
+        found = asyncio.run(governing.admit(request))
+        return found.error.code if isinstance(found, LimitRefusal) else "on"
+
+    governing._look()
+    moment.seconds += BOUND - 1
+    assert ["none to ask"] * 2 == [asked("strict"), asked("other")]
+    moment.seconds += 2
+    wanted = ["none to ask", "none to ask"] if alone else ["usage_unknown", "on"]
+    assert wanted == [asked("strict"), asked("other")]
+    governing._look()
+    assert "none to ask" == asked("strict")

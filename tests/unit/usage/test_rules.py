@@ -5,6 +5,7 @@ Rows: O2.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
@@ -207,6 +208,25 @@ def test_a_refusal_says_when_it_ends() -> None:
     assert ("usage_rate", b"retry-after: 46\r\n") == (minute.error.code, minute.lines)
     assert "over_share" == refusal(OverLimit(standing(1), True), NOW).error.code
     assert b"fetch_error" in store_away().lines
+
+
+def test_a_pool_that_is_used_up_is_the_groups() -> None:
+    """In the vendor's sentence, and by the field by which clients tell it from the person's own
+    limit; nobody is warned of what others used, or shown it as theirs.
+    """
+    own = standing(1_000_000, LimitSpan.MONTH)
+    pool = replace(own, limit=replace(own.limit, subject=Subject(Scope.POOL, "org_1/apps")))
+    told = refusal(OverLimit(replace(pool, used=3_000_000), False), NOW)
+    assert (
+        "This request exceeds your group's budget. Ask your organization's admins to raise it, or"
+        " try again after it resets on December 1 at 00:00 UTC." == told.error.message
+    )
+    assert b"overage-period: monthly\r\n" in told.lines
+    assert b"overage-scope: group_pool\r\n" in told.lines
+    asks = refusal(OverLimit(pool, False), NOW, "https://a.b").error.message
+    assert asks.endswith("at 00:00 UTC · ask for more at https://a.b")
+    assert b"overage-scope" not in refusal(OverLimit(own, False), NOW).lines
+    assert b"" == warning_lines([pool]) and [] == oauth_usage([pool], (0, 0, 0))["limits"]
 
 
 def test_the_document_of_usage_is_the_vendors() -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.errors import InputError
+from bailee.json_values import JsonObject
 from bailee.usage.limits import LimitMeasure, LimitSpan, LimitStanding, Scope, Subject, UsageLimit
-from bailee.usage.spend_shapes import SpendMember, by_member, most_spent
+from bailee.usage.spend_shapes import SpendMember, SpendPool, by_member, most_spent, wanted
 
 SPENT = st.dictionaries(
     st.integers(0, 50).map(lambda number: f"per_{number:x}"),
@@ -53,6 +54,43 @@ def test_pages_have_every_member_once(sorts: bool, spent: dict[str, list[int]], 
         assert sorted(spent, key=lambda one: (-most[one], one)) == seen
     else:
         assert sorted(spent) == seen == asked
+
+
+@pytest.mark.parametrize(
+    ("before", "said", "made"),
+    [
+        (None, {}, None),
+        (None, {"amount": "5"}, SpendPool(50_000, False)),
+        (None, {"amount": "5", "paused": True}, SpendPool(50_000, True)),
+        (None, {"paused": True}, None),
+        (SpendPool(70_000, False), {}, SpendPool(70_000, False)),
+        (SpendPool(70_000, True), {"amount": "5"}, SpendPool(50_000, True)),
+        (SpendPool(70_000, True), {"paused": False}, SpendPool(70_000, False)),
+        (SpendPool(70_000, True), {"amount": None}, None),
+        (SpendPool(70_000, False), {"amount": None, "paused": True}, None),
+    ],
+)  # fmt: skip
+def test_a_pool_is_what_was_said_last(
+    before: SpendPool | None, said: JsonObject, made: SpendPool | None
+) -> None:
+    """What is not said stays as it was; a first one is not paused."""
+    group: JsonObject = {"type": "rbac_group", "rbac_group_id": "apps"}
+    asked = wanted({"scope": group, "amount": "9", "pooled_budget": said})
+    assert asked.pool is not None
+    assert made == asked.pool.made_of(before)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [(None, {"paused": False}), (SpendPool(70_000, False), {"amount": None})],
+)
+def test_a_pool_without_an_amount_is_paused(before: SpendPool | None, said: JsonObject) -> None:
+    """Nobody takes a pool for set that is none."""
+    group: JsonObject = {"type": "rbac_group", "rbac_group_id": "apps"}
+    asked = wanted({"scope": group, "pooled_budget": said})
+    assert asked.pool is not None
+    with pytest.raises(InputError):
+        asked.pool.made_of(before)
 
 
 @pytest.mark.parametrize("place", ["", "x", "1", "1:", ":per_1", "-1:per_1", "1:per_1:", "٣:per_1"])

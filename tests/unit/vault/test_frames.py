@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bailee.api import Api
+from bailee.errors import IntegrityError
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.frames import (
     Damage,
@@ -137,6 +138,13 @@ def test_exchanges_come_back(request: bytes, answer: bytes, text: str, moment: f
         answer=answer,
     )
     assert exchange == decode(encode(exchange))
+
+
+@pytest.mark.parametrize("plain", [b"", bytes(8), b"\xff" * 20, struct.pack(">II", 3, 0) + b"o[]"])
+def test_what_is_no_exchange_is_said_to_be_none(plain: bytes) -> None:
+    """Whatever opens: nobody who reads a file ends by it."""
+    with pytest.raises(IntegrityError):
+        decode(plain)
 
 
 @pytest.mark.row("T4")

@@ -7,6 +7,7 @@ Rules kept here:
   is looked at, and the one that was looked at is the one that is connected to. Behind a company's
   proxy the proxy looks names up; what looks private from here is refused all the same.
 * A redirect within the host is followed; one to another host is told, and is another question.
+* What a policy document leaves of the web is asked for at each page, before its name is looked up.
 * A page is bounded in bytes, time and redirects.
 
 Rows: D2, S7.
@@ -15,12 +16,13 @@ Rows: D2, S7.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from bailee.agent.ports import Intent, ToolOutcome
 from bailee.agent.tools.arguments import Arguments, field, schema
+from bailee.client.agent_bounds import AgentBound, closing_page
 from bailee.errors import InputError, UpstreamError
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import AddressRefused, Dialer, Unreachable
@@ -48,8 +50,15 @@ class WebFetch:
     )
     input_schema = schema({"url": field("string", "The page's address, https.")})
 
-    def __init__(self, network: Network, dialer: Dialer | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        dialer: Dialer | None = None,
+        bounds: Callable[[], Iterable[AgentBound]] = tuple,
+    ) -> None:
+        """`bounds`: what a policy document leaves of the web, asked for each page."""
         self._network = network
+        self._bounds = bounds
         self._dialer = dialer or Dialer(seconds=_SECONDS)
 
     def intent(self, arguments: Arguments) -> Intent:
@@ -95,6 +104,8 @@ class WebFetch:
 
         parts = urlsplit(address)
         host = _host(parts.hostname or "")
+        if (closed := closing_page(self._bounds(), host.name)) is not None:
+            raise closed.refusal()
         port = parts.port or 443
         found = await self._looked_up(host, port)
         if self._network.proxy(address) is not None:

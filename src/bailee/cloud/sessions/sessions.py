@@ -309,15 +309,23 @@ class CloudSessions:
                 ended = SessionEnded(End.WALL_CLOCK)
             return ended, served.counts()
         finally:
-            if token_id is not None:
-                self._tokens.revoke(token_id)
             live.leading = None
+            try:
+                if token_id is not None:
+                    self._tokens.revoke(token_id)
+            finally:  # where that can't be put on record, the machine goes all the same
+                await self._leave(record, live, served, ended.end)
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _leave(self, record: SessionRecord, live: _Live, served: Served, end: End) -> None:
+        """Destroy the machine, end what was served to it, and keep what it connected to."""
+        try:
             if live.machine is not None:
-                await live.machine.destroy(ended.end)
+                await live.machine.destroy(end)
+        finally:
+            live.machine = None
             await served.close()
             self._keep_connections(record, live, served)
-            await asyncio.gather(*tasks, return_exceptions=True)
-            live.machine = None
 
     async def _start(self, session: str, served: Served) -> Machine:
         try:

@@ -568,7 +568,7 @@ CREATE TABLE usage_reservations (
 	subject VARCHAR NOT NULL, 
 	until BIGINT NOT NULL, 
 	tokens BIGINT NOT NULL, 
-	money BIGINT NOT NULL, again BIGINT, 
+	money BIGINT NOT NULL, again BIGINT, gateway VARCHAR DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_usage_reservations PRIMARY KEY (id, scope, subject)
 );
 
@@ -911,6 +911,28 @@ CREATE TABLE pending (
 	CONSTRAINT fk_pending_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
 
+CREATE TABLE usage_gateways (
+	id VARCHAR NOT NULL, 
+	seen BIGINT NOT NULL, 
+	counted BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_gateways PRIMARY KEY (id)
+);
+
+CREATE TABLE limit_increases (
+	id VARCHAR NOT NULL, 
+	organisation VARCHAR NOT NULL, 
+	person VARCHAR NOT NULL, 
+	span VARCHAR NOT NULL, 
+	amount BIGINT NOT NULL, 
+	state VARCHAR NOT NULL, 
+	asked_at DATETIME NOT NULL, 
+	decided_at DATETIME, 
+	decided_by VARCHAR, 
+	granted BIGINT, 
+	until DATETIME NOT NULL, 
+	CONSTRAINT pk_limit_increases PRIMARY KEY (id)
+);
+
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER accounts_mac_update AFTER UPDATE OF "id", "name", "plan", "training_choice", "chosen_at", "partner_programme", "created_at", "person_id", "organisation_id", "partner_since", "unrecorded_routes", "chosen_number", "partner_number", "stored_mb", "no_keeping", "residency" ON accounts WHEN OLD.mac IS row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."name", OLD."plan", OLD."training_choice", OLD."chosen_at", OLD."partner_programme", OLD."created_at", OLD."person_id", OLD."organisation_id", OLD."partner_since", OLD."unrecorded_routes", OLD."chosen_number", OLD."partner_number", OLD."stored_mb", OLD."no_keeping", OLD."residency") AS BLOB)) BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1032,6 +1054,12 @@ CREATE INDEX ix_identities_person_id ON identities (person_id);
 CREATE INDEX ix_kept_sessions_owner ON kept_sessions (owner);
 
 CREATE INDEX ix_kept_sessions_state ON kept_sessions (state);
+
+CREATE INDEX ix_limit_increases_organisation ON limit_increases (organisation);
+
+CREATE INDEX ix_limit_increases_person ON limit_increases (person);
+
+CREATE INDEX ix_limit_increases_until ON limit_increases (until);
 
 CREATE INDEX ix_memberships_person_id ON memberships (person_id);
 
@@ -1267,5 +1295,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0098');
+INSERT INTO alembic_version VALUES ('0103');
 

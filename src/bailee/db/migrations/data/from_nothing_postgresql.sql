@@ -174,6 +174,21 @@ CREATE TABLE key_snapshots (
 	CONSTRAINT pk_key_snapshots PRIMARY KEY (id)
 );
 
+CREATE TABLE limit_increases (
+	id VARCHAR NOT NULL, 
+	organisation VARCHAR NOT NULL, 
+	person VARCHAR NOT NULL, 
+	span VARCHAR NOT NULL, 
+	amount BIGINT NOT NULL, 
+	state VARCHAR NOT NULL, 
+	asked_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	decided_at TIMESTAMP WITH TIME ZONE, 
+	decided_by VARCHAR, 
+	granted BIGINT, 
+	until TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_limit_increases PRIMARY KEY (id)
+);
+
 CREATE TABLE organisations (
 	id VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
@@ -505,6 +520,13 @@ CREATE TABLE usage_counts (
 	CONSTRAINT pk_usage_counts PRIMARY KEY (hour, account, person, organisation, team, key_id, client, model, channel, upstream, own)
 );
 
+CREATE TABLE usage_gateways (
+	id VARCHAR NOT NULL, 
+	seen BIGINT NOT NULL, 
+	counted BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_gateways PRIMARY KEY (id)
+);
+
 CREATE TABLE usage_limits (
 	scope VARCHAR NOT NULL, 
 	subject VARCHAR NOT NULL, 
@@ -531,6 +553,7 @@ CREATE TABLE usage_reservations (
 	tokens BIGINT NOT NULL, 
 	money BIGINT NOT NULL, 
 	again BIGINT, 
+	gateway VARCHAR DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_usage_reservations PRIMARY KEY (id, scope, subject)
 );
 
@@ -1002,6 +1025,12 @@ CREATE INDEX ix_holds_state ON holds (state);
 
 CREATE INDEX ix_holds_subject ON holds (subject);
 
+CREATE INDEX ix_limit_increases_organisation ON limit_increases (organisation);
+
+CREATE INDEX ix_limit_increases_person ON limit_increases (person);
+
+CREATE INDEX ix_limit_increases_until ON limit_increases (until);
+
 CREATE INDEX ix_organisations_created_at ON organisations (created_at, id);
 
 CREATE INDEX ix_person_requests_digest ON person_requests (digest);
@@ -1134,5 +1163,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0098');
+INSERT INTO alembic_version VALUES ('0103');
 
