@@ -341,66 +341,6 @@ def test_a_member_asks_for_more_where_the_refusal_says_and_the_sdk_decides(firm:
     limits.delete(done.spend_limit.id)
 
 
-def test_requests_are_decided_at_a_terminal_and_from_elsewhere(firm: Firm) -> None:
-    """The operator sees what waits in every organisation and decides it; an admin, with their key
-    and no home, in theirs. The console says to each that something waits.
-    """
-    elsewhere = ["--server", firm.bailee.ready["console"]]
-
-    def run(who: str | None, *words: str, expect: int = 0) -> str:
-        env = {} if who is None else {"BAILEE_API_KEY": firm.own[who]}
-        done = firm.bailee.run("limits", *words, *([] if who is None else elsewhere), env=env)
-        assert expect == done.returncode, done.stderr
-        return done.stdout if expect == 0 else done.stderr
-
-    def ask(who: str, amount: int) -> str:
-        body = json.dumps({"amount": amount, "per": "month"}).encode()
-        head = {"x-api-key": firm.keys[who], "content-type": "application/json"}
-        address = firm.bailee.ready["console_api"] + "/api/v1/usage/increases"
-        with urllib.request.urlopen(urllib.request.Request(address, body, head)) as response:
-            return str(json.loads(response.read())["id"])
-
-    for of in (firm.acme, firm.other):
-        each = ("--of", of, "--each", "--money", "5", "--per", "month")
-        assert 0 == firm.bailee.run("limits", "set", *each).returncode
-    assert "Nobody asks for more." in run(None, "requests")
-    mia, ian, eve = (ask(who, 9_000_000) for who in ("mia", "ian", "eve"))
-    shown = run(None, "requests")
-    assert all(one in shown for one in (mia, ian, eve, "mia@x.example", "$9.00 a month"))
-    assert "members who ask for more than their limit: 3" in firm.bailee.run("status").stdout
-    hers = {one["id"] for one in json.loads(run("ann", "requests", "--json"))}
-    assert {mia, ian} == hers
-    assert [] == json.loads(run("mia", "requests", "--json"))
-    assert [mia] == [one["id"] for one in json.loads(run("mia", "requests", "--own", "--json"))]
-
-    visitor = Visitor(firm.bailee.ready["console"])
-    password = "eight pear trees in a row"
-    given = f"{password}\n{password}\n"
-    assert (
-        0 == firm.bailee.run("person", "password", "--key", firm.own["ann"], given=given).returncode
-    )
-    fields = {"email": "ann@x.example", "password": password}
-    assert 200 == visitor.submit("/sign-in", "/sign-in", fields).status
-    assert "Requests for more that wait in Acme: 2" in visitor.get("/usage").text
-    assert "Members who ask for more than their limit: 2" in (
-        visitor.get(f"/organisations/{firm.acme}").text
-    )
-
-    assert "may not do this" in run("mia", "grant", mia, expect=2)
-    assert "may not do this" in run("ann", "grant", eve, expect=2)
-    assert f"{mia}: mia@x.example has $9.00 a month." in run("ann", "grant", mia)
-    assert f"{ian}: denied." in run("ann", "deny", ian)
-    assert "decided already" in run("ann", "grant", ian, expect=2)
-    assert "has $12.00 a week." in run(None, "grant", eve, "--money", "12", "--per", "week")
-    assert "Nobody asks for more." in run(None, "requests")
-    assert "waits" not in visitor.get("/usage").text and "approved: $12.00" in run(
-        None, "requests", "--of", firm.other, "--all"
-    )
-    assert "ask for more than" not in firm.bailee.run("status").stdout
-    for one in firm.bailee.json("limits", "list"):
-        firm.bailee.run("limits", "remove", one["id"])
-
-
 def test_who_may_decide(firm: Firm) -> None:
     """Who administers the organisation of who asks, and the operator for one that they name."""
     limits = firm.limits("ann")
@@ -510,3 +450,63 @@ def test_what_is_no_limit_is_refused_and_not_repeated(firm: Firm, body: bytes) -
 def test_a_parameter_that_is_not_known_is_refused(firm: Firm, query: str) -> None:
     """Nobody takes a part for the whole."""
     assert 400 == firm.raw("ann", "GET", SPEND + query)[0]
+
+
+def test_requests_are_decided_at_a_terminal_and_from_elsewhere(firm: Firm) -> None:
+    """The operator sees what waits in every organisation and decides it; an admin, with their key
+    and no home, in theirs. The console says to each that something waits.
+    """
+    elsewhere = ["--server", firm.bailee.ready["console"]]
+
+    def run(who: str | None, *words: str, expect: int = 0) -> str:
+        env = {} if who is None else {"BAILEE_API_KEY": firm.own[who]}
+        done = firm.bailee.run("limits", *words, *([] if who is None else elsewhere), env=env)
+        assert expect == done.returncode, done.stderr
+        return done.stdout if expect == 0 else done.stderr
+
+    def ask(who: str, amount: int) -> str:
+        body = json.dumps({"amount": amount, "per": "month"}).encode()
+        head = {"x-api-key": firm.keys[who], "content-type": "application/json"}
+        address = firm.bailee.ready["console_api"] + "/api/v1/usage/increases"
+        with urllib.request.urlopen(urllib.request.Request(address, body, head)) as response:
+            return str(json.loads(response.read())["id"])
+
+    for of in (firm.acme, firm.other):
+        each = ("--of", of, "--each", "--money", "5", "--per", "month")
+        assert 0 == firm.bailee.run("limits", "set", *each).returncode
+    assert "Nobody asks for more." in run(None, "requests")
+    mia, ian, eve = (ask(who, 9_000_000) for who in ("mia", "ian", "eve"))
+    shown = run(None, "requests")
+    assert all(one in shown for one in (mia, ian, eve, "mia@x.example", "$9.00 a month"))
+    assert "members who ask for more than their limit: 3" in firm.bailee.run("status").stdout
+    hers = {one["id"] for one in json.loads(run("ann", "requests", "--json"))}
+    assert {mia, ian} == hers
+    assert [] == json.loads(run("mia", "requests", "--json"))
+    assert [mia] == [one["id"] for one in json.loads(run("mia", "requests", "--own", "--json"))]
+
+    made = firm.bailee.json("person", "create", "--email", "amy@x.example", "--plan", "team")
+    firm.bailee.json("organisation", "member", "add", firm.acme, "amy@x.example", "--role", "admin")
+    password = "eight pear trees in a row"
+    typed = f"{password}\n{password}\n"
+    assert 0 == firm.bailee.run("person", "password", "--key", made["key"], given=typed).returncode
+    visitor = Visitor(firm.bailee.ready["console"])
+    fields = {"email": "amy@x.example", "password": password}
+    assert 200 == visitor.submit("/sign-in", "/sign-in", fields).status
+    assert "Requests for more that wait in Acme: 2" in visitor.get("/usage").text
+    assert "Members who ask for more than their limit: 2" in (
+        visitor.get(f"/organisations/{firm.acme}").text
+    )
+
+    assert "may not do this" in run("mia", "grant", mia, expect=2)
+    assert "may not do this" in run("ann", "grant", eve, expect=2)
+    assert f"{mia}: mia@x.example has $9.00 a month." in run("ann", "grant", mia)
+    assert f"{ian}: denied." in run("ann", "deny", ian)
+    assert "decided already" in run("ann", "grant", ian, expect=2)
+    assert "has $12.00 a week." in run(None, "grant", eve, "--money", "12", "--per", "week")
+    assert "Nobody asks for more." in run(None, "requests")
+    assert "waits" not in visitor.get("/usage").text and "approved: $12.00" in run(
+        None, "requests", "--of", firm.other, "--all"
+    )
+    assert "ask for more than" not in firm.bailee.run("status").stdout
+    for one in firm.bailee.json("limits", "list"):
+        firm.bailee.run("limits", "remove", one["id"])
