@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import anthropic
@@ -510,3 +512,62 @@ def test_requests_are_decided_at_a_terminal_and_from_elsewhere(firm: Firm) -> No
     assert "ask for more than" not in firm.bailee.run("status").stdout
     for one in firm.bailee.json("limits", "list"):
         firm.bailee.run("limits", "remove", one["id"])
+
+
+def test_use_and_cost_are_reported_as_the_vendor_does(firm: Firm) -> None:
+    """By person, key, model and day, of one's own organisation alone, page by page; from our own
+    counts, and nothing goes upstream.
+    """
+    use, cost = "/v1/organizations/usage_report/messages", "/v1/organizations/cost_report"
+    assert [200, 200] == [firm.ask(who)[0] for who in ("ian", "eve")]
+    before = len(firm.upstream.requests)
+    since = "starting_at=2026-01-01T00:00:00Z"
+    today = f"starting_at={datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}T00:00:00Z"
+
+    def pages(who: str, path: str, query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        page = ""
+        while True:
+            status, _, shown = firm.raw(who, "GET", f"{path}?{query}{page}")
+            assert 200 == status, shown
+            found += shown["data"]
+            if not shown["has_more"]:
+                return found
+            page = f"&page={shown['next_page']}"
+
+    def results(who: str, path: str, query: str) -> list[dict[str, Any]]:
+        return [one for bucket in pages(who, path, query) for one in bucket["results"]]
+
+    ours = results("ann", use, f"{today}&group_by[]=account_id&group_by[]=model")
+    people = {(one["account_id"], one["model"]) for one in ours if one["output_tokens"]}
+    assert (firm.people["ian"], "claude-haiku-4-5") in people
+    assert firm.people["eve"] not in {who for who, _ in people}
+    mine = results("eve", use, f"{today}&account_ids[]={firm.people['eve']}")
+    out = sum(one["output_tokens"] for one in mine)
+    assert out and out == 2 * sum(one["uncached_input_tokens"] for one in mine)
+    money = results("eve", cost, f"{today}&group_by[]=description")
+    assert {("USD", "claude-haiku-4-5 usage, standard")} == {
+        (one["currency"], one["description"]) for one in money
+    }
+    assert Decimal(out) * 11 / 20_000 == sum(Decimal(one["amount"]) for one in money)
+    by_hour = results("eve", use, f"{today}&bucket_width=1h&limit=5")
+    assert out == sum(one["output_tokens"] for one in by_hour)
+    days = pages("eve", use, f"{since}&limit=31&models[]={HAIKU}")
+    assert len(days) > 300 and len({one["starting_at"] for one in days}) == len(days)
+    assert [] == results("eve", use, f"{today}&service_tiers[]=batch")
+
+    named = {"x_bailee_organization": firm.acme}
+    assert 401 == firm.raw(None, "GET", f"{use}?{today}")[0]
+    assert 403 == firm.raw("mia", "GET", f"{use}?{today}")[0]
+    assert 403 == firm.raw("eve", "GET", f"{use}?{today}", **named)[0]
+    assert 200 == firm.raw("root", "GET", f"{cost}?{today}", **named)[0]
+    for wrong in (
+        use, f"{use}?{today}&bucket_width=1m", f"{use}?{today}&speed=fast",
+        f"{use}?{today}&limit=32",
+        f"{use}?{today}&group_by[]=speed", f"{use}?{today}&service_tiers[]=priority",
+        f"{cost}?{today}&bucket_width=1h", f"{cost}?{today}&models[]=x", f"{cost}?starting_at=now",
+    ):  # fmt: skip
+        status, _, shown = firm.raw("ann", "GET", wrong)
+        assert (400, "invalid_request_error") == (status, shown["error"]["type"])
+    assert 405 == firm.raw("ann", "POST", use, b"{}")[0]
+    assert before == len(firm.upstream.requests)
