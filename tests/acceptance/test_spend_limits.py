@@ -571,3 +571,43 @@ def test_use_and_cost_are_reported_as_the_vendor_does(firm: Firm) -> None:
         assert (400, "invalid_request_error") == (status, shown["error"]["type"])
     assert 405 == firm.raw("ann", "POST", use, b"{}")[0]
     assert before == len(firm.upstream.requests)
+
+
+def test_costs_are_reported_as_the_vendors_gateway_does(firm: Firm) -> None:
+    """By person and model, in all or by the day, page by page; of one organisation alone; and what
+    that gateway refuses is refused, with its status.
+    """
+    path = "/v1/organizations/analytics/cost"
+    since = f"{path}?starting_at={datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}T00:00:00Z"
+    assert [200, 200] == [firm.ask(who)[0] for who in ("ian", "eve")]
+    whole = firm.raw("eve", "GET", since)[2]
+    (row,) = whole["data"]
+    assert {None} == {*row["group"].values()}
+    amount = Decimal(row["cost"]["amount"])
+    assert (True, 0) == (amount > 0, amount % Decimal("1.1"))  # so much a request
+    assert (False, None) == (whole["has_more"], whole["next_page"])
+    (hers,) = firm.raw("eve", "GET", since + "&group_by[]=actor&group_by[]=model")[2]["data"]
+    actor = hers["group"]["actor"]
+    assert (firm.people["eve"], "eve@x.example") == (actor["user_id"], actor["email_address"])
+    assert ("claude-haiku-4-5", row["cost"]) == (hers["group"]["model"], hers["cost"])
+
+    people, page = [], ""
+    while True:
+        some = firm.raw("ann", "GET", f"{since}&group_by[]=actor&limit=1{page}")[2]
+        people += [one["group"]["actor"]["user_id"] for one in some["data"]]
+        assert len(some["data"]) == 1
+        if not some["has_more"]:
+            break
+        page = f"&page={some['next_page']}"
+    assert firm.people["ian"] in people and firm.people["eve"] not in people
+    assert sorted({*people}) == people
+    days = firm.raw("ann", "GET", f"{since}&time_bucket_width=1d&actor_ids[]={firm.people['ian']}")
+    assert all(one["starting_at"] < one["ending_at"] for one in days[2]["data"])
+    assert {200} == {days[0]} and days[2]["data"]
+    for wrong in (
+        path, f"{since}&foo=1", f"{since}&limit=0", f"{since}&group_by[]=xx", f"{since}&page=x",
+        f"{since}&ending_at=2020-01-01T00:00:00Z", f"{since}&time_bucket_width=1h",
+        f"{path}?starting_at=2020-01-01T00:00:00Z", f"{since}&page=W10=",
+    ):  # fmt: skip
+        assert 400 == firm.raw("ann", "GET", wrong)[0]
+    assert 403 == firm.raw("mia", "GET", since)[0] and 401 == firm.raw(None, "GET", since)[0]

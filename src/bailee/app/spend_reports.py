@@ -5,6 +5,7 @@ from our own counts.
 |---|---|
 | `GET /v1/organizations/usage_report/messages` | tokens, by the hour or day |
 | `GET /v1/organizations/cost_report` | cents, by the day |
+| `GET /v1/organizations/analytics/cost` | cents, as the vendor's own gateway tells them |
 
 Rules kept here:
 
@@ -18,6 +19,7 @@ Rows: O2.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -26,14 +28,19 @@ from starlette.types import ASGIApp
 
 from bailee.app.query_parameters import QueryParameters
 from bailee.app.spend_desk import SpendAsked, SpendDesk
-from bailee.errors import InputError
-from bailee.gateway.routes import COST_REPORT, USAGE_REPORT
+from bailee.db.pages import cut
+from bailee.errors import BaileeError, InputError
+from bailee.gateway.routes import COST_ANALYTICS, COST_REPORT, USAGE_REPORT
 from bailee.json_values import JsonObject
 from bailee.node import Node
+from bailee.usage import analytics_shapes as analytics
 from bailee.usage import report_shapes as shapes
 from bailee.usage.counts import UsageOf, UsageRow
 
 _SPAN: Final = ("starting_at", "ending_at", "bucket_width", "limit", "page", "group_by[]")
+_ANALYTICS: Final = (
+    "starting_at", "ending_at", "time_bucket_width", "group_by[]", "actor_ids[]", "limit", "page",
+)  # fmt: skip
 _FILTERS: Final = {
     "account_ids[]": "account_id", "api_key_ids[]": "api_key_id", "models[]": "model",
     "service_tiers[]": "service_tier",
@@ -51,6 +58,7 @@ class SpendReports:
             routes=[
                 desk.route(USAGE_REPORT, "GET", self._usage),
                 desk.route(COST_REPORT, "GET", self._cost),
+                desk.route(COST_ANALYTICS, "GET", self._analytics),
             ]
         )
 
@@ -91,6 +99,34 @@ class SpendReports:
             },
         )
 
+    def _analytics(self, asked: SpendAsked) -> JsonObject:
+        query = QueryParameters(asked.query, *_ANALYTICS)
+        by = [*dict.fromkeys(query.several("group_by[]", tuple(analytics.GROUPS)))]
+        limit, people = query.limit(), query.several("actor_ids[]")
+        now = asked.asks.at
+        span = analytics.cost_span(
+            query.one("starting_at"), query.one("ending_at"), query.one("time_bucket_width"), now
+        )
+        if self._node.serving is not None:
+            self._node.serving.measured()
+        needed = {"day", *(analytics.GROUPS[one] for one in by), *(["person"] if people else [])}
+        of = UsageOf(organisation=asked.organisation)
+        counted = self._node.usage.of(of, span.start, span.end, sorted(needed), now)
+        wanted = [one for one in counted if not people or one.group["person"] in people]
+        rows = analytics.behind(analytics.cost_rows(wanted, by, span), query.one("page"))
+        some, following = cut(rows, limit, analytics.place_of)
+        emails = self._emails(asked.organisation) if "actor" in by else {}
+        told = [analytics.cost_row(one, by, span, emails) for one in some]
+        return analytics.cost_report(told, following, now)
+
+    def _emails(self, organisation: str) -> Mapping[str, str]:
+        """Of who is in it now, where it can be read: no other's is told there."""
+        registry, found = self._node.registry, dict[str, str]()
+        for one in registry.organisations.members(organisation):
+            with suppress(BaileeError):
+                found[one.person_id] = registry.people.get(one.person_id).email or ""
+        return found
+
     def _span(self, asked: SpendAsked, query: QueryParameters) -> shapes.ReportSpan:
         said = query.one("bucket_width") or "1d"
         width = shapes.WIDTHS.get(said)
@@ -123,4 +159,4 @@ class SpendReports:
 def beside(node: Node, desk: SpendDesk) -> Mapping[str, ASGIApp]:
     """By route, what answers it."""
     app = SpendReports(node, desk).app
-    return {USAGE_REPORT: app, COST_REPORT: app}
+    return {USAGE_REPORT: app, COST_REPORT: app, COST_ANALYTICS: app}

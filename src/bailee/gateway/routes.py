@@ -40,6 +40,7 @@ from bailee.gateway.known_routes import (
 __all__ = [
     "BESIDE",
     "CHANNELS",
+    "COST_ANALYTICS",
     "COST_REPORT",
     "INCREASES",
     "KINDS",
@@ -135,7 +136,9 @@ INCREASES: Final = "/v1/organizations/spend_limit_increase_requests"
 USAGE_REPORT: Final = "/v1/organizations/usage_report/messages"
 """Where it tells what was used, and"""
 COST_REPORT: Final = "/v1/organizations/cost_report"
-"""what it cost."""
+"""what it cost; and"""
+COST_ANALYTICS: Final = "/v1/organizations/analytics/cost"
+"""where its own gateway tells that."""
 BESIDE: Final = {
     "/.well-known/oauth-authorization-server": READ,
     "/oauth/device_authorization": frozenset({b"POST"}),
@@ -154,6 +157,7 @@ BESIDE: Final = {
     INCREASES: frozenset({b"GET"}),
     USAGE_REPORT: frozenset({b"GET"}),
     COST_REPORT: frozenset({b"GET"}),
+    COST_ANALYTICS: frozenset({b"GET"}),
     f"{INCREASES}/{{id}}": frozenset({b"GET"}),
     f"{INCREASES}/{{id}}/approve": frozenset({b"POST"}),
     f"{INCREASES}/{{id}}/deny": frozenset({b"POST"}),

@@ -87,12 +87,12 @@ def span_of(
         raise InputError("from when on?", hint="starting_at: 2026-11-01T00:00:00Z")
     usual, most = PAGES[width]
     count = usual if limit is None else _number(limit, most)
-    start = _floor(_moment(starting, "starting_at"), width)
-    until = now if ending is None else _moment(ending, "ending_at")
+    start = _floor(moment_of(starting, "starting_at"), width)
+    until = now if ending is None else moment_of(ending, "ending_at")
     if page is not None:
         if not page.startswith(_PAGE):
             raise InputError("page is no page of this report.", hint="give a `next_page`")
-        at = _moment(page.removeprefix(_PAGE), "page")
+        at = moment_of(page.removeprefix(_PAGE), "page")
         if at != _floor(at, width) or at < start:
             raise InputError("page is no page of this report.", hint="give a `next_page`")
         start = at
@@ -214,7 +214,12 @@ def _floor(at: datetime, width: timedelta) -> datetime:
     return hour if width == HOUR else hour.replace(hour=0)
 
 
-def _moment(said: str, name: str) -> datetime:
+def moment_of(said: str, name: str) -> datetime:
+    """A moment that a parameter of this name is.
+
+    Raises:
+        InputError: it is none.
+    """
     try:
         at = datetime.fromisoformat(said)
     except ValueError:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.errors import InputError
+from bailee.usage.analytics_shapes import CostRow, behind, cost_rows, cost_span, place_of
 from bailee.usage.counts import UsageRow
 from bailee.usage.report_shapes import (
     DAY,
@@ -118,3 +119,42 @@ def test_a_bucket_without_use_is_there() -> None:
     assert isinstance(shown["data"], list)
     assert [0, 1] == [len(one["results"]) for one in shown["data"]]  # type: ignore[index, arg-type, call-overload]
     assert (False, None) == (shown["has_more"], shown["next_page"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.text(max_size=3), st.text(max_size=3))))
+def test_a_page_of_costs_goes_on_where_the_one_before_ended(
+    given: list[tuple[int, str, str]],
+) -> None:
+    """Whatever groups are called; each row stands on one page."""
+    span = cost_span("2026-11-25T00:00:00Z", None, "1d", NOW)
+    counts = [
+        UsageRow(
+            {"day": f"2026-11-{25 + day}", "person": person, "model": model},
+            1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100, 0, 0, 0,
+        )
+        for day, person, model in given
+    ]  # fmt: skip
+    rows = cost_rows(counts, ["actor", "model"], span)
+    assert 100 * len(given) == sum(one.money for one in rows)
+    found: list[CostRow] = []
+    page: str | None = None
+    while some := behind(rows, page)[:2]:
+        found += some
+        page = place_of(some[-1])
+    assert rows == found
+
+
+@pytest.mark.parametrize(
+    "page", ["x", "", "W10=", "bnVsbA==", "\u00e9", "WzEsMl0=", "W1tdLFtdXQ=="]
+)
+def test_what_is_no_place_is_refused(page: str) -> None:
+    """And nobody begins again without noticing."""
+    with pytest.raises(InputError):
+        behind([], page)
+
+
+def test_days_of_costs_are_whole() -> None:
+    """From the beginning of the first to the end of the last."""
+    span = cost_span("2026-11-25T13:00:00Z", "2026-11-27T00:00:00Z", None, NOW)
+    assert (datetime(2026, 11, 25, tzinfo=UTC), datetime(2026, 11, 27, tzinfo=UTC)) == span[:2]
+    assert datetime(2026, 11, 30, tzinfo=UTC) == cost_span("2026-11-28", None, None, NOW).end
