@@ -322,6 +322,60 @@ role = "admin"
 """
 
 
+@pytest.mark.row("O2")
+def test_of_several_limits_the_one_that_holds_longest_refuses(
+    office: Office, tmp_path: Path
+) -> None:
+    """A team's pool, its organisation's amount and the member's own are asked together, and the
+    client is told of one in its own shape: a pool as the group's, and in nobody's own usage.
+    """
+    bailee, organisation = office.bailee, office.organisation
+    (tmp_path / "rules.toml").write_text(RULES)
+    groups, team = ("organisation", "groups", "set", organisation), f"{organisation}/engineers"
+    scope = "anthropic-ratelimit-unified-overage-scope"
+    limits: list[str] = []
+
+    def limit(amount: str, per: str, *of: str) -> None:
+        done = bailee.json("limits", "set", *of, "--money", amount, "--per", per)
+        limits.append(done["id"])
+
+    def ask(bearer: str) -> tuple[int, str | None, str]:
+        body = {"model": "n", "max_tokens": 9, "messages": [{"role": "user", "content": "pears"}]}
+        found = office.ask(
+            "/v1/messages", bearer=bearer, body=json.dumps(body).encode(),
+            content_type="application/json",
+        )  # fmt: skip
+        told = found.body["error"]["message"] if found.status == 429 else ""
+        return found.status, {**found.headers}.get(scope), told
+
+    try:
+        bailee.json(*groups, str(tmp_path / "rules.toml"))
+        office.groups.write_text(json.dumps({"ian": ["eng"]}))
+        bearer = office.signed_in("ian")["access_token"]
+        limit("0", "month", "--of", team, "--pool")
+        limit("50", "day", "--of", organisation, "--each")
+        own = office.ask("/api/oauth/usage", bearer=bearer).body["limits"]
+        limit("0", "day", "--of", organisation)
+        by_pool = ask(bearer)
+        limit("0", "month", "--of", team, "--pool", "--paused")
+        limits.pop(0)  # the one that is paused is in its place
+        by_organisation = ask(bearer)
+        bailee.run("limits", "remove", limits.pop(1))
+        goes_on = ask(bearer)
+    finally:
+        for one in limits:
+            bailee.run("limits", "remove", one)
+        (tmp_path / "rules.toml").write_text("")
+        bailee.json(*groups, str(tmp_path / "rules.toml"))
+
+    assert (429, "group_pool") == by_pool[:2]
+    assert "This request exceeds your group's budget." in by_pool[2]
+    assert [0] == [one["percent"] for one in own]  # of what is theirs: $50 a day
+    assert (429, None) == by_organisation[:2]
+    assert "spend limit reached" in by_organisation[2]
+    assert 200 == goes_on[0]
+
+
 @pytest.mark.row("O1", "O2")
 def test_a_group_gives_a_team_with_its_models_and_whoever_leaves_it_is_out(
     office: Office, tmp_path: Path

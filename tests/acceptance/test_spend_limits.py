@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import anthropic
@@ -450,3 +452,162 @@ def test_what_is_no_limit_is_refused_and_not_repeated(firm: Firm, body: bytes) -
 def test_a_parameter_that_is_not_known_is_refused(firm: Firm, query: str) -> None:
     """Nobody takes a part for the whole."""
     assert 400 == firm.raw("ann", "GET", SPEND + query)[0]
+
+
+def test_requests_are_decided_at_a_terminal_and_from_elsewhere(firm: Firm) -> None:
+    """The operator sees what waits in every organisation and decides it; an admin, with their key
+    and no home, in theirs. The console says to each that something waits.
+    """
+    elsewhere = ["--server", firm.bailee.ready["console"]]
+
+    def run(who: str | None, *words: str, expect: int = 0) -> str:
+        env = {} if who is None else {"BAILEE_API_KEY": firm.own[who]}
+        done = firm.bailee.run("limits", *words, *([] if who is None else elsewhere), env=env)
+        assert expect == done.returncode, done.stderr
+        return done.stdout if expect == 0 else done.stderr
+
+    def ask(who: str, amount: int) -> str:
+        body = json.dumps({"amount": amount, "per": "month"}).encode()
+        head = {"x-api-key": firm.keys[who], "content-type": "application/json"}
+        address = firm.bailee.ready["console_api"] + "/api/v1/usage/increases"
+        with urllib.request.urlopen(urllib.request.Request(address, body, head)) as response:
+            return str(json.loads(response.read())["id"])
+
+    for of in (firm.acme, firm.other):
+        each = ("--of", of, "--each", "--money", "5", "--per", "month")
+        assert 0 == firm.bailee.run("limits", "set", *each).returncode
+    assert "Nobody asks for more." in run(None, "requests")
+    mia, ian, eve = (ask(who, 9_000_000) for who in ("mia", "ian", "eve"))
+    shown = run(None, "requests")
+    assert all(one in shown for one in (mia, ian, eve, "mia@x.example", "$9.00 a month"))
+    assert "members who ask for more than their limit: 3" in firm.bailee.run("status").stdout
+    hers = {one["id"] for one in json.loads(run("ann", "requests", "--json"))}
+    assert {mia, ian} == hers
+    assert [] == json.loads(run("mia", "requests", "--json"))
+    assert [mia] == [one["id"] for one in json.loads(run("mia", "requests", "--own", "--json"))]
+
+    made = firm.bailee.json("person", "create", "--email", "amy@x.example", "--plan", "team")
+    firm.bailee.json("organisation", "member", "add", firm.acme, "amy@x.example", "--role", "admin")
+    password = "eight pear trees in a row"
+    typed = f"{password}\n{password}\n"
+    assert 0 == firm.bailee.run("person", "password", "--key", made["key"], given=typed).returncode
+    visitor = Visitor(firm.bailee.ready["console"])
+    fields = {"email": "amy@x.example", "password": password}
+    assert 200 == visitor.submit("/sign-in", "/sign-in", fields).status
+    assert "Requests for more that wait in Acme: 2" in visitor.get("/usage").text
+    assert "Members who ask for more than their limit: 2" in (
+        visitor.get(f"/organisations/{firm.acme}").text
+    )
+
+    assert "may not do this" in run("mia", "grant", mia, expect=2)
+    assert "may not do this" in run("ann", "grant", eve, expect=2)
+    assert f"{mia}: mia@x.example has $9.00 a month." in run("ann", "grant", mia)
+    assert f"{ian}: denied." in run("ann", "deny", ian)
+    assert "decided already" in run("ann", "grant", ian, expect=2)
+    assert "has $12.00 a week." in run(None, "grant", eve, "--money", "12", "--per", "week")
+    assert "Nobody asks for more." in run(None, "requests")
+    assert "waits" not in visitor.get("/usage").text and "approved: $12.00" in run(
+        None, "requests", "--of", firm.other, "--all"
+    )
+    assert "ask for more than" not in firm.bailee.run("status").stdout
+    for one in firm.bailee.json("limits", "list"):
+        firm.bailee.run("limits", "remove", one["id"])
+
+
+def test_use_and_cost_are_reported_as_the_vendor_does(firm: Firm) -> None:
+    """By person, key, model and day, of one's own organisation alone, page by page; from our own
+    counts, and nothing goes upstream.
+    """
+    use, cost = "/v1/organizations/usage_report/messages", "/v1/organizations/cost_report"
+    assert [200, 200] == [firm.ask(who)[0] for who in ("ian", "eve")]
+    before = len(firm.upstream.requests)
+    since = "starting_at=2026-01-01T00:00:00Z"
+    today = f"starting_at={datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}T00:00:00Z"
+
+    def pages(who: str, path: str, query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        page = ""
+        while True:
+            status, _, shown = firm.raw(who, "GET", f"{path}?{query}{page}")
+            assert 200 == status, shown
+            found += shown["data"]
+            if not shown["has_more"]:
+                return found
+            page = f"&page={shown['next_page']}"
+
+    def results(who: str, path: str, query: str) -> list[dict[str, Any]]:
+        return [one for bucket in pages(who, path, query) for one in bucket["results"]]
+
+    ours = results("ann", use, f"{today}&group_by[]=account_id&group_by[]=model")
+    people = {(one["account_id"], one["model"]) for one in ours if one["output_tokens"]}
+    assert (firm.people["ian"], "claude-haiku-4-5") in people
+    assert firm.people["eve"] not in {who for who, _ in people}
+    mine = results("eve", use, f"{today}&account_ids[]={firm.people['eve']}")
+    out = sum(one["output_tokens"] for one in mine)
+    assert out and out == 2 * sum(one["uncached_input_tokens"] for one in mine)
+    money = results("eve", cost, f"{today}&group_by[]=description")
+    assert {("USD", "claude-haiku-4-5 usage, standard")} == {
+        (one["currency"], one["description"]) for one in money
+    }
+    assert Decimal(out) * 11 / 20_000 == sum(Decimal(one["amount"]) for one in money)
+    by_hour = results("eve", use, f"{today}&bucket_width=1h&limit=5")
+    assert out == sum(one["output_tokens"] for one in by_hour)
+    days = pages("eve", use, f"{since}&limit=31&models[]={HAIKU}")
+    assert len(days) > 300 and len({one["starting_at"] for one in days}) == len(days)
+    assert [] == results("eve", use, f"{today}&service_tiers[]=batch")
+
+    named = {"x_bailee_organization": firm.acme}
+    assert 401 == firm.raw(None, "GET", f"{use}?{today}")[0]
+    assert 403 == firm.raw("mia", "GET", f"{use}?{today}")[0]
+    assert 403 == firm.raw("eve", "GET", f"{use}?{today}", **named)[0]
+    assert 200 == firm.raw("root", "GET", f"{cost}?{today}", **named)[0]
+    for wrong in (
+        use, f"{use}?{today}&bucket_width=1m", f"{use}?{today}&speed=fast",
+        f"{use}?{today}&limit=32",
+        f"{use}?{today}&group_by[]=speed", f"{use}?{today}&service_tiers[]=priority",
+        f"{cost}?{today}&bucket_width=1h", f"{cost}?{today}&models[]=x", f"{cost}?starting_at=now",
+    ):  # fmt: skip
+        status, _, shown = firm.raw("ann", "GET", wrong)
+        assert (400, "invalid_request_error") == (status, shown["error"]["type"])
+    assert 405 == firm.raw("ann", "POST", use, b"{}")[0]
+    assert before == len(firm.upstream.requests)
+
+
+def test_costs_are_reported_as_the_vendors_gateway_does(firm: Firm) -> None:
+    """By person and model, in all or by the day, page by page; of one organisation alone; and what
+    that gateway refuses is refused, with its status.
+    """
+    path = "/v1/organizations/analytics/cost"
+    since = f"{path}?starting_at={datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}T00:00:00Z"
+    assert [200, 200] == [firm.ask(who)[0] for who in ("ian", "eve")]
+    whole = firm.raw("eve", "GET", since)[2]
+    (row,) = whole["data"]
+    assert {None} == {*row["group"].values()}
+    amount = Decimal(row["cost"]["amount"])
+    assert (True, 0) == (amount > 0, amount % Decimal("1.1"))  # so much a request
+    assert (False, None) == (whole["has_more"], whole["next_page"])
+    (hers,) = firm.raw("eve", "GET", since + "&group_by[]=actor&group_by[]=model")[2]["data"]
+    actor = hers["group"]["actor"]
+    assert (firm.people["eve"], "eve@x.example") == (actor["user_id"], actor["email_address"])
+    assert ("claude-haiku-4-5", row["cost"]) == (hers["group"]["model"], hers["cost"])
+
+    people, page = [], ""
+    while True:
+        some = firm.raw("ann", "GET", f"{since}&group_by[]=actor&limit=1{page}")[2]
+        people += [one["group"]["actor"]["user_id"] for one in some["data"]]
+        assert len(some["data"]) == 1
+        if not some["has_more"]:
+            break
+        page = f"&page={some['next_page']}"
+    assert firm.people["ian"] in people and firm.people["eve"] not in people
+    assert sorted({*people}) == people
+    days = firm.raw("ann", "GET", f"{since}&time_bucket_width=1d&actor_ids[]={firm.people['ian']}")
+    assert all(one["starting_at"] < one["ending_at"] for one in days[2]["data"])
+    assert {200} == {days[0]} and days[2]["data"]
+    for wrong in (
+        path, f"{since}&foo=1", f"{since}&limit=0", f"{since}&group_by[]=xx", f"{since}&page=x",
+        f"{since}&ending_at=2020-01-01T00:00:00Z", f"{since}&time_bucket_width=1h",
+        f"{path}?starting_at=2020-01-01T00:00:00Z", f"{since}&page=W10=",
+    ):  # fmt: skip
+        assert 400 == firm.raw("ann", "GET", wrong)[0]
+    assert 403 == firm.raw("mia", "GET", since)[0] and 401 == firm.raw(None, "GET", since)[0]

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from bailee.testing.upstream import ScriptedUpstream, Text
+from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream, Text
 from support.browsers.browsing import Visitor
 from support.clients.programs import Bailee, clean_environment
 from support.servers.metrics_collector import Collector
@@ -261,3 +261,38 @@ def test_a_server_sends_what_is_used_to_a_collector(tmp_path: Path) -> None:
         (named["gen_ai.request.model"], requests) for named, _, requests in collector.sums()
     ]
     assert ["/v1/metrics"] == [path for path, _, _ in collector.asked]
+
+
+@pytest.mark.row("O2")
+def test_a_batch_is_counted_by_its_results(place: Place) -> None:
+    """Whoever fetches them through the gateway gets them as they are; each counts once, at half the
+    price, by their key; and nothing else of the batch does.
+    """
+    line = {
+        "custom_id": "one",
+        "result": {
+            "type": "succeeded",
+            "message": {"type": "message", "role": "assistant", "model": HAIKU, "usage": USED},
+        },
+    }
+    body = 2 * (json.dumps(line).encode() + b"\n")
+    made = place.bailee.json("person", "create", "--email", "bo@x.example", "--plan", "team")
+    key = made["key"]
+    place.bailee.run("account", "allow", made["account"], "--unrecorded-routes")
+
+    def send(path: str, answer: bytes, data: bytes | None = None) -> bytes:
+        head = (("content-type", "application/x-jsonl"),)
+        place.upstream.then(Exactly(Reply(200, head, (answer[:90], answer[90:]))))
+        fields = {"x-api-key": key, "content-type": "application/json"}
+        request = urllib.request.Request(place.ready["gateway"] + path, data, fields)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return bytes(response.read())
+
+    send("/v1/messages/batches", b'{"id": "msgbatch_01"}' * 9, b'{"requests": []}')
+    for _ in range(2):
+        assert body == send("/v1/messages/batches/msgbatch_01/results", body)
+    found = place.bailee.json("usage", "--by", "channel", "--of", made["person"])["rows"]
+    assert [("api/batch", 2, 4000, 11_000)] == [
+        (row["group"]["channel"], row["requests"], row["output_tokens"], row["cost_micro_usd"])
+        for row in found
+    ]

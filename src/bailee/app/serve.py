@@ -25,7 +25,15 @@ from starlette.types import ASGIApp
 from bailee.accounts import OPERATOR
 from bailee.admission import ConnectionLimits, raise_limit, share_out
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
-from bailee.app import auditing, feedback, health_listener, monitoring, spend_increases, telemetry
+from bailee.app import (
+    auditing,
+    feedback,
+    health_listener,
+    monitoring,
+    spend_increases,
+    spend_reports,
+    telemetry,
+)
 from bailee.app.access import GatewayPolicyAccess
 from bailee.app.certificate import ends_at
 from bailee.app.cloud_running import Cloud
@@ -286,6 +294,7 @@ class Server:
         self._parts.callback(desk.close)
         self._beside.applications |= beside(clients)
         self._beside.applications |= spend_increases.beside(node, desk)
+        self._beside.applications |= spend_reports.beside(node, desk)
         for work in (wiring.mover, wiring.sequencing, wiring.witnesses, wiring.word_maker):
             work.start()
             watch.mind([work.thread])

@@ -62,7 +62,7 @@ class SpendIncreases:
         limit, after = query.limit(), query.one("page")
         self._require(asked)
         found = self._node.increases.page(
-            asked.organisation, asked.asks.at, limit + 1, after, states=states, people=people
+            [asked.organisation], asked.asks.at, limit + 1, after, states=states, people=people
         )
         some, following = cut(found, limit, lambda one: place(one.asked_at, one.id))
         if self._node.serving is not None:

@@ -5,7 +5,7 @@ Rows: O2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bailee.accounts import Account, ApiKey
 from bailee.accounts.known import KnownAccounts
 from bailee.accounts.teams import TeamsBeside
+from bailee.apis.batch_results import ResultsOfModel
 from bailee.clock import Clock
 from bailee.config import Settings
 from bailee.db.leases import SECONDS
@@ -119,7 +120,11 @@ class UsageMetering:
         file = settings.text("usage.prices")
         prices = read_prices(None if file is None else Path(file))
         self.counting = UsageCounting(
-            home.usage, prices, self._holder, partial(datetime.fromtimestamp, tz=UTC)
+            home.usage,
+            prices,
+            self._holder,
+            partial(datetime.fromtimestamp, tz=UTC),
+            self._charge,
         )
         self.governing = Governing(
             home.limits,
@@ -154,8 +159,11 @@ class UsageMetering:
         return f"{self.console}/usage#more"
 
     def exchange(self, summary: ExchangeSummary) -> None:
-        """Count an exchange that is over, if it was a conversation of somebody's."""
-        if not (summary.conversation and summary.owner):
+        """Count an exchange that is over, if it was a conversation of somebody's, or fetched the
+        results of a batch.
+        """
+        batch = summary.batch
+        if not summary.owner or not (summary.conversation or batch is not None):
             return
         refused = summary.outcome == "refused" or summary.error in _DENIED
         use = UseOf(
@@ -171,10 +179,18 @@ class UsageMetering:
             summary.outcome in _ABORTED,
             summary.metered,
         )
-        if refused:
+        if batch is not None:
+            self.counting.add_results(use, batch)
+        elif refused:
             self.counting.refused(use, summary.error)
         else:
             self.counting.add(use)
+
+    def _charge(self, use: UseOf, new: Sequence[ResultsOfModel]) -> None:
+        """Hold what a batch used against the limits of who fetched its results."""
+        asker = self._asker(use.account, use.key_id)
+        if asker is not None:
+            self.governing.charge(asker, new)
 
     def _serves_unknown(self, organisation: str) -> bool:
         try:
@@ -200,3 +216,13 @@ class UsageMetering:
         team = self.governing.in_team(asker).team
         until = partial(home.until, account, zero)
         return KeyHolder(person, asker.organisation, team, keeps, until)
+
+    def _asker(self, account_id: str, key_id: str) -> UsageAsker | None:
+        """Who asks by a key of an account's; None: the account is not there."""
+        try:
+            account = self._home.accounts.get(account_id)
+        except InputError:
+            return None
+        holder = self._holder(account_id, key_id)
+        person = "" if holder is None else holder.person
+        return UsageAsker(key_id, person, account.organisation_id or "", account.plan)

@@ -8,6 +8,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
+from bailee.cli.limit_requests import deny, grant, list_requests
 from bailee.cli.narrowing import ALL, Narrowing, narrowed
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, say, table
@@ -139,6 +140,11 @@ def remove(
     with reporting():
         list(operate(home, "usage.unlimit", {"id": limit}))
         say(f"{limit} holds no more.")
+
+
+app.command("requests")(list_requests)
+app.command()(grant)
+app.command()(deny)
 
 
 @app.command()

@@ -83,6 +83,8 @@ def _show(found: Fields, t: Words) -> None:
             lines.append(
                 ("", t("home_status.broken", promise=promise, why=t(why, count=one["count"])))
             )
+    if found["requests_for_more"]:
+        lines.append(("limits", t("home_status.more", count=found["requests_for_more"])))
     for name, said in lines:
         head = t(f"home_status.of_{name}") if name else ""
         say(f"  {head}{' ' * (_HEAD - columns(head))} {said}")

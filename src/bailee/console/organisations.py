@@ -18,7 +18,7 @@ from bailee.console.frame import PageTemplates
 from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.errors import InputError
-from bailee.operations import keeping, keys, organisations, provisioning
+from bailee.operations import increases, keeping, keys, organisations, provisioning
 from bailee.policy.document import Clause
 
 
@@ -160,6 +160,7 @@ class OrganisationPages:
             may_keep=ask.visitor.operator or any(one.administers for one in mine),
             may_join=any(one.administers for one in mine),
             role=mine[0].role if mine else None,
+            waiting=self._do(ask, increases.waiting).get(shown.organisation, 0),
             no_keeping=account.no_keeping,
             tokens=self._tokens(ask) if ask.visitor.operator else None,
             provider=self._parts.node.registry.providers.of_organisation(shown.organisation)

@@ -212,8 +212,15 @@ class UsagePages:
             names=names,
             subjects=self._called(limits),
             more=self._more(ask, of),
+            waiting=self._waiting_for(ask) if of is None else [],
             increases_at=f"/organisations/{of}/increases",
         )
+
+    def _waiting_for(self, ask: Ask) -> list[tuple[str, str, int]]:
+        """Where requests for more wait for who asks: an organisation's id, name, and how many."""
+        found = self._do(ask, increases.waiting)
+        names = called(self._registry, found)
+        return [(one, names.get(one, one), count) for one, count in found.items()]
 
     def _called(self, limits: Sequence[LimitSummary]) -> dict[str, str]:
         """By limits' ids, what those are called that they are on; an id where nobody knows."""

@@ -27,7 +27,13 @@ from sqlalchemy.sql.dml import UpdateBase
 from bailee.db.engine import is_reading
 from bailee.db.fencing import COMMITS, HOLDER, WRITE, Fence
 from bailee.db.postgresql import open_postgresql
-from bailee.db.usage import usage_counts, usage_gateways, usage_reservations, usage_windows
+from bailee.db.usage import (
+    usage_batches,
+    usage_counts,
+    usage_gateways,
+    usage_reservations,
+    usage_windows,
+)
 from bailee.errors import IntegrityError, StorageError
 
 if TYPE_CHECKING:
@@ -35,7 +41,13 @@ if TYPE_CHECKING:
 
     from bailee.db.engine import DriverRow
 
-TABLES: Final = (usage_counts, usage_gateways, usage_reservations, usage_windows)
+TABLES: Final = (
+    usage_batches,
+    usage_counts,
+    usage_gateways,
+    usage_reservations,
+    usage_windows,
+)
 """What is written beside: rows to which several processes add, none of them a person's decision."""
 
 _OPENED: Final = "(SELECT home FROM identity), (SELECT version_num FROM alembic_version)"

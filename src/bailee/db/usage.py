@@ -121,6 +121,25 @@ usage_models = Table(
 )
 """Which models an organisation, a team or a plan's accounts may ask: names with spaces between."""
 
+usage_batches = Table(
+    "usage_batches",
+    data,
+    Column("batch", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("until", Whole, nullable=False, index=True),
+    Column("requests", Whole, nullable=False),
+    Column("errors", Whole, nullable=False),
+    Column("estimated", Whole, nullable=False),
+    Column("input", Whole, nullable=False),
+    Column("output", Whole, nullable=False),
+    Column("cache_read", Whole, nullable=False),
+    Column("cache_write_5m", Whole, nullable=False),
+    Column("cache_write_1h", Whole, nullable=False),
+    Column("thinking", Whole, nullable=False),
+)
+"""What is counted of a batch already, by model: the most that any fetch of its results has shown.
+`batch`: a digest, which names nobody; `until` (Unix seconds): when the row goes."""
+
 limit_increases = Table(
     "limit_increases",
     data,

@@ -78,6 +78,8 @@ PREFIXES: Final = {
 }
 """By a path's first segment: the channel, and how much of the path does not go along."""
 CHANNELS: Final = ("api", "bedrock", "vertex", "openai", "google", "azure", "foundry")
+BATCH_RESULTS: Final = "/batches/*/results"
+"""How the label of a batch's results ends (Message Batches API)."""
 OTHERS: Final = {
     "api": "/v1/*",
     "bedrock": "/bedrock/*",
@@ -135,6 +137,15 @@ def _messages(prefix: str, channel: str) -> tuple[KnownRoute, ...]:
             "counting",
             re.compile(path.encode() + rb"/count_tokens"),
             f"{path}/count_tokens",
+            cut=len(prefix),
+        ),
+        KnownRoute(
+            f"{path}{BATCH_RESULTS}",
+            channel,
+            "other",
+            re.compile(path.encode() + rb"/batches/" + _ID + rb"/results"),
+            f"{path}/batches/msgbatch_01/results",
+            READ,
             cut=len(prefix),
         ),
     )

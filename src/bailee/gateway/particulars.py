@@ -7,12 +7,15 @@ into the record that is kept.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Final
 
+from bailee.apis.batch_results import BatchMeter, batch_meter
 from bailee.apis.metering import AnswerMeter, meter_for
 from bailee.errors import BaileeError
 from bailee.gateway.access import Caller
 from bailee.gateway.http1 import AnswerHead, RequestHead
+from bailee.gateway.known_routes import BATCH_RESULTS
 from bailee.gateway.recording import Keeping, NotKept
 from bailee.gateway.routes import GatewayRoute, recorded_target
 from bailee.gateway.summary import OTHER, ExchangeSummary, client_of, method_label, traceparent_of
@@ -22,6 +25,7 @@ from bailee.usage.asking import WholeRequest
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
 _OK: Final = 200
+_SHOWN: Final = (200, 206)  # a batch's results, or a part of them
 _COMPLETE: Final = Outcome.COMPLETE
 _OUTCOMES: Final = {one: one.value for one in Outcome}
 
@@ -70,7 +74,8 @@ class Particulars:
         self.outcome = Outcome.COMPLETE
         self.own = own
         self.addressee = addressee
-        self.meter: AnswerMeter | None = None  # of an answer that can say what it used
+        # Of an answer that can say what it used, or what a batch did.
+        self.meter: AnswerMeter | BatchMeter | None = None
         self.terms: Terms | None
         if isinstance(kept, Keeping):
             self.terms, self.not_kept, self.clause = kept.terms, "", kept.terms.clause
@@ -92,6 +97,15 @@ class Particulars:
         """The answer begins. What a conversation's used is read from it as it passes."""
         if answer.status == _OK and self.route.recorded:
             self.meter = meter_for(self.route.api, answer.content_type, answer.content_encoding)
+        elif answer.status in _SHOWN and self.route.label.endswith(BATCH_RESULTS):
+            self.meter = batch_meter(self._batch(), answer.content_encoding)
+
+    def _batch(self) -> str:
+        """Which batch an answer has the results of, by an id of ours: a client wrote the other."""
+        route = self.route
+        path = route.target.partition(b"?")[0]
+        named = "\n".join((route.channel, self.addressee.name, path.decode("latin-1")))
+        return sha256(named.encode()).hexdigest()[:32]
 
     def whole(self, body: bytes) -> WholeRequest:
         """The request, as who says whether it may go on is shown it."""
@@ -139,6 +153,7 @@ class Particulars:
     def summary(self, *, status: int, error: BaileeError | None, ended: float) -> ExchangeSummary:
         """What is said."""
         caller, meter, route, outcome = self.caller, self.meter, self.route, self.outcome
+        complete = outcome is _COMPLETE
         return ExchangeSummary(
             self.exchange_id,
             self.started,
@@ -161,9 +176,10 @@ class Particulars:
             client_of(self.head),
             self.own,
             route.recorded,
-            None if meter is None else meter.found(complete=outcome is _COMPLETE),
+            meter.found(complete=complete) if isinstance(meter, AnswerMeter) else None,
             self.addressee.name,
             traceparent=traceparent_of(self.head),
+            batch=meter.used(complete=complete) if isinstance(meter, BatchMeter) else None,
         )
 
 

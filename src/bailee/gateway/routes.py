@@ -40,12 +40,15 @@ from bailee.gateway.known_routes import (
 __all__ = [
     "BESIDE",
     "CHANNELS",
+    "COST_ANALYTICS",
+    "COST_REPORT",
     "INCREASES",
     "KINDS",
     "KNOWN",
     "OTHERS",
     "PASSED",
     "SPEND_LIMITS",
+    "USAGE_REPORT",
     "AnsweredHere",
     "BesideRoute",
     "GatewayRoute",
@@ -130,6 +133,12 @@ SPEND_LIMITS: Final = "/v1/organizations/spend_limits"
 """Where the vendor's admin API has limits on what each member spends."""
 INCREASES: Final = "/v1/organizations/spend_limit_increase_requests"
 """Where it has members' requests for more."""
+USAGE_REPORT: Final = "/v1/organizations/usage_report/messages"
+"""Where it tells what was used, and"""
+COST_REPORT: Final = "/v1/organizations/cost_report"
+"""what it cost; and"""
+COST_ANALYTICS: Final = "/v1/organizations/analytics/cost"
+"""where its own gateway tells that."""
 BESIDE: Final = {
     "/.well-known/oauth-authorization-server": READ,
     "/oauth/device_authorization": frozenset({b"POST"}),
@@ -146,6 +155,9 @@ BESIDE: Final = {
     f"{SPEND_LIMITS}/audit": frozenset({b"GET"}),
     f"{SPEND_LIMITS}/{{id}}": frozenset({b"GET", b"DELETE"}),
     INCREASES: frozenset({b"GET"}),
+    USAGE_REPORT: frozenset({b"GET"}),
+    COST_REPORT: frozenset({b"GET"}),
+    COST_ANALYTICS: frozenset({b"GET"}),
     f"{INCREASES}/{{id}}": frozenset({b"GET"}),
     f"{INCREASES}/{{id}}/approve": frozenset({b"POST"}),
     f"{INCREASES}/{{id}}/deny": frozenset({b"POST"}),

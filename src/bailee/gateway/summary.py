@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from bailee.apis.batch_results import BatchUse
 from bailee.apis.metering import Metered
 from bailee.errors import BaileeError
 from bailee.gateway.access import Caller
@@ -30,7 +31,8 @@ class ExchangeSummary:
 
     `client` is a program's name of `CLIENTS`, `other`, or empty. `own`: on the client's own
     credential. `conversation`: it was one, which is what uses tokens. `metered`: what its answer
-    used, where there was one. `upstream`: the name of the one that it went to, in the settings.
+    used, where there was one. `batch`: what the results of a batch that passed say was used.
+    `upstream`: the name of the one that it went to, in the settings.
     `first_byte`: seconds until the upstream's answer began, less than 0: it never did.
     `traceparent`: the field of that name, if it is one of digits as the standard has it; it is a
     client's, and goes to the operator's collector of traces alone.
@@ -61,6 +63,7 @@ class ExchangeSummary:
     upstream: str = ""
     first_byte: float = -1.0
     traceparent: str = ""
+    batch: BatchUse | None = None
 
 
 _METHODS: Final = {

@@ -254,6 +254,13 @@ class Ledger:
             query = _ENTRIES.where(among(audit.c.subject, subjects[start : start + _AT_ONCE]))
             yield from self._leaves(self._rows(query))
 
+    def of_members(self, kinds: Sequence[str], person_id: str) -> Iterator[Leaf]:
+        """The entries of these kinds about a person in any organisation, by whose subject it is
+        `org_…/per_…`; in no order in particular.
+        """
+        theirs = audit.c.subject.endswith("/" + person_id, autoescape=True)
+        yield from self._leaves(self._rows(_ENTRIES.where(among(audit.c.kind, kinds), theirs)))
+
     def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, object]:
         plain, hidden = divide(kind, subject, body)
         holder, sealed = None, None

@@ -5,15 +5,26 @@ An account that was made with a key alone has no person; its id stands for whoev
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from bailee.accounts import Account, Accounts, ApiKey, People, Person
 from bailee.errors import InputError
 from bailee.feedback.reports import Whose
 from bailee.keeping.keeper import Owner
+from bailee.ledger import Leaf, Ledger
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
+
+_AS_MEMBERS: Final = (
+    "usage.limit_set",
+    "usage.limit_removed",
+    "usage.increase_asked",
+    "usage.increase_decided",
+)
+"""The kinds of entries whose subject may be a person in an organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,23 @@ def find(people: People, accounts: Accounts, named: str) -> DataSubject:
         )
     person_id = account.person_id
     return DataSubject(None if person_id is None else people.get(person_id), account)
+
+
+def entries(
+    ledger: Ledger, accounts: Accounts, subject: DataSubject, more: Iterable[str] = ()
+) -> list[Leaf]:
+    """The entries of the audit record about someone, in order: with particulars of theirs, about
+    them, their own account or their keys, about what they may use as a member of an organisation,
+    they still are or not; and about `more` of theirs.
+    """
+    about = [subject.id, *([] if subject.account is None else [subject.account.account_id])]
+    about += [key.key_id for key, _ in keys_of(accounts, subject)]
+    about += more
+    some = [ledger.entries(whose=subject.id), ledger.about(list(dict.fromkeys(about)))]
+    if subject.person is not None:
+        some.append(ledger.of_members(_AS_MEMBERS, subject.person.person_id))
+    found = {leaf.number: leaf for each in some for leaf in each}
+    return [found[number] for number in sorted(found)]
 
 
 def sessions_elsewhere(

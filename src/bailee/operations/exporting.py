@@ -219,7 +219,8 @@ def _tables(
             for one in node.registry.saved_views.of(person.person_id)
         ]
         tables["requests-for-more"] = [
-            _row(increases.summary(one)) for one in node.increases.of_person(person.person_id, now)
+            _row(increases.summary(node, one))
+            for one in node.increases.of_person(person.person_id, now)
         ]
     if own is not None:
         tables["consent"] = [
@@ -235,12 +236,11 @@ def _tables(
         tables["network-lists"] = [
             _row(cloud_network.shown(one)) for one in node.network_lists.all(own.account_id)
         ]
-    about = [subject.id, *([] if own is None else [own.account_id])]
-    about += [key.key_id for key, _ in keys]
-    about += [row.id for row in rows]
+    about = [row.id for row in rows]
     about += [str(report["id"]) for report in tables[_REPORTS]]
     about += [str(receipt["subject"]) for receipt in tables["receipts"] if "subject" in receipt]
-    tables["audit"] = _audit(node, subject.id, about)
+    entries = subjects.entries(node.ledger, node.accounts, subject, about)
+    tables["audit"] = [_row(leaf) for leaf in entries]
     return tables
 
 
@@ -316,18 +316,6 @@ def _receipts(node: Node, subject: DataSubject, rows: list[SessionRow]) -> list[
         found += node.receipts.of_owner(subject.account.account_id)
     views = {one.id: _row(receipt(node, one)) for one in found}
     return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
-
-
-def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, object]]:
-    found = {
-        leaf.number: _row(leaf)
-        for entries in (
-            node.ledger.entries(whose=holder),
-            node.ledger.about(list(dict.fromkeys(about))),
-        )
-        for leaf in entries
-    }
-    return [found[number] for number in sorted(found)]
 
 
 def _row(shown: object, **more: object) -> dict[str, object]:

@@ -9,15 +9,17 @@ Rows: O2.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
 
-from bailee.accounts.roles import Permission
+from bailee.accounts.roles import Permission, may
 from bailee.db.pages import place
-from bailee.errors import InputError
+from bailee.errors import BaileeError, InputError
 from bailee.node import Node
 from bailee.operations import pages
 from bailee.operations.asks import Asks
@@ -37,6 +39,7 @@ from bailee.usage.limits import LimitSpan, LimitStanding
 
 AskedAmount = Annotated[int, msgspec.Meta(ge=1, le=MOST_AMOUNT)]
 """Micro-USD."""
+_MOST_ORGANISATIONS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class IncreaseSummary:
     id: str
     organisation: str
     person: str
+    email: str | None
     amount: int
     per: str
     state: str
@@ -80,7 +84,7 @@ def ask(
     until = node.deciding.usage_until(account, zero_retention=False, at=asks.due)
     if until is None:
         raise InputError("the policy document has no request for more kept.", code="forbidden")
-    return summary(node.increases.ask(of, person, per, amount, now=asks.due, until=until))
+    return summary(node, node.increases.ask(of, person, per, amount, now=asks.due, until=until))
 
 
 @operation()
@@ -92,45 +96,62 @@ def list_(
     limit: Limit = 100,
     *,
     pending: bool = False,
+    decidable: bool = False,
 ) -> Page[IncreaseSummary]:
     """The requests for more of an organisation's members, the newest first; `pending`: those that
-    nobody has decided. Without an organisation, the last that who asks made.
+    nobody has decided. Without an organisation, the last that who asks made; or with `decidable`
+    those of every organisation in which who asks may decide them.
     """
+    states = [IncreaseState.PENDING] if pending else []
+    if organisation is None and decidable:
+        where = _decided_by(asks, node)
+        found = node.increases.page(where, asks.at, limit + 1, after, states=states)
+        return pages.page(found, limit, partial(summary, node), _place)
     if organisation is None:
         if asks.actor.person_id is None:
             raise InputError("of which organisation?", hint="org_…")
         own = node.increases.of_person(asks.actor.person_id, asks.at, NEWEST)
-        return Page([summary(one) for one in own if not pending or _is_open(one)])
+        return Page([summary(node, one) for one in own if not pending or _is_open(one)])
     asks.require(node, Permission.MEMBERS_LIMIT, node.accounts.of_organisation(organisation))
-    states = [IncreaseState.PENDING] if pending else []
-    found = node.increases.page(organisation, asks.at, limit + 1, after, states=states)
-    return pages.page(found, limit, summary, lambda one: place(one.asked_at, one.id))
+    found = node.increases.page([organisation], asks.at, limit + 1, after, states=states)
+    return pages.page(found, limit, partial(summary, node), _place)
 
 
 @operation()
 def approve(
-    asks: Asks, node: Node, id: str, amount: Amount, *, per: LimitSpan | None = None
+    asks: Asks,
+    node: Node,
+    id: str,
+    amount: Amount | None = None,
+    *,
+    per: LimitSpan | None = None,
 ) -> IncreaseSummary:
-    """Grant a request for more: so much money (micro-USD), in what was asked for or another `per`.
-    It is the member's own limit from then on.
+    """Grant a request for more: as much as was asked for, or so much money (micro-USD); in what was
+    asked for or another `per`. It is the member's own limit from then on.
     """
-    found = decidable(asks, node, id)
+    found = decidable_one(asks, node, id)
     if per is not None and per not in SPANS:
         raise InputError("there is no such time for it.", hint=", ".join(SPANS))
     if node.serving is not None:
         node.serving.measured()  # what was used before counts
-    node.increases.approve(found, amount, per or found.span, asks.due, by=asks.actor.name)
-    return summary(node.increases.get(id, asks.at))
+    granted = found.amount if amount is None else amount
+    node.increases.approve(found, granted, per or found.span, asks.due, by=asks.actor.name)
+    return summary(node, node.increases.get(id, asks.at))
 
 
 @operation()
 def deny(asks: Asks, node: Node, id: str) -> IncreaseSummary:
     """Deny a request for more: the member's limit stays."""
-    node.increases.deny(decidable(asks, node, id), asks.due, by=asks.actor.name)
-    return summary(node.increases.get(id, asks.at))
+    node.increases.deny(decidable_one(asks, node, id), asks.due, by=asks.actor.name)
+    return summary(node, node.increases.get(id, asks.at))
 
 
-def decidable(asks: Asks, node: Node, request_id: str) -> IncreaseRequest:
+def waiting(asks: Asks, node: Node) -> Mapping[str, int]:
+    """How many requests wait for who asks to decide them, by organisation; of 100 at the most."""
+    return node.increases.waiting(_decided_by(asks, node), asks.at, _MOST_ORGANISATIONS)
+
+
+def decidable_one(asks: Asks, node: Node, request_id: str) -> IncreaseRequest:
     """A request that who asks may decide, whether it was decided or not.
 
     Raises:
@@ -150,12 +171,16 @@ def standings(node: Node, organisation: str, person: str, now: datetime) -> list
     return [one for one in found if is_asked_beyond(one.limit)]
 
 
-def summary(one: IncreaseRequest) -> IncreaseSummary:
-    """A request as it is shown."""
+def summary(node: Node, one: IncreaseRequest) -> IncreaseSummary:
+    """A request as it is shown. Who can't be read has no email, and hides no other."""
+    email = None
+    with suppress(BaileeError):
+        email = node.registry.people.get(one.person).email
     return IncreaseSummary(
         one.id,
         one.organisation,
         one.person,
+        email,
         one.amount,
         one.span,
         one.state,
@@ -165,6 +190,28 @@ def summary(one: IncreaseRequest) -> IncreaseSummary:
         one.granted,
         one.until,
     )
+
+
+def _decided_by(asks: Asks, node: Node) -> list[str] | None:
+    """The organisations in which who asks may decide; None: in every one."""
+    actor, authority = asks.actor, node.registry.authority
+    if actor.operator:
+        return None
+    if actor.person_id is None:
+        return []
+    places = node.registry.organisations.of_person(actor.person_id)
+    return [
+        one.organisation_id
+        for one in places
+        if may(
+            Permission.MEMBERS_LIMIT,
+            authority.standings(actor, node.accounts.of_organisation(one.organisation_id)),
+        )
+    ]
+
+
+def _place(one: IncreaseRequest) -> str:
+    return place(one.asked_at, one.id)
 
 
 def _is_open(one: IncreaseRequest) -> bool:

@@ -276,11 +276,7 @@ def _receipts(node: Node, subject: DataSubject) -> Iterator[_One]:
 
 
 def _audit(node: Node, subject: DataSubject) -> Iterator[_One]:
-    about = [subject.id, *([] if subject.account is None else [subject.account.account_id])]
-    about += [key.key_id for key, _ in subjects.keys_of(node.accounts, subject)]
-    entries = (node.ledger.entries(whose=subject.id), node.ledger.about(list(dict.fromkeys(about))))
-    found = {leaf.number: leaf for some in entries for leaf in some}
-    for leaf in found.values():
+    for leaf in subjects.entries(node.ledger, node.accounts, subject):
         yield _One(subject.id, leaf.at, decides=Decides.POLICY)
 
 

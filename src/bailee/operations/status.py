@@ -96,7 +96,9 @@ class ObjectsStatus:
 
 @dataclass(frozen=True, slots=True)
 class HomeStatus:
-    """How it all stands at `at`. `server` None: none runs."""
+    """How it all stands at `at`. `server` None: none runs. `requests_for_more`: of members beyond
+    their limits, which wait for somebody.
+    """
 
     at: datetime
     version: str
@@ -109,6 +111,7 @@ class HomeStatus:
     keyring: KeyringStatus
     objects: ObjectsStatus
     promises: list[PromiseStanding]
+    requests_for_more: int
 
 
 @operation()
@@ -134,6 +137,7 @@ def status(asks: Asks, node: Node) -> HomeStatus:
         ),
         kept,
         standings.promises,
+        node.increases.pending(asks.at),
     )
 
 

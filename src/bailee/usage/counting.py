@@ -21,15 +21,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from bailee.apis.batch_results import BatchUse, ResultsOfModel
 from bailee.apis.metering import Metered
 from bailee.apis.using import Tokens
 from bailee.errors import BaileeError
 from bailee.lasting import Lasting
+from bailee.usage.batches import BATCHES, SHARE
 from bailee.usage.counts import HOUR, CountedUse, UsageCounts
 from bailee.usage.models import model_of
 from bailee.usage.prices import PriceTable
@@ -38,6 +40,7 @@ SECONDS: Final = 2.0
 _MOST: Final = 20_000
 _MOST_MODELS: Final = 100
 _OTHER: Final = "other"
+_MOST_BATCHES: Final = 1_000  # whose results wait to be counted
 _AT_ONCE: Final = 1_000
 """Sums of a batch: all who write wait while it is written."""
 _AGAIN: Final = 60  # seconds in which a refusal that is repeated is one
@@ -107,12 +110,16 @@ class UsageCounting:
         prices: PriceTable,
         holder: Callable[[str, str], KeyHolder | None],
         from_unix: Callable[[float], datetime],
+        on_results: Callable[[UseOf, Sequence[ResultsOfModel]], None] = lambda _use, _new: None,
     ) -> None:
-        """`holder`: by account and key, whose use it is; None: the account is not there."""
+        """`holder`: by account and key, whose use it is; None: the account is not there.
+        `on_results` is told what of a batch was counted that was not before.
+        """
         self._counts = counts
         self._prices = prices
         self._holder = holder
         self._from_unix = from_unix
+        self._on_results = on_results
         self._lock = threading.Lock()  # whenever `_sums` and what bounds them are read or changed
         self._sums: dict[_Alike, _Sum] = {}
         self._writing = threading.Lock()  # of the next two
@@ -120,6 +127,7 @@ class UsageCounting:
         self._number = 0  # of the last of them
         self._models: dict[tuple[int, str], set[str]] = {}
         self._refused: dict[tuple[str, str], float] = {}
+        self._results: deque[tuple[UseOf, BatchUse]] = deque(maxlen=_MOST_BATCHES)
         self._stopping = threading.Event()
         self.thread = Lasting("counting", self._run)
 
@@ -170,6 +178,11 @@ class UsageCounting:
             one.requests += 1
             one.refused += 1
 
+    def add_results(self, use: UseOf, batch: BatchUse) -> None:
+        """Count what the results of a batch say, which `use` fetched."""
+        with self._lock:
+            self._results.append((use, batch))
+
     def _sum(self, use: UseOf, model: str) -> _Sum:
         hour = int(use.at) // HOUR * HOUR
         where = (use.channel, use.upstream, use.own)
@@ -210,6 +223,45 @@ class UsageCounting:
                 self._number += 1
                 self._batches.append((self._number, sums[at : at + _AT_ONCE]))
             self._write_batches()
+            while self._results:
+                self._write_results(*self._results[0])
+                self._results.popleft()
+
+    def _write_results(self, use: UseOf, batch: BatchUse) -> None:
+        hour = int(use.at) // HOUR * HOUR
+        holder = self._holder(use.account, use.key_id)
+        until = None if holder is None else holder.until(self._from_unix(hour))
+        if holder is None or until is None:
+            return
+
+        def counted(one: ResultsOfModel) -> CountedUse:
+            cost = None if use.own else self._prices.cost(one.model, one.tokens, SHARE)
+            answers = one.requests - one.errors
+            amounts = (
+                one.requests, one.errors, 0, 0, one.estimated,
+                answers if cost is None and not use.own and one.model else 0,
+                *one.tokens, cost or 0, 0,
+            )  # fmt: skip
+            return CountedUse(
+                hour,
+                use.account,
+                holder.person,
+                holder.organisation,
+                holder.team,
+                use.key_id,
+                use.client,
+                self._named(self._bounded(hour, use.account, one.model), holder),
+                use.channel + BATCHES,
+                use.upstream,
+                use.own,
+                int(until.timestamp()),
+                amounts,
+                0,
+            )
+
+        new = self._counts.add_results(batch, until, counted)
+        if not use.own:
+            self._on_results(use, new)
 
     def _write_batches(self) -> None:
         while self._batches:
@@ -233,9 +285,6 @@ class UsageCounting:
         )
         cost = None if own else self._prices.cost(model, tokens)
         unpriced = found.metered if cost is None and not own else 0
-        named = model_of(model)
-        if not holder.keeps and model and self._prices.of(model) is None:
-            named = _OTHER
         amounts = (
             found.requests, found.errors, found.refused, found.aborted, found.estimated,
             unpriced, *tokens, cost or 0, int(found.seconds * 1000),
@@ -249,7 +298,7 @@ class UsageCounting:
                 holder.team,
                 key_id,
                 client,
-                named,
+                self._named(model, holder),
                 channel,
                 upstream,
                 own,
@@ -258,6 +307,11 @@ class UsageCounting:
                 int(found.slowest * 1000),
             )
         ]
+
+    def _named(self, model: str, holder: KeyHolder) -> str:
+        if not holder.keeps and model and self._prices.of(model) is None:
+            return _OTHER
+        return model_of(model)
 
     def settle(self) -> None:
         """The same, for whoever asks what there is; what can't be written waits."""

@@ -18,7 +18,7 @@ Rows: O2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Final
@@ -35,6 +35,7 @@ from sqlalchemy import (
     select,
 )
 
+from bailee.apis.batch_results import BatchUse, ResultsOfModel
 from bailee.apis.using import Tokens
 from bailee.db.among import among
 from bailee.db.engine import reading, storage_errors
@@ -45,6 +46,7 @@ from bailee.db.usage import usage_counts as table
 from bailee.db.vault import erasures
 from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
+from bailee.usage.batches import count_new, drop_ended
 from bailee.usage.limits import Scope, Subject, Used
 
 HOUR: Final = 3600
@@ -159,6 +161,23 @@ class UsageCounts:
             if not number or not self._gateway or self._is_new(connection, number):
                 _add(connection, _of_the_living(connection, rows))
 
+    def add_results(
+        self,
+        use: BatchUse,
+        until: datetime,
+        counted: Callable[[ResultsOfModel], CountedUse],
+    ) -> list[ResultsOfModel]:
+        """Add what the results of a batch show that was not counted before, in one transaction;
+        gives that. `until`: when it goes; `counted`: how something of it is counted.
+
+        Raises:
+            StorageError: nothing was added, as far as is known; said again it counts once.
+        """
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            new = count_new(connection, use.batch, use.models, int(until.timestamp()))
+            _add(connection, _of_the_living(connection, [_row(counted(one)) for one in new]))
+        return new
+
     def _is_new(self, connection: Connection, number: int) -> bool:
         """Whether this batch was not added before; it is now."""
         there = usage_gateways
@@ -254,6 +273,7 @@ class UsageCounts:
         """
         with storage_errors(_WHAT), self._engine.begin() as connection:
             gone = connection.execute(delete(table).where(table.c.until <= now.timestamp()))
+            drop_ended(connection, now.timestamp())
         return {"usage_hours": gone.rowcount}
 
     def forget(self, whose: Owner) -> None:

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
+from bailee.apis.batch_results import ResultsOfModel
 from bailee.apis.metering import Metered
 from bailee.clock import Clock, Ticks, ticks
 from bailee.db.versions import Confirmation
@@ -40,12 +41,13 @@ from bailee.errors import BaileeError, PolicyDenied
 from bailee.lasting import Lasting
 from bailee.usage.asked import AskedOf, asked_of
 from bailee.usage.asking import UsageAsker, WholeRequest
+from bailee.usage.batches import SHARE
 from bailee.usage.client_shapes import LimitRefusal, refusal, store_away, warning_lines
 from bailee.usage.in_turns import AT_ONCE, ReadersInTurn
 from bailee.usage.limits import OF_MEMBERS, Subject, UsageLimit, WantedUse
 from bailee.usage.models import is_listed, model_of
 from bailee.usage.prices import Price, PriceTable
-from bailee.usage.reserving import Reserved, ReserveUse, Settle, UsageReservations
+from bailee.usage.reserving import Charge, Reserved, ReserveUse, Settle, UsageReservations
 
 _LOOK: Final = 2.0
 _AT_ONCE: Final = 100
@@ -98,10 +100,11 @@ class Governing:
         self._of_teams = teams
         self._serves_unknown = serves_unknown
         self._ask_at = ask_at
-        self._queue: queue.SimpleQueue[_Waiting | Settle | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Waiting | Settle | Charge | None] = queue.SimpleQueue()
         self._reserved: dict[str, str] = {}  # the loop's alone: ids, and the model asked
         self._readers = ReadersInTurn()  # the loop's alone
         self._unsettled: deque[Settle] = deque(maxlen=_MOST_UNSETTLED)
+        self._charges: deque[Charge] = deque(maxlen=_MOST_UNSETTLED)
         # Replaced as a whole by the thread.
         self._limited: frozenset[Subject] = frozenset()
         self._lists: Mapping[tuple[str, str], tuple[str, ...]] = {}
@@ -194,6 +197,16 @@ class Governing:
         money = 0 if price is None else price.cost(metered.tokens)
         self._queue.put(Settle(request_id, metered.tokens.whole, money))
 
+    def charge(self, asker: UsageAsker, used: Sequence[ResultsOfModel]) -> None:
+        """Hold against who asks what a batch used, which was not reserved. From any thread."""
+        money = 0
+        for one in used:
+            price = self._prices.of(one.model) or self._prices.dearest
+            money += 0 if price is None else price.cost(one.tokens, SHARE)
+        tokens = sum(one.tokens.whole for one in used)
+        if tokens or money:
+            self._queue.put(Charge(self.in_team(asker).subjects, tokens, money))
+
     # -- on its thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -202,6 +215,7 @@ class Governing:
             taken = self._take()
             going = None not in taken
             self._unsettled.extend(one for one in taken if isinstance(one, Settle))
+            self._charges.extend(one for one in taken if isinstance(one, Charge))
             waiting = [one for one in taken if isinstance(one, _Waiting)]
             try:
                 self._work(waiting)
@@ -210,7 +224,7 @@ class Governing:
                     one.answer(store_away())
                 raise
 
-    def _take(self) -> list[_Waiting | Settle | None]:
+    def _take(self) -> list[_Waiting | Settle | Charge | None]:
         try:
             taken = [self._queue.get(timeout=_LOOK)]
         except queue.Empty:
@@ -260,7 +274,7 @@ class Governing:
 
     def _decide(self, waiting: Sequence[_Waiting]) -> None:
         now = self._clock()
-        reserves: list[ReserveUse | Settle] = []
+        reserves: list[ReserveUse | Settle | Charge] = []
         admitted: list[_Waiting] = []
         for one in waiting:
             request = one.request
@@ -276,15 +290,18 @@ class Governing:
                 reserves.append(ReserveUse(request.request_id, asker.subjects, self._most(of)))
         # Who has gone already is settled behind their reservation.
         new = {one.request.request_id for one in admitted}
-        before: list[ReserveUse | Settle] = [s for s in self._unsettled if s.request_id not in new]
+        before: list[ReserveUse | Settle | Charge] = [
+            s for s in self._unsettled if s.request_id not in new
+        ]
         after = [one for one in self._unsettled if one.request_id in new]
-        asked = [*before, *reserves, *after]
+        asked = [*self._charges, *before, *reserves, *after]
         if not asked:
             if self._reserved:
                 self._store.stay()
             return
         found = self._store.work(asked, now)
         self._unsettled.clear()
+        self._charges.clear()
         for one in admitted:
             one.answer(self._told(found[one.request.request_id]))
 

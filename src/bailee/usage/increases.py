@@ -19,7 +19,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, update
 
 from bailee.damage import Damages
 from bailee.db.engine import DbRow, reading, storage_errors
@@ -81,7 +81,7 @@ class IncreaseRequests:
 
     def page(
         self,
-        organisation: str,
+        organisations: Collection[str] | None,
         now: datetime,
         most: int,
         after: str | None = None,
@@ -89,18 +89,44 @@ class IncreaseRequests:
         states: Collection[IncreaseState] = (),
         people: Collection[str] = (),
     ) -> list[IncreaseRequest]:
-        """At most so many of an organisation's members, the newest first: those that come `after` a
-        place (`db.pages`); with `states` or `people`, of these alone.
+        """At most so many of these organisations' members (None: of all), the newest first: those
+        that come `after` a place (`db.pages`); with `states` or `people`, of these alone.
 
         Raises:
             InputError: there is no such place.
         """
-        where = [table.c.organisation == organisation, _of_a_member()]
+        where = [_of_a_member(), *_in(organisations)]
         if states:
             where.append(table.c.state.in_(states))
         if people:
             where.append(table.c.person.in_(people))
         return self._found(now, [*where, following(table.c.asked_at, table.c.id, after)], most)
+
+    def waiting(
+        self, organisations: Collection[str] | None, now: datetime, most: int
+    ) -> Mapping[str, int]:
+        """How many wait to be decided in these organisations (None: in all), by organisation: of so
+        many organisations at the most, those first in which the most wait.
+        """
+        number = func.count().label("number")
+        query = (
+            select(table.c.organisation, number)
+            .where(table.c.until > now, table.c.state == IncreaseState.PENDING, _of_a_member())
+            .where(*_in(organisations))
+            .group_by(table.c.organisation)
+            .order_by(number.desc(), table.c.organisation)
+            .limit(most)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return {row.organisation: row.number for row in connection.execute(query)}
+
+    def pending(self, now: datetime) -> int:
+        """How many wait to be decided, in all organisations."""
+        query = select(func.count()).where(
+            table.c.until > now, table.c.state == IncreaseState.PENDING, _of_a_member()
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return connection.execute(query).scalar_one()
 
     def of_person(
         self, person: str, now: datetime, most: int | None = None
@@ -236,6 +262,10 @@ class IncreaseRequests:
         if whose.person_id is not None:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(delete(table).where(table.c.person == whose.person_id))
+
+
+def _in(organisations: Collection[str] | None) -> list[ColumnElement[bool]]:
+    return [] if organisations is None else [table.c.organisation.in_(organisations)]
 
 
 def _of_a_member() -> ColumnElement[bool]:

@@ -131,6 +131,16 @@ def settle(connection: Connection, request_id: str, used: Used, now: datetime) -
             _count_ended(connection, row, used, now)
 
 
+def charge(connection: Connection, open_windows: Sequence[Window], used: Used) -> None:
+    """Count what was used without a reservation. A window that is begun from what is counted by the
+    hour has it from there.
+    """
+    for window in open_windows:
+        there = select(usage_windows.c.start).where(*same_window(window), sound(usage_windows))
+        if not is_begun(window) or connection.execute(there).first() is not None:
+            count(connection, window, used)
+
+
 def note_alive(connection: Connection, gateway: str) -> None:
     """A gateway is there, by the database's clock."""
     row = upsert(usage_gateways).values(id=gateway, seen=unix_now(), counted=0)

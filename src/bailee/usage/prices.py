@@ -37,8 +37,8 @@ class Price:
     cache_write_5m: int
     cache_write_1h: int
 
-    def cost(self, tokens: Tokens) -> int:
-        """In micro-USD, rounded up."""
+    def cost(self, tokens: Tokens, share: int = 1) -> int:
+        """In micro-USD, rounded up. `share`: the price is divided by it."""
         whole = (
             tokens.input * self.input
             + tokens.output * self.output
@@ -46,7 +46,7 @@ class Price:
             + tokens.cache_write_5m * self.cache_write_5m
             + tokens.cache_write_1h * self.cache_write_1h
         )
-        return -(-whole // MICRO)
+        return -(-whole // (MICRO * share))
 
     def at_most(self, into: int, out: int) -> int:
         """What a request with so many tokens costs at the most, whatever is written to caches."""
@@ -66,10 +66,10 @@ class PriceTable:
         """The price of a model by one of its ids; None: it is not known."""
         return self.prices.get(model_of(model_id)) if model_id else None
 
-    def cost(self, model_id: str, tokens: Tokens) -> int | None:
-        """What these tokens cost; None: that is not known."""
+    def cost(self, model_id: str, tokens: Tokens, share: int = 1) -> int | None:
+        """What these tokens cost, at the price divided by `share`; None: that is not known."""
         price = self.of(model_id)
-        return None if price is None else price.cost(tokens)
+        return None if price is None else price.cost(tokens, share)
 
     @property
     def dearest(self) -> Price | None:

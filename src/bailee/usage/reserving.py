@@ -41,6 +41,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.usage import usage_models, usage_reservations, usage_windows
 from bailee.usage.limit_rows import (
     LASTS,
+    charge,
     count,
     end_lost,
     is_begun,
@@ -95,6 +96,14 @@ class Settle(NamedTuple):
     """A request that is over: its id, and what it did use."""
 
     request_id: str
+    tokens: int
+    money: int
+
+
+class Charge(NamedTuple):
+    """What somebody used for which nothing was reserved."""
+
+    subjects: Sequence[Subject]
     tokens: int
     money: int
 
@@ -178,7 +187,9 @@ class UsageReservations:
 
     # -- requests --------------------------------------------------------------------------------
 
-    def work(self, asked: Iterable[ReserveUse | Settle], now: datetime) -> dict[str, Reserved]:
+    def work(
+        self, asked: Iterable[ReserveUse | Settle | Charge], now: datetime
+    ) -> dict[str, Reserved]:
         """Reserve and settle, in order, in one transaction; by id what became of reservations.
 
         Raises:
@@ -191,6 +202,10 @@ class UsageReservations:
             for one in asked:
                 if isinstance(one, ReserveUse):
                     found[one.request_id] = self._reserve(connection, one, now)
+                elif isinstance(one, Charge):
+                    used = Used(0, one.tokens, one.money)
+                    limits = resolved(limits_on(connection, one.subjects), one.subjects)
+                    charge(connection, windows(one.subjects, limits, now), used)
                 else:
                     settle(connection, one.request_id, Used(0, one.tokens, one.money), now)
         return found

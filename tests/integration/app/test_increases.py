@@ -21,10 +21,12 @@ from sqlalchemy import update
 from bailee.db.usage import limit_increases
 from bailee.errors import BaileeError, InputError
 from bailee.home import Home
-from bailee.node import Node
+from bailee.node import Node, subjects
+from bailee.operations import inventory
 from bailee.usage.limits import LimitSpan
 from support.clients import asking
 
+pytestmark = pytest.mark.both_databases
 START = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 DAY = 20_000_000
 
@@ -151,6 +153,76 @@ def test_who_may_ask_see_and_decide(firm: Firm) -> None:
     assert {firm.of: DAY} == firm.limits()
     assert "not_found" == firm.code("ann", "increase.deny", id="inc_0")
     assert [asked] == [one["id"] for one in firm.ask(None, "increase.list", organisation=firm.of)]
+
+
+def test_who_decides_sees_what_waits_wherever_they_decide(firm: Firm) -> None:
+    """The operator in every organisation, page by page; an admin where they are one; who decides
+    nowhere sees none, and neither of them another's.
+    """
+    other = firm.other["organisation"]
+    firm.ask(None, "usage.limit", measure="money", amount=DAY, per="day", of=other, each=True)
+    asked = [
+        firm.ask(who, "increase.ask", amount=2 * DAY, per="day")["id"]
+        for who in ("mia", "ian", "eve")
+    ]
+    of_all = {"decidable": True, "pending": True}
+    assert sorted(asked) == sorted(one["id"] for one in firm.ask(None, "increase.list", **of_all))
+    page = firm.ask(None, "increase.list", limit=2, **of_all)
+    rest = firm.ask(None, "increase.list", limit=2, after=page["next"], **of_all)
+    assert (2, 1, None) == (len(page["items"]), len(rest["items"]), rest["next"])
+    assert sorted(asked) == sorted(one["id"] for one in page["items"] + rest["items"])
+    seen = {
+        who: {one["email"] for one in firm.ask(who, "increase.list", **of_all)}
+        for who in ("ann", "eve", "mia")
+    }
+    assert {
+        "ann": {"mia@x.example", "ian@x.example"}, "eve": {"eve@x.example"}, "mia": set(),
+    } == seen  # fmt: skip
+    assert 3 == firm.ask(None, "status")["requests_for_more"]
+
+    granted = firm.ask("ann", "increase.approve", id=asked[1])
+    assert (2 * DAY, "day") == (granted["granted"], granted["per"])  # as much as was asked for
+    firm.ask("eve", "increase.deny", id=asked[2])
+    assert 1 == firm.ask(None, "status")["requests_for_more"]
+    assert [asked[0]] == [one["id"] for one in firm.ask(None, "increase.list", **of_all)]
+    assert 3 == len(firm.ask(None, "increase.list", decidable=True))
+
+
+def test_what_was_set_for_a_member_is_in_their_copy(firm: Firm) -> None:
+    """Limits of theirs that were set and removed, and what was asked and decided; after they have
+    left, too; and nobody else's.
+    """
+    member = f"{firm.of}/{firm.people['mia']}"
+    for who in ("mia", "ian"):
+        own = {"measure": "money", "amount": 3 * DAY, "per": "day", "member": firm.people[who]}
+        firm.ask("ann", "usage.limit", of=firm.of, **own)
+    asked = firm.ask("mia", "increase.ask", amount=4 * DAY, per="day")["id"]
+    firm.ask("ann", "increase.approve", id=asked, amount=5 * DAY)
+    firm.ask("ann", "usage.unlimit", id=f"member:{member}:money:day")
+    firm.ask(None, "organisation.remove_member", organisation=firm.of, person=firm.people["mia"])
+    raw = b"".join(
+        base64.b64decode(item["data"])
+        for item in firm.ask("mia", "person.export")
+        if "data" in item
+    )
+    with zipfile.ZipFile(io.BytesIO(raw)) as copy:
+        (name,) = [one for one in copy.namelist() if one.endswith("audit.jsonl")]
+        entries = [json.loads(line) for line in copy.read(name).splitlines()]
+    assert [
+        ("usage.limit_set", 3 * DAY),
+        ("usage.increase_asked", 4 * DAY),
+        ("usage.increase_decided", 5 * DAY),
+        ("usage.limit_set", 5 * DAY),
+        ("usage.limit_removed", None),
+    ] == [
+        (one["kind"], one["body"].get("amount"))
+        for one in entries
+        if one["kind"].startswith("usage.") and one["subject"] == member
+    ]
+    assert not any(firm.people["ian"] in one["subject"] for one in entries)
+    mia = subjects.find(firm.node.registry.people, firm.node.accounts, firm.people["mia"])
+    held = {one.what: one.count for one in inventory.inventory(firm.node, mia, START)}
+    assert len(entries) <= held["audit"]
 
 
 @pytest.mark.parametrize(

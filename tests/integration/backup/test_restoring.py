@@ -25,6 +25,8 @@ from bailee.ledger.particulars import KINDS
 from bailee.ledger.tlog.tree import Frontier, leaf_hash
 from bailee.node import Node
 from bailee.operations import table
+from bailee.usage.increase import IncreaseState
+from bailee.usage.limits import LimitSpan
 from bailee.vault.exchange import Terms
 from bailee.vault.prolonging import KeepingAct
 from support.homes.backed_up import START, BackedUp
@@ -277,6 +279,49 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
         its = restored.node.accounts.get(acme["account"])
         found = restored.node.policy_of(its).retain("transcript", its.facts(zero_retention=False))
         assert ("P9D", "own.days") == (found.retention, found.clause)
+
+
+@pytest.mark.row("O2", "R6")
+def test_pools_and_what_was_granted_are_as_they_were_said_last(place: BackedUp) -> None:
+    """A pool that was changed, paused or removed since; what was granted since is a limit again,
+    and its request waits again, as one that was not decided; what was asked since is not there.
+    """
+    acme = place.ask("organisation.create", name="Acme", plan="team")["organisation"]
+    people = {name: place.person(f"{name}@x.example")["person"] for name in ("mia", "ian", "ann")}
+    for person in people.values():
+        place.ask("organisation.member", organisation=acme, person=person, role="member")
+    month = {"measure": "money", "per": "month"}
+    place.ask("usage.limit", amount=9_000_000, of=acme, each=True, **month)
+    for team in ("apps", "data", "web"):
+        place.ask("usage.limit", amount=5_000_000, of=f"{acme}/{team}", pool=True, **month)
+
+    def ask(name: str) -> str:
+        now = place.clock()
+        more = 20_000_000
+        asked = place.node.increases.ask(
+            acme, people[name], LimitSpan.MONTH, more, now=now, until=now + timedelta(days=300)
+        )
+        return asked.id
+
+    granted, waiting = ask("mia"), ask("ian")
+    place.back_up()
+    place.ask("usage.limit", amount=7_000_000, of=f"{acme}/apps", pool=True, **month)
+    place.ask("usage.limit", amount=8_000_000, of=f"{acme}/data", pool=True, paused=True, **month)
+    place.ask("usage.unlimit", id=f"pool:{acme}/web:money:month")
+    place.ask("increase.approve", id=granted, amount=12_000_000)
+    ask("ann")
+    place.take_log()
+    place.restore()
+    with place.restored() as restored:
+        node, now = restored.node, place.clock()
+        assert {
+            f"members:{acme}:money:month": 9_000_000,
+            f"pool:{acme}/apps:money:month": 7_000_000,
+            f"paused_pool:{acme}/data:money:month": 8_000_000,
+            f"member:{acme}/{people['mia']}:money:month": 12_000_000,
+        } == {one.limit_id: one.amount for one in node.limits.limits()}
+        waits = node.increases.page([acme], now, 9, states=[IncreaseState.PENDING])
+        assert {granted, waiting} == {one.id for one in waits}
 
 
 @pytest.mark.row("R5", "O1")
