@@ -113,7 +113,8 @@ class GatewayPolicyAccess:
             return passages[policy.route(where.kind, where.target.decode("latin-1")), own]
 
         def stored(setting: int) -> int:
-            return bounds.mib(policy.document, bounds.STORED, setting) * MIB
+            own = () if policy.own is None else policy.own.bounds
+            return bounds.mib(policy.document, bounds.STORED, setting, own) * MIB
 
         asks: _Asks = passage
         if account.person_id is not None and policy.may_require_choice:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from bailee.accounts import Account
 from bailee.cases import Deadlines
 from bailee.config import Settings
 from bailee.errors import InputError
@@ -52,12 +53,16 @@ def measurements_go(at: Ground, data_class: DataClass) -> tuple[str, ...]:
     return bounds.places(at.policy.document, _FLOW_OF[data_class])
 
 
-def bytes_stored(at: Ground, of: str, own: int | None = None) -> int:
-    """How many bytes of an account may be kept, of one of `bounds.SIZES`; 0: no limit. `own`: the
-    MiB that were set for it alone, if any.
+def bytes_stored(at: Ground, of: str, account: Account) -> int:
+    """How many bytes of an account may be kept, of one of `bounds.SIZES`; 0: no limit. Of sessions
+    the MiB that were set for it alone take the place of the setting.
     """
-    setting = at.settings.number(bounds.SETTING_OF[of]) if own is None else own
-    return bounds.mib(at.policy.document, of, setting) << 20
+    setting = at.settings.number(bounds.SETTING_OF[of])
+    if of == bounds.STORED and account.stored_mb is not None:
+        setting = account.stored_mb
+    policy = at.policy_of(account)
+    own = () if policy.own is None else policy.own.bounds
+    return bounds.mib(policy.document, of, setting, own) << 20
 
 
 def deadlines(at: Ground) -> Callable[[], Deadlines]:

@@ -9,12 +9,12 @@ import pytest
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound
 from bailee.policy.actions import ACTIONS, OWN_CLASSES
-from bailee.policy.bounds import MEASURED, PLACES, SETTING_OF, places
+from bailee.policy.bounds import PLACES, SETTING_OF, places
 from bailee.policy.check import facts_of
 from bailee.policy.facts import Facts
 from bailee.policy.holding import InForce, OwnHeld, PolicyHolder, together
 from bailee.policy.loading import from_bytes
-from bailee.policy.own import LARGEST, MOST, OwnDocument, read
+from bailee.policy.own import LARGEST, MOST, OWN_BOUNDS, OwnDocument, read
 from bailee.policy.own_proof import prove
 from bailee.policy.period import parse
 from support.documents import FILES_ALONE, LONGER, edited
@@ -389,7 +389,7 @@ def test_what_can_not_be_told_is_refused_where_an_organisation_says_so(what: str
 
 
 @pytest.mark.row("P1")
-@pytest.mark.parametrize("of", [one for one in SETTING_OF if one not in MEASURED])
+@pytest.mark.parametrize("of", [one for one in SETTING_OF if one not in OWN_BOUNDS])
 def test_what_is_the_operators_to_bound_is_refused_by_its_name(policy: Policy, of: str) -> None:
     """With why: nobody believes in a bound that nothing asks for. Whatever can be bounded is an
     organisation's, or is refused so.
