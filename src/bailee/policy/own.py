@@ -21,7 +21,8 @@ Rules kept here:
 * A document may come to stand beside another one of the operator's than it was proved against. What
   it demands then holds all the same where it is stricter. A condition that can't be read any more
   is left out: the clause holds for more, never for less, and uses no room. So does one that is for
-  other requests where the operator's document comes to tell some of them apart.
+  other requests, models or regions where the operator's document comes to tell some of them apart
+  (`meanings`).
 
 The format is described in docs/reference/organisation-document.md.
 Rows: P1, P2, R1.
@@ -68,6 +69,7 @@ from bailee.policy.document import (
     SettingBound,
     Text,
 )
+from bailee.policy.meanings import MeantBy, ToldApart, told_apart
 from bailee.policy.names import conditions_of
 from bailee.policy.reading import Table, Unsound, parse
 from bailee.policy.space import Combination, Space
@@ -174,10 +176,15 @@ class OwnDocument:
 
 
 def read(
-    content: bytes, under: Document, *, file: str = "the document", before: bool = False
+    content: bytes,
+    under: Document,
+    *,
+    file: str = "the document",
+    before: bool = False,
+    then: ToldApart | None = None,
 ) -> OwnDocument:
     """Read an organisation's document against the operator's. `before`: it was proved against
-    another one of theirs.
+    another one of theirs, which told apart what `then` does (None: nobody knows).
 
     Raises:
         Unsound: anything malformed, with place and reason.
@@ -193,9 +200,10 @@ def read(
     if root.text("format") != FORMAT:
         root.refuse("format", "This is no organisation's document.", f"use {FORMAT}")
     ids: set[str] = set()
+    meant = MeantBy(then, told_apart(under)) if before else None
     clauses = {
         name: tuple(
-            _clause(table, ACTIONS[name], under.spaces[name], ids, before)
+            _clause(table, ACTIONS[name], under.spaces[name], ids, meant)
             for table in root.tables(name)
         )
         for name in OWN_ACTIONS
@@ -312,9 +320,11 @@ def _name(table: Table, ids: set[str]) -> str:
     return name
 
 
-def _clause(table: Table, action: Action, space: Space, ids: set[str], before: bool) -> OwnClause:
+def _clause(
+    table: Table, action: Action, space: Space, ids: set[str], meant: MeantBy | None
+) -> OwnClause:
     name = _name(table, ids)
-    when, whole = _conditions(table.table("when"), action, space, before)
+    when, whole = _conditions(table.table("when"), action, space, meant)
     effect = table.text("then")
     strictest = "keep" if action.keeps else action.effects[0]
     if effect != strictest:
@@ -338,15 +348,16 @@ def _clause(table: Table, action: Action, space: Space, ids: set[str], before: b
 
 
 def _conditions(
-    table: Table, action: Action, space: Space, before: bool
+    table: Table, action: Action, space: Space, meant: MeantBy | None
 ) -> tuple[tuple[Condition, ...], bool]:
     """The conditions, and whether they are all that is written."""
-    if not before:
+    if meant is None:
         return _wide(conditions_of(table, action, space), space), True
     found: list[Condition] = []
     for fact, value in table.values.items():
         try:
-            found += conditions_of(Table({fact: value}, table.path, table.source), action, space)
+            said = {fact: meant.by_now(fact, value)}
+            found += conditions_of(Table(said, table.path, table.source), action, space)
         except Unsound:
             continue
     return _wide(found, space), len(found) == len(table.values)
