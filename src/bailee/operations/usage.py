@@ -380,7 +380,7 @@ def _limit(one: LimitStanding) -> LimitSummary:
     return LimitSummary(
         limit.limit_id,
         limit.subject.scope,
-        limit.subject.id,
+        organisation_of(limit.subject) if limit.clause else limit.subject.id,
         limit.measure,
         limit.span,
         limit.amount,

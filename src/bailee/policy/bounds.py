@@ -76,7 +76,7 @@ MODELS: Final = "models"
 """Which models are asked for an organisation: those that `only` names, none that `deny` does."""
 USE_SETTING_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(LIMITED, "bailee limits set"),
-    MODELS: "bailee limits models",
+    MODELS: "bailee limits allow",
 }
 """What is bounded of an organisation's use, and the command that sets it."""
 

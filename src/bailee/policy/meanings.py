@@ -99,11 +99,11 @@ class MeantBy:
     def by_now(self, fact: str, value: object) -> object:
         """What a condition's value is by the other one."""
         given = value if isinstance(value, list) else [value]
-        if fact not in REST or not all(isinstance(one, str) for one in given):
+        names = [one for one in given if isinstance(one, str)]
+        if fact not in REST or len(names) < len(given):
             return value
-        return list(
-            dict.fromkeys(now for one in given for now in means(fact, one, self.then, self.now))
-        )
+        found = (now for one in names for now in means(fact, one, self.then, self.now))
+        return list(dict.fromkeys(found))
 
 
 def _within(begins: Sequence[str], wider: Iterable[str]) -> bool:
