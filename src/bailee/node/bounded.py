@@ -17,8 +17,11 @@ from bailee.accounts import Account
 from bailee.cases import Deadlines
 from bailee.config import Settings
 from bailee.errors import InputError
+from bailee.node.erasure_receipt import KeysOpen
 from bailee.node.ground import Ground
 from bailee.policy import Policy, bounds
+from bailee.policy.amounts import most_in_words
+from bailee.policy.document import Language
 from bailee.policy.period import parse
 from bailee.telemetry.records import FLOWS, DataClass
 
@@ -46,6 +49,17 @@ def snapshots_at_most(at: Ground) -> timedelta | None:
     if bound is None or bound.at_most is None:
         return None
     return timedelta(hours=bounds.hours_of(bound.at_most))
+
+
+def keys_open(at: Ground, language: Language) -> KeysOpen:
+    """For how long copies of keys open what was destroyed now, by the document that holds."""
+    hours = shredding_after(at) // timedelta(hours=1)
+    bound = at.policy.document.bound(bounds.KEY_SNAPSHOTS)
+    most = None if bound is None else bound.at_most
+    return KeysOpen(
+        most_in_words(bounds.OLD_KEYS, f"PT{hours}H", language),
+        None if most is None else most_in_words(bounds.KEY_SNAPSHOTS, most, language),
+    )
 
 
 def measurements_go(at: Ground, data_class: DataClass) -> tuple[str, ...]:
