@@ -1,8 +1,8 @@
 """What the names of an organisation's document mean by another document of the operator's. Pure.
 
-The operator's document tells models and regions apart by how their names begin, and places, teams
-and clients by their names. What it names not is one value: `other`, `elsewhere`. A clause of an
-organisation's is written against one document, and may come to stand beside another.
+The operator's document tells models and regions apart by how their names begin, and places, teams,
+clients and methods by their names. What it names not is one value: `other`, `elsewhere`. A clause
+of an organisation's is written against one document, and may come to stand beside another.
 
 Rules kept here:
 
@@ -29,6 +29,7 @@ REST: Final[Mapping[str, str]] = {
     "place": "other",
     "team": "other",
     "client": "other",
+    "method": "other",
 }
 """Facts of which a document names some values, and what it calls all others."""
 _UNDECLARED: Final = "undeclared"
