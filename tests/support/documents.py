@@ -50,3 +50,26 @@ def edited(*changes: tuple[str, str]) -> str:
         assert old in text
         text = text.replace(old, new, 1)
     return text
+
+
+READ_ALONE = (
+    *FILES_ALONE,
+    (
+        'reach = ["model", "region", "residency"]',
+        'pass = ["method"]\nreach = ["model", "region", "residency"]',
+    ),
+    (
+        "[credentials]",
+        '[methods]\nget = { en = "read", zh = "读取" }\n'
+        'other = { en = "with any other method", zh = "其他方法" }\n\n[credentials]',
+    ),
+    (
+        'route = "files", cloud_session = false }',
+        'route = "files", method = "get", cloud_session = false }',
+    ),
+    (
+        'when = { route = "files", cloud_session = false }\nalways',
+        'when = { route = "files", method = "get", cloud_session = false }\nalways',
+    ),
+)
+"""Nothing passes unrecorded but files, and these are read alone."""

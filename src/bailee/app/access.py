@@ -20,6 +20,7 @@ from bailee.policy.document import WITHOUT
 from bailee.policy.facts import Terms
 from bailee.policy.holding import InForce, PolicyHolder
 from bailee.policy.names import ANYWHERE
+from bailee.policy.reaching import OTHER
 from bailee.usage.asking import UsageAsker
 
 _OWNER: Final = "your organisation's own policy document says so: ask its owner"
@@ -104,16 +105,19 @@ class GatewayPolicyAccess:
             # What its organisation has kept nowhere is under all that holds for such a key.
             zero = all(isinstance(one, NothingKept) for one in terms.values())
         passages = {
-            (route, own): _passage(policy, key, account, str(route), own=own)
+            (route, own, method): _passage(policy, key, account, (str(route), str(method)), own=own)
             for route in policy.document.labels["route"]
+            for method in policy.document.labels.get("method", (OTHER,))
             for own in (False, True)
         }
 
         def passage(where: GatewayRoute, own: bool) -> Passage:
-            return passages[policy.route(where.kind, where.target.decode("latin-1")), own]
+            kind = policy.route(where.kind, where.target.decode("latin-1"))
+            return passages[kind, own, policy.method(where.method)]
 
         def stored(setting: int) -> int:
-            return bounds.mib(policy.document, bounds.STORED, setting) * MIB
+            own = () if policy.own is None else policy.own.bounds
+            return bounds.mib(policy.document, bounds.STORED, setting, own) * MIB
 
         asks: _Asks = passage
         if account.person_id is not None and policy.may_require_choice:
@@ -201,7 +205,11 @@ class GatewayPolicyAccess:
         return road
 
 
-def _passage(policy: Policy, key: ApiKey, account: Account, route: str, *, own: bool) -> Passage:
+def _passage(
+    policy: Policy, key: ApiKey, account: Account, asks: tuple[str, str], *, own: bool
+) -> Passage:
+    """`asks`: the values of the facts `route` and `method`."""
+    route, method = asks
     credential = "own" if own else "operator"
     named, cloud = account.unrecorded_routes, key.scope == "cloud"
 
@@ -209,7 +217,11 @@ def _passage(policy: Policy, key: ApiKey, account: Account, route: str, *, own: 
         credential: str = credential, *, named: bool = named, cloud: bool = cloud
     ) -> Decision:
         return policy.passes(
-            route=route, credential=credential, unrecorded_routes=named, cloud_session=cloud
+            route=route,
+            method=method,
+            credential=credential,
+            unrecorded_routes=named,
+            cloud_session=cloud,
         )
 
     decision = asked()

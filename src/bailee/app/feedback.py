@@ -57,7 +57,8 @@ def make_receiver(node: Node) -> ReportReceiver:
         node.clock,
         latest=node.latest,
         limits=replace(REPORTS, bytes_per_account=rate),
-        share=lambda: Share(
-            number("feedback.reports_per_account"), bytes_stored(node, STORED_REPORTS)
+        share=lambda account_id: Share(
+            number("feedback.reports_per_account"),
+            bytes_stored(node, STORED_REPORTS, node.accounts.get(account_id)),
         ),
     )

@@ -146,8 +146,9 @@ def make_ingest(node: Node) -> Ingest:
         ERROR: number("telemetry.errors_per_account"),
     }
 
-    def share(data_class: DataClass) -> Share:
-        return Share(items[data_class], bytes_stored(node, bounds.STORED_MEASUREMENTS))
+    def share(data_class: DataClass, account_id: str) -> Share:
+        account = node.accounts.get(account_id)
+        return Share(items[data_class], bytes_stored(node, bounds.STORED_MEASUREMENTS, account))
 
     return Ingest(
         node.telemetry,

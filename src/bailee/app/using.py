@@ -28,6 +28,7 @@ from bailee.policy.holding import PolicyHolder
 from bailee.usage.asking import UsageAsker
 from bailee.usage.counting import KeyHolder, UsageCounting, UseOf
 from bailee.usage.counts import UsageCounts
+from bailee.usage.document_bounds import UseBounds, bounds_on
 from bailee.usage.governing import Governing, Teams
 from bailee.usage.increase import is_asked_beyond
 from bailee.usage.limits import UsageLimit
@@ -132,6 +133,7 @@ class UsageMetering:
             home.clock,
             home.teams,
             serves_unknown=self._serves_unknown,
+            bounds_on=self._bounds_on,
             ask_at=self._ask_at,
             is_alone=home.is_alone,
         )
@@ -191,6 +193,9 @@ class UsageMetering:
         asker = self._asker(use.account, use.key_id)
         if asker is not None:
             self.governing.charge(asker, new)
+
+    def _bounds_on(self, organisation: str) -> UseBounds:
+        return bounds_on(organisation, self._home.holding.of(organisation or None))
 
     def _serves_unknown(self, organisation: str) -> bool:
         try:

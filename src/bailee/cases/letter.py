@@ -23,7 +23,7 @@ LetterForm = Literal["text", "html"]
 
 _BLANK: Final = "____________________"
 _COPIES: Final = (CaseKind.ACCESS, CaseKind.PORTABILITY)
-_REMAINS: Final = ("sessions_elsewhere", "consent", "audit", "receipts", "exports", "backups")
+_REMAINS: Final = ("sessions_elsewhere", "consent", "audit", "receipts", "exports")
 """What an erasure leaves, of the sorts of things that were held."""
 _LANGUAGE: Final[Mapping[Language, str]] = {"en": "en", "zh": "zh-Hans"}
 
@@ -33,7 +33,8 @@ class LetterFacts:
     """What a letter is written from. `held`: as the inventory found it, sort by sort; `receipt`:
     the reference of the erasure's receipt; `console`: the address under which it is shown;
     `clauses`: the policy's texts by id, in the letter's language; `on_hold`: the ids of what is
-    under a legal hold.
+    under a legal hold; `keys_open`: for how long a backup's keys open what was
+    destroyed at the most, in that language; None: nothing says so.
     """
 
     case: Case
@@ -45,6 +46,7 @@ class LetterFacts:
     console: str
     clauses: Mapping[str, str]
     on_hold: Sequence[str]
+    keys_open: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,9 @@ def _erased(facts: LetterFacts) -> str:
 def _remains(facts: LetterFacts, t: Words) -> _Part:
     sorts = {text(one.get("what")) for one in objects(facts.held) if whole(one.get("count"))}
     lines = [t(f"remains.{what}") for what in _REMAINS if what in sorts]
+    if "backups" in sorts:
+        most = facts.keys_open
+        lines.append(t("remains.backups_open") if most is None else t("remains.backups", most=most))
     if facts.on_hold:
         lines.append(t("remains.held", things=t("list.comma").join(facts.on_hold)))
     clause = facts.clauses.get(facts.case.clause or "")

@@ -51,7 +51,7 @@ def list_limits(
             return
         rows = [
             (
-                one["id"],
+                one["clause"] or one["id"],
                 _of_whom(one),
                 one["measure"] if one["per"] == "now" else f"{one['measure']} a {one['per']}",
                 "" if one["scope"] in _UNCOUNTED else _amount(one, "used"),

@@ -116,10 +116,10 @@ class ReportReceiver:
         latest: Clock | None = None,
         limits: DoorLimits = REPORTS,
         answers: DoorLimits = ANSWERS,
-        share: Callable[[], Share] = Share,
+        share: Callable[[str], Share] = lambda _: Share(),
     ) -> None:
         """`latest`: the time by which is told what may be read, if that is not `clock`'s; `share`:
-        what an account may send, and have on disk, at the moment.
+        what an account (by its id) may send, and have on disk, at the moment.
         """
         self._reports = reports
         self._survey = survey
@@ -150,7 +150,7 @@ class ReportReceiver:
         self._turns.close()
 
     def _used_up(self, account_id: str) -> tuple[str, int] | None:
-        return self._reports.over(self._share(), account_id)
+        return self._reports.over(self._share(account_id), account_id)
 
     async def _report(self, request: Request) -> Response:
         key = bearer(request)

@@ -77,6 +77,7 @@ class GatewayRoute:
     prompt: bool = False
     pings: bool = False
     api: Api = Api.MESSAGES
+    method: str = "POST"
 
     @property
     def recorded(self) -> bool:
@@ -221,7 +222,9 @@ def route(
                 if known.deletes and method == b"DELETE":
                     label = OTHERS[known.channel]
                     return GatewayRoute(
-                        known.channel, target[known.cut :], label, "other", api=known.api
+                        *(known.channel, target[known.cut :], label, "other"),
+                        api=known.api,
+                        method="DELETE",
                     )
                 return _wrong_method(known.label, known.methods, known.api)
             if known.api is Api.GEMINI and _key_in(query):
@@ -234,6 +237,7 @@ def route(
                 prompt=known.prompt,
                 pings=known.pings,
                 api=known.api,
+                method=method.decode("latin-1"),
             )
     if _ONE_SPELLING.fullmatch(path) is None:
         return RefusedRoute("*", _misspelled(path), api=_api_of(path))
@@ -320,7 +324,8 @@ def _other(method: bytes, path: bytes, query: bytes) -> GatewayRoute | RefusedRo
         return _wrong_method(label, PASSED, api)
     if channel == "google" and _key_in(query[1:]):
         return RefusedRoute(label, _key_in_query(), api=api)
-    return GatewayRoute(channel, path[cut:] + query, label, "other", api=api)
+    said = method.decode("latin-1")
+    return GatewayRoute(channel, path[cut:] + query, label, "other", api=api, method=said)
 
 
 _SPELLINGS: Final = {

@@ -352,6 +352,17 @@ def in_force(connection: Connection) -> InForce:
     return InForce(policy, row.since)
 
 
+def held_before(connection: Connection, number: int) -> Policy | None:
+    """The operator's policy that held before an entry of the audit record; None: nobody knows any
+    more which, or it is not there whole.
+    """
+    acts = policy_activations.c
+    query = select(acts.document, sound(policy_activations).label("sound"))
+    earlier = query.where(acts.number < number).order_by(acts.number.desc()).limit(1)
+    row = connection.execute(earlier).first()
+    return _read(_content(connection, row.document)) if row is not None and row.sound else None
+
+
 def _content(connection: Connection, document: str) -> bytes | None:
     """A document that held, by its SHA-256 (hex); None: it is not there whole."""
     query = select(policy_documents.c.content).where(policy_documents.c.sha256 == document)

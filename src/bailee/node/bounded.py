@@ -13,11 +13,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from bailee.accounts import Account
 from bailee.cases import Deadlines
 from bailee.config import Settings
 from bailee.errors import InputError
+from bailee.node.erasure_receipt import KeysOpen
 from bailee.node.ground import Ground
 from bailee.policy import Policy, bounds
+from bailee.policy.amounts import most_in_words
+from bailee.policy.document import Language
 from bailee.policy.period import parse
 from bailee.telemetry.records import FLOWS, DataClass
 
@@ -47,17 +51,32 @@ def snapshots_at_most(at: Ground) -> timedelta | None:
     return timedelta(hours=bounds.hours_of(bound.at_most))
 
 
+def keys_open(at: Ground, language: Language) -> KeysOpen:
+    """For how long copies of keys open what was destroyed now, by the document that holds."""
+    hours = shredding_after(at) // timedelta(hours=1)
+    bound = at.policy.document.bound(bounds.KEY_SNAPSHOTS)
+    most = None if bound is None else bound.at_most
+    return KeysOpen(
+        most_in_words(bounds.OLD_KEYS, f"PT{hours}H", language),
+        None if most is None else most_in_words(bounds.KEY_SNAPSHOTS, most, language),
+    )
+
+
 def measurements_go(at: Ground, data_class: DataClass) -> tuple[str, ...]:
     """Where metrics, or errors, may go."""
     return bounds.places(at.policy.document, _FLOW_OF[data_class])
 
 
-def bytes_stored(at: Ground, of: str, own: int | None = None) -> int:
-    """How many bytes of an account may be kept, of one of `bounds.SIZES`; 0: no limit. `own`: the
-    MiB that were set for it alone, if any.
+def bytes_stored(at: Ground, of: str, account: Account) -> int:
+    """How many bytes of an account may be kept, of one of `bounds.SIZES`; 0: no limit. Of sessions
+    the MiB that were set for it alone take the place of the setting.
     """
-    setting = at.settings.number(bounds.SETTING_OF[of]) if own is None else own
-    return bounds.mib(at.policy.document, of, setting) << 20
+    setting = at.settings.number(bounds.SETTING_OF[of])
+    if of == bounds.STORED and account.stored_mb is not None:
+        setting = account.stored_mb
+    policy = at.policy_of(account)
+    own = () if policy.own is None else policy.own.bounds
+    return bounds.mib(policy.document, of, setting, own) << 20
 
 
 def deadlines(at: Ground) -> Callable[[], Deadlines]:

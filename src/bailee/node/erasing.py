@@ -60,9 +60,18 @@ class Erasures:
     start call it, from any thread. What is on record is in `rows`.
     """
 
-    def __init__(self, rows: ErasureRows, stores: Stores, first: Callable[[str], None]) -> None:
-        """`first` ends what goes on for an account."""
+    def __init__(
+        self,
+        rows: ErasureRows,
+        stores: Stores,
+        first: Callable[[str], None],
+        keys_open: Callable[[], said.KeysOpen],
+    ) -> None:
+        """`first` ends what goes on for an account; `keys_open`: for how long copies of keys open
+        what was destroyed.
+        """
         self.rows = rows
+        self._keys_open = keys_open
         self._first = first
         self._stores = stores
         self._home = stores.home.path
@@ -306,7 +315,7 @@ class Erasures:
                 },
                 *left,
             ],
-            "backups": said.BACKUPS if here else said.BACKUPS_THERE + said.BACKUPS,
+            "backups": said.backups(self._keys_open(), here=here),
         }
 
     def _left(

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 from bailee.home.searching import Finding, Search, Trace
 from bailee.node.traces import OURS, SAID, SESSION, TOO_SHORT
 
 TYPE: Final = "bailee/erasure/2"
 
-BACKUPS: Final = (
+_BACKUPS: Final = (
     "Copies of the data from before open no session, no report and nothing that was sealed for "
     "them. They show, in the clear: ids, times, sizes and counts; of an account that no person "
     "has, its name and those of its keys; owners and hosts of Git connections and network lists; "
     "reasons of legal holds. Copies of the keyring open nothing after the next rotation of the "
-    "root, a day at most while the server runs; snapshots of keys that a backup takes until they "
-    "end, two weeks at most; copies of keyring and root together are in the operator's hands."
+    "root, {root} at most while the server runs; snapshots of keys that a backup takes until they "
+    "end, {snapshots}; copies of keyring and root together are in the operator's hands."
 )
-BACKUPS_THERE: Final = (
+_BACKUPS_THERE: Final = (
     "The databases are on PostgreSQL, where what was deleted is still in pages and in the "
     "write-ahead log for a time, and in whatever was copied from them. That opens no session, no "
     "report and nothing that was sealed for them, since the root that wrapped their keys has been "
@@ -45,6 +45,25 @@ UNSEEN: Final = (
 )
 
 _ALWAYS: Final = "always"
+
+
+class KeysOpen(NamedTuple):
+    """For how long copies of keys open what was destroyed, in words: those under an older `root`,
+    and a backup's `snapshots` (None: each as long as it was taken for).
+    """
+
+    root: str
+    snapshots: str | None
+
+
+def backups(keys: KeysOpen, *, here: bool) -> str:
+    """What copies of the data and the keys from before still show. `here`: the databases are in the
+    home, and not on PostgreSQL.
+    """
+    most = keys.snapshots
+    snapshots = "each at the time it was taken for" if most is None else f"{most} at most"
+    said = _BACKUPS.format(root=keys.root, snapshots=snapshots)
+    return said if here else _BACKUPS_THERE + said
 
 
 class Said(TypedDict, total=False):

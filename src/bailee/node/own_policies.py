@@ -29,7 +29,9 @@ from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.many import put
 from bailee.db.policy import own_policies, policy_notices
 from bailee.ledger import Ledger
+from bailee.node.activations import held_before
 from bailee.policy.holding import OwnHeld, PolicyHolder
+from bailee.policy.meanings import told_apart
 
 SET: Final = "organisation.policy_set"
 REMOVED: Final = "organisation.policy_removed"
@@ -128,7 +130,8 @@ class OwnPolicies:
             put_own_policy(connection, made, content)
             if wanted.told:
                 put(connection, policy_notices, [{"account_id": wanted.account, "number": number}])
-        self._holding.take_own(organisation, OwnHeld(content, number))
+        then = told_apart(self._holding.policy.document)
+        self._holding.take_own(organisation, OwnHeld(content, number, then=then))
         return made
 
     def of(self, organisation: str) -> list[OwnChange]:
@@ -149,7 +152,10 @@ class OwnPolicies:
         """What held of an organisation before an entry of the audit record; None: nothing did."""
         where = own_policies.c.organisation_id == organisation, own_policies.c.number < number
         rows = list(self._rows(*where))
-        return _held(rows[-1]) if rows else None
+        if not rows:
+            return None
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return _held(connection, rows[-1])
 
     def _rows(self, *where: object) -> Iterator[DbRow]:
         query = (
@@ -165,8 +171,8 @@ def own_in_force(connection: Connection) -> dict[str, OwnHeld]:
     """What holds of each organisation that has a document of its own, or had one, by the record."""
     newest = select(func.max(own_policies.c.number)).group_by(own_policies.c.organisation_id)
     query = select(own_policies, sound(own_policies).label("sound"))
-    rows = connection.execute(query.where(own_policies.c.number.in_(newest)))
-    return {row.organisation_id: _held(row) for row in rows}
+    rows = connection.execute(query.where(own_policies.c.number.in_(newest))).all()
+    return {row.organisation_id: _held(connection, row) for row in rows}
 
 
 def put_own_policy(connection: Connection, made: OwnChange, content: bytes | None) -> None:
@@ -195,9 +201,11 @@ def put_own_policy(connection: Connection, made: OwnChange, content: bytes | Non
         connection.execute(delete(table).where(of_it, table.c.number < numbers[-1]))
 
 
-def _held(row: DbRow) -> OwnHeld:
+def _held(connection: Connection, row: DbRow) -> OwnHeld:
     content = row.content
     found = None if content is None else hashlib.sha256(content).hexdigest()
     if not row.sound or found != row.document:  # damaged, or a restore could not read it
         return OwnHeld(None, row.number, sound=False)
-    return OwnHeld(content, row.number)
+    under = None if content is None else held_before(connection, row.number)
+    then = None if under is None else told_apart(under.document)
+    return OwnHeld(content, row.number, then=then)

@@ -425,7 +425,8 @@ class Wiring:
     @cached_property
     def erasures(self) -> Erasures:
         """What erases people."""
-        return Erasures(self.erasure_rows, self.stores, self.end_cloud_sessions)
+        keys_open = partial(bounded.keys_open, self.ground, "en")
+        return Erasures(self.erasure_rows, self.stores, self.end_cloud_sessions, keys_open)
 
     @cached_property
     def sweeping(self) -> Sweeping:

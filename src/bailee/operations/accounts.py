@@ -125,13 +125,13 @@ def shown(node: Node, account: accounts.Account) -> AccountSummary:
         account.residency,
         stored.living,
         stored.gone,
-        bytes_stored(node, STORED, account.stored_mb) >> 20,
+        bytes_stored(node, STORED, account) >> 20,
         node.vault.spool.unsealed(account.account_id).own,
         node.settings.number("gateway.spool_per_account_mb"),
         node.telemetry.on_disk(account.account_id),
-        bytes_stored(node, STORED_MEASUREMENTS) >> 20,
+        bytes_stored(node, STORED_MEASUREMENTS, account) >> 20,
         node.reports.on_disk(account.account_id),
-        bytes_stored(node, STORED_REPORTS) >> 20,
+        bytes_stored(node, STORED_REPORTS, account) >> 20,
         account.created_at,
     )
 

@@ -6,18 +6,25 @@ Rules kept here:
   else.
 * A setting that goes further than the document is no error. It holds as far as the document does,
   and whoever asks is told by what it is closed.
+* So do limits and lists of models that were set for organisations. Those that no document has less
+  than are many, and are not named.
 
 Rows: P1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bailee.config import Settings
+from bailee.node import Node
 from bailee.policy import Policy, bounds, network
 from bailee.policy.document import HOSTS, NETWORKS, OPENS
+from bailee.usage import document_bounds
+from bailee.usage.limits import Scope, organisation_of
 
 _OPENS: Final = {
     "cloud.network_allow": HOSTS,
@@ -25,6 +32,12 @@ _OPENS: Final = {
     "cloud.egress_networks": NETWORKS,
 }
 """Settings, and what of `document.OPENED` each opens."""
+MOST_NAMED: Final = 100
+"""Limits and lists that are named, at the most."""
+_ORGANISATION, _TEAM = Scope.ORGANISATION, Scope.TEAM
+
+PolicyOf = Callable[[str | None], Policy]
+"""The policy for an organisation, or for who is of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,32 @@ def standings(settings: Settings, before: Policy, after: Policy) -> list[Setting
     """How two documents stand to each written setting that they have a say in."""
     was, now = closing(settings, before), closing(settings, after)
     return [SettingStanding(name, by, now[name]) for name, by in was.items()]
+
+
+def use_standings(
+    node: Node, before: PolicyOf, after: PolicyOf, organisation: str | None = None
+) -> list[SettingStanding]:
+    """How documents stand to the limits and lists of models of organisations, where either has less
+    than one that was set: by their ids, of one organisation or of all, `MOST_NAMED` at the most.
+    """
+    closing: list[tuple[str, str, Callable[[Policy], str | None]]] = []
+    for limit in node.limits.limits():
+        whose = organisation_of(limit.subject)
+        closing.append((limit.limit_id, whose, partial(document_bounds.closes, limit=limit)))
+    for one in node.limits.lists():
+        whose = one.subject.partition("/")[0] if one.scope in (_ORGANISATION, _TEAM) else ""
+        names = partial(document_bounds.closes_list, models=one.models)
+        closing.append((f"models:{one.scope}:{one.subject}", whose, names))
+    found: list[SettingStanding] = []
+    for name, whose, closes in closing:
+        if not whose or organisation not in (None, whose):
+            continue
+        was, now = closes(before(whose)), closes(after(whose))
+        if was or now:
+            found.append(SettingStanding(name, was, now))
+        if len(found) == MOST_NAMED:
+            break
+    return found
 
 
 def _written(settings: Settings, name: str) -> bool:

@@ -15,7 +15,7 @@ Rows: P3, P5.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -24,7 +24,14 @@ from bailee.accounts.roles import Permission
 from bailee.errors import BaileeError, InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
-from bailee.operations.beside import ClosedSetting, SettingStanding, closed_by, standings
+from bailee.operations.beside import (
+    ClosedSetting,
+    PolicyOf,
+    SettingStanding,
+    closed_by,
+    standings,
+    use_standings,
+)
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation, sent_by
 from bailee.policy import Decision, Policy
@@ -39,8 +46,6 @@ LARGEST: Final = 1_000_000
 """Bytes that a document to be tried may have."""
 UNDECIDED: Final = "undecided"
 
-PolicyOf = Callable[[str | None], Policy]
-"""The policy for an organisation, or for who is of none."""
 _Change: TypeAlias = tuple[str, Decision | None, Decision | None]
 """An action, and what is decided before and after."""
 
@@ -65,7 +70,8 @@ class Trial:
     """Whom a document concerns against another (their versions and SHA-256s, hex): each change with
     how many sessions and accounts, most sessions first; `changed_sessions`, `changed_accounts`: of
     all changes together, each counted once. `sessions`, `accounts`: of all that were looked at.
-    `settings`: those that somebody wrote and that the operator's document has a say in.
+    `settings`: those that somebody wrote and that the operator's document has a say in, and limits
+    and lists of organisations that a document has less than.
     """
 
     before: str
@@ -147,7 +153,10 @@ def compared(node: Node, old: PolicyOf, new: PolicyOf, *, of: str | None = None)
         len(changed.accounts),
         everybody.sessions,
         len(everybody.accounts),
-        [] if of else standings(node.settings, old(None), new(None)),
+        [
+            *([] if of else standings(node.settings, old(None), new(None))),
+            *use_standings(node, old, new, None if of is None else _organisation(node, of)),
+        ],
     )
 
 
@@ -241,6 +250,12 @@ def _owner(node: Node, account_id: str) -> Account | None:
         return None
 
 
+def _organisation(node: Node, account_id: str) -> str:
+    """The organisation that an account is of; empty: of none, which has no limits of that kind."""
+    account = _owner(node, account_id)
+    return "" if account is None else account.organisation_id or ""
+
+
 def _outcome(decision: Decision | None) -> str:
     return UNDECIDED if decision is None else decision.retention or decision.effect
 
@@ -251,9 +266,16 @@ def _clause(decision: Decision | None) -> str:
 
 @operation()
 def closed(asks: Asks, node: Node) -> list[ClosedSetting]:
-    """The settings that go further than the policy document. Beyond it they have no effect."""
+    """The settings, and the limits and lists of models of organisations, that go further than the
+    policy documents. Beyond them they have no effect.
+    """
     asks.require(node, Permission.POLICY_TRY)
-    return closed_by(node.settings, node.policy)
+    policy = node.holding.under(node.policy)
+    of_use = use_standings(node, policy, policy)
+    return [
+        *closed_by(node.settings, node.policy),
+        *(ClosedSetting(one.setting, one.after) for one in of_use if one.after is not None),
+    ]
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {"policy.try": try_document, "policy.closed": closed}

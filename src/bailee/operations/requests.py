@@ -24,6 +24,7 @@ from bailee.db.pages import place
 from bailee.errors import InputError
 from bailee.json_values import objects, text
 from bailee.node import Node
+from bailee.node.bounded import keys_open
 from bailee.operations import pages
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page, extended
@@ -176,6 +177,7 @@ def letter(
         settings.text("console.url") or "",
         clauses,
         [one.subject for one in on_hold(asks, node, case)],
+        keys_open(node, language).snapshots,
     )
     return letter_of(facts, language, form)
 

@@ -28,6 +28,7 @@ from bailee.operations.whose import find_person, named
 from bailee.usage.asking import UsageAsker, member_subjects
 from bailee.usage.client_shapes import oauth_usage
 from bailee.usage.counts import UsageOf, UsageRow
+from bailee.usage.document_bounds import bounds_on
 from bailee.usage.limit_store import MOST_AMOUNT
 from bailee.usage.limits import (
     BY_ADMINS,
@@ -62,7 +63,8 @@ class UsageReport:
 @dataclass(frozen=True, slots=True)
 class LimitSummary:
     """A limit, and how its subject stands. `amount` and `used`: micro-USD, tokens, requests, or
-    requests under way; `ends`: when what is used counts from nothing again.
+    requests under way; `ends`: when what is used counts from nothing again; `clause`:
+    of a policy document, which nobody sets here.
     """
 
     id: str
@@ -73,6 +75,7 @@ class LimitSummary:
     amount: int
     used: int
     ends: datetime | None
+    clause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +114,12 @@ def limits(asks: Asks, node: Node, of: str | None = None) -> list[LimitSummary]:
     """The limits that hold and how much of each is used; as `usage.show` says whose."""
     whose = _whose(asks, node, of)
     if whose.person is not None:
-        found = node.limits.standings_under(_subjects(node, whose), asks.at)
+        found = node.limits.standings_under(
+            _subjects(node, whose), asks.at, bounds=_bounds(node, whose)
+        )
     else:
         subjects = None if whose == UsageOf() else _subjects(node, whose)
-        found = node.limits.standings(subjects, asks.at)
+        found = node.limits.standings(subjects, asks.at, _bounds(node, whose))
     return [_limit(one) for one in found]
 
 
@@ -295,6 +300,14 @@ def _subjects(node: Node, whose: UsageOf) -> list[Subject]:
     return found
 
 
+def _bounds(node: Node, whose: UsageOf) -> list[UsageLimit]:
+    """What policy documents say of the use of an organisation, or of those that a person is in."""
+    names = [whose.organisation] if whose.organisation is not None and whose.team is None else []
+    if whose.person is not None:
+        names = [one.organisation_id for one in node.registry.organisations.of_person(whose.person)]
+    return [limit for name in names for limit in bounds_on(name, node.holding.of(name)).limits]
+
+
 def _subject(asks: Asks, node: Node, of: str | None) -> Subject:
     if of is None:
         return Subject(Scope.EVERYBODY, "")
@@ -367,12 +380,13 @@ def _limit(one: LimitStanding) -> LimitSummary:
     return LimitSummary(
         limit.limit_id,
         limit.subject.scope,
-        limit.subject.id,
+        organisation_of(limit.subject) if limit.clause else limit.subject.id,
         limit.measure,
         limit.span,
         limit.amount,
         one.used,
         one.ends,
+        limit.clause,
     )
 
 

@@ -42,6 +42,7 @@ NAMED_FACTS: Final[dict[str, str]] = {
     "place": "places",
     "team": "teams",
     "client": "clients",
+    "method": "methods",
 }
 FLAGS: Final = (
     "zero_retention",
@@ -77,6 +78,9 @@ REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
     ),
 }
 
+METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
+"""The methods of requests that a document can tell apart: all that pass at the gateway."""
+
 # Likewise, where a document may have more of them.
 NEEDED_VALUES: Final[dict[str, frozenset[str]]] = {
     "routes": frozenset({"conversation", "counting", "models", "other"}),
@@ -86,6 +90,7 @@ NEEDED_VALUES: Final[dict[str, frozenset[str]]] = {
     "places": frozenset({"other"}),
     "teams": frozenset({"other"}),
     "clients": frozenset({"other"}),
+    "methods": frozenset({"other"}),
 }
 
 
@@ -158,6 +163,7 @@ ACTIONS: Final[dict[str, Action]] = {
             "May this request go to the model's provider?",
             ("route", "credential", "unrecorded_routes", "cloud_session"),
             ("deny", "allow"),
+            optional=("method",),
         ),
         Action(
             "reach",

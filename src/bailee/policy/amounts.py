@@ -7,16 +7,17 @@ than its bound, or none (`problems`). One that came to hold before that was aske
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bailee.policy import period as periods
-from bailee.policy.bounds import KEY_SNAPSHOTS, OLD_KEYS, SIZES, hours_of
-from bailee.policy.document import Document, Language, Text
+from bailee.policy.bounds import KEY_SNAPSHOTS, LIMITED, OLD_KEYS, SIZES, hours_of
+from bailee.policy.document import Document, Language, SettingBound, Text
 from bailee.policy.reading import DocumentProblem
 
 _PLACE: Final = "{at_most}"
 _LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
+_UNITS: Final = {"USD": "美元", "tokens": "个 token", "requests": "个请求"}
 _A_FEW: Final = 48
 """So many are said as hours: those of a day or two."""
 
@@ -34,8 +35,11 @@ def period_in_words(period: str, language: Language) -> str:
 
 def most_in_words(of: str, at_most: str, language: Language) -> str:
     """What a bound `of` something has `at_most`: "24 hours", "14 天", "4096 MiB"."""
-    if of in SIZES:
+    if of in SIZES or (of in LIMITED and language == "en"):
         return at_most
+    if of in LIMITED:
+        amount, _, unit = at_most.partition(" ")
+        return f"{amount} {_UNITS[unit]}"
     hours = hours_of(at_most) if of in (OLD_KEYS, KEY_SNAPSHOTS) else 0
     if 0 < hours <= _A_FEW or hours % 24:
         if language == "zh":
@@ -50,6 +54,29 @@ def told_by(text: Text, of: str, at_most: str) -> Text:
     return Text(en, zh)
 
 
+def own_problems(bounds: Sequence[SettingBound], file: str) -> Iterator[DocumentProblem]:
+    """The same of an organisation's bounds, which may have a text in one language alone."""
+    for bound in bounds:
+        if bound.at_most is None:
+            continue
+        most = {most_in_words(bound.of, bound.at_most, one) for one in _LANGUAGES}
+        texts = {bound.clause.text.of(one) for one in _LANGUAGES}
+        if not all(any(_says(text, one) for one in most) for text in texts):
+            yield DocumentProblem(
+                file,
+                bound.clause.line,
+                f"A text of {bound.clause.id} does not say how much it has at the most, and no "
+                "other number.",
+                f"write {_PLACE} where the number stands",
+            )
+
+
+def _says(text: str, most: str) -> bool:
+    """Whether a text has this number, and no other."""
+    before, there, after = text.partition(most)
+    return bool(there) and not any(one.isnumeric() and one.isascii() for one in before + after)
+
+
 def problems(document: Document) -> Iterator[DocumentProblem]:
     """Where the text of a bound says another number than the bound has, or none."""
     for bound in document.bounds:
@@ -57,8 +84,7 @@ def problems(document: Document) -> Iterator[DocumentProblem]:
             continue
         for language in _LANGUAGES:
             most = most_in_words(bound.of, bound.at_most, language)
-            before, there, after = bound.clause.text.of(language).partition(most)
-            if not there or any(one.isnumeric() and one.isascii() for one in before + after):
+            if not _says(bound.clause.text.of(language), most):
                 yield DocumentProblem(
                     document.file,
                     bound.clause.line,

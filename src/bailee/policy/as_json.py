@@ -118,6 +118,7 @@ def bound_as_json(bound: SettingBound) -> dict[str, object]:
         "setting": setting_of(bound.of),
         "at_most": bound.at_most,
         "only": bound.only,
+        "deny": bound.deny,
     }
 
 

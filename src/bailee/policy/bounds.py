@@ -13,15 +13,17 @@ Rules kept here:
 * What an agent on a person's machine fetches and starts is bounded by hosts. The document can't be
   asked there: the settings that are compiled from it say so, with the clause (`managed`).
 * A size is whole MiB. A setting of 0 is no limit, so every bound is the stricter one.
+* What an organisation uses in a day or a month (UTC) is bounded by an amount, and which models its
+  people ask by names. There they hold by themselves, whether or not somebody set a limit or a list.
 
-Rows: P1, R5, R6, S1, S2.
+Rows: O2, P1, R5, R6, S1, S2.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence, Set
-from typing import Final
+from typing import Final, NamedTuple
 
 from bailee.errors import InputError
 from bailee.policy import period as periods
@@ -64,6 +66,20 @@ ANY: Final = "*"
 AGENT_SETTING_OF: Final[Mapping[str, str]] = {WEB_PAGES: "webFetch", MCP_SERVERS: "mcpServers"}
 """What is bounded on people's machines, and the setting of `bailee code` that decides it."""
 
+LIMITED: Final[Mapping[str, tuple[str, str]]] = {
+    f"{measure}_per_{span}": (measure, span)
+    for measure in ("money", "tokens", "requests")
+    for span in ("day", "month")
+}
+"""What an organisation uses at the most: of what, and in which time."""
+MODELS: Final = "models"
+"""Which models are asked for an organisation: those that `only` names, none that `deny` does."""
+USE_SETTING_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(LIMITED, "bailee limits set"),
+    MODELS: "bailee limits allow",
+}
+"""What is bounded of an organisation's use, and the command that sets it."""
+
 VENDOR: Final = "state.vendors-get-nothing"
 """The statement that what an agent sends its own vendor is turned off."""
 NO_CONTENT: Final = "state.telemetry-encryption"
@@ -81,7 +97,7 @@ SETTING_OF: Final[Mapping[str, str]] = {
     STORED_REPORTS: "feedback.stored_per_account_mb",
 }
 """What can be bounded on a server, and the setting that decides it."""
-EVERY: Final = (*SETTING_OF, *AGENT_SETTING_OF)
+EVERY: Final = (*SETTING_OF, *AGENT_SETTING_OF, *USE_SETTING_OF)
 """All that can be bounded."""
 
 MEASURED: Final = (METRICS, ERRORS)
@@ -90,23 +106,41 @@ _OF_KEYS: Final = (OLD_KEYS, KEY_SNAPSHOTS)
 SIZES: Final = (STORED, STORED_MEASUREMENTS, STORED_REPORTS)
 """What is bounded by a size. A setting of 0 is none, so it goes further than any."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,8}) MiB", re.ASCII)
+_AMOUNT: Final[Mapping[str, re.Pattern[str]]] = {
+    "money": re.compile(r"((?!0+(?:\.0+)? )[0-9]{1,9})(?:\.([0-9]{2}))? USD", re.ASCII),
+    "tokens": re.compile(r"([1-9][0-9]{0,14}) tokens", re.ASCII),
+    "requests": re.compile(r"([1-9][0-9]{0,14}) requests", re.ASCII),
+}
+_SUCH: Final = {"money": "250 USD", "tokens": "5000000 tokens", "requests": "10000 requests"}
+_MODEL: Final = re.compile(r"[a-z0-9][a-z0-9._:/@-]{0,98}\*?|\*", re.ASCII)
+_MOST_MODELS: Final = 100
 _MOST_HOSTS: Final = 100
 _MOST_HOURS: Final = 366 * 24
 _HOURS: Final = re.compile(r"PT([1-9][0-9]{0,4})H", re.ASCII)
 
 
-def bounded(
-    table: Table, among: Collection[str] = EVERY
-) -> tuple[str, str | None, tuple[str, ...] | None]:
-    """What a bound is of, one of `among`; and of a time or a size how much it is at the most, of a
-    place where alone it may be.
+class Bounded(NamedTuple):
+    """What a bound is `of`; and of a time, a size or an amount how much it is `at_most`, of a place
+    or of models which `only`, and of models which not (`deny`).
+    """
+
+    of: str
+    at_most: str | None
+    only: tuple[str, ...] | None
+    deny: tuple[str, ...] = ()
+
+
+def bounded(table: Table, among: Collection[str] = EVERY) -> Bounded:
+    """What a bound says, of one of `among`.
 
     Raises:
         Unsound: it bounds nothing, or by what is no bound.
     """
     of = table.one_of("of", among)
     if of in AGENT_SETTING_OF:
-        return of, None, _reached(table, of)
+        return Bounded(of, None, _reached(table, of))
+    if of == MODELS:
+        return _models(table)
     if of in MEASURED:
         only = table.texts("only", some=False)
         for one in only:
@@ -114,19 +148,41 @@ def bounded(
                 table.refuse(
                     "only", f"{one!r} is nowhere that {of} go.", f"there are {', '.join(PLACES)}"
                 )
-        return of, None, only
+        return Bounded(of, None, only)
     text = table.text("at_most")
+    if of in LIMITED:
+        measure = LIMITED[of][0]
+        if _AMOUNT[measure].fullmatch(text) is None:
+            table.refuse(
+                "at_most", f"{text[:80]!r} is no amount of {measure}.", f"such as {_SUCH[measure]}"
+            )
+        return Bounded(of, text, None)
     if of in SIZES:
         if _SIZE.fullmatch(text) is None:
             table.refuse("at_most", f"{text!r} is no size.", "such as 4096 MiB")
-        return of, text, None
+        return Bounded(of, text, None)
     try:
         hours = hours_of(text) if of in _OF_KEYS else 24 * periods.parse(text).longest_days
     except InputError as error:
         table.refuse("at_most", error.message, error.hint)
     if not 0 < hours <= _MOST_HOURS:
         table.refuse("at_most", f"{text} is no time, or over a year.", "such as P1D")
-    return of, text, None
+    return Bounded(of, text, None)
+
+
+def _models(table: Table) -> Bounded:
+    """Names of models, of which one with `*` at its end is all that begin so."""
+    only = table.texts("only", some=False) if table.has("only") else None
+    deny = table.texts("deny") if table.has("deny") else ()
+    if only is None and not deny:
+        table.refuse(None, "This bounds no models.", 'only = ["claude-*"], or deny = ["name"]')
+    for key, names in (("only", only or ()), ("deny", deny)):
+        if len(names) > _MOST_MODELS:
+            table.refuse(key, f"There are more than {_MOST_MODELS} names.", "claude-* is all of it")
+        for one in names:
+            if _MODEL.fullmatch(one) is None:
+                table.refuse(key, f"{one[:80]!r} is no name of a model.", "like claude-haiku-*")
+    return Bounded(MODELS, None, only, deny)
 
 
 def _reached(table: Table, of: str) -> tuple[str, ...]:
@@ -158,7 +214,7 @@ def lets(only: Collection[str], host: str) -> bool:
 
 def setting_of(of: str) -> str:
     """The setting that decides what is bounded."""
-    return SETTING_OF.get(of) or AGENT_SETTING_OF[of]
+    return SETTING_OF.get(of) or AGENT_SETTING_OF.get(of) or USE_SETTING_OF[of]
 
 
 def hours_of(text: str) -> int:
@@ -204,12 +260,26 @@ def mib_of(text: str) -> int:
     return int(text.removesuffix(" MiB"))
 
 
-def mib(document: Document, of: str, setting: int) -> int:
-    """The MiB that a setting has, or those of the bound, whichever are fewer; 0: no limit."""
-    bound = document.bound(of)
-    if bound is None or bound.at_most is None:
-        return setting
-    return min(filter(None, (setting, mib_of(bound.at_most))))
+def amount_of(of: str, at_most: str) -> int:
+    """An amount that a document has taken: of money micro-USD, else tokens or requests.
+
+    >>> amount_of("money_per_day", "12.50 USD"), amount_of("tokens_per_month", "5000 tokens")
+    (12500000, 5000)
+    """
+    found = _AMOUNT[LIMITED[of][0]].fullmatch(at_most)
+    assert found is not None
+    if LIMITED[of][0] != "money":
+        return int(found[1])
+    return (int(found[1]) * 100 + int(found[2] or 0)) * 10_000
+
+
+def mib(document: Document, of: str, setting: int, own: Sequence[SettingBound] = ()) -> int:
+    """The MiB that a setting has, or those of a bound, whichever are fewest; 0: no limit. `own`: an
+    organisation's bounds.
+    """
+    bounds = [one for one in (document.bound(of), *own) if one is not None and one.of == of]
+    most = [mib_of(one.at_most) for one in bounds if one.at_most is not None]
+    return min((one for one in (setting, *most) if one), default=0)
 
 
 def times(document: Document, of: str, setting: str) -> tuple[str, ...]:

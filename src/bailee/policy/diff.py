@@ -205,5 +205,7 @@ def _limits(document: Document) -> dict[str, str]:
             found[f"{fact}.{name}.begins"] = ", ".join(begins) or _NONE
     for bound in document.bounds:
         longest = None if bound.at_most is None else f"at most {bound.at_most}"
-        found[f"bound of {bound.of}"] = longest or ", ".join(bound.only or ()) or "nowhere"
+        only = longest or ", ".join(bound.only or ()) or ("any" if bound.deny else "nowhere")
+        never = f", {', '.join(bound.deny)} denied" if bound.deny else ""
+        found[f"bound of {bound.of}"] = only + never
     return found

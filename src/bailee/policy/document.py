@@ -171,14 +171,16 @@ class OutageMinutes:
 
 @dataclass(frozen=True, slots=True)
 class SettingBound:
-    """How far a setting may go. `of`: what it is about, one of `bounds.SETTING_OF`; of a time
-    `at_most`, as it is written; of a place `only`, of `bounds.PLACES`.
+    """How far a setting may go. `of`: what it is about, one of `bounds.EVERY`; of a time, a
+    size or an amount `at_most`, as it is written; of a place `only`, of `bounds.PLACES`, of what is
+    reached and of models names; of models `deny` too.
     """
 
     clause: Clause
     of: str
     at_most: str | None
     only: tuple[str, ...] | None
+    deny: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from bailee.errors import InputError
 from bailee.policy import own
+from bailee.policy.meanings import ToldApart
 from bailee.policy.policy import Policy
 
 
@@ -39,12 +40,14 @@ class InForce:
 @dataclass(frozen=True, slots=True)
 class OwnHeld:
     """An organisation's document (None: it has none any more), and the number of the entry since
-    which that is so. `sound`: it is what was written.
+    which that is so. `sound`: it is what was written. `then`: what the operator's document told
+    apart that it was proved against; None: nobody knows.
     """
 
     content: bytes | None
     since: int
     sound: bool = True
+    then: ToldApart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def together(now: InForce, held: OwnHeld) -> InForce:
     found = None
     if held.sound:
         try:
-            found = own.read(content, document, before=True)
+            found = own.read(content, document, before=True, then=held.then)
         except InputError:
             found = None
     return InForce(Policy(document, found or own.unreadable(content, document)), since)

@@ -18,6 +18,7 @@ from typing import Final
 from bailee.policy.actions import (
     ACTIONS,
     FLAGS,
+    METHODS,
     NAMED_FACTS,
     NEEDED_VALUES,
     OPTIONAL,
@@ -72,6 +73,7 @@ class DocumentNames:
         self.models = self._families(root, "model")
         self.regions = self._families(root, "region")
         self._check_residencies(root)
+        self._check_methods(root)
         self.switches: dict[str, Text] = {}
         self.settings: list[str] = []
         for name, table in root.table("switches").named():
@@ -213,6 +215,14 @@ class DocumentNames:
             if name != ANYWHERE and name not in self.regions:
                 table.refuse(
                     str(name), f"{name!r} is no region of this document.", "name it in [regions]"
+                )
+
+    def _check_methods(self, root: Table) -> None:
+        """What is told apart is a method with which requests pass at the gateway."""
+        for name in self.labels.get("method", ()):
+            if name not in METHODS and name not in NEEDED_VALUES["methods"]:
+                root.table(NAMED_FACTS["method"]).refuse(
+                    str(name), f"{name!r} is no method that passes.", one_of(str(name), METHODS)
                 )
 
     def _members(self, root: Table, key: str) -> list[tuple[str, Table]]:

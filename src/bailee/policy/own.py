@@ -11,6 +11,8 @@ Rules kept here:
 * Periods are days, so that any two can be compared, in February too.
 * Of metrics and errors that its people send it demands that they are passed on to nobody, or kept
   nowhere (`[[bound]]`).
+* Of itself it demands how much of it is kept, how much it uses in a day or a month at the most, and
+  which models are asked for it: as much as the operator's document and settings leave, or less.
 * Of the agents on its people's machines it demands which web pages they fetch and which MCP servers
   they have: so do the settings that are compiled for them.
 * Of cloud sessions it demands how much of the network they have at the most, and which hosts they
@@ -19,7 +21,8 @@ Rules kept here:
 * A document may come to stand beside another one of the operator's than it was proved against. What
   it demands then holds all the same where it is stricter. A condition that can't be read any more
   is left out: the clause holds for more, never for less, and uses no room. So does one that is for
-  other requests where the operator's document comes to tell some of them apart.
+  other requests, models or regions where the operator's document comes to tell some of them apart
+  (`meanings`).
 
 The format is described in docs/reference/organisation-document.md.
 Rows: P1, P2, R1.
@@ -37,6 +40,7 @@ from bailee.errors import InputError
 from bailee.policy import network as demands
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, NEEDED_VALUES, OWN_ACTIONS, OWN_CLASSES, Action
+from bailee.policy.amounts import told_by
 from bailee.policy.bounds import (
     AGENT_SETTING_OF,
     ANSWERS,
@@ -44,11 +48,13 @@ from bailee.policy.bounds import (
     FURTHER,
     KEY_SNAPSHOTS,
     MEASURED,
+    MODELS,
     OLD_KEYS,
     PLACES,
     PROGRAMS,
     SIZES,
     STORE,
+    USE_SETTING_OF,
     WEB_PAGES,
     bounded,
 )
@@ -63,6 +69,7 @@ from bailee.policy.document import (
     SettingBound,
     Text,
 )
+from bailee.policy.meanings import MeantBy, ToldApart, told_apart
 from bailee.policy.names import conditions_of
 from bailee.policy.reading import Table, Unsound, parse
 from bailee.policy.space import Combination, Space
@@ -78,11 +85,12 @@ PREFIX: Final = "own."
 _NOT_OWN: Final[Mapping[str, str]] = {
     **dict.fromkeys((OLD_KEYS, KEY_SNAPSHOTS), "the keyring is one for all whose data is here"),
     **dict.fromkeys((ANSWERS, FURTHER), "the operator answers requests, which are people's"),
-    **dict.fromkeys(SIZES, "the operator sets how much of an account is kept"),
 }
 """What the operator's document alone bounds, and why: nobody is to believe in a bound that nothing
 asks for.
 """
+OWN_BOUNDS: Final = (*MEASURED, *AGENT_SETTING_OF, *SIZES, *USE_SETTING_OF)
+"""What an organisation's document can bound."""
 UNSURE: Final = ("on_recorder_failure", "on_limits_unknown")
 """What a document can demand to be refused where it can't be told, or not be recorded."""
 _ID: Final = re.compile(r"own\.[a-z0-9]+(?:[.-][a-z0-9]+)*", re.ASCII)
@@ -168,10 +176,15 @@ class OwnDocument:
 
 
 def read(
-    content: bytes, under: Document, *, file: str = "the document", before: bool = False
+    content: bytes,
+    under: Document,
+    *,
+    file: str = "the document",
+    before: bool = False,
+    then: ToldApart | None = None,
 ) -> OwnDocument:
     """Read an organisation's document against the operator's. `before`: it was proved against
-    another one of theirs.
+    another one of theirs, which told apart what `then` does (None: nobody knows).
 
     Raises:
         Unsound: anything malformed, with place and reason.
@@ -187,9 +200,10 @@ def read(
     if root.text("format") != FORMAT:
         root.refuse("format", "This is no organisation's document.", f"use {FORMAT}")
     ids: set[str] = set()
+    meant = MeantBy(then, told_apart(under)) if before else None
     clauses = {
         name: tuple(
-            _clause(table, ACTIONS[name], under.spaces[name], ids, before)
+            _clause(table, ACTIONS[name], under.spaces[name], ids, meant)
             for table in root.tables(name)
         )
         for name in OWN_ACTIONS
@@ -243,7 +257,7 @@ def unreadable(content: bytes, under: Document) -> OwnDocument:
         network=(NetworkDemand(shut, demands.LEVELS[0], ()),),
         bounds=(
             *(SettingBound(here, of, None, (STORE,)) for of in MEASURED),
-            *(SettingBound(here, of, None, ()) for of in AGENT_SETTING_OF),
+            *(SettingBound(here, of, None, ()) for of in (*AGENT_SETTING_OF, MODELS)),
         ),
         refuses=frozenset(UNSURE),
     )
@@ -273,19 +287,24 @@ def _bounds(root: Table, ids: set[str]) -> tuple[SettingBound, ...]:
             table.refuse(
                 "of",
                 f"{said} is not an organisation's to bound: {_NOT_OWN[said]}.",
-                f"it has {', '.join((*MEASURED, *AGENT_SETTING_OF))}",
+                f"it has {', '.join(OWN_BOUNDS)}",
             )
-        of, _, only = bounded(table, (*MEASURED, *AGENT_SETTING_OF))
-        if only is None or {*only} == {*PLACES}:
+        of, at_most, only, deny = bounded(table, OWN_BOUNDS)
+        if of in MEASURED and {*(only or ())} == {*PLACES}:
             table.refuse("only", f"{name} demands nothing.", f'only = ["{STORE}"], or []')
-        if ANY in only and (of == WEB_PAGES or PROGRAMS in only):
-            table.refuse("only", f"{name} demands nothing.", 'only = ["host"], or []')
+        listed = only or ()
+        if ANY in listed and (of in (WEB_PAGES, MODELS) or PROGRAMS in listed) and not deny:
+            table.refuse("only", f"{name} demands nothing.", 'only = ["name"], or []')
         if any(one.of == of for one in found):
             table.refuse("of", f"{of} is bounded twice.", "keep the stricter one")
-        when = (Condition("only", only),) if only else ()
+        said = (("only", only), ("deny", deny))
+        when = tuple(Condition(key, names) for key, names in said if names)
         text, line = _text(table), table.line
+        if at_most is not None:
+            text = told_by(text, of, at_most)
+            when = (Condition("at_most", (at_most,)),)
         clause = Clause(name, BOUND, "", (), when, "deny", None, text, line)
-        found.append(SettingBound(clause, of, None, only))
+        found.append(SettingBound(clause, of, at_most, only, deny))
     return tuple(found)
 
 
@@ -301,9 +320,11 @@ def _name(table: Table, ids: set[str]) -> str:
     return name
 
 
-def _clause(table: Table, action: Action, space: Space, ids: set[str], before: bool) -> OwnClause:
+def _clause(
+    table: Table, action: Action, space: Space, ids: set[str], meant: MeantBy | None
+) -> OwnClause:
     name = _name(table, ids)
-    when, whole = _conditions(table.table("when"), action, space, before)
+    when, whole = _conditions(table.table("when"), action, space, meant)
     effect = table.text("then")
     strictest = "keep" if action.keeps else action.effects[0]
     if effect != strictest:
@@ -327,15 +348,16 @@ def _clause(table: Table, action: Action, space: Space, ids: set[str], before: b
 
 
 def _conditions(
-    table: Table, action: Action, space: Space, before: bool
+    table: Table, action: Action, space: Space, meant: MeantBy | None
 ) -> tuple[tuple[Condition, ...], bool]:
     """The conditions, and whether they are all that is written."""
-    if not before:
+    if meant is None:
         return _wide(conditions_of(table, action, space), space), True
     found: list[Condition] = []
     for fact, value in table.values.items():
         try:
-            found += conditions_of(Table({fact: value}, table.path, table.source), action, space)
+            said = {fact: meant.by_now(fact, value)}
+            found += conditions_of(Table(said, table.path, table.source), action, space)
         except Unsound:
             continue
     return _wide(found, space), len(found) == len(table.values)

@@ -7,7 +7,8 @@ What is looked for, with the sets of `space`:
 * a clause that breaks an **invariant** of theirs. What is stricter keeps those that say what is
   never to be, or at most. Those that say what always is, and for exactly how long, are said of the
   operator's own clauses, and bind an organisation's as an upper bound;
-* a clause about **what is no organisation's**: data that is nobody's, or by which is counted.
+* a clause about **what is no organisation's**: data that is nobody's, or by which is counted;
+* a bound whose text **says another number** than the bound has, or none.
 
 Rows: P1, P2.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bailee.policy import amounts
 from bailee.policy import period as periods
 from bailee.policy.actions import OWN_CLASSES
 from bailee.policy.document import Clause, Document, Invariant
@@ -35,6 +37,7 @@ def problems(own: OwnDocument, under: Document, file: str) -> Iterator[DocumentP
                 yield from _clause(one.clause, under, found, file)
     except TooIntricate as error:
         yield DocumentProblem(file, 1, error.message, error.hint)
+    yield from amounts.own_problems(own.bounds, file)
 
 
 def prove(own: OwnDocument, under: Document, file: str) -> None:

@@ -270,12 +270,12 @@ def _demand(table: Table, headings: Sequence[str], ids: set[str]) -> NetworkDema
 def _bounds(root: Table, headings: Sequence[str], ids: set[str]) -> tuple[SettingBound, ...]:
     found: list[SettingBound] = []
     for table in _few(root, BOUND):
-        of, at_most, only = bounded(table)
+        of, at_most, only, deny = bounded(table)
         if any(one.of == of for one in found):
             table.refuse("of", f"{of} is bounded twice.", "keep the stricter one")
         clause = _clause(table, None, None, headings, ids)
         told = clause.text if at_most is None else told_by(clause.text, of, at_most)
-        found.append(SettingBound(replace(clause, text=told), of, at_most, only))
+        found.append(SettingBound(replace(clause, text=told), of, at_most, only, deny))
     return tuple(found)
 
 

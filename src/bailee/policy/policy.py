@@ -326,19 +326,29 @@ class Policy:
                     return name
         return kind
 
+    def method(self, method: str) -> str:
+        """The value of the fact `method` for a request's, such as `GET`."""
+        name = method.lower()
+        return name if name in self.document.labels.get("method", ()) else "other"
+
     def passes(
-        self, *, route: str, credential: str, unrecorded_routes: bool, cloud_session: bool
+        self,
+        *,
+        route: str,
+        credential: str,
+        unrecorded_routes: bool,
+        cloud_session: bool,
+        method: str = "other",
     ) -> Decision:
         """Whether a request may go to the provider. Raises `InputError` as `decide` does."""
-        return self.decide(
-            "pass",
-            {
-                "route": route,
-                "credential": credential,
-                "unrecorded_routes": unrecorded_routes,
-                "cloud_session": cloud_session,
-            },
-        )
+        known: dict[str, object] = {
+            "route": route,
+            "credential": credential,
+            "unrecorded_routes": unrecorded_routes,
+            "cloud_session": cloud_session,
+            "method": method,
+        }
+        return self.decide("pass", {fact: known[fact] for fact in self.document.facts["pass"]})
 
     def resumes(self, *, session_deleted: bool, account_erased: bool) -> Decision:
         """Whether what goes on with a session is kept, on the terms that `retain` gives. Raises

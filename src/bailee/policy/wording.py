@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from bailee.policy import period as periods
 from bailee.policy.amounts import most_in_words, period_in_words
-from bailee.policy.bounds import AGENT_SETTING_OF, ANY, PROGRAMS
+from bailee.policy.bounds import AGENT_SETTING_OF, ANY, MODELS, PROGRAMS
 from bailee.policy.document import Document, Language, SettingBound
 from bailee.policy.policy import Explanation, PassedOver
 from bailee.policy.reaching import DeclaredTerms, UpstreamTerms
@@ -79,12 +79,27 @@ def outcome_in_words(effect: str, retention: str | None, language: Language) -> 
 def bound_in_words(bound: SettingBound, language: Language) -> str:
     """How far settings may go, in a word or two: "24 hours at most", "kept here or passed on"."""
     if bound.at_most is None:
+        if bound.of == MODELS:
+            return _models_in_words(bound, language)
         if bound.of in AGENT_SETTING_OF:
             said = _REACHED[language]
             return joined([said.get(one, one) for one in bound.only or ("",)], language)
         return joined([_PLACES[language][one] for one in bound.only or ("",)], language)
     most = most_in_words(bound.of, bound.at_most, language)
     return f"最多 {most}" if language == "zh" else f"{most} at most"
+
+
+def _models_in_words(bound: SettingBound, language: Language) -> str:
+    """Which models: "claude-* only, and not claude-opus-*"."""
+    english = language == "en"
+    said = []
+    if bound.only is not None:
+        names = joined(bound.only, language) or ("none" if english else "无")
+        said.append(f"{names} only" if english else f"仅限 {names}")
+    if bound.deny:
+        names = joined(bound.deny, language)
+        said.append(f"not {names}" if english else f"不含 {names}")
+    return (", and " if english else "，").join(said)
 
 
 def joined(words: Sequence[str], language: Language) -> str:

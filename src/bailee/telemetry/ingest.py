@@ -89,10 +89,12 @@ class Ingest:
         access: TelemetryAccess,
         *,
         limits: DoorLimits | None = None,
-        shares: Callable[[DataClass], Share] = lambda _: Share(),
+        shares: Callable[[DataClass, str], Share] = lambda *_: Share(),
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`shares`: what an account may send of a class, and have on disk, at the moment."""
+        """`shares`: what an account (by its id) may send of a class, and have on disk, at the
+        moment.
+        """
         self._telemetry = telemetry
         self._shares = shares
         self._door = Door(access.sender, limits or DoorLimits(), seconds=seconds)
@@ -136,7 +138,7 @@ class Ingest:
         self._turns.close()
 
     def _used_up(self, data_class: DataClass, account_id: str) -> tuple[str, int] | None:
-        return self._telemetry.over(data_class, self._shares(data_class), account_id)
+        return self._telemetry.over(data_class, self._shares(data_class, account_id), account_id)
 
     # -- protocols -------------------------------------------------------------------------------
 

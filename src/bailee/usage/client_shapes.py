@@ -9,7 +9,7 @@ Money in fields and sentences is rounded for people; nothing is counted by it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -33,6 +33,8 @@ _NAMES: Final = {
     LimitMeasure.TOKENS: "token",
     LimitMeasure.REQUESTS: "request",
 }
+_SUBJECTS: Final[Mapping[Scope, str]] = {Scope.DOCUMENT: "organisation"}
+"""How who has a limit is called, where it is not by the scope's name."""
 _SOON: Final = 2  # seconds after which who waits for requests under way may ask again
 
 
@@ -80,6 +82,8 @@ def refusal(found: OverLimit, now: datetime, ask_at: str = "") -> LimitRefusal:
         error = InputError(text, code="usage_rate")
         return LimitRefusal(error, b"retry-after: %d\r\n" % seconds)
     text = f"{_name(limit.measure)} limit reached · resets {one.ends:%b} {one.ends.day}{more}"
+    if limit.clause:
+        text = f"{limit.says} [{limit.clause}] · resets {one.ends:%b} {one.ends.day}"
     pool = limit.subject.scope is Scope.POOL
     if pool:
         text = (
@@ -158,9 +162,10 @@ def _busy(one: LimitStanding) -> str:
     limit = one.limit
     if limit.measure is LimitMeasure.CONCURRENCY:
         return f"This {limit.subject.scope} has {limit.amount} requests under way, its limit."
+    whose = _SUBJECTS.get(limit.subject.scope, limit.subject.scope)
     return (
-        f"Little is left of this {limit.subject.scope}'s {_name(limit.measure)} limit: its requests"
-        " go one at a time."
+        f"Little is left of this {whose}'s {_name(limit.measure)} limit: its requests go one at a"
+        " time."
     )
 
 

@@ -47,7 +47,7 @@ from bailee.db.vault import erasures
 from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
 from bailee.usage.batches import count_new, drop_ended
-from bailee.usage.limits import Scope, Subject, Used
+from bailee.usage.limits import Scope, Subject, Used, organisation_of
 
 HOUR: Final = 3600
 _WHAT: Final = "the counts of what is used"
@@ -255,6 +255,8 @@ class UsageCounts:
         if subject.scope in {Scope.TEAM, Scope.POOL, Scope.PAUSED_POOL}:
             organisation, _, team = subject.id.partition("/")
             query = query.where(table.c.organisation == organisation, table.c.team == team)
+        elif subject.scope is Scope.DOCUMENT:
+            query = query.where(table.c.organisation == organisation_of(subject))
         elif subject.scope is Scope.MEMBER:
             organisation, _, person = subject.id.partition("/")
             query = query.where(table.c.organisation == organisation, table.c.person == person)

@@ -15,6 +15,8 @@ Rules kept here:
   waits for nobody who writes.
 * While they are not, or the store is away, the policy's document says what happens
   (`on_limits_unknown`): to everybody, since nobody knows who has a limit.
+* What policy documents say of an organisation's use holds beside all that is set
+  (`document_bounds`).
 * What a request used is settled even if its client has gone; what can't be settled now is kept and
   settled with the next.
 
@@ -37,12 +39,13 @@ from bailee.apis.batch_results import ResultsOfModel
 from bailee.apis.metering import Metered
 from bailee.clock import Clock, Ticks, ticks
 from bailee.db.versions import Confirmation
-from bailee.errors import BaileeError, PolicyDenied
+from bailee.errors import BaileeError, PolicyDenied, StorageError
 from bailee.lasting import Lasting
 from bailee.usage.asked import AskedOf, asked_of
 from bailee.usage.asking import UsageAsker, WholeRequest
 from bailee.usage.batches import SHARE
 from bailee.usage.client_shapes import LimitRefusal, refusal, store_away, warning_lines
+from bailee.usage.document_bounds import UNBOUNDED, ModelBound, UseBounds
 from bailee.usage.in_turns import AT_ONCE, ReadersInTurn
 from bailee.usage.limits import OF_MEMBERS, Subject, UsageLimit, WantedUse
 from bailee.usage.models import is_listed, model_of
@@ -84,21 +87,24 @@ class Governing:
         teams: Teams,
         *,
         serves_unknown: Callable[[str], bool],
+        bounds_on: Callable[[str], UseBounds] = lambda _: UNBOUNDED,
         ask_at: Callable[[UsageLimit], str] = lambda _: "",
         is_alone: Callable[[], bool] = lambda: True,
         confirmation: Confirmation | None = None,
         ticks: Ticks = ticks,
     ) -> None:
         """`serves_unknown`: whether a request of this organisation's (empty: of none) goes on when
-        its limits can't be told. `ask_at`: where people ask for more than a limit; empty: nowhere.
-        `is_alone`: whether no other process can have set anything; a look into memory. Else
-        `confirmation` holds, by `ticks`.
+        its limits can't be told. `bounds_on`: what documents say of an organisation's use; it
+        raises StorageError where that can't be told. `ask_at`: where people ask for more than a
+        limit; empty: nowhere. `is_alone`: whether no other process can have set anything; a look
+        into memory. Else `confirmation` holds, by `ticks`.
         """
         self._store = store
         self._prices = prices
         self._clock = clock
         self._of_teams = teams
         self._serves_unknown = serves_unknown
+        self._bounds_on = bounds_on
         self._ask_at = ask_at
         self._queue: queue.SimpleQueue[_Waiting | Settle | Charge | None] = queue.SimpleQueue()
         self._reserved: dict[str, str] = {}  # the loop's alone: ids, and the model asked
@@ -141,6 +147,8 @@ class Governing:
         """Whether a request of theirs has to be admitted."""
         if self._version != self._seen or self._is_unknown():
             return True
+        if asker.organisation and self._is_bounded(asker.organisation):
+            return True
         # Before what it is found by: it is replaced after that.
         governed = self._governed
         if not (self._limited or self._lists):
@@ -178,6 +186,13 @@ class Governing:
         self._reserved[request.request_id] = ""
         self._queue.put(_Waiting(request, asks, answer))
         return await told
+
+    def _is_bounded(self, organisation: str) -> bool:
+        """Whether documents say anything of its use, or it can't be told."""
+        try:
+            return bool(self._bounds_on(organisation))
+        except StorageError:
+            return True
 
     def _is_unknown(self) -> bool:
         """Whether nobody can tell whose limits there are."""
@@ -280,14 +295,18 @@ class Governing:
             request = one.request
             of = one.asks or _asked(request)
             asker = self.in_team(request.asker)
-            refused = self._not_listed(asker, of)
+            bounds = self._bounds_on(asker.organisation)
+            refused = self._not_listed(asker, of) or _not_left(bounds.models, of)
             if refused is not None:
                 one.answer(refused)
-            elif request.own or self._limited.isdisjoint(asker.subjects):
+            elif request.own or not (bounds.limits or not self._limited.isdisjoint(asker.subjects)):
                 one.answer(b"")
             else:
                 admitted.append(one)
-                reserves.append(ReserveUse(request.request_id, asker.subjects, self._most(of)))
+                wanted = self._most(of)
+                reserves.append(
+                    ReserveUse(request.request_id, asker.subjects, wanted, bounds.limits)
+                )
         # Who has gone already is settled behind their reservation.
         new = {one.request.request_id for one in admitted}
         before: list[ReserveUse | Settle | Charge] = [
@@ -335,6 +354,21 @@ def _asked(request: WholeRequest) -> AskedOf:
 def _tell(told: asyncio.Future[bytes | LimitRefusal], found: bytes | LimitRefusal) -> None:
     if not told.done():
         told.set_result(found)
+
+
+def _not_left(bounds: Sequence[ModelBound], of: AskedOf) -> LimitRefusal | None:
+    """Why a request goes nowhere for the models that it asks, by documents."""
+    for one in bounds:
+        if not of.models:
+            return LimitRefusal(_unread("organisation"))
+        if not all(map(one.lets, of.models)):
+            error = PolicyDenied(
+                f"{one.says} [{one.clause}]",
+                code="model_not_allowed",
+                hint="choose another model: the policy document leaves some only",
+            )
+            return LimitRefusal(error)
+    return None
 
 
 def _denied(model: str, whose: str) -> BaileeError:

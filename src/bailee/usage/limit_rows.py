@@ -45,6 +45,8 @@ LASTS: Final = timedelta(hours=1)
 """For how long a reservation is one, at the most."""
 GONE: Final = 60
 """After how many seconds without a sign of life a gateway is gone, with what it reserved."""
+_FROM_FIRST: Final = frozenset({Scope.MEMBER, Scope.DOCUMENT})
+"""Whose windows are counted from when they first ask in one."""
 _NAMED: Final = 24 * 3600
 """For how many seconds the number of a gateway's last counts is kept."""
 _AS_WRITTEN: Final = usage_reservations.c.again == (
@@ -174,7 +176,7 @@ def _count_ended(
 ) -> None:
     """Count what a request used for one of its subjects, of whom `row` is the reservation."""
     subject = Subject(Scope(row.scope), row.subject)
-    if subject.scope is Scope.MEMBER:
+    if subject.scope in _FROM_FIRST:
         began = datetime.fromtimestamp(row.until, UTC) - LASTS
         of_it = _going_on(connection, subject, began, now)
     else:
@@ -186,9 +188,9 @@ def _count_ended(
 def _going_on(
     connection: Connection, member: Subject, began: datetime, now: datetime
 ) -> list[Window]:
-    """The windows at `now` of a member for whom a request was reserved when it began: those that
-    are counted, and those whose one before was. Which limits are theirs says a team that may be
-    another by now.
+    """The windows at `now` of a member, or by a document, for whom a request was reserved when it
+    began: those that are counted, and those whose one before was. Which limits are theirs says a
+    team or a document that may be another by now.
     """
     spans = [one for one in LimitSpan if one is not LimitSpan.NOW]
     at, then = (
@@ -221,7 +223,7 @@ def is_begun(window: Window) -> bool:
     """Whether a window that is not there has what was used before it in it: what counts by the hour
     can't say of a minute.
     """
-    return window.subject.scope is Scope.MEMBER and window.span is not LimitSpan.MINUTE
+    return window.subject.scope in _FROM_FIRST and window.span is not LimitSpan.MINUTE
 
 
 def count(connection: Connection, window: Window, used: Used) -> None:

@@ -198,6 +198,8 @@ def _said(limit: UsageLimit, by: str) -> dict[str, str | int | float | bool | No
 
 
 def _check(limit: UsageLimit) -> None:
+    if limit.subject.scope is Scope.DOCUMENT:
+        raise InputError("a policy document says this, and nobody sets it.")
     if not 0 <= limit.amount <= MOST_AMOUNT:
         raise InputError("this is no amount for a limit.", hint="0 lets nothing through")
     if (limit.measure is LimitMeasure.CONCURRENCY) is not (limit.span is LimitSpan.NOW):

@@ -45,6 +45,8 @@ class Scope(StrEnum):
     """A team's pool: what its members share, as their organisation's admins say."""
     PAUSED_POOL = "paused_pool"
     """A pool that nothing is asked of for now, in the place of it: no request is under it."""
+    DOCUMENT = "document"
+    """An organisation, by what policy documents say of its use: none is set (`document_bounds`)."""
 
 
 _NEAREST: Final = {Scope.MEMBER: 0, Scope.TEAM_MEMBERS: 1, Scope.MEMBERS: 2}
@@ -84,7 +86,8 @@ class LimitSpan(StrEnum):
 
 class Subject(NamedTuple):
     """Whose use: `id` is a person's, an organisation's, a team's (`team_id`), a member's
-    (`member_id`) or a key's; of everybody it is empty.
+    (`member_id`) or a key's, or an organisation's with the entry since which documents hold; of
+    everybody it is empty.
     """
 
     scope: Scope
@@ -111,19 +114,23 @@ def other_pool(subject: Subject) -> Subject | None:
 
 def organisation_of(subject: Subject) -> str:
     """The organisation that a subject is, or is in; of a person, a key and everybody, none."""
-    named = subject.scope in {*BY_ADMINS, Scope.ORGANISATION, Scope.TEAM}
+    named = subject.scope in {*BY_ADMINS, Scope.ORGANISATION, Scope.TEAM, Scope.DOCUMENT}
     return subject.id.partition("/")[0] if named else ""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLimit:
-    """One limit. `amount`: micro-USD, tokens, requests, or requests under way at once."""
+    """One limit. `amount`: micro-USD, tokens, requests, or requests under way at once. Of a policy
+    document's: its `clause`, and what that `says`.
+    """
 
     limit_id: str
     subject: Subject
     measure: LimitMeasure
     span: LimitSpan
     amount: int
+    clause: str = ""
+    says: str = ""
 
 
 def limit_id(subject: Subject, measure: LimitMeasure, span: LimitSpan) -> str:

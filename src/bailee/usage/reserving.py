@@ -85,11 +85,14 @@ def new_gateway() -> str:
 
 
 class ReserveUse(NamedTuple):
-    """A request that wants to go on: its id, whose it is, and what it may use at the most."""
+    """A request that wants to go on: its id, whose it is, what it may use at the most, and what it
+    is under besides the limits that were set (`document_bounds`).
+    """
 
     request_id: str
     subjects: Sequence[Subject]
     wanted: WantedUse
+    bounds: Sequence[UsageLimit] = ()
 
 
 class Settle(NamedTuple):
@@ -162,23 +165,34 @@ class UsageReservations:
                 for row in connection.execute(query.order_by(*usage_models.primary_key))
             ]
 
-    def standings(self, subjects: Sequence[Subject] | None, now: datetime) -> list[LimitStanding]:
-        """How these subjects stand with the limits on them; None: all. What each of some members
-        may use is told of by itself, and is used by nobody.
+    def standings(
+        self,
+        subjects: Sequence[Subject] | None,
+        now: datetime,
+        bounds: Sequence[UsageLimit] = (),
+    ) -> list[LimitStanding]:
+        """How these subjects stand with the limits on them; None: all; and with `bounds` of
+        documents. What each of some members may use is told of by itself, and is used by nobody.
         """
         with storage_errors(WHAT), reading(self._engine) as connection:
-            return self._standings(connection, limits_on(connection, subjects), now)
+            limits = [*limits_on(connection, subjects), *bounds]
+            return self._standings(connection, limits, now)
 
     def standings_under(
-        self, subjects: Sequence[Subject], now: datetime, *, lifted: bool = False
+        self,
+        subjects: Sequence[Subject],
+        now: datetime,
+        *,
+        lifted: bool = False,
+        bounds: Sequence[UsageLimit] = (),
     ) -> list[LimitStanding]:
-        """How who has these subjects stands with every limit that they are under. `lifted`: with
-        those that let everything through, too.
+        """How who has these subjects stands with every limit that they are under, and with `bounds`
+        of documents. `lifted`: with those that let everything through, too.
         """
         with storage_errors(WHAT), reading(self._engine) as connection:
             limits = resolved(limits_on(connection, subjects), subjects)
             held = [one for one in limits if lifted or one.amount < UNLIMITED]
-            return self._standings(connection, held, now)
+            return self._standings(connection, [*held, *bounds], now)
 
     def moved(self, members: Collection[tuple[str, str]]) -> None:
         """These members (organisation and person) have another team: the process that has the home
@@ -263,7 +277,7 @@ class UsageReservations:
 
     def _reserve(self, connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
         under = resolved(limits_on(connection, asked.subjects), asked.subjects)
-        limits = [one for one in under if one.amount < UNLIMITED]
+        limits = [*(one for one in under if one.amount < UNLIMITED), *asked.bounds]
         subjects = list({one.subject for one in limits})
         if not subjects:
             return Reserved(None, ())

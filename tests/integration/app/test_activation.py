@@ -17,12 +17,13 @@ from bailee.app.access import GatewayPolicyAccess
 from bailee.config import load as load_settings
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.gateway.access import Passage
+from bailee.gateway.routes import GatewayRoute, route
 from bailee.node import Node
 from bailee.node.activations import Concerned
 from bailee.policy.loading import from_bytes, shipped
 from support.asked_routes import FILES, MESSAGES
 from support.clients.asking import perform
-from support.documents import FILES_ALONE, HELD, LONGER, edited
+from support.documents import FILES_ALONE, HELD, LONGER, READ_ALONE, edited
 from support.homes.captured import begun
 from support.homes.places import Place
 
@@ -314,3 +315,31 @@ def test_the_document_says_for_how_long_requests_go_on_without_databases(place: 
     assert {("without_database", True)} == {(one.clause, one.again) for one in passages()}
     place.activate(edited(("without_database = { kept = 60, unkept = 60 }\n", "")))
     assert [True, True] == [one.allowed for one in passages()]
+
+
+@pytest.mark.row("P1", "G2")
+def test_the_document_tells_requests_apart_by_their_methods(place: Firm) -> None:
+    """Who may read files may not delete or write them, by whichever key; the route as it was asked
+    says which it was. A document that does not read the method lets both pass.
+    """
+    access = GatewayPolicyAccess(place.node.accounts, place.node.holding)
+    wanted = ("GET", "HEAD", "POST", "DELETE")
+
+    def passed() -> dict[str, str]:
+        caller = access.authenticate(place.key.encode())
+        assert caller is not None
+        found = {}
+        for method in wanted:
+            where = route(method.encode(), b"/v1/files/file_1")
+            assert isinstance(where, GatewayRoute)
+            passage = caller.passage(where, False)
+            found[method] = passage.clause if passage.allowed else f"not {passage.clause}"
+        return found
+
+    place.activate(edited(*FILES_ALONE))
+    both = passed()
+    place.activate(edited(*READ_ALONE))
+    assert dict.fromkeys(wanted, "pass.files") == both
+    assert {"GET": "pass.files", **dict.fromkeys(wanted[1:], "not pass.other")} == passed()
+    with pytest.raises(BaileeError, match="'options' is no method that passes"):
+        place.activate(edited(*READ_ALONE).replace("[methods]\nget =", "[methods]\noptions ="))

@@ -18,6 +18,7 @@ from bailee.errors import BaileeError, InputError
 from bailee.gateway.access import NothingKept
 from bailee.node.own_policies import WantedChange
 from bailee.policy.own import LARGEST
+from bailee.policy.reaching import DeclaredTerms, ReachFacts, UpstreamTerms, reach
 from bailee.testing.tampering import tamper
 from support.asked_routes import FILES, MESSAGES
 from support.clients.asking import perform
@@ -298,6 +299,38 @@ def test_another_document_of_the_operators_is_never_made_looser(place: Firm) -> 
         place.ask("policy.activate", document=other, reason=WHY)
     place.own(None)
     place.ask("policy.activate", document=other, reason=WHY)
+
+
+def test_what_is_for_other_models_stays_so_when_one_of_them_gets_a_name(place: Firm) -> None:
+    """At once and after a restart: the home knows against which document the organisation's was
+    proved. Models that had a name then are not concerned.
+    """
+    named = edited(
+        (
+            'other = { en = "any other model"',
+            'mistral = { begins = ["mistral"], en = "Mistral", zh = "Mistral" }\n'
+            'other = { en = "any other model"',
+        )
+    )
+    place.own(
+        'format = "bailee-own-policy/1"\n[[reach]]\nid = "own.known-models"\n'
+        'when = { model = "other" }\nthen = "deny"\nen = "Known models alone."\n'
+    )
+
+    def clauses() -> list[str]:
+        policy = place.node.policy_of(place.its)
+        who = ReachFacts("team", "operator", zero_retention=False)
+        upstream = UpstreamTerms(DeclaredTerms(retains=True, trains=False, region="us"))
+        asked = ("mistral-large", "kimi", "claude-haiku-4-5")
+        return [reach(policy, who, upstream, (one,), ()).decision.clause for one in asked]
+
+    demanded = ["own.known-models", "own.known-models", "reach.ordinary"]
+    before = clauses()
+    place.ask("policy.activate", document=named, reason=WHY)
+    after = clauses()
+    place.close()
+    place.open()
+    assert [demanded] * 3 == [before, after, clauses()]
 
 
 @pytest.mark.row("G1")

@@ -18,7 +18,10 @@ from bailee.db.engine import reading
 from bailee.errors import BaileeError, InputError
 from bailee.ledger.particulars import sealed_names
 from bailee.operations import codec, request_work, table
+from bailee.policy.holding import InForce
+from bailee.policy.loading import from_bytes
 from support.clients.asking import perform
+from support.documents import HELD, edited
 from support.homes.places import Place
 
 pytestmark = pytest.mark.row("R6", "P4")
@@ -293,3 +296,40 @@ def test_a_sign_in_under_way_is_among_somebodys_ways_in(office: Office) -> None:
     assert [(1, ends)] == waits()
     registry.device_grants.poll(begun.device_code)
     assert [] == waits()
+
+
+@pytest.mark.row("R5", "P1")
+@pytest.mark.parametrize(
+    ("edits", "root", "snapshots", "en", "zh"),
+    [
+        ((), "24 hours", "14 days at most", "within 14 days at most", "最迟 14 天"),
+        (
+            (('at_most = "PT24H"', 'at_most = "PT6H"'), ('at_most = "P14D"', 'at_most = "P3D"')),
+            *("6 hours", "3 days at most", "within 3 days at most", "最迟 3 天"),
+        ),
+        (None, "24 hours", "each at the time it was taken for", "are replaced.", "更换之后，"),
+    ],
+)
+def test_for_how_long_backups_open_what_was_erased_is_said_by_the_document(
+    office: Office,
+    edits: tuple[tuple[str, str], ...] | None,
+    root: str,
+    snapshots: str,
+    en: str,
+    zh: str,
+) -> None:
+    """In the receipt and the letter, by the document that holds; where it bounds nothing, no time
+    is made up.
+    """
+    start, end = HELD.index("[[bound]]"), HELD.index("[[invariant]]")
+    text = HELD[:start] + HELD[end:] if edits is None else edited(*edits)
+    office.node.holding.take(InForce(from_bytes(text.encode(), "ours.toml"), 9))
+    office.node.ledger.append("backup.created", "bak_1", {})
+    request = office.opened()
+    office.officer("inventory", id=request)
+    erased = office.officer("erase", id=request)
+    said = erased["signed"]["receipt"]["backups"]
+    assert f"root, {root} at most while" in said
+    assert f"until they end, {snapshots};" in said
+    for language, words in (("en", en), ("zh", zh)):
+        assert words in office.officer("letter", id=request, language=language)["content"]

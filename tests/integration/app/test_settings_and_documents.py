@@ -266,3 +266,43 @@ def test_an_organisation_says_where_its_measurements_go(place: Place) -> None:
     assert [(everywhere, everywhere)] * 2 == before
     assert [(("store",), ()), (everywhere, everywhere)] == own
     assert [(("store",), ()), (("store",), ())] == both
+
+
+@pytest.mark.row("R1", "S1", "F1")
+def test_an_organisation_has_less_of_it_kept(place: Place) -> None:
+    """Of sessions, measurements and reports: of its own account, and of no other; whatever is
+    smallest of both documents and what was set.
+    """
+    node = place.node
+    acme = perform(node, "organisation.create", {"name": "Acme", "plan": "team"})
+    secrets = [node.accounts.create_key(acme["account"], "k", by=OPERATOR)[1]]
+    secrets.append(node.accounts.create(plan="api", name="firm")[2])
+    access = GatewayPolicyAccess(node.accounts, node.holding)
+
+    def limits() -> list[object]:
+        found = []
+        for secret in secrets:
+            caller = access.authenticate(secret.encode())
+            assert caller is not None
+            shown = perform(node, "account.show", {"id": caller.owner})
+            sizes = (shown["stored_mb"], shown["telemetry_mb"], shown["reports_mb"])
+            found.append((caller.stored_at_most >> 20, sizes))
+        return found
+
+    own = 'format = "bailee-own-policy/1"\n' + "".join(
+        f'[[bound]]\nid = "own.{of.replace("_", "-")}"\nof = "{of}"\nat_most = "{most} MiB"\n'
+        'en = "Of us {at_most} are kept."\n'
+        for of, most in (("stored", 6), ("stored_measurements", 9), ("stored_reports", 2))
+    )
+    node.holding.take_own(acme["organisation"], OwnHeld(own.encode(), 2))
+    found = [limits()]
+    hold(place, edited(("\n[dates]\n", f"{SIZES}\n[dates]\n")))
+    found.append(limits())
+    perform(node, "account.limit", {"account": acme["account"], "stored_mb": 100})
+    found.append(limits())
+    theirs = (7, (7, 5, 3))
+    assert [
+        [(6, (6, 9, 2)), (0, (0, 4096, 1024))],
+        [(6, (6, 5, 2)), theirs],
+        [(6, (6, 5, 2)), theirs],
+    ] == found

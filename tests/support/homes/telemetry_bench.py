@@ -132,7 +132,7 @@ class Site:
         self.loop = asyncio.new_event_loop()
         known = shares or {}
         self.ingest = Ingest(
-            bench.telemetry, self, limits=limits, shares=lambda one: known.get(one, Share())
+            bench.telemetry, self, limits=limits, shares=lambda one, _: known.get(one, Share())
         )
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()

@@ -92,7 +92,7 @@ class Site(Place):
                 node.clock,
                 limits=limits,
                 answers=answers,
-                share=lambda: share or Share(),
+                share=lambda _: share or Share(),
             )
         self._ingest.app.router.routes.extend(self.receiver.routes)
         listening = bind("127.0.0.1", 0, "ingest")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import chain, combinations
+from pathlib import Path
 
 import pytest
 
 from bailee.config import SETTINGS
 from bailee.policy import bounds
-from bailee.policy.amounts import problems
+from bailee.policy.amounts import most_in_words, problems
 from bailee.policy.check import check
 from bailee.policy.diff import compare
-from bailee.policy.document import Document
+from bailee.policy.document import Document, Language
 from bailee.policy.loading import VERSIONS, from_bytes, shipped
 from bailee.policy.page import page
 from bailee.policy.parsing import read
@@ -21,6 +22,7 @@ from bailee.policy.reading import Unsound
 from bailee.policy.wording import bound_in_words
 from support.documents import edited
 
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 pytestmark = pytest.mark.row("P1", "R5", "R6", "S1", "S2")
 DEFAULTS = {one.name: one.default for one in SETTINGS}
 HOURS = {"PT1H": 1, "PT6H": 6, "PT24H": 24, "P1D": 24, "PT25H": 25, "P2D": 48, "P14D": 336}
@@ -104,6 +106,25 @@ def test_a_document_whose_words_say_another_number_does_not_come_to_hold(
     assert from_bytes(document, "ours.toml").document.bound(bounds.OLD_KEYS)
     check(edited((was, was.replace("{at_most}", {"en": "24 hours", "zh": "24 小时"}[language])))
           .encode(), "ours.toml")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("page", "language", "said"),
+    [
+        ("threat-model.md", "en", "({}, as shipped)"),
+        ("guides/backup.md", "en", "({}, as shipped)"),
+        ("zh/guides/backup.md", "zh", "（随附版本为 {}）"),
+    ],
+)
+def test_pages_say_how_long_keys_of_backups_live_as_the_shipped_documents_do(
+    page: str, language: Language, said: str
+) -> None:
+    """Each of them, in the words that the bound's own text has."""
+    for version in VERSIONS:
+        bound = read(shipped(version), version).bound(bounds.KEY_SNAPSHOTS)
+        assert bound is not None and bound.at_most is not None
+        most = said.format(most_in_words(bound.of, bound.at_most, language))
+        assert most in (DOCS / page).read_text()
 
 
 def without_bounds() -> Document:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound
 from bailee.policy.actions import ACTIONS, OWN_CLASSES
-from bailee.policy.bounds import MEASURED, PLACES, SETTING_OF, places
+from bailee.policy.bounds import PLACES, SETTING_OF, places
 from bailee.policy.check import facts_of
 from bailee.policy.facts import Facts
 from bailee.policy.holding import InForce, OwnHeld, PolicyHolder, together
 from bailee.policy.loading import from_bytes
-from bailee.policy.own import LARGEST, MOST, OwnDocument, read
+from bailee.policy.meanings import ToldApart, means, told_apart
+from bailee.policy.own import LARGEST, MOST, OWN_BOUNDS, OwnDocument, read
 from bailee.policy.own_proof import prove
 from bailee.policy.period import parse
+from bailee.policy.reaching import DeclaredTerms, ReachFacts, UpstreamTerms, reach
 from support.documents import FILES_ALONE, LONGER, edited
 from support.own_documents import OF_THEIR_OWN, kept, own
 
@@ -288,6 +292,98 @@ def test_what_is_for_other_requests_holds_for_those_that_come_to_have_a_name(
     assert ["own.no-other", "pass.other"] == [passes(alone, "files"), passes(alone, "other")]
 
 
+NAMED_LATER = (
+    (
+        'other = { en = "any other model"',
+        'mistral = { begins = ["mistral", "codestral"], en = "Mistral", zh = "Mistral" }\n'
+        'other = { en = "any other model"',
+    ),
+    (
+        'elsewhere = { en = "elsewhere"',
+        'ch = { begins = ["ch"], en = "Switzerland", zh = "瑞士" }\nelsewhere = { en = "elsewhere"',
+    ),
+)
+REACHES = """format = "bailee-own-policy/1"
+
+[[reach]]
+id = "own.demands"
+when = { FACT = VALUE }
+then = "deny"
+en = "Not for us."
+"""
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "refused"),
+    [
+        ("model", '"other"', {"mistral-large", "codestral-2", "kimi"}),
+        ("model", '"claude"', {"claude-haiku-4-5"}),
+        ("model", '["other", "openai"]', {"mistral-large", "codestral-2", "kimi", "gpt-5"}),
+        ("region", '"elsewhere"', {"ch-1", "jp-1"}),
+        ("region", '["us", "undeclared"]', {"us-1", ""}),
+    ],
+)  # fmt: skip
+def test_a_demand_means_what_it_meant_when_the_operators_document_names_more(
+    policy: Policy, fact: str, value: str, refused: set[str]
+) -> None:
+    """A family of models or a region that comes to have a name is among the others of who demanded
+    something of them; what had one is not. So it is where the same document stands again.
+    """
+    named = edited(*NAMED_LATER).replace(
+        '"elsewhere", "undeclared"]', '"ch", "elsewhere", "undeclared"]'
+    )
+    later = from_bytes(named.encode(), "later.toml")
+    text = REACHES.replace("FACT", fact).replace("VALUE", value).encode()
+    prove(read(text, policy.document), policy.document, "own.toml")
+    held = OwnHeld(text, 9, then=told_apart(policy.document))
+    models = ("mistral-large", "codestral-2", "kimi", "claude-haiku-4-5", "gpt-5", "gemini-3")
+    regions = ("ch-1", "jp-1", "us-1", "eu-1", "")
+
+    def denied(under: Policy) -> set[str]:
+        both = together(InForce(under), held).policy
+        found = set()
+        for model in models if fact == "model" else models[:1]:
+            for region in regions if fact == "region" else regions[:1]:
+                terms = DeclaredTerms(retains=True, trains=False, region=region)
+                who = ReachFacts("team", "operator", zero_retention=False)
+                decision = reach(both, who, UpstreamTerms(terms), (model,), ()).decision
+                if decision.clause == "own.demands":
+                    found.add(model if fact == "model" else region)
+        return found
+
+    assert [refused] * 3 == [denied(one) for one in (policy, later, policy)]
+
+
+def test_where_nobody_knows_what_it_was_written_against_the_rest_is_all(policy: Policy) -> None:
+    """As after a restore without that document: it holds for more, and not for less."""
+    apart = told_apart(policy.document)
+    assert {*means("model", "other", None, apart)} == {"other", "claude", "openai", "gemini"}
+    assert ("claude",) == means("model", "claude", None, apart)
+
+
+NAMES = st.sampled_from(["a", "ab", "abc", "b", "ba", "c"])
+FAMILIES = st.dictionaries(
+    st.sampled_from(["x", "y", "z"]), st.lists(NAMES, min_size=1, max_size=3).map(tuple)
+)
+
+
+@given(FAMILIES, FAMILIES, NAMES, st.sampled_from(["", "a", "b", "c"]))
+def test_whatever_documents_tell_apart_a_value_goes_on_to_mean_all_it_meant(
+    then: dict[str, tuple[str, ...]], now: dict[str, tuple[str, ...]], name: str, more: str
+) -> None:
+    """Of any two documents and any model: what it was by the one is among what that means by the
+    other.
+    """
+    model = name + more
+
+    def called(families: dict[str, tuple[str, ...]]) -> str:
+        return next((one for one, begins in families.items() if model.startswith(begins)), "other")
+
+    before, after = (ToldApart({"model": one}) for one in (then, now))
+    assert called(now) in means("model", called(then), before, after)
+    assert (called(then),) == means("model", called(then), before, before)
+
+
 def test_one_that_cannot_be_read_lets_nothing_through_and_shortens_nothing(policy: Policy) -> None:
     """Whether its row is damaged or its text is none: nothing goes out, nothing is trained on."""
     for held in (OwnHeld(None, 3, sound=False), OwnHeld(b"nonsense", 3)):
@@ -389,7 +485,7 @@ def test_what_can_not_be_told_is_refused_where_an_organisation_says_so(what: str
 
 
 @pytest.mark.row("P1")
-@pytest.mark.parametrize("of", [one for one in SETTING_OF if one not in MEASURED])
+@pytest.mark.parametrize("of", [one for one in SETTING_OF if one not in OWN_BOUNDS])
 def test_what_is_the_operators_to_bound_is_refused_by_its_name(policy: Policy, of: str) -> None:
     """With why: nobody believes in a bound that nothing asks for. Whatever can be bounded is an
     organisation's, or is refused so.
