@@ -30,7 +30,8 @@ from bailee.vault.record import subject_of
 BEARABLE: Final = frozenset(
     {
         *("sessions", "exchanges", "prefixes", "receipts", "receipt_segments", "sweep_steps"),
-        *("accounts", "api_keys", "consent_records", "persons", "memberships", "providers"),
+        *("accounts", "api_keys", "ephemeral_keys", "consent_records", "persons", "memberships"),
+        "providers",
         *("identities", "passkeys", "web_sessions", "sign_in_attempts", "answers"),
         *("saved_views", "pending"),
         *("error_issues", "telemetry_dropped", "survey_counts", "received", "egress_counts"),

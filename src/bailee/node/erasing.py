@@ -180,9 +180,13 @@ class Erasures:
         truncate_log(self._engine)
 
     def _take_ways_in(self, subject: DataSubject, by: Actor) -> None:
-        keys = [key.key_id for key, _ in subjects.keys_of(self._accounts, subject)]
-        for key_id in keys:
-            self._accounts.revoke(key_id, by=by)
+        found = [key for key, _ in subjects.keys_of(self._accounts, subject)]
+        for key in found:
+            if key.ephemeral:  # its session may end meanwhile
+                self._accounts.ephemeral.end(key.key_id, by=by.name)
+            else:
+                self._accounts.revoke(key.key_id, by=by)
+        keys = [key.key_id for key in found if not key.ephemeral]
         account = None if subject.account is None else subject.account.account_id
         self._accounts.unname(account, keys)
         if account is not None:

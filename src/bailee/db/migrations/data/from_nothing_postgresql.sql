@@ -927,6 +927,22 @@ CREATE TABLE consent_records (
 	CONSTRAINT fk_consent_records_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 
+CREATE TABLE ephemeral_keys (
+	id VARCHAR NOT NULL, 
+	account_id VARCHAR NOT NULL, 
+	digest BYTEA NOT NULL, 
+	zero_retention BOOLEAN NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	scope VARCHAR NOT NULL, 
+	session VARCHAR, 
+	run VARCHAR, 
+	expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	mac BYTEA, 
+	CONSTRAINT pk_ephemeral_keys PRIMARY KEY (id), 
+	CONSTRAINT fk_ephemeral_keys_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
+);
+
 CREATE TABLE git_connections (
 	id VARCHAR NOT NULL, 
 	account_id VARCHAR NOT NULL, 
@@ -1139,6 +1155,14 @@ CREATE INDEX ix_api_keys_person_id ON api_keys (person_id);
 
 CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
 
+CREATE INDEX ix_ephemeral_keys_account_id ON ephemeral_keys (account_id);
+
+CREATE INDEX ix_ephemeral_keys_expires_at ON ephemeral_keys (expires_at);
+
+CREATE INDEX ix_ephemeral_keys_run ON ephemeral_keys (run);
+
+CREATE INDEX ix_ephemeral_keys_session ON ephemeral_keys (session);
+
 CREATE INDEX ix_git_connections_account_id ON git_connections (account_id);
 
 CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
@@ -1163,5 +1187,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0103');
+INSERT INTO alembic_version VALUES ('0104');
 
