@@ -156,6 +156,14 @@ class EphemeralKeys:
             found = _ids(connection, ephemeral_keys.c.session == session)
         self._end_all(found, SESSION_ENDED)
 
+    def end_of_sessions(self) -> None:
+        """No cloud session has a key any more: for who takes a home's sessions up, before anything
+        runs. Errors as in `end`.
+        """
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            found = _ids(connection, ephemeral_keys.c.session.is_not(None))
+        self._end_all(found, SESSION_ENDED)
+
     def end_of_run(self) -> None:
         """The keys of this run are good no more. Errors as in `end`."""
         if self._run is None:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -36,7 +37,7 @@ from bailee.cloud.sessions.log import Event
 from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.config import Settings
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.node.stores import Stores
 from bailee.policy.document import HOSTS, OPENS, NetworkDemand
 
@@ -88,7 +89,11 @@ class Cloud:
         return self._serving.plain
 
     def start(self) -> None:
-        """Take runners in. Sessions wait until there is a queue (`begin`)."""
+        """Take runners in. Sessions wait until there is a queue (`begin`). What an earlier process
+        left has lost its machine, and so its key.
+        """
+        with self._stores.room.deleting(), suppress(StorageError):  # a sweep writes it then
+            self._stores.accounts.ephemeral.end_of_sessions()
         self._thread.start()
         self.sessions.loop = self._loop
         self.call(self._runners.listen())
