@@ -785,7 +785,7 @@ CREATE TABLE session_words (
 );
 
 CREATE TABLE departed_sessions (
-	digest BLOB NOT NULL, 
+	digest BLOB NOT NULL, until BIGINT, 
 	CONSTRAINT pk_departed_sessions PRIMARY KEY (digest)
 )
  WITHOUT ROWID
@@ -1044,6 +1044,8 @@ CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
 CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
 
 CREATE INDEX ix_conversation_links_session_id ON conversation_links (session_id);
+
+CREATE INDEX ix_departed_sessions_until ON departed_sessions (until);
 
 CREATE INDEX ix_ephemeral_keys_account_id ON ephemeral_keys (account_id);
 
@@ -1323,5 +1325,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0104');
+INSERT INTO alembic_version VALUES ('0105');
 

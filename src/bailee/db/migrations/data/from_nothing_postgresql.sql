@@ -73,6 +73,7 @@ CREATE TABLE cloud_sessions (
 
 CREATE TABLE departed_sessions (
 	digest BYTEA NOT NULL, 
+	until BIGINT, 
 	CONSTRAINT pk_departed_sessions PRIMARY KEY (digest)
 );
 
@@ -1023,6 +1024,8 @@ CREATE INDEX ix_cloud_sessions_owner ON cloud_sessions (owner);
 
 CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
 
+CREATE INDEX ix_departed_sessions_until ON departed_sessions (until);
+
 CREATE INDEX ix_erasures_requested_at ON erasures (requested_at DESC, id);
 
 CREATE INDEX ix_erasures_state ON erasures (state);
@@ -1187,5 +1190,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0104');
+INSERT INTO alembic_version VALUES ('0105');
 
