@@ -38,7 +38,7 @@ BEARABLE: Final = frozenset(
         *("receipt_owners", "conversation_links", "session_words"),
         *("session_facts", "session_ends"),
         *("usage_counts", "usage_windows", "usage_reservations", "usage_limits", "usage_models"),
-        *("usage_gateways", "limit_increases"),
+        *("usage_gateways", "limit_increases", "disk_state"),
     }
 )
 """Tables of which rows may be lost."""

@@ -949,6 +949,13 @@ CREATE TABLE ephemeral_keys (
 	CONSTRAINT fk_ephemeral_keys_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 
+CREATE TABLE disk_state (
+	name VARCHAR NOT NULL, 
+	low BOOLEAN NOT NULL, 
+	at DATETIME NOT NULL, 
+	CONSTRAINT pk_disk_state PRIMARY KEY (name)
+);
+
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER accounts_mac_update AFTER UPDATE OF "id", "name", "plan", "training_choice", "chosen_at", "partner_programme", "created_at", "person_id", "organisation_id", "partner_since", "unrecorded_routes", "chosen_number", "partner_number", "stored_mb", "no_keeping", "residency" ON accounts WHEN OLD.mac IS row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."name", OLD."plan", OLD."training_choice", OLD."chosen_at", OLD."partner_programme", OLD."created_at", OLD."person_id", OLD."organisation_id", OLD."partner_since", OLD."unrecorded_routes", OLD."chosen_number", OLD."partner_number", OLD."stored_mb", OLD."no_keeping", OLD."residency") AS BLOB)) BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1325,5 +1332,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0105');
+INSERT INTO alembic_version VALUES ('0106');
 
