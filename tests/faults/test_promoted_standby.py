@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import urllib.error
 from collections.abc import Callable, Iterator
@@ -222,3 +223,39 @@ def test_the_doctor_says_whether_a_standby_has_everything(pair: Pair, tmp_path: 
     for name in names:
         pair.primary.do("GRANT pg_monitor TO another", at=name)
     assert {"standby_behind", "slot_none"} == found()
+
+
+@pytest.mark.row("O5", "O6")
+def test_the_doctor_says_which_standby_lags_and_which_was_left_behind(
+    pair: Pair, tmp_path: Path
+) -> None:
+    """One that takes nothing while it is connected, until it goes on; and one that was away for
+    longer than the primary keeps its log.
+    """
+
+    def found() -> set[str]:
+        settings = load(Path("nowhere"), pair.databases, {})
+        looked = examine(ExaminedHome(Home(tmp_path / "home"), settings, pair.databases))
+        return {one.said for one in looked if one.check == "databases"}
+
+    ((receiver,),) = pair.ask(pair.standby, "SELECT pid FROM pg_stat_wal_receiver")
+    assert isinstance(receiver, int)
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        fill_log(pair.primary, 24)
+        assert {"standby_behind", "standby_lags"} == found()
+    finally:
+        os.kill(receiver, signal.SIGCONT)
+    until(lambda: {"standby_behind"} == found())
+
+    pair.standby.stop("immediate")
+    pair.primary.do("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", "SELECT pg_reload_conf()")
+    fill_log(pair.primary, 48)
+    pair.primary.do("CHECKPOINT")
+    until(lambda: {"standby_none", "slot_lost"} == found())
+
+
+def fill_log(server: PostgresServer, megabytes: int) -> None:
+    """Write so much into its log."""
+    said = "SELECT pg_logical_emit_message(true, 'bailee', repeat('x', 1 << 20))"
+    server.do(*[said] * megabytes, "SELECT pg_switch_wal()")

@@ -8,6 +8,7 @@ import http.client
 import itertools
 import json
 import re
+import secrets
 import signal
 import time
 import urllib.error
@@ -224,6 +225,24 @@ def test_what_is_decided_at_the_server_is_so_at_each_gateway(cluster: Cluster) -
     with urllib.request.urlopen(cluster.holder.ready["health"] + "/metrics", timeout=30) as answer:
         (beside,) = re.findall(r'bailee_members{role="gateway"} (\S+)', answer.read().decode())
     assert 2 <= float(beside)
+
+
+@pytest.mark.row("G1")
+def test_what_an_account_has_on_disk_counts_at_each_gateway(cluster: Cluster) -> None:
+    """Once it has as much as it may, nothing more of it is recorded anywhere; another's is; and
+    where its limit is lifted, it is again.
+    """
+    made, other = cluster.key("--plan", "api"), cluster.key("--plan", "api")
+    text = secrets.token_hex(1 << 20)  # in which little repeats
+    assert [200, 200] == [one.status(made["key"], text) for one in cluster.gateways]
+    limit = "account", "limit", made["account"]
+    assert 0 == cluster.holder.run(*limit, "--stored-mb", "1").returncode
+    for one in cluster.gateways:
+        becomes(lambda one=one: one.status(made["key"]), 429)  # type: ignore[misc]
+        assert 200 == one.status(other["key"])
+    assert 0 == cluster.holder.run(*limit).returncode
+    for one in cluster.gateways:
+        becomes(lambda one=one: one.status(made["key"]), 200)  # type: ignore[misc]
 
 
 def test_the_doctor_says_whether_a_gateway_starts(cluster: Cluster) -> None:

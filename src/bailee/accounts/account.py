@@ -76,7 +76,8 @@ class Account:
 class ApiKey:
     """An API key without its secret. `person_id`: for whom it speaks, if for a person. One with the
     scope `cloud` has the session's id as its name, and speaks for nobody. `expires_at`: from
-    when it opens nothing; None: it has no such day.
+    when it opens nothing; None: it has no such day. `ephemeral`: it ends with a cloud session or a
+    server's run, and is gone then.
     """
 
     key_id: str
@@ -89,6 +90,7 @@ class ApiKey:
     created_by: str = "operator"
     scope: Scope = "full"
     expires_at: datetime | None = None
+    ephemeral: bool = False
 
     def is_over(self, now: datetime) -> bool:
         """Whether it opens nothing at a moment: it was revoked, or its day has come."""

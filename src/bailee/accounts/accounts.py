@@ -30,12 +30,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, Engine, insert, update
 
 from bailee.accounts import consent, keys
 from bailee.accounts.account import Account, ApiKey, Choice, Scope
 from bailee.accounts.consent import ConsentRecord, Purpose
+from bailee.accounts.ephemeral_keys import EphemeralKeys
 from bailee.accounts.held import SEALED, HeldAccounts
 from bailee.accounts.identifiers import Identifiers
 from bailee.accounts.known import KnownAccounts
@@ -56,6 +58,8 @@ from bailee.shown import named
 RetentionFollows = Callable[[str], None]
 """Told the id of an account whose terms have changed, after the change is on disk."""
 
+SESSION_LASTS: Final = timedelta(days=1)
+"""For how long a cloud session's key is good at the most, where nobody says."""
 _WHAT = "the accounts"
 _NAME = "a key's name"
 
@@ -94,6 +98,10 @@ class Accounts(KnownAccounts):
         self._key_limits = key_limits
         # Held by whoever changes a key or an account that is there, until memory agrees.
         self._changing = threading.Lock()
+        self.ephemeral = EphemeralKeys(
+            engine, clock, ledger, random, self._held, changing=self._changing
+        )
+        """The keys that end with a cloud session or a run."""
         self._load()
 
     @property
@@ -320,70 +328,39 @@ class Accounts(KnownAccounts):
             return ""  # an erasure is under way
 
     def key_for_this_run(self, account_id: str, *, scope: Scope = "full") -> tuple[str, str]:
-        """A key of `account_id`, its id and itself, that is kept in memory only, and so ends with
-        the process.
-        """
-        return self._fleeting(account_id, "this run", scope=scope, run_only=True)
+        """A key of `account_id`, its id and itself, that ends with this server's run."""
+        return self.ephemeral.for_run(account_id, scope=scope)
 
     def key_for_cloud_session(
-        self, account_id: str, session: str, *, zero_retention: bool, by: str
-    ) -> tuple[str, str]:
-        """A key of `account_id` for one cloud session, its id and itself. It is good at the gateway
-        alone. It is kept in memory only: what ends the process, ends it.
-        """
-        return self._fleeting(
-            account_id,
-            session,
-            scope="cloud",
-            zero_retention=zero_retention,
-            by=by,
-            cloud_session=session,
-        )
-
-    def end_key_of_cloud_session(self, key_id: str) -> None:
-        """That key is good no more. Ending it twice changes nothing."""
-        if self._held.keys.pop(key_id, None) is not None:
-            self._ledger.append("key.revoked", key_id, {"by": "cloud session's end"})
-
-    def _fleeting(
         self,
         account_id: str,
-        name: str,
+        session: str,
         *,
-        scope: Scope,
-        zero_retention: bool = False,
-        by: str = OPERATOR.name,
-        **more: str | bool,
+        zero_retention: bool,
+        by: str,
+        lasts: timedelta = SESSION_LASTS,
+        still: Callable[[], None] = lambda: None,
     ) -> tuple[str, str]:
-        minted = keys.mint(self._random(keys.RANDOM_BYTES))
-        key = ApiKey(
-            minted.key_id,
-            account_id,
-            name,
-            zero_retention,
-            self._clock(),
-            None,
-            created_by=by,
-            scope=scope,
+        """A key of `account_id` for one cloud session, its id and itself. It is good at the gateway
+        alone. See `EphemeralKeys.for_cloud_session`.
+        """
+        return self.ephemeral.for_cloud_session(
+            account_id, session, zero_retention=zero_retention, by=by, lasts=lasts, still=still
         )
-        self._ledger.append(
-            "key.created", key.key_id, {"account": account_id, "by": by, "scope": scope, **more}
-        )
-        self._held.keys[key.key_id] = (minted.digest, key)
-        return key.key_id, minted.key
 
     def revoke(self, key_id: str, *, by: Actor = OPERATOR) -> ApiKey:
-        """Revoke a key, at once and for good. Revoking twice changes nothing.
+        """Revoke a key, at once and for good. Revoking twice changes nothing; but one of a cloud
+        session or a run is gone then.
 
         Raises:
             InputError: code `not_found`.
         """
-        self.api_key(key_id)
         with self._changing:
+            key = self.api_key(key_id)
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 ended = self._end(connection, [key_id], by.name)
             self._forget(ended)
-            return self._held.keys[key_id][1]
+            return ended[0] if ended else key
 
     @contextmanager
     def ending_keys(
@@ -415,6 +392,7 @@ class Accounts(KnownAccounts):
                 replace(key, expires_at=last)
                 for key, of in self.api_keys()
                 if which(key, of)
+                and not key.ephemeral
                 and key.revoked_at is None
                 and (key.expires_at is None or key.expires_at > last)
             ]
@@ -445,20 +423,26 @@ class Accounts(KnownAccounts):
         good = [key for one in key_ids if (key := self._held.keys[one][1]).revoked_at is None]
         now = self._clock()
         for key in good:
-            connection.execute(
-                update(api_keys).where(api_keys.c.id == key.key_id).values(revoked_at=now)
-            )
+            if key.ephemeral:
+                self.ephemeral.end_in(connection, key.key_id)
+            else:
+                connection.execute(
+                    update(api_keys).where(api_keys.c.id == key.key_id).values(revoked_at=now)
+                )
             self._ledger.append("key.revoked", key.key_id, {"by": by}, connection=connection)
         return [replace(key, revoked_at=now) for key in good]
 
     def _forget(self, changed: Iterable[ApiKey]) -> None:
         for key in changed:
-            self._held.keys[key.key_id] = (self._held.keys[key.key_id][0], key)
+            if key.ephemeral:
+                self._held.keys.pop(key.key_id, None)
+            else:
+                self._held.keys[key.key_id] = (self._held.keys[key.key_id][0], key)
 
     def unname(self, account_id: str | None, key_ids: Iterable[str]) -> None:
         """Remove the names that someone gave to an account and to keys. Twice changes nothing."""
-        ids = list(key_ids)
         with self._changing:
+            ids = [one for one in key_ids if one in self._held.keys]
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(update(api_keys).where(api_keys.c.id.in_(ids)).values(name=""))
                 connection.execute(

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, or_, select
 
 from bailee.accounts.account import Account, ApiKey
 from bailee.damage import Damages
-from bailee.db.accounts import accounts, api_keys
+from bailee.db.accounts import accounts, api_keys, ephemeral_keys
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow
@@ -25,6 +25,8 @@ from bailee.errors import IntegrityError
 
 SEALED: Final = "sealed:"
 """What a key's name begins with where it is kept under a person's key."""
+THIS_RUN: Final = "this run"
+"""How a key is called that ends with a server's run."""
 OpenedName = Callable[[str | None, str], str]
 """A key's name, of the person whose it is, if it is one's, and as it is kept."""
 
@@ -57,13 +59,15 @@ class HeldAccounts:
         for row in own:
             self.put(Account(*row))
         rows = connection.execute(select(api_keys).where(sound(api_keys))).all()
-        self.keys.update(self._read(rows))
-        return {accounts: len(own), api_keys: len(rows)}
+        self.keys.update(self._read(api_keys, rows))
+        ephemeral = connection.execute(select(ephemeral_keys).where(sound(ephemeral_keys))).all()
+        self.keys.update(self._read(ephemeral_keys, ephemeral))
+        return {accounts: len(own), api_keys: len(rows), ephemeral_keys: len(ephemeral)}
 
     def reread(
         self, connection: Connection, account_ids: Collection[str], key_ids: Collection[str]
     ) -> None:
-        """Read these rows anew, whatever became of them."""
+        """Read these rows anew, whatever became of them. `key_ids`: of both sorts of keys."""
         wanted = select(*_COLUMNS).where(among(accounts.c.id, account_ids), sound(accounts))
         found = [Account(*row) for row in connection.execute(wanted)]
         new = [one.account_id for one in found if one.account_id not in self.accounts]
@@ -72,9 +76,11 @@ class HeldAccounts:
         for gone in {*account_ids} - {one.account_id for one in found}:
             self._drop(gone)
         # The keys of an account that was not there were left out with it.
-        theirs = or_(among(api_keys.c.id, key_ids), among(api_keys.c.account_id, new))
-        rows = connection.execute(select(api_keys).where(theirs, sound(api_keys))).all()
-        read = dict(self._read(rows))
+        read: dict[str, tuple[bytes, ApiKey]] = {}
+        for table in (api_keys, ephemeral_keys):
+            theirs = or_(among(table.c.id, key_ids), among(table.c.account_id, new))
+            rows = connection.execute(select(table).where(theirs, sound(table))).all()
+            read.update(self._read(table, rows))
         self.keys.update(read)
         for gone in {*key_ids} - read.keys():
             self.keys.pop(gone, None)
@@ -100,15 +106,40 @@ class HeldAccounts:
                 self.keys.pop(key_id, None)
         del self.accounts[account_id]
 
-    def _read(self, rows: Iterable[DbRow]) -> Iterator[tuple[str, tuple[bytes, ApiKey]]]:
-        for digest, key in self._damages.each(rows, self._key, lambda row: f"api_keys {row.id}"):
+    def _read(
+        self, table: Table, rows: Iterable[DbRow]
+    ) -> Iterator[tuple[str, tuple[bytes, ApiKey]]]:
+        read = self._key if table is api_keys else self._ephemeral
+        for digest, key in self._damages.each(rows, read, lambda row: f"{table.name} {row.id}"):
             yield key.key_id, (digest, key)
 
-    def _key(self, row: DbRow) -> tuple[bytes, ApiKey]:
-        """A key and its digest. There is none without its account."""
+    def _ephemeral(self, row: DbRow) -> tuple[bytes, ApiKey]:
+        """A key that ends with a session or a run, and its digest."""
+        self._account_of(row)
+        key = ApiKey(
+            row.id,
+            row.account_id,
+            row.session or THIS_RUN,
+            row.zero_retention,
+            row.created_at,
+            None,
+            created_by=row.created_by,
+            scope=row.scope,
+            expires_at=row.expires_at,
+            ephemeral=True,
+        )
+        return row.digest, key
+
+    def _account_of(self, row: DbRow) -> Account:
+        """There is no key without its account."""
         account = self.accounts.get(row.account_id)
         if account is None:
             raise IntegrityError(f"its account {row.account_id} is not there, or not sound.")
+        return account
+
+    def _key(self, row: DbRow) -> tuple[bytes, ApiKey]:
+        """A key and its digest."""
+        account = self._account_of(row)
         key = ApiKey(
             row.id,
             row.account_id,

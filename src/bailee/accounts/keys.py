@@ -71,8 +71,8 @@ def check_number(
     now: datetime,
 ) -> None:
     """Refuse one key more of an account, made for a person or nobody, where there are as many as
-    may be. Keys that are over do not count, nor those of cloud sessions, which end with them,
-    nor clients that are signed in and service accounts, which have bounds of their own
+    may be. Keys that are over do not count, nor those of cloud sessions and runs, which end with
+    them, nor clients that are signed in and service accounts, which have bounds of their own
     (`sign_ins`, `workload_identity`). A person's own
     account has no more than the person.
 
@@ -82,7 +82,8 @@ def check_number(
     own = account.person_id is not None
     in_all = of_account = of_person = 0
     for key in held:
-        if not key.is_over(now) and key.scope not in ("cloud", "signed_in", "workload"):
+        by_hand = not key.ephemeral and key.scope not in ("cloud", "signed_in", "workload")
+        if by_hand and not key.is_over(now):
             in_all += 1
             of_account += key.account_id == account.account_id
             of_person += key.person_id is not None and key.person_id == person_id

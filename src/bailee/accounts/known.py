@@ -157,7 +157,7 @@ class KnownAccounts:
     def keys_page(
         self, after: str | None, limit: int
     ) -> tuple[list[tuple[ApiKey, Account]], str | None]:
-        """Like `page`, of keys, each with its account; those too that are kept in memory only."""
+        """Like `page`, of keys, each with its account; those too of cloud sessions and runs."""
         held = self._held
         every = [key for _, key in tuple(held.keys.values())]
         found, following = _page(every, attrgetter("created_at", "key_id"), after, limit)

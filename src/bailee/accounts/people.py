@@ -330,8 +330,9 @@ class People:
 
     def forget(self, person_id: str, *, by: Actor) -> None:
         """Remove what names a person and every way to sign in, and revoke the keys that speak for
-        them. Their account, its consent records and the audit record stay, under ids that lead to
-        nobody. Destroying their key in the keyring is the caller's; so are their sessions.
+        them, and those of cloud sessions that they started, on any account. Their account, its
+        consent records and the audit record stay, under ids that lead to nobody. Destroying their
+        key in the keyring is the caller's; so are their sessions.
 
         Raises:
             InputError: `not_found` or `forbidden`.
@@ -340,7 +341,8 @@ class People:
         self.get(person_id)
 
         def theirs(key: ApiKey, of: Account) -> bool:
-            return person_id in (key.person_id, of.person_id)
+            mine = key.created_by if key.scope == "cloud" else key.person_id
+            return person_id in (mine, of.person_id)
 
         with (
             self._accounts.ending_keys(theirs, by=by.name) as end_keys,

@@ -15,15 +15,20 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from datetime import timedelta
+from functools import lru_cache, partial
 from typing import Final, TypeVar
 
 import uvloop
 
-from bailee.accounts import Accounts
+from bailee.accounts import PeopleRegistry
+from bailee.accounts.ephemeral_keys import SESSION_ENDED
+from bailee.accounts.roles import Permission
 from bailee.app.cloud_serving import CloudServing, DemandsOf
 from bailee.app.durable import CloudQueue
+from bailee.clock import Clock
 from bailee.cloud.egress.demands import EgressDemand
 from bailee.cloud.ports import MachineLimits
 from bailee.cloud.runners.pool import Runners
@@ -32,6 +37,7 @@ from bailee.cloud.sessions.log import Event
 from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.config import Settings
+from bailee.errors import InputError, StorageError
 from bailee.node.stores import Stores
 from bailee.policy.document import HOSTS, OPENS, NetworkDemand
 
@@ -83,7 +89,11 @@ class Cloud:
         return self._serving.plain
 
     def start(self) -> None:
-        """Take runners in. Sessions wait until there is a queue (`begin`)."""
+        """Take runners in. Sessions wait until there is a queue (`begin`). What an earlier process
+        left has lost its machine, and so its key.
+        """
+        with self._stores.room.deleting(), suppress(StorageError):  # a sweep writes it then
+            self._stores.accounts.ephemeral.end_of_sessions()
         self._thread.start()
         self.sessions.loop = self._loop
         self.call(self._runners.listen())
@@ -179,18 +189,47 @@ class SessionKeys:
     The keys are those of `Accounts`; it holds none.
     """
 
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
+    def __init__(self, registry: PeopleRegistry, clock: Clock, lasts: timedelta) -> None:
+        """`lasts`: for how long a key is good at the most."""
+        self._clock = clock
+        self._accounts, self._authority = registry.accounts, registry.authority
+        self._lasts = lasts
 
     def issue(self, record: SessionRecord) -> tuple[str, str]:
-        """See `around.SessionTokens.issue`."""
+        """See `around.SessionTokens.issue`.
+
+        Raises:
+            InputError: whoever asked for the session may have none there any more (`forbidden`,
+                `authentication`, `not_found`).
+            StorageError: it can't be kept.
+        """
         return self._accounts.key_for_cloud_session(
-            record.owner, record.id, zero_retention=record.zero_retention, by=record.by
+            record.owner,
+            record.id,
+            zero_retention=record.zero_retention,
+            by=record.by,
+            lasts=self._lasts,
+            still=partial(self._require, record),
         )
 
     def revoke(self, token_id: str) -> None:
         """See `around.SessionTokens.revoke`."""
-        self._accounts.end_key_of_cloud_session(token_id)
+        self._accounts.ephemeral.end(token_id, by=SESSION_ENDED)
+
+    def end(self, session_id: str) -> None:
+        """See `around.SessionTokens.end`."""
+        self._accounts.ephemeral.end_of_session(session_id)
+
+    def _require(self, record: SessionRecord) -> None:
+        """Whether who asked may still have it: it may have waited for long."""
+        if record.by.startswith("per_"):
+            actor = self._authority.by_person(record.by)
+            account = self._accounts.get(record.owner)
+            self._authority.require(actor, Permission.CLOUD_START, account)
+        elif record.by.startswith("key_") and self._accounts.api_key(record.by).is_over(
+            self._clock()
+        ):
+            raise InputError("the key that asked for this session is over.", code="forbidden")
 
 
 def make_sessions(
@@ -202,7 +241,7 @@ def make_sessions(
         stores.cloud,
         hosts=hosts,
         serve=serving.serve,
-        tokens=SessionKeys(stores.accounts),
+        tokens=SessionKeys(stores.registry, stores.clock, _lasts(settings)),
         clock=stores.clock,
         limits=limits(settings),
         admission=SessionQuota(
@@ -210,6 +249,11 @@ def make_sessions(
         ),
         enqueue=enqueue,
     )
+
+
+def _lasts(settings: Settings) -> timedelta:
+    """For how long a session's key is good at the most: its machine starts within an hour."""
+    return timedelta(minutes=settings.number("cloud.minutes")) + timedelta(hours=1)
 
 
 def limits(settings: Settings) -> MachineLimits:

@@ -20,7 +20,8 @@ from bailee.node import databases, objects, spooling
 from bailee.node.databases import are_elsewhere
 
 _BEHIND: Final = 16 << 20  # bytes: a file of the log
-_ON_THIS_MACHINE: Final = ("file", "env")
+_ON_THIS_MACHINE: Final = {"file": "keyring_file", "environment": "keyring_env"}
+"""By driver, what is said of it."""
 
 
 def keyring(it: ExaminedHome) -> Iterator[MachineFinding]:
@@ -35,7 +36,7 @@ def keyring(it: ExaminedHome) -> Iterator[MachineFinding]:
     else:
         yield MachineFinding("keyring", Fitness.WELL, "keyring_none", values={"driver": driver})
     if elsewhere and driver in _ON_THIS_MACHINE:
-        said = f"keyring_{driver}"
+        said = _ON_THIS_MACHINE[driver]
         yield MachineFinding("keyring", Fitness.DOUBT, said, "keyring_elsewhere")
 
 

@@ -29,6 +29,7 @@ from bailee.admission import ConnectionLimits, raise_limit, share_out
 from bailee.admission.addresses import trusted_proxies
 from bailee.app import health_listener
 from bailee.app.access import GatewayPolicyAccess
+from bailee.app.disk_beside import DiskBeside
 from bailee.app.gateway_figures import Figures, gateway_figures, health_figures
 from bailee.app.gateway_watch import GatewayWatch
 from bailee.app.listener_settings import in_url, limits_of, public_url, tls_files
@@ -130,6 +131,7 @@ class GatewayRole:
         self._descriptors = share_out(raise_limit(), _UPSTREAMS + len(settings.further))
         self._proxies = trusted_proxies(settings.text("trusted_proxies"))
         self._holding = HomeHolding((reader.data, reader.keys))
+        self._disk = DiskBeside(reader.data)
         self._counts = ExchangeCounts()
         self._connections: dict[str, Callable[[], int]] = {}
         self._grace = _GRACE_SECONDS
@@ -171,6 +173,8 @@ class GatewayRole:
         self._parts.push_async_callback(asyncio.to_thread, self._holding.stop)
         await asyncio.to_thread(self._metering.start)
         self._parts.push_async_callback(asyncio.to_thread, self._metering.stop)
+        self._disk.start()
+        self._parts.push_async_callback(asyncio.to_thread, self._disk.stop)
         self._start_traces()
         self._spool.prepare()
         beside = BesideApplications(await self._to_holder(), proxies=self._proxies)
@@ -223,12 +227,13 @@ class GatewayRole:
             reader.clock,
             self._over,
             health=self._watch.health,
+            disk=self._disk.of,
             governor=self._metering.governing,
             beside=beside,
         )
 
     def _lasting(self) -> list[Lasting]:
-        own = self._reader.follower.thread, self._holding.thread
+        own = self._reader.follower.thread, self._holding.thread, self._disk.thread
         return [*own, *self._metering.threads(), *self._spool.threads(), *self._threads]
 
     def _over(self, summary: ExchangeSummary) -> None:

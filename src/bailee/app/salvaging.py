@@ -30,14 +30,15 @@ from bailee.vault.record import subject_of
 BEARABLE: Final = frozenset(
     {
         *("sessions", "exchanges", "prefixes", "receipts", "receipt_segments", "sweep_steps"),
-        *("accounts", "api_keys", "consent_records", "persons", "memberships", "providers"),
+        *("accounts", "api_keys", "ephemeral_keys", "consent_records", "persons", "memberships"),
+        "providers",
         *("identities", "passkeys", "web_sessions", "sign_in_attempts", "answers"),
         *("saved_views", "pending"),
         *("error_issues", "telemetry_dropped", "survey_counts", "received", "egress_counts"),
         *("receipt_owners", "conversation_links", "session_words"),
         *("session_facts", "session_ends"),
         *("usage_counts", "usage_windows", "usage_reservations", "usage_limits", "usage_models"),
-        *("usage_gateways", "usage_batches", "limit_increases"),
+        *("usage_gateways", "usage_batches", "limit_increases", "disk_state"),
     }
 )
 """Tables of which rows may be lost."""

@@ -358,8 +358,13 @@ class Server:
         if self._always_key and first is not None:
             _, key = accounts.key_for_this_run(first.account_id)
             _, sending = accounts.key_for_this_run(first.account_id, scope="ingest")
+            self._parts.push_async_callback(asyncio.to_thread, self._end_keys)
             return FirstKeys(key, sending, terms_of(policy, first), for_this_run=True)
         return FirstKeys(None, None, None, for_this_run=False)
+
+    def _end_keys(self) -> None:
+        with contextlib.suppress(BaileeError):  # else they end by their time
+            self._node.accounts.ephemeral.end_of_run()
 
     async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:
         """The gateway's upstreams, and the first one in words."""

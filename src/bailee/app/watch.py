@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailee.app import promise
+from bailee.app.disk_beside import say_low
 from bailee.app.promise import Reason, ServerStanding
 from bailee.app.said import Say, to_stderr
 from bailee.app.schedule import Schedule
@@ -67,6 +68,7 @@ class Watch:
         self._ready = ready
         self._ticks = ticking
         self._low = low
+        self._said_low: bool | None = None  # since this process began: unknown
         self._unstreamed = unstreamed
         self._draining = False
         self.done = Done()
@@ -125,6 +127,7 @@ class Watch:
             self._begin()
         self._look_at_rotation()
         self._look_at_requests()
+        self._say_low()
         slow = self._ticks() - self._began > _QUIET
         left_out = {Reason.DRAINING}  # which it was told to
         if not slow:
@@ -190,6 +193,14 @@ class Watch:
         """Whoever asks how the server stands does so on the loop, where no table is read."""
         with suppress(BaileeError):  # what was found counts on
             self._overdue, _ = self._node.cases.late(self._node.clock())
+
+    def _say_low(self) -> None:
+        """Gateways beside refuse by it whom the server's own does."""
+        low = self._low()
+        if low != self._said_low:
+            with suppress(BaileeError), self._node.room.deleting():  # the next look says it
+                say_low(self._node.data, low, self._node.clock)
+                self._said_low = low
 
     def _begin(self) -> None:
         if not self._begun:

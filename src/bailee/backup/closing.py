@@ -19,6 +19,7 @@ from bailee.accounts.groups import from_text, to_text
 from bailee.accounts.key_days import end_keys_by, put_key_days
 from bailee.accounts.organisations import put_provider_only
 from bailee.backup.replaying import RecordedRules, ReplayPlan
+from bailee.db.accounts import ephemeral_keys
 from bailee.db.checks import sound
 from bailee.db.groups import group_grants, group_rules
 from bailee.db.pending import pending
@@ -37,12 +38,14 @@ class Applied:
 
 
 def close_ways_in(connection: Connection, plan: ReplayPlan, done: Applied) -> None:
-    """End every session of a person and every sign-in under way, and what was ended since of
+    """End every session of a person, every sign-in under way and every key of a cloud session or a
+    run, and what was ended since of
     passwords, passkeys, providers, the rules for their groups, what these gave, service accounts,
     tokens and groups of provisioning, and keys that an organisation has end. Roles are done before.
     """
     connection.execute(delete(web_sessions))
     connection.execute(delete(pending))
+    connection.execute(delete(ephemeral_keys))
     connection.execute(delete(sign_ins))
     for account in plan.workloads:
         gone = delete(service_accounts).where(service_accounts.c.id == account)

@@ -54,6 +54,24 @@ api_keys = Table(
 the operator to the HTTP API, and opens nothing else. `expires_at`: from then on it is no key; NULL:
 it is one until it is revoked."""
 
+ephemeral_keys = Table(
+    "ephemeral_keys",
+    data,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("zero_retention", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("session", String, index=True),
+    Column("run", String, index=True),
+    Column("expires_at", Moment, nullable=False, index=True),
+    check(),
+)
+"""Keys that end with what they were made for: a cloud session (`session`), or a server's run
+(`run`). Whoever ends that deletes the row; at `expires_at` it is no key whatever became of that."""
+
 consent_records = Table(
     "consent_records",
     data,

@@ -22,7 +22,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from bailee.db.accounts import accounts, api_keys
+from bailee.db.accounts import accounts, api_keys, ephemeral_keys
 from bailee.db.policy import own_policies, policy_activations
 from bailee.db.portable import is_sqlite
 from bailee.db.versions import NOTHING, ChangedRows, DataVersion, RowChange, since
@@ -35,6 +35,7 @@ KEPT: Final = 4096
 _FOLLOWED: Final = {
     accounts.name: accounts.c.id.name,
     api_keys.name: api_keys.c.id.name,
+    ephemeral_keys.name: ephemeral_keys.c.id.name,
     policy_activations.name: policy_activations.c.number.name,
     own_policies.name: own_policies.c.organisation_id.name,
 }

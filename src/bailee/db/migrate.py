@@ -76,6 +76,7 @@ DECIDING: Final = (
     cloud.cloud_holdings,
     accounts.accounts,
     accounts.api_keys,
+    accounts.ephemeral_keys,
     accounts.consent_records,
     snapshots.key_snapshots,
     training.training_exports,

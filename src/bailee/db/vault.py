@@ -220,9 +220,12 @@ departed_sessions = Table(
     "departed_sessions",
     data,
     Column("digest", LargeBinary, primary_key=True),
+    Column("until", Whole, index=True),
     sqlite_with_rowid=False,
 )
-"""Keyed digests of the ids of sessions that are gone, so that no id is used twice."""
+"""Keyed digests of the ids of sessions that are gone, so that no id is used twice. `until`: the
+first day, counted from 1970, on which it goes (`vault.departing`); NULL: it stays, since something
+names the session by its id for ever."""
 
 tombstones = Table(
     "tombstones",

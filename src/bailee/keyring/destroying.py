@@ -34,7 +34,9 @@ _PORTION: Final = 1000
 
 
 def destroy(store: KeyStore, subjects: Sequence[str]) -> int:
-    """Destroy the keys of `subjects`, and mark dirty every KEK that they are or were under."""
+    """Destroy the keys of `subjects`, and mark dirty every KEK that they are or were under. Where
+    none of them has a key any more, no rotation is due by it.
+    """
     count = 0
     with store.lock, storage_errors("the keyring"):
         for start in range(0, len(subjects), _PORTION):
@@ -45,17 +47,19 @@ def destroy(store: KeyStore, subjects: Sequence[str]) -> int:
                 former = among(former_keks.c.subject, some)
                 before = select(former_keks.c.kek_id).where(former)
                 unknown = exists().where(former, not_(sound(former_keks)))  # it may be any
-                connection.execute(
+                marked = connection.execute(
                     update(keks)
                     .where(or_(keks.c.id.in_(under), keks.c.id.in_(before), unknown))
                     .values(dirty=True)
-                )
-                count += connection.execute(
+                ).rowcount
+                zeroed = connection.execute(
                     update(deks)
                     .where(among(deks.c.subject, some), deks.c.wrapped != ZEROS)
                     .values(wrapped=ZEROS, kek_id="")
                 ).rowcount
-                connection.execute(update(rotation).values(destroyed_since=True))
+                count += zeroed
+                if marked or zeroed:
+                    connection.execute(update(rotation).values(destroyed_since=True))
             with store.engine.begin() as connection:
                 connection.execute(delete(deks).where(among(deks.c.subject, some)))
                 connection.execute(delete(former_keks).where(among(former_keks.c.subject, some)))

@@ -48,7 +48,7 @@ _SETTING, _SEALED, _AGAIN, _WHOLE = Form.SETTING, Form.SEALED, Form.AGAIN, Form.
 _FOR_A_RESTORE: Final = (Form.AGAIN, Form.WHOLE)
 
 _SHAPES: Final[Mapping[Form, re.Pattern[str]]] = {
-    Form.ID: re.compile(r"[A-Za-z0-9_:.\-]{0,100}|cloud session's end"),
+    Form.ID: re.compile(r"[A-Za-z0-9_:.\-]{0,100}|cloud session's end|server's end"),
     Form.WORD: re.compile(r"[A-Za-z0-9_:.+/ \-]{0,100}"),
     Form.SETTING: re.compile(r"[^\x00-\x1f\x7f]{0,300}"),
     Form.SEALED: re.compile(r".{0,300}", re.DOTALL),

@@ -179,7 +179,7 @@ class Erasures:
         self._forget_what_was_said(erasure, traces)
         self._keyring.destroy([subject.id])
         if not self._keyring.overwrites:  # else the receipt would say what is not so yet
-            self._vault.rotate(now)
+            self._rotate(now)
         parts = self._receipts.parts(erasure.id)
         segments = self._receipts.segments_of(erasure.account_id, erasure.id)
         found = self._search(traces, known, Sealed(_SEALED, tuple(segments)))
@@ -188,10 +188,23 @@ class Erasures:
         self._keyring.destroy([_key_of(erasure.id)])
         truncate_log(self._engine)
 
+    def _rotate(self, now: datetime) -> None:
+        """Rotate the root, unless that was done since the last of the keys was destroyed: another
+        would wait anew for a standby that is away. One that was broken off before, and is finished
+        here, says nothing of keys that were destroyed since it began, so there may be two.
+        """
+        for _ in range(2):
+            if self._keyring.rotation_due(now, 0.0):
+                self._vault.rotate(now)
+
     def _take_ways_in(self, subject: DataSubject, by: Actor) -> None:
-        keys = [key.key_id for key, _ in subjects.keys_of(self._accounts, subject)]
-        for key_id in keys:
-            self._accounts.revoke(key_id, by=by)
+        found = [key for key, _ in subjects.keys_of(self._accounts, subject)]
+        for key in found:
+            if key.ephemeral:  # its session may end meanwhile
+                self._accounts.ephemeral.end(key.key_id, by=by.name)
+            else:
+                self._accounts.revoke(key.key_id, by=by)
+        keys = [key.key_id for key in found if not key.ephemeral]
         account = None if subject.account is None else subject.account.account_id
         self._accounts.unname(account, keys)
         if account is not None:

@@ -12,8 +12,7 @@ Rules kept here:
 * It takes no lease and no lock, and makes nothing: a home that no server has opened is refused.
 * Of the keyring it reads two named keys: that of the rows' checks, and that of tokens. It has no
   key of a person's or a session's, and no name that is sealed.
-* Keys that the process with the home has in memory alone (of a cloud session, of a run) are unknown
-  here.
+* Keys of cloud sessions and of a server's run are followed as all others are.
 
 Rows: O6, T2, R5.
 """
@@ -36,7 +35,7 @@ from bailee.clock import Clock, Ticks, ticks
 from bailee.config import Settings
 from bailee.damage import Damages
 from bailee.db import home_clock
-from bailee.db.accounts import accounts, api_keys
+from bailee.db.accounts import accounts, api_keys, ephemeral_keys
 from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
 from bailee.db.engine import reading, storage_errors
@@ -169,7 +168,8 @@ class HomeReader:
             self.accounts.take(held)
             self._take_policy(in_force(connection), own_in_force(connection))
             return
-        changed = changes.of(accounts.name), changes.of(api_keys.name)
+        of_keys = changes.of(api_keys.name) | changes.of(ephemeral_keys.name)
+        changed = changes.of(accounts.name), of_keys
         if any(changed):
             self.accounts.reread(connection, *changed)
         operators, own = changes.of(policy_activations.name), changes.of(own_policies.name)

@@ -75,7 +75,7 @@ class Stores(Ground):
         return (
             self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress,
             self.snapshots, self.usage, self.limits, self.increases, self.staging,
-            self.cases, self.registry.pending,
+            self.cases, self.registry.pending, self.accounts.ephemeral,
         )  # fmt: skip
 
     @property

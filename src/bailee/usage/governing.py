@@ -220,7 +220,9 @@ class Governing:
             money += 0 if price is None else price.cost(one.tokens, SHARE)
         tokens = sum(one.tokens.whole for one in used)
         if tokens or money:
-            self._queue.put(Charge(self.in_team(asker).subjects, tokens, money))
+            asker = self.in_team(asker)
+            bounds = self._bounds_on(asker.organisation).limits
+            self._queue.put(Charge(asker.subjects, tokens, money, bounds))
 
     # -- on its thread ---------------------------------------------------------------------------
 

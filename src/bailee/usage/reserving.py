@@ -104,11 +104,14 @@ class Settle(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """What somebody used for which nothing was reserved."""
+    """What somebody used for which nothing was reserved, and what they are under besides the
+    limits that were set (`document_bounds`).
+    """
 
     subjects: Sequence[Subject]
     tokens: int
     money: int
+    bounds: Sequence[UsageLimit] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +221,10 @@ class UsageReservations:
                     found[one.request_id] = self._reserve(connection, one, now)
                 elif isinstance(one, Charge):
                     used = Used(0, one.tokens, one.money)
-                    limits = resolved(limits_on(connection, one.subjects), one.subjects)
-                    charge(connection, windows(one.subjects, limits, now), used)
+                    under = resolved(limits_on(connection, one.subjects), one.subjects)
+                    limits = [*under, *one.bounds]
+                    concerned = {*one.subjects, *(bound.subject for bound in one.bounds)}
+                    charge(connection, windows(list(concerned), limits, now), used)
                 else:
                     settle(connection, one.request_id, Used(0, one.tokens, one.money), now)
         return found

@@ -32,11 +32,9 @@ from sqlalchemy import (
 from bailee.db.among import among, among_numbers
 from bailee.db.checks import sound
 from bailee.db.engine import DbRow, Query, past_indexes, reading, storage_errors, writing_much
-from bailee.db.portable import insert as insert_or_ignore
 from bailee.db.vault import (
     OF_A_RECORD,
     conversation_links,
-    departed_sessions,
     exchanges,
     kept_sessions,
     number_of,
@@ -58,9 +56,10 @@ from bailee.keeping.receipts import (
     Receipts,
 )
 from bailee.keyring import Keyring
-from bailee.vault.batch import DATA_CLASS, digests_of
+from bailee.vault.batch import DATA_CLASS
 from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.delta import replies
+from bailee.vault.departing import depart
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Mark
@@ -225,7 +224,7 @@ class Erasing:
         if going:
             names = [receipt.subject for receipt in going]
             try:
-                self.remove_rows(names, lambda with_: self.receipts.let_go(going, now, with_))
+                self.remove_rows(names, now, lambda with_: self.receipts.let_go(going, now, with_))
             except StorageError:  # their keys are gone, whatever keeps the rows
                 self.receipts.let_go(going, now)
                 raise
@@ -349,13 +348,14 @@ class Erasing:
         return len(gone)
 
     def remove_rows(
-        self, session_ids: list[str], note: Callable[[Connection], None] = lambda _: None
+        self,
+        session_ids: list[str],
+        now: datetime,
+        note: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         """Remove what the index has of sessions. `note` is called within the transaction."""
         if not session_ids:
             return
-        digests = digests_of(self._key, "departed", session_ids)
-        gone = [{"digest": digest} for digest in digests]
         with storage_errors("the vault's index"), writing_much(self._engine) as connection:
             # Of a row that is not what was written what is under its number may be another's.
             own = select(sessions.c.number).where(
@@ -363,7 +363,7 @@ class Erasing:
             )
             numbers = list(connection.execute(own).scalars())
             sums = self._stored.remove(connection, session_ids, numbers)
-            connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
+            depart(connection, self._key, session_ids, now)
             for number in (exchanges.c.session, session_words.c.session):
                 theirs = among_numbers(number, numbers)
                 connection.execute(delete(number.table).where(theirs))

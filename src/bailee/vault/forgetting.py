@@ -56,6 +56,7 @@ from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.keyring.rotation import STANDBYS
 from bailee.vault.batch import DATA_CLASS
+from bailee.vault.departing import forget_departed
 from bailee.vault.erasing import HAS_SOME, Erasing
 from bailee.vault.going_round import Round
 from bailee.vault.record import subject_of
@@ -198,6 +199,8 @@ class Forgetting:
                 done.receipts += self._past(lambda: self.receipts.reclaimed(now))
             with steps.step("tombstones"), self._lock:
                 self._past(lambda: self._tombstones.remove_past(now))
+            with steps.step("departed"):
+                self._past(lambda: forget_departed(self._engine, now))
         return SweepReport(**asdict(done))
 
     def _past(self, act: Callable[[], _Found]) -> _Found:
@@ -327,15 +330,17 @@ class Forgetting:
         removed = 0
         try:
             for number, start in enumerate(range(0, len(due), _REMOVED_AT_ONCE)):
-                removed += self._remove_portion(due[start : start + _REMOVED_AT_ONCE], ended)
+                removed += self._remove_portion(due[start : start + _REMOVED_AT_ONCE], ended, now)
                 if number % _FOLDED_AT_ONCE == _FOLDED_AT_ONCE - 1:
                     self._fold()
         finally:
             if due:
                 self._fold()
-        return removed + self._remove_unsound()
+        return removed + self._remove_unsound(now)
 
-    def _remove_portion(self, some: list[str], ended: Sequence[ColumnElement[bool]]) -> int:
+    def _remove_portion(
+        self, some: list[str], ended: Sequence[ColumnElement[bool]], now: datetime
+    ) -> int:
         with self._lock:
             living = {*self._keyring.living([subject_of(name) for name in some])}
             asked = [name for name in some if subject_of(name) in living]
@@ -346,7 +351,7 @@ class Forgetting:
             living.intersection_update(map(subject_of, some))
             if living:
                 self._keyring.destroy(sorted(living))
-            self._erasing.remove_rows(some)
+            self._erasing.remove_rows(some, now)
         self._damages.forget_all("sessions", some)
         return len(some)
 
@@ -354,7 +359,7 @@ class Forgetting:
         with storage_errors("the vault's index"):
             fold(self._engine)
 
-    def _remove_unsound(self) -> int:
+    def _remove_unsound(self, now: datetime) -> int:
         """Remove the rows that are not sound and whose key is gone, of one part of the sessions,
         and note the others: what decides is checked where it is read, so there is time.
 
@@ -372,7 +377,7 @@ class Forgetting:
         self._damages.note_all("sessions", {*bad}.difference(gone))
         if gone:
             with self._lock:
-                self._erasing.remove_rows(gone)
+                self._erasing.remove_rows(gone, now)
             self._damages.forget_all("sessions", gone)
         return len(gone)
 

@@ -7,9 +7,10 @@ each file, oldest first, and how warily to go; then they have their owners' turn
 Rules kept here:
 
 * Files are read in order, and frames within them. Owners have their turns, each in its own order,
-  as they had before: so the frame at which a process ended is among the first few that are left of
-  its owner's, in one of the spool's two lanes. Each of those is tried alone, and is on disk as
-  being tried (`RecoveryAttempt`) while it is interpreted.
+  as they had before, both of the spool's lanes merged by when each ended (`turns`): so the frame at
+  which a process ended is among the first few that are left of its owner's in one of the lanes.
+  Each of those is tried alone, and is on disk as being tried (`RecoveryAttempt`) while it is
+  interpreted.
 * A frame that a process ended at while it was tried alone is sealed as the bytes that came, and
   reported. If that ends the process too, its bytes are put aside. Neither is tried again. A process
   also ends for reasons of its own, as when somebody kills it: a frame that is too small to have

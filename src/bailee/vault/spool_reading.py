@@ -128,7 +128,15 @@ class SpoolReader:
             else:
                 with suppress(IntegrityError):
                     exchange = decode(found.plain)
-                    yield Kept(name, found.sequence, found.offset, length, exchange.owner, exchange)
+                    yield Kept(
+                        name,
+                        found.sequence,
+                        found.offset,
+                        length,
+                        exchange.owner,
+                        exchange,
+                        exchange.ended_at,
+                    )
                     continue
             if not torn and length:
                 self.quarantine(name, found.offset, content[found.offset : found.end])

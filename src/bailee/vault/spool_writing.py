@@ -45,7 +45,8 @@ _serial = count()
 @dataclass(frozen=True, slots=True)
 class Kept:
     """An exchange that is durable, whose, and where: the file's name, its number in it, its bytes.
-    `exchange` is None while it is not held in memory.
+    `exchange` is None while it is not held in memory. `ended`: when it ended (Unix seconds), of one
+    that was read back; else 0.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Kept:
     length: int
     owner: str
     exchange: CapturedExchange | None
+    ended: float = 0.0
 
     @property
     def place(self) -> tuple[str, int]:

@@ -7,7 +7,8 @@ processor that it took, where that was more. The owner with the least goes next.
 Rules kept here:
 
 * An owner's own are taken in the order in which they came, what an earlier process left of them
-  before what has come since.
+  before what has come since. What was left is read file by file, and large ones have files of
+  their own: so the two lanes are merged, by when each ended, and each stays in its own order.
 * What a frame takes is known when it is done: two kilobytes can be a million values. Until then it
   counts as what its owner's took lately, and what it really took is charged then. Of the latest
   whose took long that is remembered when nothing of theirs waits.
@@ -24,12 +25,12 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
 from itertools import count
 from math import ceil
 from typing import Final, TypeAlias
 
-from bailee.vault.spool_writing import Kept
+from bailee.vault.spool_writing import Kept, is_large
 
 FRAME: Final = 16 << 10
 """What a frame costs besides its bytes: to seal a small one takes about as long as so many."""
@@ -66,6 +67,7 @@ class Owned:
     done: int = 0
     lately: int = 0
     entry: int = -1  # which of the heap's is good
+    merged: bool = True  # whether the lanes of `left` are
 
     @property
     def count(self) -> int:
@@ -80,7 +82,17 @@ class Owned:
     @property
     def next(self) -> deque[Numbered]:
         """Where the first that is not taken is the first."""
+        if not self.merged:
+            self._merge()
         return self.left or self.waiting
+
+    def _merge(self) -> None:
+        lanes: tuple[list[Numbered], list[Numbered]] = ([], [])
+        for one in self.left:
+            lanes[is_large(one[1].file)].append(one)
+        if all(lanes):
+            self.left = deque(merge(*lanes, key=lambda one: one[1].ended))
+        self.merged = True
 
     @property
     def ahead(self) -> int:
@@ -117,6 +129,7 @@ class SealingTurns:
         one.bytes += kept.length
         one.cost += cost(kept)
         (one.left if left else one.waiting).append((number, kept))
+        one.merged = one.merged and not left
         if one.untaken == 1:
             one.virtual = max(one.virtual, self._now)
             self._enter(one)

@@ -137,8 +137,10 @@ def test_a_key_with_one_wrong_character_is_refused(place: Place) -> None:
     assert place.accounts.authenticate(wrong.encode()) is None
 
 
-def test_a_key_for_this_run_ends_with_the_process(place: Place) -> None:
-    """It is good now and unknown after a restart."""
+def test_a_key_for_this_run_ends_with_it(place: Place) -> None:
+    """It is good now, and to the next process where this one was killed; once the run has ended, to
+    nobody.
+    """
     account, _, _ = place.accounts.create(plan="api", name="n")
 
     _, secret = place.accounts.key_for_this_run(account.account_id)
@@ -146,7 +148,10 @@ def test_a_key_for_this_run_ends_with_the_process(place: Place) -> None:
     found = place.accounts.authenticate(secret.encode())
     assert found is not None
     assert account == found[1]
-    assert place.reopened().authenticate(secret.encode()) is None
+    assert place.reopened().authenticate(secret.encode()) is not None
+    place.accounts.ephemeral.end_of_run()
+    for accounts in (place.accounts, place.reopened()):
+        assert accounts.authenticate(secret.encode()) is None
 
 
 @pytest.mark.row("T2")

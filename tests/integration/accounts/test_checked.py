@@ -130,3 +130,17 @@ def test_a_changed_cookie_or_passkey_opens_nothing(town: Town) -> None:
     assert [] == registry.passkeys.of_person(town.eve)
     assert {"passkeys FF00"} == {one for one in town.damaged() if one[:4] == "pass"}
     assert 2 == len(town.damaged())
+
+
+def test_an_ephemeral_key_that_was_made_to_last_is_none(town: Town) -> None:
+    """A cloud session's, to the next process; and `verify` names its row."""
+    accounts = town.node.accounts
+    of = town.node.registry.organisations.account(town.firm).account_id
+    key_id, secret = accounts.key_for_cloud_session(of, "cs-1", zero_retention=False, by=town.ada)
+    tamper(town.data, "UPDATE ephemeral_keys SET expires_at = '2999-01-01 00:00:00.000000'")
+
+    town.close()
+    town.open()
+
+    assert town.node.accounts.authenticate(secret.encode()) is None
+    assert f"ephemeral_keys {key_id}" in town.damaged()

@@ -209,6 +209,26 @@ def test_a_server_that_runs_is_asked_how_it_is(tmp_path: Path) -> None:
     assert _of(found, "server") == [(Fitness.WRONG, "server_silent")]
 
 
+@pytest.mark.row("O6")
+@pytest.mark.parametrize(
+    ("where", "doubt"),
+    [("file", "keyring_file"), ("env:ROOT", "keyring_env"), ("transit:http://127.0.0.1:1#k", None)],
+)
+def test_a_root_that_is_lost_with_the_machine_is_told(
+    tmp_path: Path, where: str, doubt: str | None
+) -> None:
+    """Where the databases are elsewhere: what they keep opens with it alone. Not where a service
+    has it, nor where all is on this machine.
+    """
+    home = Home(tmp_path / "none")
+    there = "postgresql://bailee@127.0.0.1:1/a"
+    elsewhere = {"database__url": there, "keyring__database_url": there}
+    found = _of(_found(home, {"ROOT": "x" * 64}, keyring__root=where, **elsewhere), "keyring")
+    assert [(Fitness.WELL, "keyring_none"), (Fitness.DOUBT, doubt)][: 2 if doubt else 1] == found
+    here = _of(_found(home, {"ROOT": "x" * 64}, keyring__root=where), "keyring")
+    assert [(Fitness.WELL, "keyring_none")] == here
+
+
 def sums(said: list[dict[str, str]]) -> str:
     """What is said of the sums of sessions."""
     (found,) = [one["health"] for one in said if one["check"] == "sums"]

@@ -144,6 +144,48 @@ def test_what_is_decided_is_followed(beside: Beside) -> None:
     becomes(lambda: {*node.accounts.every()} == {*reader.accounts.every()})
 
 
+@pytest.mark.row("R5")
+def test_keys_of_sessions_and_of_a_run_are_followed(beside: Beside) -> None:
+    """Known where they were not made; and over as soon as the session, the run, the membership or
+    the person is. What another session has stays.
+    """
+    reader, node = beside.reader(), beside.home.node
+    accounts = node.accounts
+    made = [
+        accounts.key_for_cloud_session(beside.account, name, zero_retention=zero, by=by)
+        for name, zero, by in (
+            ("cs-1", True, beside.people["owner"]),
+            ("cs-2", False, beside.people["member"]),
+            ("cs-3", False, beside.people["owner"]),
+            ("cs-4", False, "operator"),
+        )
+    ]
+    run, of_run = accounts.key_for_this_run(beside.home.account)
+    secrets = [*(secret for _, secret in made), of_run]
+    becomes(lambda: all(is_good(reader, secret) for secret in secrets))
+    assert accounts.api_key(made[0][0]) == reader.accounts.api_key(made[0][0])
+    assert reader.accounts.api_key(run).expires_at is not None
+    assert accounts.authenticate(secrets[1].encode(), sending=True) is None
+    assert reader.accounts.authenticate(secrets[1].encode(), sending=True) is None
+
+    left = [*secrets]
+    for over in (
+        lambda: accounts.ephemeral.end_of_session("cs-1"),
+        lambda: node.registry.organisations.remove(
+            beside.organisation, beside.people["member"], by=OPERATOR
+        ),
+        lambda: beside.ask("person.erase", id=beside.people["owner"]),
+    ):
+        over()
+        gone = left.pop(0)
+        becomes(lambda: not is_good(reader, gone))  # noqa: B023
+        assert all(is_good(reader, secret) for secret in left)
+    accounts.ephemeral.end_of_run()
+    becomes(lambda: not is_good(reader, of_run))
+    later = beside.reader()
+    assert [False] * 3 + [True, False] == [is_good(later, secret) for secret in secrets]
+
+
 def test_the_gateway_decides_by_what_is_followed(beside: Beside) -> None:
     """The same terms, and another's from the next request on."""
     reader = beside.reader()

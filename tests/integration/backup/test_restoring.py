@@ -247,6 +247,10 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
         node.registry.device_grants.begin(client="", address=""),
     )
     node.registry.device_grants.approve(grant.user_code, confirmed)
+    _, of_session = node.accounts.key_for_cloud_session(
+        kept["account"], "cs-1", zero_retention=False, by="operator"
+    )
+    _, of_run = node.accounts.key_for_this_run(kept["account"])
     place.back_up()
     place.ask("key.revoke", key_id=gone["key_id"])
     place.ask(
@@ -263,7 +267,8 @@ def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
     with place.restored() as restored:
         keys = restored.node.accounts
         assert keys.authenticate(kept["key"].encode()) is not None
-        assert keys.authenticate(gone["key"].encode()) is None
+        for ended in (gone["key"], of_session, of_run):
+            assert keys.authenticate(ended.encode()) is None
         assert restored.node.registry.web_sessions.find(cookie) is None
         assert restored.node.accounts.authenticate(client.access.encode()) is None
         with pytest.raises(InputError, match="sign-in is over"):

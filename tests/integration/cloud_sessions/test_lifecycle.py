@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bailee.accounts import OPERATOR
 from bailee.cloud.ports import End
 from bailee.cloud.sessions.states import SessionState
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT
@@ -321,6 +322,66 @@ def test_what_a_process_left_is_taken_up_or_ended_by_the_next(yard: Yard) -> Non
     assert "runner_lost" == yard.entries(first)[-1][1]["reason"]
     assert End.FINISHED == yard.node.cloud.records.get(second).end
     assert None is yard.node.accounts.authenticate(token)
+
+
+@pytest.mark.row("C1", "O6")
+def test_a_killed_processs_key_is_good_until_its_session_is_ended(yard: Yard) -> None:
+    """The next process answers it, ends the session, and answers it no more."""
+    accounts = yard.node.accounts
+
+    async def before() -> str:
+        async with yard.open(slots=1) as sessions:
+            return yard.request(sessions)
+
+    session = asyncio.run(before())
+    yard.node.cloud.records.change(session, SessionState.STARTING, yard.clock())
+    _, token = accounts.key_for_cloud_session(
+        yard.account.account_id, session, zero_retention=False, by="operator"
+    )
+    yard.reopened()
+    assert yard.node.accounts.authenticate(token.encode()) is not None
+
+    async def after() -> None:
+        async with yard.open() as sessions:
+            await sessions.begin()
+
+    asyncio.run(after())
+    assert End.RUNNER_LOST == yard.node.cloud.records.get(session).end
+    assert None is yard.node.accounts.authenticate(token.encode())
+
+
+@pytest.mark.row("C1", "T5", "R5")
+@pytest.mark.parametrize("gone", ["stays", "left", "erased", "key"])
+def test_a_session_that_waited_for_who_has_gone_gets_no_key(yard: Yard, gone: str) -> None:
+    """Somebody left the organisation, was erased, or had their key revoked, while it waited."""
+    registry = yard.node.registry
+    firm, yard.account = registry.organisations.create("Orchard", plan="team", by=OPERATOR)
+    ada, _ = registry.people.create("ada@x.example", plan=None, by=OPERATOR)
+    registry.organisations.add(firm.organisation_id, ada.person_id, "member", by=OPERATOR)
+    key, _ = registry.people.create_key(yard.account, "ci", by=OPERATOR)
+    by = key.key_id if gone == "key" else ada.person_id
+
+    async def live() -> str:
+        async with yard.open() as sessions:
+            session = yard.request(sessions, by=by)
+            if gone == "left":
+                registry.organisations.remove(firm.organisation_id, ada.person_id, by=OPERATOR)
+            elif gone == "erased":
+                registry.people.forget(ada.person_id, by=OPERATOR)
+            elif gone == "key":
+                registry.accounts.revoke(key.key_id)
+            await sessions.run(session)
+            return session
+
+    record = yard.node.cloud.records.get(asyncio.run(live()))
+    expected = {
+        "stays": (End.FINISHED, None),
+        "left": (End.REFUSED, "forbidden"),
+        "erased": (End.REFUSED, "authentication"),
+        "key": (End.REFUSED, "forbidden"),
+    }
+    assert expected[gone] == (record.end, record.problem)
+    assert (gone == "stays") == bool(yard.machines.started)
 
 
 def test_a_server_that_stops_ends_what_runs_and_leaves_what_waits(yard: Yard) -> None:

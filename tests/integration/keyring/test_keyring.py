@@ -213,6 +213,20 @@ def test_destroying_leaves_no_wrap(store: Store, clock: FakeClock) -> None:
     assert 6 == sum(opens(ring, dek) for dek in deks) == sum(opens(store.open(), d) for d in deks)
 
 
+def test_what_is_destroyed_already_makes_no_rotation_due(store: Store, clock: FakeClock) -> None:
+    """Nor what never was: nothing is in older copies since. Beside something that is, it does."""
+    ring = store.open()
+    for name in ("gone", "goes"):
+        ring.dek(name, "transcript", soon(clock))
+    ring.destroy(["gone"])
+    rotated(store, ring)
+
+    assert 0 == ring.destroy(["gone", "no such"])
+    assert not ring.rotation_due(clock(), 0)
+    assert 1 == ring.destroy(["gone", "goes"])
+    assert ring.rotation_due(clock(), 0)
+
+
 def rotated(store: Store, ring: Keyring) -> None:
     """Rotate, and say that it was due."""
     assert ring.rotation_due(store.clock(), 0)

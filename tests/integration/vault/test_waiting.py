@@ -255,6 +255,30 @@ def test_what_one_left_delays_nobody_elses(make: Callable[..., Bench]) -> None:
     assert [f"{n}" for n in range(6 * BATCH)] == shown
 
 
+@pytest.mark.row("O6")
+def test_what_is_left_in_both_lanes_is_filed_in_the_order_in_which_it_ended(
+    make: Callable[..., Bench],
+) -> None:
+    """Large exchanges have files of their own; what came after one in its session is filed after
+    it, as if nobody had been killed. Each owner's for themselves.
+    """
+    bench = make()
+    gate = Gate(bench, "ada")
+    large = "x" * (2 << 20)
+    for n, size in enumerate(["", large, "", "", large, ""]):
+        for owner, session in (("ada", ADA), ("bob", BOB)):
+            bench.submit(bench.exchange([turn(f"{n}{size}")], session=session, owner=owner))
+        bench.clock.advance(timedelta(seconds=1))
+    end_at_once(bench, gate)
+
+    bench.open()
+    bench.vault.recover()
+
+    for session in (ADA, BOB):
+        shown = bench.vault.show(session).exchanges
+        assert ["0", "1", "2", "3", "4", "5"] == [x.messages[-1]["content"][0] for x in shown]
+
+
 def end_at_once(bench: Bench, gate: Gate) -> None:
     """End as a process does that is killed: what is in the spool stays there."""
     bench.vault.spool.close()

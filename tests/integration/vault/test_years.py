@@ -9,7 +9,8 @@ from bench.years import Years
 
 HOUR = timedelta(hours=1)
 ADD_UP = {"departed_sessions"}
-"""A digest of each session that there ever was, so that no id is used twice: nothing removes it."""
+"""A digest of each session that is gone, so that no id is used twice: it goes two years later
+(`vault.departing`)."""
 
 
 def test_what_goes_leaves_little_that_adds_up(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ DROP INDEX ix_sessions_number; ALTER TABLE sessions DROP COLUMN number;
 DROP TABLE session_facts; DROP TABLE session_ends;
 CREATE INDEX ix_sessions_facts ON sessions (owner, plan, channel, uses, data_class, last_consent);
 DROP TABLE own_policies; DROP TABLE saved_views; DROP TABLE pending;
+DROP TABLE disk_state; DROP TABLE ephemeral_keys;
 DROP TABLE limit_increases; DROP TABLE usage_gateways; DROP TABLE usage_batches;
 ALTER TABLE usage_reservations DROP COLUMN gateway;
 DROP TABLE provisioned_members; DROP TABLE provisioned_groups;

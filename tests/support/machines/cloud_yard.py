@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ class Yard:
             self.node.cloud,
             hosts=self.machines,
             serve=serve,
-            tokens=SessionKeys(self.node.accounts),
+            tokens=SessionKeys(self.node.registry, self.clock, timedelta(hours=1)),
             clock=self.clock,
             limits=MachineLimits(wall_clock=30.0),
             admission=SessionQuota(admission.get("waiting", 10), admission.get("account", 5)),
@@ -147,9 +147,15 @@ class Yard:
         yield sessions
 
     def request(
-        self, sessions: CloudSessions, *, zero: bool = False, linger: float = 0.0, task: str = TASK
+        self,
+        sessions: CloudSessions,
+        *,
+        zero: bool = False,
+        linger: float = 0.0,
+        task: str = TASK,
+        by: str = "operator",
     ) -> str:
-        """Ask for a session; its id."""
+        """Ask for a session; its id. `by`: who asks."""
         session = sessions.new_id()
         repository = "https://git.example/orchard"
         branch = f"bailee/{session}"
@@ -159,7 +165,7 @@ class Yard:
             session,
             asked,
             owner=account.account_id,
-            by="operator",
+            by=by,
             plan=account.plan,
             zero=zero,
         )

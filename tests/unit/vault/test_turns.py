@@ -197,3 +197,37 @@ def test_each_owners_order_holds(steps: list[tuple[str, str, int]]) -> None:
     while (found := turns.take()) is not None:
         went[found[1].owner].append(found[0])
     assert came == {owner: went[owner] for owner in came}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), st.integers(0, 9)), max_size=60),
+    st.integers(0, 20),
+)
+def test_what_was_left_is_merged_lane_by_lane(left: list[tuple[str, bool, int]], back: int) -> None:
+    """Of an owner: each lane in its order, and where both grow, all by when each ended; nothing is
+    lost, what came since is last, and what is put back first.
+    """
+    turns = SealingTurns()
+    put: dict[tuple[str, bool], list[int]] = {}
+    at = {False: 0.0, True: 0.0}
+    # As a start reads them: a file of one lane, then one of the other.
+    for number, (owner, large, later) in enumerate(sorted(left, key=lambda one: one[1])):
+        at[large] += later
+        name = "2-large" if large else "1"
+        turns.put(number, Kept(name, number, 0, 1, owner, None, at[large]), left=True)
+        put.setdefault((owner, large), []).append(number)
+    for owner in "ab":
+        turns.put(1000 + ord(owner), Kept("3", ord(owner), 0, 1, owner, None))
+    taken = [one for one in (turns.take() for _ in range(back)) if one is not None]
+    turns.put_back(taken)
+    found: dict[str, list[tuple[int, Kept]]] = {"a": [], "b": []}
+    while (one := turns.take()) is not None:
+        found[one[1].owner].append(one)
+    for owner, all_of in found.items():
+        *before, last = all_of
+        assert 1000 + ord(owner) == last[0]
+        ended = [kept.ended for _, kept in before]
+        assert sorted(ended) == ended
+        for large in (False, True):
+            mine = [number for number, kept in before if (kept.file == "2-large") == large]
+            assert put.get((owner, large), []) == mine

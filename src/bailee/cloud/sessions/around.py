@@ -66,6 +66,9 @@ class SessionTokens(Protocol):
     def revoke(self, token_id: str) -> None:
         """It stops working, now and for good."""
 
+    def end(self, session_id: str) -> None:
+        """Whatever this session still has, of an earlier process too, stops working."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionQuota:

@@ -25,6 +25,7 @@ import sys
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -38,7 +39,7 @@ from bailee.cloud.sessions.log import Event, EventLog
 from bailee.cloud.sessions.records import SessionRecord
 from bailee.cloud.sessions.states import SessionState, had_machine
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Store
-from bailee.errors import BaileeError, InputError, MachineError
+from bailee.errors import BaileeError, InputError, MachineError, StorageError
 from bailee.json_values import JsonObject, objects, whole
 
 _TRIES: Final = 3
@@ -360,6 +361,8 @@ class CloudSessions:
         """The last of a session: state and audit entry, in one."""
         if self.store.records.get(record.id).state is SessionState.ENDED:
             return
+        with suppress(StorageError):  # it is good no more; what is not written is so later
+            self._tokens.end(record.id)
         now = self._clock()
         body = {
             "account": record.owner,

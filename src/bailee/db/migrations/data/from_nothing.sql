@@ -785,7 +785,7 @@ CREATE TABLE session_words (
 );
 
 CREATE TABLE departed_sessions (
-	digest BLOB NOT NULL, 
+	digest BLOB NOT NULL, until BIGINT, 
 	CONSTRAINT pk_departed_sessions PRIMARY KEY (digest)
 )
  WITHOUT ROWID
@@ -933,20 +933,27 @@ CREATE TABLE limit_increases (
 	CONSTRAINT pk_limit_increases PRIMARY KEY (id)
 );
 
-CREATE TABLE usage_batches (
-	batch VARCHAR NOT NULL, 
-	model VARCHAR NOT NULL, 
-	until BIGINT NOT NULL, 
-	requests BIGINT NOT NULL, 
-	errors BIGINT NOT NULL, 
-	estimated BIGINT NOT NULL, 
-	input BIGINT NOT NULL, 
-	output BIGINT NOT NULL, 
-	cache_read BIGINT NOT NULL, 
-	cache_write_5m BIGINT NOT NULL, 
-	cache_write_1h BIGINT NOT NULL, 
-	thinking BIGINT NOT NULL, 
-	CONSTRAINT pk_usage_batches PRIMARY KEY (batch, model)
+CREATE TABLE ephemeral_keys (
+	id VARCHAR NOT NULL, 
+	account_id VARCHAR NOT NULL, 
+	digest BLOB NOT NULL, 
+	zero_retention BOOLEAN NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	scope VARCHAR NOT NULL, 
+	session VARCHAR, 
+	run VARCHAR, 
+	expires_at DATETIME NOT NULL, 
+	mac BLOB, 
+	CONSTRAINT pk_ephemeral_keys PRIMARY KEY (id), 
+	CONSTRAINT fk_ephemeral_keys_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
+);
+
+CREATE TABLE disk_state (
+	name VARCHAR NOT NULL, 
+	low BOOLEAN NOT NULL, 
+	at DATETIME NOT NULL, 
+	CONSTRAINT pk_disk_state PRIMARY KEY (name)
 );
 
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -984,6 +991,10 @@ CREATE TRIGGER consent_records_mac_update AFTER UPDATE OF "id", "account_id", "a
 CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records WHEN NOT (NEW."id" IS OLD."id" AND NEW."account_id" IS OLD."account_id" AND NEW."at" IS OLD."at" AND NEW."old" IS OLD."old" AND NEW."new" IS OLD."new" AND NEW."notice" IS OLD."notice" AND NEW."language" IS OLD."language" AND NEW."source" IS OLD."source" AND NEW."purpose" IS OLD."purpose" AND NEW."notice_version" IS OLD."notice_version" AND NEW."actor" IS OLD."actor" AND NEW."number" IS OLD."number") BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
+
+CREATE TRIGGER ephemeral_keys_mac_insert AFTER INSERT ON ephemeral_keys BEGIN UPDATE ephemeral_keys SET mac = row_mac(CAST(printf('ephemeral_keys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", quote(NEW."digest"), NEW."zero_retention", NEW."created_at", NEW."created_by", NEW."scope", NEW."session", NEW."run", NEW."expires_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+
+CREATE TRIGGER ephemeral_keys_mac_update AFTER UPDATE OF "id", "account_id", "digest", "zero_retention", "created_at", "created_by", "scope", "session", "run", "expires_at" ON ephemeral_keys WHEN OLD.mac IS row_mac(CAST(printf('ephemeral_keys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."account_id", quote(OLD."digest"), OLD."zero_retention", OLD."created_at", OLD."created_by", OLD."scope", OLD."session", OLD."run", OLD."expires_at") AS BLOB)) BEGIN UPDATE ephemeral_keys SET mac = row_mac(CAST(printf('ephemeral_keys/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."account_id", quote(NEW."digest"), NEW."zero_retention", NEW."created_at", NEW."created_by", NEW."scope", NEW."session", NEW."run", NEW."expires_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER erasures_mac_insert AFTER INSERT ON erasures BEGIN UPDATE erasures SET mac = row_mac(CAST(printf('erasures/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."person_id", NEW."account_id", NEW."state", NEW."requested_by", NEW."requested_at", NEW."finished_at", NEW."receipt", quote(NEW."traces")) AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -1040,6 +1051,16 @@ CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
 CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
 
 CREATE INDEX ix_conversation_links_session_id ON conversation_links (session_id);
+
+CREATE INDEX ix_departed_sessions_until ON departed_sessions (until);
+
+CREATE INDEX ix_ephemeral_keys_account_id ON ephemeral_keys (account_id);
+
+CREATE INDEX ix_ephemeral_keys_expires_at ON ephemeral_keys (expires_at);
+
+CREATE INDEX ix_ephemeral_keys_run ON ephemeral_keys (run);
+
+CREATE INDEX ix_ephemeral_keys_session ON ephemeral_keys (session);
 
 CREATE INDEX ix_erasures_requested_at ON erasures (requested_at DESC, id);
 
@@ -1166,8 +1187,6 @@ CREATE INDEX ix_tombstones_owner ON tombstones (owner);
 CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
 
 CREATE INDEX ix_training_sessions_session ON training_sessions (session);
-
-CREATE INDEX ix_usage_batches_until ON usage_batches (until);
 
 CREATE INDEX ix_usage_counts_person ON usage_counts (person, hour);
 
@@ -1313,5 +1332,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0105');
+INSERT INTO alembic_version VALUES ('0106');
 

@@ -73,7 +73,15 @@ CREATE TABLE cloud_sessions (
 
 CREATE TABLE departed_sessions (
 	digest BYTEA NOT NULL, 
+	until BIGINT, 
 	CONSTRAINT pk_departed_sessions PRIMARY KEY (digest)
+);
+
+CREATE TABLE disk_state (
+	name VARCHAR NOT NULL, 
+	low BOOLEAN NOT NULL, 
+	at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_disk_state PRIMARY KEY (name)
 );
 
 CREATE TABLE egress_counts (
@@ -487,22 +495,6 @@ CREATE TABLE unreclaimed (
 	owner VARCHAR NOT NULL, 
 	bytes BIGINT NOT NULL, 
 	CONSTRAINT pk_unreclaimed PRIMARY KEY (segment_id, owner)
-);
-
-CREATE TABLE usage_batches (
-	batch VARCHAR NOT NULL, 
-	model VARCHAR NOT NULL, 
-	until BIGINT NOT NULL, 
-	requests BIGINT NOT NULL, 
-	errors BIGINT NOT NULL, 
-	estimated BIGINT NOT NULL, 
-	input BIGINT NOT NULL, 
-	output BIGINT NOT NULL, 
-	cache_read BIGINT NOT NULL, 
-	cache_write_5m BIGINT NOT NULL, 
-	cache_write_1h BIGINT NOT NULL, 
-	thinking BIGINT NOT NULL, 
-	CONSTRAINT pk_usage_batches PRIMARY KEY (batch, model)
 );
 
 CREATE TABLE usage_counts (
@@ -943,6 +935,22 @@ CREATE TABLE consent_records (
 	CONSTRAINT fk_consent_records_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 
+CREATE TABLE ephemeral_keys (
+	id VARCHAR NOT NULL, 
+	account_id VARCHAR NOT NULL, 
+	digest BYTEA NOT NULL, 
+	zero_retention BOOLEAN NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	scope VARCHAR NOT NULL, 
+	session VARCHAR, 
+	run VARCHAR, 
+	expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	mac BYTEA, 
+	CONSTRAINT pk_ephemeral_keys PRIMARY KEY (id), 
+	CONSTRAINT fk_ephemeral_keys_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
+);
+
 CREATE TABLE git_connections (
 	id VARCHAR NOT NULL, 
 	account_id VARCHAR NOT NULL, 
@@ -1023,6 +1031,8 @@ CREATE INDEX ix_cloud_sessions_owner ON cloud_sessions (owner);
 
 CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
 
+CREATE INDEX ix_departed_sessions_until ON departed_sessions (until);
+
 CREATE INDEX ix_erasures_requested_at ON erasures (requested_at DESC, id);
 
 CREATE INDEX ix_erasures_state ON erasures (state);
@@ -1099,8 +1109,6 @@ CREATE INDEX ix_tombstones_again ON tombstones (again);
 
 CREATE INDEX ix_tombstones_owner ON tombstones (owner);
 
-CREATE INDEX ix_usage_batches_until ON usage_batches (until);
-
 CREATE INDEX ix_usage_counts_person ON usage_counts (person, hour);
 
 CREATE INDEX ix_usage_counts_until ON usage_counts (until);
@@ -1157,6 +1165,14 @@ CREATE INDEX ix_api_keys_person_id ON api_keys (person_id);
 
 CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
 
+CREATE INDEX ix_ephemeral_keys_account_id ON ephemeral_keys (account_id);
+
+CREATE INDEX ix_ephemeral_keys_expires_at ON ephemeral_keys (expires_at);
+
+CREATE INDEX ix_ephemeral_keys_run ON ephemeral_keys (run);
+
+CREATE INDEX ix_ephemeral_keys_session ON ephemeral_keys (session);
+
 CREATE INDEX ix_git_connections_account_id ON git_connections (account_id);
 
 CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
@@ -1181,5 +1197,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0105');
+INSERT INTO alembic_version VALUES ('0106');
 
