@@ -5,8 +5,6 @@ loses its holder. What they acknowledged is filed exactly once.
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +23,9 @@ from bailee.vault.spool_rows import SLOTS
 from bailee.vault.spool_writing import subject_of
 from bailee.vault.vault import Vault
 from faults.test_vault_kill import vault_process
+from support.clients import processes
+from support.clients.programs import clean_environment
+from support.homes.databases import new
 from support.servers import postgres
 
 pytestmark = pytest.mark.row("O6", "R5", "G1")
@@ -36,10 +37,11 @@ class Member:
     """A member's process, and what it said."""
 
     def __init__(self, place: str, first: int, *count: str, program: str = "member") -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / f"{program}_process.py"), place, str(first), *count],
-            stdout=subprocess.PIPE,
-            text=True,
+        self._process = processes.start(
+            *(place, str(first), *count),
+            env=clean_environment(Path(place.rpartition(",")[2])),
+            program=HERE / f"{program}_process.py",
+            stderr=2,  # ours
         )
         self.acknowledged: set[int] = set()
         self.names: list[str] = []
@@ -88,8 +90,8 @@ class Member:
 def place(tmp_path: Path) -> str:
     """What processes are told: a home on two new databases."""
     (tmp_path / "other").mkdir()
-    server = postgres.shared()
-    return ",".join((str(tmp_path / "home"), server.new(), server.new(), str(tmp_path / "other")))
+    databases = new("data"), new("keys")
+    return ",".join((str(tmp_path / "home"), *databases, str(tmp_path / "other")))
 
 
 def count_commits(place: str) -> None:

@@ -32,6 +32,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     LargeBinary,
+    Select,
     Table,
     literal_column,
     not_,
@@ -111,11 +112,15 @@ def unsound(
     digits; the parts of a key of several columns with a slash between. `within`: of those rows
     alone that are so.
     """
-    here = is_sqlite(connection)
-    ids: ColumnElement[object] = literal_column(_ids(table) if here else checks_there.ids(table))
-    query = select(ids).select_from(table).where(not_(sound(table)), *within)
-    found = connection.execute(query).scalars()
+    query = _unsound_rows(table, here=is_sqlite(connection))
+    found = connection.execute(query.where(*within) if within else query).scalars()
     return sorted(_as_text(one) if isinstance(one, bytes) else str(one) for one in found)
+
+
+@cache  # to make the statement takes longer than most tables' rows do
+def _unsound_rows(table: Table, *, here: bool) -> Select[object]:
+    ids: ColumnElement[object] = literal_column(_ids(table) if here else checks_there.ids(table))
+    return select(ids).select_from(table).where(not_(sound(table)))
 
 
 def unsound_of(connection: Connection, tables: Sequence[Table]) -> dict[str, list[str]]:

@@ -143,13 +143,15 @@ class Sweeping:
         Raises:
             StorageError: it can't be read.
         """
-        names = select(sweep_steps.c.name).order_by(sweep_steps.c.name)
+        every, name = select(sweep_steps).order_by(sweep_steps.c.name), sweep_steps.c.name
         found: list[StepNote] = []
         with storage_errors(_WHAT), reading(self._stores.data) as connection:
-            for name in connection.execute(names).scalars().all():
+            with suppress(ValueError, TypeError):
+                return [StepNote(**row._mapping) for row in connection.execute(every)]
+            for one in connection.execute(select(name).order_by(name)).scalars().all():
                 # One that can't be read is noted anew, when its step has been.
                 with suppress(ValueError, TypeError):
-                    query = select(sweep_steps).where(sweep_steps.c.name == name)
+                    query = every.where(name == one)
                     found += [StepNote(**row._mapping) for row in connection.execute(query)]
         return found
 

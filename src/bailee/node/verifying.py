@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine, Table, func, select, text
+from sqlalchemy import Engine, Select, Table, func, select, text
 
 from bailee.damage import UNREADABLE, UNSOUND, Damaged, why
 from bailee.db.accounts import consent_records
@@ -148,7 +149,7 @@ def _rows(node: Stores, checked: dict[str, int], tables: Sequence[Table]) -> Ite
     for table in tables:
         try:
             with storage_errors("data.db"), reading(node.data) as connection:
-                count = connection.execute(select(func.count()).select_from(table)).scalar_one()
+                count = connection.execute(_how_many(table)).scalar_one()
                 bad = unsound(connection, table)
         except StorageError as error:  # of the others it is said all the same
             yield Damaged(f"data.db, {table.name}", error.message)
@@ -156,6 +157,11 @@ def _rows(node: Stores, checked: dict[str, int], tables: Sequence[Table]) -> Ite
         checked["rows"] = checked.get("rows", 0) + int(count)
         for one in bad:
             yield Damaged(f"{table.name} {one}", UNSOUND)
+
+
+@cache
+def _how_many(table: Table) -> Select[int]:
+    return select(func.count()).select_from(table)
 
 
 def _some_sessions(node: Stores) -> Iterator[Damaged]:

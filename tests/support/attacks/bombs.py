@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import struct
 import zlib
 from collections.abc import Callable
 
@@ -40,5 +41,22 @@ def unfolding(coding: str) -> bytes:
     if coding == "zstd":
         packing = zstandard.ZstdCompressor(level=1).compressobj()
         return b"".join([packing.compress(piece) for _ in range(512)]) + packing.flush()
-    zipping = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
-    return b"".join([zipping.compress(piece) for _ in range(256)]) + zipping.flush()
+    return zipped(piece, 256, coding)
+
+
+def zipped(piece: bytes, times: int, coding: str) -> bytes:
+    """A piece so many times, in gzip or deflate. It is packed once: each of the others is the same
+    block again, which looks back at none before it.
+    """
+    packing = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packing.compress(piece) + packing.flush(zlib.Z_FULL_FLUSH)
+    blocks, end, check = block * times, packing.flush(), zlib.crc32(b"")
+    if coding == "gzip":
+        for _ in range(times):
+            check = zlib.crc32(piece, check)
+        ending = struct.pack("<2I", check, len(piece) * times & 0xFFFFFFFF)
+        return b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff" + blocks + end + ending
+    check = zlib.adler32(b"")
+    for _ in range(times):
+        check = zlib.adler32(piece, check)
+    return b"\x78\xda" + blocks + end + struct.pack(">I", check)

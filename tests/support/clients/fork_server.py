@@ -42,6 +42,8 @@ import spare_workbench
 # What a command imports besides that prints a table; a server that writes its metrics down.
 OF_TABLES = ("bailee.plain_console", "rich.table")
 OF_METRICS = ("bailee.telemetry.columns", "pyarrow.compute")
+# What talks to PostgreSQL, a tenth of a second of each process that has its databases there.
+OF_POSTGRESQL = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
 # What `bailee code` imports besides, three seconds long: when it is first asked for.
 OF_CODE = ("bailee.agent.assembly", "bailee.agent.terminal.app", "anthropic")
 
@@ -67,7 +69,7 @@ def load() -> None:
 
     bailee.cli.whole()
     of_the_server = [m.name for m in pkgutil.iter_modules(bailee.app.__path__, "bailee.app.")]
-    for name in (*of_the_server, *OF_TABLES, *OF_METRICS):
+    for name in (*of_the_server, *OF_TABLES, *OF_METRICS, *OF_POSTGRESQL):
         import_module(name)
     _read_commands()
     bailee.policy.load()  # what comes with the package; kept for who asks for it again
