@@ -15,8 +15,11 @@ import pyarrow.parquet as pq
 
 from bailee.errors import IntegrityError
 from bailee.keyring.wrapping import associated, seal, unseal
+from bailee.plain_arrow import look_for_no_pandas
 from bailee.registry import Registry
 from bailee.telemetry.records import METRIC, DataClass, Row, StackFrame, as_json
+
+look_for_no_pandas()
 
 MAGIC: Final = b"BLP1"
 _TEXT = pa.dictionary(pa.int32(), pa.string())

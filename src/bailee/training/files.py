@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from bailee.errors import StorageError
+from bailee.plain_arrow import look_for_no_pandas
 from bailee.syncing import sync_folder
 from bailee.training.dataset import Columns, Row, columns
 
@@ -154,6 +155,7 @@ def _parquet(file: _Counted, rows: Iterable[Row]) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    look_for_no_pandas()
     held = schema()
     number = 0
     with pq.ParquetWriter(

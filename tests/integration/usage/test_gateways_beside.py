@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,6 +19,9 @@ from bailee.usage.limits import (
     UsageLimit,
     limit_id,
 )
+from support.clients import processes
+from support.clients.processes import Process
+from support.clients.programs import clean_environment
 from support.homes.there import There
 from support.servers import postgres
 from support.servers.postgres_relay import PostgresRelay
@@ -45,18 +45,21 @@ class Gateways:
         self.relay = closing.enter_context(PostgresRelay(self.home.names["BAILEE_DATABASE_URL"]))
         self.account = self.home.account
 
-    def start(self, **names: str) -> subprocess.Popen[str]:
+    def start(self, **names: str) -> Process:
         """One more."""
-        made = subprocess.Popen(
-            [sys.executable, _PROGRAM, str(self.home.folder), self.home.clock().isoformat()],
-            env={**os.environ, **self.home.names, **names},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        made = processes.start(
+            str(self.home.folder),
+            self.home.clock().isoformat(),
+            env=clean_environment(self.home.folder, **{**self.home.names, **names}),
+            program=_PROGRAM,
+            given=True,
+            stderr=2,
+        )
         self._closing.callback(made.communicate)
         self._closing.callback(made.kill)
         return made
 
-    def limit(self, person: str, measure: str, amount: int, *asked: subprocess.Popen[str]) -> None:
+    def limit(self, person: str, measure: str, amount: int, *asked: Process) -> None:
         """Set one, and wait until these know it."""
         span = LimitSpan.NOW if measure == "concurrency" else LimitSpan.DAY
         whose, of = Subject(Scope.PERSON, person), LimitMeasure(measure)
@@ -84,26 +87,26 @@ class Gateways:
         return sum(one.requests for one in found)
 
 
-def tell(process: subprocess.Popen[str], line: str) -> None:
+def tell(process: Process, line: str) -> None:
     """Give it something to do."""
     assert process.stdin is not None
     process.stdin.write(f"{line}\n")
     process.stdin.flush()
 
 
-def says(process: subprocess.Popen[str]) -> str:
+def says(process: Process) -> str:
     """What it says next."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
-def ask(process: subprocess.Popen[str], line: str) -> str:
+def ask(process: Process, line: str) -> str:
     """What it says of it."""
     tell(process, line)
     return says(process)
 
 
-def becomes(process: subprocess.Popen[str], line: str, wanted: str) -> None:
+def becomes(process: Process, line: str, wanted: str) -> None:
     """Wait until it says that."""
     until = time.monotonic() + LONG
     while (found := ask(process, line)) != wanted:

@@ -6,8 +6,6 @@ Rows: O2.
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,47 +41,14 @@ from bailee.usage.limits import (
     limit_id,
 )
 from bailee.usage.reserving import ReserveUse, Settle, UsageReservations
+from support.clients import processes
+from support.clients.programs import clean_environment
 
 NOW = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 ANN = Subject(Scope.PERSON, "per_1")
 COST, MOST = 700, 1000
 
-GATEWAY = """
-import sys, random, time
-from datetime import datetime, UTC
-from pathlib import Path
-from bailee.db.checks import KEY, use_key
-from bailee.db.engine import open_sqlite
-from bailee.usage.reserving import UsageReservations, ReserveUse, Settle
-from bailee.usage.limits import Scope, Subject, WantedUse, Used
-
-path, name, key = Path(sys.argv[1]), sys.argv[2], bytes.fromhex(sys.argv[3])
-engine = open_sqlite(path)
-use_key(engine, key)
-store = UsageReservations(engine, lambda *_: Used(), name)
-now = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
-random.seed(name)
-first = ReserveUse(f"{name}-0", [Subject(Scope.PERSON, "per_1")], WantedUse(10, 1000))
-assert store.work([first], now)[first.request_id].over is None
-print("ready", flush=True)
-sys.stdin.readline()
-under_way, admitted, refused, number = [first.request_id], 1, 0, 0
-while refused < 25:
-    number += 1
-    time.sleep(random.random() / 200)  # the upstream's time
-    wants = ReserveUse(f"{name}-{number}", [Subject(Scope.PERSON, "per_1")], WantedUse(10, 1000))
-    ends = [Settle(one, 7, 700) for one in under_way if random.random() < 0.3]
-    found = store.work([*ends, wants], now)[wants.request_id]
-    gone = {one.request_id for one in ends}
-    under_way = [one for one in under_way if one not in gone]
-    if found.over is None:
-        admitted += 1
-        under_way.append(wants.request_id)
-    elif not found.over.waits:
-        refused += 1
-store.work([Settle(one, 7, 700) for one in under_way], now)
-print(admitted)
-"""
+GATEWAY = Path(__file__).with_name("reserving_process.py")
 
 
 @pytest.fixture
@@ -103,19 +68,18 @@ def limited(store: LimitStore, amount: int, measure: LimitMeasure, span: LimitSp
     ("amount", "measure"), [(100_000, "money"), (1_000, "tokens"), (150, "requests")]
 )
 def test_two_gateways_go_over_by_one_request_at_the_most(
-    node: Node, amount: int, measure: str
+    node: Node, tmp_path: Path, amount: int, measure: str
 ) -> None:
     """However their requests fall together; and what is refused is refused in both."""
     limited(node.limits, amount, LimitMeasure(measure), LimitSpan.DAY)
     (at,) = [str(node.data.url.database)]
     key = node.keyring.secret("data/rows").hex()
     gateways = [
-        subprocess.Popen(
-            [sys.executable, "-c", GATEWAY, at, name, key],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        processes.start(
+            *(at, name, key), env=clean_environment(tmp_path), program=GATEWAY, given=True, stderr=2
         )
         for name in ("a", "b")
-    ]  # fmt: skip
+    ]
     for one in gateways:
         assert one.stdout is not None and "ready\n" == one.stdout.readline()
     for one in gateways:

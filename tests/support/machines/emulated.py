@@ -25,6 +25,7 @@ from bailee.cloud.machine.machine import QemuMachine
 from bailee.cloud.machine.machines import see_that_it_can_be
 from bailee.cloud.ports import Command, End, MachineLimits, Service
 from bailee.errors import MachineError
+from support.servers.short_index import short_index
 
 ROOT = Path(__file__).parents[3]
 IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".images"))
@@ -67,7 +68,8 @@ def _built() -> store.Image | str:
             ours = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
             if ours and run.read() == ours:
                 return store.find(IMAGES, NAME)
-            image = build(IMAGES, name=NAME, extra=extra())
+            with short_index():
+                image = build(IMAGES, name=NAME, extra=extra())
             run.truncate(0)
             run.write(ours)
             return image

@@ -206,6 +206,8 @@ def python(tree: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
         "PYTHONHOME": str(tree / "usr"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
+        # pip writes all of it there first: on the same disk it is renamed, and not copied.
+        "TMPDIR": str(tree.parent),
         "LC_ALL": "C.UTF-8",
     }
     return subprocess.run(  # noqa: S603

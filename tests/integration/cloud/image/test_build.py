@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.machines.emulated import IMAGES, extra, image
+from support.servers.short_index import short_index
 
 pytestmark = pytest.mark.row("C1")
 
@@ -67,7 +68,8 @@ def test_a_second_build_elsewhere_is_bit_identical(tmp_path: Path) -> None:
     versions = tmp_path / "versions"  # a package that is published in between is not asked for
     pypi = first.manifest["packages"]["pypi"]
     versions.write_text("".join(f"{name}=={version}\n" for name, version in pypi.items()))
-    built = run("build", "--images", there, *named, "--json", PIP_CONSTRAINT=str(versions))
+    with short_index():
+        built = run("build", "--images", there, *named, "--json", PIP_CONSTRAINT=str(versions))
     assert 0 == built.returncode, built.stderr
     listed = run("list", "--images", there, "--json")
     folder = Path(json.loads(built.stdout)["folder"])

@@ -215,7 +215,7 @@ def test_an_unknown_service_is_refused_before_anything_starts(town: Town) -> Non
     [
         (MachineLimits(LIMITS.memory, disk=LIMITS.disk, wall_clock=3), "yes", End.WALL_CLOCK),
         (MachineLimits(LIMITS.memory, disk=LIMITS.disk, idle=3), "sleep 1000", End.IDLE),
-        (LIMITS, "cat /dev/zero > big; sync; sleep 1000", End.DISK),
+        (LIMITS, "dd if=/dev/zero of=big bs=8M oflag=direct; sleep 1000", End.DISK),
     ],
 )
 def test_limits_end_it_and_say_which(
