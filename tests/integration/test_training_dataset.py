@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,28 +27,37 @@ from support.homes.conversations import Asked, answered, exported, text, user
 FIELDS: dict[str, JSON] = {"tools": [{"name": "Bash", "input_schema": {"type": "object"}}]}
 LOAD = """
 import datasets, json, sys
-rows = datasets.load_dataset(sys.argv[1], split="train")
-blocks = datasets.load_dataset(sys.argv[1], "blocks", split="train")
-stream = datasets.load_dataset(sys.argv[1], split="train", streaming=True)
-print(json.dumps({"rows": list(rows), "blocks": list(blocks), "streamed": len(list(stream))},
-    default=str))
+
+def loaded(folder):
+    rows = datasets.load_dataset(folder, split="train")
+    blocks = datasets.load_dataset(folder, "blocks", split="train")
+    stream = datasets.load_dataset(folder, split="train", streaming=True)
+    return {"rows": list(rows), "blocks": list(blocks), "streamed": len(list(stream))}
+
+print(json.dumps([loaded(one) for one in sys.argv[1:]], default=str))
 """
 CROISSANT = """
 import json, sys, warnings
 warnings.simplefilter("error", UserWarning)
 import mlcroissant
-dataset = mlcroissant.Dataset(jsonld=sys.argv[1])
-issues = dataset.metadata.ctx.issues
-print(json.dumps({
-    "errors": list(issues.errors), "warnings": list(issues.warnings),
-    "records": [
-        {name.rpartition("/")[2]: value.decode() if isinstance(value, bytes) else str(value)
-         for name, value in one.items()}
-        for name in ("train-00000-of-00002", "train-00001-of-00002")
-        for one in dataset.records(name)
-    ],
-}))
+
+def described(folder):
+    dataset = mlcroissant.Dataset(jsonld=folder + "/croissant.json")
+    issues = dataset.metadata.ctx.issues
+    return {
+        "errors": list(issues.errors), "warnings": list(issues.warnings),
+        "records": [
+            {name.rpartition("/")[2]: value.decode() if isinstance(value, bytes) else str(value)
+             for name, value in one.items()}
+            for name in ("train-00000-of-00002", "train-00001-of-00002")
+            for one in dataset.records(name)
+        ],
+    }
+
+print(json.dumps([described(one) for one in sys.argv[1:]]))
 """
+
+Read = dict[str, list[dict[str, JSON]]]
 
 
 def a_row(number: int) -> Row:
@@ -95,11 +106,11 @@ def dataset(folder: Path, form: Format) -> DatasetSummary:
     return summary
 
 
-def alone(program: str, argument: Path, home: Path) -> dict[str, list[dict[str, JSON]]]:
-    """What a program of a trainer prints, run without network where that can be had."""
+def alone(program: str, folders: Sequence[Path], home: Path) -> list[Read]:
+    """What a trainer's program says of each folder, run without network where that can be had."""
     cut = ["unshare", "--net"] if os.geteuid() == 0 else []
     done = subprocess.run(
-        [*cut, sys.executable, "-c", program, str(argument)],
+        [*cut, sys.executable, "-c", program, *map(str, folders)],
         env={"PATH": os.environ["PATH"], "HOME": str(home), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
@@ -107,21 +118,46 @@ def alone(program: str, argument: Path, home: Path) -> dict[str, list[dict[str, 
         check=False,
     )
     assert 0 == done.returncode, done.stderr[-2000:]
-    read: dict[str, list[dict[str, JSON]]] = json.loads(done.stdout.splitlines()[-1])
+    read: list[Read] = json.loads(done.stdout.splitlines()[-1])
+    assert len(folders) == len(read)
     return read
+
+
+@dataclass(frozen=True)
+class Told:
+    """A dataset's folder, what it was made of, and what a trainer's programs say of it."""
+
+    folder: Path
+    summary: DatasetSummary
+    loaded: Read
+    described: Read
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Told]:
+    """Each format. Either program is started once: its libraries take seconds to import."""
+    at = tmp_path_factory.mktemp("datasets")
+    home = at / "home"
+    home.mkdir()
+    folders = {form: at / form.value / "town" for form in Format}
+    summaries = {}
+    for form, folder in folders.items():
+        folder.mkdir(parents=True)
+        summaries[form] = dataset(folder, form)
+    loaded = alone(LOAD, [*folders.values()], home)
+    described = alone(CROISSANT, [*folders.values()], home)
+    return {
+        form: Told(folder, summaries[form], *said)
+        for (form, folder), *said in zip(folders.items(), loaded, described, strict=True)
+    }
 
 
 @pytest.mark.row("T7")
 @pytest.mark.parametrize("form", Format)
-def test_a_dataset_loads_and_describes_itself(tmp_path: Path, form: Format) -> None:
+def test_a_dataset_loads_and_describes_itself(told: dict[Format, Told], form: Format) -> None:
     """Both configurations, streamed too; the description is valid and gives back every record."""
-    folder, home = tmp_path / "town", tmp_path / "home"
-    folder.mkdir()
-    home.mkdir()
-    summary = dataset(folder, form)
-
-    loaded = alone(LOAD, folder, home)
-    described = alone(CROISSANT, folder / "croissant.json", home)
+    folder, summary = told[form].folder, told[form].summary
+    loaded, described = told[form].loaded, told[form].described
 
     assert 6 == len(loaded["rows"]) == len(loaded["blocks"]) == loaded["streamed"]
     row = loaded["rows"][0]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +20,7 @@ from bailee.db.fencing import COMMITS, TABLE, fence_of
 from bailee.db.leases import SECONDS, Lease
 from bailee.db.postgresql import open_postgresql
 from bailee.errors import StorageError
+from support.clients import processes
 from support.servers import postgres
 
 LONG = 60.0
@@ -33,12 +32,8 @@ class Holder:
     """A process that has the lease of a database, or tries to."""
 
     def __init__(self, address: str, wrong: float = 0.0) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, _PROGRAM, address, str(wrong)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        self._process = processes.start(
+            address, str(wrong), env=dict(processes.LANGUAGE), program=_PROGRAM, given=True
         )
         self._lines: queue.Queue[str] = queue.Queue()
         assert self._process.stdout is not None
@@ -66,8 +61,11 @@ class Holder:
     def end(self) -> None:
         """The process ends."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
         self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert stream is not None
+            stream.close()
 
 
 class Database:
