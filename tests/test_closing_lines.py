@@ -13,7 +13,7 @@ import pytest
 
 CONFTEST = Path(__file__).with_name("conftest.py")
 # What a process of a run that is going on finds besides, is not for the run that it starts. Of
-# pytest's plugins it has those that the conftest speaks of: others take as long to import as it does.
+# pytest's plugins it has those that the conftest speaks of: others take long to import.
 _OUTSIDE = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
 _PLUGINS = ("-p", "xdist.plugin", "-p", "_hypothesis_pytestplugin", "-p", "no:cacheprovider")
 
