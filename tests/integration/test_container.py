@@ -27,6 +27,7 @@ FILE = ROOT / "deploy/container/Containerfile"
 DEBIAN, IMAGE = "localhost/debian:12-slim", "localhost/bailee:tried"
 MIRROR = "http://deb.debian.org/debian"
 WITH = "python3,python3-venv,git,ca-certificates"
+WITHOUT = ("doc", "locale", "man")  # of what is shared: Debian leaves these out of its image, too
 PROGRAMS = ("podman", "buildah", "runc", "mmdebstrap")
 # It is told of no daemon's groups.
 PODMAN = ("--runtime", "runc", "--cgroup-manager", "cgroupfs")
@@ -73,6 +74,7 @@ def made(containers: Containers) -> None:
     folder.mkdir()
     done = subprocess.run(
         ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={WITH}",
+         *(f"--dpkgopt=path-exclude=/usr/share/{one}/*" for one in WITHOUT),
          '--aptopt=Acquire::Languages "none"', "bookworm", str(base), MIRROR],
         check=False, timeout=LONG, capture_output=True, text=True,
         env={**os.environ, "TMPDIR": str(folder)},
