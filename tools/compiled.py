@@ -84,8 +84,8 @@ class Build:
 
 def kept(cache: Path = ROOT / ".cache", *, quick: bool = False) -> Build:
     """The wheel of the source as it is now. It is left in `cache` for the next who asks; one of a
-    source that was is removed. `quick`: by a C compiler that makes nothing faster, warns of nothing,
-    and has mypyc's assertions checked: for tests of what it does.
+    source that was is removed. `quick`: for tests of what it does: the C compiler makes nothing
+    faster and warns of nothing, and mypyc's assertions are checked.
 
     Raises:
         subprocess.CalledProcessError: it can't be built; why, stands on the standard error.
