@@ -13,10 +13,12 @@ import atexit
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -206,6 +208,40 @@ def run(
         raise
     assert process.returncode is not None
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def shell(
+    line: str, *, env: Mapping[str, str], folder: Path, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run a line of the shell, to its end; what it printed on either stream is its output. Each
+    `bailee` in it is one that is forked, with the streams that the shell gave it.
+    """
+    forks = _FORKS and env.get("LANG") == LANGUAGE["LANG"]
+    return subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=folder,
+        env={**env, "PATH": f"{_of_a_shell()}:{env['PATH']}"} if forks else env,
+        pass_fds=[_server("").fileno()] if forks else [],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@cache
+def _of_a_shell() -> str:
+    """A folder with a program `bailee` that has this process's server fork."""
+    folder = tempfile.TemporaryDirectory(prefix="bailee-in-a-shell-")
+    atexit.register(folder.cleanup)
+    client = Path(__file__).with_name("forked.py")
+    words = shlex.join([sys.executable, "-I", "-S", str(client), str(_server("").fileno())])
+    program = Path(folder.name) / "bailee"
+    program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    program.chmod(0o755)
+    return folder.name
 
 
 def _words(program: Path | None) -> list[str]:
