@@ -1,6 +1,7 @@
 """What is done when a wheel is built: where `BAILEE_COMPILE=1` asks for it, the gateway is compiled
-(`tools/compiled.py`), and the wheel is one of this platform and Python. Otherwise the wheel is pure
-Python, for all of them. An installation that points to a checkout is never compiled.
+(`tools/compiled.py`; `quick` in place of 1, for tests alone), and the wheel is one of this platform
+and Python. Otherwise the wheel is pure Python, for all of them. An installation that points to a
+checkout is never compiled.
 """
 
 from __future__ import annotations
@@ -46,4 +47,4 @@ class CompiledGateway(BuildHookInterface):
 
 
 def _asked() -> bool:
-    return os.environ.get("BAILEE_COMPILE") == "1"
+    return os.environ.get("BAILEE_COMPILE") in {"1", "quick"}

@@ -58,6 +58,7 @@ MODULES: Final = (
 the others, when one is first made. What is done once, or is mostly tables, is left as it is: it
 would take as long to compile, and gain nothing.
 """
+QUICK: Final = "quick"  # a value of the variable `BAILEE_COMPILE`
 _LIBRARY: Final = "bailee_gateway"
 _SOURCES: Final = shutil.ignore_patterns("__pycache__", "*.so")
 
@@ -81,20 +82,22 @@ class Build:
     package: Path
 
 
-def kept(cache: Path = ROOT / ".cache") -> Build:
+def kept(cache: Path = ROOT / ".cache", *, quick: bool = False) -> Build:
     """The wheel of the source as it is now. It is left in `cache` for the next who asks; one of a
-    source that was is removed.
+    source that was is removed. `quick`: for tests of what it does: the C compiler makes nothing
+    faster and warns of nothing, and mypyc's assertions are checked.
 
     Raises:
         subprocess.CalledProcessError: it can't be built; why, stands on the standard error.
     """
-    folder = cache / f"compiled-{sys.implementation.cache_tag}-{_digest()}"
+    kind = "quickly" if quick else "compiled"
+    folder = cache / f"{kind}-{sys.implementation.cache_tag}-{_digest()}"
     if not folder.exists():
-        for former in cache.glob("compiled-*"):
+        for former in cache.glob(f"{kind}-*"):
             shutil.rmtree(former)
-        begun = cache / f"compiled-begun-{os.getpid()}"
+        begun = cache / f"{kind}-begun-{os.getpid()}"
         build = ["build", "--quiet", "--wheel", "--python", sys.executable, "--out-dir", str(begun)]
-        wanted = {**os.environ, "BAILEE_COMPILE": "1"}
+        wanted = {**os.environ, "BAILEE_COMPILE": QUICK if quick else "1"}
         subprocess.run([sys.executable, "-m", "uv", *build], check=True, cwd=ROOT, env=wanted)
         with zipfile.ZipFile(next(begun.glob("*.whl"))) as wheel:
             wheel.extractall(begun / "package")
@@ -117,17 +120,20 @@ def _compile_here() -> None:
     from setuptools import Distribution  # type: ignore[import-untyped]
     from setuptools.command.build_ext import build_ext  # type: ignore[import-untyped]
 
-    began = time.monotonic()
+    began, quick = time.monotonic(), os.environ.get("BAILEE_COMPILE") == QUICK
     modules = [f"bailee/{module}" for module in MODULES]
     options = ["--config-file=", "--no-site-packages", "--ignore-missing-imports"]
     options.append("--cache-dir=.build/types")
     extensions = mypycify(
         [*options, *modules],
-        opt_level="2",
+        opt_level="0" if quick else "2",
         debug_level="0",
         target_dir=".build",
         group_name=_LIBRARY,
     )
+    for extension in extensions if quick else ():
+        # Looking for what to warn of is half of a quick compiler's work.
+        extension.extra_compile_args += ["-Wno-all", "-w"]
     command = build_ext(Distribution({"name": "bailee", "ext_modules": extensions}))
     command.inplace = True
     command.build_temp = ".build"

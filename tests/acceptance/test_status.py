@@ -26,7 +26,7 @@ def test_it_says_what_runs_here_and_from_elsewhere(tmp_path: Path) -> None:
         stopped = bailee.run("status", "--json")
         bailee.up("--upstream", "http://127.0.0.1:9")
         runs = bailee.run("status")
-        by_locale = bailee.run("status", env={"LANG": "zh_CN.UTF-8"})
+        by_locale = bailee.run("status", env={"LANG": "zh_CN.utf8"})  # so written it is not forked
         by_option = bailee.run("promises", "--lang", "zh")
         for_programs = bailee.run("promises", "--json", env={"LANG": "zh_CN.UTF-8"})
         key = bailee.json("key", "create", "--person", "eve@x.example", "--operator")["key"]

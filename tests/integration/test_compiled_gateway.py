@@ -53,7 +53,7 @@ def built() -> compiled.Build:
     """The wheel, and what is in it."""
     if shutil.which("cc") is None:
         pytest.skip("no C compiler, to compile the gateway with")
-    return compiled.kept()
+    return compiled.kept(quick=True)
 
 
 @pytest.fixture(scope="module")

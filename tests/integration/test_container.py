@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,10 @@ FILE = ROOT / "deploy/container/Containerfile"
 DEBIAN, IMAGE = "localhost/debian:12-slim", "localhost/bailee:tried"
 MIRROR = "http://deb.debian.org/debian"
 WITH = "python3,python3-venv,git,ca-certificates"
+WITHOUT = ("doc", "locale", "man")  # of what is shared: Debian leaves these out of its image, too
 PROGRAMS = ("podman", "buildah", "runc", "mmdebstrap")
+# It is told of no daemon's groups.
+PODMAN = ("--runtime", "runc", "--cgroup-manager", "cgroupfs")
 USER = 10001
 LONG = 900  # seconds that a build may take on a machine that does much else
 
@@ -43,8 +45,7 @@ class Containers:
     def run(self, program: str, *arguments: str, check: bool = True) -> str:
         """What one of the programs says."""
         done = subprocess.run(
-            [program, "--root", str(self.store / "root"), "--runroot", str(self.state),
-             "--storage-driver", "overlay", *arguments],
+            self._words(program, *arguments),
             check=False, capture_output=True, text=True, timeout=LONG,
         )  # fmt: skip
         if check:
@@ -52,9 +53,19 @@ class Containers:
         return done.stdout
 
     def podman(self, *arguments: str, check: bool = True) -> str:
-        """Podman itself, which is told of no daemon's groups."""
-        how = ("--runtime", "runc", "--cgroup-manager", "cgroupfs")
-        return self.run("podman", *how, *arguments, check=check)
+        """Podman itself."""
+        return self.run("podman", *PODMAN, *arguments, check=check)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, while it runs; it says and ends as what runs in its container."""
+        return subprocess.Popen(
+            self._words("podman", *PODMAN, *arguments),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def _words(self, program: str, *arguments: str) -> list[str]:
+        where = ("--root", str(self.store / "root"), "--runroot", str(self.state))
+        return [program, *where, "--storage-driver", "overlay", *arguments]
 
 
 def made(containers: Containers) -> None:
@@ -63,6 +74,7 @@ def made(containers: Containers) -> None:
     folder.mkdir()
     done = subprocess.run(
         ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={WITH}",
+         *(f"--dpkgopt=path-exclude=/usr/share/{one}/*" for one in WITHOUT),
          '--aptopt=Acquire::Languages "none"', "bookworm", str(base), MIRROR],
         check=False, timeout=LONG, capture_output=True, text=True,
         env={**os.environ, "TMPDIR": str(folder)},
@@ -103,8 +115,8 @@ class Running:
         self._containers = containers
         self._name = f"bailee-{volume.name}"
         listen = [f"BAILEE_{one}_LISTEN=127.0.0.1:0" for one in ("GATEWAY", "CONSOLE", "INGEST")]
-        containers.podman(
-            "run", "--detach", "--name", self._name, "--read-only", "--cap-drop", "all",
+        self._process = containers.start(
+            "run", "--rm", "--name", self._name, "--read-only", "--cap-drop", "all",
             "--security-opt", "no-new-privileges", "--ulimit", "nofile=4096:4096",
             "--ulimit", "nproc=1000:1000", "--network", "host",
             "--volume", f"{volume}:/var/lib/bailee",
@@ -112,23 +124,14 @@ class Running:
             "--env", "BAILEE_HEALTH_LISTEN=off",
             IMAGE, "up", "--json", "--upstream", model,
         )  # fmt: skip
-        self.ready = self._until_ready()
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, self._process.communicate(timeout=LONG)[1]
+        self.ready: dict[str, Any] = json.loads(line)
 
-    def _until_ready(self) -> dict[str, Any]:
-        for _ in range(1200):
-            said = self._containers.podman("logs", self._name)
-            if said.endswith("\n"):
-                return dict(json.loads(said.partition("\n")[0]))
-            state = self._containers.podman("inspect", "--format", "{{.State.Status}}", self._name)
-            assert state.strip() in {"created", "running"}, self._containers.podman(
-                "logs", self._name
-            )
-            time.sleep(0.1)
-        raise AssertionError("no server")
-
-    def within(self, *command: str, check: bool = True) -> str:
+    def within(self, *command: str) -> str:
         """What a command says in it."""
-        return self._containers.podman("exec", self._name, *command, check=check)
+        return self._containers.podman("exec", self._name, *command)
 
     def changed(self) -> list[str]:
         """What is another thing in its root file system than in the image."""
@@ -137,9 +140,8 @@ class Running:
     def stop(self) -> int:
         """As a cluster stops it; its exit status."""
         self._containers.podman("stop", "--time", "60", self._name)
-        status = self._containers.podman("inspect", "--format", "{{.State.ExitCode}}", self._name)
-        self._containers.podman("rm", self._name)
-        return int(status)
+        self._process.communicate(timeout=LONG)
+        return self._process.returncode
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["of its user", "of its group"])

@@ -64,16 +64,7 @@ class PageTerminal:
         command = _CAT.sub(lambda one: (self._folder / one[1]).read_text().strip(), command)
         words = words_of(command)
         if words is None:
-            ran = subprocess.run(
-                ["/bin/sh", "-c", command],
-                cwd=self._folder,
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=120,
-                check=False,
-            )
+            ran = processes.shell(command, env=self._environment, folder=self._folder, timeout=120)
             return ran.returncode, ran.stdout
         process = processes.start(
             *words[1:], env=self._environment, folder=self._folder, stderr=subprocess.STDOUT

@@ -2,7 +2,7 @@
 
 Importing what a command needs takes ten times as long as most commands do. So the first that is
 asked for starts a process (`fork_server`) that imports it once, and that one forks for each. What
-decides how Python itself starts (another locale, an option of Python's) can't be had by a fork:
+decides how Python itself starts (another encoding, an option of Python's) can't be had by a fork:
 such a process is started as a person's shell would. `BAILEE_TESTS_FORK=0` lets all be. A library
 that is preloaded has a `fork_server` of its own.
 """
@@ -13,10 +13,12 @@ import atexit
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -171,7 +173,7 @@ def start(
     """
     if terminal is not None:
         stdout = stderr = terminal
-    plain = not under and not fresh and env.get("LANG") == LANGUAGE["LANG"]
+    plain = not under and not fresh and _starts_alike(env)
     if _FORKS and plain and not any(n.startswith(_OF_THE_START) for n in env if n != "LD_PRELOAD"):
         return Forked(
             program, arguments, env, folder or Path.cwd(), given, stdout, stderr, terminal
@@ -206,6 +208,47 @@ def run(
         raise
     assert process.returncode is not None
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def shell(
+    line: str, *, env: Mapping[str, str], folder: Path, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run a line of the shell, to its end; what it printed on either stream is its output. Each
+    `bailee` in it is one that is forked, with the streams that the shell gave it.
+    """
+    forks = _FORKS and _starts_alike(env)
+    return subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=folder,
+        env={**env, "PATH": f"{_of_a_shell()}:{env['PATH']}"} if forks else env,
+        pass_fds=[_server("").fileno()] if forks else [],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def _starts_alike(env: Mapping[str, str]) -> bool:
+    """Whether Python starts by this locale as it did where it forks: of its language Python itself
+    reads nothing, of its encoding it does.
+    """
+    return env.get("LANG", "").endswith(".UTF-8")
+
+
+@cache
+def _of_a_shell() -> str:
+    """A folder with a program `bailee` that has this process's server fork."""
+    folder = tempfile.TemporaryDirectory(prefix="bailee-in-a-shell-")
+    atexit.register(folder.cleanup)
+    client = Path(__file__).with_name("forked.py")
+    words = shlex.join([sys.executable, "-I", "-S", str(client), str(_server("").fileno())])
+    program = Path(folder.name) / "bailee"
+    program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    program.chmod(0o755)
+    return folder.name
 
 
 def _words(program: Path | None) -> list[str]:

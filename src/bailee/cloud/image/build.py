@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Final
 
 import bailee
-from bailee.cloud.image import initramfs, kernel, software, store, tree
+from bailee.cloud.image import deb, initramfs, kernel, software, store, tree
 from bailee.cloud.image import oci as oci_files
 from bailee.cloud.image.debian import Archive, Package, require
 from bailee.cloud.image.oci import Layer, layers
@@ -55,7 +55,7 @@ def build(
         MachineError: code `no_machine`: a program or the archive is missing.
     """
     more = wanted(list(extra))
-    require(["apt-get", "dpkg-deb", "mksquashfs", "sqfstar", "unsquashfs", "tar"])
+    require(["apt-get", "mksquashfs", "sqfstar", "unsquashfs", "tar"])
     found = [] if oci is None else layers(oci)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".work-") as work:
@@ -102,12 +102,13 @@ class _Maker:
 
     def base(self, packages: Sequence[Package]) -> Path:
         """Debian itself."""
-        key = _key("base", _source(tree), *(package.digest for package in packages))
+        key = _key("base", _source(tree), _source(deb), *(package.digest for package in packages))
         if (part := self._parts / key).exists():
             return part
         self._log(f"unpacking {len(packages)} packages")
         self._tree = self._work / "tree"
         scripts = tree.unpack(packages, self._tree)
+        self._put_aside(self._tree)
         tree.set_up(self._tree)
         self._log("compiling Python's library")
         for name in ("usr/lib/python3.11", "usr/lib/python3/dist-packages"):
@@ -124,10 +125,12 @@ class _Maker:
         key = _key("boot", _source(initramfs), _source(kernel), image.digest, busybox.digest)
         if (part := self._parts / key).exists():
             return part
-        self._log("unpacking the kernel")
-        unpacked = self._work / "boot"
-        for package in (image, busybox):
-            subprocess.run(["dpkg-deb", "--extract", package.path, unpacked], check=True)  # noqa: S603, S607
+        unpacked = self._work / "kernel"
+        if not unpacked.exists():  # the system was made before
+            self._log("unpacking the kernel")
+            made = self._work / "boot"
+            tree.unpack([image, busybox], made)
+            self._put_aside(made)
         (vmlinuz,) = (unpacked / "boot").glob("vmlinuz-*")
         modules = {
             path.stem.replace("-", "_"): path.read_bytes() for path in unpacked.rglob("*.ko")
@@ -135,9 +138,17 @@ class _Maker:
         making = self._making(key)
         (making / "vmlinux").write_bytes(kernel.unpack(vmlinuz.read_bytes()))
         (making / "initramfs").write_bytes(
-            initramfs.initramfs((unpacked / "bin/busybox").read_bytes(), modules)
+            initramfs.initramfs((unpacked / "busybox").read_bytes(), modules)
         )
         return self._done(making, key)
+
+    def _put_aside(self, system: Path) -> None:
+        """Take what a machine starts with out of a system that was unpacked."""
+        aside = self._work / "kernel"
+        aside.mkdir()
+        for name in tree.KERNEL:
+            (system / name).rename(aside / Path(name).name)
+        shutil.copyfile(system / "bin/busybox", aside / "busybox")
 
     def software(self, base: Path, pypi: Sequence[str], npm: Sequence[str]) -> Path:
         """What bailee needs, and what was asked for besides."""

@@ -57,7 +57,6 @@ def require(programs: Sequence[str]) -> None:
     """
     homes = {
         "apt-get": "apt",
-        "dpkg-deb": "dpkg",
         "mksquashfs": "squashfs-tools",
         "sqfstar": "squashfs-tools",
         "unsquashfs": "squashfs-tools",

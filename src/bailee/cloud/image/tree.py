@@ -13,11 +13,14 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
+from bailee.cloud.image import deb
 from bailee.cloud.image.debian import Package
 from bailee.errors import StorageError
 
@@ -43,10 +46,11 @@ _COPIES: Final[Mapping[str, str]] = {
     "usr/share/base-files/dot.profile": "root/.profile",
 }
 _FOLDERS: Final = ("workspace", "home/session", "opt", "srv", "mnt", "media", "var/mail")
-# What nobody reads in a machine without a person at it.
+KERNEL: Final = ("boot", "usr/lib/modules")
+"""Where the kernel and its modules lie: what a machine starts with, and nobody reads in it."""
+# What else nobody reads in a machine without a person at it.
 _UNWANTED: Final = (
-    "boot",
-    "usr/lib/modules",
+    *KERNEL,
     "usr/share/doc",
     "usr/share/info",
     "usr/share/locale",
@@ -90,35 +94,8 @@ def unpack(packages: Sequence[Package], tree: Path) -> list[str]:
 def _unpack_one(package: Package, tree: Path, info: Path) -> tuple[Package, str, bool]:
     """Unpack one package; gives its record for dpkg, and whether it has a script to set it up."""
     control = info / f".{package.name}"
-    subprocess.run(  # noqa: S603
-        ["dpkg-deb", "--control", package.path, control],  # noqa: S607
-        check=True,
-    )
-    files = subprocess.Popen(  # noqa: S603
-        ["dpkg-deb", "--fsys-tarfile", package.path],  # noqa: S607
-        stdout=subprocess.PIPE,
-    )
-    listed = subprocess.run(  # noqa: S603
-        [  # noqa: S607
-            "tar",
-            "--extract",
-            "--verbose",
-            "--preserve-permissions",
-            "--no-same-owner",
-            "--keep-directory-symlink",
-            "--delay-directory-restore",
-            "--directory",
-            tree,
-            "--file=-",
-        ],
-        stdin=files.stdout,
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    ).stdout
-    if files.wait() != 0:
-        raise subprocess.CalledProcessError(files.returncode, "dpkg-deb")
+    _unpack_control(package, control)
+    listed = _unpack_files(package, tree)
     fields = (control / "control").read_text().rstrip("\n")
     same = "Multi-Arch: same" in fields
     stem = f"{package.name}:amd64" if same else package.name
@@ -138,6 +115,54 @@ def _unpack_one(package: Package, tree: Path, info: Path) -> tuple[Package, str,
     if conffiles:
         record += f"Conffiles:{conffiles}\n"
     return package, record, (info / f"{stem}.postinst").exists()
+
+
+def _unpack_control(package: Package, control: Path) -> None:
+    control.mkdir()
+    with (
+        deb.part(package.path, "control") as unpacked,
+        tarfile.open(fileobj=unpacked, mode="r|") as archive,
+    ):
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is None:  # the folder itself
+                continue
+            file = control / PurePosixPath(member.name).name
+            file.write_bytes(content.read())
+            file.chmod(member.mode & 0o777)
+
+
+def _unpack_files(package: Package, tree: Path) -> str:
+    """Unpack a package's files; gives their names, a line each."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as listed:
+        command = [
+            "tar",
+            "--extract",
+            "--verbose",
+            "--preserve-permissions",
+            "--no-same-owner",
+            "--keep-directory-symlink",
+            "--delay-directory-restore",
+            "--directory",
+            str(tree),
+            "--file=-",
+        ]
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        unpacking = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.PIPE, stdout=listed, env=environment
+        )
+        assert unpacking.stdin is not None
+        try:
+            with deb.part(package.path, "data") as unpacked, unpacking.stdin as into:
+                shutil.copyfileobj(unpacked, into, 1 << 20)
+        except BrokenPipeError:
+            pass  # tar has ended, and says why
+        finally:
+            status = unpacking.wait()
+        if status != 0:
+            raise subprocess.CalledProcessError(status, command)
+        listed.seek(0)
+        return listed.read()
 
 
 def _md5(tree: Path, name: str) -> str:
