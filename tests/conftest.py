@@ -57,6 +57,9 @@ socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 # tests share, an image and a second one, and what failed.
 ROOM = int(os.environ.get("BAILEE_TESTS_ROOM", "8"))  # GiB
 
+# Python looks for garbage after every 700 objects, which a test makes at its first line.
+gc.set_threshold(20_000, 20, 20)
+
 # What would let a skipped test run, by a word of its reason. The first that fits is printed.
 REMEDIES: tuple[tuple[str, str], ...] = (
     ("git-lfs", "apt-get install git-lfs"),

@@ -192,3 +192,22 @@ def test_what_takes_exchanges_apart_is_forked_beside_a_server_once(tmp_path: Pat
 def _children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(one) for path in found for one in path.read_text().split()]
+
+
+def test_its_limits_are_those_of_who_asked(tmp_path: Path) -> None:
+    """What the process that forks has served before is no longer seen in it."""
+    program = tmp_path / "limits.py"
+    program.write_text(
+        "import os, resource, sys, threading\n"
+        "names = sorted(one for one in dir(resource) if one.startswith('RLIMIT_'))\n"
+        "print([resource.getrlimit(getattr(resource, one)) for one in names])\n"
+        "print(sys.getswitchinterval(), threading.active_count())\n"
+        "print(len(os.listdir('/proc/self/task')))\n"
+        "print(oct(os.umask(0)))\n"
+    )
+    forked, fresh = (
+        processes.start(env=clean_environment(tmp_path), program=program, fresh=fresh)
+        for fresh in (False, True)
+    )
+
+    assert fresh.communicate() == forked.communicate()

@@ -57,13 +57,18 @@ class LocalModel:
         sampling.temp, sampling.penalty_repeat, sampling.penalty_last_n = 0.4, 1.15, 256
         sampling.dry_multiplier = 0.8
         settings.verbosity = _QUIET
+        settings.endpoint_metrics = True  # asked by `close`; figures, and no text
         server = xllamacpp.Server(settings)
         self._server: xllamacpp.Server | None = server
         self.url: str = server.listening_address
 
     def close(self) -> None:
-        """Unload the model."""
-        self._server = None
+        """Unload the model. Told to end before its thread has begun, it never would: so it is
+        asked first for what that thread answers.
+        """
+        server, self._server = self._server, None
+        if server is not None:
+            server.handle_metrics()
 
 
 def _model_file() -> Path:

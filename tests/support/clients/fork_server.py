@@ -79,6 +79,7 @@ def load() -> None:
     _of_homes("small_files").share()
     _open_a_home()
     _lay_out_a_console()
+    _serve_a_home()
     _settle()
 
 
@@ -127,6 +128,15 @@ def _lay_out_a_console() -> None:
     Site(Parts(nothing, running, nothing))
     compiled_templates.share()
     compiled_templates.warm()
+
+
+def _serve_a_home() -> None:
+    """Do once what every server does with its home, and with an exchange."""
+    import warmed
+
+    with tempfile.TemporaryDirectory() as folder:
+        warmed.serve_once(Path(folder) / "home")
+    tempfile.tempdir = None
 
 
 def _load_code() -> None:

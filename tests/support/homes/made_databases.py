@@ -38,7 +38,10 @@ def copied(connection: Connection, line: Literal["data", "keys"]) -> str | None:
             raw.backup(_made[line])
         else:
             raw.execute("ROLLBACK")
+            # Into the file itself: by way of its log, each page would be written twice.
+            raw.execute("PRAGMA journal_mode=DELETE").fetchall()
             _made[line].backup(raw)
+            raw.execute("PRAGMA journal_mode=WAL").fetchall()
             (revision,) = _made[line].execute("SELECT version_num FROM alembic_version").fetchone()
     raw.execute("BEGIN IMMEDIATE")
     return revision
