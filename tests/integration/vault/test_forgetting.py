@@ -321,7 +321,7 @@ def test_a_hundred_thousand_sessions(bench: Bench) -> None:
             "INSERT INTO deks SELECT 'session:s' || n, kek_id, version, wrapped FROM c, deks "
             f"WHERE subject = '{dek.subject}'"
         )
-    assert 100_001 == sum(one.sessions for one in bench.vault.report(bench.clock()))
+    assert 100_001 == len(bench.vault.sessions(bench.clock()))
     bench.clock.advance(timedelta(days=30, minutes=30))
     report = bench.vault.sweep(bench.clock())
     assert 100_000 == report.sessions
