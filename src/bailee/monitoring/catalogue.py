@@ -74,7 +74,8 @@ STEPS: Final = (
     "clock", "holds", "damaged holds", "deletions", "keys", "rows", "segments", "rotation",
     "receipts", "tombstones", "sealing", "moves", "kept by their person", "quarantine", "erasures",
     "marks", "egress", "answers", "snapshots", "datasets", "cloud", "survey", "reports",
-    "telemetry", "limits", "increases", "usage", "requests", "pending",
+    "telemetry", "limits", "increases", "usage", "requests", "pending", "departed",
+    "ephemeral_keys",
 )  # fmt: skip
 """The steps of a sweep."""
 SINKS: Final = ("file", "syslog", "http", "otlp", "webhook")

@@ -24,7 +24,7 @@ _LATER = {
     "scim2_models", "sentry_sdk", "webauthn",
 }  # fmt: skip
 """What only some homes use, or who asks for it: a page, a scrape, a report, a provider."""
-_MOST = {"of the project": 762, "in all": 1402}
+_MOST = {"of the project": 773, "in all": 1413}
 """Each costs about a millisecond. Who needs one more looks first for one that can wait."""
 
 
