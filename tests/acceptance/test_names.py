@@ -80,6 +80,7 @@ SHOWS: dict[str, list[str]] = {
     "audit prove": ["1"],
     "config show": [], "verify": [], "promises": [], "status": [], "backup list": [],
     "usage": ["--by", "person", "--by", "model"], "limits list": [], "limits models": [],
+    "limits requests": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],
     "flows list": [], "flows receipts": [], "outbox list": [], "local list": [],
@@ -143,7 +144,8 @@ NOT_HERE = {
     "training export": "folders that were just typed, and counts",
     "training verify": "paths and ids", "training withdrawals": "ids and paths",
     "limits set": "an id and an amount", "limits remove": "what was just typed",
-    "limits allow": "what was just typed",
+    "limits allow": "what was just typed", "limits grant": "an id, and an email",
+    "limits deny": "as `grant`",
     "backup end": "an id", "backup restore": "folders that were just typed, and ids",
     "home accept-older": "names of folders", "home salvage": "names of tables, and ids",
 }  # fmt: skip

@@ -21,6 +21,7 @@ import gc
 import json
 import os
 import pkgutil
+import resource
 import runpy
 import selectors
 import socket
@@ -206,6 +207,8 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     if asked["terminal"]:
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # That of this one may be of a moment in which a test had fewer.
+    resource.setrlimit(resource.RLIMIT_NOFILE, asked["descriptors"])
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import sys
 
@@ -24,6 +25,7 @@ def main(control: int, *arguments: str) -> int:
         "environment": dict(os.environ),
         "folder": os.getcwd(),  # noqa: PTH109
         "terminal": False,
+        "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE),
     }
     with socket.socket(fileno=control) as server:
         socket.send_fds(server, [json.dumps(asked).encode()], [answering.fileno(), 0, 1, 2])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import resource
 import select
 import shlex
 import signal
@@ -72,6 +73,7 @@ class Forked:
             "environment": dict(environment),
             "folder": str(folder.absolute()),
             "terminal": terminal is not None,
+            "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE),
         }
         server = _server(environment.get("LD_PRELOAD", ""))
         socket.send_fds(server, [json.dumps(asked).encode()], [answering.fileno(), *theirs])
