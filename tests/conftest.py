@@ -109,8 +109,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[databases.Kind]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: of a test's time, a third is waiting for something else."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Two more than there are cores: of a test's time, a third is waiting for something else."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.hookimpl(wrapper=True)
