@@ -18,6 +18,7 @@ from bailee.managed.compiling import BOUNDS
 from bailee.node.node import Node
 from bailee.operations.usage import usage_for_client
 from bailee.policy import Policy
+from bailee.policy.bounds import STATEMENTS
 from bailee.sign_in import documents
 from bailee.sign_in.application import ClientSignInApplication, Given, SignInPlaces
 from bailee.usage.asking import UsageAsker
@@ -77,15 +78,25 @@ def settings_of(node: Node, console: str = "") -> Given:
 
 def bounds_of(node: Node) -> Given:
     """What `bailee code` and `bailee run` obey on a machine where nobody puts a file: what the
-    document, and an organisation's own, leave agents of web pages and MCP servers.
+    document, and an organisation's own, leave agents of web pages and MCP servers, and which of
+    the statements it has by which other agents are started.
     """
 
     @lru_cache(maxsize=64)
     def compiled_for(policy: Policy) -> JsonObject:
         content = settings_for(policy, ManagedAgent.BAILEE, signed_in=True).file.content()
-        return {BOUNDS: content.get(BOUNDS, {})}
+        return {
+            BOUNDS: content.get(BOUNDS, {}),
+            "statements": _stated(policy),
+            "document": policy.sha256,
+        }
 
     return lambda _key, account: compiled_for(node.policy_of(account))
+
+
+def _stated(policy: Policy) -> JsonObject:
+    clauses = (policy.clause(one) for one in STATEMENTS)
+    return {one.id: {"en": one.text.en, "zh": one.text.zh} for one in clauses if one is not None}
 
 
 def _asker(node: Node, key: ApiKey, account: Account) -> UsageAsker:
