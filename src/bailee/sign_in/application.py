@@ -252,7 +252,11 @@ class ClientSignInApplication:
         if "for" not in asked:
             return await self._document(request, self._bounds)
         wish = SettingsWish(asked["for"], asked.get("provider", "api"), asked.get("gateway"))
-        return await self._document(request, lambda *whose: self._compiled(*whose, wish))
+
+        def given(key: ApiKey, account: Account) -> JsonObject | None:
+            return self._compiled(key, account, wish)
+
+        return await self._document(request, given)
 
     async def _document(self, request: Request, given: Given) -> Response:
         found = self._known(request)

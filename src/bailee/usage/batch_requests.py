@@ -85,7 +85,8 @@ def _models(path: str, fields: JsonObject) -> Iterator[str]:
             yield from models_of("", members(members(one).get("params"))) or ("",)
     elif ":" in path.rpartition("/")[2]:
         batch = members(fields.get("batch"))
-        yield from models_of(path, batch) or ("",)
+        # What a body names counts beside the path's, and never in its place.
+        yield from models_of(path, batch) if models_of(path, {}) else ("",)
         given = [batch[name] for name in ("inputConfig", "input_config") if name in batch]
         inner = members(members(given[0]).get(_LIST)) if len(given) == 1 else {}
         for one in _listed(inner.get(_LIST)):

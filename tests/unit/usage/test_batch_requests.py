@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bailee.api import Api
 from bailee.gateway.routes import GatewayRoute, route
+from bailee.usage.asked import asked_of
 from bailee.usage.batch_requests import AskedLater, asked_later, makes_batch
 
 pytestmark = pytest.mark.row("O2")
@@ -129,6 +131,19 @@ def test_a_model_in_the_path_is_asked_with_all_that_is_named_besides() -> None:
     assert ("gemini-2.5-pro",) == asked(GEMINI, inline(None, None))
     assert ("gemini-2.5-pro", "models/b") == asked(GEMINI, inline(None, model="models/b"))
     assert ("gemini-2.5-pro", "models/c") == asked(GEMINI, inline(None, "models/c"))
+
+
+def test_a_tuned_models_path_is_no_way_round() -> None:
+    """It is asked by its own name, also in a conversation; of a path that names none nothing is
+    told, whatever the body says.
+    """
+    tuned = "/v1beta/tunedModels/mine"
+    allowed = {"model": "models/a"}
+    assert ("mine", "models/a") == asked(f"{tuned}:batchGenerateContent", inline(None, **allowed))
+    body = json.dumps({**allowed, "contents": []}).encode()
+    found = asked_of(Api.GEMINI, f"{tuned}:generateContent", body, "")
+    assert ("mine", "models/a") == found.models
+    assert () == asked("/v1beta/other/m:batchGenerateContent", inline(None, **allowed))
 
 
 @pytest.mark.parametrize(
