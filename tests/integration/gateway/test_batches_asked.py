@@ -1,4 +1,4 @@
-"""A batch goes up once whoever holds to limits lets it: a real gateway before a scripted upstream."""
+"""A batch goes up once whoever holds to limits lets it: a real gateway, a scripted upstream."""
 
 from __future__ import annotations
 
