@@ -26,6 +26,7 @@ from bailee.errors import BaileeError
 from bailee.json_values import Json, elements, members, text
 from bailee.managed.compiling import ManagedAgent, path_for
 from bailee.managed.values import ManagedFile, ManagedSettings, ManagedValue
+from bailee.outbound.network import NoAnswer
 
 _PATH: Final = "/managed/bailee"
 _SECONDS: Final = 5.0
@@ -57,7 +58,7 @@ def compiled_by(
                 largest=LARGEST,
             )
             said = json.loads(answer.content) if answer.status == 200 else None
-        except (BaileeError, ValueError, RecursionError):
+        except (BaileeError, NoAnswer, ValueError, RecursionError):
             return None
         made = _made(agent, members(said).get("settings"))
         if made is None:
