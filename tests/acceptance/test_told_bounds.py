@@ -1,7 +1,10 @@
-"""What a server's document leaves agents on a machine where nobody puts a file."""
+"""What a server's document leaves agents on a machine where nobody puts a file, and what it states
+of them.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -13,7 +16,7 @@ import pytest
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
 from support.clients import processes
 from support.clients.programs import SILENT, Bailee, clean_environment
-from support.documents import HELD
+from support.documents import HELD, edited
 
 ORCHARD = str(Path(__file__).parent.parent / "support/servers/mcp_orchard.py")
 BOUND = """
@@ -91,3 +94,57 @@ def test_what_the_document_of_a_server_leaves_holds_by_the_key_alone(
     assert ("on", None) in [
         (one["state"], one["clause"]) for one in other if one["flow"] == "mcp_server.orchard"
     ]
+
+
+@pytest.mark.row("P1", "O3")
+def test_other_agents_are_started_and_checked_by_the_servers_document(
+    served: Callable[..., Bailee], root: Path, tmp_path: Path
+) -> None:
+    """One that lets vendors have theirs, and says something of metrics in its own words. While it
+    is away, agents are started as it said last, and checked by the document that is shipped; each
+    says whose it goes by, and so does who was never told anything.
+    """
+    other = (
+        ('id = "state.vendors-get-nothing"', 'id = "state.vendors-have-theirs"'),
+        ("Metrics and error events carry no code", "What we measure carries no code"),
+    )
+    (tmp_path / "policy.toml").write_text(edited(*other) + BOUND)
+    bailee = served("--policy", str(tmp_path / "policy.toml"))
+    gateway = bailee.ready["gateway"]
+    digest = hashlib.sha256((tmp_path / "policy.toml").read_bytes()).hexdigest()[:12]
+    held = clean_environment(
+        tmp_path / "person", BAILEE_URL=gateway, BAILEE_API_KEY=bailee.ready["key"]
+    )
+
+    def run(*arguments: str, **more: str) -> Any:
+        return processes.run(*arguments, env={**held, **more}, folder=root, timeout=90)
+
+    def checked(**more: str) -> tuple[str, dict[str, str]]:
+        done = run("doctor", "--for", "bailee", "--json", **more)
+        found = json.loads(done.stdout)["bailee"]
+        assert (1, {"absent"}) == (done.returncode, {one["state"] for one in found})
+        return done.stderr, {one["key"]: one["clause"] for one in found}
+
+    never = run("run", "--dry-run", "--", "aider", BAILEE_URL="http://127.0.0.1:9")
+    assert "AIDER_ANALYTICS=false" in never.stdout
+    assert "http://127.0.0.1:9 has not said what its policy document states" in never.stderr
+
+    for away in ("", f"no answer from {gateway}: "):
+        aider = run("run", "--dry-run", "--", "aider")
+        assert "AIDER_ANALYTICS" not in aider.stdout
+        whose = f"{away}started by the policy document of {gateway} ({digest})"
+        assert whose in aider.stderr, aider.stderr
+        claude = run("run", "--dry-run", "--", "claude").stdout
+        assert "# What we measure carries no code" in claude
+        assert "(state.telemetry-encryption)" in claude
+        assert "DISABLE_AUTOUPDATER" not in claude
+        said, clauses = checked()
+        if away:
+            assert f"{gateway} does not say what its policy document demands" in said
+            assert "bound.pages" not in clauses.values()
+        else:
+            assert f"By the policy document of {gateway} ({digest})" in said
+            assert "bound.pages" in clauses.values()
+            bailee.stop()
+    assert "bound.pages" not in checked(BAILEE_API_KEY="")[1].values()
+    assert "" == run("doctor", "--for", "bailee", "--json", BAILEE_API_KEY="").stderr

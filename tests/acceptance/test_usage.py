@@ -296,3 +296,48 @@ def test_a_batch_is_counted_by_its_results(place: Place) -> None:
         (row["group"]["channel"], row["requests"], row["output_tokens"], row["cost_micro_usd"])
         for row in found
     ]
+
+
+@pytest.mark.row("O2")
+def test_a_batch_is_made_within_limits_and_lists(place: Place) -> None:
+    """What is refused says why in the client's shape, and nothing of it goes upstream; what passes
+    arrives byte for byte.
+    """
+    made = place.bailee.json("person", "create", "--email", "cy@x.example", "--plan", "team")
+    place.bailee.run("account", "allow", made["account"], "--unrecorded-routes")
+    place.bailee.json("limits", "allow", "team", "claude-haiku-4-5")
+    place.bailee.run("limits", "set", "--of", made["person"], "--tokens", "1", "--per", "day")
+
+    def make(path: str, body: bytes) -> tuple[int, dict[str, str]]:
+        fields = {"x-api-key": made["key"], "content-type": "application/json"}
+        request = urllib.request.Request(place.ready["gateway"] + path, body, fields)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, {}
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())["error"]
+
+    def batch(*models: str) -> bytes:
+        asks = [{"custom_id": one, "params": {"model": one, "messages": []}} for one in models]
+        return json.dumps({"requests": asks}, indent=3).encode()
+
+    messages = "/v1/messages/batches"
+    before = len(place.upstream.requests)
+    other = make(messages, batch(HAIKU, "claude-opus-4-7"))
+    unread = make(messages, b'{"requests": [{"custom_id": "a", "params": {}}]}')
+    assert (403, 403) == (other[0], unread[0])
+    assert "permission_error" == other[1]["type"]
+    assert "claude-opus-4-7 is not among those that this plan may ask" in other[1]["message"]
+    assert "can't be told" in unread[1]["message"]
+    assert before == len(place.upstream.requests)
+
+    place.upstream.then(Exactly(Reply(200, (), (b'{"id": "msgbatch_02"}',))))
+    assert (200, {}) == make(messages, batch(HAIKU))
+    assert [batch(HAIKU)] == [one.body for one in place.upstream.requests[before:]]
+
+    assert 200 == ask(place.ready, made["key"]).status  # which uses more than is left
+    status, said = make(messages, batch(HAIKU))
+    assert (429, "billing_error") == (status, said["type"])
+    assert said["message"].startswith("bailee: token limit reached \u00b7 resets ")
+    assert before + 2 == len(place.upstream.requests)
+    place.bailee.run("limits", "allow", "team")

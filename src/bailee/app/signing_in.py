@@ -11,15 +11,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailee.accounts import Account, ApiKey
 from bailee.app.using import asker_of
+from bailee.errors import InputError
 from bailee.gateway.routes import BESIDE, SPEND_LIMITS
-from bailee.json_values import JsonObject, members
+from bailee.json_values import Json, JsonObject, members
 from bailee.managed import ManagedAgent, settings_for
 from bailee.managed.compiling import BOUNDS
 from bailee.node.node import Node
 from bailee.operations.usage import usage_for_client
 from bailee.policy import Policy
+from bailee.policy.bounds import STATEMENTS
 from bailee.sign_in import documents
-from bailee.sign_in.application import ClientSignInApplication, Given, SignInPlaces
+from bailee.sign_in.application import (
+    ClientSignInApplication,
+    Compiled,
+    Given,
+    SettingsWish,
+    SignInPlaces,
+)
 from bailee.usage.asking import UsageAsker
 from bailee.usage.models import is_listed
 
@@ -39,6 +47,7 @@ def signing_in(node: Node, *, gateway: str | None, console: str) -> ClientSignIn
         *(node.registry, lambda: places, lambda at: noticed(node.policy, at)),
         settings=settings_of(node, console),
         bounds=bounds_of(node),
+        compiled=compiled_of(node),
         usage=_usage_of(node),
     )
 
@@ -77,15 +86,46 @@ def settings_of(node: Node, console: str = "") -> Given:
 
 def bounds_of(node: Node) -> Given:
     """What `bailee code` and `bailee run` obey on a machine where nobody puts a file: what the
-    document, and an organisation's own, leave agents of web pages and MCP servers.
+    document, and an organisation's own, leave agents of web pages and MCP servers, and which of
+    the statements it has by which other agents are started.
     """
 
     @lru_cache(maxsize=64)
     def compiled_for(policy: Policy) -> JsonObject:
         content = settings_for(policy, ManagedAgent.BAILEE, signed_in=True).file.content()
-        return {BOUNDS: content.get(BOUNDS, {})}
+        return {
+            BOUNDS: content.get(BOUNDS, {}),
+            "statements": _stated(policy),
+            "document": policy.sha256,
+        }
 
     return lambda _key, account: compiled_for(node.policy_of(account))
+
+
+def compiled_of(node: Node) -> Compiled:
+    """What an agent's file says by the document, and by an organisation's own: for who checks a
+    machine (`bailee doctor`).
+    """
+
+    def given(_key: ApiKey, account: Account, wish: SettingsWish) -> JsonObject | None:
+        try:
+            agent = ManagedAgent(wish.agent)
+            policy = node.policy_of(account)
+            made = settings_for(policy, agent, provider=wish.provider, gateway=wish.gateway)
+        except (InputError, ValueError):  # no such agent or provider
+            return None
+        values: list[Json] = [
+            {"key": [*one.key], "value": one.value, "clause": one.clause}
+            for one in made.file.values
+        ]
+        return {"agent": made.agent, "document": made.document, "compiled": values}
+
+    return given
+
+
+def _stated(policy: Policy) -> JsonObject:
+    clauses = (policy.clause(one) for one in STATEMENTS)
+    return {one.id: {"en": one.text.en, "zh": one.text.zh} for one in clauses if one is not None}
 
 
 def _asker(node: Node, key: ApiKey, account: Account) -> UsageAsker:

@@ -24,8 +24,10 @@ from bailee.cli.surroundings import here
 from bailee.client.obeying import settings_places
 from bailee.managed import ManagedAgent, ManagedSettings, settings_for
 from bailee.managed.checking import CheckedValue, check
+from bailee.policy.document import Language
 from bailee.words import Words, words
 
+_DIGEST = 12
 ProviderOption = Annotated[
     str, typer.Option("--provider", metavar="NAME", help="Where the agent's model is.")
 ]
@@ -80,7 +82,8 @@ def doctor(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Check whether agents on this machine are under the settings that the policy compiles.
+    """Check whether agents on this machine are under the settings that the policy compiles: by the
+    document of the server that a key is set of, or that you are signed in at; else the shipped one.
 
     With --service, whether the machine and what is around it are fit to serve. Changes nothing, and
     asks outside without a credential.
@@ -97,14 +100,19 @@ def doctor(  # noqa: PLR0917 - each is an option
             raise typer.Exit(1)
         return
     with reporting():
-        here()
-        policy = loaded(document, own)
+        folder = here()
+        agents = _installed() if agent is None else [agent]
+        made = None
+        if document is None and own is None:
+            made = _of_server(folder, agents, provider, gateway, spoken(lang, as_json=as_json))
+        if made is None:
+            policy = loaded(document, own)
+            made = {
+                one: settings_for(policy, one, provider=provider, gateway=gateway) for one in agents
+            }
         found = {
-            one: check(
-                settings_for(policy, one, provider=provider, gateway=gateway),
-                settings_places(one, Path.home(), os.environ),
-            )
-            for one in (_installed() if agent is None else [agent])
+            one: check(wanted, settings_places(one, Path.home(), os.environ))
+            for one, wanted in made.items()
         }
         if as_json:
             print_json({one.value: list(map(_as_json, them)) for one, them in found.items()})
@@ -112,6 +120,31 @@ def doctor(  # noqa: PLR0917 - each is an option
             _tell(found, words(spoken(lang), "terminal"))
     if not all(value.obeyed for them in found.values() for value in them):
         raise typer.Exit(1)
+
+
+def _of_server(
+    folder: Path, agents: Sequence[ManagedAgent], provider: str, gateway: str | None, lang: Language
+) -> dict[ManagedAgent, ManagedSettings] | None:
+    """What these agents are told by the document of the person's server; None: it can't be asked.
+    Says on standard error which document is gone by, where a server is known.
+    """
+    from bailee.client.compiled_question import compiled_by
+    from bailee.client.flows import shown
+    from bailee.client.machine import ClientMachine
+    from bailee.client.told_bounds import server_of
+
+    machine = ClientMachine.open(folder)
+    server = server_of(machine.settings, machine.data)
+    if server is None:
+        return None
+    made = compiled_by(machine, server, agents, provider=provider, gateway=gateway)
+    said, place = words(lang, "terminal"), shown(server.address)
+    if made is None:
+        say(said("managed.not_asked", server=place), err=True)
+        return None
+    digest = next(iter(made.values())).document[:_DIGEST]
+    say(said("managed.by_server", server=place, document=digest), err=True)
+    return made
 
 
 def _show(made: ManagedSettings, said: Words) -> None:

@@ -22,11 +22,13 @@ from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import say, size
 from bailee.cli.speaking import spoken
 from bailee.cli.surroundings import here
+from bailee.client.flows import shown
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.json_values import Json
 
 if TYPE_CHECKING:
     from bailee.client.agents import Launch, LaunchTerms
+    from bailee.client.bounds_question import BoundsQuestion
     from bailee.client.cleaning_plan import CleaningPlan
     from bailee.client.egress import EgressWatch
     from bailee.client.lifetimes import LocalDue
@@ -96,8 +98,10 @@ def run(
                 "There is no such program.", code="not_found", hint="bailee run -- claude"
             )
         agent = agents.known(command)
-        if not show:
-            machine = BoundsQuestion(machine).afresh()
+        asked = BoundsQuestion(machine)
+        machine = asked.afresh()
+        if (whose := _document(machine, asked, show=show)) is not None:
+            _say(whose)
         own = {name: chosen.value for name, chosen in machine.settings.env.items()}
         under = agents.terms(
             machine.policy,
@@ -146,6 +150,22 @@ def run(
             with _told_of():
                 _delete(planned(machine, agent), agent, told)
     raise typer.Exit(status)
+
+
+def _document(machine: ClientMachine, asked: BoundsQuestion, *, show: bool) -> str | None:
+    """By whose document's statements the agent is started, where that is to be said."""
+    if asked.server is None:
+        return None  # there is no other than the one that ships with bailee
+    told = machine.settings.told
+    if told is None:
+        return (
+            f"{shown(asked.server.address)} has not said what its policy document states of "
+            "agents: started by the one that ships with bailee"
+        )
+    name = f"the policy document of {told.place} ({told.document or 'without a digest'})"
+    if not asked.heard:
+        return f"no answer from {told.place}: started by {name}, as it said last"
+    return f"started by {name}" if show else None
 
 
 def _helper() -> str:

@@ -66,14 +66,14 @@ def bounds_of(scope: str, place: str, value: object) -> tuple[list[AgentBound], 
         listed = isinstance(said.get("only"), list) and all(isinstance(one, str) for one in only)
         if of not in AGENT_SETTING_OF or not listed:
             return nothing(scope, place), str(clause)
-        en, zh = _line(text(said.get("en"))), _line(text(said.get("zh")))
+        en, zh = one_line(text(said.get("en"))), one_line(text(said.get("zh")))
         hosts = tuple(map(text, only))
-        found.append(AgentBound(of, hosts, _line(str(clause)), en or zh, zh or en, scope, place))
+        found.append(AgentBound(of, hosts, one_line(str(clause)), en or zh, zh or en, scope, place))
     return found, None
 
 
-def _line(said: str) -> str:
-    """A text that a file holds as one line that a terminal only shows."""
+def one_line(said: str) -> str:
+    """A text that a file or a server holds, as one line that a terminal only shows."""
     return "".join(char for char in said if char.isprintable())[:_LONGEST]
 
 

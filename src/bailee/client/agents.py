@@ -67,7 +67,8 @@ class LaunchTerms:
     left as it is. `session`: an id for what this run says, for agents that send none of their own;
     `environment`: what is set for the agent otherwise. `helper`: the
     key lasts an hour, and this command prints another. `bounds`: what a policy document leaves
-    agents of web pages and MCP servers. `said`: which of `launch_reasons.STATEMENTS` it has.
+    agents of web pages and MCP servers. `said`: which of
+    `policy.bounds.STATEMENTS` the document has.
     """
 
     gateway: str
@@ -111,7 +112,7 @@ def terms(
         key,
         frozenset(flow.name for flow in all_flows(policy, settings) if flow.on),
         settings.switch_values,
-        said_by(policy),
+        said_by(policy, settings),
         keep_days,
         direct,
         session,

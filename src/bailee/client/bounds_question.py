@@ -1,4 +1,5 @@
-"""Asking a server, with the person's own key, what its document leaves agents on this machine.
+"""Asking a server, with the person's own key, what its document leaves agents on this machine, and
+what it states of them.
 
 Rules kept here:
 
@@ -16,16 +17,13 @@ import json
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bailee.client.files import LARGEST
 from bailee.client.machine import ClientMachine
 from bailee.client.sender import network
-from bailee.client.told_bounds import BoundsServer, bounds_of_server, keep, kept_of, server_of
-from bailee.json_values import members, text
-
-if TYPE_CHECKING:
-    from bailee.client.agent_bounds import AgentBound
+from bailee.client.told_bounds import BoundsServer, keep, kept_of, server_of, under
+from bailee.json_values import JsonObject, members, text
 
 _PATH: Final = "/managed/bailee"
 _PATIENCE: Final = 0.5  # seconds, as for what else is asked of a server at a start
@@ -35,20 +33,22 @@ _ANSWERS: Final = 30.0  # seconds until it is given up: nobody waits for it mean
 class BoundsQuestion:
     """One question to the server, on a thread of its own, begun with the object; the thread dies
     with the program. Made by who assembles a session or starts an agent. `afresh` may be called on
-    any thread. `over`: there was an answer, or there will be none.
+    any thread. `over`: there was an answer, or there will be none. `server`: who is asked; None:
+    none is known. `heard`: it answered so that it is understood.
     """
 
     def __init__(self, machine: ClientMachine) -> None:
         self._machine = machine
-        self._server = server_of(machine.settings, machine.data)
+        self.server = server_of(machine.settings, machine.data)
+        self.heard = False
         self._patience = _PATIENCE
         self.over = threading.Event()
-        self._unkept: tuple[AgentBound, ...] = ()
-        if self._server is None:
+        self._unkept: JsonObject | None = None
+        if self.server is None:
             self.over.set()
         else:
             # A daemon: the end of the program does not wait for it.
-            threading.Thread(target=self._ask, args=(self._server,), daemon=True).start()
+            threading.Thread(target=self._ask, args=(self.server,), daemon=True).start()
 
     def afresh(self) -> ClientMachine:
         """The machine as its settings are now, with what the server says. Blocks: the first time
@@ -57,8 +57,10 @@ class BoundsQuestion:
         patience, self._patience = self._patience, 0.0
         self.over.wait(patience)
         machine = self._machine.afresh()
-        bounds = (*machine.settings.bounds, *self._unkept)
-        return replace(machine, settings=replace(machine.settings, bounds=bounds))
+        said = self._unkept
+        if self.server is None or said is None:
+            return machine
+        return replace(machine, settings=under(machine.settings, self.server, said))
 
     def _ask(self, server: BoundsServer) -> None:
         try:
@@ -78,13 +80,15 @@ class BoundsQuestion:
             "GET", server.address + _PATH, headers=headers, seconds=_ANSWERS, largest=LARGEST
         )
         if answer.status != 200:
+            self.heard = answer.status == 304
             return
         said = members(members(json.loads(answer.content)).get("settings"))
         if "bounds" not in said:
             return
-        if said["bounds"] == {} and kept is None:
+        self.heard = True
+        if said["bounds"] == {} and "statements" not in said and kept is None:
             return  # nothing is made on disk where there is nothing to keep
         try:
-            keep(folder, server, answer.headers.get("etag", ""), said["bounds"])
+            keep(folder, server, answer.headers.get("etag", ""), said)
         except OSError:
-            self._unkept = tuple(bounds_of_server(server, said["bounds"]))
+            self._unkept = said

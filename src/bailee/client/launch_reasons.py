@@ -4,7 +4,8 @@ Rules kept here:
 
 * Every variable stands in one table, with the clauses of the document that it makes true, or with
   what it is needed for. A switch that somebody set stands there by where it was set.
-* A variable that is set for statements alone is set only while the document has one of them.
+* A variable that is set for statements alone is set only while the document has one of them: that
+  of the person's server, where it said so, else the one that ships with bailee.
 
 Rows: P1, D2, S5, S6.
 """
@@ -17,7 +18,7 @@ from typing import Final
 from bailee.client.flows import FlowState, permitted, where
 from bailee.client.settings import ClientSettings
 from bailee.policy import Policy
-from bailee.policy.bounds import NO_CONTENT, VENDOR, WEB_PAGES
+from bailee.policy.bounds import NO_CONTENT, STATEMENTS, VENDOR, WEB_PAGES
 from bailee.policy.document import Language
 from bailee.words import words
 
@@ -25,8 +26,6 @@ CONNECTION: Final = "launch.connection"
 """Needed to reach the model by the gateway, or not to go round it."""
 SESSION: Final = "launch.session"
 """Says which requests belong together."""
-STATEMENTS: Final = (VENDOR, NO_CONTENT)
-"""Of the document: what is set for one of them alone is not set where it is not there."""
 _METRICS: Final = "metrics"
 _SURVEY: Final = "survey"
 
@@ -80,8 +79,10 @@ WHY: Final[Mapping[str, tuple[str, ...]]] = {
 """By variable: what is needed, a statement, a flow or a bound of the document."""
 
 
-def said_by(policy: Policy) -> frozenset[str]:
-    """Which of `STATEMENTS` a document has."""
+def said_by(policy: Policy, settings: ClientSettings) -> frozenset[str]:
+    """Which of `STATEMENTS` the document has that other agents are started by."""
+    if settings.told is not None:
+        return frozenset(settings.told.texts)
     return frozenset(one for one in STATEMENTS if policy.clause(one) is not None)
 
 
@@ -116,6 +117,9 @@ def reasons(
             found += [f"{bound.text(language)} ({bound.clause})" for bound in closed]
         elif one in policy.document.flows:
             found.append(_of_flow(permitted(policy, settings, one, language), policy, language))
+        elif settings.told is not None and one in STATEMENTS:
+            text = settings.told.text(one, language)
+            found += [] if text is None else [f"{text} ({one})"]
         else:
             found += _clauses(policy, one, language)
     return list(dict.fromkeys(found))

@@ -44,6 +44,7 @@ from bailee.records import dataclass
 
 if TYPE_CHECKING:
     from bailee.client.agent_bounds import AgentBound
+    from bailee.client.told_statements import ToldStatements
 
 SCOPES: Final = (
     "managed",
@@ -108,7 +109,8 @@ class ClientSettings:
     other keys, only where somebody set them. `rules`: allow, ask and deny rules with their source.
     `problems` made the private choice necessary; `ignored` was understood and is not allowed there.
     `servers`: MCP servers by name, as they were written; `proposed`: what a project would like.
-    `bounds`: what a policy document leaves of web pages and MCP servers.
+    `bounds`: what a policy document leaves of web pages and MCP servers; `told`: what it states of
+    other agents, where a server said it.
     `own_days`: the `cleanupPeriodDays` that holds for what is no project's; `managed_days`: that of
     who manages the machine. `off`: the flows that somebody turned off by name, by flow.
     """
@@ -125,6 +127,7 @@ class ClientSettings:
     managed_days: Chosen | None = None
     off: Mapping[str, Chosen] = field(default_factory=dict)
     bounds: tuple[AgentBound, ...] = ()
+    told: ToldStatements | None = None
 
     @property
     def switch_values(self) -> dict[str, str]:

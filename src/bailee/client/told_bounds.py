@@ -1,9 +1,10 @@
-"""What a server's document leaves agents on this machine of web pages and MCP servers, where nobody
-puts a file, as it said last. `bounds_question` asks for it.
+"""What a server's document leaves agents on this machine of web pages and MCP servers, and what it
+states of them, where nobody puts a file, as it said last. `bounds_question` asks for it.
 
 Rules kept here:
 
-* It can only leave less: what the machine's settings leave holds beside it.
+* Its bounds can only leave less: what the machine's settings leave holds beside them. By its
+  statements other agents are started, and by no other document's.
 * What the server said last holds until it says something else. What is kept and is not understood
   leaves nothing.
 * What is kept is of one server and one key, or one sign-in, whose tokens change: two organisations'
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from bailee.client.agent_bounds import AgentBound
 
 MOST: Final = 50
+SAID: Final = ("bounds", "statements", "document")
+"""What is kept of a server's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,17 @@ def with_told(settings: ClientSettings, folder: Path) -> ClientSettings:
     """The settings, and beside them what the server said last. `folder`: the client's own."""
     server = server_of(settings, folder)
     kept = None if server is None else kept_of(folder, server)
-    if server is None or kept is None:
-        return settings
-    return replace(
-        settings, bounds=(*settings.bounds, *bounds_of_server(server, kept.get("bounds")))
-    )
+    return settings if server is None or kept is None else under(settings, server, kept)
+
+
+def under(
+    settings: ClientSettings, server: BoundsServer, said: Mapping[str, object]
+) -> ClientSettings:
+    """The settings, and beside them what this server `said`."""
+    from bailee.client.told_statements import told_statements  # here: as below
+
+    bounds = (*settings.bounds, *bounds_of_server(server, said.get("bounds")))
+    return replace(settings, bounds=bounds, told=told_statements(shown(server.address), said))
 
 
 def kept_of(folder: Path, server: BoundsServer) -> dict[str, object] | None:
@@ -93,7 +103,7 @@ def bounds_of_server(server: BoundsServer, said: object) -> list[AgentBound]:
     return bounds_of("managed", shown(server.address), said)[0]
 
 
-def keep(data: Path, server: BoundsServer, etag: str, bounds: object) -> None:
+def keep(data: Path, server: BoundsServer, etag: str, said: Mapping[str, object]) -> None:
     """Keep what a server says, and the newest of others. `data`: the client's folder.
 
     Raises:
@@ -101,7 +111,8 @@ def keep(data: Path, server: BoundsServer, etag: str, bounds: object) -> None:
     """
     folder = data / TOLD_BOUNDS
     make_private(folder)
-    write_private(folder / server.name, json.dumps({"etag": etag, "bounds": bounds}).encode())
+    kept = {name: said[name] for name in SAID if name in said}
+    write_private(folder / server.name, json.dumps({"etag": etag, **kept}).encode())
     newest = sorted(folder.iterdir(), key=lambda one: one.lstat().st_mtime, reverse=True)
     for one in newest[MOST:]:
         one.unlink(missing_ok=True)

@@ -36,6 +36,7 @@ from bailee.gateway.known_routes import (
     Kind,
     KnownRoute,
 )
+from bailee.usage.batch_requests import makes_batch
 
 __all__ = [
     "BESIDE",
@@ -83,6 +84,13 @@ class GatewayRoute:
     def recorded(self) -> bool:
         """Whether an exchange on this route is kept when its caller's terms say so."""
         return self.kind == "conversation"
+
+    @property
+    def makes_batch(self) -> bool:
+        """Whether it has a batch made, whose requests ask models later."""
+        if self.kind != "other" or self.method != "POST":
+            return False
+        return makes_batch(self.target.decode("latin-1"))
 
 
 @dataclass(frozen=True, slots=True)

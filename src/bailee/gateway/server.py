@@ -362,7 +362,9 @@ class Gateway:
         if not passage.allowed:
             return not_passed(passage)
         limits = self.limits
-        max_body = limits.max_upload if own and not where.recorded else limits.max_body
+        governed = self._is_governed(head, where, caller)
+        uploads = own and not (where.recorded or governed)
+        max_body = limits.max_upload if uploads else limits.max_body
         if head.length is not None and head.length > max_body:
             return request_too_large(max_body)
         pool = self._pools.get(where.channel)
@@ -408,10 +410,16 @@ class Gateway:
             must_record,
             self.now,
             self.clock().timestamp(),
-            where.recorded and head.has_body and self.governor.governs(caller.asker),
+            governed,
             look,
         )
         return SocketCarrier(exchange, self, client, pool)
+
+    def _is_governed(self, head: RequestHead, where: GatewayRoute, caller: Caller) -> bool:
+        """Whether limits and lists of models are asked about it: a conversation, or a batch."""
+        if not (where.makes_batch or (where.recorded and head.has_body)):
+            return False
+        return self.governor.governs(caller.asker)
 
     def _lags(self, owner: str) -> Over | None:
         """Whether too much of an account's waits to be sealed for more to be recorded."""

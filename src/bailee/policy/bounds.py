@@ -84,6 +84,8 @@ VENDOR: Final = "state.vendors-get-nothing"
 """The statement that what an agent sends its own vendor is turned off."""
 NO_CONTENT: Final = "state.telemetry-encryption"
 """The statement that metrics and errors carry no content."""
+STATEMENTS: Final = (VENDOR, NO_CONTENT)
+"""Those by which other agents on people's machines are started."""
 
 SETTING_OF: Final[Mapping[str, str]] = {
     METRICS: "telemetry.metrics",

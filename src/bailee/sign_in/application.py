@@ -32,7 +32,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
@@ -62,6 +62,20 @@ Given = Callable[[ApiKey, Account], JsonObject | None]
 """What is given to who presents a key; None: nothing."""
 
 
+class SettingsWish(NamedTuple):
+    """For which agent settings are asked, as the client wrote it: where its model is, and the
+    gateway's address that its file would name.
+    """
+
+    agent: str
+    provider: str
+    gateway: str | None
+
+
+Compiled = Callable[[ApiKey, Account, SettingsWish], JsonObject | None]
+"""What an agent is told that is asked for by a key; None: there is no such agent."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignInPlaces:
     """`gateway`: its public address, where the operator set one; else it is what a client calls it.
@@ -74,6 +88,11 @@ class SignInPlaces:
 
 def nothing(_key: ApiKey, _account: Account) -> JsonObject | None:
     """Of a document, or of figures, that there are none of."""
+    return None
+
+
+def none_compiled(_key: ApiKey, _account: Account, _wish: SettingsWish) -> JsonObject | None:
+    """Of settings that are for no agent."""
     return None
 
 
@@ -90,8 +109,8 @@ class ClientSignInApplication:
     """The application over one home's people; `app` is the ASGI side.
 
     The server makes it and closes it; `app` is called on the gateway's event loop. It owns the
-    threads `sign-in` and `sign-in-asking`. `settings`, `bounds` and `usage` give what a client may
-    see; they are called on the former. It keeps no token.
+    threads `sign-in` and `sign-in-asking`. `settings`, `bounds`, `compiled` and `usage` give what a
+    client may see; they are called on the former. It keeps no token.
     """
 
     def __init__(
@@ -102,6 +121,7 @@ class ClientSignInApplication:
         *,
         settings: Given = nothing,
         bounds: Given = nothing,
+        compiled: Compiled = none_compiled,
         usage: Given = nothing,
     ) -> None:
         """`notice`: what is said of recording, given the console's address."""
@@ -110,6 +130,7 @@ class ClientSignInApplication:
         self._notice = notice
         self._settings = settings
         self._bounds = bounds
+        self._compiled = compiled
         self._usage = usage
         self._threads = _Threads(_THREADS, "sign-in")
         self._asking = _Threads(_ASKING, "sign-in-asking")
@@ -227,7 +248,15 @@ class ClientSignInApplication:
         return await self._document(request, self._settings)
 
     async def _bounded(self, request: Request) -> Response:
-        return await self._document(request, self._bounds)
+        asked = request.query_params
+        if "for" not in asked:
+            return await self._document(request, self._bounds)
+        wish = SettingsWish(asked["for"], asked.get("provider", "api"), asked.get("gateway"))
+
+        def given(key: ApiKey, account: Account) -> JsonObject | None:
+            return self._compiled(key, account, wish)
+
+        return await self._document(request, given)
 
     async def _document(self, request: Request, given: Given) -> Response:
         found = self._known(request)

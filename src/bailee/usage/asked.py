@@ -20,7 +20,9 @@ from bailee.json_values import elements, members, text, whole
 from bailee.vault.bounds import BeyondBound
 from bailee.vault.packing import JSON
 
-_IN_PATH: Final = re.compile(r"/(?:models?|deployments)/([^/?]{1,200}?)(?::[a-zA-Z]+)?(?:[/?]|$)")
+_IN_PATH: Final = re.compile(
+    r"/(?:models?|tunedModels|deployments)/([^/?]{1,200}?)(?::[a-zA-Z]+)?(?:[/?]|$)"
+)
 _BYTES: Final = 2  # of a body, for a token, at the least
 _OUTPUT: Final = 32_000  # tokens that an answer has at the most, where a request does not say
 _MOST: Final = 10**7

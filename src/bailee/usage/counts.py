@@ -46,7 +46,7 @@ from bailee.db.usage import usage_counts as table
 from bailee.db.vault import erasures
 from bailee.errors import InputError
 from bailee.keeping.keeper import Owner
-from bailee.usage.batches import count_new, drop_ended
+from bailee.usage.batches import BATCHES, count_new, drop_ended
 from bailee.usage.limits import Scope, Subject, Used, organisation_of
 
 HOUR: Final = 3600
@@ -54,6 +54,7 @@ _WHAT: Final = "the counts of what is used"
 # No parameters: what is grouped by them would not be what is selected.
 _SLASH: Final[ColumnElement[str]] = literal_column("'/'")
 _NONE: Final[ColumnElement[str]] = literal_column("''")
+_BATCHED: Final = case((table.c.channel.endswith(BATCHES), table.c.requests), else_=0)
 _MOST_ROWS: Final = 10_000
 _AT_ONCE: Final = 500
 BY: Final = (
@@ -98,7 +99,8 @@ class CountedUse:
 class UsageRow:
     """What was used, under what it was asked by (`group`: a value for each). `cost_micro_usd`: of
     the requests whose price is known; `unpriced`: how many's is not. `mean_ms`, `slowest_ms`:
-    milliseconds from a request's head to its answer's end.
+    milliseconds from a request's head to its answer's end, of what was answered here: those of a
+    batch have none.
     """
 
     group: Mapping[str, str]
@@ -211,8 +213,9 @@ class UsageCounts:
         groups = [_group(one).label(one) for one in by]
         sums = [func.coalesce(func.sum(table.c[name]), 0).label(f"sum_{name}") for name in SUMS]
         slowest = func.coalesce(func.max(table.c.slowest), 0).label("slowest")
+        batched = func.coalesce(func.sum(_BATCHED), 0).label("batched")
         query = (
-            select(*groups, *sums, slowest)
+            select(*groups, *sums, slowest, batched)
             .where(
                 table.c.hour >= _hour(since),
                 table.c.hour < until.timestamp(),
@@ -371,7 +374,7 @@ def _hour(at: datetime) -> int:
 
 def _usage(by: Sequence[str], row: Mapping[str, object]) -> UsageRow:
     amount = {name: int(str(row[f"sum_{name}"])) for name in SUMS}
-    served = max(1, amount["requests"] - amount["refused"])
+    timed = amount["requests"] - amount["refused"] - int(str(row["batched"]))
     return UsageRow(
         {one: str(row[one]) for one in by},
         amount["requests"],
@@ -387,6 +390,6 @@ def _usage(by: Sequence[str], row: Mapping[str, object]) -> UsageRow:
         amount["thinking"],
         amount["money"],
         amount["unpriced"],
-        amount["milliseconds"] // served,
+        amount["milliseconds"] // max(1, timed),
         int(str(row["slowest"])),
     )

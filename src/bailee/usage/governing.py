@@ -17,6 +17,8 @@ Rules kept here:
   (`on_limits_unknown`): to everybody, since nobody knows who has a limit.
 * What policy documents say of an organisation's use holds beside all that is set
   (`document_bounds`).
+* A batch is made where all its models may be asked, and for who has anything left of each limit on
+  money and tokens. Nothing is reserved: it is used later, and held against them when it is counted.
 * What a request used is settled even if its client has gone; what can't be settled now is kept and
   settled with the next.
 
@@ -39,18 +41,27 @@ from bailee.apis.batch_results import ResultsOfModel
 from bailee.apis.metering import Metered
 from bailee.clock import Clock, Ticks, ticks
 from bailee.db.versions import Confirmation
-from bailee.errors import BaileeError, PolicyDenied, StorageError
+from bailee.errors import BaileeError, StorageError
 from bailee.lasting import Lasting
 from bailee.usage.asked import AskedOf, asked_of
 from bailee.usage.asking import UsageAsker, WholeRequest
+from bailee.usage.batch_requests import AskedLater, asked_later, makes_batch
 from bailee.usage.batches import SHARE
 from bailee.usage.client_shapes import LimitRefusal, refusal, store_away, warning_lines
-from bailee.usage.document_bounds import UNBOUNDED, ModelBound, UseBounds
+from bailee.usage.document_bounds import UNBOUNDED, UseBounds
 from bailee.usage.in_turns import AT_ONCE, ReadersInTurn
 from bailee.usage.limits import OF_MEMBERS, Subject, UsageLimit, WantedUse
-from bailee.usage.models import is_listed, model_of
+from bailee.usage.model_refusals import not_left, not_listed
 from bailee.usage.prices import Price, PriceTable
-from bailee.usage.reserving import Charge, Reserved, ReserveUse, Settle, UsageReservations
+from bailee.usage.reserving import (
+    AskLeft,
+    Charge,
+    Reserved,
+    ReserveUse,
+    Settle,
+    UsageReservations,
+    Work,
+)
 
 _LOOK: Final = 2.0
 _AT_ONCE: Final = 100
@@ -291,29 +302,24 @@ class Governing:
 
     def _decide(self, waiting: Sequence[_Waiting]) -> None:
         now = self._clock()
-        reserves: list[ReserveUse | Settle | Charge] = []
+        reserves: list[Work] = []
         admitted: list[_Waiting] = []
         for one in waiting:
             request = one.request
             of = one.asks or _asked(request)
             asker = self.in_team(request.asker)
             bounds = self._bounds_on(asker.organisation)
-            refused = self._not_listed(asker, of) or _not_left(bounds.models, of)
+            refused = not_listed(asker.lists, self._lists, of) or not_left(bounds.models, of)
             if refused is not None:
                 one.answer(refused)
             elif request.own or not (bounds.limits or not self._limited.isdisjoint(asker.subjects)):
                 one.answer(b"")
             else:
                 admitted.append(one)
-                wanted = self._most(of)
-                reserves.append(
-                    ReserveUse(request.request_id, asker.subjects, wanted, bounds.limits)
-                )
+                reserves.append(self._wanted(request.request_id, asker, of, bounds.limits))
         # Who has gone already is settled behind their reservation.
         new = {one.request.request_id for one in admitted}
-        before: list[ReserveUse | Settle | Charge] = [
-            s for s in self._unsettled if s.request_id not in new
-        ]
+        before: list[Work] = [s for s in self._unsettled if s.request_id not in new]
         after = [one for one in self._unsettled if one.request_id in new]
         asked = [*self._charges, *before, *reserves, *after]
         if not asked:
@@ -331,60 +337,25 @@ class Governing:
             return refusal(found.over, self._clock(), self._ask_at(found.over.standing.limit))
         return warning_lines(found.standings)
 
+    def _wanted(
+        self, request_id: str, asker: UsageAsker, of: AskedOf, bounds: Sequence[UsageLimit]
+    ) -> ReserveUse | AskLeft:
+        if isinstance(of, AskedLater):
+            return AskLeft(request_id, asker.subjects, bounds)
+        return ReserveUse(request_id, asker.subjects, self._most(of), bounds)
+
     def _most(self, of: AskedOf) -> WantedUse:
         price: Price | None = self._prices.of(of.models[0]) if of.models else None
         price = price or self._prices.dearest
         return WantedUse(of.into + of.out, 0 if price is None else price.at_most(of.into, of.out))
 
-    def _not_listed(self, asker: UsageAsker, of: AskedOf) -> LimitRefusal | None:
-        for whose in asker.lists:
-            allowed = self._lists.get(whose)
-            if allowed is None:
-                continue
-            if not of.models:
-                return LimitRefusal(_unread(whose[0]))
-            for model in of.models:
-                if not is_listed(model, allowed):
-                    return LimitRefusal(_denied(model_of(model), whose[0]))
-        return None
-
 
 def _asked(request: WholeRequest) -> AskedOf:
+    if makes_batch(request.target):
+        return asked_later(request.target, request.body, request.codings)
     return asked_of(request.api, request.target, request.body, request.codings)
 
 
 def _tell(told: asyncio.Future[bytes | LimitRefusal], found: bytes | LimitRefusal) -> None:
     if not told.done():
         told.set_result(found)
-
-
-def _not_left(bounds: Sequence[ModelBound], of: AskedOf) -> LimitRefusal | None:
-    """Why a request goes nowhere for the models that it asks, by documents."""
-    for one in bounds:
-        if not of.models:
-            return LimitRefusal(_unread("organisation"))
-        if not all(map(one.lets, of.models)):
-            error = PolicyDenied(
-                f"{one.says} [{one.clause}]",
-                code="model_not_allowed",
-                hint="choose another model: the policy document leaves some only",
-            )
-            return LimitRefusal(error)
-    return None
-
-
-def _denied(model: str, whose: str) -> BaileeError:
-    name = model if model.isascii() and model.isprintable() and len(model) <= 100 else "this one"
-    return PolicyDenied(
-        f"The model {name} is not among those that this {whose} may ask.",
-        code="model_not_allowed",
-        hint="choose another model, or ask the operator (`bailee limits models`)",
-    )
-
-
-def _unread(whose: str) -> BaileeError:
-    return PolicyDenied(
-        f"Which model this request asks can't be told, and this {whose} may ask some models only.",
-        code="model_not_allowed",
-        hint="send JSON in which no name stands twice",
-    )

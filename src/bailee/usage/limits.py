@@ -73,6 +73,11 @@ class LimitMeasure(StrEnum):
     CONCURRENCY = "concurrency"
 
 
+LATER: Final = frozenset({LimitMeasure.MONEY, LimitMeasure.TOKENS})
+"""What is held against a limit when it is counted, also of what was asked for before. A limit on
+requests is of requests at the gateway."""
+
+
 class LimitSpan(StrEnum):
     """How long a limit's window is. The values are stored."""
 

@@ -31,7 +31,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Engine, delete, not_, select
 
@@ -52,6 +52,7 @@ from bailee.usage.limit_rows import (
     settle,
 )
 from bailee.usage.limits import (
+    LATER,
     UNLIMITED,
     LimitStanding,
     OverLimit,
@@ -114,9 +115,25 @@ class Charge(NamedTuple):
     bounds: Sequence[UsageLimit] = ()
 
 
+class AskLeft(NamedTuple):
+    """Something that is used later: whether its subjects have anything left of each limit on money
+    and tokens. Nothing is reserved.
+    """
+
+    request_id: str
+    subjects: Sequence[Subject]
+    bounds: Sequence[UsageLimit] = ()
+
+
+Work: TypeAlias = ReserveUse | AskLeft | Settle | Charge
+"""What is done in one transaction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What became of a `ReserveUse`: `over`, why it may not go on; else how its subjects stand."""
+    """What became of a `ReserveUse` or an `AskLeft`: `over`, why it may not go on; else how its
+    subjects stand.
+    """
 
     over: OverLimit | None
     standings: Sequence[LimitStanding]
@@ -204,10 +221,9 @@ class UsageReservations:
 
     # -- requests --------------------------------------------------------------------------------
 
-    def work(
-        self, asked: Iterable[ReserveUse | Settle | Charge], now: datetime
-    ) -> dict[str, Reserved]:
-        """Reserve and settle, in order, in one transaction; by id what became of reservations.
+    def work(self, asked: Iterable[Work], now: datetime) -> dict[str, Reserved]:
+        """Reserve and settle, in order, in one transaction; by id what became of reservations, and
+        of what asked whether anything is left.
 
         Raises:
             StorageError: none of it was done.
@@ -219,6 +235,8 @@ class UsageReservations:
             for one in asked:
                 if isinstance(one, ReserveUse):
                     found[one.request_id] = self._reserve(connection, one, now)
+                elif isinstance(one, AskLeft):
+                    found[one.request_id] = self._left(connection, one, now)
                 elif isinstance(one, Charge):
                     used = Used(0, one.tokens, one.money)
                     under = resolved(limits_on(connection, one.subjects), one.subjects)
@@ -279,6 +297,14 @@ class UsageReservations:
         if now - self._alive >= _ALIVE:
             note_alive(connection, self._gateway)
             self._alive = now
+
+    def _left(self, connection: Connection, asked: AskLeft, now: datetime) -> Reserved:
+        under = resolved(limits_on(connection, asked.subjects), asked.subjects)
+        limits = [*(one for one in under if one.amount < UNLIMITED), *asked.bounds]
+        held = [one for one in limits if one.measure in LATER]
+        used, _ = self._used(connection, windows([one.subject for one in held], held, now), now)
+        found = over(held, used, {}, WantedUse(0, 0), now)
+        return Reserved(found, standings(held, used, {}, now))
 
     def _reserve(self, connection: Connection, asked: ReserveUse, now: datetime) -> Reserved:
         under = resolved(limits_on(connection, asked.subjects), asked.subjects)

@@ -1,4 +1,6 @@
-"""What is kept of what a server says of web pages and MCP servers, whatever it answers."""
+"""What is kept of what a server says of web pages, MCP servers and other agents, whatever it
+answers.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from bailee.client.bounds_question import BoundsQuestion
+from bailee.client.compiled_question import compiled_by
 from bailee.client.machine import ClientMachine
 from bailee.client.setting_keys import TOLD_BOUNDS
-from bailee.client.told_bounds import MOST
+from bailee.client.told_bounds import MOST, server_of
+from bailee.managed import ManagedAgent, ManagedSettings
+from bailee.policy.bounds import VENDOR
 
 pytestmark = pytest.mark.row("P1", "S6")
 
@@ -32,9 +37,9 @@ class Server:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     goes_on: threading.Event = field(default_factory=threading.Event)
 
-    def says(self, bounds: object) -> None:
+    def says(self, bounds: object, **more: object) -> None:
         """It has a document from now on."""
-        self.status, self.body = 200, json.dumps({"settings": {"bounds": bounds}}).encode()
+        self.status, self.body = 200, json.dumps({"settings": {"bounds": bounds, **more}}).encode()
 
 
 @pytest.fixture
@@ -124,6 +129,47 @@ def test_what_it_said_last_holds_until_it_says_something_else(home: Path, server
     assert [] == asked(here) == held(here)
 
 
+def stated(here: ClientMachine, *, heard: bool = True) -> dict[str, str] | None:
+    """What the document states once the server was asked, in words, and then without a question."""
+    question = BoundsQuestion(here)
+    question.over.wait(30)
+    assert heard == question.heard
+    found = []
+    for one in (question.afresh(), here.afresh()):
+        told = one.settings.told
+        said = None if told is None else {name: text["en"] for name, text in told.texts.items()}
+        found.append(said)
+    assert found[0] == found[1]
+    return found[0]
+
+
+def test_what_it_states_of_agents_holds_until_it_states_something_else(
+    home: Path, server: Server
+) -> None:
+    """Without bounds, too; while it is away, as it said last. Of what is kept and not understood
+    nothing is known, nor of a server that does not say it.
+    """
+    here = machine(home, server)
+    assert None is stated(here)
+    server.says({}, statements={VENDOR: {"en": "None."}}, document="a" * 64, more="secret")
+    assert {VENDOR: "None."} == stated(here)
+    (kept,) = (here.data / TOLD_BOUNDS).iterdir()
+    assert {"etag", "bounds", "statements", "document"} == json.loads(kept.read_bytes()).keys()
+    told = here.afresh().settings.told
+    assert told is not None and (server.url, "a" * 12) == (told.place, told.document)
+    for status, body, heard in ((304, b"", True), (500, b"", False), (200, b"<html>", False)):
+        server.status, server.body = status, body
+        assert {VENDOR: "None."} == stated(here, heard=heard)
+    assert None is machine(home, server, BAILEE_API_KEY="bl_two").settings.told
+    for wrong in (b"{", b'{"bounds": {}, "statements": 3}', b'{"bounds": {}}'):
+        kept.write_bytes(wrong)
+        assert None is here.afresh().settings.told
+    server.says({}, statements={})
+    assert {} == stated(here)
+    server.says({})
+    assert None is stated(here)
+
+
 def test_each_key_has_its_own_and_no_other_key_is_sent(home: Path, server: Server) -> None:
     """Nor is anything asked without one."""
     server.says(NONE)
@@ -161,6 +207,11 @@ def test_what_can_not_be_kept_holds_for_the_session(home: Path, server: Server) 
     here.data.mkdir(parents=True)
     (here.data / TOLD_BOUNDS).write_text("")
     assert ["bound.servers"] == asked(here)
+    server.says({}, statements={VENDOR: {"en": "None."}})
+    question = BoundsQuestion(here)
+    question.over.wait(30)
+    told = question.afresh().settings.told
+    assert told is not None and "None." == told.text(VENDOR, "zh")
 
 
 def test_who_is_slow_keeps_nobody_waiting_and_is_heard_later(home: Path, server: Server) -> None:
@@ -172,3 +223,61 @@ def test_who_is_slow_keeps_nobody_waiting_and_is_heard_later(home: Path, server:
     server.goes_on.set()
     question.over.wait(30)
     assert ["bound.servers"] == [one.clause for one in question.afresh().settings.bounds]
+
+
+GOOD = {"key": ["env", "DO_NOT_TRACK"], "value": "1", "clause": "send.x"}
+
+
+def compiled(here: ClientMachine, *agents: ManagedAgent) -> list[ManagedSettings] | None:
+    """What these agents are told by the server's document, where it says so."""
+    server = server_of(here.settings, here.data)
+    assert server is not None
+    made = compiled_by(here, server, agents, provider="api", gateway="https://b.example/?a&b")
+    return None if made is None else [made[one] for one in agents]
+
+
+@pytest.mark.row("O3")
+def test_what_agents_must_obey_is_asked_with_the_key_for_each(home: Path, server: Server) -> None:
+    """With all that they are compiled from; nothing is kept."""
+    server.says({}, document="d\x1b1", compiled=[GOOD, {**GOOD, "value": None}])
+    here = machine(home, server)
+    made = compiled(here, ManagedAgent.CODEX, ManagedAgent.BAILEE)
+    assert made is not None
+    assert [("codex", "d1"), ("bailee", "d1")] == [(one.agent, one.document) for one in made]
+    assert [("env.DO_NOT_TRACK", "1", "send.x"), ("env.DO_NOT_TRACK", None, "send.x")] == [
+        (one.name, one.value, one.clause) for one in made[0].file.values
+    ]
+    asked = "provider=api&gateway=https%3A%2F%2Fb.example%2F%3Fa%26b"
+    assert [
+        (f"/managed/bailee?for={agent}&{asked}", "Bearer bl_one", "")
+        for agent in ("codex", "bailee")
+    ] == server.asked
+    assert not (here.data / TOLD_BOUNDS).exists()
+
+
+@pytest.mark.row("O3")
+@pytest.mark.parametrize(
+    "said",
+    [
+        {}, {"compiled": {}}, {"compiled": [3]}, {"compiled": [{**GOOD, "key": []}]},
+        {"compiled": [{**GOOD, "key": ["a", 3]}]}, {"compiled": [{**GOOD, "clause": ""}]},
+        {"compiled": [{"key": ["a"], "clause": "c"}]}, {"compiled": [GOOD] * 1001},
+    ],
+)  # fmt: skip
+def test_of_an_answer_that_is_not_understood_nothing_is_taken(
+    home: Path, server: Server, said: dict[str, object]
+) -> None:
+    """As of a server that does not know the question, or is none."""
+    here = machine(home, server)
+    server.says({}, **said)
+    assert None is compiled(here, ManagedAgent.CODEX)
+
+
+@pytest.mark.row("O3")
+def test_of_no_answer_nothing_is_taken(home: Path, server: Server) -> None:
+    """Nor of a refusal, or of what is no JSON."""
+    here = machine(home, server)
+    for status, body in ((404, b"{}"), (401, b"{}"), (200, b"<html>"), (200, b"[" * 100_000)):
+        server.status, server.body = status, body
+        assert None is compiled(here, ManagedAgent.CODEX)
+    assert None is compiled(machine(home, server, BAILEE_URL="http://127.0.0.1:9"), *ManagedAgent)

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from bailee.accounts import Account, ApiKey
 from bailee.accounts.sign_ins import ConfirmedSignIn
 from bailee.errors import StorageError
 from bailee.json_values import JsonObject
 from bailee.sign_in import documents
-from bailee.sign_in.application import ClientSignInApplication, SignInPlaces
+from bailee.sign_in.application import ClientSignInApplication, SettingsWish, SignInPlaces
 from support.homes.town import Town
 
 Given = Callable[..., JsonObject | None]
@@ -40,14 +41,13 @@ class Answered:
 class Desk:
     """The application over a town, and somebody who is signed in."""
 
-    def __init__(self, folder: Path, settings: Given, usage: Given) -> None:
+    def __init__(self, folder: Path, **gives: Given) -> None:
         self.town = Town(folder)
         self.made = ClientSignInApplication(
             self.town.registry,
             lambda: SignInPlaces(None, "https://console.test"),
             lambda console: documents.notice(self.town.policy, console),
-            settings=settings,
-            usage=usage,
+            **gives,
         )
         person, account = self.town.person("ada@example.org")
         assert account is not None
@@ -58,6 +58,7 @@ class Desk:
         self, path: str, body: bytes | None = None, *, bearer: str | None = None, **headers: str
     ) -> Answered:
         """A request, as the gateway hands it over."""
+        plain, _, query = path.partition("?")
         named = {"host": "gw.test", **{name.replace("_", "-"): v for name, v in headers.items()}}
         if bearer is not None:
             named["authorization"] = f"Bearer {bearer}"
@@ -71,7 +72,8 @@ class Desk:
 
         scope = {
             "type": "http", "method": "GET" if body is None else "POST", "scheme": "https",
-            "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+            "path": plain, "raw_path": plain.encode(), "query_string": query.encode(),
+            "root_path": "",
             "headers": [(n.encode(), v.encode()) for n, v in named.items()],
             "client": ("192.0.2.7", 0), "server": None,
         }  # fmt: skip
@@ -83,7 +85,7 @@ class Desk:
 
 def desk(folder: Path, settings: Given = lambda *_: None, usage: Given = lambda *_: None) -> Desk:
     """One whose settings and figures are these."""
-    return Desk(folder, settings, usage)
+    return Desk(folder, settings=settings, usage=usage)
 
 
 def test_discovery_names_what_is_at_the_address_that_the_client_knows(tmp_path: Path) -> None:
@@ -126,6 +128,34 @@ def test_a_document_that_fails_keeps_nobody_from_starting(tmp_path: Path, error:
     wrong: Any = {"env": object()}
     other = desk(tmp_path / "b", lambda *_: wrong)
     assert 404 == other.ask("/managed/settings", bearer=other.access).status
+
+
+def test_what_an_agent_must_obey_is_given_for_the_agent_that_is_asked_about(tmp_path: Path) -> None:
+    """By who presents a key: with where its model is and the gateway's address; else what is left
+    of pages and servers. 404 for an agent that is not known.
+    """
+    wishes: list[SettingsWish] = []
+
+    def compiled(_key: ApiKey, _account: Account, wish: SettingsWish) -> JsonObject | None:
+        wishes.append(wish)
+        return {"agent": wish.agent} if wish.agent == "codex" else None
+
+    made = Desk(tmp_path, bounds=lambda *_: {"bounds": {}}, compiled=compiled)
+    path = "/managed/bailee"
+    plain = made.ask(path, bearer=made.access)
+    codex = made.ask(f"{path}?for=codex&provider=bedrock&gateway=https://g", bearer=made.access)
+    usual = made.ask(f"{path}?for=codex", bearer=made.access)
+    other = made.ask(f"{path}?for=", bearer=made.access)
+    nobody = made.ask(f"{path}?for=codex", bearer="bl_nobody")
+
+    assert {"bounds": {}} == plain.json["settings"]
+    assert {"agent": "codex"} == codex.json["settings"] == usual.json["settings"]
+    assert (404, 401) == (other.status, nobody.status)
+    assert [
+        SettingsWish("codex", "bedrock", "https://g"),
+        SettingsWish("codex", "api", None),
+        SettingsWish("", "api", None),
+    ] == wishes
 
 
 def test_a_document_is_wrapped_named_and_304_only_when_asked(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
-"""What batches used is counted once, at half the price, by who fetched it, and held against limits.
+"""What batches used is counted once, at half the price, by who fetched it, and held against limits;
+who has nothing left has none made.
 
 Rows: O2.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,13 +18,17 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from bailee.api import Api
 from bailee.apis.batch_results import BatchUse, ResultsOfModel
+from bailee.apis.metering import Metered
 from bailee.apis.using import Tokens
-from bailee.app.using import UsageMetering, home_of
+from bailee.app.using import UsageMetering, asker_of, home_of
 from bailee.db.usage import usage_batches
 from bailee.gateway.summary import ExchangeSummary
 from bailee.home import Home
 from bailee.node import Node
+from bailee.usage.asking import WholeRequest
+from bailee.usage.client_shapes import LimitRefusal
 from bailee.usage.counts import CountedUse, UsageCounts
 from support.clients import asking
 
@@ -50,18 +57,38 @@ class Place:
         return asking.perform(self.node, operation, values)
 
     def fetched(
-        self, *models: ResultsOfModel, batch: str = "one", key: str | None = None, **more: Any
+        self,
+        *models: ResultsOfModel,
+        batch: str | None = "one",
+        key: str | None = None,
+        **more: Any,
     ) -> None:
-        """She fetches results of a batch that say this."""
+        """She fetches results of a batch that say this; None: of no batch."""
         found = self.node.accounts.authenticate((key or self.mia["key"]).encode())
         assert found is not None
         over = ExchangeSummary(
             "req_1", NOW.timestamp(), 1.5, self.mia["account"], found[0].key_id, "k", "pro", "api",
             "GET", "/v1/messages/batches/*/results", 200, "complete", 10, 20, None, "", "",
-            client="other", batch=BatchUse(batch, models),
+            client="other", batch=None if batch is None else BatchUse(batch, models),
         )  # fmt: skip
         self.metering.exchange(replace(over, **more))
         self.metering.counting.write()
+
+    def makes(self, *, own: bool = False) -> tuple[str, str]:
+        """What becomes of her having a batch made: why it is refused (a code), and what is said."""
+        found = self.node.accounts.authenticate(self.mia["key"].encode())
+        assert found is not None
+        asker, governing = asker_of(*found), self.metering.governing
+        if not governing.governs(asker):
+            return "", "ungoverned"
+        body = json.dumps({"requests": [{"custom_id": "c", "params": {"model": HAIKU}}]}).encode()
+        path = "/v1/messages/batches"
+        request = WholeRequest("req_b", asker, Api.MESSAGES, path, body, "", own=own)
+        answer = asyncio.run(governing.admit(request))
+        governing.settle("req_b", None)
+        if isinstance(answer, LimitRefusal):
+            return answer.error.code, answer.error.message
+        return "", answer.decode()
 
     def counted(self, *by: str) -> dict[str, tuple[int, int, int]]:
         """Requests, tokens out and cost, by what they are asked by."""
@@ -99,6 +126,26 @@ def test_each_result_counts_once_at_half_the_price(place: Place) -> None:
     } == place.counted("model")  # fmt: skip
     (row,) = place.ask("usage.show", by=["person"])["rows"]
     assert (place.mia["person"], 1) == (row["group"]["person"], row["unpriced"])
+
+
+def test_what_a_batch_took_is_not_known_and_lowers_no_mean(place: Place) -> None:
+    """Of a conversation and a batch together the mean is the conversation's; of a batch alone it is
+    none.
+    """
+    conversed = Metered(Tokens(1000, 2000), HAIKU, estimated=False)
+    place.fetched(results(9))
+    assert [0] == [row["mean_ms"] for row in place.ask("usage.show")["rows"]]
+    place.fetched(batch=None, conversation=True, metered=conversed)
+    place.fetched(batch=None, conversation=True, metered=conversed, seconds=2.5)
+    rows = place.ask("usage.show", by=["person"])["rows"]
+    assert [(11, 2_000, 2_500)] == [
+        (row["requests"], row["mean_ms"], row["slowest_ms"]) for row in rows
+    ]
+    by_channel = {
+        row["group"]["channel"]: row["mean_ms"]
+        for row in place.ask("usage.show", by=["channel"])["rows"]
+    }
+    assert {"api": 2_000, "api/batch": 0} == by_channel
 
 
 def test_of_zero_retention_counts_alone(place: Place) -> None:
@@ -150,6 +197,39 @@ def test_a_batch_counts_against_limits(place: Place) -> None:
     place.metering.stop()
     used = {one["measure"]: one["used"] for one in place.ask("usage.limits")}
     assert {"money": 16_500, "requests": 0} == used
+
+
+@pytest.mark.parametrize(
+    ("measure", "amount", "said"),
+    [("money", 11_000, "spend limit reached"), ("tokens", 6_000, "token limit reached")],
+)
+def test_who_has_nothing_left_makes_no_batch(
+    place: Place, measure: str, amount: int, said: str
+) -> None:
+    """Of money or of tokens; while anything is left they do, and nothing is reserved for it."""
+    place.ask("usage.limit", measure=measure, amount=amount, per="day", of=place.mia["person"])
+    place.metering.start()
+    place.fetched(results(1))
+    code, warned = place.makes()
+    assert "" == code
+    assert (measure == "money") == ("anthropic-ratelimit-unified-status: allowed\r\n" in warned)
+    place.fetched(results(2))
+    code, why = place.makes()
+    assert ("usage_limit", True) == (code, why.startswith(said))
+    assert "" == place.makes(own=True)[0]  # on their own credential, under no limit
+    place.metering.stop()
+    (limit,) = place.ask("usage.limits")
+    assert amount <= limit["used"]
+
+
+def test_a_limit_on_requests_or_on_how_many_at_once_is_of_requests_here(place: Place) -> None:
+    """A batch counts to neither, however many are made."""
+    for measure, per in (("requests", {"per": "day"}), ("concurrency", {})):
+        place.ask("usage.limit", measure=measure, amount=1, of=place.mia["person"], **per)
+    place.metering.start()
+    assert [("", "")] * 3 == [place.makes() for _ in range(3)]
+    place.metering.stop()
+    assert [0, 0] == [one["used"] for one in place.ask("usage.limits")]
 
 
 def test_the_note_goes_with_the_counts(place: Place) -> None:

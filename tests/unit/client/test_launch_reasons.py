@@ -10,10 +10,11 @@ import pytest
 
 from bailee.client.agent_bounds import AgentBound
 from bailee.client.agents import NAMES, Launch, LaunchTerms, launch, terms
-from bailee.client.launch_reasons import CONNECTION, SESSION, STATEMENTS, WHY, reasons
+from bailee.client.launch_reasons import CONNECTION, SESSION, WHY, reasons
 from bailee.client.settings import ClientSettings, from_environment, merge, parse
+from bailee.client.told_statements import told_statements
 from bailee.policy import Policy, load
-from bailee.policy.bounds import NO_CONTENT, VENDOR
+from bailee.policy.bounds import NO_CONTENT, STATEMENTS, VENDOR
 from bailee.words import LANGUAGES
 
 pytestmark = pytest.mark.row("P1", "S5")
@@ -42,6 +43,12 @@ def without(*statements: str) -> Policy:
 def names(made: Launch) -> set[str]:
     """The variables that are set or taken away."""
     return {*made.env, *made.without, *(variable for variable, _ in made.files.values())}
+
+
+def told(settings: ClientSettings, *statements: str) -> ClientSettings:
+    """The same where a server said that its document has these, in words of its own."""
+    said = {one: {"en": f"Ours: {one}.", "zh": f"我们：{one}。"} for one in statements}
+    return replace(settings, told=told_statements("https://b.example", {"statements": said}))
 
 
 def launches(policy: Policy = POLICY) -> Iterator[tuple[ClientSettings, LaunchTerms, Launch]]:
@@ -97,6 +104,28 @@ def test_what_a_document_does_not_turn_off_is_not_set() -> None:
     for _, _, made in launches(without(VENDOR)):
         assert "DISABLE_AUTOUPDATER" not in made.env
         assert not made.without & content or content <= made.without
+
+
+def test_agents_are_started_by_the_statements_of_the_servers_document() -> None:
+    """Not by those of the one that is shipped, be it more or less; in the server's words. Without
+    the server's word by the shipped one.
+    """
+    settings = under({})
+    for policy in (POLICY, without(*STATEMENTS)):
+        none, vendor = told(settings), told(settings, VENDOR)
+        for agent in ("aider", "codex", "gemini", "opencode"):
+            shut, left = (
+                launch(agent, terms(policy, one, key="bl_x", keep_days=0)) for one in (vendor, none)
+            )
+            of_vendor = {name for name, why in WHY.items() if why == (VENDOR,)}
+            assert not names(left) & of_vendor
+            assert names(shut) & of_vendor or shut.arguments != left.arguments
+        found = reasons("AIDER_ANALYTICS", policy, vendor, "en", direct=False)
+        assert [f"Ours: {VENDOR}. ({VENDOR})"] == found
+        both = reasons("OPENCODE_CONFIG_CONTENT", policy, none, "zh", direct=False)
+        assert not any(VENDOR in one for one in both)
+    shipped = launch("aider", terms(POLICY, settings, key="bl_x", keep_days=0))
+    assert "false" == shipped.env["AIDER_ANALYTICS"]
 
 
 def test_what_a_variable_is_for_is_said_by_who_decided() -> None:

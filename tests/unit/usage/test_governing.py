@@ -210,3 +210,53 @@ def test_what_is_known_is_gone_by_while_it_is_confirmed(alone: bool) -> None:
     assert wanted == [asked("strict"), asked("other")]
     governing._look()
     assert "none to ask" == asked("strict")
+
+
+@pytest.mark.row("O2")
+@pytest.mark.parametrize("own", [False, True])
+def test_a_batch_asks_every_model_of_its_requests(own: bool) -> None:
+    """One that is not listed is enough to refuse it, and so is one that can't be told, on whoever's
+    credential: a list is of models, and not of money.
+    """
+    store = Store(listed=[_Of("team", "plan", ("m", "n-*"))])
+    governing = Governing(
+        cast(UsageReservations, store),
+        cast(PriceTable, NoPrices()),
+        system_clock,
+        Teams(),
+        serves_unknown=lambda _: False,
+    )
+
+    async def ask(target: str, body: str) -> tuple[str, str]:
+        request = WholeRequest("r", BOB, Api.MESSAGES, target, body.encode(), "", own=own)
+        found = await governing.admit(request)
+        if isinstance(found, LimitRefusal):
+            return found.error.code, found.error.message
+        return "", found.decode()
+
+    def batch(*models: str) -> str:
+        named = ",".join(f'{{"params":{{"model":"{one}"}}}}' for one in models)
+        return f'{{"requests":[{named}]}}'
+
+    async def work() -> list[tuple[str, str]]:
+        messages = "/v1/messages/batches"
+        return [
+            await ask(messages, batch("m", "n-1")),
+            await ask(messages, batch("m", "o")),
+            await ask(messages, batch("m") * 2),
+            await ask("/v1/batches", '{"input_file_id":"f","model":"m"}'),
+            await ask(messages, batch(*["m"] * 2_000)),
+        ]
+
+    governing.start()
+    try:
+        found = asyncio.run(work())
+    finally:
+        governing.stop()
+    unread = (
+        "model_not_allowed",
+        "Which models the requests of this batch ask can't be told, and this plan may ask some "
+        "models only.",
+    )
+    other = "The model o is not among those that this plan may ask."
+    assert [("", ""), ("model_not_allowed", other), unread, unread, ("", "")] == found
