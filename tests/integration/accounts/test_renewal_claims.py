@@ -149,8 +149,8 @@ def acme(tmp_path: Path, running: tuple[str, Path], database: databases.Kind) ->
 
 @pytest.mark.both_databases
 def test_of_two_processes_one_asks_the_provider(acme: Acme) -> None:
-    """While it is asked, the other says to ask again, and ends nothing; then it gives what the first
-    one gave. The provider was asked once, and the sign-in goes on at either.
+    """While it is asked, the other says to ask again, and ends nothing; then it gives what the
+    first one gave. The provider was asked once, and the sign-in goes on at either.
     """
     person, refresh = acme.signs_in("ada")
     before, held = acme.asked, acme.rotates / "held"
