@@ -22,7 +22,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bailee.accounts.keys import key_id
 from bailee.db.fencing import TABLE
+from bailee.home import Home, HomeLock
+from bailee.node import Node
 from bailee.testing.upstream import Received, Reply, ScriptedUpstream, Text
 from support.clients import processes
 from support.clients.programs import SECONDS, Bailee, message
@@ -198,6 +201,18 @@ def becomes(asked: Callable[[], object], wanted: object) -> None:
         time.sleep(0.05)
 
 
+def good_at_all(cluster: Cluster, *keys: str) -> None:
+    """Wait until each gateway answers whoever has one of these keys."""
+    for one, key in itertools.product(cluster.gateways, keys):
+        becomes(lambda one=one, key=key: one.status(key), 200)  # type: ignore[misc]
+
+
+def gone_at_all(cluster: Cluster, *keys: str) -> None:
+    """Wait until each gateway refuses whoever has one of these keys."""
+    for one, key in itertools.product(cluster.gateways, keys):
+        becomes(lambda one=one, key=key: one.status(key), 401)  # type: ignore[misc]
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, bucket_server: str) -> Iterator[Cluster]:
     """Each test leaves it whole."""
@@ -225,6 +240,62 @@ def test_what_is_decided_at_the_server_is_so_at_each_gateway(cluster: Cluster) -
     with urllib.request.urlopen(cluster.holder.ready["health"] + "/metrics", timeout=30) as answer:
         (beside,) = re.findall(r'bailee_members{role="gateway"} (\S+)', answer.read().decode())
     assert 2 <= float(beside)
+
+
+@pytest.mark.row("T2", "C1")
+def test_a_cloud_sessions_key_is_good_at_each_gateway_until_it_ends(cluster: Cluster) -> None:
+    """With its session, with whoever asked for it, who is erased, and where a server begins and
+    finds it left; nobody else's does with those.
+    """
+    mia = cluster.holder.json("person", "create", "--email", "mia@x.example", "--plan", "pro")
+    other = cluster.key("--plan", "api")
+    cluster.holder.end()
+    home = Home(cluster.holder.home)
+    environment = cluster.holder.environment(None, cluster.names)
+    with HomeLock(home), Node.open(home, environment=environment) as node:
+        ended, erased, left = (
+            node.accounts.key_for_cloud_session(
+                account, f"cs-{number}", zero_retention=True, by=by
+            )[1]
+            for number, (account, by) in enumerate(
+                [(mia["account"], mia["person"])] * 2 + [(other["account"], "operator")]
+            )
+        )
+        good_at_all(cluster, ended, erased, left)
+        node.accounts.ephemeral.end_of_session("cs-0")
+        gone_at_all(cluster, ended)
+        good_at_all(cluster, erased, left)
+    done = cluster.holder.run("person", "erase", mia["person"], "--yes", env=cluster.names)
+    assert 0 == done.returncode, done.stderr
+    gone_at_all(cluster, erased)
+    good_at_all(cluster, left)
+    cluster.holder.up(env=cluster.names)
+    gone_at_all(cluster, left)
+
+
+@pytest.mark.row("T2")
+def test_a_runs_key_is_good_at_each_gateway_until_the_run_ends(cluster: Cluster) -> None:
+    """A server that is told to stop ends its own; one that is killed leaves it good, until somebody
+    revokes it at the next.
+    """
+    cluster.holder.end()
+    cluster.holder.up(env=cluster.names)
+    first: str = cluster.holder.ready["key"]
+    assert cluster.holder.ready["key_is_for_this_run"]
+    good_at_all(cluster, first)
+    cluster.holder.end()
+    gone_at_all(cluster, first)
+    cluster.holder.up(env=cluster.names)
+    second: str = cluster.holder.ready["key"]
+    good_at_all(cluster, second)
+    cluster.holder.end(signal.SIGKILL)
+    good_at_all(cluster, second)
+    cluster.holder.up(env=cluster.names)
+    good_at_all(cluster, second, cluster.holder.ready["key"])
+    done = cluster.holder.run("key", "revoke", key_id(second.encode()) or "")
+    assert 0 == done.returncode, done.stderr
+    gone_at_all(cluster, second)
+    good_at_all(cluster, cluster.holder.ready["key"])
 
 
 @pytest.mark.row("G1")
