@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bailee.clock import Ticks, ticks
 from bailee.db import change_log
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import is_unreached, reading, storage_errors
 from bailee.db.versions import EVERY, ChangedRows, Confirmation, DataVersion
 from bailee.errors import BaileeError
 from bailee.lasting import Lasting
@@ -114,6 +114,7 @@ class Follower:
                 self.failure = None
             except BaileeError as error:
                 self.failure = error
+                self._confirmation.missed(unreached=is_unreached(error))
             self._wait()
 
     def _listen(self) -> None:
