@@ -24,11 +24,13 @@ import pytest
 
 from bailee.accounts.keys import key_id
 from bailee.db.fencing import TABLE
+from bailee.db.versions import BOUND
 from bailee.home import Home, HomeLock
 from bailee.node import Node
 from bailee.testing.upstream import Received, Reply, ScriptedUpstream, Text
 from support.clients import processes
 from support.clients.programs import SECONDS, Bailee, message
+from support.documents import edited
 from support.roots.places import RootPlaces
 from support.servers import postgres
 from support.servers.buckets import BUCKET, environment
@@ -93,6 +95,12 @@ class GatewayBeside:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    def unconfirmed(self) -> float:
+        """Since when, in seconds, it has confirmed nothing."""
+        _, said = self.get("/metrics", of="health")
+        (age,) = re.findall(r"^bailee_confirmation_age_seconds (\S+)", said, re.M)
+        return float(age)
 
     def doctor(self, **other: str) -> dict[str, tuple[str, str]]:
         """How each thing is on its machine, with other settings than it has, and what is said."""
@@ -186,11 +194,38 @@ class Cluster:
 
     def without(self, key: str) -> None:
         """Let no server have had the home for two hours."""
-        for name in ("BAILEE_DATABASE_URL", "BAILEE_KEYRING_DATABASE_URL"):
+        for name in self._databases():
             past = f"UPDATE {TABLE} SET until = clock_timestamp() - interval '2 hours'"
-            postgres.shared().do(past, at=self.names[name].rpartition("/")[2])
+            postgres.shared().do(past, at=name)
         for one in self.gateways:
             becomes(lambda one=one: "have been away" in one.refusal(key), True)  # type: ignore[misc]
+
+    def shut(self) -> None:
+        """Have both databases end all who are in them, and let in nobody."""
+        for name in self._databases():
+            postgres.shared().do(
+                f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                f"WHERE datname = '{name}'",
+            )
+
+    def let_in(self) -> None:
+        """Have them let in who comes."""
+        for name in self._databases():
+            postgres.shared().do(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    def _databases(self) -> list[str]:
+        addresses = "BAILEE_DATABASE_URL", "BAILEE_KEYRING_DATABASE_URL"
+        return [self.names[name].rpartition("/")[2] for name in addresses]
+
+    def activate(self, document: str) -> None:
+        """Have a document hold, at each gateway."""
+        file = self._folder / "ours.toml"
+        file.write_text(document)
+        given = "policy", "activate", str(file), "--reason", "the board's decision", "--yes"
+        done = self.holder.run(*given)
+        assert 0 == done.returncode, done.stderr
+        self.key("--plan", "api")  # what is known of a change is known of those before it
 
 
 def becomes(asked: Callable[[], object], wanted: object) -> None:
@@ -469,3 +504,29 @@ def test_without_the_server_gateways_go_on_for_what_the_policy_says(cluster: Clu
     cluster.holder.up(env=cluster.names)
     for one in cluster.gateways:
         becomes(lambda one=one: one.status(made["key"]), 200)  # type: ignore[misc]
+
+
+@pytest.mark.row("P1")
+def test_without_the_databases_gateways_go_on_for_what_the_policy_says(cluster: Cluster) -> None:
+    """As shipped they refuse everybody once what they know is too old. Where the document says so
+    they go on with keys of which nothing is kept, and refuse what can't be kept; when the databases
+    are back, both are answered.
+    """
+    unkept = cluster.key("--plan", "api", "--zero-retention")["key"]
+    kept = cluster.key("--plan", "api")["key"]
+    for minutes, answered in ((0, 503), (60, 200)):
+        if minutes:
+            more = f"unkept = 60, gateways = {minutes}"
+            cluster.activate(edited(("unkept = 60", more)))
+        for one in cluster.gateways:
+            becomes(lambda one=one: [one.status(unkept), one.status(kept)], [200, 200])  # type: ignore[misc]
+        cluster.shut()
+        try:
+            for one in cluster.gateways:
+                becomes(lambda one=one: one.unconfirmed() > BOUND, True)  # type: ignore[misc]
+                assert [answered, 503] == [one.status(unkept), one.status(kept)]
+        finally:
+            cluster.let_in()
+    for one in cluster.gateways:
+        becomes(lambda one=one: [one.status(unkept), one.status(kept)], [200, 200])  # type: ignore[misc]
+    cluster.activate(edited())
