@@ -534,7 +534,7 @@ CREATE TABLE sign_ins (
 	number INTEGER NOT NULL, 
 	created_at DATETIME NOT NULL, 
 	renewed_at DATETIME NOT NULL, 
-	mac BLOB, 
+	mac BLOB, claimed_until DATETIME, 
 	CONSTRAINT pk_sign_ins PRIMARY KEY (key_id), 
 	CONSTRAINT fk_sign_ins_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id), 
 	CONSTRAINT fk_sign_ins_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
@@ -956,6 +956,22 @@ CREATE TABLE disk_state (
 	CONSTRAINT pk_disk_state PRIMARY KEY (name)
 );
 
+CREATE TABLE usage_batches (
+	batch VARCHAR NOT NULL, 
+	model VARCHAR NOT NULL, 
+	until BIGINT NOT NULL, 
+	requests BIGINT NOT NULL, 
+	errors BIGINT NOT NULL, 
+	estimated BIGINT NOT NULL, 
+	input BIGINT NOT NULL, 
+	output BIGINT NOT NULL, 
+	cache_read BIGINT NOT NULL, 
+	cache_write_5m BIGINT NOT NULL, 
+	cache_write_1h BIGINT NOT NULL, 
+	thinking BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_batches PRIMARY KEY (batch, model)
+);
+
 CREATE TRIGGER accounts_mac_insert AFTER INSERT ON accounts BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER accounts_mac_update AFTER UPDATE OF "id", "name", "plan", "training_choice", "chosen_at", "partner_programme", "created_at", "person_id", "organisation_id", "partner_since", "unrecorded_routes", "chosen_number", "partner_number", "stored_mb", "no_keeping", "residency" ON accounts WHEN OLD.mac IS row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", OLD."name", OLD."plan", OLD."training_choice", OLD."chosen_at", OLD."partner_programme", OLD."created_at", OLD."person_id", OLD."organisation_id", OLD."partner_since", OLD."unrecorded_routes", OLD."chosen_number", OLD."partner_number", OLD."stored_mb", OLD."no_keeping", OLD."residency") AS BLOB)) BEGIN UPDATE accounts SET mac = row_mac(CAST(printf('accounts/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", NEW."name", NEW."plan", NEW."training_choice", NEW."chosen_at", NEW."partner_programme", NEW."created_at", NEW."person_id", NEW."organisation_id", NEW."partner_since", NEW."unrecorded_routes", NEW."chosen_number", NEW."partner_number", NEW."stored_mb", NEW."no_keeping", NEW."residency") AS BLOB)) WHERE rowid = NEW.rowid; END;
@@ -1188,6 +1204,8 @@ CREATE INDEX ix_training_sessions_owner ON training_sessions (owner, export);
 
 CREATE INDEX ix_training_sessions_session ON training_sessions (session);
 
+CREATE INDEX ix_usage_batches_until ON usage_batches (until);
+
 CREATE INDEX ix_usage_counts_person ON usage_counts (person, hour);
 
 CREATE INDEX ix_usage_counts_until ON usage_counts (until);
@@ -1284,9 +1302,9 @@ CREATE TRIGGER sign_in_terms_mac_insert AFTER INSERT ON sign_in_terms BEGIN UPDA
 
 CREATE TRIGGER sign_in_terms_mac_update AFTER UPDATE OF "organisation_id", "provider_only" ON sign_in_terms WHEN OLD.mac IS row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', OLD."organisation_id", OLD."provider_only") AS BLOB)) BEGIN UPDATE sign_in_terms SET mac = row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', NEW."organisation_id", NEW."provider_only") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER sign_ins_mac_insert AFTER INSERT ON sign_ins BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER sign_ins_mac_insert AFTER INSERT ON sign_ins BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at", NEW."claimed_until") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER sign_ins_mac_update AFTER UPDATE OF "key_id", "person_id", "organisation_id", "provider", "provider_token", "client", "number", "created_at", "renewed_at" ON sign_ins WHEN OLD.mac IS row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."key_id", OLD."person_id", OLD."organisation_id", quote(OLD."provider"), quote(OLD."provider_token"), quote(OLD."client"), OLD."number", OLD."created_at", OLD."renewed_at") AS BLOB)) BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER sign_ins_mac_update AFTER UPDATE OF "key_id", "person_id", "organisation_id", "provider", "provider_token", "client", "number", "created_at", "renewed_at", "claimed_until" ON sign_ins WHEN OLD.mac IS row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."key_id", OLD."person_id", OLD."organisation_id", quote(OLD."provider"), quote(OLD."provider_token"), quote(OLD."client"), OLD."number", OLD."created_at", OLD."renewed_at", OLD."claimed_until") AS BLOB)) BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at", NEW."claimed_until") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER spool_positions_mac_insert AFTER INSERT ON spool_positions BEGIN UPDATE spool_positions SET mac = row_mac(CAST(printf('spool_positions/1,%Q,%Q,%Q', NEW."file", NEW."next", quote(NEW."ahead")) AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -1332,5 +1350,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0106');
+INSERT INTO alembic_version VALUES ('0108');
 

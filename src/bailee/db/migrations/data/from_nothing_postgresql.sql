@@ -497,6 +497,22 @@ CREATE TABLE unreclaimed (
 	CONSTRAINT pk_unreclaimed PRIMARY KEY (segment_id, owner)
 );
 
+CREATE TABLE usage_batches (
+	batch VARCHAR NOT NULL, 
+	model VARCHAR NOT NULL, 
+	until BIGINT NOT NULL, 
+	requests BIGINT NOT NULL, 
+	errors BIGINT NOT NULL, 
+	estimated BIGINT NOT NULL, 
+	input BIGINT NOT NULL, 
+	output BIGINT NOT NULL, 
+	cache_read BIGINT NOT NULL, 
+	cache_write_5m BIGINT NOT NULL, 
+	cache_write_1h BIGINT NOT NULL, 
+	thinking BIGINT NOT NULL, 
+	CONSTRAINT pk_usage_batches PRIMARY KEY (batch, model)
+);
+
 CREATE TABLE usage_counts (
 	hour BIGINT NOT NULL, 
 	account VARCHAR NOT NULL, 
@@ -1008,6 +1024,7 @@ CREATE TABLE sign_ins (
 	number BIGINT NOT NULL, 
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	renewed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	claimed_until TIMESTAMP WITH TIME ZONE, 
 	mac BYTEA, 
 	CONSTRAINT pk_sign_ins PRIMARY KEY (key_id), 
 	CONSTRAINT fk_sign_ins_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id), 
@@ -1109,6 +1126,8 @@ CREATE INDEX ix_tombstones_again ON tombstones (again);
 
 CREATE INDEX ix_tombstones_owner ON tombstones (owner);
 
+CREATE INDEX ix_usage_batches_until ON usage_batches (until);
+
 CREATE INDEX ix_usage_counts_person ON usage_counts (person, hour);
 
 CREATE INDEX ix_usage_counts_until ON usage_counts (until);
@@ -1197,5 +1216,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0106');
+INSERT INTO alembic_version VALUES ('0108');
 
