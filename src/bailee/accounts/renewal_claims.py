@@ -1,4 +1,4 @@
-"""Claims of renewals: of one sign-in, one process at a time asks the provider.
+"""Renewals in the rows of sign-ins, and their claims: one process at a time asks the provider.
 
 A provider that gives a new refresh token each time takes the old one for stolen when it comes
 again, and ends all that it gave (RFC 9700, 4.14.2). So who asks claims the sign-in in its row
@@ -22,7 +22,7 @@ import contextlib
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Engine, or_, update
+from sqlalchemy import ColumnElement, Engine, or_, update
 
 from bailee.db.engine import DbRow, storage_errors
 from bailee.db.sign_ins import sign_ins
@@ -35,41 +35,46 @@ _WHAT: Final = "the sign-ins"
 
 def claim(engine: Engine, row: DbRow, now: datetime) -> datetime | None:
     """Claim a sign-in, as `row` of `sign_ins` has it, for whoever asks its provider next: until
-    when. None: another process has it, or its number is another by now.
+    when. None: another process has it, or has been there since the row was read.
 
     Raises:
         StorageError: the database can't be written; nothing is claimed.
     """
-    until = now + LASTS
-    held = sign_ins.c.claimed_until
-    with storage_errors(_WHAT), engine.begin() as connection:
-        changed = connection.execute(
-            update(sign_ins)
-            .where(
-                sign_ins.c.key_id == row.key_id,
-                sign_ins.c.number == row.number,
-                sign_ins.c.provider_token.is_not_distinct_from(row.provider_token),
-                or_(held.is_(None), held <= now, held > until),
-            )
-            .values(claimed_until=until)
-        ).rowcount
-    return until if changed else None
+    until, held = now + LASTS, sign_ins.c.claimed_until
+    is_read = sign_ins.c.provider_token.is_not_distinct_from(row.provider_token)
+    is_free = or_(held.is_(None), held <= now, held > until)
+    return until if _change(engine, row, is_read, is_free, claimed_until=until) else None
 
 
 def give_back(engine: Engine, row: DbRow, until: datetime) -> None:
     """Let others ask: nothing came of it. Where that can't be written, the claim ends by itself."""
-    with contextlib.suppress(StorageError), storage_errors(_WHAT), engine.begin() as connection:
-        connection.execute(
-            update(sign_ins)
-            .where(
-                sign_ins.c.key_id == row.key_id,
-                sign_ins.c.number == row.number,
-                sign_ins.c.claimed_until == until,
-            )
-            .values(claimed_until=None)
-        )
+    with contextlib.suppress(StorageError):
+        _change(engine, row, sign_ins.c.claimed_until == until, claimed_until=None)
+
+
+def keep(engine: Engine, row: DbRow, sealed: bytes) -> None:
+    """Keep what the provider gave, unless there is another number by now. Errors as in `claim`."""
+    _change(engine, row, provider_token=sealed)
+
+
+def move_on(engine: Engine, row: DbRow, now: datetime, sealed: bytes | None) -> bool:
+    """Make the number after the row's good, with what is kept of the provider's token, and let the
+    claim go; whether it is: not where there is another number by now. Errors as in `claim`.
+    """
+    following = row.number + 1
+    return _change(
+        engine, row, number=following, renewed_at=now, provider_token=sealed, claimed_until=None
+    )
 
 
 def renewed_elsewhere() -> UpstreamError:
     """What is said to whoever comes second."""
     return UpstreamError("this sign-in is being renewed by another server.", hint="ask again")
+
+
+def _change(engine: Engine, row: DbRow, *where: ColumnElement[bool], **values: object) -> bool:
+    """Change the row while its number is still this one; whether it was."""
+    own = sign_ins.c.key_id == row.key_id, sign_ins.c.number == row.number
+    with storage_errors(_WHAT), engine.begin() as connection:
+        changed = connection.execute(update(sign_ins).where(*own, *where).values(**values))
+    return changed.rowcount > 0

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select
 
 from bailee.accounts import client_tokens, emails, renewal_claims
 from bailee.accounts.account import Account, ApiKey
@@ -268,16 +268,9 @@ class SignIns:
         self, token: RefreshToken, row: DbRow, now: datetime, sealed: bytes | None
     ) -> ClientTokens:
         """Make the next number good. `sealed`: what is kept of the provider's token."""
-        key_id, following = token.key_id, row.number + 1
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            changed = connection.execute(
-                update(sign_ins)
-                .where(sign_ins.c.key_id == key_id, sign_ins.c.number == row.number)
-                .values(number=following, renewed_at=now, provider_token=sealed, claimed_until=None)
-            ).rowcount
-        if not changed:  # ended meanwhile, or renewed by another process: what is so now counts
-            return self._renewed(token)
-        return self._tokens(key_id, row.person_id, following)
+        if not renewal_claims.move_on(self._engine, row, now, sealed):
+            return self._renewed(token)  # ended meanwhile, or renewed: what is so now counts
+        return self._tokens(row.key_id, row.person_id, row.number + 1)
 
     def _stands(self, row: DbRow) -> bool:
         """Whether the key is good and its person still has a part in what they work for."""
@@ -306,7 +299,8 @@ class SignIns:
                 self._end(row.key_id, "provider", _NOBODY)
             raise
         sealed = self._seal(row.person_id, renewed.token)
-        self._keep(row, sealed)  # what comes next may fail, and the provider's old one is used
+        # What comes next may fail, and the provider's old one is used.
+        renewal_claims.keep(self._engine, row, sealed)
         try:
             providers.settle(provider, row.person_id, renewed)
         except InputError as error:
@@ -321,14 +315,6 @@ class SignIns:
         """Whether another server has asked the provider meanwhile, as the claim was over."""
         now = self._row(row.key_id)
         return now is not None and now.provider_token != row.provider_token
-
-    def _keep(self, row: DbRow, sealed: bytes) -> None:
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(
-                update(sign_ins)
-                .where(sign_ins.c.key_id == row.key_id, sign_ins.c.number == row.number)
-                .values(provider_token=sealed)
-            )
 
     def _tokens(self, key_id: str, person_id: str, number: int) -> ClientTokens:
         prove, lasts = self._identifiers.index, client_tokens.LASTS
