@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, select, text
 
 from bailee.db import members
 from bailee.db.engine import reading
 from bailee.db.fencing import MADE
 from bailee.db.postgresql import open_postgresql
+from bailee.db.vault import exchanges
 from bailee.errors import StorageError
 from bailee.keeping.keeper import Owner
 from bailee.vault.spool_rows import SLOTS
@@ -31,6 +32,7 @@ from support.servers import postgres
 pytestmark = pytest.mark.row("O6", "R5", "G1")
 
 HERE = Path(__file__).parent
+HOUR = 3600.0
 
 
 class Member:
@@ -156,6 +158,16 @@ def until_empty(vault: Vault) -> None:
         time.sleep(0.1)
 
 
+def until_filed(vault: Vault, count: int) -> None:
+    """Wait until so many exchanges are in the index, and ask for nothing to be filed."""
+    deadline, found = time.monotonic() + 120, 0
+    while found < count:
+        assert time.monotonic() < deadline, f"{found} of {count}"
+        time.sleep(0.05)
+        with reading(vault._engine) as connection:
+            found = connection.execute(select(func.count()).select_from(exchanges)).scalar_one()
+
+
 def test_each_is_filed_once(place: str, holder: Vault) -> None:
     """A thousand of one member, in order, and some of another. They leave in good order: no row, no
     key and no membership is left of them.
@@ -173,6 +185,31 @@ def test_each_is_filed_once(place: str, holder: Vault) -> None:
     until_empty(holder)
     assert {} == members.numbers(holder._engine) == members.numbers(holder._keyring.engine)
     assert [] == [key for key in holder._keyring.subjects("spool:") if "-of-" in key]
+
+
+def test_the_holder_is_told(place: str) -> None:
+    """What a member writes is filed though the holder would not look for an hour, and nobody asks;
+    and so is what comes after the connection was ended over which it was told.
+    """
+    vault, _ = vault_process.open_vault(place)
+    files = vault._members
+    assert files is not None
+    files._told = HOUR
+    vault.recover()
+    count_commits(place)
+    one = Member(place, 0, "60")
+    one.end()
+    until_filed(vault, len(one.acknowledged))
+    at = place.split(",")[1].rpartition("/")[2]
+    postgres.shared().do(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+        f"WHERE query LIKE 'LISTEN %' AND datname = '{at}'"
+    )
+    other = Member(place, 1_000_000, "60")
+    other.end()
+    until_filed(vault, len(one.acknowledged | other.acknowledged))
+    verify(vault, one.acknowledged, other.acknowledged)
+    vault.close()
 
 
 def test_killed_in_the_middle(place: str, holder: Vault) -> None:

@@ -22,10 +22,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bailee.accounts.keys import key_id
 from bailee.db.fencing import TABLE
+from bailee.db.versions import BOUND
+from bailee.home import Home, HomeLock
+from bailee.node import Node
 from bailee.testing.upstream import Received, Reply, ScriptedUpstream, Text
 from support.clients import processes
 from support.clients.programs import SECONDS, Bailee, message
+from support.documents import edited
 from support.roots.places import RootPlaces
 from support.servers import postgres
 from support.servers.buckets import BUCKET, environment
@@ -90,6 +95,12 @@ class GatewayBeside:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    def unconfirmed(self) -> float:
+        """Since when, in seconds, it has confirmed nothing."""
+        _, said = self.get("/metrics", of="health")
+        (age,) = re.findall(r"^bailee_confirmation_age_seconds (\S+)", said, re.M)
+        return float(age)
 
     def doctor(self, **other: str) -> dict[str, tuple[str, str]]:
         """How each thing is on its machine, with other settings than it has, and what is said."""
@@ -183,11 +194,38 @@ class Cluster:
 
     def without(self, key: str) -> None:
         """Let no server have had the home for two hours."""
-        for name in ("BAILEE_DATABASE_URL", "BAILEE_KEYRING_DATABASE_URL"):
+        for name in self._databases():
             past = f"UPDATE {TABLE} SET until = clock_timestamp() - interval '2 hours'"
-            postgres.shared().do(past, at=self.names[name].rpartition("/")[2])
+            postgres.shared().do(past, at=name)
         for one in self.gateways:
             becomes(lambda one=one: "have been away" in one.refusal(key), True)  # type: ignore[misc]
+
+    def shut(self) -> None:
+        """Have both databases end all who are in them, and let in nobody."""
+        for name in self._databases():
+            postgres.shared().do(
+                f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                f"WHERE datname = '{name}'",
+            )
+
+    def let_in(self) -> None:
+        """Have them let in who comes."""
+        for name in self._databases():
+            postgres.shared().do(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    def _databases(self) -> list[str]:
+        addresses = "BAILEE_DATABASE_URL", "BAILEE_KEYRING_DATABASE_URL"
+        return [self.names[name].rpartition("/")[2] for name in addresses]
+
+    def activate(self, document: str) -> None:
+        """Have a document hold, at each gateway."""
+        file = self._folder / "ours.toml"
+        file.write_text(document)
+        given = "policy", "activate", str(file), "--reason", "the board's decision", "--yes"
+        done = self.holder.run(*given)
+        assert 0 == done.returncode, done.stderr
+        self.key("--plan", "api")  # what is known of a change is known of those before it
 
 
 def becomes(asked: Callable[[], object], wanted: object) -> None:
@@ -196,6 +234,18 @@ def becomes(asked: Callable[[], object], wanted: object) -> None:
     while (found := asked()) != wanted:
         assert time.monotonic() < until, f"it never was: {found}"
         time.sleep(0.05)
+
+
+def good_at_all(cluster: Cluster, *keys: str) -> None:
+    """Wait until each gateway answers whoever has one of these keys."""
+    for one, key in itertools.product(cluster.gateways, keys):
+        becomes(lambda one=one, key=key: one.status(key), 200)  # type: ignore[misc]
+
+
+def gone_at_all(cluster: Cluster, *keys: str) -> None:
+    """Wait until each gateway refuses whoever has one of these keys."""
+    for one, key in itertools.product(cluster.gateways, keys):
+        becomes(lambda one=one, key=key: one.status(key), 401)  # type: ignore[misc]
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +275,62 @@ def test_what_is_decided_at_the_server_is_so_at_each_gateway(cluster: Cluster) -
     with urllib.request.urlopen(cluster.holder.ready["health"] + "/metrics", timeout=30) as answer:
         (beside,) = re.findall(r'bailee_members{role="gateway"} (\S+)', answer.read().decode())
     assert 2 <= float(beside)
+
+
+@pytest.mark.row("T2", "C1")
+def test_a_cloud_sessions_key_is_good_at_each_gateway_until_it_ends(cluster: Cluster) -> None:
+    """With its session, with whoever asked for it, who is erased, and where a server begins and
+    finds it left; nobody else's does with those.
+    """
+    mia = cluster.holder.json("person", "create", "--email", "mia@x.example", "--plan", "pro")
+    other = cluster.key("--plan", "api")
+    cluster.holder.end()
+    home = Home(cluster.holder.home)
+    environment = cluster.holder.environment(None, cluster.names)
+    with HomeLock(home), Node.open(home, environment=environment) as node:
+        ended, erased, left = (
+            node.accounts.key_for_cloud_session(
+                account, f"cs-{number}", zero_retention=True, by=by
+            )[1]
+            for number, (account, by) in enumerate(
+                [(mia["account"], mia["person"])] * 2 + [(other["account"], "operator")]
+            )
+        )
+        good_at_all(cluster, ended, erased, left)
+        node.accounts.ephemeral.end_of_session("cs-0")
+        gone_at_all(cluster, ended)
+        good_at_all(cluster, erased, left)
+    done = cluster.holder.run("person", "erase", mia["person"], "--yes", env=cluster.names)
+    assert 0 == done.returncode, done.stderr
+    gone_at_all(cluster, erased)
+    good_at_all(cluster, left)
+    cluster.holder.up(env=cluster.names)
+    gone_at_all(cluster, left)
+
+
+@pytest.mark.row("T2")
+def test_a_runs_key_is_good_at_each_gateway_until_the_run_ends(cluster: Cluster) -> None:
+    """A server that is told to stop ends its own; one that is killed leaves it good, until somebody
+    revokes it at the next.
+    """
+    cluster.holder.end()
+    cluster.holder.up(env=cluster.names)
+    first: str = cluster.holder.ready["key"]
+    assert cluster.holder.ready["key_is_for_this_run"]
+    good_at_all(cluster, first)
+    cluster.holder.end()
+    gone_at_all(cluster, first)
+    cluster.holder.up(env=cluster.names)
+    second: str = cluster.holder.ready["key"]
+    good_at_all(cluster, second)
+    cluster.holder.end(signal.SIGKILL)
+    good_at_all(cluster, second)
+    cluster.holder.up(env=cluster.names)
+    good_at_all(cluster, second, cluster.holder.ready["key"])
+    done = cluster.holder.run("key", "revoke", key_id(second.encode()) or "")
+    assert 0 == done.returncode, done.stderr
+    gone_at_all(cluster, second)
+    good_at_all(cluster, cluster.holder.ready["key"])
 
 
 @pytest.mark.row("G1")
@@ -398,3 +504,29 @@ def test_without_the_server_gateways_go_on_for_what_the_policy_says(cluster: Clu
     cluster.holder.up(env=cluster.names)
     for one in cluster.gateways:
         becomes(lambda one=one: one.status(made["key"]), 200)  # type: ignore[misc]
+
+
+@pytest.mark.row("P1")
+def test_without_the_databases_gateways_go_on_for_what_the_policy_says(cluster: Cluster) -> None:
+    """As shipped they refuse everybody once what they know is too old. Where the document says so
+    they go on with keys of which nothing is kept, and refuse what can't be kept; when the databases
+    are back, both are answered.
+    """
+    unkept = cluster.key("--plan", "api", "--zero-retention")["key"]
+    kept = cluster.key("--plan", "api")["key"]
+    for minutes, answered in ((0, 503), (60, 200)):
+        if minutes:
+            more = f"unkept = 60, gateways = {minutes}"
+            cluster.activate(edited(("unkept = 60", more)))
+        for one in cluster.gateways:
+            becomes(lambda one=one: [one.status(unkept), one.status(kept)], [200, 200])  # type: ignore[misc]
+        cluster.shut()
+        try:
+            for one in cluster.gateways:
+                becomes(lambda one=one: one.unconfirmed() > BOUND, True)  # type: ignore[misc]
+                assert [answered, 503] == [one.status(unkept), one.status(kept)]
+        finally:
+            cluster.let_in()
+    for one in cluster.gateways:
+        becomes(lambda one=one: [one.status(unkept), one.status(kept)], [200, 200])  # type: ignore[misc]
+    cluster.activate(edited())

@@ -15,8 +15,8 @@ Rules kept here:
 * What the provider's groups give is settled at each renewal (`group_grants`): who has no part any
   more in what their client works for is signed out.
 * A refresh token that was used and comes again ends the sign-in (`client_tokens.use_of`). Renewals
-  of one sign-in are made one after the other; of two servers the one that comes second gives what
-  the first one gave, and ends nothing for what the first has used up at the provider.
+  of one sign-in are made one after the other. Of two servers one alone asks the provider
+  (`renewal_claims`); the other gives what that one gave, or says to ask again, and ends nothing.
 * A person has a bounded number; one more ends the one that was renewed longest ago.
 
 Rows: O1.
@@ -30,9 +30,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select
 
-from bailee.accounts import client_tokens, emails
+from bailee.accounts import client_tokens, emails, renewal_claims
 from bailee.accounts.account import Account, ApiKey
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
@@ -222,7 +222,8 @@ class SignIns:
 
         Raises:
             InputError: `authentication`, it is not good, or the sign-in is over: sign in again.
-            UpstreamError: the provider does not answer; nothing has ended.
+            UpstreamError: the provider does not answer, or another server asks it; nothing has
+                ended.
             StorageError: nothing was given; what the provider gave may be lost, then it says no
                 next time.
         """
@@ -245,17 +246,31 @@ class SignIns:
         if use is not RefreshUse.RENEW:
             self._end(key_id, "reused" if use is RefreshUse.REUSED else "lapsed", _NOBODY)
             raise _over()
-        sealed = self._asked(row)
-        following = row.number + 1
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            changed = connection.execute(
-                update(sign_ins)
-                .where(sign_ins.c.key_id == key_id, sign_ins.c.number == row.number)
-                .values(number=following, renewed_at=now, provider_token=sealed)
-            ).rowcount
-        if not changed:  # ended meanwhile, or renewed by another process: what is so now counts
+        if row.organisation_id is None:
+            return self._moved(token, row, now, None)
+        until = renewal_claims.claim(self._engine, row, now)
+        if until is None:
+            return self._given_elsewhere(token)
+        try:
+            return self._moved(token, row, now, self._asked(row))
+        except BaseException:
+            renewal_claims.give_back(self._engine, row, until)
+            raise
+
+    def _given_elsewhere(self, token: RefreshToken) -> ClientTokens:
+        """What another process gave that had the claim, if it is through."""
+        row = self._row(token.key_id)
+        if row is None or row.number != token.number:
             return self._renewed(token)
-        return self._tokens(key_id, row.person_id, following)
+        raise renewal_claims.renewed_elsewhere()
+
+    def _moved(
+        self, token: RefreshToken, row: DbRow, now: datetime, sealed: bytes | None
+    ) -> ClientTokens:
+        """Make the next number good. `sealed`: what is kept of the provider's token."""
+        if not renewal_claims.move_on(self._engine, row, now, sealed):
+            return self._renewed(token)  # ended meanwhile, or renewed: what is so now counts
+        return self._tokens(row.key_id, row.person_id, row.number + 1)
 
     def _stands(self, row: DbRow) -> bool:
         """Whether the key is good and its person still has a part in what they work for."""
@@ -267,10 +282,8 @@ class SignIns:
             return bool(account.person_id == row.person_id)
         return self._authority.role(row.person_id, account.organisation_id) is not None
 
-    def _asked(self, row: DbRow) -> bytes | None:
-        """Ask the provider, if there is one: what is kept of its token from now on."""
-        if row.organisation_id is None:
-            return None
+    def _asked(self, row: DbRow) -> bytes:
+        """Ask the provider: what is kept of its token from now on."""
         providers = self._providers()
         provider = providers.of_organisation(row.organisation_id)
         if provider is None or self._mark(provider) != row.provider or row.provider_token is None:
@@ -282,13 +295,12 @@ class SignIns:
         except InputError as error:
             if error.code == "authentication":
                 if self._moved_on(row):
-                    raise UpstreamError(
-                        "this sign-in is being renewed by another server.", hint="ask again"
-                    ) from error
+                    raise renewal_claims.renewed_elsewhere() from error
                 self._end(row.key_id, "provider", _NOBODY)
             raise
         sealed = self._seal(row.person_id, renewed.token)
-        self._keep(row, sealed)  # what comes next may fail, and the provider's old one is used
+        # What comes next may fail, and the provider's old one is used.
+        renewal_claims.keep(self._engine, row, sealed)
         try:
             providers.settle(provider, row.person_id, renewed)
         except InputError as error:
@@ -300,17 +312,9 @@ class SignIns:
         return sealed
 
     def _moved_on(self, row: DbRow) -> bool:
-        """Whether another server has asked the provider meanwhile, which took its token for it."""
+        """Whether another server has asked the provider meanwhile, as the claim was over."""
         now = self._row(row.key_id)
         return now is not None and now.provider_token != row.provider_token
-
-    def _keep(self, row: DbRow, sealed: bytes) -> None:
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(
-                update(sign_ins)
-                .where(sign_ins.c.key_id == row.key_id, sign_ins.c.number == row.number)
-                .values(provider_token=sealed)
-            )
 
     def _tokens(self, key_id: str, person_id: str, number: int) -> ClientTokens:
         prove, lasts = self._identifiers.index, client_tokens.LASTS

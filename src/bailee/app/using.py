@@ -57,7 +57,8 @@ def asker_of(key: ApiKey, account: Account) -> UsageAsker:
 class MeteredHome:
     """What the counting and the limits of a server ask of a home. `until`: until when what an
     account uses is counted, with zero retention or not, at a moment; None: it is not. `is_alone`:
-    whether no other process can have set limits; a look into memory.
+    whether no other process can have set limits, or what was known of them is gone by all the same;
+    a look into memory.
     """
 
     settings: Settings
@@ -102,8 +103,11 @@ def home_beside(reader: HomeReader) -> MeteredHome:
     def until(account: Account, zero: bool, at: datetime) -> datetime | None:
         return usage_until(reader.holding.policy, account, zero_retention=zero, at=at)
 
+    def is_alone() -> bool:
+        return reader.confirmation.goes_on  # the document says so, of limits as of keys
+
     of = reader.settings, reader.clock, usage, limits, TeamsBeside(reader.data)
-    return MeteredHome(*of, reader.accounts, reader.holding, until, lambda: False)
+    return MeteredHome(*of, reader.accounts, reader.holding, until, is_alone)
 
 
 class UsageMetering:

@@ -25,7 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bailee.db.checks import RowKey, options
 from bailee.db.portable import driver_sql, is_sqlite
-from bailee.errors import StorageError
+from bailee.errors import BaileeError, StorageError
 from bailee.syncing import sync_file
 
 DbRow: TypeAlias = Row[*tuple[object, ...]]
@@ -302,6 +302,12 @@ def is_away(error: BaseException | None) -> bool:
     """
     state = getattr(error, "sqlstate", "")
     return state is None or state.startswith(("08", "57P"))
+
+
+def is_unreached(error: BaileeError) -> bool:
+    """Whether one of `storage_errors` was raised since a server is not there."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and is_away(cause.orig)
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 Rules kept here:
 
-* It looks when a notice comes (`change_log`), and every two seconds whether one does or not:
-  notices make it quick, and nothing depends on them. Where the server, or what stands before it,
-  lets nobody listen, looking is all there is.
+* It looks when a notice comes (`notices`), and every two seconds whether one does or not: notices
+  make it quick, and nothing depends on them.
 * A look is one transaction: what changed, and the rows themselves, are of one moment. It is a
   confirmation once whoever has them in memory has taken all of it; a look that failed is none.
 * It never says that it is up to date: who goes by what is in memory asks the `Confirmation`. So a
@@ -13,26 +12,18 @@ Rules kept here:
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from contextlib import suppress
-from selectors import EVENT_READ, DefaultSelector
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
 
 from bailee.clock import Ticks, ticks
 from bailee.db import change_log
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import is_unreached, reading, storage_errors
+from bailee.db.notices import Notices
 from bailee.db.versions import EVERY, ChangedRows, Confirmation, DataVersion
 from bailee.errors import BaileeError
 from bailee.lasting import Lasting
-
-if TYPE_CHECKING:
-    from psycopg import Connection as Driver
-
-    from bailee.db.engine import DriverRow
 
 Take = Callable[[Connection, ChangedRows], None]
 """Takes up in memory what has changed, reading it by the connection; it may be told of the same
@@ -65,9 +56,8 @@ class Follower:
         self._every = every
         self._ticks = ticks
         self._known: DataVersion | None = None
-        self._listening: PoolProxiedConnection | None = None
+        self._notices = Notices(engine, change_log.CHANNEL)
         self._ending = False
-        self._woken, self._wake = socket.socketpair()
         self.failure: BaileeError | None = None
         """Why the last look failed; None: it did not."""
         self.thread = Lasting("following", self._run)
@@ -96,67 +86,21 @@ class Follower:
         if self._ending:
             return
         self._ending = True
-        self._wake.send(b"\0")
+        self._notices.wake()
         self.thread.join(_ENDING)
         if self.thread.is_alive():
             return  # what it has is its own; it ends with what it waits for
-        self._deaf()
-        self._wake.close()
-        self._woken.close()
+        self._notices.close()
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._ending:
-            self._listen()
+            self._notices.listen()
             try:
                 self.look()
                 self.failure = None
             except BaileeError as error:
                 self.failure = error
-            self._wait()
-
-    def _listen(self) -> None:
-        """Have notices come; before a look, so that none is missed after it."""
-        from psycopg import Error
-
-        if self._listening is not None:
-            return
-        with suppress(DBAPIError, Error):
-            made = self._engine.raw_connection()
-            made.detach()
-            self._listening = made
-            raw = _driver(made)
-            raw.read_only, raw.autocommit = True, True  # whatever it was used for before
-            raw.execute(f"LISTEN {change_log.CHANNEL}")
-            return
-        self._deaf()
-
-    def _wait(self) -> None:
-        """Until a notice comes, or it is time, or the end."""
-        from psycopg import Error
-
-        listening = self._listening
-        try:
-            with DefaultSelector() as selector:
-                selector.register(self._woken, EVENT_READ)
-                if listening is not None:
-                    selector.register(_driver(listening).fileno(), EVENT_READ)
-                selector.select(self._every)
-            if listening is not None:
-                server = _driver(listening).pgconn
-                server.consume_input()
-                while server.notifies() is not None:  # however many came: one look is for all
-                    pass
-        except Error:
-            self._deaf()  # it is looked for without, and listened for again
-
-    def _deaf(self) -> None:
-        listening, self._listening = self._listening, None
-        if listening is not None:
-            _driver(listening).close()
-            listening.invalidate()
-
-
-def _driver(connection: PoolProxiedConnection) -> Driver[DriverRow]:
-    return cast("Driver[DriverRow]", connection.dbapi_connection)
+                self._confirmation.missed(unreached=is_unreached(error))
+            self._notices.wait(self._every)

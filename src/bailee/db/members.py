@@ -14,6 +14,8 @@ Rules kept here:
 * A number is had once. Who was ended, and wakes, is a member no more; it joins anew, over engines
   of its own, by another number: so nothing that it had in hand is written under that.
 * Members outlive the lease's holder: whoever takes the lease finds them, and what they wrote.
+* Who has written something says so by a notice (`tell`). It has nothing in it and goes beside what
+  was written: within its transaction, members' commits would wait for each other.
 * A member's transaction that stands still is ended by the database within seconds: else it would
   keep the turn from everybody.
 * The table is of a database, as the lease is: in no line of migrations, and in no backup. It is
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 TABLE: Final = "bailee_members"
 SECONDS: Final = 20
 """For how long a member is one from each time that it says so."""
+CHANNEL: Final = TABLE
+"""On which members say that there is something new (`db.notices`)."""
 STANDING: Final = (("idle_in_transaction_session_timeout", "5s"),)
 """What a member's connections are begun with."""
 _MADE: Final = (
@@ -62,6 +66,7 @@ _RENEWED: Final = (
     "RETURNING asked, clock_timestamp(), "
     f"(SELECT coalesce(sum(waiting), 0)::bigint FROM {TABLE} o WHERE o.number <> {TABLE}.number)"
 )
+_TOLD: Final = f"NOTIFY {CHANNEL}"
 _ASKED: Final = f"UPDATE {TABLE} SET asked = asked + 1"  # noqa: S608
 _ALL: Final = text(f"SELECT number, until < clock_timestamp() AS over FROM {TABLE}")  # noqa: S608
 _BY_ROLE: Final = text(
@@ -189,6 +194,19 @@ class HomeMember:
                 fence.lost.set()
             raise no_member()
         return Beat(*cast("tuple[int, datetime, int]", found))
+
+    def tell(self) -> None:
+        """Say that something new is there. Nothing depends on it.
+
+        Raises:
+            StorageError: the database can't be reached.
+        """
+        with storage_errors(_WHAT):
+            try:
+                self._connected().execute(_TOLD)
+            except BaseException as error:
+                self._drop()
+                raise _failed(error) from error
 
     def leave(self) -> None:
         """Be one no more. Where that can't be said, the moment passes."""

@@ -25,9 +25,11 @@ sign_ins = Table(
     Column("number", Whole, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("renewed_at", Moment, nullable=False),
+    Column("claimed_until", Moment),
     check(),
 )
 """`key_id`: the key as which it is known. `organisation_id`, `provider` (a keyed digest of issuer
 and client) and `provider_token` (sealed): which provider is asked at each renewal; without one,
 nobody. `client`: what it said of itself, sealed. `number`: of the refresh token that is good; 0:
-it has none."""
+it has none. `claimed_until`: until then a process asks the provider, and no other does
+(`accounts.renewal_claims`)."""

@@ -14,6 +14,9 @@ Rules kept here:
 * A confirmation counts from before the question: its answer may lack what came later.
 * Who has no confirmation within `BOUND` goes by nothing, until there is one. That is told by a
   clock that nobody sets, and asked at each use: nothing has to run for it.
+* Another may have said that it is good for longer while the database can't be reached. That counts
+  once a look has failed for this reason, and no longer than until one fails for another. So nobody
+  who slept, or stands still, goes by it.
 """
 
 from __future__ import annotations
@@ -96,11 +99,26 @@ class Confirmation:
     def __init__(self, ticks: Ticks, bound: float = BOUND) -> None:
         self._ticks = ticks
         self._bound = bound
+        self._unreached_bound = bound
+        self._unreached = False
         self._asked = float("-inf")
 
     def note(self, asked: float) -> None:
         """It is so as of `asked`, in seconds of the clock, from before the question."""
         self._asked = max(self._asked, asked)
+        self._unreached = False
+
+    def missed(self, *, unreached: bool) -> None:
+        """A look failed. `unreached`: since the database can't be reached, and for no other
+        reason.
+        """
+        self._unreached = unreached
+
+    def let_go_on(self, seconds: float) -> None:
+        """From now on it is good for so many seconds where the database can't be reached, and never
+        for fewer than otherwise.
+        """
+        self._unreached_bound = max(self._bound, seconds)
 
     @property
     def age(self) -> float:
@@ -110,7 +128,16 @@ class Confirmation:
     @property
     def is_stale(self) -> bool:
         """Whether it is too long ago."""
-        return not self.age < self._bound
+        return not self.age < self._good_for
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the database can't be reached, and it is good all the same."""
+        return self._unreached and not self.is_stale
+
+    @property
+    def _good_for(self) -> float:
+        return self._unreached_bound if self._unreached else self._bound
 
     def require(self) -> None:
         """Go on only if it is not.
@@ -121,7 +148,7 @@ class Confirmation:
         if self.is_stale:
             raise StorageError(
                 "which keys are good, and what the policy says, was not confirmed for "
-                f"{self._bound:g} seconds.",
+                f"{self._good_for:g} seconds.",
                 code="outdated",
                 hint="see that PostgreSQL runs and is reached from here; it goes on by itself then",
             )

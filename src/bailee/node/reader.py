@@ -6,6 +6,8 @@ Rules kept here:
 * What it goes by was confirmed within ten seconds (`db.versions`), or it goes by nothing: whoever
   asks is refused (`outdated`) until it is confirmed again. That is told by no clock that can be
   set.
+* Where the database can't be reached, the policy document may say that it goes on for longer
+  (`without_database`): the document that was confirmed last.
 * A confirmation is the word of the primary, of the home that was opened, with the schema that this
   version knows. A standby says what was; what another home's rows say, or another version's, is not
   known here.
@@ -182,6 +184,7 @@ class HomeReader:
     def _take_policy(self, now: InForce, own: Mapping[str, OwnHeld]) -> None:
         self._now, self._own = now, own
         self.holding.take_all(now, own)
+        self.confirmation.let_go_on(60.0 * now.policy.gateways_go_on)
 
     def _check(self, connection: Connection) -> None:
         """Whether what is read is the present of this home, in a form that this version knows.

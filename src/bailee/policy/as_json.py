@@ -107,7 +107,9 @@ def demand_as_json(demand: NetworkDemand) -> dict[str, object]:
 
 def outage_as_json(outage: OutageMinutes | None) -> dict[str, int] | None:
     """For how long requests go on without a database; None: no end is said."""
-    return None if outage is None else {"kept": outage.kept, "unkept": outage.unkept}
+    if outage is None:
+        return None
+    return {"kept": outage.kept, "unkept": outage.unkept, "gateways": outage.gateways}
 
 
 def bound_as_json(bound: SettingBound) -> dict[str, object]:

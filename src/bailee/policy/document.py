@@ -159,14 +159,17 @@ class NetworkDemand:
 class OutageMinutes:
     """For how many minutes requests go on while the databases can't be asked, from the last moment
     in which they were known to be the server's own: of keys whose conversations are kept, and of
-    those of which nothing is.
+    those of which nothing is. `gateways`: for how many of these gateways of their own go on by what
+    they knew last; 0: not at all.
     """
 
     kept: int
     unkept: int
+    gateways: int = 0
 
     def __str__(self) -> str:
-        return f"{self.kept} kept, {self.unkept} unkept"
+        said = f"{self.kept} kept, {self.unkept} unkept"
+        return f"{said}, {self.gateways} at gateways" if self.gateways else said
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,8 @@ def _without_database(root: Table) -> OutageMinutes | None:
     if not root.has(WITHOUT):
         return None
     table = root.table(WITHOUT)
-    found = OutageMinutes(_minutes(table, "kept"), _minutes(table, "unkept"))
+    gateways = _minutes(table, "gateways") if table.has("gateways") else 0
+    found = OutageMinutes(_minutes(table, "kept"), _minutes(table, "unkept"), gateways)
     table.finish()
     return found
 

@@ -166,6 +166,14 @@ class Policy:
         return outage.unkept if zero_retention else outage.kept
 
     @property
+    def gateways_go_on(self) -> int:
+        """For how many minutes a gateway of its own goes by what it knew last while the databases
+        can't be reached; 0: no longer than what it knows is good for anyway.
+        """
+        outage = self.document.without_database
+        return 0 if outage is None else outage.gateways
+
+    @property
     def plans(self) -> Mapping[str, Plan]:
         """The plans by name, each with its `segment`."""
         return self.document.plans

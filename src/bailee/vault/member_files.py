@@ -1,8 +1,11 @@
 """What members (`db.members`, `member_spool`) wrote into the spool, taken up by whoever has the
-home: it reads what is new twice a second, and queues it for the sealer as its own spool does.
+home: it reads what is new when it is told, and queues it for the sealer as its own spool does.
 
 Rules kept here:
 
+* It looks when a member says that something is new (`db.notices`), ten times a second at the most,
+  and every two seconds whether one does or not: nothing depends on being told. Where it can't hear,
+  or has not read all there was, it looks twice a second.
 * A group is read once it is committed, whole; a file's in their order. What several files have that
   is new at one look is queued in the order in which it ended.
 * A file goes once nothing more is written to it and all of it is sealed. Nothing more is written
@@ -27,6 +30,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from bailee.db import members
+from bailee.db.notices import Notices
 from bailee.errors import BaileeError, IntegrityError, StorageError
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
@@ -39,6 +43,11 @@ from bailee.vault.spool_rows import MemberFile, SpoolRows
 from bailee.vault.spool_writing import Kept, subject_of
 
 _EVERY: Final = 0.5
+_TOLD: Final = 2.0
+_PACE: Final = 0.1
+"""Seconds between two looks: where nobody says that there is something new, where they do and did
+not, and where they do all the time.
+"""
 _MOST_FILES: Final = 1000  # of which a look knows; others come when some of these are gone
 _CHUNK: Final = 4 << 20  # bytes that are read at once
 _AT_ONCE: Final = 16 << 20  # bytes of a look
@@ -70,9 +79,11 @@ class MemberFiles:
         sealed: Callable[[str], Progress],
         wary: Callable[[Sequence[Kept]], None],
         every: float = _EVERY,
+        told: float = _TOLD,
     ) -> None:
         """`sealed` says which of a file's frames are in the index; `wary` is told of frames at
-        which an earlier process may have ended.
+        which an earlier process may have ended. `every`, `told`: seconds between two looks, where
+        nobody says that there is something new, and where they do.
         """
         self._rows = rows
         self._data = data
@@ -81,6 +92,8 @@ class MemberFiles:
         self._sealed = sealed
         self._wary = wary
         self._every = every
+        self._told = told
+        self._notices = Notices(data, members.CHANNEL)
         self._files: dict[str, _Followed] = {}
         self._gone: set[str] = set()  # whose release is queued
         self._first = True
@@ -139,8 +152,11 @@ class MemberFiles:
         with self._change:
             self._stop = True
             self._change.notify_all()
+        self._notices.wake()
         if self._begun:
             self.thread.join(_ENDING)
+        if not self.thread.is_alive():  # else what it has ends with what it waits for
+            self._notices.close()
 
     def _wait(self, seconds: float, closed: frozenset[str]) -> bool:
         if not self._begun:
@@ -156,6 +172,7 @@ class MemberFiles:
                     return False
                 self._asked = max(self._asked, self._whole + 1, wanted)
                 self._change.notify_all()
+                self._notices.wake()
                 self._change.wait(min(left, self._every / 5) if closed else left)
 
     # -- the thread ------------------------------------------------------------------------------
@@ -167,6 +184,7 @@ class MemberFiles:
                     return
                 self._looks += 1
                 look = self._looks
+            hears = self._notices.listen()  # before it looks, so that it misses none after it
             whole = False
             with suppress(BaileeError):  # what is away is asked again; nothing is lost meanwhile
                 whole = self._look()
@@ -174,10 +192,13 @@ class MemberFiles:
                 if whole:
                     self._whole = look
                 self._change.notify_all()
-                if self._asked <= self._looks:
-                    self._change.wait_for(
-                        lambda: self._stop or self._asked > self._looks, self._every
-                    )
+                waits = not self._is_awaited()
+            if waits and self._notices.wait(self._told if hears and whole else self._every):
+                with self._change:
+                    self._change.wait_for(self._is_awaited, _PACE)
+
+    def _is_awaited(self) -> bool:
+        return self._stop or self._asked > self._looks
 
     def _look(self) -> bool:
         """Queue what is new; whether that is all there is."""

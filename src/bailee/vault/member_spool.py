@@ -4,7 +4,8 @@ is durable in the database, and whoever has the home takes it up from there (`me
 Theory of operation: it is a `Spool` over rows of its own (`spool_rows.MemberRows`), whose files'
 names say whose they are. Its thread `membership` renews the membership each second; in the same
 trip it says which files nothing more is written to, and how much of what it kept waits. What of
-that is filed, it reads. A file is closed when it is a minute old, and when it is asked for.
+that is filed, it reads. That something new is there it says when it is, ten times a second at the
+most. A file is closed when it is a minute old, and when it is asked for.
 
 Rules kept here:
 
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -49,6 +51,8 @@ from bailee.vault.spool_rows import CLOSED, MemberRows
 from bailee.vault.spool_writing import Kept
 
 _EVERY: Final = 1.0
+_PACE: Final = 0.1
+"""Seconds between two times that it says that something new is there."""
 _AGE: Final = timedelta(minutes=1)
 _FILED: Final = text(
     "SELECT file, next, ahead FROM bailee_spool LEFT JOIN spool_positions USING (file) "
@@ -182,6 +186,7 @@ class MemberSpool:
         self._numbers = count()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed: list[str] = []  # files, of which that is to be told
+        self._untold = False  # whether something is new that was not told
         self._wake = threading.Event()  # the thread, for that
         self._prepared = False
         self._failure: StorageError | None = None
@@ -277,6 +282,7 @@ class MemberSpool:
             life.spool.close()
             with suppress(StorageError):  # then it is taken for gone, and they are closed
                 self._beat(life)
+                life.member.tell()
             self._end(life)
 
     # -- the spool's receiver --------------------------------------------------------------------
@@ -284,6 +290,8 @@ class MemberSpool:
     def kept(self, group: Sequence[Kept]) -> None:
         """A group is durable."""
         self._waiting.add(group)
+        self._untold = True
+        self._wake.set()
 
     def closed(self, file: str) -> None:
         """It is told with the rows (`MemberRows`), also of a file that nothing was kept in."""
@@ -295,10 +303,16 @@ class MemberSpool:
     # -- the thread `membership` -----------------------------------------------------------------
 
     def _run(self) -> None:
+        due = time.monotonic() + self._every
         while not self._ending.is_set():
-            self._wake.wait(self._every)
+            self._wake.wait(max(0.0, due - time.monotonic()))
             self._wake.clear()
             life = self._life
+            if life is not None and self._untold:
+                self._tell(life)
+            if time.monotonic() < due and not (life is not None and self._closed):
+                continue
+            due = time.monotonic() + self._every
             try:
                 if life is None:
                     self._life = self._begin()
@@ -313,6 +327,12 @@ class MemberSpool:
                     self._life = None
                     life.spool.close()
                     self._end(life)
+
+    def _tell(self, life: _Life) -> None:
+        self._untold = False
+        with suppress(StorageError):  # who has the home looks anyway
+            life.member.tell()
+        self._ending.wait(_PACE)
 
     def _begin(self) -> _Life:
         with ExitStack() as undo:

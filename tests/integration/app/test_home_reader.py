@@ -17,6 +17,7 @@ from bailee.accounts.client_tokens import access_token
 from bailee.app.access import GatewayPolicyAccess
 from bailee.db.accounts import accounts
 from bailee.db.checks import accept
+from bailee.db.migrate import newest
 from bailee.db.versions import BOUND
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.gateway.access import NothingKept
@@ -78,6 +79,20 @@ class Beside:
         )
         self._closing.callback(made.close)
         return made
+
+    def shut(self) -> None:
+        """Have the data database end all who are in it, and let in nobody."""
+        data = self.home.names["BAILEE_DATABASE_URL"].rpartition("/")[2]
+        those = f"FROM pg_stat_activity WHERE datname = '{data}'"
+        postgres.shared().do(
+            f"ALTER DATABASE {data} ALLOW_CONNECTIONS false",
+            f"SELECT pg_terminate_backend(pid, 10000) {those}",
+        )
+
+    def let_in(self) -> None:
+        """Have it let in who comes."""
+        data = self.home.names["BAILEE_DATABASE_URL"].rpartition("/")[2]
+        postgres.shared().do(f"ALTER DATABASE {data} ALLOW_CONNECTIONS true")
 
     def do(self, statement: str, of: str = "BAILEE_DATABASE_URL") -> None:
         """Do something to a database, as its administrator."""
@@ -218,10 +233,7 @@ def test_nobody_goes_by_what_is_too_old(beside: Beside) -> None:
     reader = beside.reader()
     secret = beside.keys["work"]
     assert is_good(reader, secret)
-    data = beside.home.names["BAILEE_DATABASE_URL"].rpartition("/")[2]
-    shut = f"ALTER DATABASE {data} ALLOW_CONNECTIONS false"
-    end = f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{data}'"
-    postgres.shared().do(shut, end)
+    beside.shut()
     becomes(lambda: reader.follower.failure is not None)
     beside.ticks.seconds += BOUND - 1
     assert is_good(reader, secret)
@@ -236,9 +248,66 @@ def test_nobody_goes_by_what_is_too_old(beside: Beside) -> None:
         with pytest.raises(StorageError, match="was not confirmed for 10 seconds") as refused:
             asked()
         assert "outdated" == refused.value.code
-    postgres.shared().do(f"ALTER DATABASE {data} ALLOW_CONNECTIONS true")
+    beside.let_in()
     becomes(lambda: not reader.confirmation.is_stale)
     assert is_good(reader, secret)
+
+
+@pytest.mark.row("P1", "R5")
+def test_the_document_says_for_how_long_it_goes_on(beside: Beside) -> None:
+    """Where the database can't be reached, as the last document that was confirmed has it; nobody
+    who was revoked before is taken for good, and what was decided meanwhile holds as soon as it is
+    back. The next document's word holds at once.
+    """
+    reader = beside.reader()
+    secret, own = beside.keys["work"], beside.keys["owner"]
+    minutes = "kept = 60, unkept = 60", "kept = 60, unkept = 60, gateways = 10"
+    beside.ask("policy.activate", document=edited(minutes), reason=WHY)
+    becomes(lambda: reader.holding.policy.gateways_go_on == 10)
+    revoked = beside.ask("key.create", name="ci", organisation=beside.organisation)
+    beside.ask("key.revoke", key_id=revoked["key_id"])
+    becomes(lambda: reader.accounts.api_key(revoked["key_id"]).revoked_at is not None)
+    beside.shut()
+    becomes(lambda: reader.follower.failure is not None)
+    beside.ticks.seconds += BOUND
+    becomes(lambda: reader.confirmation.goes_on)
+    beside.ticks.seconds += 590 - BOUND
+    assert [True, True, False] == [is_good(reader, one) for one in (secret, own, revoked["key"])]
+    beside.ticks.seconds += 10
+    with pytest.raises(StorageError, match="was not confirmed for 600 seconds"):
+        is_good(reader, secret)
+    beside.let_in()
+    becomes(lambda: not reader.confirmation.is_stale)
+    assert is_good(reader, secret)
+    beside.ask("policy.activate", document=edited(), reason=WHY)
+    becomes(lambda: reader.holding.policy.gateways_go_on == 0)
+    beside.shut()
+    becomes(lambda: reader.follower.failure is not None)
+    beside.ticks.seconds += BOUND
+    with pytest.raises(StorageError, match="was not confirmed for 10 seconds"):
+        is_good(reader, secret)
+
+
+@pytest.mark.row("P1", "R5")
+def test_what_is_reached_and_cannot_be_gone_by_confirms_nothing(beside: Beside) -> None:
+    """Whatever the document says of the time without a database: it stood still, or what is there
+    is another version's.
+    """
+    reader = beside.reader()
+    minutes = "kept = 60, unkept = 60", "kept = 60, unkept = 60, gateways = 10"
+    beside.ask("policy.activate", document=edited(minutes), reason=WHY)
+    becomes(lambda: reader.holding.policy.gateways_go_on == 10)
+    beside.do("UPDATE alembic_version SET version_num = '9999'")
+    becomes(lambda: isinstance(reader.follower.failure, IntegrityError))
+    beside.ticks.seconds += BOUND
+    with pytest.raises(StorageError, match="was not confirmed for 10 seconds"):
+        reader.accounts.every()
+    beside.do(f"UPDATE alembic_version SET version_num = '{newest('data')}'")
+    other = beside.reader()
+    other.follower.close()
+    beside.ticks.seconds += BOUND
+    with pytest.raises(StorageError, match="was not confirmed for 10 seconds"):
+        other.accounts.every()
 
 
 def test_a_clock_that_steps_confirms_nothing(beside: Beside) -> None:

@@ -32,11 +32,14 @@ def provider(
     *,
     disabled: Path | None = None,
     groups: Path | None = None,
+    rotates: Path | None = None,
     back: str = _BACK,
 ) -> Iterator[str]:
     """A provider whose people are `accounts` (login: claims), for this console; its issuer. Who is
     named in the file `disabled`, a line each, is let in no more. The file `groups` has the groups
-    of each, as JSON.
+    of each, as JSON. With a folder `rotates` a refresh token is good once: who shows one again ends
+    all that it came from; the file `asked` there has a line for each time that tokens are asked
+    for, and while a file `held` is there nobody is answered, for eight seconds at the most.
     """
     script = module("oidc-provider", VERSION).parents[1] / f"provider-{os.getpid()}.mjs"
     script.write_text(_SCRIPT.read_text())  # beside its packages, where node looks for them
@@ -47,6 +50,7 @@ def provider(
             "ACCOUNTS": json.dumps(accounts),
             "REDIRECT": console + back,
             **({} if groups is None else {"GROUPS": str(groups)}),
+            **({} if rotates is None else {"ROTATES": str(rotates)}),
             **({} if disabled is None else {"DISABLED": str(disabled)}),
         },
         stdout=subprocess.PIPE,

@@ -101,3 +101,36 @@ def test_a_confirmation_is_good_until_its_bound() -> None:
         confirmed.require()
     confirmed.note(ticks())
     confirmed.require()
+
+
+def test_where_the_database_cannot_be_reached_it_may_be_good_for_longer() -> None:
+    """Once a look has failed for that reason, until one fails for another or succeeds; and never
+    for less than its bound.
+    """
+    ticks = FakeTicks()
+    confirmed = Confirmation(ticks)
+    confirmed.let_go_on(60)
+    confirmed.missed(unreached=True)
+    assert (True, False) == (confirmed.is_stale, confirmed.goes_on)  # there never was one
+    confirmed.note(ticks())
+    ticks.seconds += BOUND
+    assert (True, False) == (confirmed.is_stale, confirmed.goes_on)  # it stood still, or slept
+    confirmed.missed(unreached=True)
+    assert (False, True) == (confirmed.is_stale, confirmed.goes_on)
+    ticks.seconds += 59 - BOUND
+    confirmed.require()
+    confirmed.missed(unreached=False)
+    with pytest.raises(StorageError, match="not confirmed for 10 seconds"):
+        confirmed.require()
+    confirmed.missed(unreached=True)
+    ticks.seconds += 1
+    with pytest.raises(StorageError, match="not confirmed for 60 seconds"):
+        confirmed.require()
+    confirmed.note(ticks())
+    assert not confirmed.goes_on
+    confirmed.let_go_on(0)
+    confirmed.missed(unreached=True)
+    ticks.seconds += BOUND - 1
+    confirmed.require()
+    ticks.seconds += 1
+    assert confirmed.is_stale

@@ -68,6 +68,12 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
         "without_database = {",
         "unkept is longer than a week",
     ),
+    "a time without a database at gateways that is longer than a week": (
+        "without_database = { kept = 60, unkept = 60 }",
+        "without_database = { kept = 60, unkept = 60, gateways = 10081 }",
+        "without_database = {",
+        "gateways is longer than a week",
+    ),
     "a time without a database of one kind of key alone": (
         "without_database = { kept = 60, unkept = 60 }",
         "without_database = { kept = 60 }",

@@ -534,7 +534,7 @@ CREATE TABLE sign_ins (
 	number INTEGER NOT NULL, 
 	created_at DATETIME NOT NULL, 
 	renewed_at DATETIME NOT NULL, 
-	mac BLOB, 
+	mac BLOB, claimed_until DATETIME, 
 	CONSTRAINT pk_sign_ins PRIMARY KEY (key_id), 
 	CONSTRAINT fk_sign_ins_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id), 
 	CONSTRAINT fk_sign_ins_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id), 
@@ -1302,9 +1302,9 @@ CREATE TRIGGER sign_in_terms_mac_insert AFTER INSERT ON sign_in_terms BEGIN UPDA
 
 CREATE TRIGGER sign_in_terms_mac_update AFTER UPDATE OF "organisation_id", "provider_only" ON sign_in_terms WHEN OLD.mac IS row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', OLD."organisation_id", OLD."provider_only") AS BLOB)) BEGIN UPDATE sign_in_terms SET mac = row_mac(CAST(printf('sign_in_terms/1,%Q,%Q', NEW."organisation_id", NEW."provider_only") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER sign_ins_mac_insert AFTER INSERT ON sign_ins BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER sign_ins_mac_insert AFTER INSERT ON sign_ins BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at", NEW."claimed_until") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-CREATE TRIGGER sign_ins_mac_update AFTER UPDATE OF "key_id", "person_id", "organisation_id", "provider", "provider_token", "client", "number", "created_at", "renewed_at" ON sign_ins WHEN OLD.mac IS row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."key_id", OLD."person_id", OLD."organisation_id", quote(OLD."provider"), quote(OLD."provider_token"), quote(OLD."client"), OLD."number", OLD."created_at", OLD."renewed_at") AS BLOB)) BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER sign_ins_mac_update AFTER UPDATE OF "key_id", "person_id", "organisation_id", "provider", "provider_token", "client", "number", "created_at", "renewed_at", "claimed_until" ON sign_ins WHEN OLD.mac IS row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', OLD."key_id", OLD."person_id", OLD."organisation_id", quote(OLD."provider"), quote(OLD."provider_token"), quote(OLD."client"), OLD."number", OLD."created_at", OLD."renewed_at", OLD."claimed_until") AS BLOB)) BEGIN UPDATE sign_ins SET mac = row_mac(CAST(printf('sign_ins/1,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q,%Q', NEW."key_id", NEW."person_id", NEW."organisation_id", quote(NEW."provider"), quote(NEW."provider_token"), quote(NEW."client"), NEW."number", NEW."created_at", NEW."renewed_at", NEW."claimed_until") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
 CREATE TRIGGER spool_positions_mac_insert AFTER INSERT ON spool_positions BEGIN UPDATE spool_positions SET mac = row_mac(CAST(printf('spool_positions/1,%Q,%Q,%Q', NEW."file", NEW."next", quote(NEW."ahead")) AS BLOB)) WHERE rowid = NEW.rowid; END;
 
@@ -1350,5 +1350,5 @@ CREATE TRIGGER web_sessions_mac_insert AFTER INSERT ON web_sessions BEGIN UPDATE
 
 CREATE TRIGGER web_sessions_mac_update AFTER UPDATE OF "id", "digest", "person_id", "client", "created_at", "last_used_at" ON web_sessions WHEN OLD.mac IS row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', OLD."id", quote(OLD."digest"), OLD."person_id", quote(OLD."client"), OLD."created_at", OLD."last_used_at") AS BLOB)) BEGIN UPDATE web_sessions SET mac = row_mac(CAST(printf('web_sessions/1,%Q,%Q,%Q,%Q,%Q,%Q', NEW."id", quote(NEW."digest"), NEW."person_id", quote(NEW."client"), NEW."created_at", NEW."last_used_at") AS BLOB)) WHERE rowid = NEW.rowid; END;
 
-INSERT INTO alembic_version VALUES ('0107');
+INSERT INTO alembic_version VALUES ('0108');
 

@@ -1024,6 +1024,7 @@ CREATE TABLE sign_ins (
 	number BIGINT NOT NULL, 
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	renewed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	claimed_until TIMESTAMP WITH TIME ZONE, 
 	mac BYTEA, 
 	CONSTRAINT pk_sign_ins PRIMARY KEY (key_id), 
 	CONSTRAINT fk_sign_ins_key_id_api_keys FOREIGN KEY(key_id) REFERENCES api_keys (id), 
@@ -1215,5 +1216,5 @@ CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records FOR EA
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records FOR EACH ROW WHEN (NOT (NEW."id" IS NOT DISTINCT FROM OLD."id" AND NEW."account_id" IS NOT DISTINCT FROM OLD."account_id" AND NEW."at" IS NOT DISTINCT FROM OLD."at" AND NEW."old" IS NOT DISTINCT FROM OLD."old" AND NEW."new" IS NOT DISTINCT FROM OLD."new" AND NEW."notice" IS NOT DISTINCT FROM OLD."notice" AND NEW."language" IS NOT DISTINCT FROM OLD."language" AND NEW."source" IS NOT DISTINCT FROM OLD."source" AND NEW."purpose" IS NOT DISTINCT FROM OLD."purpose" AND NEW."notice_version" IS NOT DISTINCT FROM OLD."notice_version" AND NEW."actor" IS NOT DISTINCT FROM OLD."actor" AND NEW."number" IS NOT DISTINCT FROM OLD."number")) EXECUTE FUNCTION append_only();
 
-INSERT INTO alembic_version VALUES ('0107');
+INSERT INTO alembic_version VALUES ('0108');
 
