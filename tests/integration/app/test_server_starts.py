@@ -24,7 +24,7 @@ _LATER = {
     "scim2_models", "sentry_sdk", "webauthn",
 }  # fmt: skip
 """What only some homes use, or who asks for it: a page, a scrape, a report, a provider."""
-_MOST = {"of the project": 773, "in all": 1413}
+_MOST = {"of the project": 777, "in all": 1417}
 """Each costs about a millisecond. Who needs one more looks first for one that can wait."""
 
 
