@@ -278,7 +278,9 @@ def test_what_is_decided_at_the_server_is_so_at_each_gateway(cluster: Cluster) -
 
 
 @pytest.mark.row("T2", "C1")
-def test_a_cloud_sessions_key_is_good_at_each_gateway_until_it_ends(cluster: Cluster) -> None:
+def test_a_cloud_sessions_key_is_good_at_each_gateway_until_it_ends(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With its session, with whoever asked for it, who is erased, and where a server begins and
     finds it left; nobody else's does with those.
     """
@@ -287,6 +289,9 @@ def test_a_cloud_sessions_key_is_good_at_each_gateway_until_it_ends(cluster: Clu
     cluster.holder.end()
     home = Home(cluster.holder.home)
     environment = cluster.holder.environment(None, cluster.names)
+    for name, value in environment.items():
+        if name.startswith("AWS_"):  # which the SDK finds in this process's own
+            monkeypatch.setenv(name, value)
     with HomeLock(home), Node.open(home, environment=environment) as node:
         ended, erased, left = (
             node.accounts.key_for_cloud_session(
