@@ -330,8 +330,9 @@ def test_of_several_limits_the_one_that_holds_longest_refuses(
     client is told of one in its own shape: a pool as the group's, and in nobody's own usage.
     """
     bailee, organisation = office.bailee, office.organisation
-    (tmp_path / "rules.toml").write_text(RULES.replace("engineers", "brewers"))
-    groups, team = ("organisation", "groups", "set", organisation), f"{organisation}/brewers"
+    # A team of its own: what it uses here counts for the day, whose limits others set.
+    (tmp_path / "rules.toml").write_text(RULES.replace("engineers", "growers"))
+    groups, team = ("organisation", "groups", "set", organisation), f"{organisation}/growers"
     scope = "anthropic-ratelimit-unified-overage-scope"
     limits: list[str] = []
 

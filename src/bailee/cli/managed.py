@@ -82,8 +82,10 @@ def doctor(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Check whether agents on this machine are under the settings that the policy compiles: by the
-    document of the server that a key is set of, or that you are signed in at; else the shipped one.
+    """Check whether agents on this machine are under the settings that the policy compiles.
+
+    It goes by the document of the server that a key is set of, or that you are signed in at; where
+    that says nothing, by the shipped one.
 
     With --service, whether the machine and what is around it are fit to serve. Changes nothing, and
     asks outside without a credential.

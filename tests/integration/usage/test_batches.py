@@ -74,8 +74,10 @@ class Place:
         self.metering.exchange(replace(over, **more))
         self.metering.counting.write()
 
-    def makes(self, *, own: bool = False) -> tuple[str, str]:
-        """What becomes of her having a batch made: why it is refused (a code), and what is said."""
+    def makes(self, *, own: bool = False, batch: bool = True) -> tuple[str, str]:
+        """What becomes of her having a batch made, or else of a conversation that goes on: why it
+        is refused (a code), and what is said.
+        """
         found = self.node.accounts.authenticate(self.mia["key"].encode())
         assert found is not None
         asker, governing = asker_of(*found), self.metering.governing
@@ -83,9 +85,13 @@ class Place:
             return "", "ungoverned"
         body = json.dumps({"requests": [{"custom_id": "c", "params": {"model": HAIKU}}]}).encode()
         path = "/v1/messages/batches"
-        request = WholeRequest("req_b", asker, Api.MESSAGES, path, body, "", own=own)
+        if not batch:
+            path, body = "/v1/messages", json.dumps({"model": HAIKU, "messages": []}).encode()
+        name = "req_b" if batch else "req_c"
+        request = WholeRequest(name, asker, Api.MESSAGES, path, body, "", own=own)
         answer = asyncio.run(governing.admit(request))
-        governing.settle("req_b", None)
+        if batch:
+            governing.settle(name, None)
         if isinstance(answer, LimitRefusal):
             return answer.error.code, answer.error.message
         return "", answer.decode()
@@ -223,13 +229,16 @@ def test_who_has_nothing_left_makes_no_batch(
 
 
 def test_a_limit_on_requests_or_on_how_many_at_once_is_of_requests_here(place: Place) -> None:
-    """A batch counts to neither, however many are made."""
+    """A batch counts to neither, however many are made, and is made when all of both is used."""
     for measure, per in (("requests", {"per": "day"}), ("concurrency", {})):
         place.ask("usage.limit", measure=measure, amount=1, of=place.mia["person"], **per)
     place.metering.start()
     assert [("", "")] * 3 == [place.makes() for _ in range(3)]
-    place.metering.stop()
     assert [0, 0] == [one["used"] for one in place.ask("usage.limits")]
+    assert ["", "usage_limit"] == [place.makes(batch=False)[0] for _ in range(2)]
+    assert ("", "") == place.makes()
+    place.metering.stop()
+    assert [1, 1] == [one["used"] for one in place.ask("usage.limits")]
 
 
 def test_the_note_goes_with_the_counts(place: Place) -> None:
