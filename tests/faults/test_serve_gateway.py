@@ -358,7 +358,7 @@ def test_what_an_account_has_on_disk_counts_at_each_gateway(cluster: Cluster) ->
 
 def test_the_doctor_says_whether_a_gateway_starts(cluster: Cluster) -> None:
     """On its machine, where no home is; and by which setting it would not."""
-    one = cluster.gateways[0]
+    one = cluster.gateway()  # which knows where the server is now
     found = one.doctor()
     assert ["well", "well"] == [found[name][0] for name in ("gateway", "holder")]
     assert not {"home", "objects", "server"} & {*found}
