@@ -117,6 +117,17 @@ class Stage:
         governing.settle(name, Metered(TOKENS, model, estimated=False))
         return ""
 
+    def makes(self, whose: Names, *models: str) -> str:
+        """What becomes of having a batch made that asks these: nothing said, or why not."""
+        asker = UsageAsker("key_1", "", whose["organisation"], "team")
+        asks = [{"custom_id": one, "params": {"model": one}} for one in models]
+        body = json.dumps({"requests": asks}).encode()
+        path = "/v1/messages/batches"
+        request = WholeRequest("req_b", asker, Api.MESSAGES, path, body, "", own=False)
+        found = asyncio.run(self.metering.governing.admit(request))
+        self.metering.governing.settle("req_b", None)
+        return found.error.message if isinstance(found, LimitRefusal) else ""
+
     def used(self, whose: Names) -> None:
         """A request was counted that no bound was asked about."""
         key, _ = self.node.accounts.create_key(whose["account"], "k", by=OPERATOR)
@@ -151,6 +162,18 @@ def test_a_document_limits_each_organisation_without_a_limit_that_was_set(stage:
     assert ["", ""] == [stage.asks(stage.other), stage.asks(stage.acme, own=True)]
     stage.holds(HELD)
     assert "ungoverned" == stage.asks(stage.acme)
+
+
+def test_a_document_is_asked_before_a_batch_is_made(stage: Stage) -> None:
+    """Of each model that its requests ask, and whether anything is left; it uses nothing yet."""
+    stage.holds(document(2500))
+    haiku, opus = "claude-haiku-4-5", "claude-opus-4-5"
+    assert ["", "No organisation asks Opus. [bound.models]"] == [
+        stage.makes(stage.acme, haiku, haiku), stage.makes(stage.acme, haiku, opus),
+    ]  # fmt: skip
+    assert "can't be told, and this organisation may" in stage.makes(stage.acme, haiku, "")
+    assert [""] * 3 == [stage.asks(stage.acme) for _ in range(3)]
+    assert [OVER, ""] == [stage.makes(stage.acme, haiku), stage.makes(stage.other, haiku)]
 
 
 def test_another_document_counts_what_was_used_before_it(stage: Stage) -> None:
