@@ -49,7 +49,7 @@ TABLE: Final = "bailee_members"
 SECONDS: Final = 20
 """For how long a member is one from each time that it says so."""
 CHANNEL: Final = TABLE
-"""On which members say that there is something new (`db.notices`)."""
+"""On which members say that there is something new (`db.follower`)."""
 STANDING: Final = (("idle_in_transaction_session_timeout", "5s"),)
 """What a member's connections are begun with."""
 _MADE: Final = (

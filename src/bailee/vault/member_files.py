@@ -3,7 +3,7 @@ home: it reads what is new when it is told, and queues it for the sealer as its 
 
 Rules kept here:
 
-* It looks when a member says that something is new (`db.notices`), ten times a second at the most,
+* It looks when a member says that something is new (`db.follower`), ten times a second at the most,
   and every two seconds whether one does or not: nothing depends on being told. Where it can't hear,
   or has not read all there was, it looks twice a second.
 * A group is read once it is committed, whole; a file's in their order. What several files have that
@@ -30,7 +30,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from bailee.db import members
-from bailee.db.notices import Notices
+from bailee.db.follower import Notices
 from bailee.errors import BaileeError, IntegrityError, StorageError
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
