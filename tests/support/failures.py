@@ -50,6 +50,14 @@ _FULL: Final = "integration/app/test_full_disk.py::"
 _CLOCK: Final = "faults/test_clock_of_a_server.py::"
 _KILL: Final = "faults/test_home_kill.py::"
 _TWO: Final = "faults/test_two_servers.py::"
+_BESIDE: Final = "faults/test_serve_gateway.py::"
+_WITHOUT_DATABASES: Final = (
+    f"{_BESIDE}test_without_the_databases_gateways_go_on_for_what_the_policy_says"
+)
+_BEHIND: Final = (
+    "faults/test_standby_of_the_keys.py::"
+    "test_an_erasure_is_done_once_a_standby_has_it_or_its_time_is_over"
+)
 _CUT_OFF: Final = (
     "faults/test_two_servers.py::"
     "test_a_server_that_is_cut_off_goes_on_for_as_long_as_the_document_says"
@@ -165,6 +173,45 @@ FAILURES: Final = (
             KEPT: ("faults/test_what_is_left.py::test_what_ended_the_process_is_not_tried_again",),
         },
         no_matter={LET_IN: "keys are in the database"},
+    ),
+    Failure(
+        "A gateway of its own is killed",
+        {LOST: (f"{_BESIDE}test_a_gateway_that_is_killed_loses_nothing_that_was_complete",)},
+        no_matter={
+            KEPT: "it has nothing on a disk",
+            LET_IN: "keys are in the database",
+        },
+    ),
+    Failure(
+        "Gateways of their own have no server, or no databases",
+        {
+            LOST: (
+                f"{_BESIDE}test_without_the_server_gateways_go_on_for_what_the_policy_says",
+                _WITHOUT_DATABASES,
+            ),
+            LET_IN: (
+                f"{_BESIDE}test_a_cloud_sessions_key_is_good_at_each_gateway_until_it_ends",
+                _WITHOUT_DATABASES,
+            ),
+        },
+        no_matter={KEPT: "what can't be kept in the database is refused"},
+        lacks="Where a document has gateways go on without the databases, a key that was revoked "
+        "meanwhile is good at one that is cut off alone, for as long.",
+    ),
+    Failure(
+        "A standby is behind while somebody is erased",
+        {KEPT: (_BEHIND,), LET_IN: (_BEHIND,)},
+        no_matter={LOST: "what is erased is to be lost"},
+    ),
+    Failure(
+        "Two processes ask a provider for one sign-in",
+        {
+            LOST: (
+                "integration/accounts/test_renewal_claims.py::"
+                "test_of_two_processes_one_asks_the_provider",
+            ),
+        },
+        no_matter={KEPT: "it keeps nothing", LET_IN: "the provider says who is"},
     ),
     Failure(
         "The network parts a server from its database",

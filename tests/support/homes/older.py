@@ -43,6 +43,7 @@ CREATE INDEX ix_sessions_facts ON sessions (owner, plan, channel, uses, data_cla
 DROP TABLE own_policies; DROP TABLE saved_views; DROP TABLE pending;
 DROP TABLE disk_state; DROP TABLE ephemeral_keys;
 DROP TABLE limit_increases; DROP TABLE usage_gateways; DROP TABLE usage_batches;
+ALTER TABLE sign_ins DROP COLUMN claimed_until;
 ALTER TABLE usage_reservations DROP COLUMN gateway;
 DROP TABLE provisioned_members; DROP TABLE provisioned_groups;
 DROP TABLE provisioned_people; DROP TABLE provisioning_tokens;
