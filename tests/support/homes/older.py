@@ -57,14 +57,16 @@ def before_numbers(database: Path, row_key: bytes) -> None:
         key = RowKey()
         key.use(row_key)
         key.register(connection)
-        triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (?, ?)"
-        for (name,) in connection.execute(triggers, ("sessions", "exchanges")).fetchall():
+        triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (?, ?, ?)"
+        changed = ("sessions", "exchanges", "sign_ins")
+        for (name,) in connection.execute(triggers, changed).fetchall():
             connection.execute(f"DROP TRIGGER {name}")
         connection.executescript(_TABLES)
         _places(connection)
         connection.executescript(_TAKEN)
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(sessions)")]
-        _checks(connection, "sessions", [name for name in columns if name != "mac"])
+        for table in ("sessions", "sign_ins"):
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            _checks(connection, table, [name for name in columns if name != "mac"])
         _checks(connection, "exchanges", _EXCHANGE)
 
 
