@@ -16,6 +16,7 @@ import pytest
 
 from bailee.accounts import OPERATOR
 from bailee.api import Api
+from bailee.apis.batch_results import BatchUse, ResultsOfModel
 from bailee.apis.metering import Metered
 from bailee.apis.using import Tokens
 from bailee.app.using import UsageMetering, home_of
@@ -140,6 +141,19 @@ class Stage:
         )  # fmt: skip
         self.metering.counting.write()
 
+    def fetched(self, whose: Names) -> None:
+        """The results of a batch were fetched: two requests' tokens."""
+        key, _ = self.node.accounts.create_key(whose["account"], "b", by=OPERATOR)
+        of_model = ResultsOfModel("claude-haiku-4-5", 2, 0, 0, Tokens(1200, 800, 0, 0, 0, 0))
+        self.metering.exchange(
+            ExchangeSummary(
+                "req_1", NOW.timestamp(), 1.5, whose["account"], key.key_id, "b", "team", "api",
+                "GET", "/v1/messages/batches/b/results", 200, "complete", 10, 20, None, "", "",
+                client="claude-code", batch=BatchUse("b", (of_model,)),
+            )
+        )  # fmt: skip
+        self.metering.counting.write()
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
@@ -174,6 +188,14 @@ def test_a_document_is_asked_before_a_batch_is_made(stage: Stage) -> None:
     assert "can't be told, and this organisation may" in stage.makes(stage.acme, haiku, "")
     assert [""] * 3 == [stage.asks(stage.acme) for _ in range(3)]
     assert [OVER, ""] == [stage.makes(stage.acme, haiku), stage.makes(stage.other, haiku)]
+
+
+def test_what_a_batch_used_counts_for_a_document(stage: Stage) -> None:
+    """Where its use is being counted already; nobody else's."""
+    stage.holds(document(2500))
+    assert "" == stage.asks(stage.acme)
+    stage.fetched(stage.acme)
+    assert [OVER, ""] == [stage.asks(stage.acme), stage.asks(stage.other)]
 
 
 def test_another_document_counts_what_was_used_before_it(stage: Stage) -> None:
