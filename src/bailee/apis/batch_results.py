@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from bailee.api import Api
-from bailee.apis.decoding import Decoder, decoder
+from bailee.apis.decoding import Decoder, decoder, pieces_within
 from bailee.apis.using import Tokens, counted
 from bailee.vault.bounds import BeyondBound
 
@@ -88,13 +88,8 @@ class BatchMeter:
         if self._decoder is None:
             self._take(data)
             return
-        left = _MOST_DECODED
         try:
-            for piece in self._decoder.pieces(data):
-                left -= len(piece)
-                if left < 0:
-                    self._lost = True
-                    return
+            for piece in pieces_within(self._decoder, data, _MOST_DECODED):
                 self._take(piece)
         except (ValueError, BeyondBound):
             self._lost = True

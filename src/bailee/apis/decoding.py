@@ -43,6 +43,20 @@ class Decoder(Protocol):
         ...
 
 
+def pieces_within(decode: Decoder, data: bytes, most: int) -> Iterator[bytes]:
+    """The pieces that `data` completes, of `most` bytes together.
+
+    Raises:
+        ValueError: `data` is not in that coding.
+        BeyondBound: it unfolds to more, or beyond a bound of the coding's.
+    """
+    for piece in decode.pieces(data):
+        most -= len(piece)
+        if most < 0:
+            raise BeyondBound(Beyond.DECODED)
+        yield piece
+
+
 class _Zlib:
     def __init__(self, bits: int) -> None:
         self._bits = bits
@@ -150,18 +164,12 @@ def decoded(body: bytes, codings: str) -> bytes | None:
         undo = decoder(coding.encode("latin-1", "replace"))
         if undo is None:
             return None
-        pieces, size = [], 0
         try:
-            for piece in undo.pieces(body):
-                size += len(piece)
-                if size > bounds.DECODED:
-                    raise BeyondBound(Beyond.DECODED)
-                pieces.append(piece)
+            body = b"".join(pieces_within(undo, body, bounds.DECODED))
         except BeyondBound:
             raise
         except ValueError:
             return None
-        body = b"".join(pieces)
     if len(body) > bounds.DECODED:
         raise BeyondBound(Beyond.DECODED)
     return body

@@ -26,7 +26,7 @@ import re
 from typing import Final, NamedTuple
 
 from bailee.api import Api
-from bailee.apis.decoding import Decoder, decoder
+from bailee.apis.decoding import Decoder, decoder, pieces_within
 from bailee.apis.events import frame_events
 from bailee.apis.using import Tokens, counted
 from bailee.vault.bounds import BeyondBound
@@ -165,13 +165,8 @@ class DecodedMeter(AnswerMeter):
         """See `AnswerMeter.feed`."""
         if self._decoder is None or not data:
             return
-        left = _MOST_DECODED
         try:
-            for piece in self._decoder.pieces(data):
-                left -= len(piece)
-                if left < 0:
-                    self._decoder = None
-                    return
+            for piece in pieces_within(self._decoder, data, _MOST_DECODED):
                 super().feed(piece)
         except (ValueError, BeyondBound):
             self._decoder = None

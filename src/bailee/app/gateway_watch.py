@@ -69,12 +69,7 @@ class GatewayWatch:
 
     def health(self) -> Health:
         """How it stands."""
-        found = promise.gateway_reasons(self._standing())
-        return Health(
-            tuple(reason for reason in found if reason not in promise.ALERTS),
-            alerts=tuple(reason for reason in found if reason in promise.ALERTS),
-            words={reason: promise.IN_WORDS[reason] for reason in found},
-        )
+        return promise.health(promise.gateway_reasons(self._standing()))
 
     def look(self) -> None:
         """Look once: begin anew what has ended, and say what has changed."""

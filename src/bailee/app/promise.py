@@ -12,9 +12,12 @@ Rows: R5.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from bailee.health import Health
 
 SWEEP: Final = 30 * 60.0
 """Within which a sweep must have destroyed the keys that were due."""
@@ -158,6 +161,16 @@ def gateway_reasons(standing: GatewayStanding) -> tuple[Reason, ...]:
         Reason.HOLDER_AWAY: standing.unheld > HOLDER,
     }
     return tuple(reason for reason, holds in found.items() if holds)
+
+
+def health(found: Sequence[Reason], failing: Iterable[str] = ()) -> Health:
+    """What a listener tells of these reasons. `failing`: steps of the sweep that failed last."""
+    return Health(
+        tuple(reason for reason in found if reason not in ALERTS),
+        tuple(failing),
+        tuple(reason for reason in found if reason in ALERTS),
+        {reason: IN_WORDS[reason] for reason in found},
+    )
 
 
 def pause(every: float, failed: int) -> float:

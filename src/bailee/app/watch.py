@@ -112,13 +112,7 @@ class Watch:
 
     def health(self) -> Health:
         """How the server stands."""
-        found = promise.reasons(self._standing())
-        return Health(
-            tuple(reason for reason in found if reason not in promise.ALERTS),
-            tuple(self._node.sweeping.failing),
-            tuple(reason for reason in found if reason in promise.ALERTS),
-            {reason: promise.IN_WORDS[reason] for reason in found},
-        )
+        return promise.health(promise.reasons(self._standing()), self._node.sweeping.failing)
 
     def look(self) -> None:
         """Look once, act on what is late, and say what has changed."""
